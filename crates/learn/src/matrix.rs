@@ -1,0 +1,300 @@
+//! Rows of features with a weight each: what every algorithm here learns from.
+
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+
+/// The largest total weight: up to here every whole number of events is an exact `f64`.
+pub const MAX_TOTAL_WEIGHT: f64 = 9_007_199_254_740_992.0;
+
+/// What the values of a column mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ColumnKind {
+    /// Ordered numbers; NaN is a missing value.
+    Numeric,
+    /// Unordered categories, given as the codes `0..cardinality`; NaN is a missing value and any
+    /// other value is a category that was not seen in training.
+    Categorical {
+        /// Number of categories known from training.
+        cardinality: u32,
+    },
+}
+
+/// Why values and weights do not make a [`Matrix`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum MatrixError {
+    /// A matrix has at least one column.
+    #[error("a matrix needs at least 1 feature, got 0")]
+    NoFeatures,
+    /// The values do not fill whole rows.
+    #[error("{values} values do not fill rows of {n_features} features")]
+    RaggedRows {
+        /// Number of values given.
+        values: usize,
+        /// Number of columns.
+        n_features: usize,
+    },
+    /// One weight per row is needed.
+    #[error("{rows} rows need {rows} weights, got {weights}")]
+    WeightCount {
+        /// Number of rows.
+        rows: usize,
+        /// Number of weights given.
+        weights: usize,
+    },
+    /// A value is positive or negative infinity.
+    #[error("row {row}, column {column}: {value} is not finite (a missing value is NaN)")]
+    Infinite {
+        /// Row, counted from 0.
+        row: usize,
+        /// Column, counted from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A weight is negative or not finite.
+    #[error("row {row}: weight {weight} is not a finite number of at least 0")]
+    Weight {
+        /// Row, counted from 0.
+        row: usize,
+        /// The weight.
+        weight: f64,
+    },
+    /// The weights sum to more than `f64` counts exactly.
+    #[error("the weights sum to {total}, more than the limit of 2^53")]
+    TotalWeight {
+        /// The sum.
+        total: f64,
+    },
+}
+
+/// Rows of `n_features` values, row-major, with one weight per row.
+///
+/// A whole-number weight `w` stands for the row repeated `w` times. A NaN value is missing; every NaN
+/// is the same, and −0.0 is 0.0.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    n_features: usize,
+    values: Vec<f64>,
+    weights: Vec<f64>,
+    weighting: Weighting,
+    total_weight: f64,
+}
+
+/// How a matrix's weights can be read, in order of generality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weighting {
+    /// Every row is one event.
+    Unit,
+    /// Every row is a whole number of events.
+    Counts,
+    /// Weights are relative frequencies.
+    Frequencies,
+}
+
+impl Matrix {
+    /// A matrix of `values.len() / n_features` rows, `weights[i]` being the weight of row `i`.
+    ///
+    /// # Errors
+    /// When the lengths do not fit, a value is infinite, a weight is negative or not finite, or the
+    /// weights sum to more than [`MAX_TOTAL_WEIGHT`].
+    pub fn new(
+        n_features: usize,
+        mut values: Vec<f64>,
+        weights: Vec<f64>,
+    ) -> Result<Matrix, MatrixError> {
+        let rows = rows_of(n_features, values.len())?;
+        if weights.len() != rows {
+            return Err(MatrixError::WeightCount {
+                rows,
+                weights: weights.len(),
+            });
+        }
+        for (i, value) in values.iter_mut().enumerate() {
+            if value.is_infinite() {
+                let (row, column, value) = (i / n_features, i % n_features, *value);
+                return Err(MatrixError::Infinite { row, column, value });
+            }
+            *value = canonical(*value);
+        }
+        let (weighting, total_weight) = read_weights(&weights)?;
+        Ok(Matrix {
+            n_features,
+            values,
+            weights,
+            weighting,
+            total_weight,
+        })
+    }
+
+    /// A matrix in which every row has weight 1.
+    ///
+    /// # Errors
+    /// As [`Matrix::new`].
+    pub fn unweighted(n_features: usize, values: Vec<f64>) -> Result<Matrix, MatrixError> {
+        let rows = rows_of(n_features, values.len())?;
+        Matrix::new(n_features, values, vec![1.0; rows])
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Number of columns, at least 1.
+    pub fn n_features(&self) -> usize {
+        self.n_features
+    }
+
+    /// The values of row `i`. Panics when there is no such row.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.n_features..(i + 1) * self.n_features]
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// One weight per row.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// Sum of the weights: the number of events, when weights are counts.
+    pub fn total_weight(&self) -> f64 {
+        self.total_weight
+    }
+
+    pub(crate) fn weighting(&self) -> Weighting {
+        self.weighting
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
+    /// Sorts the rows by value, first column first, missing values last, and merges equal rows by
+    /// adding their weights: the order in which rows arrived leaves no trace.
+    pub fn sort_rows(&mut self) {
+        let mut order: Vec<usize> = (0..self.n_rows()).collect();
+        order.sort_unstable_by(|&a, &b| {
+            // Ties are broken by weight so that fractional weights are added in one order only.
+            compare_rows(self.row(a), self.row(b)).then(self.weights[a].total_cmp(&self.weights[b]))
+        });
+        let mut values: Vec<f64> = Vec::with_capacity(self.values.len());
+        let mut weights: Vec<f64> = Vec::with_capacity(order.len());
+        for i in order {
+            let last = values.len().saturating_sub(self.n_features);
+            match weights.last_mut() {
+                Some(weight) if compare_rows(&values[last..], self.row(i)).is_eq() => {
+                    *weight += self.weights[i];
+                }
+                _ => {
+                    values.extend_from_slice(self.row(i));
+                    weights.push(self.weights[i]);
+                }
+            }
+        }
+        (self.weighting, self.total_weight) =
+            read_weights(&weights).unwrap_or((self.weighting, self.total_weight));
+        self.values = values;
+        self.weights = weights;
+    }
+}
+
+fn rows_of(n_features: usize, values: usize) -> Result<usize, MatrixError> {
+    match n_features {
+        0 => Err(MatrixError::NoFeatures),
+        n if !values.is_multiple_of(n) => Err(MatrixError::RaggedRows { values, n_features }),
+        n => Ok(values / n),
+    }
+}
+
+/// Adding 0.0 turns −0.0 into 0.0; NaN keeps no sign and no payload.
+fn canonical(value: f64) -> f64 {
+    if value.is_nan() {
+        f64::NAN
+    } else {
+        value + 0.0
+    }
+}
+
+/// Positive NaN is the greatest value of `total_cmp`, which puts missing values last.
+fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
+    let differing = a
+        .iter()
+        .zip(b)
+        .map(|(x, y)| x.total_cmp(y))
+        .find(|order| order.is_ne());
+    differing.unwrap_or(Ordering::Equal)
+}
+
+fn read_weights(weights: &[f64]) -> Result<(Weighting, f64), MatrixError> {
+    let (mut unit, mut whole, mut total) = (true, true, 0.0);
+    for (row, &weight) in weights.iter().enumerate() {
+        if !(weight.is_finite() && weight >= 0.0) {
+            return Err(MatrixError::Weight { row, weight });
+        }
+        unit &= weight == 1.0;
+        whole &= weight.fract() == 0.0;
+        total += weight;
+    }
+    if total > MAX_TOTAL_WEIGHT {
+        return Err(MatrixError::TotalWeight { total });
+    }
+    let weighting = match (unit, whole) {
+        (true, _) => Weighting::Unit,
+        (false, true) => Weighting::Counts,
+        (false, false) => Weighting::Frequencies,
+    };
+    Ok((weighting, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejects_what_is_not_a_matrix() {
+        let new = |n, values: &[f64], weights: &[f64]| {
+            Matrix::new(n, values.to_vec(), weights.to_vec())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(new(0, &[], &[]), "a matrix needs at least 1 feature, got 0");
+        assert_eq!(
+            new(2, &[1.0; 3], &[1.0]),
+            "3 values do not fill rows of 2 features"
+        );
+        assert_eq!(new(2, &[1.0; 4], &[1.0]), "2 rows need 2 weights, got 1");
+        assert!(new(2, &[1.0, f64::INFINITY], &[1.0]).starts_with("row 0, column 1: inf"));
+        assert!(new(1, &[1.0], &[-1.0]).starts_with("row 0: weight -1"));
+        assert!(new(1, &[1.0], &[f64::NAN]).starts_with("row 0: weight NaN"));
+        assert!(new(1, &[1.0, 2.0], &[9e15, 9e15]).contains("2^53"));
+    }
+
+    #[test]
+    fn sorting_merges_equal_rows_and_forgets_the_order() {
+        let nan = f64::NAN;
+        let rows = [
+            [1.0, nan],
+            [0.0, 2.0],
+            [-0.0, 2.0],
+            [1.0, -nan],
+            [1.0, -5.0],
+        ];
+        let mut a = Matrix::unweighted(2, rows.concat()).unwrap();
+        let mut b =
+            Matrix::unweighted(2, rows.iter().rev().copied().collect::<Vec<_>>().concat()).unwrap();
+        a.sort_rows();
+        b.sort_rows();
+        let bits = |m: &Matrix| m.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&a), bits(&b));
+        assert_eq!(a.weights(), [2.0, 1.0, 2.0]);
+        assert_eq!(a.row(0), [0.0, 2.0]);
+        assert_eq!(a.row(1), [1.0, -5.0]);
+        assert!(a.row(2)[1].is_nan());
+        assert_eq!((a.total_weight(), a.weighting()), (5.0, Weighting::Counts));
+    }
+}

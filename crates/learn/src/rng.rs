@@ -1,0 +1,185 @@
+//! Random numbers that stay the same: one fixed generator, and our own ways to draw from it.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng};
+
+use crate::real;
+
+/// A stream of random numbers, fixed by a seed and a stream number.
+///
+/// The generator is ChaCha with 8 rounds (Bernstein 2008), keyed with the seed's 8 bytes in
+/// little-endian order followed by zeros. Streams of one seed are independent of each other.
+#[derive(Clone, Debug)]
+pub struct Rng(ChaCha8Rng);
+
+impl Rng {
+    /// The start of stream `stream` of `seed`.
+    pub fn new(seed: u64, stream: u64) -> Rng {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut generator = ChaCha8Rng::from_seed(key);
+        generator.set_stream(stream);
+        Rng(generator)
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A uniform number in [0, 1): a multiple of 2⁻⁵³.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / 9_007_199_254_740_992.0
+    }
+
+    /// A uniform whole number in `0..n`, without bias (Lemire 2019, "Fast random integer generation
+    /// in an interval"). Panics when `n` is 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "there is no number below 0");
+        let mut product = u128::from(self.next_u64()) * u128::from(n);
+        if (product as u64) < n {
+            let rejected = n.wrapping_neg() % n;
+            while (product as u64) < rejected {
+                product = u128::from(self.next_u64()) * u128::from(n);
+            }
+        }
+        (product >> 64) as u64
+    }
+
+    /// A standard normal number (the polar method of Marsaglia & Bray 1964).
+    pub fn normal(&mut self) -> f64 {
+        loop {
+            let (u, v) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let square = u * u + v * v;
+            if square < 1.0 && square > 0.0 {
+                return u * (-2.0 * real::ln(square) / square).sqrt();
+            }
+        }
+    }
+
+    /// Puts `items` into a uniformly random order (Fisher & Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+
+    /// `k` distinct numbers of `0..n` in ascending order, every set equally likely (Floyd's
+    /// algorithm; Bentley & Floyd 1987, "A sample of brilliance"). All of them when `k >= n`.
+    pub fn distinct_below(&mut self, n: u64, k: u64) -> Vec<u64> {
+        if k >= n {
+            return (0..n).collect();
+        }
+        let mut drawn = DrawnSet::with_room_for(k as usize);
+        for last in n - k..n {
+            let candidate = self.below(last + 1);
+            if !drawn.insert(candidate) {
+                drawn.insert(last);
+            }
+        }
+        drawn.into_sorted()
+    }
+}
+
+/// A set of numbers by open addressing, in a table at most half full.
+struct DrawnSet {
+    slots: Vec<u64>,
+    shift: u32,
+}
+
+/// No drawn number is this large, because numbers are drawn below a `u64`.
+const EMPTY: u64 = u64::MAX;
+
+impl DrawnSet {
+    fn with_room_for(k: usize) -> DrawnSet {
+        let capacity = (2 * k).next_power_of_two().max(2);
+        DrawnSet {
+            slots: vec![EMPTY; capacity],
+            shift: 64 - capacity.trailing_zeros(),
+        }
+    }
+
+    fn insert(&mut self, number: u64) -> bool {
+        // Multiplying by 2^64 / golden ratio spreads runs of numbers (Knuth, TAOCP vol. 3, 6.4).
+        let mut slot = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        while self.slots[slot] != EMPTY {
+            if self.slots[slot] == number {
+                return false;
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        self.slots[slot] = number;
+        true
+    }
+
+    fn into_sorted(mut self) -> Vec<u64> {
+        self.slots.retain(|&number| number != EMPTY);
+        self.slots.sort_unstable();
+        self.slots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rng;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_stream_never_changes() {
+        let first = |seed, stream| Rng::new(seed, stream).next_u64();
+        // Key and nonce of zeros: the ChaCha8 keystream of Bernstein's definition.
+        assert_eq!(
+            first(0, 0).to_le_bytes(),
+            [0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6]
+        );
+        assert_ne!(first(0, 0), first(0, 1));
+        assert_ne!(first(0, 0), first(1, 0));
+    }
+
+    #[test]
+    fn normal_numbers_have_mean_0_and_variance_1() {
+        let mut rng = Rng::new(7, 0);
+        let drawn: Vec<f64> = (0..100_000).map(|_| rng.normal()).collect();
+        let mean = drawn.iter().sum::<f64>() / 1e5;
+        let variance = drawn.iter().map(|x| x * x).sum::<f64>() / 1e5;
+        // Five standard errors: 5/√n and 5·√(2/n).
+        assert!(
+            mean.abs() < 0.016 && (variance - 1.0).abs() < 0.023,
+            "{mean} {variance}"
+        );
+    }
+
+    #[test]
+    fn every_set_is_equally_likely() {
+        let mut rng = Rng::new(3, 0);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..20_000 {
+            *counts.entry(rng.distinct_below(5, 2)).or_insert(0u32) += 1;
+        }
+        // Ten sets of 2000 each; five standard deviations of a count are 212.
+        assert_eq!(counts.len(), 10);
+        assert!(
+            counts.values().all(|n| n.abs_diff(2000) < 212),
+            "{counts:?}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn draws_stay_in_range(seed: u64, n in 1..u64::MAX, k in 0..50u64) {
+            let mut rng = Rng::new(seed, 1);
+            prop_assert!(rng.below(n) < n);
+            prop_assert!((0.0..1.0).contains(&rng.uniform()));
+            if n > k {
+                let drawn = rng.distinct_below(n, k);
+                prop_assert_eq!(drawn.len() as u64, k);
+                prop_assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+                prop_assert!(drawn.iter().all(|&x| x < n));
+            }
+            let mut items: Vec<u64> = (0..k).collect();
+            rng.shuffle(&mut items);
+            items.sort_unstable();
+            prop_assert_eq!(items, (0..k).collect::<Vec<_>>());
+        }
+    }
+}

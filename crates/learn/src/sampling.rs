@@ -1,0 +1,173 @@
+//! A weighted sample of rows in bounded memory that does not depend on the order in which the rows come.
+//!
+//! Priority sampling (Duffield, Lund & Thorup 2007, "Priority sampling for estimation of arbitrary subset sums",
+//! J. ACM 54(6)): a row of weight w gets the priority w/u with u uniform in (0, 1], the k rows of highest priority
+//! stay, and with τ the (k+1)-th priority, max(w, τ) estimates without bias what a kept row stands for. Here u comes
+//! from a hash of the row, so that it is a property of the row.
+
+/// What is left of the rows that were pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Row-major values of the kept rows, in no particular order.
+    pub values: Vec<f64>,
+    /// One weight per kept row: its own when every row was kept, else max(w, τ)/τ rounded, so that the lightest rows
+    /// weigh 1.
+    pub weights: Vec<f64>,
+    /// How many rows were pushed.
+    pub rows_pushed: u64,
+    /// Whether rows were left out.
+    pub is_sampled: bool,
+}
+
+/// Collects rows, at most `budget` of them.
+#[derive(Debug, Clone)]
+pub struct PrioritySampler {
+    n_features: usize,
+    budget: usize,
+    values: Vec<f64>,
+    weights: Vec<f64>,
+    priorities: Vec<f64>,
+    rows_pushed: u64,
+}
+
+impl PrioritySampler {
+    /// A sampler of rows of `n_features` values; `budget` is at least 1.
+    pub fn new(n_features: usize, budget: usize) -> Self {
+        let budget = budget.max(1);
+        Self { n_features, budget, values: Vec::new(), weights: Vec::new(), priorities: Vec::new(), rows_pushed: 0 }
+    }
+
+    /// Adds a row that was not pushed before, of positive weight. `hash` is a good hash of the row's content.
+    ///
+    /// # Panics
+    /// When `row` does not have `n_features` values.
+    pub fn push(&mut self, row: &[f64], weight: f64, hash: u64) {
+        assert_eq!(row.len(), self.n_features, "a row has one value per feature");
+        self.rows_pushed += 1;
+        self.values.extend_from_slice(row);
+        self.weights.push(weight);
+        let uniform = ((hash >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        self.priorities.push(weight / uniform);
+        if self.weights.len() > 2 * self.budget + 1 {
+            self.prune(self.budget + 1);
+        }
+    }
+
+    /// Ends the collection.
+    pub fn finish(mut self) -> Sample {
+        let is_sampled = self.rows_pushed > self.budget as u64;
+        if is_sampled {
+            self.prune(self.budget + 1);
+            let tau = self.priorities.iter().copied().fold(f64::INFINITY, f64::min);
+            self.prune(self.budget);
+            for weight in &mut self.weights {
+                *weight = (weight.max(tau) / tau).round();
+            }
+        }
+        Sample { values: self.values, weights: self.weights, rows_pushed: self.rows_pushed, is_sampled }
+    }
+
+    /// Keeps the `keep` rows of highest priority.
+    fn prune(&mut self, keep: usize) {
+        if self.weights.len() <= keep {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.weights.len()).collect();
+        order.select_nth_unstable_by(keep - 1, |&a, &b| self.priorities[b].total_cmp(&self.priorities[a]));
+        order.truncate(keep);
+        order.sort_unstable();
+        for (to, &from) in order.iter().enumerate() {
+            self.weights[to] = self.weights[from];
+            self.priorities[to] = self.priorities[from];
+            self.values.copy_within(from * self.n_features..(from + 1) * self.n_features, to * self.n_features);
+        }
+        self.weights.truncate(keep);
+        self.priorities.truncate(keep);
+        self.values.truncate(keep * self.n_features);
+    }
+}
+
+/// A 64-bit hash that is built up word by word, the same on every machine and in every release. Not for hostile keys
+/// in a hash table: it only spreads rows evenly.
+#[derive(Debug, Clone, Copy)]
+pub struct StableHash(u64);
+
+impl StableHash {
+    /// Starts from a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// Adds a word.
+    #[must_use]
+    pub fn word(self, word: u64) -> Self {
+        Self(mix(self.0.rotate_left(23) ^ word))
+    }
+
+    /// Adds bytes and their number.
+    #[must_use]
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        let words = bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        });
+        words.fold(self, Self::word).word(bytes.len() as u64)
+    }
+
+    /// The hash.
+    pub fn finish(self) -> u64 {
+        mix(self.0)
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014).
+fn mix(mut word: u64) -> u64 {
+    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(rows: impl Iterator<Item = u64>, budget: usize, weight: impl Fn(u64) -> f64) -> Sample {
+        let mut sampler = PrioritySampler::new(1, budget);
+        for row in rows {
+            sampler.push(&[row as f64], weight(row), StableHash::new(7).word(row).finish());
+        }
+        sampler.finish()
+    }
+
+    fn sorted(sample: &Sample) -> Vec<(u64, u64)> {
+        let mut rows: Vec<_> = sample.values.iter().zip(&sample.weights).map(|(v, w)| (*v as u64, *w as u64)).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn within_the_budget_everything_is_kept_as_it_is() {
+        let all = sample(0..100, 100, |row| row as f64 + 1.0);
+        assert!(!all.is_sampled);
+        assert_eq!(sorted(&all), (0..100).map(|row| (row, row + 1)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter() {
+        let weight = |row: u64| if row.is_multiple_of(100) { 500.0 } else { 1.0 };
+        let forwards = sample(0..10_000, 300, weight);
+        assert_eq!(sorted(&forwards), sorted(&sample((0..10_000).rev(), 300, weight)));
+        assert_eq!((forwards.weights.len(), forwards.rows_pushed, forwards.is_sampled), (300, 10_000, true));
+    }
+
+    #[test]
+    fn a_heavy_row_stays_and_weighs_its_share() {
+        let weight = |row: u64| if row == 0 { 100_000.0 } else { 1.0 };
+        let kept = sample(0..100_001, 1000, weight);
+        let heavy = sorted(&kept)[0];
+        let total: f64 = kept.weights.iter().sum();
+        assert_eq!(heavy.0, 0);
+        assert!((heavy.1 as f64 / total - 0.5).abs() < 0.03, "half of the weight, found {heavy:?} of {total}");
+    }
+}

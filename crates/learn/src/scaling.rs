@@ -1,0 +1,218 @@
+//! Standard scaling, as scikit-learn's `StandardScaler`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::matrix::Matrix;
+use crate::stats::Moments;
+
+/// Subtracts a column's mean and divides by its population standard deviation.
+///
+/// A column that is constant or all missing is divided by 1. Missing values stay missing. A result
+/// beyond the range of `f64` becomes the greatest finite number of its sign.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct StandardScaler {
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+/// Why a scaler cannot be fitted, made or applied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ScalingError {
+    /// Values so far apart that their deviation is not a number.
+    #[error("column {column}: the standard deviation is beyond the range of 64-bit numbers")]
+    Overflow {
+        /// Column, counted from 0.
+        column: usize,
+    },
+    /// Means and scales of different number.
+    #[error("a scaler needs as many scales as means, got {means} means and {scales} scales")]
+    Lengths {
+        /// Number of means.
+        means: usize,
+        /// Number of scales.
+        scales: usize,
+    },
+    /// A mean that is not finite, or a scale that is not finite and positive.
+    #[error("column {column}: mean {mean} must be finite and scale {scale} finite and above 0")]
+    Value {
+        /// Column, counted from 0.
+        column: usize,
+        /// The mean.
+        mean: f64,
+        /// The scale.
+        scale: f64,
+    },
+    /// Rows of another number of columns.
+    #[error("the scaler has {expected} features, the data {actual}")]
+    Features {
+        /// Columns of the scaler.
+        expected: usize,
+        /// Columns of the data.
+        actual: usize,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl TryFrom<Unchecked> for StandardScaler {
+    type Error = ScalingError;
+
+    fn try_from(Unchecked { mean, scale }: Unchecked) -> Result<Self, ScalingError> {
+        StandardScaler::new(mean, scale)
+    }
+}
+
+impl StandardScaler {
+    /// A scaler with known means and scales, one of each per column.
+    ///
+    /// # Errors
+    /// When the numbers differ, or a value is not finite, or a scale not above 0.
+    pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self, ScalingError> {
+        if mean.len() != scale.len() {
+            return Err(ScalingError::Lengths {
+                means: mean.len(),
+                scales: scale.len(),
+            });
+        }
+        for (column, (&mean, &scale)) in mean.iter().zip(&scale).enumerate() {
+            if !(mean.is_finite() && scale.is_finite() && scale > 0.0) {
+                return Err(ScalingError::Value {
+                    column,
+                    mean,
+                    scale,
+                });
+            }
+        }
+        Ok(StandardScaler { mean, scale })
+    }
+
+    /// The weighted means and deviations of the columns of `matrix`.
+    ///
+    /// # Errors
+    /// When a deviation is beyond the range of `f64`.
+    pub fn fit(matrix: &Matrix) -> Result<Self, ScalingError> {
+        let (mut mean, mut scale) = (Vec::new(), Vec::new());
+        for column in 0..matrix.n_features() {
+            let values = (0..matrix.n_rows()).map(|row| matrix.row(row)[column]);
+            let moments = Moments::of(values.zip(matrix.weights().iter().copied()));
+            let (center, deviation) = moments.map_or((0.0, 0.0), |m| (m.mean, m.std));
+            if !(center.is_finite() && deviation.is_finite()) {
+                return Err(ScalingError::Overflow { column });
+            }
+            mean.push(center);
+            scale.push(if deviation > 0.0 { deviation } else { 1.0 });
+        }
+        Ok(StandardScaler { mean, scale })
+    }
+
+    /// One mean per column.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// One divisor per column, above 0.
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+
+    /// Scales a matrix in place.
+    ///
+    /// # Errors
+    /// When the matrix has another number of columns.
+    pub fn apply(&self, matrix: &mut Matrix) -> Result<(), ScalingError> {
+        let (expected, actual) = (self.mean.len(), matrix.n_features());
+        if expected != actual {
+            return Err(ScalingError::Features { expected, actual });
+        }
+        self.apply_rows(matrix.values_mut());
+        Ok(())
+    }
+
+    /// Scales one row in place.
+    ///
+    /// # Errors
+    /// When the row has another number of values.
+    pub fn apply_row(&self, row: &mut [f64]) -> Result<(), ScalingError> {
+        let (expected, actual) = (self.mean.len(), row.len());
+        if expected != actual {
+            return Err(ScalingError::Features { expected, actual });
+        }
+        self.apply_rows(row);
+        Ok(())
+    }
+
+    fn apply_rows(&self, values: &mut [f64]) {
+        if self.mean.is_empty() {
+            return;
+        }
+        for row in values.chunks_exact_mut(self.mean.len()) {
+            for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                // Adding 0.0 keeps −0.0 out of the matrix; clamping leaves NaN as it is.
+                *value = ((*value - mean) / scale).clamp(f64::MIN, f64::MAX) + 0.0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weighted_columns_as_scikit_learn_scales_them_repeated() {
+        // StandardScaler().fit([[1, 7], [1, 7], [4, 7]]): mean 2, 7; scale √2, 1.
+        let mut matrix = Matrix::new(2, vec![1.0, 7.0, 4.0, 7.0], vec![2.0, 1.0]).unwrap();
+        let scaler = StandardScaler::fit(&matrix).unwrap();
+        assert_eq!(scaler.mean(), [2.0, 7.0]);
+        assert!((scaler.scale()[0] - 2f64.sqrt()).abs() < 1e-15);
+        assert_eq!(scaler.scale()[1], 1.0);
+        scaler.apply(&mut matrix).unwrap();
+        assert!((matrix.row(1)[0] - 2f64.sqrt()).abs() < 1e-15);
+        assert_eq!(matrix.row(1)[1], 0.0);
+    }
+
+    #[test]
+    fn missing_and_extreme_values() {
+        let values = vec![f64::NAN, f64::NAN, 3.0, f64::NAN];
+        let mut matrix = Matrix::unweighted(2, values).unwrap();
+        let scaler = StandardScaler::fit(&matrix).unwrap();
+        assert_eq!(
+            (scaler.mean(), scaler.scale()),
+            (&[3.0, 0.0][..], &[1.0, 1.0][..])
+        );
+        scaler.apply(&mut matrix).unwrap();
+        assert!(matrix.row(0)[0].is_nan() && matrix.row(1)[0] == 0.0);
+
+        let far = Matrix::unweighted(1, vec![-1e308, 1e308]).unwrap();
+        assert_eq!(
+            StandardScaler::fit(&far),
+            Err(ScalingError::Overflow { column: 0 })
+        );
+        let mut row = [1e308];
+        StandardScaler::new(vec![0.0], vec![1e-10])
+            .unwrap()
+            .apply_row(&mut row)
+            .unwrap();
+        assert_eq!(row, [f64::MAX]);
+    }
+
+    #[test]
+    fn a_file_cannot_hold_a_broken_scaler() {
+        let read = |text| serde_json::from_str::<StandardScaler>(text);
+        assert!(read(r#"{"mean":[1.0],"scale":[2.0]}"#).is_ok());
+        for broken in [
+            r#"{"mean":[1.0],"scale":[]}"#,
+            r#"{"mean":[1.0],"scale":[0.0]}"#,
+            r#"{"mean":[1.0],"scale":[-1.0]}"#,
+            r#"{"mean":[1.0],"scale":[1.0],"more":1}"#,
+        ] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Moments and quantiles of weighted values.
+
+use crate::matrix::MAX_TOTAL_WEIGHT;
+
+/// Weight, mean, spread and range of weighted values, missing ones aside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Sum of the weights of the values that are there.
+    pub weight: f64,
+    /// Weighted mean.
+    pub mean: f64,
+    /// Population standard deviation; exactly 0 for a constant, infinite beyond the range of `f64`.
+    pub std: f64,
+    /// Least value with weight.
+    pub min: f64,
+    /// Greatest value with weight.
+    pub max: f64,
+}
+
+impl Moments {
+    /// The moments of (value, weight) pairs, in two passes. `None` when no value has weight.
+    pub fn of(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Moments> {
+        let pairs = pairs.filter(|(value, weight)| !value.is_nan() && *weight > 0.0);
+        let (mut weight, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+        for (value, w) in pairs.clone() {
+            weight += w;
+            min = value.min(min);
+            max = value.max(max);
+        }
+        if min >= max {
+            return (weight > 0.0).then_some(Moments {
+                weight,
+                mean: min,
+                std: 0.0,
+                min,
+                max,
+            });
+        }
+        // Shares rather than weights, so that large values do not overflow the sum.
+        let mean = pairs
+            .clone()
+            .map(|(value, w)| value * (w / weight))
+            .sum::<f64>();
+        let squares = pairs.map(|(value, w)| (value - mean) * (value - mean) * (w / weight));
+        let std = squares.sum::<f64>().sqrt();
+        Some(Moments {
+            weight,
+            mean,
+            std,
+            min,
+            max,
+        })
+    }
+}
+
+/// The `q`-quantile (0 ≤ q ≤ 1) of weighted values.
+///
+/// When every weight is a whole number this is `numpy.percentile(expanded, 100 q)` with its default,
+/// linear interpolation, where `expanded` repeats each value as often as its weight says. With other
+/// weights it is the lowest value at which the share of the weight reaches `q`.
+///
+/// `None` when nothing has weight, the lengths differ, `q` is outside [0, 1], or a value is NaN.
+pub fn quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64> {
+    let total: f64 = weights.iter().sum();
+    if values.len() != weights.len()
+        || !(0.0..=1.0).contains(&q)
+        || !(total > 0.0 && total <= MAX_TOTAL_WEIGHT)
+        || values.iter().any(|v| v.is_nan())
+    {
+        return None;
+    }
+    let mut pairs: Vec<(f64, f64)> = values
+        .iter()
+        .copied()
+        .zip(weights.iter().copied())
+        .filter(|pair| pair.1 > 0.0)
+        .collect();
+    pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    if weights.iter().any(|w| w.fract() != 0.0) {
+        return Some(first_reaching(&pairs, q * total));
+    }
+    let position = q * (total - 1.0);
+    let below = position.floor();
+    let (low, high) = (
+        nth(&pairs, below),
+        nth(&pairs, (below + 1.0).min(total - 1.0)),
+    );
+    Some(interpolate(low, high, position - below))
+}
+
+/// The value at `position` (from 0) of the expanded, sorted values.
+fn nth(pairs: &[(f64, f64)], position: f64) -> f64 {
+    first_reaching(pairs, position + 1.0)
+}
+
+/// The first value whose cumulative weight is at least `weight`, else the last one.
+fn first_reaching(pairs: &[(f64, f64)], weight: f64) -> f64 {
+    let mut cumulative = 0.0;
+    let found = pairs.iter().find(|pair| {
+        cumulative += pair.1;
+        cumulative >= weight
+    });
+    found.or(pairs.last()).map_or(f64::NAN, |pair| pair.0)
+}
+
+/// Interpolates from the nearer end, as numpy does, so that equal ends give themselves.
+fn interpolate(low: f64, high: f64, share: f64) -> f64 {
+    if share < 0.5 {
+        low + (high - low) * share
+    } else {
+        high - (high - low) * (1.0 - share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn moments_of_known_values() {
+        let pairs = [(1.0, 3.0), (f64::NAN, 9.0), (5.0, 1.0), (77.0, 0.0)];
+        let moments = Moments::of(pairs.into_iter()).unwrap();
+        let expected = Moments {
+            weight: 4.0,
+            mean: 2.0,
+            std: 3f64.sqrt(),
+            min: 1.0,
+            max: 5.0,
+        };
+        assert_eq!(moments, expected);
+        // A third of 0.1 three times is not 0.1 in floating point; a constant has no spread anyway.
+        let constant = Moments::of([(0.1, 1.0); 3].into_iter()).unwrap();
+        assert_eq!((constant.mean, constant.std), (0.1, 0.0));
+        assert_eq!(Moments::of([(f64::NAN, 1.0), (2.0, 0.0)].into_iter()), None);
+    }
+
+    #[test]
+    fn numpy_percentile_of_small_cases() {
+        // numpy.percentile([1, 2, 2, 2, 5], [0, 10, 50, 80, 100])
+        for (q, expected) in [(0.0, 1.0), (0.1, 1.4), (0.5, 2.0), (0.8, 2.6), (1.0, 5.0)] {
+            let found = quantile(&[5.0, 2.0, 1.0], &[1.0, 3.0, 1.0], q).unwrap();
+            assert!((found - expected).abs() < 1e-12, "{q}: {found}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_take_a_quantile_of() {
+        assert_eq!(quantile(&[], &[], 0.5), None);
+        assert_eq!(quantile(&[1.0], &[0.0], 0.5), None);
+        assert_eq!(quantile(&[f64::NAN], &[1.0], 0.5), None);
+        assert_eq!(quantile(&[1.0], &[1.0], 1.5), None);
+        assert_eq!(quantile(&[1.0], &[], 0.5), None);
+    }
+
+    #[test]
+    fn fractional_weights_take_the_lowest_value_that_reaches_the_share() {
+        assert_eq!(
+            quantile(&[1.0, 2.0, 3.0], &[0.5, 0.25, 0.25], 0.5),
+            Some(1.0)
+        );
+        assert_eq!(
+            quantile(&[1.0, 2.0, 3.0], &[0.5, 0.25, 0.25], 0.51),
+            Some(2.0)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn weights_are_repetitions(
+            pairs in prop::collection::vec((-9i32..9, 0..5u8), 1..20), q in 0.0..=1.0f64,
+        ) {
+            let values: Vec<f64> = pairs.iter().map(|p| f64::from(p.0)).collect();
+            let weights: Vec<f64> = pairs.iter().map(|p| f64::from(p.1)).collect();
+            let repeated: Vec<f64> =
+                pairs.iter().flat_map(|p| vec![f64::from(p.0); p.1.into()]).collect();
+            let unit = vec![1.0; repeated.len()];
+            prop_assert_eq!(quantile(&values, &weights, q), quantile(&repeated, &unit, q));
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The system's own daemons, as a host of this fleet runs them all day.
+
+use super::actions::{APPEND, NO_SUCH_FILE, READ, UPDATE};
+use super::host::{Daemon, FIRST_NAMESPACE, Host, Task};
+use super::programs;
+use super::text::{Label, Peer};
+
+/// The daemons that were up when the recording began.
+#[derive(Clone, Copy)]
+pub(super) struct Services {
+    pub(super) systemd: Task,
+    pub(super) journald: Task,
+    pub(super) udevd: Task,
+    pub(super) networkd: Task,
+    pub(super) resolved: Task,
+    pub(super) timesyncd: Task,
+    pub(super) logind: Task,
+    pub(super) cron: Task,
+    pub(super) sshd: Task,
+    pub(super) agent: Task,
+    pub(super) agent_worker: Task,
+    pub(super) kernel: Task,
+}
+
+/// Service units whose control groups systemd looks at.
+const UNITS: [&str; 6] = [
+    "cron",
+    "ssh",
+    "systemd-udevd",
+    "systemd-journald",
+    "systemd-logind",
+    "amazon-ssm-agent",
+];
+const DEVICES: [&str; 8] = [
+    "block/loop0",
+    "block/loop3",
+    "block/nvme0n1",
+    "tty/ttyS0",
+    "net/ens5",
+    "mem/random",
+    "memory/memory12",
+    "misc/rfkill",
+];
+const KERNEL_THREADS: [&str; 14] = [
+    "rcu_gp",
+    "rcu_par_gp",
+    "kworker/0:0H",
+    "mm_percpu_wq",
+    "ksoftirqd/0",
+    "rcu_sched",
+    "migration/0",
+    "cpuhp/0",
+    "kdevtmpfs",
+    "kauditd",
+    "khungtaskd",
+    "kswapd0",
+    "jbd2/nvme0n1p1-",
+    "kworker/u30:1",
+];
+
+impl Services {
+    /// Fills the process table as a boot leaves it. Numbers differ a little from host to host.
+    pub(super) fn boot(host: &mut Host<'_, '_>) -> Self {
+        let shift = host.random.below(6);
+        let late = host.random.below(90);
+        let mut start = |id, parent, user, namespace, name, descriptors| {
+            let namespace = FIRST_NAMESPACE + namespace;
+            host.boot(&Daemon {
+                id,
+                parent,
+                user,
+                namespace,
+                name,
+                descriptors,
+            })
+        };
+        let systemd = start(1, 0, 0, 0, "systemd", 12);
+        let kernel = start(2, 0, 0, 0, "kthreadd", 0);
+        for (place, name) in KERNEL_THREADS.into_iter().enumerate() {
+            start(3 + place as u32, 2, 0, 0, name, 0);
+        }
+        for (place, name) in ["dbus-daemon", "rsyslogd", "polkitd", "atd", "agetty"]
+            .into_iter()
+            .enumerate()
+        {
+            start(
+                480 + place as u32 + shift,
+                1,
+                [103, 104, 0, 0, 0][place],
+                0,
+                name,
+                12,
+            );
+        }
+        Self {
+            systemd,
+            kernel,
+            journald: start(156 + shift, 1, 0, 0, "systemd-journal", 29),
+            udevd: start(186 + shift, 1, 0, 377, "systemd-udevd", 6),
+            timesyncd: start(360 + shift, 1, 102, 389, "systemd-timesyn", 14),
+            networkd: start(376 + shift, 1, 100, 391, "systemd-network", 15),
+            resolved: start(380 + shift, 1, 101, 392, "systemd-resolve", 15),
+            logind: start(518 + shift, 1, 0, 448, "systemd-logind", 14),
+            cron: start(500 + shift, 1, 0, 0, "cron", 4),
+            sshd: start(1_240 + late, 1, 0, 0, "sshd", 5),
+            agent: start(1_336 + late, 1, 0, 0, "amazon-ssm-agen", 12),
+            agent_worker: start(1_440 + late, 1_336 + late, 0, 0, "ssm-agent-worke", 9),
+        }
+    }
+}
+
+impl Host<'_, '_> {
+    /// The journal receives lines of a process it does not know yet and looks up who that is.
+    pub(super) fn journal(&mut self, services: &Services, id: u32) {
+        let journald = services.journald;
+        for file in [
+            "comm",
+            "cmdline",
+            "status",
+            "attr/current",
+            "sessionid",
+            "loginuid",
+            "cgroup",
+        ] {
+            self.read(journald, &format!("/proc/{id}/{file}"));
+            if matches!(file, "comm" | "status") {
+                for _ in 0..3 {
+                    self.capability(journald, "CAP_SYS_PTRACE", true);
+                }
+            }
+        }
+        let unit = self.random.pick(&UNITS);
+        self.open_fails(
+            journald,
+            &format!("/run/systemd/units/log-extra-fields:{unit}.service"),
+            READ,
+            NO_SUCH_FILE,
+        );
+    }
+
+    /// systemd hears from its services and looks up which unit each message belongs to.
+    pub(super) fn systemd_round(&mut self, services: &Services) {
+        let systemd = services.systemd;
+        for daemon in [services.networkd, services.journald, services.logind] {
+            let id = self.id(daemon);
+            self.read(systemd, &format!("/proc/{id}/cgroup"));
+        }
+        let unit = self.random.pick(&UNITS);
+        self.read(
+            systemd,
+            &format!("/sys/fs/cgroup/unified/system.slice/{unit}.service/cgroup.events"),
+        );
+        self.read(
+            systemd,
+            &format!("/sys/fs/cgroup/memory/system.slice/{unit}.service/cgroup.procs"),
+        );
+        if self.random.one_in(4) {
+            self.symlink(
+                systemd,
+                "5",
+                &format!("/run/systemd/units/log-level-max:{unit}.service"),
+            );
+            self.unlink(
+                systemd,
+                &format!("/run/systemd/units/log-level-max:{unit}.service"),
+            );
+        }
+        self.tell(systemd, "/run/systemd/journal/socket");
+    }
+
+    /// networkd renews what it knows of the link; resolved reads it again; a helper thread flushes the journal.
+    pub(super) fn network_round(&mut self, services: &Services) {
+        self.tell(services.networkd, "/run/systemd/notify");
+        self.write_private(services.networkd, "/run/systemd/netif/links/.#2xT9");
+        for _ in 0..self.random.between(3, 7) {
+            let fd = self.open(services.resolved, "/run/systemd/netif/links/2", READ);
+            self.fstat(services.resolved, fd);
+            self.fstat(services.resolved, fd);
+            self.close(services.resolved, fd);
+        }
+        if self.random.one_in(3) {
+            self.resolved_helper(services);
+        }
+        if self.random.one_in(3) {
+            self.time_sync(services);
+        }
+    }
+
+    /// A thread that only closes a socket and ends: harmless, and rare enough to look odd.
+    fn resolved_helper(&mut self, services: &Services) {
+        let fd = self.socket(
+            services.resolved,
+            "AF_INET",
+            "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK",
+        );
+        let thread = self.start_thread(services.resolved);
+        self.set_name(thread, "close");
+        self.close(thread, fd);
+        self.exit(thread);
+    }
+
+    fn time_sync(&mut self, services: &Services) {
+        let timesyncd = services.timesyncd;
+        self.read(timesyncd, "/run/systemd/netif/state");
+        let fd = self.socket(timesyncd, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC");
+        let server = self.internet([169, 254, 169, 123], 123);
+        self.connect(timesyncd, fd, &server, 0);
+        self.close(timesyncd, fd);
+        self.access(
+            timesyncd,
+            "/run/systemd/timesync/synchronized",
+            "F_OK",
+            self.counts.events.is_multiple_of(3),
+        );
+    }
+
+    /// Devices changed: udevd hands each to a worker; the workers run side by side and are ended together.
+    pub(super) fn device_events(&mut self, services: &Services) {
+        let udevd = services.udevd;
+        let workers: Vec<Task> = (0..self.random.between(2, 5))
+            .map(|_| self.fork(udevd))
+            .collect();
+        for &worker in &workers {
+            let fd = self.socket(worker, "AF_NETLINK", "SOCK_RAW|SOCK_CLOEXEC|SOCK_NONBLOCK");
+            self.bind(worker, fd, &Peer::Unix("kobject-uevent"));
+        }
+        for _ in 0..self.random.between(6, 18) {
+            let worker = self.random.pick(&workers);
+            self.device_event(worker);
+        }
+        let ids: Vec<u32> = workers.iter().map(|&worker| self.id(worker)).collect();
+        self.signal_all(udevd, &ids, 15);
+        for worker in workers {
+            for fd in [6, 5, 4] {
+                self.close(worker, fd);
+            }
+            self.exit(worker);
+        }
+        self.unlink(udevd, "/run/udev/queue");
+    }
+
+    fn device_event(&mut self, worker: Task) {
+        let device = self.random.pick(&DEVICES);
+        let folder = format!("/sys/devices/virtual/{device}");
+        self.read(worker, &format!("{folder}/uevent"));
+        self.access(worker, &format!("{folder}/driver"), "F_OK", false);
+        let minor = self.random.below(32);
+        if self.random.one_in(3) {
+            self.open_fails(
+                worker,
+                &format!("/run/udev/data/b7:{minor}"),
+                READ,
+                NO_SUCH_FILE,
+            );
+        } else {
+            self.read(worker, &format!("/run/udev/data/b7:{minor}"));
+        }
+        for part in ["sys", "devices", "virtual", "subsystem"] {
+            self.look_at(worker, part);
+        }
+        self.stat(worker, &format!("{folder}/dm"), false);
+        self.stat(worker, &format!("/dev/{device}"), true);
+        self.write_private(worker, &format!("/run/udev/data/.#b7:{minor}"));
+    }
+
+    /// cron wakes each minute, and starts the jobs that are due.
+    pub(super) fn cron_minute(&mut self, services: &Services) {
+        for path in ["/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs"] {
+            self.stat(services.cron, path, true);
+        }
+        if self.random.one_in(3) {
+            return;
+        }
+        let (child, job) = self.cron_child(services, "/etc/cron.d/health", 0);
+        let id = self.id(child);
+        self.script_of(job, |host, shell| {
+            host.command(shell, &programs::DF, &["-P", "/"]);
+            host.pipeline(
+                shell,
+                &[
+                    (&programs::CAT, &["/proc/loadavg"]),
+                    (&programs::CUT, &["-d", " ", "-f1"]),
+                ],
+            );
+        });
+        self.exit(child);
+        self.journal(services, id);
+    }
+
+    /// The hourly folder, usually empty: a shell that looks for run-parts and runs it.
+    pub(super) fn cron_hourly(&mut self, services: &Services) {
+        let (child, job) = self.cron_child(services, "/etc/crontab", 0);
+        self.set_label(job, Label::Suspicious);
+        self.script_of(job, |host, shell| {
+            host.search_path(shell, &programs::RUN_PARTS);
+            host.run_with(
+                shell,
+                &programs::RUN_PARTS,
+                &["--report", "/etc/cron.hourly"],
+                |host, task| {
+                    host.list(task, "/etc/cron.hourly", 80);
+                },
+            );
+        });
+        self.exit(child);
+    }
+
+    /// A maintenance job of root's crontab.
+    pub(super) fn maintenance(&mut self, services: &Services, tool: &programs::Tool) {
+        let (child, job) = self.cron_child(services, "/var/spool/cron/crontabs/root", 0);
+        let id = self.id(child);
+        self.journal(services, id);
+        self.script_of(job, |host, shell| {
+            host.search_path(shell, tool);
+            host.run_with(shell, tool, &["--quiet"], |host, task| host.maintain(task));
+        });
+        self.exit(child);
+    }
+
+    fn maintain(&mut self, task: Task) {
+        let files = self.random.between(10, 60);
+        for file in 0..files {
+            self.lstat(task, &format!("/var/lib/maintenance/{file:03}"), true);
+        }
+        self.write(task, "/var/log/maintenance.log", APPEND);
+        self.unlink(task, "/var/lib/maintenance/lock");
+    }
+
+    /// cron's child with its session set up, and the child of that which will be the job of `user`.
+    pub(super) fn cron_child(
+        &mut self,
+        services: &Services,
+        table: &str,
+        user: u32,
+    ) -> (Task, Task) {
+        self.read(services.cron, table);
+        let child = self.fork(services.cron);
+        self.rename(child, "cron");
+        for path in [
+            "/etc/pam.d/cron",
+            "/etc/security/pam_env.conf",
+            "/etc/environment",
+            "/etc/login.defs",
+            "/etc/shadow",
+        ] {
+            self.read(child, path);
+        }
+        self.capability(child, "CAP_AUDIT_WRITE", true);
+        self.tell(child, "/dev/log");
+        let job = self.fork(child);
+        self.become_user(job, user);
+        (child, job)
+    }
+
+    /// Turns a forked process into `sh -c` and runs `body` in it to its end.
+    pub(super) fn script_of(&mut self, job: Task, body: impl FnOnce(&mut Self, Task)) {
+        self.exec(job, "/bin/sh", &["sh", "-c"]);
+        self.load(job, &["libc"]);
+        body(self, job);
+        self.exit(job);
+    }
+
+    /// The daily clean-up of temporary files, started by a systemd timer.
+    pub(super) fn clean_temporary_files(&mut self, services: &Services) {
+        let task = self.start_unit(services, "(tmpfiles)", "systemd-tmpfiles-clean");
+        self.exec(
+            task,
+            "/bin/systemd-tmpfiles",
+            &["systemd-tmpfiles", "--clean"],
+        );
+        self.load(
+            task,
+            &["libcap", "libselinux", "libacl", "libc", "libpcre2-8"],
+        );
+        self.list(task, "/usr/lib/tmpfiles.d", 1_024);
+        for name in [
+            "x11",
+            "tmp",
+            "systemd",
+            "sudo",
+            "man-db",
+            "debian",
+            "journal-nocow",
+        ] {
+            self.read(task, &format!("/usr/lib/tmpfiles.d/{name}.conf"));
+        }
+        for folder in ["/tmp", "/var/tmp", "/run/user"] {
+            self.list(task, folder, 272);
+            for file in 0..self.random.between(3, 15) {
+                self.lstat(task, &format!("{folder}/file-{file:02}"), true);
+            }
+        }
+        self.unlinkat(task, "/tmp", "file-00");
+        self.exit(task);
+    }
+
+    /// The child of systemd that prepares a unit's process, before it becomes the unit's program.
+    pub(super) fn start_unit(&mut self, services: &Services, name: &str, unit: &str) -> Task {
+        let task = self.fork(services.systemd);
+        self.rename(task, name);
+        for fd in 3..12 {
+            self.close(task, fd);
+        }
+        self.prctl(task, "PR_SET_NO_NEW_PRIVS");
+        self.capability(task, "CAP_SYS_RESOURCE", true);
+        self.write(
+            task,
+            &format!("/sys/fs/cgroup/unified/system.slice/{unit}.service/cgroup.procs"),
+            UPDATE,
+        );
+        self.tell(task, "/run/systemd/journal/stdout");
+        task
+    }
+
+    /// A kernel worker ends, another begins.
+    pub(super) fn kernel_worker(&mut self, services: &Services) {
+        let worker = self.child_of(services.kernel);
+        let name = self.random.pick(&[
+            "kworker/0:1",
+            "kworker/1:2",
+            "kworker/u30:0",
+            "kworker/dying",
+        ]);
+        self.rename(worker, name);
+        self.exit(worker);
+    }
+}

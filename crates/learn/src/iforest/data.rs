@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::params::{IsolationForestParams, MAX_SAMPLES};
-use super::tree::{Node, Plane, Rule, Tree, average_path_length};
+use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
 use super::{FitError, IsolationForest, height_limit};
 use crate::matrix::ColumnKind;
 
@@ -365,8 +365,9 @@ impl RuleReader<'_> {
         let rule = match split {
             LEAF => {
                 events = self.leaf_events.next().ok_or(missing("leaf_events"))?;
-                let path_length = f64::from(depth) + average_path_length(u64::from(events));
-                Rule::Leaf { path_length }
+                Rule::Leaf {
+                    path_length: leaf_path_length(depth, events),
+                }
             }
             PLANE => {
                 let plane = self.planes.next().ok_or(missing("planes"))?;

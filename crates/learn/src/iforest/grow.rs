@@ -2,7 +2,7 @@
 
 use super::params::IsolationForestParams;
 use super::sample::Drawn;
-use super::tree::{Node, Plane, Rule, Tree, average_path_length};
+use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
 use crate::matrix::{ColumnKind, Matrix};
 use crate::rng::Rng;
 
@@ -59,14 +59,17 @@ impl Grower<'_> {
     fn grow(&mut self, sample: &mut [Drawn], depth: u32, mut n_varying: usize) {
         let at = self.tree.nodes.len();
         let events = sample.iter().map(|drawn| drawn.events).sum();
-        let path_length = f64::from(depth) + average_path_length(u64::from(events));
         let leaf = Node {
-            rule: Rule::Leaf { path_length },
+            rule: Rule::Leaf {
+                path_length: leaf_path_length(depth, events),
+            },
             right: 0,
             events,
         };
         self.tree.nodes.push(leaf);
-        if depth == self.height_limit || sample.len() <= 1 {
+        // A row that stands for many events is treated as those events would be, because the draws
+        // that find all columns constant are part of the stream.
+        if depth == self.height_limit || events <= 1 {
             return;
         }
         let spreads = self.choose_columns(sample, &mut n_varying);

@@ -52,7 +52,7 @@ use crate::real;
 use crate::rng::Rng;
 use crate::stats;
 use sample::Sampler;
-use tree::Tree;
+use tree::{Tree, summable};
 
 /// Why a forest cannot be fitted. Every message names the allowed range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -468,7 +468,7 @@ impl IsolationForest {
 
     /// Mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
     fn normalised(&self, mean_path_length: f64) -> f64 {
-        let normal = average_path_length(self.sample_size);
+        let normal = summable(average_path_length(self.sample_size));
         if normal == 0.0 {
             1.0
         } else {

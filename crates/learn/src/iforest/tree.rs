@@ -19,6 +19,20 @@ pub fn average_path_length(n: u64) -> f64 {
     }
 }
 
+/// The path length of a leaf at `depth` that holds `events` training events: depth + c(events).
+pub(super) fn leaf_path_length(depth: u32, events: u32) -> f64 {
+    f64::from(depth) + summable(average_path_length(u64::from(events)))
+}
+
+/// The nearest multiple of 2⁻³⁶ (an error of at most 7 · 10⁻¹²).
+///
+/// Sums of such numbers are exact up to 2¹⁷, so the path lengths of a forest add up to the same bits
+/// in every order, and a row that no tree isolates has a score of exactly 0.5.
+pub(super) fn summable(length: f64) -> f64 {
+    const UNITS: f64 = 68_719_476_736.0;
+    (length * UNITS + 0.5).floor() / UNITS
+}
+
 /// Where a node sends a row.
 ///
 /// "The larger branch" is the child that got more of the training events, the left one of equals.

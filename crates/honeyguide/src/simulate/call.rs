@@ -1,5 +1,15 @@
 //! The kernel calls the simulated sensor traces.
 
+/// What failed calls return: negative error numbers, as `errno(3)` names them.
+pub(super) const NOT_PERMITTED: i64 = -1;
+pub(super) const NO_SUCH_FILE: i64 = -2;
+pub(super) const NO_SUCH_PROCESS: i64 = -3;
+pub(super) const BAD_DESCRIPTOR: i64 = -9;
+pub(super) const TRY_AGAIN: i64 = -11;
+pub(super) const REFUSED: i64 = -111;
+pub(super) const ALREADY: i64 = -114;
+pub(super) const IN_PROGRESS: i64 = -115;
+
 /// A traced event with the number the sensor gives it and the length of its argument list.
 ///
 /// System calls have their x86-64 number; events at kernel hooks have numbers from 1003 on, as in

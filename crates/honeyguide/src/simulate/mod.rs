@@ -22,16 +22,22 @@
 //!
 //! The same seed gives the same bytes on any machine.
 
-mod actions;
+mod agenda;
 mod attack;
 mod call;
+mod files;
 mod fleet;
 mod host;
+mod process;
 mod programs;
 mod random;
 mod remote;
+mod scheduled;
 mod services;
+mod sockets;
+mod tasks;
 mod text;
+mod tools;
 mod workloads;
 
 #[cfg(test)]
@@ -140,18 +146,8 @@ impl Simulation {
     /// The first error of `out`; what it was given until then is incomplete.
     pub fn write_split(&self, split: Split, out: &mut impl io::Write) -> io::Result<Summary> {
         let mut rows = text::Rows::new(out);
-        let hosts = fleet::run(split, self.seed, self.split_events(split), &mut rows);
+        let summary = fleet::run(split, self.seed, self.split_events(split), &mut rows);
         rows.finish()?;
-        let mut summary = Summary {
-            hosts: hosts.len() as u64,
-            ..Summary::default()
-        };
-        for counts in hosts {
-            summary.events += counts.events;
-            summary.sus += counts.suspicious;
-            summary.evil += counts.evil;
-            summary.processes += counts.processes;
-        }
         Ok(summary)
     }
 }

@@ -1,15 +1,17 @@
-//! What comes in through sshd: scans, failed logins, and sessions of people who may log in.
+//! What comes in through sshd: scans, failed logins, and sessions of those who may log in.
 
-use super::actions::{CREATE, READ, UPDATE};
-use super::host::{FIRST_NAMESPACE, Host, Task};
-use super::programs::{self, Tool};
+use super::call::NO_SUCH_FILE;
+use super::files::{CREATE, READ, UPDATE};
+use super::host::Host;
+use super::process::Task;
 use super::services::Services;
 use super::text::{Label, Peer};
+use super::tools::{self, Tool};
 
 /// The account sshd's unprivileged half runs under.
 const SSHD_USER: u32 = 109;
 
-/// A person, or someone who pretends to be one.
+/// Who logs in.
 #[derive(Clone, Copy)]
 pub(super) struct Account {
     pub(super) user: u32,
@@ -22,7 +24,17 @@ pub(super) const ADMIN: Account = Account {
     home: "/home/ubuntu",
 };
 
-/// A login: sshd's privileged monitor, its half that runs as the user, and the shell.
+/// Someone who has not logged in yet: sshd's privileged monitor and its half that talks to the network.
+#[derive(Clone, Copy)]
+pub(super) struct Visitor {
+    monitor: Task,
+    network: Task,
+    peer: Peer<'static>,
+    /// Passwords they will still try.
+    tries: u32,
+}
+
+/// A login: sshd's monitor, its half that runs as the user, and the shell.
 #[derive(Clone, Copy)]
 pub(super) struct Session {
     pub(super) monitor: Task,
@@ -30,7 +42,7 @@ pub(super) struct Session {
     pub(super) shell: Task,
 }
 
-/// What a login labels, part by part.
+/// What a login is labelled, part by part.
 #[derive(Clone, Copy)]
 pub(super) struct LoginLabels {
     /// sshd's privileged part.
@@ -61,63 +73,80 @@ const LIBRARIES: [&str; 16] = [
 ];
 /// Commands of an administrator's working day.
 static ADMIN_TOOLS: [&Tool; 12] = [
-    &programs::LS,
-    &programs::DF,
-    &programs::DU,
-    &programs::TAIL,
-    &programs::SYSTEMCTL,
-    &programs::JOURNALCTL,
-    &programs::LESS,
-    &programs::VIM,
-    &programs::TOP,
-    &programs::GIT,
-    &programs::GREP,
-    &programs::CAT,
+    &tools::LS,
+    &tools::DF,
+    &tools::DU,
+    &tools::TAIL,
+    &tools::SYSTEMCTL,
+    &tools::JOURNALCTL,
+    &tools::LESS,
+    &tools::VIM,
+    &tools::TOP,
+    &tools::GIT,
+    &tools::GREP,
+    &tools::CAT,
 ];
 
+/// Before the login.
 impl Host<'_, '_> {
-    /// A stranger connects: most leave after the banner, some try a password or two.
-    pub(super) fn stranger(&mut self, services: &Services) {
-        let (monitor, peer) = self.incoming(services);
-        if self.random.one_in(3) {
-            self.close(monitor, 0);
-            self.exit(monitor);
-        } else {
-            self.failed_login(services, monitor, &peer);
+    /// A stranger connects. One in three leaves after the banner; the others stay to try passwords.
+    pub(super) fn stranger(&mut self, services: &Services) -> Option<Visitor> {
+        let visitor = self.visitor(services, Label::Benign);
+        if !self.random.one_in(3) {
+            return Some(visitor);
         }
+        self.turn_away(visitor);
+        None
     }
 
-    /// The intruder tries passwords.
-    pub(super) fn guess(&mut self, services: &Services) {
+    /// Someone connects who will try passwords.
+    pub(super) fn visitor(&mut self, services: &Services, label: Label) -> Visitor {
         let (monitor, peer) = self.incoming(services);
-        self.set_label(monitor, Label::Suspicious);
-        self.failed_login(services, monitor, &peer);
-    }
-
-    fn failed_login(&mut self, services: &Services, monitor: Task, peer: &Peer<'_>) {
+        self.tasks.set_label(monitor, label);
         let network = self.unprivileged_half(monitor);
-        for _ in 0..self.random.between(1, 4) {
-            self.password(monitor, false);
-            self.pause(1_500_000);
+        let tries = self.random.between(1, 4);
+        Visitor {
+            monitor,
+            network,
+            peer,
+            tries,
         }
-        self.close(network, 4);
-        self.exit(network);
-        let id = self.id(monitor);
+    }
+
+    /// A wrong password; the visitor as they wait for the next, or nothing if that was the last.
+    pub(super) fn wrong_password(
+        &mut self,
+        services: &Services,
+        visitor: Visitor,
+    ) -> Option<Visitor> {
+        self.check_password(visitor.monitor);
+        self.tell(visitor.monitor, "/dev/log");
+        if visitor.tries > 1 {
+            return Some(Visitor {
+                tries: visitor.tries - 1,
+                ..visitor
+            });
+        }
+        let id = self.tasks.id(visitor.monitor);
         self.journal(services, id);
-        self.tell(monitor, "/dev/log");
-        self.getsockname(monitor, 0, peer);
-        self.exit(monitor);
+        self.turn_away(visitor);
+        None
+    }
+
+    fn turn_away(&mut self, visitor: Visitor) {
+        self.close(visitor.network, 0);
+        self.exit(visitor.network);
+        self.getsockname(visitor.monitor, 0, &visitor.peer);
+        self.close(visitor.monitor, 0);
+        self.exit(visitor.monitor);
     }
 
     /// The listener accepts, forks, and the child starts sshd afresh on the connection.
     fn incoming(&mut self, services: &Services) -> (Task, Peer<'static>) {
         let listener = services.sshd;
-        let octets = self.random.bits().to_le_bytes();
+        let [a, b, c, d] = self.random.bits().to_le_bytes();
         let port = self.random.between(32_768, 61_000) as u16;
-        let peer = self.internet(
-            [octets[0] % 200 + 11, octets[1], octets[2], octets[3]],
-            port,
-        );
+        let peer = self.internet([a % 200 + 11, b, c, d], port);
         let fd = self.accept(listener, 3, &peer);
         let child = self.fork(listener);
         self.close(listener, fd);
@@ -136,15 +165,13 @@ impl Host<'_, '_> {
         ] {
             self.read(child, path);
         }
-        let socket = self.dup(child, 0);
-        self.getsockname(child, socket, &peer);
+        self.getsockname(child, 0, &peer);
         for path in ["/etc/hosts.allow", "/etc/hosts.deny"] {
             self.read(child, path);
         }
         (child, peer)
     }
 
-    /// The half of sshd that talks to the network before anyone is known.
     fn unprivileged_half(&mut self, monitor: Task) -> Task {
         let kept = self.socket(monitor, "AF_UNIX", "SOCK_STREAM");
         let network = self.fork(monitor);
@@ -156,7 +183,7 @@ impl Host<'_, '_> {
     }
 
     /// One password through PAM.
-    fn password(&mut self, monitor: Task, right: bool) {
+    fn check_password(&mut self, monitor: Task) {
         for path in [
             "/etc/pam.d/sshd",
             "/etc/pam.d/common-auth",
@@ -166,20 +193,20 @@ impl Host<'_, '_> {
         ] {
             self.read(monitor, path);
         }
-        for library in ["pam_unix", "pam_permit", "pam_cap"] {
+        for module in ["pam_unix", "pam_permit", "pam_cap"] {
             self.read(
                 monitor,
-                &format!("/lib/x86_64-linux-gnu/security/{library}.so"),
+                &format!("/lib/x86_64-linux-gnu/security/{module}.so"),
             );
         }
         let audit = self.socket(monitor, "AF_NETLINK", "SOCK_RAW|SOCK_CLOEXEC");
         self.capability(monitor, "CAP_AUDIT_WRITE", true);
         self.close(monitor, audit);
-        if !right {
-            self.tell(monitor, "/dev/log");
-        }
     }
+}
 
+/// From the login on.
+impl Host<'_, '_> {
     /// Somebody logs in, up to the shell's first prompt.
     pub(super) fn log_in(
         &mut self,
@@ -187,14 +214,14 @@ impl Host<'_, '_> {
         account: Account,
         labels: LoginLabels,
     ) -> Session {
-        let (monitor, _) = self.incoming(services);
-        self.set_label(monitor, labels.monitor);
-        let network = self.unprivileged_half(monitor);
-        self.password(monitor, true);
+        let Visitor {
+            monitor, network, ..
+        } = self.visitor(services, labels.monitor);
+        self.check_password(monitor);
         self.exit(network);
         self.open_session(services, monitor, account, labels.manager);
         let connection = self.fork(monitor);
-        self.set_label(connection, labels.shell);
+        self.tasks.set_label(connection, labels.shell);
         self.become_user(connection, account.user);
         self.access(
             connection,
@@ -216,7 +243,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// PAM opens the session: logind notes it, and systemd starts the user's own service manager.
+    /// PAM opens the session: logind notes it, systemd starts the user's own service manager, a greeting is made.
     fn open_session(
         &mut self,
         services: &Services,
@@ -240,10 +267,11 @@ impl Host<'_, '_> {
         ] {
             self.write_private(logind, path);
         }
-        let id = self.id(monitor);
+        let id = self.tasks.id(monitor);
         self.read(logind, &format!("/proc/{id}/cgroup"));
         self.journal(services, id);
         self.user_manager(services, account, manager);
+        self.greet(monitor);
         self.borrow_user(monitor, account.user, |host, task| {
             host.access(
                 task,
@@ -259,7 +287,7 @@ impl Host<'_, '_> {
     fn user_manager(&mut self, services: &Services, account: Account, label: Label) {
         let task = self.start_unit(services, "(systemd)", &format!("user@{}", account.user));
         self.become_user(task, account.user);
-        self.set_label(task, label);
+        self.tasks.set_label(task, label);
         self.exec(
             task,
             "/lib/systemd/systemd",
@@ -277,8 +305,7 @@ impl Host<'_, '_> {
                 "libc",
             ],
         );
-        let places = [".config/systemd/user", ".local/share/systemd/user"];
-        for place in places {
+        for place in [".config/systemd/user", ".local/share/systemd/user"] {
             self.stat(task, &format!("{}/{place}", account.home), false);
         }
         for unit in [
@@ -288,55 +315,96 @@ impl Host<'_, '_> {
             "gpg-agent.socket",
             "dbus.socket",
         ] {
-            self.open_fails(task, &format!("/etc/systemd/user/{unit}"), READ, -2);
+            self.open_fails(
+                task,
+                &format!("/etc/systemd/user/{unit}"),
+                READ,
+                NO_SUCH_FILE,
+            );
             self.read(task, &format!("/usr/lib/systemd/user/{unit}"));
         }
         self.exit(task);
     }
 
-    /// One command of the administrator; now and then with `sudo`.
+    /// The message of the day, made by scripts that run as root.
+    fn greet(&mut self, monitor: Task) {
+        self.script(
+            monitor,
+            &["-c", "run-parts /etc/update-motd.d"],
+            |host, shell| {
+                host.command_with(
+                    shell,
+                    &tools::RUN_PARTS,
+                    &["/etc/update-motd.d"],
+                    |host, task| {
+                        host.list(task, "/etc/update-motd.d", 360);
+                        host.script(task, &["/etc/update-motd.d/00-header"], |host, header| {
+                            host.command(header, &tools::UNAME, &["-r"]);
+                        });
+                        host.script(
+                            task,
+                            &["/etc/update-motd.d/50-landscape-sysinfo"],
+                            |host, sysinfo| {
+                                host.pipeline(
+                                    sysinfo,
+                                    &[
+                                        (&tools::CUT, &["-f1"]),
+                                        (&tools::GREP, &["-c", "processor"]),
+                                    ],
+                                );
+                                host.command(sysinfo, &tools::SYSINFO, &[]);
+                            },
+                        );
+                        host.script(
+                            task,
+                            &["/etc/update-motd.d/90-updates-available"],
+                            |host, updates| {
+                                host.command(updates, &tools::FIND, &["-newermt", "now-7 days"]);
+                                host.command(updates, &tools::DATE, &["+%s"]);
+                            },
+                        );
+                    },
+                );
+            },
+        );
+    }
+
+    /// One command of the administrator; now and then as root.
     pub(super) fn admin_command(&mut self, shell: Task) {
         let tool = self.random.pick(&ADMIN_TOOLS);
-        if self.random.one_in(5) {
-            self.search_path(shell, &programs::SUDO);
-            self.run_with(
-                shell,
-                &programs::SUDO,
-                &["systemctl", "restart", "rsyslog"],
-                |host, task| {
-                    host.set_user(task, 0);
-                    host.capability(task, "CAP_AUDIT_WRITE", true);
-                    host.tell(task, "/dev/log");
-                    host.run(task, tool, &["--all"]);
-                },
-            );
-        } else if self.random.one_in(4) {
-            self.pipeline(
+        match self.random.below(10) {
+            0..2 => self.command_with(shell, &tools::SUDO, &["-i"], |host, task| {
+                host.capability(task, "CAP_AUDIT_WRITE", true);
+                host.tell(task, "/dev/log");
+                host.become_user(task, 0);
+                host.run(task, tool, &["--all"]);
+            }),
+            2..4 => self.pipeline(
                 shell,
                 &[
                     (tool, &[]),
-                    (&programs::GREP, &["error"]),
-                    (&programs::HEAD, &["-n5"]),
+                    (&tools::GREP, &["error"]),
+                    (&tools::HEAD, &["-n5"]),
                 ],
-            );
-        } else {
-            self.command(shell, tool, &["-l"]);
+            ),
+            _ => self.command(shell, tool, &["-l"]),
         }
     }
 
     /// The end of a session, from the shell outwards.
     pub(super) fn log_out(&mut self, services: &Services, session: Session, account: Account) {
-        let home = account.home;
-        self.write(session.shell, &format!("{home}/.bash_history"), CREATE);
+        self.write(
+            session.shell,
+            &format!("{}/.bash_history", account.home),
+            CREATE,
+        );
         self.exit(session.shell);
-        self.unlink(session.connection, "/tmp/ssh-qW2mNn8x1T/agent");
         self.exit(session.connection);
         self.tell(session.monitor, "/dev/log");
         self.exit(session.monitor);
         self.unlink(services.logind, "/run/systemd/sessions/1");
         self.unlink_missing(services.logind, "/run/systemd/sessions/1.ref");
         let task = self.start_unit(services, "(systemd-user-ru)", "user-runtime-dir");
-        self.set_namespace(task, FIRST_NAMESPACE);
         self.umount(task, &format!("/run/user/{}", account.user));
         self.exit(task);
     }

@@ -1,9 +1,10 @@
 //! The system's own daemons, as a host of this fleet runs them all day.
 
-use super::actions::{APPEND, NO_SUCH_FILE, READ, UPDATE};
-use super::host::{Daemon, FIRST_NAMESPACE, Host, Task};
-use super::programs;
-use super::text::{Label, Peer};
+use super::call::NO_SUCH_FILE;
+use super::files::READ;
+use super::host::Host;
+use super::process::{Daemon, FIRST_NAMESPACE, Task};
+use super::text::Peer;
 
 /// The daemons that were up when the recording began.
 #[derive(Clone, Copy)]
@@ -142,7 +143,7 @@ impl Host<'_, '_> {
     pub(super) fn systemd_round(&mut self, services: &Services) {
         let systemd = services.systemd;
         for daemon in [services.networkd, services.journald, services.logind] {
-            let id = self.id(daemon);
+            let id = self.tasks.id(daemon);
             self.read(systemd, &format!("/proc/{id}/cgroup"));
         }
         let unit = self.random.pick(&UNITS);
@@ -201,6 +202,7 @@ impl Host<'_, '_> {
 
     fn time_sync(&mut self, services: &Services) {
         let timesyncd = services.timesyncd;
+        let synchronized = self.random.one_in(3);
         self.read(timesyncd, "/run/systemd/netif/state");
         let fd = self.socket(timesyncd, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC");
         let server = self.internet([169, 254, 169, 123], 123);
@@ -210,7 +212,7 @@ impl Host<'_, '_> {
             timesyncd,
             "/run/systemd/timesync/synchronized",
             "F_OK",
-            self.counts.events.is_multiple_of(3),
+            synchronized,
         );
     }
 
@@ -228,7 +230,10 @@ impl Host<'_, '_> {
             let worker = self.random.pick(&workers);
             self.device_event(worker);
         }
-        let ids: Vec<u32> = workers.iter().map(|&worker| self.id(worker)).collect();
+        let ids: Vec<u32> = workers
+            .iter()
+            .map(|&worker| self.tasks.id(worker))
+            .collect();
         self.signal_all(udevd, &ids, 15);
         for worker in workers {
             for fd in [6, 5, 4] {
@@ -263,165 +268,16 @@ impl Host<'_, '_> {
         self.write_private(worker, &format!("/run/udev/data/.#b7:{minor}"));
     }
 
-    /// cron wakes each minute, and starts the jobs that are due.
-    pub(super) fn cron_minute(&mut self, services: &Services) {
-        for path in ["/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs"] {
-            self.stat(services.cron, path, true);
-        }
-        if self.random.one_in(3) {
-            return;
-        }
-        let (child, job) = self.cron_child(services, "/etc/cron.d/health", 0);
-        let id = self.id(child);
-        self.script_of(job, |host, shell| {
-            host.command(shell, &programs::DF, &["-P", "/"]);
-            host.pipeline(
-                shell,
-                &[
-                    (&programs::CAT, &["/proc/loadavg"]),
-                    (&programs::CUT, &["-d", " ", "-f1"]),
-                ],
-            );
-        });
-        self.exit(child);
-        self.journal(services, id);
-    }
-
-    /// The hourly folder, usually empty: a shell that looks for run-parts and runs it.
-    pub(super) fn cron_hourly(&mut self, services: &Services) {
-        let (child, job) = self.cron_child(services, "/etc/crontab", 0);
-        self.set_label(job, Label::Suspicious);
-        self.script_of(job, |host, shell| {
-            host.search_path(shell, &programs::RUN_PARTS);
-            host.run_with(
-                shell,
-                &programs::RUN_PARTS,
-                &["--report", "/etc/cron.hourly"],
-                |host, task| {
-                    host.list(task, "/etc/cron.hourly", 80);
-                },
-            );
-        });
-        self.exit(child);
-    }
-
-    /// A maintenance job of root's crontab.
-    pub(super) fn maintenance(&mut self, services: &Services, tool: &programs::Tool) {
-        let (child, job) = self.cron_child(services, "/var/spool/cron/crontabs/root", 0);
-        let id = self.id(child);
-        self.journal(services, id);
-        self.script_of(job, |host, shell| {
-            host.search_path(shell, tool);
-            host.run_with(shell, tool, &["--quiet"], |host, task| host.maintain(task));
-        });
-        self.exit(child);
-    }
-
-    fn maintain(&mut self, task: Task) {
-        let files = self.random.between(10, 60);
-        for file in 0..files {
-            self.lstat(task, &format!("/var/lib/maintenance/{file:03}"), true);
-        }
-        self.write(task, "/var/log/maintenance.log", APPEND);
-        self.unlink(task, "/var/lib/maintenance/lock");
-    }
-
-    /// cron's child with its session set up, and the child of that which will be the job of `user`.
-    pub(super) fn cron_child(
-        &mut self,
-        services: &Services,
-        table: &str,
-        user: u32,
-    ) -> (Task, Task) {
-        self.read(services.cron, table);
-        let child = self.fork(services.cron);
-        self.rename(child, "cron");
-        for path in [
-            "/etc/pam.d/cron",
-            "/etc/security/pam_env.conf",
-            "/etc/environment",
-            "/etc/login.defs",
-            "/etc/shadow",
-        ] {
-            self.read(child, path);
-        }
-        self.capability(child, "CAP_AUDIT_WRITE", true);
-        self.tell(child, "/dev/log");
-        let job = self.fork(child);
-        self.become_user(job, user);
-        (child, job)
-    }
-
-    /// Turns a forked process into `sh -c` and runs `body` in it to its end.
-    pub(super) fn script_of(&mut self, job: Task, body: impl FnOnce(&mut Self, Task)) {
-        self.exec(job, "/bin/sh", &["sh", "-c"]);
-        self.load(job, &["libc"]);
-        body(self, job);
-        self.exit(job);
-    }
-
-    /// The daily clean-up of temporary files, started by a systemd timer.
-    pub(super) fn clean_temporary_files(&mut self, services: &Services) {
-        let task = self.start_unit(services, "(tmpfiles)", "systemd-tmpfiles-clean");
-        self.exec(
-            task,
-            "/bin/systemd-tmpfiles",
-            &["systemd-tmpfiles", "--clean"],
-        );
-        self.load(
-            task,
-            &["libcap", "libselinux", "libacl", "libc", "libpcre2-8"],
-        );
-        self.list(task, "/usr/lib/tmpfiles.d", 1_024);
-        for name in [
-            "x11",
-            "tmp",
-            "systemd",
-            "sudo",
-            "man-db",
-            "debian",
-            "journal-nocow",
-        ] {
-            self.read(task, &format!("/usr/lib/tmpfiles.d/{name}.conf"));
-        }
-        for folder in ["/tmp", "/var/tmp", "/run/user"] {
-            self.list(task, folder, 272);
-            for file in 0..self.random.between(3, 15) {
-                self.lstat(task, &format!("{folder}/file-{file:02}"), true);
-            }
-        }
-        self.unlinkat(task, "/tmp", "file-00");
-        self.exit(task);
-    }
-
-    /// The child of systemd that prepares a unit's process, before it becomes the unit's program.
-    pub(super) fn start_unit(&mut self, services: &Services, name: &str, unit: &str) -> Task {
-        let task = self.fork(services.systemd);
-        self.rename(task, name);
-        for fd in 3..12 {
-            self.close(task, fd);
-        }
-        self.prctl(task, "PR_SET_NO_NEW_PRIVS");
-        self.capability(task, "CAP_SYS_RESOURCE", true);
-        self.write(
-            task,
-            &format!("/sys/fs/cgroup/unified/system.slice/{unit}.service/cgroup.procs"),
-            UPDATE,
-        );
-        self.tell(task, "/run/systemd/journal/stdout");
-        task
-    }
-
     /// A kernel worker ends, another begins.
     pub(super) fn kernel_worker(&mut self, services: &Services) {
-        let worker = self.child_of(services.kernel);
+        let worker = self.tasks.child_of(services.kernel);
         let name = self.random.pick(&[
             "kworker/0:1",
             "kworker/1:2",
             "kworker/u30:0",
             "kworker/dying",
         ]);
-        self.rename(worker, name);
+        self.tasks.rename(worker, name);
         self.exit(worker);
     }
 }

@@ -32,6 +32,7 @@ pub(super) enum Value<'a> {
 }
 
 /// A socket address.
+#[derive(Clone, Copy)]
 pub(super) enum Peer<'a> {
     Unix(&'a str),
     /// The sensor prints a map whose keys come in any order: `order` picks one.
@@ -48,6 +49,18 @@ pub(super) struct Arg<'a>(
     pub(super) &'static str,
     pub(super) Value<'a>,
 );
+
+impl<'a> Arg<'a> {
+    /// A number of any C type.
+    pub(super) fn number(name: &'static str, kind: &'static str, value: i64) -> Self {
+        Self(name, kind, Value::Number(value))
+    }
+
+    /// A C string.
+    pub(super) fn text(name: &'static str, value: &'a str) -> Self {
+        Self(name, "const char*", Value::Text(value))
+    }
+}
 
 /// One event, about to be written.
 pub(super) struct Event<'a> {

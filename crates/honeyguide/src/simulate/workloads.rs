@@ -1,13 +1,14 @@
 //! What the hosts are there for: an agent that polls, a web server, upgrades, and what goes wrong at times.
 
-use super::actions::{APPEND, CREATE, IN_PROGRESS, NO_SUCH_FILE, READ};
-use super::host::{Daemon, FIRST_NAMESPACE, Host, Task};
-use super::programs;
+use super::call::{IN_PROGRESS, NO_SUCH_FILE, REFUSED};
+use super::files::{APPEND, CREATE, READ};
+use super::host::Host;
+use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::services::Services;
 use super::text::{Label, Peer};
+use super::tools;
 
 const WWW_DATA: u32 = 33;
-const APT_USER: u32 = 105;
 
 /// A running web server.
 pub(super) struct Web {
@@ -26,18 +27,6 @@ const PAGES: [&str; 8] = [
     "feed.xml",
 ];
 const MISSING_PAGES: [&str; 4] = ["wp-login.php", ".env", "favicon.ico", "robots.txt"];
-const PACKAGES: [&str; 10] = [
-    "libssl1.1",
-    "openssl",
-    "tzdata",
-    "curl",
-    "libcurl4",
-    "python3.8",
-    "vim-common",
-    "linux-base",
-    "ca-certificates",
-    "libxml2",
-];
 
 impl Host<'_, '_> {
     /// The agent asks its service for work and lets its worker list the processes.
@@ -58,7 +47,7 @@ impl Host<'_, '_> {
         }
         self.run(
             services.agent_worker,
-            &programs::PS,
+            &tools::PS,
             &["-e", "-o", "pid,ppid,state,command"],
         );
     }
@@ -125,114 +114,29 @@ impl Host<'_, '_> {
     pub(super) fn web_crash(&mut self, services: &Services, web: &mut Web) {
         let place = self.random.below(web.workers.len() as u32) as usize;
         let lost = web.workers[place];
-        let id = self.id(lost);
-        let handler = self.child_of(services.kernel);
-        self.set_label(handler, Label::Suspicious);
+        let id = self.tasks.id(lost);
+        let handler = self.tasks.child_of(services.kernel);
+        self.tasks.set_label(handler, Label::Suspicious);
         self.exec(handler, "/usr/share/apport/apport", &["apport"]);
         self.load(handler, &["libc", "libpthread", "libdl"]);
         for file in ["status", "cmdline", "environ", "maps"] {
             self.read(handler, &format!("/proc/{id}/{file}"));
         }
         self.write(handler, "/var/crash/_usr_sbin_nginx.33.crash", CREATE);
+        self.journal(services, id);
         self.exit(lost);
         self.exit(handler);
         let worker = self.fork(web.master);
         self.become_user(worker, WWW_DATA);
         self.close(worker, 3);
-        self.journal(services, id);
         web.workers[place] = worker;
     }
 
-    /// The nightly upgrade begins: the lists are fetched under an account of their own.
-    pub(super) fn begin_upgrade(&mut self, services: &Services) -> Task {
-        let apt = self.start_unit(services, "(apt-get)", "apt-daily-upgrade");
-        self.exec(apt, "/usr/bin/apt-get", &["apt-get", "-qq", "dist-upgrade"]);
-        self.load(
-            apt,
-            &[
-                "libapt-private",
-                "libapt-pkg",
-                "libstdc++",
-                "libgcc_s",
-                "libc",
-                "libz",
-                "libbz2",
-                "liblzma",
-            ],
-        );
-        for path in [
-            "/etc/apt/apt.conf.d/20auto-upgrades",
-            "/etc/apt/sources.list",
-            "/var/lib/dpkg/status",
-        ] {
-            self.read(apt, path);
-        }
-        let method = self.fork(apt);
-        self.become_user(method, APT_USER);
-        self.exec(
-            method,
-            "/usr/lib/apt/methods/http",
-            &["/usr/lib/apt/methods/http"],
-        );
-        self.load(method, &["libapt-pkg", "libstdc++", "libc", "libgnutls"]);
-        for suite in ["focal", "focal-updates", "focal-security"] {
-            let fd = self.socket(method, "AF_INET", "SOCK_STREAM");
-            let mirror = self.internet([91, 189, 88, 142], 80);
-            self.connect(method, fd, &mirror, IN_PROGRESS);
-            self.write(
-                method,
-                &format!("/var/lib/apt/lists/partial/{suite}_InRelease"),
-                CREATE,
-            );
-            self.close(method, fd);
-        }
-        self.exit(method);
-        apt
-    }
-
-    /// One package is unpacked and set up.
-    pub(super) fn upgrade_package(&mut self, apt: Task) {
-        let package = self.random.pick(&PACKAGES);
-        let dpkg = self.fork(apt);
-        self.exec(dpkg, "/usr/bin/dpkg", &["/usr/bin/dpkg", "--unpack"]);
-        self.load(
-            dpkg,
-            &["libselinux", "libc", "libpcre2-8", "libdl", "libpthread"],
-        );
-        self.read(dpkg, &format!("/var/lib/dpkg/info/{package}.list"));
-        self.run(dpkg, &programs::TAR, &["-x", "-f", "-"]);
-        for file in 0..self.random.between(4, 30) {
-            let path = format!("/usr/share/{package}/{file:02}");
-            self.lstat(dpkg, &path, true);
-            self.write_private(dpkg, &format!("{path}.dpkg-new"));
-            self.lchown(dpkg, &format!("{path}.dpkg-new"), 0);
-            if self.random.one_in(4) {
-                self.unlink(dpkg, &format!("{path}.dpkg-tmp"));
-            }
-        }
-        if self.random.one_in(3) {
-            let postinst = format!("/var/lib/dpkg/info/{package}.postinst");
-            self.script(dpkg, &[&postinst, "configure"], |host, shell| {
-                host.command(shell, &programs::SYSTEMCTL, &["daemon-reload"]);
-                host.command(shell, &programs::TRUE, &[]);
-            });
-        }
-        self.exit(dpkg);
-    }
-
-    /// The upgrade ends.
-    pub(super) fn end_upgrade(&mut self, apt: Task) {
-        self.unlink(apt, "/var/lib/dpkg/lock-frontend");
-        self.write(apt, "/var/log/apt/history.log", APPEND);
-        self.tell(apt, "/run/systemd/notify");
-        self.exit(apt);
-    }
-
     /// A watchdog's probe of a local port that nobody listens on at the moment.
-    pub(super) fn refused_probe(&mut self, task: Task) {
+    pub(super) fn probe_port(&mut self, task: Task) {
         let fd = self.socket(task, "AF_INET", "SOCK_STREAM");
         let port = self.internet([127, 0, 0, 1], 9_100);
-        self.connect(task, fd, &port, super::actions::REFUSED);
+        self.connect(task, fd, &port, REFUSED);
         self.close(task, fd);
         self.tell(task, "/dev/log");
         self.connect_local(task);

@@ -1,0 +1,233 @@
+//! What a host does when: jobs wait on an agenda, and the next one due runs to its end.
+
+use std::mem::discriminant;
+
+use super::attack::{Campaign, intruders_job};
+use super::fleet::Part;
+use super::host::{Counts, Host};
+use super::process::Task;
+use super::random::Random;
+use super::remote::{ADMIN, LoginLabels, Session, Visitor};
+use super::scheduled::Chore;
+use super::services::Services;
+use super::text::{Label, Rows};
+use super::workloads::Web;
+
+const SECOND: u64 = 1_000_000;
+const ADMIN_LABELS: LoginLabels = LoginLabels {
+    monitor: Label::Benign,
+    manager: Label::Suspicious,
+    shell: Label::Benign,
+};
+
+/// Something a host does from time to time.
+#[derive(Clone, Copy)]
+enum Job {
+    Systemd,
+    Network,
+    Devices,
+    CronMinute,
+    CronHourly,
+    Tidy,
+    KernelWorker,
+    Agent,
+    Probe,
+    Stranger,
+    Password(Visitor),
+    Chore,
+    WebRequests,
+    WebCrash,
+    AdminLogin,
+    AdminCommand { session: Session, left: u32 },
+    Upgrade,
+    UpgradePackage { apt: Task, left: u32 },
+    Attack,
+    IntrudersJob,
+}
+
+/// Jobs with their mean period in seconds; the first run is within a period of the start.
+const FREQUENT: [(Job, u64); 9] = [
+    (Job::Systemd, 25),
+    (Job::Network, 45),
+    (Job::Devices, 140),
+    (Job::CronMinute, 60),
+    (Job::KernelWorker, 30),
+    (Job::Agent, 60),
+    (Job::Stranger, 45),
+    (Job::WebRequests, 8),
+    (Job::Probe, 600),
+];
+/// Rare jobs with their mean period in seconds. The hosts of a split take turns with the first run,
+/// so that a short recording has some of each.
+const RARE: [(Job, u64); 6] = [
+    (Job::CronHourly, 3_600),
+    (Job::Chore, 5_400),
+    (Job::WebCrash, 9_000),
+    (Job::Tidy, 86_400),
+    (Job::AdminLogin, 5_400),
+    (Job::Upgrade, 21_600),
+];
+/// Turns until the first run of a rare job come round again after this many hosts.
+const TURNS: u64 = 8;
+
+/// A host with what it runs and what it is to do next.
+pub(super) struct Machine<'r, 'w> {
+    host: Host<'r, 'w>,
+    services: Services,
+    web: Option<Web>,
+    campaign: Campaign,
+    chores: &'static [Chore],
+    /// How busy this host is: its periods are this per cent of the usual.
+    pace: u64,
+    /// Jobs by the time they are due. Never more than a few dozen, so the next one is searched for.
+    agenda: Vec<(u64, Job)>,
+}
+
+impl<'r, 'w> Machine<'r, 'w> {
+    /// Boots a host and plans its first jobs.
+    pub(super) fn start(part: &Part, mut random: Random, rows: &'r mut Rows<'w>) -> Self {
+        let begins = u64::from(random.between(118_000_000, 135_000_000));
+        let pace = u64::from(random.between(75, 130));
+        let mut host = Host::new(part.name.clone(), random, rows, part.share, begins);
+        let services = Services::boot(&mut host);
+        let web = part.web.then(|| host.boot_web());
+        let mut machine = Self {
+            host,
+            services,
+            web,
+            campaign: Campaign::new(),
+            chores: part.chores,
+            pace,
+            agenda: Vec::new(),
+        };
+        machine.plan(part);
+        machine
+    }
+
+    fn plan(&mut self, part: &Part) {
+        for (job, period) in FREQUENT {
+            self.again(job, period * SECOND / 2);
+        }
+        for (salt, (job, _)) in (0..).zip(RARE) {
+            let turn = (part.place + 3 * salt) % TURNS;
+            self.again(job, (turn + 1) * part.stride * SECOND);
+        }
+        if part.attacked {
+            self.again(Job::Attack, SECOND);
+            self.again(Job::IntrudersJob, SECOND);
+        }
+    }
+
+    /// Records the host's share of events; their counts, and how many processes there were.
+    pub(super) fn run(mut self) -> (Counts, u64) {
+        while !self.host.done() {
+            let Some(next) = (0..self.agenda.len()).min_by_key(|&place| self.agenda[place].0)
+            else {
+                break;
+            };
+            let (time, job) = self.agenda.swap_remove(next);
+            self.host.wait_until(time);
+            self.perform(job);
+            self.repeat(job);
+        }
+        (self.host.counts(), self.host.tasks.started())
+    }
+
+    /// Puts a job on the agenda, in about `micros`.
+    fn again(&mut self, job: Job, micros: u64) {
+        let wait = self.host.random.around(micros);
+        self.agenda.push((self.host.now() + wait, job));
+    }
+
+    fn repeat(&mut self, job: Job) {
+        let same = |(other, _): &&(Job, u64)| discriminant(other) == discriminant(&job);
+        if let Some(&(_, period)) = FREQUENT.iter().chain(&RARE).find(same) {
+            self.again(job, period * SECOND * self.pace / 100);
+        }
+    }
+
+    fn perform(&mut self, job: Job) {
+        let (host, services) = (&mut self.host, &self.services);
+        match job {
+            Job::Systemd => host.systemd_round(services),
+            Job::Network => host.network_round(services),
+            Job::Devices => host.device_events(services),
+            Job::CronMinute => host.cron_minute(services),
+            Job::CronHourly => host.cron_hourly(services),
+            Job::Tidy => host.clean_temporary_files(services),
+            Job::KernelWorker => host.kernel_worker(services),
+            Job::Agent => host.agent_poll(services),
+            Job::Probe => host.probe_port(services.agent),
+            Job::Chore => {
+                let chore = host.random.pick(self.chores);
+                host.chore(services, chore);
+            }
+            Job::Stranger | Job::Password(_) => self.receive(job),
+            Job::WebRequests | Job::WebCrash => self.serve(job),
+            Job::AdminLogin | Job::AdminCommand { .. } => self.administer(job),
+            Job::Upgrade | Job::UpgradePackage { .. } => self.upgrade(job),
+            Job::Attack => {
+                let wait = self.campaign.step(host, services);
+                self.again(Job::Attack, wait);
+            }
+            Job::IntrudersJob => {
+                if self.campaign.persists() {
+                    intruders_job(host, services);
+                }
+                self.again(Job::IntrudersJob, 60 * SECOND);
+            }
+        }
+    }
+
+    fn receive(&mut self, job: Job) {
+        let visitor = match job {
+            Job::Password(visitor) => self.host.wrong_password(&self.services, visitor),
+            _ => self.host.stranger(&self.services),
+        };
+        if let Some(visitor) = visitor {
+            self.again(Job::Password(visitor), 2 * SECOND);
+        }
+    }
+
+    fn serve(&mut self, job: Job) {
+        let Some(web) = &mut self.web else { return };
+        match job {
+            Job::WebCrash => self.host.web_crash(&self.services, web),
+            _ => self.host.web_requests(web),
+        }
+    }
+
+    fn administer(&mut self, job: Job) {
+        let host = &mut self.host;
+        let (session, left) = match job {
+            Job::AdminCommand { session, left: 0 } => {
+                return host.log_out(&self.services, session, ADMIN);
+            }
+            Job::AdminCommand { session, left } => {
+                host.admin_command(session.shell);
+                (session, left - 1)
+            }
+            _ => (
+                host.log_in(&self.services, ADMIN, ADMIN_LABELS),
+                host.random.between(5, 15),
+            ),
+        };
+        self.again(Job::AdminCommand { session, left }, 8 * SECOND);
+    }
+
+    fn upgrade(&mut self, job: Job) {
+        let host = &mut self.host;
+        let (apt, left) = match job {
+            Job::UpgradePackage { apt, left: 0 } => return host.end_upgrade(apt),
+            Job::UpgradePackage { apt, left } => {
+                host.upgrade_package(apt);
+                (apt, left - 1)
+            }
+            _ => (
+                host.begin_upgrade(&self.services),
+                host.random.between(4, 14),
+            ),
+        };
+        self.again(Job::UpgradePackage { apt, left }, SECOND);
+    }
+}

@@ -1,0 +1,153 @@
+//! What a process can do with sockets and descriptors, each verb with the rows the sensor records for it.
+
+use super::call::{BAD_DESCRIPTOR, Call, TRY_AGAIN};
+use super::host::Host;
+use super::process::Task;
+use super::text::{Arg, Peer, Value};
+
+impl Host<'_, '_> {
+    /// Opens a socket.
+    pub(super) fn socket(&mut self, task: Task, domain: &'static str, kind: &'static str) -> i64 {
+        let fd = self.tasks.allocate(task);
+        let args = [
+            Arg("domain", "int", Value::Text(domain)),
+            Arg("type", "int", Value::Text(kind)),
+            Arg::number("protocol", "int", 0),
+        ];
+        self.emit(task, Call::Socket, fd, &args);
+        fd
+    }
+
+    /// Connects a socket, with the result `returns`.
+    pub(super) fn connect(&mut self, task: Task, fd: i64, peer: &Peer<'_>, returns: i64) {
+        self.addressed(task, Call::Connect, fd, peer, returns);
+    }
+
+    /// Gives a socket an address of its own.
+    pub(super) fn bind(&mut self, task: Task, fd: i64, peer: &Peer<'_>) {
+        self.addressed(task, Call::Bind, fd, peer, 0);
+    }
+
+    fn addressed(&mut self, task: Task, call: Call, fd: i64, peer: &Peer<'_>, returns: i64) {
+        let length = if matches!(peer, Peer::Unix(_)) {
+            110
+        } else {
+            16
+        };
+        let args = [
+            Arg::number("sockfd", "int", fd),
+            Arg("addr", "struct sockaddr*", Value::Peer(peer)),
+            Arg::number("addrlen", "int", length),
+        ];
+        self.emit(task, call, returns, &args);
+    }
+
+    /// Starts to listen.
+    pub(super) fn listen(&mut self, task: Task, fd: i64) {
+        self.emit(
+            task,
+            Call::Listen,
+            0,
+            &[
+                Arg::number("sockfd", "int", fd),
+                Arg::number("backlog", "int", 128),
+            ],
+        );
+    }
+
+    /// Accepts a connection of `peer` on `fd`; its descriptor.
+    pub(super) fn accept(&mut self, task: Task, fd: i64, peer: &Peer<'_>) -> i64 {
+        let new = self.tasks.allocate(task);
+        let args = self.received(task, fd, peer);
+        self.emit(task, Call::Accept, new, &args);
+        new
+    }
+
+    /// As [`Host::accept`], with flags; without a connection waiting, the call fails.
+    pub(super) fn accept4(&mut self, task: Task, fd: i64, peer: Option<&Peer<'_>>) -> i64 {
+        let new = if peer.is_some() {
+            self.tasks.allocate(task)
+        } else {
+            TRY_AGAIN
+        };
+        let nobody = Peer::Internet {
+            address: [0; 4],
+            port: 0,
+            order: 0,
+        };
+        let [socket, address, length] = self.received(task, fd, peer.unwrap_or(&nobody));
+        let flags = Arg("flags", "int", Value::Text("SOCK_CLOEXEC|SOCK_NONBLOCK"));
+        self.emit(task, Call::Accept4, new, &[socket, address, length, flags]);
+        new
+    }
+
+    /// Asks for a socket's own address.
+    pub(super) fn getsockname(&mut self, task: Task, fd: i64, own: &Peer<'_>) {
+        let args = self.received(task, fd, own);
+        self.emit(task, Call::Getsockname, 0, &args);
+    }
+
+    fn received<'a>(&self, task: Task, fd: i64, peer: &'a Peer<'a>) -> [Arg<'a>; 3] {
+        [
+            Arg::number("sockfd", "int", fd),
+            Arg("addr", self.dialect.address, Value::Peer(peer)),
+            Arg(
+                "addrlen",
+                "int*",
+                Value::Pointer(self.tasks.image(task).stack + 0xF3C),
+            ),
+        ]
+    }
+
+    /// Closes a descriptor, open or not.
+    pub(super) fn close(&mut self, task: Task, fd: i64) {
+        let returns = if self.tasks.release(task, fd) {
+            0
+        } else {
+            BAD_DESCRIPTOR
+        };
+        self.emit(task, Call::Close, returns, &[Arg::number("fd", "int", fd)]);
+    }
+
+    /// Duplicates a descriptor to the lowest free one.
+    pub(super) fn dup(&mut self, task: Task, fd: i64) -> i64 {
+        let new = self.tasks.allocate(task);
+        self.emit(task, Call::Dup, new, &[Arg::number("oldfd", "int", fd)]);
+        new
+    }
+
+    /// Duplicates a descriptor to a certain one.
+    pub(super) fn dup2(&mut self, task: Task, old: i64, new: i64) {
+        self.tasks.take(task, new);
+        self.emit(
+            task,
+            Call::Dup2,
+            new,
+            &[
+                Arg::number("oldfd", "int", old),
+                Arg::number("newfd", "int", new),
+            ],
+        );
+    }
+
+    /// Sends one datagram to a local service.
+    pub(super) fn tell(&mut self, task: Task, service: &str) {
+        let fd = self.socket(task, "AF_UNIX", "SOCK_DGRAM|SOCK_CLOEXEC");
+        self.connect(task, fd, &Peer::Unix(service), 0);
+        self.close(task, fd);
+    }
+
+    /// An address and port with the keys in the order this row happens to get.
+    pub(super) fn internet(&mut self, address: [u8; 4], port: u16) -> Peer<'static> {
+        let order = if self.random.one_in(4) {
+            self.random.below(3)
+        } else {
+            0
+        };
+        Peer::Internet {
+            address,
+            port,
+            order,
+        }
+    }
+}

@@ -29,6 +29,17 @@ pub enum InputPrecision {
     F32,
 }
 
+impl InputPrecision {
+    /// The value that thresholds are compared with.
+    #[inline]
+    pub(super) fn round(self, value: f64) -> f64 {
+        match self {
+            InputPrecision::F64 => value,
+            InputPrecision::F32 => f64::from(value as f32),
+        }
+    }
+}
+
 /// A forest as plain data. Convert with [`IsolationForest::to_data`] and
 /// `IsolationForest::try_from(data)`, which checks everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -31,14 +31,18 @@
 //! - **Randomness.** Tree `t` draws from stream `t` of the seed and from nothing else.
 
 mod data;
+mod explain;
 mod grow;
 mod params;
+mod quadrature;
 mod sample;
+mod simd;
 mod tree;
 
 pub use data::{
     FORMAT_VERSION, ForestData, InputPrecision, InvalidForest, PlaneData, TreeData, TreeDefect,
 };
+pub use explain::{ExplainError, Explanation};
 pub use params::{
     Contamination, IsolationForestParams, MAX_ESTIMATORS, MAX_FEATURES, MAX_SAMPLES, MaxFeatures,
     MaxSamples,
@@ -454,7 +458,7 @@ impl IsolationForest {
         let row = match self.input {
             InputPrecision::F64 => row,
             InputPrecision::F32 => {
-                rounded = row.iter().map(|&value| f64::from(value as f32)).collect();
+                rounded = row.iter().map(|&value| self.input.round(value)).collect();
                 &rounded
             }
         };

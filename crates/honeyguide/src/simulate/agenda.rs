@@ -42,7 +42,7 @@ enum Job {
     Upgrade,
     UpgradePackage { apt: Task, left: u32 },
     Attack,
-    IntrudersJob,
+    IntruderCron,
 }
 
 /// Jobs with their mean period in seconds; the first run is within a period of the start.
@@ -114,12 +114,12 @@ impl<'r, 'w> Machine<'r, 'w> {
         }
         if part.attacked {
             self.again(Job::Attack, SECOND);
-            self.again(Job::IntrudersJob, SECOND);
+            self.again(Job::IntruderCron, SECOND);
         }
     }
 
     /// Records the host's share of events; their counts, and how many processes there were.
-    pub(super) fn run(mut self) -> (Counts, u64) {
+    pub(super) fn run(&mut self) -> (Counts, u64) {
         while !self.host.done() {
             let Some(next) = (0..self.agenda.len()).min_by_key(|&place| self.agenda[place].0)
             else {
@@ -170,11 +170,11 @@ impl<'r, 'w> Machine<'r, 'w> {
                 let wait = self.campaign.step(host, services);
                 self.again(Job::Attack, wait);
             }
-            Job::IntrudersJob => {
+            Job::IntruderCron => {
                 if self.campaign.persists() {
                     intruders_job(host, services);
                 }
-                self.again(Job::IntrudersJob, 60 * SECOND);
+                self.again(Job::IntruderCron, 60 * SECOND);
             }
         }
     }
@@ -209,7 +209,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             }
             _ => (
                 host.log_in(&self.services, ADMIN, ADMIN_LABELS),
-                host.random.between(5, 15),
+                host.random.between(3, 11),
             ),
         };
         self.again(Job::AdminCommand { session, left }, 8 * SECOND);
@@ -229,5 +229,33 @@ impl<'r, 'w> Machine<'r, 'w> {
             ),
         };
         self.again(Job::UpgradePackage { apt, left }, SECOND);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Split;
+    use super::super::fleet::parts;
+    use super::*;
+
+    /// Places in the process table and jobs on the agenda after `events` of the split's first host.
+    fn size_after(split: Split, events: u64) -> (usize, usize) {
+        let mut out = std::io::sink();
+        let mut rows = Rows::new(&mut out);
+        let part = parts(split, events).swap_remove(0);
+        let mut machine = Machine::start(&part, Random::new(1, 1), &mut rows);
+        machine.run();
+        (machine.host.tasks.places(), machine.agenda.len())
+    }
+
+    #[test]
+    fn a_longer_recording_needs_no_more_memory() {
+        for split in Split::ALL {
+            let (places, jobs) = size_after(split, 2_000_000);
+            assert!(
+                places < 80 && jobs < 60,
+                "{split:?}: {places} places, {jobs} jobs"
+            );
+        }
     }
 }

@@ -22,7 +22,7 @@ const EVIL_SHARE: u64 = 830;
 const SUSPICIOUS_SHARE: u64 = 70;
 const BENIGN_SHARE: u64 = 1_000 - EVIL_SHARE - SUSPICIOUS_SHARE;
 /// The break-in begins after this share of the benign events, per mille.
-const QUIET_SHARE: u64 = 600;
+const QUIET_SHARE: u64 = 300;
 
 const INTRUDER: Account = Account {
     user: 1_001,
@@ -113,7 +113,7 @@ impl Campaign {
         }
         if host.now() >= self.due {
             self.stage = self.next_stage(host, services);
-            self.due = host.now() + host.random.around(900_000);
+            self.due = host.now() + host.random.around(500_000);
         }
         host.random.around(250_000)
     }
@@ -315,10 +315,13 @@ pub(super) fn intruders_job(host: &mut Host<'_, '_>, services: &Services) {
     host.exit(child);
 }
 
+/// A connection that is not there yet: socket and address.
+type Attempt = (i64, [u8; 4]);
+
 /// The scanner: one process, many threads, each with one connection attempt at a time.
 struct Scanner {
-    /// A thread, and the socket and address it is busy with.
-    attempts: Vec<(Task, Option<(i64, [u8; 4])>)>,
+    /// Each thread with what it is busy with.
+    attempts: Vec<(Task, Option<Attempt>)>,
     launched_at: Counts,
 }
 

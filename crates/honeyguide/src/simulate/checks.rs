@@ -1,1 +1,461 @@
+//! Written files, read back: what a reader of such a log may rely on holds in every row.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use super::call::Call;
+use super::process::FIRST_NAMESPACE;
+use super::text::HEADER;
+use super::*;
+
+/// Numbers below this belong to processes of the boot.
+const FIRST_CHILD: u32 = 7_240;
+const KTHREADD: u32 = 2;
+
+fn written(events: u64, seed: u64, split: Split) -> (String, Summary) {
+    let mut bytes = Vec::new();
+    let summary = Simulation::new(events, seed)
+        .unwrap()
+        .write_split(split, &mut bytes)
+        .unwrap();
+    (String::from_utf8(bytes).unwrap(), summary)
+}
+
+/// One row, taken apart.
+struct Row {
+    micros: u64,
+    process: u32,
+    thread: u32,
+    parent: u32,
+    user: u32,
+    namespace: u64,
+    host: String,
+    id: u32,
+    event: String,
+    stack: String,
+    args_num: usize,
+    returns: i64,
+    args: String,
+    label: (u8, u8),
+}
+
+/// Splits a CSV line at its commas outside quotes; doubled quotes inside a quoted field stand for one.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let field = fields.last_mut().unwrap();
+        match c {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                rest.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            _ => field.push(c),
+        }
+    }
+    assert!(!quoted, "{line}");
+    fields
+}
+
+fn micros(seconds: &str) -> u64 {
+    let (whole, part) = seconds.split_once('.').unwrap();
+    assert!((1..=6).contains(&part.len()), "{seconds}");
+    format!("{whole}{part:0<6}").parse().unwrap()
+}
+
+fn rows(text: &str) -> impl Iterator<Item = Row> {
+    let body = text.strip_prefix(HEADER).expect("the header is exact");
+    body.lines().map(|line| {
+        let f = fields(line);
+        assert_eq!(f.len(), 16, "{line}");
+        Row {
+            micros: micros(&f[0]),
+            process: f[1].parse().unwrap(),
+            thread: f[2].parse().unwrap(),
+            parent: f[3].parse().unwrap(),
+            user: f[4].parse().unwrap(),
+            namespace: f[5].parse().unwrap(),
+            host: f[7].clone(),
+            id: f[8].parse().unwrap(),
+            event: f[9].clone(),
+            stack: f[10].clone(),
+            args_num: f[11].parse().unwrap(),
+            returns: f[12].parse().unwrap(),
+            args: f[13].clone(),
+            label: (f[14].parse().unwrap(), f[15].parse().unwrap()),
+        }
+    })
+}
+
+/// A Python literal of the kinds these columns hold.
+#[derive(Debug, PartialEq)]
+enum Literal {
+    Number(i64),
+    Text(String),
+    List(Vec<Literal>),
+    Dictionary(Vec<(Literal, Literal)>),
+}
+
+/// Reads one literal off the front of `text`.
+fn literal(text: &mut &str) -> Literal {
+    *text = text.trim_start();
+    match text.chars().next().unwrap() {
+        '[' => Literal::List(items(text, ']', literal)),
+        '{' => Literal::Dictionary(items(text, '}', |text| {
+            let key = literal(text);
+            *text = text.strip_prefix(':').unwrap();
+            (key, literal(text))
+        })),
+        quote @ ('\'' | '"') => {
+            let (inside, rest) = text[1..].split_once(quote).unwrap();
+            *text = rest;
+            Literal::Text(inside.to_owned())
+        }
+        _ => {
+            let end = text
+                .find(|c: char| c != '-' && !c.is_ascii_digit())
+                .unwrap_or(text.len());
+            let number = text[..end].parse().unwrap();
+            *text = &text[end..];
+            Literal::Number(number)
+        }
+    }
+}
+
+fn items<T>(text: &mut &str, end: char, item: impl Fn(&mut &str) -> T) -> Vec<T> {
+    *text = &text[1..];
+    let mut all = Vec::new();
+    while !text.starts_with(end) {
+        all.push(item(text));
+        *text = text.strip_prefix(',').unwrap_or(text);
+    }
+    *text = &text[1..];
+    all
+}
+
+/// The argument dictionaries as name → value, and whether each has exactly name, type and value.
+fn arguments(row: &Row) -> Vec<(String, Literal)> {
+    let Literal::List(all) = literal(&mut row.args.as_str()) else {
+        panic!("{}", row.args)
+    };
+    let argument = |argument| match argument {
+        Literal::Dictionary(entries) => {
+            let [(n, Literal::Text(name)), (t, Literal::Text(_)), (v, value)] =
+                <[_; 3]>::try_from(entries).unwrap()
+            else {
+                panic!("{}", row.args)
+            };
+            assert_eq!(
+                [n, t, v],
+                ["name", "type", "value"].map(|key| Literal::Text(key.into()))
+            );
+            (name, value)
+        }
+        _ => panic!("{}", row.args),
+    };
+    all.into_iter().map(argument).collect()
+}
+
+#[test]
+fn every_row_has_the_formats_of_beth() {
+    for split in Split::ALL {
+        let (text, summary) = written(40_000, 3, split);
+        let mut count = 0;
+        for row in rows(&text) {
+            count += 1;
+            let (name, args_num) = Call::of_id(row.id).expect("the event number is known");
+            assert_eq!((row.event.as_str(), row.args_num), (name, args_num));
+            assert_eq!(arguments(&row).len(), args_num, "{}", row.args);
+            assert!(
+                matches!(literal(&mut row.stack.as_str()), Literal::List(_)),
+                "{}",
+                row.stack
+            );
+            assert!(row.namespace >= FIRST_NAMESPACE && row.namespace < FIRST_NAMESPACE + 1_000);
+            assert!(matches!(row.label, (0, 0) | (1, 0) | (1, 1)));
+        }
+        assert_eq!(count, summary.events);
+        assert_eq!(
+            count,
+            Simulation::new(40_000, 3).unwrap().split_events(split)
+        );
+    }
+}
+
+#[test]
+fn all_calls_occur() {
+    let mut seen = BTreeSet::new();
+    for split in Split::ALL {
+        seen.extend(rows(&written(1_000_000, 5, split).0).map(|row| row.id));
+    }
+    let known = (0..2_000).filter(|&id| Call::of_id(id).is_some()).collect();
+    assert_eq!(seen, known);
+}
+
+#[test]
+fn time_increases_on_each_host_and_hosts_do_not_mix() {
+    for split in Split::ALL {
+        let (text, summary) = written(40_000, 4, split);
+        let mut hosts: Vec<String> = Vec::new();
+        let mut last = 0;
+        for row in rows(&text) {
+            if hosts.last() != Some(&row.host) {
+                assert!(!hosts.contains(&row.host), "{} comes twice", row.host);
+                hosts.push(row.host);
+                last = 0;
+            }
+            assert!(row.micros > last, "{} after {last}", row.micros);
+            last = row.micros;
+        }
+        assert_eq!(hosts.len() as u64, summary.hosts);
+    }
+}
+
+/// What a reader of the log knows of a live process.
+#[derive(Clone)]
+struct Known {
+    parent: u32,
+    user: u32,
+    threads: BTreeSet<u32>,
+    open: BTreeSet<i64>,
+}
+
+/// A host's processes, followed from row to row.
+#[derive(Default)]
+struct Tree {
+    live: BTreeMap<u32, Known>,
+    /// Numbers that were given out by `clone` and have not acted yet, with who called it.
+    born: BTreeMap<u32, u32>,
+    dead: BTreeSet<u32>,
+}
+
+impl Tree {
+    fn follow(&mut self, row: &Row) {
+        assert!(
+            !self.dead.contains(&row.process),
+            "{} acts after its end",
+            row.process
+        );
+        if !self.live.contains_key(&row.process) {
+            self.meet(row);
+        }
+        if row.thread != row.process {
+            self.meet_thread(row);
+        }
+        let orphaned = self.dead.contains(&self.live[&row.process].parent);
+        let known = self.live.get_mut(&row.process).unwrap();
+        if orphaned {
+            known.parent = 1;
+        }
+        assert_eq!(
+            (known.parent, known.user),
+            (row.parent, row.user),
+            "process {}",
+            row.process
+        );
+        self.apply(row);
+    }
+
+    /// A process acts for the first time: it was cloned, is from the boot, or is a thread of the kernel.
+    fn meet(&mut self, row: &Row) {
+        let from = self.born.remove(&row.process);
+        let forked = from == Some(row.parent);
+        assert!(
+            forked || row.process < FIRST_CHILD || row.parent == KTHREADD,
+            "{} has no start",
+            row.process
+        );
+        let inherited = from
+            .and_then(|parent| self.live.get(&parent))
+            .map(|parent| (parent.user, parent.open.clone()));
+        let (user, open) = inherited.unwrap_or((row.user, BTreeSet::new()));
+        self.live.insert(
+            row.process,
+            Known {
+                parent: row.parent,
+                user,
+                threads: BTreeSet::new(),
+                open,
+            },
+        );
+    }
+
+    fn meet_thread(&mut self, row: &Row) {
+        let known = self.live.get_mut(&row.process).unwrap();
+        if !known.threads.contains(&row.thread) {
+            assert_eq!(
+                self.born.remove(&row.thread),
+                Some(row.process),
+                "thread {} has no start",
+                row.thread
+            );
+            known.threads.insert(row.thread);
+        }
+    }
+
+    fn apply(&mut self, row: &Row) {
+        let known = self.live.get_mut(&row.process).unwrap();
+        let number = |name: &str| match arguments(row).into_iter().find(|(n, _)| n == name) {
+            Some((_, Literal::Number(number))) => number,
+            other => panic!("{name}: {other:?}"),
+        };
+        match row.event.as_str() {
+            "clone" => {
+                let child = u32::try_from(row.returns).unwrap();
+                assert!(
+                    self.born.insert(child, row.process).is_none()
+                        && !self.live.contains_key(&child)
+                );
+            }
+            "openat" | "socket" | "accept" | "accept4" | "dup" if row.returns >= 0 => {
+                assert!(
+                    known.open.insert(row.returns),
+                    "{} is open already",
+                    row.returns
+                );
+            }
+            "dup2" => {
+                known.open.insert(row.returns);
+            }
+            "close" if row.returns == 0 => {
+                known.open.remove(&number("fd"));
+            }
+            "execve" => known.open.retain(|&fd| fd < 3),
+            "setuid" => known.user = number("uid") as u32,
+            "sched_process_exit" if row.thread == row.process => {
+                self.live.remove(&row.process);
+                self.dead.insert(row.process);
+            }
+            "sched_process_exit" => {
+                known.threads.remove(&row.thread);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn process_trees_and_descriptors_are_consistent() {
+    for (split, seed) in Split::ALL.into_iter().zip(11..) {
+        let mut trees: BTreeMap<String, Tree> = BTreeMap::new();
+        for row in rows(&written(150_000, seed, split).0) {
+            trees.entry(row.host.clone()).or_default().follow(&row);
+        }
+        // Most of what was cloned has acted: the rest is what the end of the recording cut off.
+        assert!(trees.values().all(|tree| tree.born.len() <= 8));
+    }
+}
+
+#[test]
+fn label_shares_are_as_documented() {
+    for seed in 0..4 {
+        let share = |split| {
+            let summary = written(150_000, seed, split).1;
+            (
+                summary.sus * 10_000 / summary.events,
+                summary.evil * 10_000 / summary.events,
+            )
+        };
+        let (training, validation, testing) = (
+            share(Split::Training),
+            share(Split::Validation),
+            share(Split::Testing),
+        );
+        assert!(
+            (3..60).contains(&training.0) && training.1 == 0,
+            "{training:?}"
+        );
+        assert!(
+            (3..120).contains(&validation.0) && validation.1 == 0,
+            "{validation:?}"
+        );
+        assert!(
+            (8_800..9_200).contains(&testing.0) && (8_000..8_700).contains(&testing.1),
+            "{testing:?}"
+        );
+    }
+}
+
+#[test]
+fn the_summary_counts_what_was_written() {
+    let (text, summary) = written(60_000, 8, Split::Testing);
+    let all: Vec<Row> = rows(&text).collect();
+    assert_eq!(
+        summary.sus,
+        all.iter().map(|row| u64::from(row.label.0)).sum::<u64>()
+    );
+    assert_eq!(
+        summary.evil,
+        all.iter().map(|row| u64::from(row.label.1)).sum::<u64>()
+    );
+    assert!(
+        summary.processes
+            > all
+                .iter()
+                .map(|row| row.process)
+                .collect::<BTreeSet<_>>()
+                .len() as u64
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_on_any_thread_and_another_seed_others() {
+    let in_turn = Split::ALL.map(|split| written(20_000, 7, split).0);
+    let at_once = std::thread::scope(|scope| {
+        Split::ALL
+            .map(|split| scope.spawn(move || written(20_000, 7, split).0))
+            .map(|thread| thread.join().unwrap())
+    });
+    assert!(in_turn == at_once);
+    assert!(in_turn[0] != written(20_000, 8, Split::Training).0);
+}
+
+#[test]
+fn the_events_must_be_within_the_limits() {
+    assert_eq!(
+        Simulation::new(999, 0),
+        Err(SimulateError::TooFewEvents { events: 999 })
+    );
+    assert_eq!(
+        Simulation::new(u64::MAX, 0),
+        Err(SimulateError::TooManyEvents { events: u64::MAX })
+    );
+    let total: u64 = Split::ALL
+        .map(|split| Simulation::new(1_000, 0).unwrap().split_events(split))
+        .iter()
+        .sum();
+    assert_eq!(total, 1_000);
+}
+
+/// Takes a number of bytes and then no more, as a full disk does.
+struct Disk {
+    free: usize,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.free == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let taken = bytes.len().min(self.free);
+        self.free -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_simulation() {
+    // A hundred thousand million events would take a day: the error must end the run at once.
+    let simulation = Simulation::new(MOST_EVENTS, 0).unwrap();
+    let error = simulation
+        .write_split(Split::Testing, &mut Disk { free: 1_000_000 })
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}

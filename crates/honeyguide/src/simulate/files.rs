@@ -60,8 +60,10 @@ pub(super) fn resolved(path: &str) -> String {
         Some((stem, _)) if GLIBC.iter().any(|name| stem.ends_with(name)) => {
             format!("{stem}-2.31.so")
         }
-        Some(_) => format!("{path}.1.0"),
-        None => path,
+        Some((_, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{path}.1.0")
+        }
+        _ => path,
     }
 }
 

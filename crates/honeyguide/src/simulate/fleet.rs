@@ -34,7 +34,7 @@ fn addresses(split: Split) -> &'static [u8] {
     }
 }
 
-fn parts(split: Split, events: u64) -> Vec<Part> {
+pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
     let addresses = addresses(split);
     let hosts = (events / LEAST_PER_HOST).clamp(1, addresses.len() as u64);
     let attacked = split == Split::Testing;

@@ -415,10 +415,8 @@ mod tests {
         };
         table.boot(&daemon, Image::default());
         table.last_id = PID_MAX - 1;
-        let ids: Vec<u32> = (0..3)
-            .map(|_| table.child_of(init))
-            .map(|task| table.id(task))
-            .collect();
+        let tasks = [0; 3].map(|_| table.child_of(init));
+        let ids = tasks.map(|task| table.id(task));
         assert_eq!(ids, [PID_MAX, PID_MIN + 1, PID_MIN + 2]);
     }
 }

@@ -57,8 +57,8 @@ const BACK_UP: Chore = Chore {
 
 /// The chores of the training hosts.
 pub(super) const TRAINING_CHORES: &[Chore] = &[ROTATE, INDEX_MANUALS, INDEX_FILES, TRIM];
-/// Those of the other hosts: the last two are new to who has seen the training hosts only.
-pub(super) const OTHER_CHORES: &[Chore] = &[ROTATE, INDEX_FILES, TRIM, RENEW_CERTIFICATE, BACK_UP];
+/// Those of the other hosts: the last two are new to whoever has seen the training hosts only.
+pub(super) const OTHER_CHORES: &[Chore] = &[ROTATE, TRIM, RENEW_CERTIFICATE, BACK_UP];
 
 fn visit_files(host: &mut Host<'_, '_>, task: Task) {
     for file in 0..host.random.between(10, 80) {

@@ -6,6 +6,7 @@
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices of weighted, tied scores.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
+//! - [`sampling`]: a weighted sample of rows in bounded memory.
 //! - [`rng`]: the one generator that every random choice comes from.
 //!
 //! The crate does no input or output, reads no clock and no environment, and returns an error for
@@ -18,6 +19,7 @@ pub mod matrix;
 pub mod metrics;
 mod real;
 pub mod rng;
+pub mod sampling;
 pub mod scaling;
 pub mod stats;
 

@@ -34,7 +34,14 @@ impl PrioritySampler {
     /// A sampler of rows of `n_features` values; `budget` is at least 1.
     pub fn new(n_features: usize, budget: usize) -> Self {
         let budget = budget.max(1);
-        Self { n_features, budget, values: Vec::new(), weights: Vec::new(), priorities: Vec::new(), rows_pushed: 0 }
+        Self {
+            n_features,
+            budget,
+            values: Vec::new(),
+            weights: Vec::new(),
+            priorities: Vec::new(),
+            rows_pushed: 0,
+        }
     }
 
     /// Adds a row that was not pushed before, of positive weight. `hash` is a good hash of the row's content.
@@ -42,7 +49,11 @@ impl PrioritySampler {
     /// # Panics
     /// When `row` does not have `n_features` values.
     pub fn push(&mut self, row: &[f64], weight: f64, hash: u64) {
-        assert_eq!(row.len(), self.n_features, "a row has one value per feature");
+        assert_eq!(
+            row.len(),
+            self.n_features,
+            "a row has one value per feature"
+        );
         self.rows_pushed += 1;
         self.values.extend_from_slice(row);
         self.weights.push(weight);
@@ -58,13 +69,22 @@ impl PrioritySampler {
         let is_sampled = self.rows_pushed > self.budget as u64;
         if is_sampled {
             self.prune(self.budget + 1);
-            let tau = self.priorities.iter().copied().fold(f64::INFINITY, f64::min);
+            let tau = self
+                .priorities
+                .iter()
+                .copied()
+                .fold(f64::INFINITY, f64::min);
             self.prune(self.budget);
             for weight in &mut self.weights {
                 *weight = (weight.max(tau) / tau).round();
             }
         }
-        Sample { values: self.values, weights: self.weights, rows_pushed: self.rows_pushed, is_sampled }
+        Sample {
+            values: self.values,
+            weights: self.weights,
+            rows_pushed: self.rows_pushed,
+            is_sampled,
+        }
     }
 
     /// Keeps the `keep` rows of highest priority.
@@ -73,13 +93,18 @@ impl PrioritySampler {
             return;
         }
         let mut order: Vec<usize> = (0..self.weights.len()).collect();
-        order.select_nth_unstable_by(keep - 1, |&a, &b| self.priorities[b].total_cmp(&self.priorities[a]));
+        order.select_nth_unstable_by(keep - 1, |&a, &b| {
+            self.priorities[b].total_cmp(&self.priorities[a])
+        });
         order.truncate(keep);
         order.sort_unstable();
         for (to, &from) in order.iter().enumerate() {
             self.weights[to] = self.weights[from];
             self.priorities[to] = self.priorities[from];
-            self.values.copy_within(from * self.n_features..(from + 1) * self.n_features, to * self.n_features);
+            self.values.copy_within(
+                from * self.n_features..(from + 1) * self.n_features,
+                to * self.n_features,
+            );
         }
         self.weights.truncate(keep);
         self.priorities.truncate(keep);
@@ -132,16 +157,29 @@ fn mix(mut word: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn sample(rows: impl Iterator<Item = u64>, budget: usize, weight: impl Fn(u64) -> f64) -> Sample {
+    fn sample(
+        rows: impl Iterator<Item = u64>,
+        budget: usize,
+        weight: impl Fn(u64) -> f64,
+    ) -> Sample {
         let mut sampler = PrioritySampler::new(1, budget);
         for row in rows {
-            sampler.push(&[row as f64], weight(row), StableHash::new(7).word(row).finish());
+            sampler.push(
+                &[row as f64],
+                weight(row),
+                StableHash::new(7).word(row).finish(),
+            );
         }
         sampler.finish()
     }
 
     fn sorted(sample: &Sample) -> Vec<(u64, u64)> {
-        let mut rows: Vec<_> = sample.values.iter().zip(&sample.weights).map(|(v, w)| (*v as u64, *w as u64)).collect();
+        let mut rows: Vec<_> = sample
+            .values
+            .iter()
+            .zip(&sample.weights)
+            .map(|(v, w)| (*v as u64, *w as u64))
+            .collect();
         rows.sort_unstable();
         rows
     }
@@ -150,15 +188,28 @@ mod tests {
     fn within_the_budget_everything_is_kept_as_it_is() {
         let all = sample(0..100, 100, |row| row as f64 + 1.0);
         assert!(!all.is_sampled);
-        assert_eq!(sorted(&all), (0..100).map(|row| (row, row + 1)).collect::<Vec<_>>());
+        assert_eq!(
+            sorted(&all),
+            (0..100).map(|row| (row, row + 1)).collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn the_order_of_the_rows_does_not_matter() {
         let weight = |row: u64| if row.is_multiple_of(100) { 500.0 } else { 1.0 };
         let forwards = sample(0..10_000, 300, weight);
-        assert_eq!(sorted(&forwards), sorted(&sample((0..10_000).rev(), 300, weight)));
-        assert_eq!((forwards.weights.len(), forwards.rows_pushed, forwards.is_sampled), (300, 10_000, true));
+        assert_eq!(
+            sorted(&forwards),
+            sorted(&sample((0..10_000).rev(), 300, weight))
+        );
+        assert_eq!(
+            (
+                forwards.weights.len(),
+                forwards.rows_pushed,
+                forwards.is_sampled
+            ),
+            (300, 10_000, true)
+        );
     }
 
     #[test]
@@ -168,6 +219,9 @@ mod tests {
         let heavy = sorted(&kept)[0];
         let total: f64 = kept.weights.iter().sum();
         assert_eq!(heavy.0, 0);
-        assert!((heavy.1 as f64 / total - 0.5).abs() < 0.03, "half of the weight, found {heavy:?} of {total}");
+        assert!(
+            (heavy.1 as f64 / total - 0.5).abs() < 0.03,
+            "half of the weight, found {heavy:?} of {total}"
+        );
     }
 }

@@ -327,6 +327,14 @@ impl IsolationForest {
         self.input
     }
 
+    /// What kind each column is.
+    pub fn column_kinds(&self) -> Vec<ColumnKind> {
+        match self.params.column_kinds.as_slice() {
+            [] => vec![ColumnKind::Numeric; self.n_features],
+            kinds => kinds.to_vec(),
+        }
+    }
+
     /// The parameters of the fit.
     pub fn params(&self) -> &IsolationForestParams {
         &self.params

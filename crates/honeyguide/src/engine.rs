@@ -1,0 +1,138 @@
+//! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use futures::StreamExt;
+
+use crate::error::{Error, Result};
+
+/// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
+const BATCH_ROWS: usize = 8192;
+/// What aggregations and sorts may hold before they spill to temporary files.
+const QUERY_MEMORY: usize = 96 << 20;
+/// Memory that a sort keeps back for merging its spilled runs.
+const SORT_SPILL_RESERVATION: usize = 2 << 20;
+/// How often progress is reported.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Is told how far a long piece of work is. Calls come from the thread that drives the work.
+pub trait Progress: Send + Sync {
+    /// Work begins; `expected_rows` is an estimate where there is one.
+    fn begin(&self, what: &str, expected_rows: Option<u64>);
+    /// `rows` have been read since the work began.
+    fn rows(&self, rows: u64);
+    /// The work is over, well or badly.
+    fn end(&self);
+}
+
+/// Reports to nobody.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn rows(&self, _: u64) {}
+    fn end(&self) {}
+}
+
+/// A session in which identifiers are case-sensitive without quotes, with bounded memory and a fixed number of threads.
+#[derive(Clone)]
+pub struct Engine {
+    context: SessionContext,
+    sequential_context: SessionContext,
+    progress: Arc<dyn Progress>,
+}
+
+impl Engine {
+    /// An engine that uses `threads` partitions and reports to `progress`.
+    pub fn new(threads: NonZeroUsize, progress: Arc<dyn Progress>) -> Result<Self> {
+        let pool = TrackConsumersPool::new(FairSpillPool::new(QUERY_MEMORY), NonZeroUsize::MIN);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(Error::engine)?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads.get())
+            .with_batch_size(BATCH_ROWS);
+        config.options_mut().sql_parser.enable_ident_normalization = false;
+        config.options_mut().execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION;
+        config.options_mut().execution.collect_statistics = false;
+        let sequential = config.clone().with_target_partitions(1);
+        Ok(Self {
+            context: SessionContext::new_with_config_rt(config, Arc::clone(&runtime)),
+            sequential_context: SessionContext::new_with_config_rt(sequential, runtime),
+            progress,
+        })
+    }
+
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// A context whose scans keep the order of a file's rows.
+    pub(crate) fn sequential_context(&self) -> &SessionContext {
+        &self.sequential_context
+    }
+
+    /// Runs `query` and hands each batch to `consume`, reporting rows read against `expected_rows` as `what`.
+    pub(crate) async fn for_each_batch(
+        &self,
+        what: &str,
+        expected_rows: Option<u64>,
+        query: DataFrame,
+        mut consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
+    ) -> std::result::Result<(), DataFusionError> {
+        let task = Arc::new(query.task_ctx());
+        let plan = query.create_physical_plan().await?;
+        let mut batches = execute_stream(Arc::clone(&plan), task)?;
+        let _running = Running::begin(self.progress.as_ref(), what, expected_rows);
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                batch = batches.next() => match batch {
+                    Some(batch) => consume(batch?)?,
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => self.progress.rows(rows_read(plan.as_ref())),
+            }
+        }
+    }
+}
+
+/// Ends the report however the work ends.
+struct Running<'a>(&'a dyn Progress);
+
+impl<'a> Running<'a> {
+    fn begin(progress: &'a dyn Progress, what: &str, expected_rows: Option<u64>) -> Self {
+        progress.begin(what, expected_rows);
+        Self(progress)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Rows that the leaves of a running plan have put out so far.
+fn rows_read(plan: &dyn ExecutionPlan) -> u64 {
+    let children = plan.children();
+    if children.is_empty() {
+        return plan
+            .metrics()
+            .and_then(|metrics| metrics.output_rows())
+            .unwrap_or(0) as u64;
+    }
+    children
+        .into_iter()
+        .map(|child| rows_read(child.as_ref()))
+        .sum()
+}

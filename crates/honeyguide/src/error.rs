@@ -1,0 +1,143 @@
+//! One error type for the whole library: what went wrong, whose mistake it is, and what to do next.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use datafusion::error::DataFusionError;
+
+/// The library's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whose mistake an [`Error`] is. A program maps it to its exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The call cannot work with these arguments, whatever the rows say: a path that matches nothing, a recipe that
+    /// names a column which the data lacks, a parameter out of range.
+    Usage,
+    /// The data or a model file is not what it should be.
+    Data,
+    /// The operating system refused: permission, full disk, a file that went away.
+    Io,
+    /// A defect of honeyguide or of a library below it.
+    Internal,
+}
+
+/// What failed, where, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    is_feature_fault: bool,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            is_feature_fault: false,
+            source: None,
+        }
+    }
+
+    /// A call that cannot work.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Data or a model file that is not what it should be.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message)
+    }
+
+    /// A refusal of the operating system while doing `what` with `path`.
+    pub fn io(what: impl Display, path: &Path, error: std::io::Error) -> Self {
+        let hint = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                Some("check the permissions of the file and of its folder".into())
+            }
+            std::io::ErrorKind::StorageFull => {
+                Some("free some space or write to another disk; nothing was left behind".into())
+            }
+            _ => None,
+        };
+        Self {
+            kind: ErrorKind::Io,
+            message: format!("cannot {what} {}: {error}", path.display()),
+            hint,
+            is_feature_fault: false,
+            source: Some(Box::new(error)),
+        }
+    }
+
+    /// A defect: something that the code holds to be impossible.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message).hint(
+            "this is a defect of honeyguide: please report it with the command line that showed it",
+        )
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whose mistake it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What to do next, where there is something to say.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// A feature value that the forest cannot take; which row it comes from is not known yet.
+    pub(crate) fn feature_fault(feature: &str, why: &str) -> Self {
+        Self {
+            is_feature_fault: true,
+            ..Self::data(format!("feature `{feature}` {why}"))
+        }
+    }
+
+    pub(crate) fn is_feature_fault(&self) -> bool {
+        self.is_feature_fault
+    }
+
+    /// An error of the query engine that no diagnosis could explain better.
+    pub(crate) fn engine(error: DataFusionError) -> Self {
+        let root = error.find_root();
+        if let DataFusionError::ResourcesExhausted(message) = root {
+            return Self::new(
+                ErrorKind::Io,
+                format!("the query needs more memory or temporary disk than allowed: {message}"),
+            )
+            .hint("raise the memory limit, or free space in the temporary folder");
+        }
+        Self {
+            kind: ErrorKind::Data,
+            message: first_line(&root.strip_backtrace()),
+            hint: None,
+            is_feature_fault: false,
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+/// So that an error of ours can pass through a closure that the engine drives; `diagnose` takes it out again.
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}

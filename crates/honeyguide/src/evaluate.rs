@@ -1,0 +1,320 @@
+//! How well a model's scores and verdicts find what is labelled, beside baselines that anybody can have for nothing.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::{Expr, cast, ident, lit, when};
+use learn::metrics::{Confusion, RocAccumulator};
+use serde::Serialize;
+
+use crate::distil::Key;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::event;
+use crate::model::{Model, Threshold};
+use crate::recipe::plan::column_list;
+use crate::scored::{Order, ScoredCounts, ScoredGroup};
+use crate::source::Source;
+use crate::train::no_events;
+
+/// The baseline's column and rule: ordinary users of a Linux host have ids from 1000.
+const RULE_COLUMN: &str = "userId";
+const RULE_USER: i64 = 1000;
+const RULE_NAME: &str = "userId >= 1000";
+const EVERYTHING_NAME: &str = "flag everything";
+
+/// A model's results on labelled data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The name of the model's recipe.
+    pub recipe: String,
+    /// How many events were judged.
+    pub events: u64,
+    /// How many were anomalous.
+    pub anomalous: u64,
+    /// Above which score an event was anomalous.
+    pub threshold: Threshold,
+    /// One per label.
+    pub labels: Vec<LabelEvaluation>,
+}
+
+/// The results against one label. A figure that is not defined is `None`: no AUROC where all events have one class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelEvaluation {
+    /// The label's column.
+    pub label: String,
+    /// Events labelled 1.
+    pub positives: u64,
+    /// Events labelled 0.
+    pub negatives: u64,
+    /// Area under the ROC curve of the scores.
+    pub roc_auc: Option<f64>,
+    /// Average precision of the scores.
+    pub average_precision: Option<f64>,
+    /// The verdicts at the threshold.
+    pub verdicts: Verdicts,
+    /// What needs no model.
+    pub baselines: Vec<Baseline>,
+}
+
+/// A detector that needs no model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// Its rule.
+    pub name: String,
+    /// Its verdicts.
+    pub verdicts: Verdicts,
+}
+
+/// Counts and rates of hard verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Verdicts {
+    /// Labelled events that were flagged.
+    pub true_positives: u64,
+    /// Other events that were flagged.
+    pub false_positives: u64,
+    /// Other events that were not flagged.
+    pub true_negatives: u64,
+    /// Labelled events that were not flagged.
+    pub false_negatives: u64,
+    /// Share of the flagged events that are labelled.
+    pub precision: Option<f64>,
+    /// Share of the labelled events that are flagged.
+    pub recall: Option<f64>,
+    /// Share of the other events that are flagged.
+    pub false_positive_rate: Option<f64>,
+    /// Harmonic mean of precision and recall.
+    pub f1: Option<f64>,
+    /// Area under the ROC curve of the verdicts taken as scores: the mean of recall and specificity.
+    pub roc_auc: Option<f64>,
+}
+
+impl From<Confusion> for Verdicts {
+    fn from(confusion: Confusion) -> Self {
+        Self {
+            true_positives: confusion.tp,
+            false_positives: confusion.fp,
+            true_negatives: confusion.tn,
+            false_negatives: confusion.fn_,
+            precision: confusion.precision(),
+            recall: confusion.recall(),
+            false_positive_rate: confusion.false_positive_rate(),
+            f1: confusion.f1(),
+            roc_auc: confusion.hard_roc_auc(),
+        }
+    }
+}
+
+/// Judges `model` on `source` against `label`, or against `sus` and `evil` where the data has them.
+///
+/// # Errors
+/// There is no label, a label is neither 0 nor 1, the data lacks the recipe's columns, cannot be read or is empty.
+pub async fn evaluate(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    label: Option<&str>,
+) -> Result<Evaluation> {
+    let labels = labels(source, label)?;
+    let mut keys = labels
+        .iter()
+        .map(|name| label_key(source, name))
+        .collect::<Result<Vec<_>>>()?;
+    keys.extend(rule_key(source));
+    let model = Arc::new(model.clone());
+    let counts = ScoredCounts {
+        model: &model,
+        keys: &keys,
+        order: Order::Descending,
+    };
+    let start = || Tally::new(&labels, model.threshold());
+    let tally = counts.fold(engine, source, start, Tally::push).await?;
+    if tally.events == 0 {
+        return Err(no_events(source));
+    }
+    Ok(tally.finish(model.recipe().name.clone(), keys.len() > labels.len()))
+}
+
+/// The labels to judge against.
+pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
+    let wanted: Vec<&str> = match label {
+        Some(label) => vec![label],
+        None => event::LABELS
+            .into_iter()
+            .filter(|label| source.has_column(label))
+            .collect(),
+    };
+    if wanted.is_empty() {
+        return Err(
+            Error::usage("the data has neither of the label columns `sus` and `evil`").hint(
+                format!(
+                    "name the label with --label; the columns are {}",
+                    column_list(source)
+                ),
+            ),
+        );
+    }
+    Ok(wanted.into_iter().map(str::to_owned).collect())
+}
+
+/// A label as a key. Values other than 0 and 1 are found when they come.
+pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
+    let column = source
+        .columns()
+        .iter()
+        .find(|column| column.name == label)
+        .ok_or_else(|| {
+            Error::usage(format!("--label {label}: the data has no such column"))
+                .hint(format!("its columns are {}", column_list(source)))
+        })?;
+    let value = ident(label);
+    let integer = |value: Expr| cast(value, DataType::Int64);
+    let expr = match &column.data_type {
+        found if found.is_integer() || *found == DataType::Boolean => integer(value),
+        found if found.is_floating() => {
+            let otherwise = lit(NOT_A_LABEL);
+            let known = when(value.clone().eq(lit(0.0)), lit(0_i64))
+                .when(value.eq(lit(1.0)), lit(1_i64))
+                .otherwise(otherwise);
+            known.map_err(Error::engine)?
+        }
+        found => {
+            return Err(Error::usage(format!(
+                "--label {label}: the column holds {found}, not 0 and 1"
+            ))
+            .hint("a label is 1 for what should be found and 0 for the rest, or true and false"));
+        }
+    };
+    Ok(Key {
+        name: format!("__label_{label}"),
+        expr,
+    })
+}
+
+/// Stands for a fraction in a label column of floats.
+const NOT_A_LABEL: i64 = i64::MIN;
+
+/// Whether the rule flags an event, where the data has its column.
+fn rule_key(source: &Source) -> Option<Key> {
+    let column = source
+        .columns()
+        .iter()
+        .find(|column| column.name == RULE_COLUMN)?;
+    let flagged = ident(RULE_COLUMN).gt_eq(lit(RULE_USER));
+    column.data_type.is_numeric().then(|| Key {
+        name: "__rule".into(),
+        expr: cast(flagged, DataType::Int64),
+    })
+}
+
+/// The class that a label's key says.
+pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
+    match key {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        other => {
+            let found = match other {
+                None => "null".to_owned(),
+                Some(NOT_A_LABEL) => "a number that is neither".to_owned(),
+                Some(value) => value.to_string(),
+            };
+            Err(
+                Error::data(format!("label `{label}` must be 0 or 1, found {found}"))
+                    .hint("remove the unlabelled events, or name another label with --label"),
+            )
+        }
+    }
+}
+
+/// What accumulates over events in descending order of their scores.
+struct Tally {
+    threshold: Threshold,
+    events: u64,
+    anomalous: u64,
+    labels: Vec<LabelTally>,
+}
+
+struct LabelTally {
+    label: String,
+    ranking: RocAccumulator,
+    verdicts: Confusion,
+    rule: Confusion,
+}
+
+impl Tally {
+    fn new(labels: &[String], threshold: &Threshold) -> Self {
+        let labels = labels.iter().map(|label| LabelTally {
+            label: label.clone(),
+            ranking: RocAccumulator::new(),
+            verdicts: Confusion::default(),
+            rule: Confusion::default(),
+        });
+        Self {
+            threshold: threshold.clone(),
+            events: 0,
+            anomalous: 0,
+            labels: labels.collect(),
+        }
+    }
+
+    fn push(&mut self, group: ScoredGroup) -> Result<()> {
+        let is_anomalous = self.threshold.flags(group.score);
+        let by_rule = group.keys.get(self.labels.len()).copied().flatten() == Some(1);
+        self.events += group.events;
+        self.anomalous += if is_anomalous { group.events } else { 0 };
+        for (tally, key) in self.labels.iter_mut().zip(group.keys) {
+            let is_positive = class_of(&tally.label, *key)?;
+            let (positives, negatives) = if is_positive {
+                (group.events, 0)
+            } else {
+                (0, group.events)
+            };
+            tally
+                .ranking
+                .push_descending(group.score, positives, negatives)
+                .map_err(|error| Error::internal(error.to_string()))?;
+            tally.verdicts.push(is_anomalous, positives, negatives);
+            tally.rule.push(by_rule, positives, negatives);
+        }
+        Ok(())
+    }
+
+    fn finish(self, recipe: String, has_rule: bool) -> Evaluation {
+        let labels = self
+            .labels
+            .into_iter()
+            .map(|tally| tally.finish(has_rule))
+            .collect();
+        Evaluation {
+            recipe,
+            events: self.events,
+            anomalous: self.anomalous,
+            threshold: self.threshold,
+            labels,
+        }
+    }
+}
+
+impl LabelTally {
+    fn finish(self, has_rule: bool) -> LabelEvaluation {
+        let ranking = self.ranking.finish();
+        let mut everything = Confusion::default();
+        everything.push(true, ranking.positives, ranking.negatives);
+        let rule = has_rule.then_some((RULE_NAME, self.rule));
+        let baselines = [(EVERYTHING_NAME, everything)].into_iter().chain(rule);
+        LabelEvaluation {
+            label: self.label,
+            positives: ranking.positives,
+            negatives: ranking.negatives,
+            roc_auc: ranking.roc_auc,
+            average_precision: ranking.average_precision,
+            verdicts: self.verdicts.into(),
+            baselines: baselines
+                .map(|(name, confusion)| Baseline {
+                    name: name.to_owned(),
+                    verdicts: confusion.into(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! SQL functions of a model, the same code that the commands use.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::model::Model;
+
+/// `anomaly_score(features…)`: the anomaly score of one event, given the features of the model's recipe in order.
+pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
+    ScalarUDF::from(AnomalyScore {
+        model: Arc::clone(model),
+        signature: Signature::variadic_any(Volatility::Immutable),
+    })
+}
+
+#[derive(Debug)]
+struct AnomalyScore {
+    model: Arc<Model>,
+    signature: Signature,
+}
+
+/// Two functions are the same when they share one model in memory.
+impl PartialEq for AnomalyScore {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.model, &other.model)
+    }
+}
+
+impl Eq for AnomalyScore {}
+
+impl Hash for AnomalyScore {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.model).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for AnomalyScore {
+    fn name(&self) -> &str {
+        "anomaly_score"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType, DataFusionError> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
+        let rows = args.number_rows;
+        let arrays: Vec<ArrayRef> = args
+            .args
+            .into_iter()
+            .map(|value| value.into_array(rows))
+            .collect::<Result<_, _>>()?;
+        let scores = self.model.scores_of_encoded(&self.model.encode(&arrays)?)?;
+        Ok(ColumnarValue::Array(Arc::new(Float64Array::from(scores))))
+    }
+}

@@ -1,0 +1,45 @@
+//! honeyguide: which of these millions of kernel calls do not belong?
+//!
+//! The library behind the command `honeyguide`. Data flows one way:
+//!
+//! ```text
+//! source → events → recipe → distinct feature rows with counts → forest → model file
+//!                                                     model + events → scores, verdicts, evaluation
+//! ```
+//!
+//! [`Source`] finds the data, [`Recipe`] says what the features are, [`train()`] makes a [`Model`], [`calibrate`] sets its
+//! threshold on benign events, and [`score`], [`evaluate()`] and [`reproduce()`] use it. An [`Engine`] runs the scans.
+//! The library prints nothing, reads no environment, and takes the clock and the seed from its caller.
+#![warn(missing_docs)]
+
+mod distil;
+mod engine;
+mod error;
+pub mod evaluate;
+pub mod event;
+mod features;
+mod functions;
+mod model;
+pub mod output;
+mod recipe;
+pub mod reproduce;
+pub mod score;
+mod scored;
+pub mod simulate;
+mod source;
+mod train;
+
+pub use distil::budget_rows;
+pub use engine::{Engine, Progress, Silent};
+pub use error::{Error, ErrorKind, Result};
+pub use evaluate::evaluate;
+pub use features::MAX_CATEGORIES;
+pub use model::{
+    Distribution, FeatureProfile, MAX_MODEL_BYTES, Model, Threshold, ThresholdMethod, Training,
+};
+pub use recipe::{
+    Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
+};
+pub use reproduce::reproduce;
+pub use source::{Column, Compression, DataFile, Format, Source};
+pub use train::{TrainOptions, calibrate, train};

@@ -1,0 +1,170 @@
+//! The model file: versioned JSON, described in `docs/formats/model.md`. Whatever a file holds, reading it is safe.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use learn::iforest::{ForestData, IsolationForest};
+use serde::{Deserialize, Serialize};
+
+use super::{Model, Threshold, Training};
+use crate::error::{Error, Result};
+use crate::features::{Encoder, EncodingData};
+use crate::output::{PendingFile, open_bounded};
+use crate::recipe::Recipe;
+
+/// Largest model file that is read.
+pub const MAX_MODEL_BYTES: u64 = 256 << 20;
+/// What the field `format` says.
+const FORMAT: &str = "honeyguide-model";
+/// The version this release writes, and the newest that it reads.
+const VERSION: u32 = 1;
+
+/// Enough of a file to know whether this release can read the rest.
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    honeyguide: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    format: String,
+    version: u32,
+    honeyguide: String,
+    recipe: Recipe,
+    encodings: Vec<EncodingData>,
+    threshold: Threshold,
+    training: Training,
+    forest: ForestData,
+}
+
+impl Model {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no model file, is of a newer version, or does not hold together.
+    pub fn load(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(
+                Error::usage(format!("{}: no such model file", path.display()))
+                    .hint("`honeyguide train` makes one"),
+            );
+        }
+        let file = open_bounded(path, MAX_MODEL_BYTES)?;
+        let mut text = String::new();
+        file.take(MAX_MODEL_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::InvalidData => not_a_model(path, "it is not text"),
+                _ => Error::io("read", path, error),
+            })?;
+        Self::from_json(&text).map_err(|error| {
+            let hint = error
+                .hint_text()
+                .unwrap_or("train the model again, or copy the file again")
+                .to_owned();
+            Error::data(format!("{}: {error}", path.display())).hint(hint)
+        })
+    }
+
+    /// Reads a model from the text of a model file.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let header: Header = serde_json::from_str(text).map_err(|error| broken(&error))?;
+        if header.format != FORMAT {
+            return Err(Error::data(format!(
+                "not a honeyguide model: its format is `{:.40}`",
+                header.format
+            )));
+        }
+        if header.version > VERSION {
+            return Err(Error::data(format!(
+                "written by honeyguide {:.20} in version {} of the format; this release reads up to version {VERSION}",
+                header.honeyguide, header.version
+            ))
+            .hint("use a newer honeyguide, or train the model again with this one"));
+        }
+        let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
+        file.into_model()
+    }
+
+    /// Writes the model to `path`, whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut file = PendingFile::create(path)?;
+        self.write_json(&mut file)
+            .map_err(|error| Error::io("write", path, error))?;
+        file.finish()
+    }
+
+    /// Writes the text of a model file.
+    pub fn write_json(&self, mut out: impl Write) -> std::io::Result<()> {
+        let file = ModelFile {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            honeyguide: env!("CARGO_PKG_VERSION").to_owned(),
+            recipe: self.recipe.clone(),
+            encodings: self.encodings.clone(),
+            threshold: self.threshold.clone(),
+            training: self.training.clone(),
+            forest: self.forest.to_data(),
+        };
+        serde_json::to_writer(&mut out, &file)?;
+        out.write_all(b"\n")
+    }
+}
+
+impl ModelFile {
+    fn into_model(self) -> Result<Model> {
+        let Self {
+            recipe,
+            encodings,
+            threshold,
+            training,
+            forest,
+            ..
+        } = self;
+        recipe.check()?;
+        if recipe.numeric_columns.is_some() {
+            return Err(Error::data("its recipe does not list its features"));
+        }
+        let encoder = Encoder::new(&recipe, &encodings)?;
+        let forest =
+            IsolationForest::try_from(forest).map_err(|error| Error::data(error.to_string()))?;
+        if forest.n_features() != recipe.features.len() {
+            return Err(Error::data(format!(
+                "its forest has {} features, its recipe {}",
+                forest.n_features(),
+                recipe.features.len()
+            )));
+        }
+        if forest.column_kinds() != encoder.column_kinds() {
+            return Err(Error::data(
+                "its forest and its recipe disagree on which features are categorical",
+            ));
+        }
+        if !threshold.is_sound() {
+            return Err(Error::data(format!(
+                "its threshold {} or a rate beside it is not within 0 and 1",
+                threshold.value
+            )));
+        }
+        training.check(&recipe, &encodings)?;
+        Ok(Model {
+            recipe,
+            encodings,
+            encoder,
+            forest,
+            threshold,
+            training,
+        })
+    }
+}
+
+fn broken(error: &serde_json::Error) -> Error {
+    Error::data(format!("not a honeyguide model: {error}"))
+}
+
+fn not_a_model(path: &Path, why: &str) -> Error {
+    Error::data(format!("{}: not a honeyguide model: {why}", path.display()))
+}

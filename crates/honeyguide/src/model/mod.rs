@@ -1,0 +1,96 @@
+//! The model: a recipe, its fitted constants, a forest, a threshold, and what the training data looked like.
+
+mod file;
+mod profile;
+mod threshold;
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::ArrayRef;
+use learn::iforest::IsolationForest;
+use serde::{Deserialize, Serialize};
+
+pub use file::MAX_MODEL_BYTES;
+pub(crate) use profile::profile;
+pub use profile::{Distribution, FeatureProfile};
+pub use threshold::{Threshold, ThresholdMethod};
+
+use crate::error::{Error, Result};
+use crate::features::{Encoder, EncodingData};
+use crate::recipe::Recipe;
+
+/// Everything that scoring needs, and what explains where it comes from.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub(crate) recipe: Recipe,
+    pub(crate) encodings: Vec<EncodingData>,
+    pub(crate) encoder: Encoder,
+    pub(crate) forest: IsolationForest,
+    pub(crate) threshold: Threshold,
+    pub(crate) training: Training,
+}
+
+/// What a model was trained on. It tells apart data, not files: the same rows in other files give the same values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// How many events were read.
+    pub events: u64,
+    /// How many distinct feature rows they had.
+    pub distinct_rows: u64,
+    /// How many of these the forest was fitted to, where there were too many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_rows: Option<u64>,
+    /// SHA-256 of the sorted distinct feature rows with their counts.
+    pub fingerprint: String,
+    /// One per feature, before any transform.
+    pub profile: Vec<FeatureProfile>,
+    /// The scores of the training events.
+    pub scores: Distribution,
+}
+
+impl Model {
+    /// What the features are. Every numeric column is listed.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Above which score an event is anomalous, and why.
+    pub fn threshold(&self) -> &Threshold {
+        &self.threshold
+    }
+
+    /// What the model was trained on.
+    pub fn training(&self) -> &Training {
+        &self.training
+    }
+
+    /// The forest.
+    pub fn forest(&self) -> &IsolationForest {
+        &self.forest
+    }
+
+    /// The recipe's feature columns, which are the first among `arrays`, as the rows that the forest sees, row-major.
+    pub(crate) fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
+        self.encoder.encode(&self.recipe, arrays)
+    }
+
+    /// Anomaly scores of encoded rows.
+    pub(crate) fn scores_of_encoded(&self, rows: &[f64]) -> Result<Vec<f64>> {
+        self.forest
+            .scores(rows)
+            .map_err(|error| Error::internal(format!("scoring: {error}")))
+    }
+}
+
+/// Names as a set.
+pub(crate) fn with_columns<'a>(
+    needed: &BTreeSet<String>,
+    more: impl IntoIterator<Item = &'a str>,
+) -> BTreeSet<String> {
+    needed
+        .iter()
+        .cloned()
+        .chain(more.into_iter().map(str::to_owned))
+        .collect()
+}

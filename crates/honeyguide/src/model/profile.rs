@@ -1,0 +1,180 @@
+//! What the training data looked like, small enough to travel with the model.
+
+use learn::{Matrix, stats};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::features::EncodingData;
+use crate::recipe::Recipe;
+
+/// Most distinct values that are listed one by one.
+const MAX_VALUES: usize = 64;
+/// Quantile bins of a feature with more values.
+const BINS: usize = 20;
+
+/// One feature of the training events, before any transform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureProfile {
+    /// The feature's name.
+    pub name: String,
+    /// How many events had no value.
+    pub missing: f64,
+    /// How the others were distributed.
+    pub distribution: Distribution,
+}
+
+/// How the events were distributed over a feature's values. Counts are of events, estimated where the matrix is a
+/// sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum Distribution {
+    /// Every value with its count, ascending.
+    Values(Vec<(f64, f64)>),
+    /// Counts of the categories, in the order of the encoding's list.
+    Categories(Vec<f64>),
+    /// Quantile bins: `counts[i]` events lie in (`edges[i]`, `edges[i + 1]`], and the least value in the first bin.
+    Bins {
+        /// Ascending.
+        edges: Vec<f64>,
+        /// One fewer than the edges.
+        counts: Vec<f64>,
+    },
+}
+
+/// The profile of every feature in `training`, whose columns are the recipe's features before any transform.
+pub(crate) fn profile(
+    recipe: &Recipe,
+    encodings: &[EncodingData],
+    training: &Matrix,
+) -> Vec<FeatureProfile> {
+    let features = recipe.features.iter().zip(encodings).enumerate();
+    features
+        .map(|(index, (feature, encoding))| {
+            let mut column: Vec<(f64, f64)> = (0..training.n_rows())
+                .map(|row| (training.row(row)[index], training.weights()[row]))
+                .collect();
+            let total: f64 = training.total_weight();
+            column.retain(|(value, _)| !value.is_nan());
+            let present: f64 = column.iter().map(|(_, weight)| weight).sum();
+            let distribution = match encoding {
+                EncodingData::Categories(categories) => {
+                    Distribution::of_codes(&column, categories.len())
+                }
+                _ => Distribution::of_numbers(column),
+            };
+            FeatureProfile {
+                name: feature.name.clone(),
+                missing: total - present,
+                distribution,
+            }
+        })
+        .collect()
+}
+
+impl super::Training {
+    /// Whether what a file says fits its recipe and can be true.
+    pub(super) fn check(&self, recipe: &Recipe, encodings: &[EncodingData]) -> Result<()> {
+        let names = self.profile.iter().map(|profile| &profile.name);
+        if !names.eq(recipe.features.iter().map(|feature| &feature.name)) {
+            return Err(Error::data(
+                "its training profile does not name the features of its recipe",
+            ));
+        }
+        for (profile, encoding) in self.profile.iter().zip(encodings) {
+            let categories = match encoding {
+                EncodingData::Categories(categories) => Some(categories.len()),
+                _ => None,
+            };
+            if !(is_count(profile.missing) && profile.distribution.is_sound(categories)) {
+                return Err(Error::data(format!(
+                    "its training profile of feature `{}` is damaged",
+                    profile.name
+                )));
+            }
+        }
+        if self.fingerprint.len() != 64
+            || !self
+                .fingerprint
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+        {
+            return Err(Error::data("its fingerprint is not a SHA-256"));
+        }
+        if self.scores.is_sound(None) {
+            Ok(())
+        } else {
+            Err(Error::data("its training scores are damaged"))
+        }
+    }
+}
+
+fn is_count(count: f64) -> bool {
+    count.is_finite() && count >= 0.0
+}
+
+fn is_ascending(mut values: impl Iterator<Item = f64>) -> bool {
+    let mut last = f64::NEG_INFINITY;
+    values.all(|value| value.is_finite() && std::mem::replace(&mut last, value) < value)
+}
+
+impl Distribution {
+    /// Whether it is a distribution of this many categories, or of numbers.
+    fn is_sound(&self, categories: Option<usize>) -> bool {
+        match (self, categories) {
+            (Self::Categories(counts), Some(cardinality)) => {
+                counts.len() == cardinality && counts.iter().copied().all(is_count)
+            }
+            (Self::Values(values), None) => {
+                values.len() <= MAX_VALUES
+                    && values.iter().all(|value| is_count(value.1))
+                    && is_ascending(values.iter().map(|value| value.0))
+            }
+            (Self::Bins { edges, counts }, None) => {
+                edges.len() == counts.len() + 1
+                    && counts.len() <= BINS
+                    && counts.iter().copied().all(is_count)
+                    && is_ascending(edges.iter().copied())
+            }
+            _ => false,
+        }
+    }
+
+    /// Of weighted numbers.
+    pub(crate) fn of_numbers(mut column: Vec<(f64, f64)>) -> Self {
+        column.sort_by(|left, right| left.0.total_cmp(&right.0));
+        column.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        if column.len() <= MAX_VALUES {
+            Self::Values(column)
+        } else {
+            Self::bins(&column)
+        }
+    }
+
+    fn of_codes(column: &[(f64, f64)], cardinality: usize) -> Self {
+        let mut counts = vec![0.0; cardinality];
+        for &(code, weight) in column {
+            counts[code as usize] += weight;
+        }
+        Self::Categories(counts)
+    }
+
+    fn bins(sorted: &[(f64, f64)]) -> Self {
+        let (values, weights): (Vec<_>, Vec<_>) = sorted.iter().copied().unzip();
+        let quantile = |bin| stats::quantile(&values, &weights, bin as f64 / BINS as f64);
+        let mut edges: Vec<f64> = (0..=BINS).filter_map(quantile).collect();
+        edges.dedup();
+        let mut counts = vec![0.0; edges.len() - 1];
+        for (value, weight) in sorted {
+            let bin = edges.partition_point(|edge| edge < value).saturating_sub(1);
+            counts[bin.min(edges.len() - 2)] += weight;
+        }
+        Self::Bins { edges, counts }
+    }
+}

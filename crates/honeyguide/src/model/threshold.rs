@@ -1,0 +1,83 @@
+//! Above which score an event is anomalous.
+
+use serde::{Deserialize, Serialize};
+
+/// An event is anomalous when its score is greater than `value`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Within [0, 1].
+    pub value: f64,
+    /// How it was chosen.
+    pub method: ThresholdMethod,
+}
+
+/// How a threshold was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum ThresholdMethod {
+    /// 0.5, scikit-learn's for `contamination="auto"`.
+    Auto {},
+    /// So that this share of the training events lies above it, by scikit-learn's quantile.
+    Contamination {
+        /// The share.
+        fraction: f64,
+    },
+    /// The lowest that flags at most a nominal share of benign calibration events.
+    Calibrated {
+        /// The share that was asked for.
+        nominal_rate: f64,
+        /// The share that is flagged.
+        realised_rate: f64,
+        /// How many calibration events there were.
+        events: u64,
+    },
+}
+
+impl Threshold {
+    /// Whether a score is above it.
+    pub fn flags(&self, score: f64) -> bool {
+        score > self.value
+    }
+
+    /// Whether the value and what is said about it can be true.
+    pub(crate) fn is_sound(&self) -> bool {
+        let share = |rate: f64| (0.0..=1.0).contains(&rate);
+        share(self.value)
+            && match self.method {
+                ThresholdMethod::Auto {} => true,
+                ThresholdMethod::Contamination { fraction } => share(fraction),
+                ThresholdMethod::Calibrated {
+                    nominal_rate,
+                    realised_rate,
+                    ..
+                } => share(nominal_rate) && share(realised_rate),
+            }
+    }
+}
+
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.4}, ", self.value)?;
+        match self.method {
+            ThresholdMethod::Auto {} => write!(f, "scikit-learn's default"),
+            ThresholdMethod::Contamination { fraction } => {
+                write!(
+                    f,
+                    "so that {:.4} % of the training events lie above it",
+                    100.0 * fraction
+                )
+            }
+            ThresholdMethod::Calibrated {
+                nominal_rate,
+                realised_rate,
+                events,
+            } => write!(
+                f,
+                "calibrated on {events} events for a false-positive rate of {:.4} %, of which {:.4} % are flagged",
+                100.0 * nominal_rate,
+                100.0 * realised_rate
+            ),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The recipes that come with honeyguide.
+
+use super::Recipe;
+
+const SOURCES: [&str; 3] = [
+    include_str!("builtin/beth-paper.toml"),
+    include_str!("builtin/beth-timestamp.toml"),
+    include_str!("builtin/raw.toml"),
+];
+
+/// All built-in recipes, the most used first.
+pub fn builtins() -> impl Iterator<Item = Recipe> {
+    SOURCES
+        .iter()
+        .map(|text| Recipe::from_toml(text).expect("a built-in recipe is valid"))
+}
+
+/// The built-in recipe of this name.
+pub fn builtin(name: &str) -> Option<Recipe> {
+    builtins().find(|recipe| recipe.name == name)
+}

@@ -1,0 +1,260 @@
+//! Recipes: named lists of features, each a SQL expression over event columns.
+//!
+//! A recipe is data. [`Recipe`] is what a TOML file says, checked for its own sense; `plan` holds it against the
+//! columns of a source and gives the engine's expressions.
+
+mod builtin;
+pub(crate) mod plan;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use builtin::{builtin, builtins};
+
+use crate::error::{Error, Result};
+
+/// Most features a recipe may have.
+pub const MAX_FEATURES: usize = 4096;
+/// Longest SQL expression of a feature, in bytes.
+const MAX_EXPRESSION_BYTES: usize = 16 << 10;
+/// Largest recipe file, in bytes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A named list of features.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What the recipe is called.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Makes a feature of every numeric column of the data, after those that are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numeric_columns: Option<NumericColumns>,
+    /// The features, in the order of the model's columns.
+    #[serde(default, rename = "feature", skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
+}
+
+/// Which numeric columns become features by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumericColumns {
+    /// Columns that never do, such as labels.
+    #[serde(default)]
+    pub except: Vec<String>,
+}
+
+/// One column of the matrix that the forest sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Unique within the recipe.
+    pub name: String,
+    /// SQL over the event's columns; names are case-sensitive without quotes.
+    pub expr: String,
+    /// Whether values have an order.
+    #[serde(default, skip_serializing_if = "Kind::is_numeric")]
+    pub kind: Kind,
+    /// What is done to the values after the expression, with constants learnt at training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
+    /// What a null means.
+    #[serde(default, skip_serializing_if = "Nulls::is_refuse")]
+    pub nulls: Nulls,
+    /// What coded values mean, for people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+}
+
+/// Whether a feature's values have an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Numbers or booleans; the forest splits at thresholds.
+    #[default]
+    Numeric,
+    /// Text or codes without an order; the forest splits by subsets.
+    Categorical,
+}
+
+/// What is done to a feature's values with constants learnt at training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transform {
+    /// Minus the mean, divided by the standard deviation of the training events.
+    Standard,
+}
+
+/// What a null in a feature means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nulls {
+    /// An error: the data is not what the recipe was written for.
+    #[default]
+    Refuse,
+    /// A missing value, which the forest has a rule for.
+    Allow,
+}
+
+impl Kind {
+    fn is_numeric(&self) -> bool {
+        *self == Self::Numeric
+    }
+}
+
+impl Nulls {
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
+}
+
+impl Recipe {
+    /// The built-in recipe called `name_or_path`, or the recipe in the TOML file of that path.
+    ///
+    /// # Errors
+    /// Neither is there; the file is not a recipe.
+    pub fn load(name_or_path: &str) -> Result<Self> {
+        if let Some(recipe) = builtin(name_or_path) {
+            return Ok(recipe);
+        }
+        let path = Path::new(name_or_path);
+        if !path.exists() {
+            let names: Vec<_> = builtins().map(|recipe| recipe.name).collect();
+            return Err(Error::usage(format!(
+                "{name_or_path}: neither a built-in recipe nor a file"
+            ))
+            .hint(format!(
+                "built in are {}; a file of your own is TOML, see `honeyguide recipes NAME`",
+                names.join(", ")
+            )));
+        }
+        let bytes = std::fs::metadata(path)
+            .map_err(|error| Error::io("read", path, error))?
+            .len();
+        if bytes > MAX_FILE_BYTES {
+            return Err(Error::usage(format!(
+                "{name_or_path}: {bytes} bytes is too large for a recipe; the limit is {MAX_FILE_BYTES}"
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+        Self::from_toml(&text).map_err(|error| {
+            Error::usage(format!("{name_or_path}: {error}"))
+                .hint("`honeyguide recipes beth-paper` prints a recipe to compare with")
+        })
+    }
+
+    /// Parses and checks a recipe.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with its line where TOML itself is broken.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text)
+            .map_err(|error| Error::usage(error.to_string().trim_end().to_owned()))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML, ready to be edited.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|error| Error::internal(format!("recipe `{}` as TOML: {error}", self.name)))
+    }
+
+    /// Checks what a recipe must hold whatever the data is.
+    pub(crate) fn check(&self) -> Result<()> {
+        let count = self.features.len();
+        if count == 0 && self.numeric_columns.is_none() {
+            return Err(
+                Error::usage(format!("recipe `{}` has no features", self.name))
+                    .hint("add a [[feature]] with a name and an expr"),
+            );
+        }
+        if count > MAX_FEATURES {
+            return Err(Error::usage(format!(
+                "recipe `{}` has {count} features; the limit is {MAX_FEATURES}",
+                self.name
+            )));
+        }
+        let mut names = HashSet::new();
+        for feature in &self.features {
+            if !names.insert(&feature.name) {
+                return Err(Error::usage(format!(
+                    "recipe `{}` has two features named `{}`",
+                    self.name, feature.name
+                )));
+            }
+            feature.check(&self.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl Feature {
+    fn check(&self, recipe: &str) -> Result<()> {
+        if self.expr.len() > MAX_EXPRESSION_BYTES {
+            return Err(Error::usage(format!(
+                "recipe `{recipe}`, feature `{}`: an expression of {} bytes; the limit is {MAX_EXPRESSION_BYTES}",
+                self.name,
+                self.expr.len()
+            )));
+        }
+        if self.kind == Kind::Categorical && self.transform.is_some() {
+            return Err(Error::usage(format!(
+                "recipe `{recipe}`, feature `{}`: a categorical feature has no transform",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// A numeric column as it is.
+    fn of_column(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            expr: format!("\"{}\"", name.replace('"', "\"\"")),
+            kind: Kind::Numeric,
+            transform: None,
+            nulls: Nulls::Refuse,
+            values: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_builtin_recipe_survives_being_printed_and_read() {
+        for recipe in builtins() {
+            assert_eq!(
+                Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(),
+                recipe
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_recipe_says_what_is_wrong() {
+        let cases = [
+            ("name = 3", "expected a string"),
+            ("name = 'x'", "has no features"),
+            (
+                "name = 'x'\n[[feature]]\nname = 'a'\nexpr = '1'\n[[feature]]\nname = 'a'\nexpr = '2'",
+                "two features named `a`",
+            ),
+            (
+                "name = 'x'\n[[feature]]\nname = 'a'\nexpression = '1'",
+                "unknown field `expression`",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = Recipe::from_toml(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

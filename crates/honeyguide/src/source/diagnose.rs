@@ -1,0 +1,216 @@
+//! Why a scan failed: the files are read again, record by record, until one is found that the engine cannot have read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::str;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::expand::{Compression, Format};
+use super::text::{self, INFERENCE_RECORDS};
+use super::{Column, Remedy, Source};
+use crate::error::{Error, Result};
+
+/// Longest part of an offending value that a message shows.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// Turns the engine's `error` into a remedy, or into an error that says which record of which file is to blame.
+pub(super) fn explain(
+    source: &Source,
+    needed: &BTreeSet<String>,
+    error: DataFusionError,
+) -> Result<Remedy> {
+    let error = match own_error(error) {
+        Ok(own) => return Err(own),
+        Err(error) => error,
+    };
+    let mut line_breaks = false;
+    for file in &source.files {
+        match file.file.format {
+            Format::Parquet => check_parquet(&file.file.path)?,
+            Format::Csv(compression) => {
+                let columns: Vec<_> = source.read_columns(file);
+                let scan = TextScan {
+                    path: &file.file.path,
+                    columns: &columns,
+                    needed,
+                };
+                match scan.check(compression)? {
+                    Finding::Remedy(remedy) => return Ok(remedy),
+                    Finding::Sound { line_breaks: found } => line_breaks |= found,
+                }
+            }
+        }
+    }
+    if line_breaks && !source.line_breaks_in_values {
+        return Ok(Remedy::LineBreaks);
+    }
+    Err(Error::engine(error))
+}
+
+/// Takes out an [`Error`] that passed through the engine.
+fn own_error(error: DataFusionError) -> std::result::Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => inner
+            .downcast::<Error>()
+            .map(|own| *own)
+            .map_err(DataFusionError::External),
+        other => Err(other),
+    }
+}
+
+fn check_parquet(path: &Path) -> Result<()> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        Error::data(format!("{}: damaged Parquet file: {error}", path.display()))
+            .hint("copy or write the file again")
+    };
+    let file = std::fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build);
+    for batch in reader.map_err(|error| damaged(&error))? {
+        batch.map_err(|error| damaged(&error))?;
+    }
+    Ok(())
+}
+
+enum Finding {
+    Remedy(Remedy),
+    Sound { line_breaks: bool },
+}
+
+/// One text file and what the scan expected of it.
+struct TextScan<'a> {
+    path: &'a Path,
+    columns: &'a [Column],
+    needed: &'a BTreeSet<String>,
+}
+
+impl TextScan<'_> {
+    fn check(&self, compression: Compression) -> Result<Finding> {
+        let input = text::open(self.path, compression)?;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+        let mut record = csv::ByteRecord::new();
+        let (mut line_breaks, mut row) = (false, 0);
+        loop {
+            let line = reader.position().line();
+            let found = reader
+                .read_byte_record(&mut record)
+                .map_err(|error| text::read_error(self.path, line, error))?;
+            if !found {
+                return Ok(Finding::Sound { line_breaks });
+            }
+            row += 1;
+            // The header is read together with the first record.
+            let line = record.position().map_or(line, csv::Position::line);
+            if record.len() != self.columns.len() {
+                return Err(self.wrong_length(&record, line, reader.is_done()));
+            }
+            line_breaks |= record.as_slice().contains(&b'\n');
+            if let Some(remedy) = self.check_values(&record, line, row)? {
+                return Ok(Finding::Remedy(remedy));
+            }
+        }
+    }
+
+    fn wrong_length(&self, record: &csv::ByteRecord, line: u64, at_end: bool) -> Error {
+        let (place, expected, found) = (self.path.display(), self.columns.len(), record.len());
+        let name = |index: usize| self.columns.get(index).map_or("?", |column| &column.name);
+        if at_end && found < expected && found > 0 {
+            let last = found - 1;
+            return Error::data(format!(
+                "{place}: line {line}, column {found} (`{}`): the file ends inside this record: a quoted field never \
+                 ends, or the file was cut off",
+                name(last)
+            ))
+            .hint("close the quote (a quote inside a quoted field is written twice), or copy the file again");
+        }
+        Error::data(format!(
+            "{place}: line {line}: {found} fields, but the header names {expected} columns"
+        ))
+        .hint("a field that contains a comma or a quote must be quoted, and its quotes doubled")
+    }
+
+    fn check_values(
+        &self,
+        record: &csv::ByteRecord,
+        line: u64,
+        row: usize,
+    ) -> Result<Option<Remedy>> {
+        for (index, (field, column)) in record.iter().zip(self.columns).enumerate() {
+            let number = index + 1;
+            let place = || {
+                format!(
+                    "{}: line {line}, column {number} (`{}`)",
+                    self.path.display(),
+                    column.name
+                )
+            };
+            let Ok(value) = str::from_utf8(field) else {
+                return Err(Error::data(format!("{}: bytes that are not UTF-8 text", place()))
+                    .hint("the file is damaged or not a text file; if it has another encoding, convert it with iconv"));
+            };
+            if value.is_empty()
+                || !self.needed.contains(&column.name)
+                || parses(value, &column.data_type)
+            {
+                continue;
+            }
+            return match widened(value, column) {
+                Some(data_type) => Ok(Some(Remedy::Widen {
+                    column: column.name.clone(),
+                    data_type,
+                })),
+                None => Err(self.wrong_type(&place(), value, column, row)),
+            };
+        }
+        Ok(None)
+    }
+
+    fn wrong_type(&self, place: &str, value: &str, column: &Column, row: usize) -> Error {
+        let shown: String = value
+            .chars()
+            .take(SHOWN_CHARACTERS)
+            .flat_map(char::escape_debug)
+            .collect();
+        let (what, limits) = match column.data_type {
+            DataType::Int64 => (
+                "a whole number",
+                format!(" from {} to {}", i64::MIN, i64::MAX),
+            ),
+            DataType::Boolean => ("true or false", String::new()),
+            _ => ("a number", String::new()),
+        };
+        let error = Error::data(format!("{place}: expected {what}{limits}, found `{shown}`"));
+        if column.inferred && row > INFERENCE_RECORDS {
+            return error.hint(format!(
+                "the first {INFERENCE_RECORDS} records hold numbers there: correct this record, or leave the column out"
+            ));
+        }
+        error.hint("correct or remove this record")
+    }
+}
+
+/// Whether the engine reads `value` as this type. An empty value is a null in every type.
+fn parses(value: &str, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int64 => value.parse::<i64>().is_ok(),
+        DataType::Float64 => value.parse::<f64>().is_ok(),
+        DataType::Boolean => {
+            value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+        }
+        _ => true,
+    }
+}
+
+/// A type that holds this value beside those which the column's first records promised. Numbers never widen to text:
+/// a feature would silently disappear.
+fn widened(value: &str, column: &Column) -> Option<DataType> {
+    match column.data_type {
+        DataType::Int64 if column.inferred && parses(value, &DataType::Float64) => {
+            Some(DataType::Float64)
+        }
+        _ => None,
+    }
+}

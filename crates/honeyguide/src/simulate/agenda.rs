@@ -88,7 +88,7 @@ impl<'r, 'w> Machine<'r, 'w> {
     pub(super) fn start(part: &Part, mut random: Random, rows: &'r mut Rows<'w>) -> Self {
         let begins = u64::from(random.between(118_000_000, 135_000_000));
         let pace = u64::from(random.between(75, 130));
-        let mut host = Host::new(part.name.clone(), random, rows, part.share, begins);
+        let mut host = Host::new(part.address, random, rows, part.share, begins);
         let services = Services::boot(&mut host);
         let web = part.web.then(|| host.boot_web());
         let mut machine = Self {

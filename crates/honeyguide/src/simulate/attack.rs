@@ -345,9 +345,12 @@ impl Scanner {
         );
         host.load(scanner, &["libpthread", "libc"]);
         host.read(scanner, &format!("{KIT}/targets"));
-        let attempts = (0..THREADS)
-            .map(|thread| (start_pool_thread(host, scanner, thread), None))
-            .collect();
+        let mut start = |_| {
+            let thread = host.start_thread(scanner);
+            host.set_name(thread, "sweepd");
+            (thread, None)
+        };
+        let attempts = (0..THREADS).map(&mut start).collect();
         host.exit(script);
         Self {
             attempts,
@@ -393,10 +396,4 @@ impl Scanner {
             *attempt = None;
         }
     }
-}
-
-fn start_pool_thread(host: &mut Host<'_, '_>, scanner: Task, number: usize) -> Task {
-    let thread = host.start_thread(scanner);
-    host.set_name(thread, &format!("pool-{number}"));
-    thread
 }

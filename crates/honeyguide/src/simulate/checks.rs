@@ -452,7 +452,7 @@ impl Write for Disk {
 
 #[test]
 fn a_full_disk_ends_the_simulation() {
-    // A hundred thousand million events would take a day: the error must end the run at once.
+    // So many events would take an hour: the error must end the run at once.
     let simulation = Simulation::new(MOST_EVENTS, 0).unwrap();
     let error = simulation
         .write_split(Split::Testing, &mut Disk { free: 1_000_000 })

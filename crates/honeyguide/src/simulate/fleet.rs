@@ -11,7 +11,7 @@ const LEAST_PER_HOST: u64 = 1_500;
 
 /// One host's part in a split.
 pub(super) struct Part {
-    pub(super) name: String,
+    pub(super) address: [u8; 4],
     /// The host's place among those of its split.
     pub(super) place: u64,
     /// Events it is to record.
@@ -25,7 +25,7 @@ pub(super) struct Part {
     pub(super) chores: &'static [Chore],
 }
 
-/// Last parts of the addresses of a split's hosts, by which they are named.
+/// Last parts of the addresses of a split's hosts.
 fn addresses(split: Split) -> &'static [u8] {
     match split {
         Split::Training => &[17, 31, 44, 52, 68, 83, 97, 112],
@@ -43,8 +43,8 @@ pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
         Split::Validation => (130, OTHER_CHORES),
         Split::Testing => (40, OTHER_CHORES),
     };
-    let part = |(place, address): (u64, &u8)| Part {
-        name: format!("ip-10-20-1-{address}"),
+    let part = |(place, &address): (u64, &u8)| Part {
+        address: [10, 20, 1, address],
         place,
         share: share_before(place + 1, hosts, events) - share_before(place, hosts, events),
         stride,

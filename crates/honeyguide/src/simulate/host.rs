@@ -58,6 +58,8 @@ impl Counts {
 
 /// A host that runs one call at a time. Once its share of events is written, further calls happen unrecorded.
 pub(super) struct Host<'r, 'w> {
+    /// The host's address in its network.
+    pub(super) address: [u8; 4],
     pub(super) random: Random,
     pub(super) dialect: Dialect,
     pub(super) tasks: Table,
@@ -68,17 +70,19 @@ pub(super) struct Host<'r, 'w> {
 }
 
 impl<'r, 'w> Host<'r, 'w> {
-    /// A host that records `share` events, from `micros` after its boot.
+    /// A host, named by its address, that records `share` events from `micros` after its boot.
     pub(super) fn new(
-        name: String,
+        address: [u8; 4],
         mut random: Random,
         rows: &'r mut Rows<'w>,
         share: u64,
         micros: u64,
     ) -> Self {
         let dialect = Dialect::draw(&mut random);
-        let tasks = Table::new(name, random.between(7_240, 7_360));
+        let [a, b, c, d] = address;
+        let tasks = Table::new(format!("ip-{a}-{b}-{c}-{d}"), random.between(7_240, 7_360));
         Self {
+            address,
             random,
             dialect,
             tasks,

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | training, 66.9 % of the events | 8 | ordinary days |
 //! | validation, 16.55 % | 4 others | ordinary days, with some jobs the training hosts do not have |
-//! | testing, the rest | 1 other | an ordinary day with a break-in: about 82 % of events `evil`, 90 % `sus` |
+//! | testing, the rest | 1 other | an ordinary day with a break-in: about 84 % of events `evil`, 90 % `sus` |
 //!
 //! Ordinary days have some events with `sus` too (under 1 %): the odd things of BETH's own benign
 //! hosts, such as a crash handler or the service manager of an administrator's login. The shares hold
@@ -50,7 +50,7 @@ pub const DEFAULT_EVENTS: u64 = 150_000;
 /// The fewest events a simulation can have.
 pub const LEAST_EVENTS: u64 = 1_000;
 /// The most events a simulation can have.
-pub const MOST_EVENTS: u64 = 100_000_000_000;
+pub const MOST_EVENTS: u64 = 10_000_000_000;
 
 /// Why a simulation cannot be set up.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::files::{CREATE, READ, UPDATE};
 use super::host::Host;
 use super::process::Task;
 use super::services::Services;
-use super::text::{Label, Peer};
+use super::text::Label;
 use super::tools::{self, Tool};
 
 /// The account sshd's unprivileged half runs under.
@@ -29,7 +29,6 @@ pub(super) const ADMIN: Account = Account {
 pub(super) struct Visitor {
     monitor: Task,
     network: Task,
-    peer: Peer<'static>,
     /// Passwords they will still try.
     tries: u32,
 }
@@ -101,14 +100,13 @@ impl Host<'_, '_> {
 
     /// Someone connects who will try passwords.
     pub(super) fn visitor(&mut self, services: &Services, label: Label) -> Visitor {
-        let (monitor, peer) = self.incoming(services);
+        let monitor = self.incoming(services);
         self.tasks.set_label(monitor, label);
         let network = self.unprivileged_half(monitor);
         let tries = self.random.between(1, 4);
         Visitor {
             monitor,
             network,
-            peer,
             tries,
         }
     }
@@ -136,13 +134,13 @@ impl Host<'_, '_> {
     fn turn_away(&mut self, visitor: Visitor) {
         self.close(visitor.network, 0);
         self.exit(visitor.network);
-        self.getsockname(visitor.monitor, 0, &visitor.peer);
+        self.getsockname(visitor.monitor, 0, 22);
         self.close(visitor.monitor, 0);
         self.exit(visitor.monitor);
     }
 
     /// The listener accepts, forks, and the child starts sshd afresh on the connection.
-    fn incoming(&mut self, services: &Services) -> (Task, Peer<'static>) {
+    fn incoming(&mut self, services: &Services) -> Task {
         let listener = services.sshd;
         let [a, b, c, d] = self.random.bits().to_le_bytes();
         let port = self.random.between(32_768, 61_000) as u16;
@@ -165,11 +163,11 @@ impl Host<'_, '_> {
         ] {
             self.read(child, path);
         }
-        self.getsockname(child, 0, &peer);
+        self.getsockname(child, 0, 22);
         for path in ["/etc/hosts.allow", "/etc/hosts.deny"] {
             self.read(child, path);
         }
-        (child, peer)
+        child
     }
 
     fn unprivileged_half(&mut self, monitor: Task) -> Task {

@@ -224,7 +224,7 @@ impl Host<'_, '_> {
             .collect();
         for &worker in &workers {
             let fd = self.socket(worker, "AF_NETLINK", "SOCK_RAW|SOCK_CLOEXEC|SOCK_NONBLOCK");
-            self.bind(worker, fd, &Peer::Unix("kobject-uevent"));
+            self.bind(worker, fd, &Peer::Netlink);
         }
         for _ in 0..self.random.between(6, 18) {
             let worker = self.random.pick(&workers);

@@ -29,10 +29,10 @@ impl Host<'_, '_> {
     }
 
     fn addressed(&mut self, task: Task, call: Call, fd: i64, peer: &Peer<'_>, returns: i64) {
-        let length = if matches!(peer, Peer::Unix(_)) {
-            110
-        } else {
-            16
+        let length = match peer {
+            Peer::Unix(_) => 110,
+            Peer::Netlink => 12,
+            Peer::Internet { .. } => 16,
         };
         let args = [
             Arg::number("sockfd", "int", fd),
@@ -81,9 +81,10 @@ impl Host<'_, '_> {
         new
     }
 
-    /// Asks for a socket's own address.
-    pub(super) fn getsockname(&mut self, task: Task, fd: i64, own: &Peer<'_>) {
-        let args = self.received(task, fd, own);
+    /// Asks for a socket's own address, which is the host's with `port`.
+    pub(super) fn getsockname(&mut self, task: Task, fd: i64, port: u16) {
+        let own = self.internet(self.address, port);
+        let args = self.received(task, fd, &own);
         self.emit(task, Call::Getsockname, 0, &args);
     }
 

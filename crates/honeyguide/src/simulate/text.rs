@@ -35,6 +35,8 @@ pub(super) enum Value<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Peer<'a> {
     Unix(&'a str),
+    /// The kernel's message bus.
+    Netlink,
     /// The sensor prints a map whose keys come in any order: `order` picks one.
     Internet {
         address: [u8; 4],
@@ -275,6 +277,7 @@ fn push_quoted(row: &mut Vec<u8>, text: &str) {
 fn push_peer(row: &mut Vec<u8>, peer: &Peer<'_>) {
     row.extend_from_slice(b"\"\"{");
     match *peer {
+        Peer::Netlink => row.extend_from_slice(b"'sa_family': 'AF_NETLINK'"),
         Peer::Unix(path) => push_all(row, &["'sa_family': 'AF_UNIX','sun_path': '", path, "'"]),
         Peer::Internet {
             address,

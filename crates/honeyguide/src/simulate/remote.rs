@@ -70,6 +70,33 @@ const LIBRARIES: [&str; 16] = [
     "libresolv",
     "libgpg-error",
 ];
+const PASSWORD_FILES: [&str; 5] = [
+    "/etc/pam.d/sshd",
+    "/etc/pam.d/common-auth",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/login.defs",
+];
+const SSHD_FILES: [&str; 5] = [
+    "/etc/ssh/sshd_config",
+    "/etc/gai.conf",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/localtime",
+];
+const SESSION_FILES: [&str; 4] = [
+    "/etc/pam.d/common-session",
+    "/etc/security/limits.conf",
+    "/etc/environment",
+    "/etc/default/locale",
+];
+const USER_UNITS: [&str; 5] = [
+    "basic.target",
+    "sockets.target",
+    "timers.target",
+    "gpg-agent.socket",
+    "dbus.socket",
+];
 /// Commands of an administrator's working day.
 static ADMIN_TOOLS: [&Tool; 12] = [
     &tools::LS,
@@ -154,19 +181,9 @@ impl Host<'_, '_> {
         self.write(child, "/proc/self/oom_score_adj", UPDATE);
         self.exec(child, "/usr/sbin/sshd", &["/usr/sbin/sshd", "-D", "-R"]);
         self.load(child, &LIBRARIES);
-        for path in [
-            "/etc/ssh/sshd_config",
-            "/etc/gai.conf",
-            "/etc/nsswitch.conf",
-            "/etc/passwd",
-            "/etc/localtime",
-        ] {
-            self.read(child, path);
-        }
+        self.read_all(child, &SSHD_FILES);
         self.getsockname(child, 0, 22);
-        for path in ["/etc/hosts.allow", "/etc/hosts.deny"] {
-            self.read(child, path);
-        }
+        self.read_all(child, &["/etc/hosts.allow", "/etc/hosts.deny"]);
         child
     }
 
@@ -182,15 +199,7 @@ impl Host<'_, '_> {
 
     /// One password through PAM.
     fn check_password(&mut self, monitor: Task) {
-        for path in [
-            "/etc/pam.d/sshd",
-            "/etc/pam.d/common-auth",
-            "/etc/passwd",
-            "/etc/shadow",
-            "/etc/login.defs",
-        ] {
-            self.read(monitor, path);
-        }
+        self.read_all(monitor, &PASSWORD_FILES);
         for module in ["pam_unix", "pam_permit", "pam_cap"] {
             self.read(
                 monitor,
@@ -249,70 +258,39 @@ impl Host<'_, '_> {
         account: Account,
         manager: Label,
     ) {
-        for path in [
-            "/etc/pam.d/common-session",
-            "/etc/security/limits.conf",
-            "/etc/environment",
-            "/etc/default/locale",
-        ] {
-            self.read(monitor, path);
-        }
+        self.read_all(monitor, &SESSION_FILES);
         self.tell(monitor, "/run/dbus/system_bus_socket");
-        let logind = services.logind;
-        for path in [
-            "/run/systemd/users/.#user",
-            "/run/systemd/sessions/.#session",
-        ] {
-            self.write_private(logind, path);
-        }
+        self.write_private(services.logind, "/run/systemd/users/.#user");
+        self.write_private(services.logind, "/run/systemd/sessions/.#session");
         let id = self.tasks.id(monitor);
-        self.read(logind, &format!("/proc/{id}/cgroup"));
+        self.read(services.logind, &format!("/proc/{id}/cgroup"));
         self.journal(services, id);
         self.user_manager(services, account, manager);
         self.greet(monitor);
         self.borrow_user(monitor, account.user, |host, task| {
+            let home = account.home;
             host.access(
                 task,
-                &format!("{}/.cache/motd.legal-displayed", account.home),
+                &format!("{home}/.cache/motd.legal-displayed"),
                 "F_OK",
                 true,
             );
-            host.stat(task, &format!("{}/.hushlogin", account.home), false);
+            host.stat(task, &format!("{home}/.hushlogin"), false);
         });
     }
 
     /// `systemd --user`, which reads its units and ends soon, as it does where nobody lingers.
     fn user_manager(&mut self, services: &Services, account: Account, label: Label) {
-        let task = self.start_unit(services, "(systemd)", &format!("user@{}", account.user));
-        self.become_user(task, account.user);
+        let Account { user, home } = account;
+        let task = self.start_unit(services, "(systemd)", &format!("user@{user}"));
+        self.become_user(task, user);
         self.tasks.set_label(task, label);
-        self.exec(
-            task,
-            "/lib/systemd/systemd",
-            &["/lib/systemd/systemd", "--user"],
-        );
-        self.load(
-            task,
-            &[
-                "librt",
-                "libseccomp",
-                "libselinux",
-                "libmount",
-                "libpam",
-                "libkmod",
-                "libc",
-            ],
-        );
-        for place in [".config/systemd/user", ".local/share/systemd/user"] {
-            self.stat(task, &format!("{}/{place}", account.home), false);
-        }
-        for unit in [
-            "basic.target",
-            "sockets.target",
-            "timers.target",
-            "gpg-agent.socket",
-            "dbus.socket",
-        ] {
+        let program = "/lib/systemd/systemd";
+        self.exec(task, program, &[program, "--user"]);
+        self.load(task, tools::SYSTEMD);
+        self.stat(task, &format!("{home}/.config/systemd/user"), false);
+        self.stat(task, &format!("{home}/.local/share/systemd/user"), false);
+        for unit in USER_UNITS {
             self.open_fails(
                 task,
                 &format!("/etc/systemd/user/{unit}"),
@@ -326,43 +304,31 @@ impl Host<'_, '_> {
 
     /// The message of the day, made by scripts that run as root.
     fn greet(&mut self, monitor: Task) {
+        const SCRIPTS: &str = "/etc/update-motd.d";
         self.script(
             monitor,
             &["-c", "run-parts /etc/update-motd.d"],
             |host, shell| {
-                host.command_with(
-                    shell,
-                    &tools::RUN_PARTS,
-                    &["/etc/update-motd.d"],
-                    |host, task| {
-                        host.list(task, "/etc/update-motd.d", 360);
-                        host.script(task, &["/etc/update-motd.d/00-header"], |host, header| {
-                            host.command(header, &tools::UNAME, &["-r"]);
-                        });
-                        host.script(
-                            task,
-                            &["/etc/update-motd.d/50-landscape-sysinfo"],
-                            |host, sysinfo| {
-                                host.pipeline(
-                                    sysinfo,
-                                    &[
-                                        (&tools::CUT, &["-f1"]),
-                                        (&tools::GREP, &["-c", "processor"]),
-                                    ],
-                                );
-                                host.command(sysinfo, &tools::SYSINFO, &[]);
-                            },
+                host.command_with(shell, &tools::RUN_PARTS, &[SCRIPTS], |host, task| {
+                    host.list(task, SCRIPTS, 360);
+                    host.script(task, &["00-header"], |host, shell| {
+                        host.command(shell, &tools::UNAME, &["-r"]);
+                    });
+                    host.script(task, &["50-sysinfo"], |host, shell| {
+                        host.pipeline(
+                            shell,
+                            &[
+                                (&tools::CUT, &["-f1"]),
+                                (&tools::GREP, &["-c", "processor"]),
+                            ],
                         );
-                        host.script(
-                            task,
-                            &["/etc/update-motd.d/90-updates-available"],
-                            |host, updates| {
-                                host.command(updates, &tools::FIND, &["-newermt", "now-7 days"]);
-                                host.command(updates, &tools::DATE, &["+%s"]);
-                            },
-                        );
-                    },
-                );
+                        host.command(shell, &tools::SYSINFO, &[]);
+                    });
+                    host.script(task, &["90-updates"], |host, shell| {
+                        host.command(shell, &tools::FIND, &["-newermt", "now-7 days"]);
+                        host.command(shell, &tools::DATE, &["+%s"]);
+                    });
+                });
             },
         );
     }

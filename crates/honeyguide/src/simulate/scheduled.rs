@@ -23,6 +23,15 @@ const PACKAGES: [&str; 10] = [
     "libxml2",
 ];
 
+/// What cron reads before a job.
+const CRON_FILES: [&str; 5] = [
+    "/etc/pam.d/cron",
+    "/etc/security/pam_env.conf",
+    "/etc/environment",
+    "/etc/login.defs",
+    "/etc/shadow",
+];
+
 /// A maintenance job of root's: a tool, and what its run does beyond the tool's habits.
 #[derive(Clone, Copy)]
 pub(super) struct Chore {
@@ -184,15 +193,7 @@ impl Host<'_, '_> {
     ) -> (Task, Task) {
         self.read(services.cron, table);
         let child = self.fork(services.cron);
-        for path in [
-            "/etc/pam.d/cron",
-            "/etc/security/pam_env.conf",
-            "/etc/environment",
-            "/etc/login.defs",
-            "/etc/shadow",
-        ] {
-            self.read(child, path);
-        }
+        self.read_all(child, &CRON_FILES);
         self.capability(child, "CAP_AUDIT_WRITE", true);
         self.tell(child, "/dev/log");
         let job = self.fork(child);
@@ -263,7 +264,7 @@ impl Host<'_, '_> {
         self.exit(task);
     }
 
-    /// The nightly upgrade begins: the lists are fetched under an account of their own.
+    /// The nightly upgrade begins.
     pub(super) fn begin_upgrade(&mut self, services: &Services) -> Task {
         let apt = self.start_unit(services, "(apt-get)", "apt-daily-upgrade");
         self.exec(apt, "/usr/bin/apt-get", &["apt-get", "-qq", "dist-upgrade"]);
@@ -273,20 +274,25 @@ impl Host<'_, '_> {
                 "libapt-private",
                 "libapt-pkg",
                 "libstdc++",
-                "libgcc_s",
                 "libc",
                 "libz",
-                "libbz2",
                 "liblzma",
             ],
         );
-        for path in [
-            "/etc/apt/apt.conf.d/20auto-upgrades",
-            "/etc/apt/sources.list",
-            "/var/lib/dpkg/status",
-        ] {
-            self.read(apt, path);
-        }
+        self.read_all(
+            apt,
+            &[
+                "/etc/apt/apt.conf.d/20auto-upgrades",
+                "/etc/apt/sources.list",
+            ],
+        );
+        self.read(apt, "/var/lib/dpkg/status");
+        self.fetch_lists(apt);
+        apt
+    }
+
+    /// The lists of packages are fetched under an account of their own.
+    fn fetch_lists(&mut self, apt: Task) {
         let method = self.fork(apt);
         self.become_user(method, APT_USER);
         self.exec(
@@ -307,7 +313,6 @@ impl Host<'_, '_> {
             self.close(method, fd);
         }
         self.exit(method);
-        apt
     }
 
     /// One package is unpacked and set up.

@@ -42,6 +42,14 @@ const DEVICES: [&str; 8] = [
     "memory/memory12",
     "misc/rfkill",
 ];
+/// Daemons with their users.
+const IDLE_DAEMONS: [(&str, u32); 5] = [
+    ("dbus-daemon", 103),
+    ("rsyslogd", 104),
+    ("polkitd", 0),
+    ("atd", 0),
+    ("agetty", 0),
+];
 const KERNEL_THREADS: [&str; 14] = [
     "rcu_gp",
     "rcu_par_gp",
@@ -64,50 +72,57 @@ impl Services {
     pub(super) fn boot(host: &mut Host<'_, '_>) -> Self {
         let shift = host.random.below(6);
         let late = host.random.below(90);
-        let mut start = |id, parent, user, namespace, name, descriptors| {
-            let namespace = FIRST_NAMESPACE + namespace;
-            host.boot(&Daemon {
-                id,
-                parent,
-                user,
-                namespace,
-                name,
-                descriptors,
-            })
-        };
-        let systemd = start(1, 0, 0, 0, "systemd", 12);
-        let kernel = start(2, 0, 0, 0, "kthreadd", 0);
-        for (place, name) in KERNEL_THREADS.into_iter().enumerate() {
-            start(3 + place as u32, 2, 0, 0, name, 0);
-        }
-        for (place, name) in ["dbus-daemon", "rsyslogd", "polkitd", "atd", "agetty"]
-            .into_iter()
-            .enumerate()
-        {
-            start(
-                480 + place as u32 + shift,
-                1,
-                [103, 104, 0, 0, 0][place],
-                0,
-                name,
-                12,
-            );
-        }
+        let [systemd, kernel] = boot_others(host, 480 + shift);
+        let agent = 1_336 + late;
+        let mut start =
+            |id, user, namespace, name, open| daemon(host, [id, 1, user], namespace, name, open);
         Self {
             systemd,
             kernel,
-            journald: start(156 + shift, 1, 0, 0, "systemd-journal", 29),
-            udevd: start(186 + shift, 1, 0, 377, "systemd-udevd", 6),
-            timesyncd: start(360 + shift, 1, 102, 389, "systemd-timesyn", 14),
-            networkd: start(376 + shift, 1, 100, 391, "systemd-network", 15),
-            resolved: start(380 + shift, 1, 101, 392, "systemd-resolve", 15),
-            logind: start(518 + shift, 1, 0, 448, "systemd-logind", 14),
-            cron: start(500 + shift, 1, 0, 0, "cron", 4),
-            sshd: start(1_240 + late, 1, 0, 0, "sshd", 5),
-            agent: start(1_336 + late, 1, 0, 0, "amazon-ssm-agen", 12),
-            agent_worker: start(1_440 + late, 1_336 + late, 0, 0, "ssm-agent-worke", 9),
+            journald: start(156 + shift, 0, 0, "systemd-journal", 29),
+            udevd: start(186 + shift, 0, 377, "systemd-udevd", 6),
+            timesyncd: start(360 + shift, 102, 389, "systemd-timesyn", 14),
+            networkd: start(376 + shift, 100, 391, "systemd-network", 15),
+            resolved: start(380 + shift, 101, 392, "systemd-resolve", 15),
+            logind: start(518 + shift, 0, 448, "systemd-logind", 14),
+            cron: start(500 + shift, 0, 0, "cron", 4),
+            sshd: start(1_240 + late, 0, 0, "sshd", 5),
+            agent: start(agent, 0, 0, "amazon-ssm-agen", 12),
+            agent_worker: daemon(host, [agent + 100, agent, 0], 0, "ssm-agent-worke", 9),
         }
     }
+}
+
+/// A process of the boot: number, parent and user; mount namespace after the first; name; descriptors.
+fn daemon(
+    host: &mut Host<'_, '_>,
+    ids: [u32; 3],
+    namespace: u64,
+    name: &'static str,
+    descriptors: u32,
+) -> Task {
+    let [id, parent, user] = ids;
+    host.boot(&Daemon {
+        id,
+        parent,
+        user,
+        namespace: FIRST_NAMESPACE + namespace,
+        name,
+        descriptors,
+    })
+}
+
+/// Process 1, the parent of the kernel's threads, and those that do nothing in these recordings but live.
+fn boot_others(host: &mut Host<'_, '_>, first_id: u32) -> [Task; 2] {
+    let systemd = daemon(host, [1, 0, 0], 0, "systemd", 12);
+    let kernel = daemon(host, [2, 0, 0], 0, "kthreadd", 0);
+    for (id, name) in (3..).zip(KERNEL_THREADS) {
+        daemon(host, [id, 2, 0], 0, name, 0);
+    }
+    for (id, (name, user)) in (first_id..).zip(IDLE_DAEMONS) {
+        daemon(host, [id, 1, user], 0, name, 12);
+    }
+    [systemd, kernel]
 }
 
 impl Host<'_, '_> {

@@ -46,7 +46,7 @@ const PYTHON: &[&str] = &[
     "libexpat",
     "libz",
 ];
-const SYSTEMD: &[&str] = &[
+pub(super) const SYSTEMD: &[&str] = &[
     "librt",
     "libseccomp",
     "libselinux",

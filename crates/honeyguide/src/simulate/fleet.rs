@@ -18,6 +18,8 @@ pub(super) struct Part {
     pub(super) share: u64,
     /// Seconds between the first runs of a rare job on two neighbouring hosts.
     pub(super) stride: u64,
+    /// After so many hosts the first runs of a rare job start over.
+    pub(super) turns: u64,
     /// It runs a web server.
     pub(super) web: bool,
     /// It is broken into.
@@ -38,16 +40,17 @@ pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
     let addresses = addresses(split);
     let hosts = (events / LEAST_PER_HOST).clamp(1, addresses.len() as u64);
     let attacked = split == Split::Testing;
-    let (stride, chores) = match split {
-        Split::Training => (350, TRAINING_CHORES),
-        Split::Validation => (130, OTHER_CHORES),
-        Split::Testing => (40, OTHER_CHORES),
+    let (stride, turns, chores) = match split {
+        Split::Training => (350, 8, TRAINING_CHORES),
+        Split::Validation => (220, 4, OTHER_CHORES),
+        Split::Testing => (40, 8, OTHER_CHORES),
     };
     let part = |(place, &address): (u64, &u8)| Part {
         address: [10, 20, 1, address],
         place,
         share: share_before(place + 1, hosts, events) - share_before(place, hosts, events),
         stride,
+        turns,
         web: !attacked && place % 2 == 0,
         attacked,
         chores,

@@ -14,7 +14,8 @@
 //!
 //! Ordinary days have some events with `sus` too (under 1 %): the odd things of BETH's own benign
 //! hosts, such as a crash handler or the service manager of an administrator's login. The shares hold
-//! from about 100,000 events on; with fewer, a single login is a large part of the test split.
+//! from about 100,000 events on. Below, a single login is a large part of the test split, and below
+//! 30,000 the intruder is logged in when the recording begins.
 //!
 //! A file holds its hosts one after the other, and within a host time strictly increases; so do
 //! BETH's, except for their occasional disorder within a few milliseconds. More events mean a longer

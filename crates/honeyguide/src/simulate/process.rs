@@ -240,6 +240,11 @@ impl Table {
         self.thread(task).id
     }
 
+    /// The user number.
+    pub(super) fn user(&self, task: Task) -> u32 {
+        self.process(task).user
+    }
+
     /// Where the process's image lies.
     pub(super) fn image(&self, task: Task) -> Image {
         self.process(task).image

@@ -68,6 +68,10 @@ impl Host<'_, '_> {
             for file in ["stat", "status"] {
                 self.read_at_once(task, &format!("/proc/{id}/{file}"));
             }
+            if self.random.one_in(8) {
+                let granted = self.tasks.user(task) == 0;
+                self.capability(task, "CAP_SYS_PTRACE", granted);
+            }
             if self.random.one_in(12) {
                 self.read_at_once(task, &format!("/proc/{id}/cmdline"));
             }

@@ -1,9 +1,9 @@
 //! What comes in through sshd: scans, failed logins, and sessions of those who may log in.
 
-use super::call::NO_SUCH_FILE;
+use super::call::{ACCESS_DENIED, NO_SUCH_FILE};
 use super::files::{CREATE, READ, UPDATE};
 use super::host::Host;
-use super::process::Task;
+use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::services::Services;
 use super::text::Label;
 use super::tools::{self, Tool};
@@ -169,9 +169,7 @@ impl Host<'_, '_> {
     /// The listener accepts, forks, and the child starts sshd afresh on the connection.
     fn incoming(&mut self, services: &Services) -> Task {
         let listener = services.sshd;
-        let [a, b, c, d] = self.random.bits().to_le_bytes();
-        let port = self.random.between(32_768, 61_000) as u16;
-        let peer = self.internet([a % 200 + 11, b, c, d], port);
+        let peer = self.somebody();
         let fd = self.accept(listener, 3, &peer);
         let child = self.fork(listener);
         self.close(listener, fd);
@@ -247,6 +245,34 @@ impl Host<'_, '_> {
             monitor,
             connection,
             shell,
+        }
+    }
+
+    /// A session that was there before the recording began.
+    pub(super) fn boot_session(
+        &mut self,
+        services: &Services,
+        account: Account,
+        labels: LoginLabels,
+    ) -> Session {
+        let listener = self.tasks.id(services.sshd);
+        let mut start = |id, parent, user, name, label| {
+            let daemon = Daemon {
+                id,
+                parent,
+                user,
+                namespace: FIRST_NAMESPACE,
+                name,
+                descriptors: 6,
+            };
+            let task = self.boot(&daemon);
+            self.tasks.set_label(task, label);
+            task
+        };
+        Session {
+            monitor: start(7_111, listener, 0, "sshd", labels.monitor),
+            connection: start(7_134, 7_111, account.user, "sshd", labels.shell),
+            shell: start(7_135, 7_134, account.user, "bash", labels.shell),
         }
     }
 
@@ -351,6 +377,9 @@ impl Host<'_, '_> {
                     (&tools::HEAD, &["-n5"]),
                 ],
             ),
+            4 => self.command_with(shell, &tools::DU, &["-s", "/var/log"], |host, task| {
+                host.open_fails(task, "/var/log/private", READ, ACCESS_DENIED);
+            }),
             _ => self.command(shell, tool, &["-l"]),
         }
     }

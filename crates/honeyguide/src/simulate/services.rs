@@ -184,7 +184,7 @@ impl Host<'_, '_> {
         self.tell(systemd, "/run/systemd/journal/socket");
     }
 
-    /// networkd renews what it knows of the link; resolved reads it again; a helper thread flushes the journal.
+    /// networkd renews what it knows of the link; resolved reads it again.
     pub(super) fn network_round(&mut self, services: &Services) {
         self.tell(services.networkd, "/run/systemd/notify");
         self.write_private(services.networkd, "/run/systemd/netif/links/.#2xT9");
@@ -202,7 +202,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A thread that only closes a socket and ends: harmless, and rare enough to look odd.
+    /// A thread that closes a socket, so that its process need not wait for that, and ends.
     fn resolved_helper(&mut self, services: &Services) {
         let fd = self.socket(
             services.resolved,

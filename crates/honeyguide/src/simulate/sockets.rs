@@ -1,6 +1,6 @@
 //! What a process can do with sockets and descriptors, each verb with the rows the sensor records for it.
 
-use super::call::{BAD_DESCRIPTOR, Call, TRY_AGAIN};
+use super::call::{BAD_DESCRIPTOR, Call, NO_SUCH_FILE, TRY_AGAIN};
 use super::host::Host;
 use super::process::Task;
 use super::text::{Arg, Peer, Value};
@@ -150,5 +150,28 @@ impl Host<'_, '_> {
             port,
             order,
         }
+    }
+
+    /// A client somewhere on the internet.
+    pub(super) fn somebody(&mut self) -> Peer<'static> {
+        let [a, b, c, d] = self.random.bits().to_le_bytes();
+        let port = self.ephemeral_port();
+        self.internet([a % 200 + 11, b, c, d], port)
+    }
+
+    /// A port as Linux gives it to a client.
+    pub(super) fn ephemeral_port(&mut self) -> u16 {
+        self.random.between(32_768, 61_000) as u16
+    }
+
+    /// Looks up a host name: no name cache runs here, so the resolver is asked.
+    pub(super) fn resolve_name(&mut self, task: Task) {
+        let fd = self.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
+        self.connect(task, fd, &Peer::Unix("/var/run/nscd/socket"), NO_SUCH_FILE);
+        self.close(task, fd);
+        let fd = self.socket(task, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
+        let resolver = self.internet([127, 0, 0, 53], 53);
+        self.connect(task, fd, &resolver, 0);
+        self.close(task, fd);
     }
 }

@@ -1,11 +1,11 @@
-//! What the hosts are there for: an agent that polls, a web server, upgrades, and what goes wrong at times.
+//! What the hosts are there for: an agent that polls, a web server, and what goes wrong with them at times.
 
 use super::call::{IN_PROGRESS, NO_SUCH_FILE, REFUSED};
 use super::files::{APPEND, CREATE, READ};
 use super::host::Host;
 use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::services::Services;
-use super::text::{Label, Peer};
+use super::text::Label;
 use super::tools;
 
 const WWW_DATA: u32 = 33;
@@ -36,7 +36,7 @@ impl Host<'_, '_> {
         let low = self.random.below(250) as u8;
         let service = self.internet([52, 95, 19, low], 443);
         self.connect(agent, fd, &service, IN_PROGRESS);
-        let port = self.random.between(32_768, 61_000) as u16;
+        let port = self.ephemeral_port();
         self.getsockname(agent, fd, port);
         self.close(agent, fd);
         self.stat(agent, "/etc/amazon/ssm/seelog.xml", false);
@@ -85,9 +85,7 @@ impl Host<'_, '_> {
     }
 
     fn web_request(&mut self, worker: Task) {
-        let [a, b, c, d] = self.random.bits().to_le_bytes();
-        let port = self.random.between(32_768, 61_000) as u16;
-        let client = self.internet([a % 200 + 11, b, c, d], port);
+        let client = self.somebody();
         let connection = self.accept4(worker, 6, Some(&client));
         if self.random.one_in(9) {
             let page = self.random.pick(&MISSING_PAGES);
@@ -140,12 +138,6 @@ impl Host<'_, '_> {
         self.connect(task, fd, &port, REFUSED);
         self.close(task, fd);
         self.tell(task, "/dev/log");
-        self.connect_local(task);
-    }
-
-    fn connect_local(&mut self, task: Task) {
-        let fd = self.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC");
-        self.connect(task, fd, &Peer::Unix("/run/nscd/socket"), NO_SUCH_FILE);
-        self.close(task, fd);
+        self.resolve_name(task);
     }
 }

@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_longer_recording_needs_no_more_memory() {
         for split in Split::ALL {
-            let (places, jobs) = size_after(split, 2_000_000);
+            let (places, jobs) = size_after(split, 300_000);
             assert!(
                 places < 80 && jobs < 60,
                 "{split:?}: {places} places, {jobs} jobs"

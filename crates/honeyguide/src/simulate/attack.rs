@@ -2,11 +2,13 @@
 //!
 //! A stranger guesses passwords, gets in as a new user, looks around, downloads and unpacks a kit,
 //! makes sure to come back (a cron job, a key), and starts a scanner whose hundred threads connect to
-//! other hosts until the recording ends; guesses go on, and at times the intruder looks in again. BETH's
+//! other hosts until the recording ends; guesses go on, and at times the intruder looks in again.
+//! BETH's
 //! honeypot saw a break-in of this kind (Highnam et al. 2021).
 //!
 //! Labels: what the intruder's shell and its children do is `evil` and `sus`. sshd's part of the
-//! intruder's logins and guesses, and the service manager and greeting started for them, are `sus` only.
+//! intruder's logins and guesses, and the service manager and greeting started for them, are `sus`
+//! only.
 
 use super::call::{ACCESS_DENIED, ALREADY, IN_PROGRESS, NOT_PERMITTED, REFUSED};
 use super::files::{APPEND, CREATE, READ};
@@ -110,7 +112,8 @@ pub(super) struct Campaign {
 }
 
 impl Campaign {
-    /// A campaign that has not begun. A recording too short to hold a login finds the intruder logged in already.
+    /// A campaign that has not begun. A recording too short to hold a login finds the intruder
+    /// logged in already.
     pub(super) fn new(host: &mut Host<'_, '_>, services: &Services) -> Self {
         let session = (host.share() < SHORT).then(|| host.boot_session(services, INTRUDER, LABELS));
         Self {

@@ -190,12 +190,12 @@ fn every_row_has_the_formats_of_beth() {
 
 #[test]
 fn all_calls_occur() {
-    let mut seen = BTreeSet::new();
-    for split in Split::ALL {
-        seen.extend(rows(&written(1_000_000, 5, split).0).map(|row| row.id));
+    let texts = Split::ALL.map(|split| written(400_000, 5, split).0);
+    for call in Call::ALL {
+        let (id, name, _) = call.facts();
+        let columns = format!(",{id},{name},");
+        assert!(texts.iter().any(|text| text.contains(&columns)), "{name}");
     }
-    let known = Call::ALL.iter().map(|call| call.facts().0).collect();
-    assert_eq!(seen, known);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn process_trees_and_descriptors_are_consistent() {
 
 #[test]
 fn label_shares_are_as_documented() {
-    for seed in 0..4 {
+    for seed in 0..3 {
         let share = |split| {
             let summary = written(150_000, seed, split).1;
             (

@@ -46,7 +46,8 @@ fn device(path: &str) -> i64 {
         .map_or(ROOT_DEVICE, |&(_, device)| device)
 }
 
-/// The path a kernel hook sees: /bin and /lib are links into /usr, /var/run is one to /run, libraries carry versions.
+/// The path a kernel hook sees: /bin and /lib are links into /usr, /var/run is one to /run,
+/// libraries carry versions.
 pub(super) fn resolved(path: &str) -> String {
     let merged = ["/bin/", "/sbin/", "/lib/"]
         .iter()

@@ -48,9 +48,9 @@ use std::io;
 
 /// Events of all three splits, unless the caller says otherwise.
 pub const DEFAULT_EVENTS: u64 = 150_000;
-/// The fewest events a simulation can have.
+/// The fewest events a simulation can have: with fewer the break-in would not fit into its split.
 pub const LEAST_EVENTS: u64 = 1_000;
-/// The most events a simulation can have.
+/// The most events a simulation can have, which is about two terabytes of text.
 pub const MOST_EVENTS: u64 = 10_000_000_000;
 
 /// Why a simulation cannot be set up.
@@ -62,7 +62,7 @@ pub enum SimulateError {
         /// What was asked for.
         events: u64,
     },
-    /// More events than any disk here could hold.
+    /// More events than the counters of the scenario are made for.
     #[error("a simulation of {events} events is too long: it may have at most {MOST_EVENTS}")]
     TooManyEvents {
         /// What was asked for.
@@ -130,7 +130,7 @@ impl Simulation {
         }
     }
 
-    /// Events of one split; the three add up to those of the simulation.
+    /// Events of one split, in the proportions of BETH's; the three add up to those of the simulation.
     pub fn split_events(&self, split: Split) -> u64 {
         let training = self.events * 6_690 / 10_000;
         let validation = self.events * 1_655 / 10_000;
@@ -141,7 +141,17 @@ impl Simulation {
         }
     }
 
-    /// Writes one split as CSV with its header. The splits do not depend on each other.
+    /// Writes one split as CSV with its header. The splits do not depend on each other, so each may be
+    /// written by a thread of its own.
+    ///
+    /// ```
+    /// # use honeyguide::simulate::{Simulation, Split};
+    /// let mut csv = Vec::new();
+    /// let summary = Simulation::new(10_000, 7)?.write_split(Split::Testing, &mut csv)?;
+    /// assert_eq!(summary.events, 1_655);
+    /// assert!(csv.starts_with(b"timestamp,processId,threadId,"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The first error of `out`; what it was given until then is incomplete.

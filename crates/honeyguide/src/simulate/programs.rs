@@ -19,7 +19,8 @@ impl Host<'_, '_> {
         }
     }
 
-    /// Runs `tool` as a child of `parent` until it ends; `body` is what this run does beyond the tool's habits.
+    /// Runs `tool` as a child of `parent` until it ends; `body` is what this run does beyond the
+    /// tool's habits.
     pub(super) fn run_with(
         &mut self,
         parent: Task,
@@ -60,7 +61,8 @@ impl Host<'_, '_> {
         }
     }
 
-    /// Reads the state of every live process; now and then one is gone by the time its files are opened.
+    /// Reads the state of every live process; now and then one is gone by the time its files are
+    /// opened.
     fn walk_processes(&mut self, task: Task) {
         let folder = self.open(task, "/proc", READ);
         for id in self.tasks.ids() {

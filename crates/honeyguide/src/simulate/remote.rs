@@ -276,7 +276,8 @@ impl Host<'_, '_> {
         }
     }
 
-    /// PAM opens the session: logind notes it, systemd starts the user's own service manager, a greeting is made.
+    /// PAM opens the session: logind notes it, systemd starts the user's own service manager, a
+    /// greeting is made.
     fn open_session(
         &mut self,
         services: &Services,

@@ -66,7 +66,8 @@ const BACK_UP: Chore = Chore {
 
 /// The chores of the training hosts.
 pub(super) const TRAINING_CHORES: &[Chore] = &[ROTATE, INDEX_MANUALS, INDEX_FILES, TRIM];
-/// Those of the other hosts: certificates and the back-up are new to whoever has seen the training hosts only.
+/// Those of the other hosts: certificates and the back-up are new to whoever has seen the training
+/// hosts only.
 pub(super) const OTHER_CHORES: &[Chore] = &[ROTATE, RENEW_CERTIFICATE, BACK_UP, TRIM];
 
 fn visit_files(host: &mut Host<'_, '_>, task: Task) {

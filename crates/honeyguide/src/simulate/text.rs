@@ -77,7 +77,8 @@ pub(super) struct Event<'a> {
     pub(super) label: Label,
 }
 
-/// Buffered rows on their way to a writer. The first write error stops all output and is kept for [`Rows::finish`].
+/// Buffered rows on their way to a writer. The first write error stops all output and is kept for
+/// [`Rows::finish`].
 pub(super) struct Rows<'w> {
     out: &'w mut dyn Write,
     buffer: Vec<u8>,
@@ -190,7 +191,8 @@ fn push_hex(row: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Seconds as Python prints a float that was read from six decimals: no trailing zeros, at least one decimal.
+/// Seconds as Python prints a float that was read from six decimals: no trailing zeros, at least
+/// one decimal.
 fn push_seconds(row: &mut Vec<u8>, micros: u64) {
     push_unsigned(row, micros / 1_000_000);
     row.push(b'.');

@@ -25,6 +25,17 @@ pub(crate) fn ln(x: f64) -> f64 {
     exponent as f64 * LN_2 + 2.0 * s * series
 }
 
+/// 1/k! for k from 0 to 13: for |y| ≤ 0.347 the first omitted term, y¹⁴/14!, is below 2⁻⁵³.
+const EXPONENTIAL: [f64; 14] = {
+    let (mut coefficients, mut factorial, mut k) = ([1.0; 14], 1.0, 1);
+    while k < 14 {
+        factorial *= k as f64;
+        coefficients[k] = 1.0 / factorial;
+        k += 1;
+    }
+    coefficients
+};
+
 /// 2 to the power of `x`, to about 1 ulp, from the exponential series of the fraction; 0 below −1022.
 pub(crate) fn exp2(x: f64) -> f64 {
     debug_assert!(x <= 1023.0);
@@ -33,8 +44,10 @@ pub(crate) fn exp2(x: f64) -> f64 {
     }
     let whole = (x + 0.5).floor();
     let y = (x - whole) * LN_2;
-    // |y| ≤ 0.347, so the first omitted term, y¹⁴/14!, is below 2⁻⁵³.
-    let series = (1..14).rev().fold(1.0, |sum, k| sum * y / k as f64 + 1.0);
+    let series = EXPONENTIAL
+        .iter()
+        .rev()
+        .fold(0.0, |sum, coefficient| sum * y + coefficient);
     series * f64::from_bits(((whole as i64 + 1023) as u64) << 52)
 }
 

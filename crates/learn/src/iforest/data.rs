@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::params::{IsolationForestParams, MAX_SAMPLES};
+use super::score::Packings;
 use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
 use super::{FitError, IsolationForest, height_limit};
 use crate::matrix::ColumnKind;
@@ -307,6 +308,7 @@ impl TryFrom<ForestData> for IsolationForest {
             offset: data.offset,
             input: data.input,
             params: data.params,
+            packings: Packings::default(),
         })
     }
 }

@@ -31,11 +31,14 @@
 //! - **Randomness.** Tree `t` draws from stream `t` of the seed and from nothing else.
 
 mod data;
+mod distinct;
 mod explain;
 mod grow;
+mod packed;
 mod params;
 mod quadrature;
 mod sample;
+mod score;
 mod simd;
 mod tree;
 
@@ -47,16 +50,17 @@ pub use params::{
     Contamination, IsolationForestParams, MAX_ESTIMATORS, MAX_FEATURES, MAX_SAMPLES, MaxFeatures,
     MaxSamples,
 };
+pub use score::ScoreError;
 pub use tree::average_path_length;
 
 use rayon::prelude::*;
 
 use crate::matrix::{ColumnKind, Matrix};
-use crate::real;
 use crate::rng::Rng;
 use crate::stats;
 use sample::Sampler;
-use tree::{Tree, summable};
+use score::Packings;
+use tree::Tree;
 
 /// Why a forest cannot be fitted. Every message names the allowed range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -189,27 +193,6 @@ pub enum FitError {
     },
 }
 
-/// Why rows cannot be scored.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ScoreError {
-    /// The values do not fill whole rows.
-    #[error("{values} values do not fill rows of {n_features} features")]
-    RaggedRows {
-        /// Number of values given.
-        values: usize,
-        /// Columns of the forest.
-        n_features: usize,
-    },
-    /// The output does not have one place per row.
-    #[error("{rows} rows need an output of {rows} values, got {outputs}")]
-    OutputLength {
-        /// Number of rows given.
-        rows: usize,
-        /// Length of the output.
-        outputs: usize,
-    },
-}
-
 /// A fitted isolation forest.
 ///
 /// Rows to be scored are row-major slices of [`n_features`](Self::n_features) values each. NaN is a
@@ -223,10 +206,8 @@ pub struct IsolationForest {
     offset: f64,
     input: InputPrecision,
     trees: Vec<Tree>,
+    packings: Packings,
 }
-
-/// Rows per task of the thread pool.
-const ROWS_PER_TASK: usize = 2048;
 
 impl IsolationForestParams {
     /// Fits a forest.
@@ -246,6 +227,7 @@ impl IsolationForestParams {
             offset: -0.5,
             input: InputPrecision::F64,
             trees: Vec::new(),
+            packings: Packings::default(),
         };
         forest.grow(matrix, self.n_estimators)?;
         Ok(forest)
@@ -290,6 +272,7 @@ impl IsolationForest {
             grow::grow_tree(&params, matrix, sample, height_limit, &mut rng)
         }));
         self.params = params;
+        self.packings = Packings::default();
         self.offset = self.threshold_of(matrix);
         Ok(())
     }
@@ -343,149 +326,6 @@ impl IsolationForest {
     /// scikit-learn's `offset_`: rows whose score is strictly above `-offset` are anomalous.
     pub fn offset(&self) -> f64 {
         self.offset
-    }
-
-    /// Anomaly scores in (0, 1], higher being more anomalous: 2^(−E\[h\] / c(max_samples)), where
-    /// E\[h\] is the row's mean path length (Liu et al. 2008, equation 2).
-    ///
-    /// # Errors
-    /// When the values do not fill whole rows.
-    pub fn scores(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
-        let mut out = vec![0.0; rows.len() / self.n_features];
-        self.scores_into(rows, &mut out)?;
-        Ok(out)
-    }
-
-    /// As [`scores`](Self::scores), into `out`, which has one place per row.
-    ///
-    /// # Errors
-    /// When the values do not fill whole rows or `out` has another length.
-    pub fn scores_into(&self, rows: &[f64], out: &mut [f64]) -> Result<(), ScoreError> {
-        self.check_rows(rows, out.len())?;
-        self.path_lengths_into(rows, out);
-        out.iter_mut()
-            .for_each(|length| *length = self.score_of(*length));
-        Ok(())
-    }
-
-    /// The anomaly score of one row.
-    ///
-    /// # Errors
-    /// When the row has another number of values than the forest has columns.
-    pub fn score_one(&self, row: &[f64]) -> Result<f64, ScoreError> {
-        self.check_rows(row, 1)?;
-        Ok(self.score_of(self.path_length(row)))
-    }
-
-    /// Mean path length E\[h\] of each row over the trees, in splits.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn mean_path_lengths(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
-        let mut out = vec![0.0; rows.len() / self.n_features];
-        self.check_rows(rows, out.len())?;
-        self.path_lengths_into(rows, &mut out);
-        Ok(out)
-    }
-
-    /// scikit-learn's `score_samples`: the negative of [`scores`](Self::scores).
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn score_samples(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
-        Ok(self.scores(rows)?.into_iter().map(|score| -score).collect())
-    }
-
-    /// scikit-learn's `decision_function`: `score_samples` − `offset`, negative for anomalies.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn decision_function(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
-        Ok(self
-            .scores(rows)?
-            .into_iter()
-            .map(|score| -score - self.offset)
-            .collect())
-    }
-
-    /// scikit-learn's `predict`: −1 for rows whose `decision_function` is below 0, else 1.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn predict(&self, rows: &[f64]) -> Result<Vec<i8>, ScoreError> {
-        let decisions = self.decision_function(rows)?;
-        Ok(decisions
-            .into_iter()
-            .map(|decision| if decision < 0.0 { -1 } else { 1 })
-            .collect())
-    }
-
-    /// For each column, how many of the rows hold a category that was not known in training.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    pub fn count_unseen(&self, rows: &[f64]) -> Result<Vec<u64>, ScoreError> {
-        self.check_rows(rows, rows.len() / self.n_features)?;
-        let mut counts = vec![0; self.n_features];
-        for row in rows.chunks_exact(self.n_features) {
-            for (column, &value) in row.iter().enumerate() {
-                counts[column] += u64::from(is_unseen(self.params.kind(column), value));
-            }
-        }
-        Ok(counts)
-    }
-
-    fn check_rows(&self, rows: &[f64], outputs: usize) -> Result<(), ScoreError> {
-        let (values, n_features) = (rows.len(), self.n_features);
-        if !values.is_multiple_of(n_features) {
-            return Err(ScoreError::RaggedRows { values, n_features });
-        }
-        if values / n_features != outputs {
-            return Err(ScoreError::OutputLength {
-                rows: values / n_features,
-                outputs,
-            });
-        }
-        Ok(())
-    }
-
-    fn path_lengths_into(&self, rows: &[f64], out: &mut [f64]) {
-        let tasks = rows.par_chunks(ROWS_PER_TASK * self.n_features);
-        tasks
-            .zip(out.par_chunks_mut(ROWS_PER_TASK))
-            .for_each(|(rows, out)| {
-                for (row, length) in rows.chunks_exact(self.n_features).zip(out) {
-                    *length = self.path_length(row);
-                }
-            });
-    }
-
-    /// Path lengths are added in tree order, which fixes the rounding.
-    fn path_length(&self, row: &[f64]) -> f64 {
-        let rounded: Vec<f64>;
-        let row = match self.input {
-            InputPrecision::F64 => row,
-            InputPrecision::F32 => {
-                rounded = row.iter().map(|&value| self.input.round(value)).collect();
-                &rounded
-            }
-        };
-        let sum: f64 = self.trees.iter().map(|tree| tree.path_length(row)).sum();
-        sum / self.trees.len() as f64
-    }
-
-    fn score_of(&self, mean_path_length: f64) -> f64 {
-        real::exp2(-self.normalised(mean_path_length))
-    }
-
-    /// Mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
-    fn normalised(&self, mean_path_length: f64) -> f64 {
-        let normal = summable(average_path_length(self.sample_size));
-        if normal == 0.0 {
-            1.0
-        } else {
-            mean_path_length / normal
-        }
     }
 }
 

@@ -1,0 +1,154 @@
+//! Scoring rows that repeat: every distinct row once.
+
+/// Rows that are looked at to tell whether rows repeat.
+const PROBED_ROWS: usize = 512;
+
+/// The most distinct rows that are kept: what fits the second-level cache of most processors.
+const MAX_DISTINCT: usize = 1 << 13;
+
+/// The longest search for a row's place, which no ordinary rows come near.
+const MAX_PROBES: usize = 64;
+
+/// Whether so few of some rows spread over all of them are distinct that it pays to look for the
+/// distinct ones. The answer decides how long scoring takes, and nothing else.
+pub(super) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
+    let n_rows = rows.len() / n_features;
+    if n_rows < 2 * PROBED_ROWS {
+        return false;
+    }
+    let mut seen = DistinctRows::new(n_features);
+    for i in 0..PROBED_ROWS {
+        let row = (i * (n_rows / PROBED_ROWS)) * n_features;
+        if seen.number(&rows[row..row + n_features]).is_none() {
+            return false;
+        }
+    }
+    seen.len() <= PROBED_ROWS / 4
+}
+
+/// The rows' distinct rows, row-major, and into `numbers` for each row the number of its distinct row.
+///
+/// `None`, with any `numbers`, when there are too many distinct rows to keep.
+pub(super) fn find_distinct(
+    rows: &[f64],
+    n_features: usize,
+    numbers: &mut [f64],
+) -> Option<Vec<f64>> {
+    let mut distinct = DistinctRows::new(n_features);
+    for (row, number) in rows.chunks_exact(n_features).zip(numbers) {
+        *number = f64::from(distinct.number(row)?);
+    }
+    Some(distinct.rows)
+}
+
+/// Distinct rows by their bits, numbered in the order in which they come: a hash table with open
+/// addressing, at most half full.
+struct DistinctRows {
+    n_features: usize,
+    rows: Vec<f64>,
+    /// Row numbers plus 1; 0 is an empty slot.
+    slots: Vec<u32>,
+}
+
+impl DistinctRows {
+    fn new(n_features: usize) -> DistinctRows {
+        DistinctRows {
+            n_features,
+            rows: Vec::new(),
+            slots: vec![0; 2 * MAX_DISTINCT],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len() / self.n_features
+    }
+
+    /// The row's number, a new one if it is new; `None` when there is no room for it.
+    #[inline]
+    fn number(&mut self, row: &[f64]) -> Option<u32> {
+        let mut slot = hash(row) as usize;
+        for _ in 0..MAX_PROBES {
+            slot &= self.slots.len() - 1;
+            match self.slots[slot] {
+                0 => return self.insert(row, slot),
+                number => {
+                    let start = (number - 1) as usize * self.n_features;
+                    if same_bits(&self.rows[start..start + self.n_features], row) {
+                        return Some(number - 1);
+                    }
+                }
+            }
+            slot += 1;
+        }
+        None
+    }
+
+    fn insert(&mut self, row: &[f64], slot: usize) -> Option<u32> {
+        let number = self.len() as u32;
+        if number as usize == MAX_DISTINCT {
+            return None;
+        }
+        self.rows.extend_from_slice(row);
+        self.slots[slot] = number + 1;
+        Some(number)
+    }
+}
+
+#[inline]
+fn same_bits(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
+}
+
+/// The sum over the values of the folded 128-bit product of value and position-dependent multiplier:
+/// the products do not wait for each other.
+#[inline]
+fn hash(row: &[f64]) -> u64 {
+    // 2^64 / golden ratio, odd: its multiples are spread evenly (Knuth, TAOCP vol. 3, 6.4).
+    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut multiplier = STEP;
+    row.iter().fold(0, |sum: u64, value| {
+        let product = u128::from(value.to_bits() ^ STEP) * u128::from(multiplier);
+        multiplier = multiplier.wrapping_mul(STEP);
+        sum.wrapping_add(product as u64 ^ (product >> 64) as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tells_repeating_rows_from_others() {
+        let few: Vec<f64> = (0..6000).map(|i| f64::from(i % 60)).collect();
+        let many: Vec<f64> = (0..6000).map(f64::from).collect();
+        assert!(rows_repeat(&few, 2));
+        assert!(!rows_repeat(&many, 2));
+        assert!(!rows_repeat(&few[..200], 2));
+    }
+
+    #[test]
+    fn gives_up_on_too_many_distinct_rows() {
+        let many: Vec<f64> = (0..2 * MAX_DISTINCT).map(|i| i as f64).collect();
+        assert!(find_distinct(&many, 1, &mut vec![0.0; many.len()]).is_none());
+        assert!(find_distinct(&many[..MAX_DISTINCT], 1, &mut vec![0.0; MAX_DISTINCT]).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_lead_back_to_the_rows(raw in prop::collection::vec((0..9u8, 0..9u8), 1..400)) {
+            let values = [f64::NAN, 0.0, -0.0, 1.0, 5e-324, f64::INFINITY, 59.0, 60.0, 1e300];
+            let rows: Vec<f64> =
+                raw.iter().flat_map(|r| [values[r.0 as usize], values[r.1 as usize]]).collect();
+            let mut numbers = vec![0.0; raw.len()];
+            let distinct = find_distinct(&rows, 2, &mut numbers).unwrap();
+            for (row, number) in rows.chunks(2).zip(numbers) {
+                prop_assert!(same_bits(&distinct[2 * number as usize..][..2], row));
+            }
+            let mut kinds = raw.clone();
+            kinds.sort_unstable();
+            kinds.dedup();
+            prop_assert_eq!(distinct.len(), 2 * kinds.len());
+        }
+    }
+}

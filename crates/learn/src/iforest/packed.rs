@@ -1,0 +1,233 @@
+//! The layout that makes scoring many rows fast.
+//!
+//! A walk down a tree compares a row's value with one threshold after another, and only the outcome
+//! matters. So every value is first replaced by its *code*: the number of the forest's thresholds on
+//! that column which are below it. With the thresholds sorted, `value <= threshold[i]` is exactly
+//! `code <= i`, and all later comparisons are between 16-bit integers, which fit four times as many
+//! lanes of a vector register as 64-bit floats. Finding the codes takes one binary search per column,
+//! against one comparison per level and tree without them.
+//!
+//! Every tree is padded to a perfect tree of the forest's depth, stored in heap order (the root at 1,
+//! the children of `i` at `2i` and `2i + 1`) as one array of columns and one of threshold numbers. A
+//! level is then the same few instructions for every lane, without branches. Below a leaf, padding
+//! nodes send every row left, to a copy of the leaf's path length.
+//!
+//! A missing value follows the larger branch, left or right by node. Where rows have missing values
+//! a column is therefore coded twice, once for nodes that send missing values left (code 0) and once
+//! for those that send them right ([`MISSING_RIGHT`]).
+//!
+//! Rows are coded in tiles, row after row with a power of two of codes per row, and a tile goes
+//! through all trees while its codes are in the fastest cache. See [`super::simd`] for the walks.
+
+use std::collections::BTreeMap;
+
+use super::InputPrecision;
+use super::simd::{GROUP, Instructions, Tile};
+use super::tree::{Rule, Tree};
+
+/// The code of a missing value where missing values go right; the rank of padding nodes, which send
+/// even that left.
+const MISSING_RIGHT: u16 = u16::MAX;
+
+/// The deepest forest that is packed: a perfect tree doubles with every level.
+const MAX_DEPTH: u32 = 12;
+
+/// The most nodes of all perfect trees together, at 12 bytes each.
+const MAX_NODES: usize = 1 << 22;
+
+/// Nodes, and the unused entry 0, of a perfect tree of eight levels.
+const NODE_ENTRIES: usize = 256;
+
+/// Rows whose codes stay in the fastest cache while they go through all trees.
+const TILE_ROWS: usize = 512;
+
+/// A perfect tree in heap order.
+///
+/// The arrays of the nodes are at least [`NODE_ENTRIES`] long, and one longer than the nodes need, so
+/// that vector instructions can load whole tables, and 32 bits from any entry.
+#[derive(Debug)]
+pub(super) struct PackedTree {
+    /// Which code each node compares; entry 0 is unused.
+    pub(super) columns: Vec<u16>,
+    /// The greatest code that goes left.
+    pub(super) ranks: Vec<u16>,
+    /// Path length of each place on the last level.
+    pub(super) leaves: Vec<f64>,
+}
+
+/// A column's thresholds, sorted and distinct, padded with infinity to a power of two.
+#[derive(Debug)]
+struct Column {
+    feature: usize,
+    missing: u16,
+    thresholds: Vec<f64>,
+}
+
+/// A forest of threshold splits, packed for scoring many rows.
+#[derive(Debug)]
+pub(super) struct PackedForest {
+    columns: Vec<Column>,
+    /// Codes per row, a power of two.
+    stride: usize,
+    depth: u32,
+    trees: Vec<PackedTree>,
+}
+
+/// A column that is coded: the feature, and where its missing values go.
+type Key = (u32, u16);
+
+impl PackedForest {
+    /// Packs the trees; `with_missing` for rows that may have missing values.
+    ///
+    /// `None` for forests with other splits than thresholds, too deep or too large ones, and ones
+    /// with too many columns or thresholds for 16 bits.
+    pub(super) fn new(trees: &[Tree], with_missing: bool) -> Option<PackedForest> {
+        let depth = trees.iter().map(depth).max()?;
+        if depth > MAX_DEPTH || trees.len() << depth > MAX_NODES {
+            return None;
+        }
+        let mut thresholds: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
+        for tree in trees {
+            for (at, node) in tree.nodes.iter().enumerate() {
+                match node.rule {
+                    Rule::Leaf { .. } => {}
+                    Rule::Threshold { feature, threshold } => {
+                        let key = (feature, missing_code(tree, at, with_missing));
+                        thresholds.entry(key).or_default().push(threshold);
+                    }
+                    Rule::Categories { .. } | Rule::Plane { .. } => return None,
+                }
+            }
+        }
+        for list in thresholds.values_mut() {
+            list.sort_unstable_by(f64::total_cmp);
+            list.dedup();
+        }
+        let fits = |list: &Vec<f64>| list.len() < usize::from(MISSING_RIGHT);
+        if thresholds.len() > usize::from(u16::MAX) || !thresholds.values().all(fits) {
+            return None;
+        }
+        let packed = trees
+            .iter()
+            .map(|tree| pack(tree, depth, with_missing, &thresholds));
+        Some(PackedForest {
+            trees: packed.collect(),
+            stride: thresholds.len().next_power_of_two().max(4),
+            columns: thresholds.into_iter().map(Column::new).collect(),
+            depth,
+        })
+    }
+
+    /// The sum of path lengths over the trees, in tree order, for each row of `n_features` values.
+    pub(super) fn path_length_sums(
+        &self,
+        rows: &[f64],
+        n_features: usize,
+        input: InputPrecision,
+        instructions: Instructions,
+        out: &mut [f64],
+    ) {
+        let mut tile = Tile::new(TILE_ROWS.min(out.len()), self.stride);
+        let tiles = rows
+            .chunks(TILE_ROWS * n_features)
+            .zip(out.chunks_mut(TILE_ROWS));
+        for (rows, out) in tiles {
+            for (i, rows) in rows.chunks(GROUP * n_features).enumerate() {
+                for (at, column) in self.columns.iter().enumerate() {
+                    let values = rows.iter().skip(column.feature).step_by(n_features);
+                    let values = values.map(|&value| input.round(value));
+                    column.write_codes(values, tile.codes(at, i * GROUP), instructions);
+                }
+            }
+            instructions.walk(&self.trees, self.depth, &mut tile);
+            out.copy_from_slice(&tile.sums()[..out.len()]);
+        }
+    }
+}
+
+impl Column {
+    fn new(((feature, missing), mut thresholds): (Key, Vec<f64>)) -> Column {
+        let padded = (thresholds.len() + 1).next_power_of_two();
+        thresholds.resize(padded, f64::INFINITY);
+        Column {
+            feature: feature as usize,
+            missing,
+            thresholds,
+        }
+    }
+
+    /// Codes the values of up to [`GROUP`] rows.
+    fn write_codes<'a>(
+        &self,
+        values: impl Iterator<Item = f64>,
+        codes: impl Iterator<Item = &'a mut u16>,
+        instructions: Instructions,
+    ) {
+        let (mut group, mut ranks) = ([0.0; GROUP], [0; GROUP]);
+        group
+            .iter_mut()
+            .zip(values)
+            .for_each(|(place, value)| *place = value);
+        instructions.rank(&self.thresholds, &group, &mut ranks);
+        for ((code, rank), value) in codes.zip(ranks).zip(group) {
+            *code = if value.is_nan() { self.missing } else { rank };
+        }
+    }
+}
+
+fn depth(tree: &Tree) -> u32 {
+    let mut depths = vec![0; tree.nodes.len()];
+    for (at, node) in tree.nodes.iter().enumerate() {
+        if node.right > 0 {
+            depths[at + 1] = depths[at] + 1;
+            depths[node.right as usize] = depths[at] + 1;
+        }
+    }
+    depths.into_iter().max().unwrap_or(0)
+}
+
+fn missing_code(tree: &Tree, at: usize, with_missing: bool) -> u16 {
+    if with_missing && !tree.left_is_larger(at) {
+        MISSING_RIGHT
+    } else {
+        0
+    }
+}
+
+fn pack(
+    tree: &Tree,
+    depth: u32,
+    with_missing: bool,
+    thresholds: &BTreeMap<Key, Vec<f64>>,
+) -> PackedTree {
+    let size = 1 << depth;
+    let entries = size.max(NODE_ENTRIES) + 1;
+    let mut packed = PackedTree {
+        columns: vec![0; entries],
+        ranks: vec![MISSING_RIGHT; entries],
+        leaves: vec![0.0; size],
+    };
+    let numbers: BTreeMap<&Key, u16> = thresholds.keys().zip(0..).collect();
+    // Every node with its place in the heap and the number of levels below it.
+    let mut pending = vec![(0, 1, depth)];
+    while let Some((at, place, below)) = pending.pop() {
+        let node = &tree.nodes[at];
+        match node.rule {
+            Rule::Threshold { feature, threshold } => {
+                let key = (feature, missing_code(tree, at, with_missing));
+                packed.columns[place] = numbers[&key];
+                packed.ranks[place] = thresholds[&key].partition_point(|t| *t < threshold) as u16;
+                pending.push((at + 1, 2 * place, below - 1));
+                pending.push((node.right as usize, 2 * place + 1, below - 1));
+            }
+            Rule::Leaf { path_length } => {
+                let first = (place << below) - size;
+                packed.leaves[first..first + (1 << below)].fill(path_length);
+            }
+            Rule::Categories { .. } | Rule::Plane { .. } => {
+                unreachable!("forests with other splits than thresholds are not packed")
+            }
+        }
+    }
+    packed
+}

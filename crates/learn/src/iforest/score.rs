@@ -1,0 +1,260 @@
+//! Scores of rows, and what follows from them.
+
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+use super::distinct::{find_distinct, rows_repeat};
+use super::packed::PackedForest;
+use super::simd::Instructions;
+use super::tree::{Tree, average_path_length, summable};
+use super::{InputPrecision, IsolationForest, is_unseen};
+use crate::real;
+
+/// Why rows cannot be scored.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ScoreError {
+    /// The values do not fill whole rows.
+    #[error("{values} values do not fill rows of {n_features} features")]
+    RaggedRows {
+        /// Number of values given.
+        values: usize,
+        /// Columns of the forest.
+        n_features: usize,
+    },
+    /// The output does not have one place per row.
+    #[error("{rows} rows need an output of {rows} values, got {outputs}")]
+    OutputLength {
+        /// Number of rows given.
+        rows: usize,
+        /// Length of the output.
+        outputs: usize,
+    },
+}
+
+/// Rows per task of the thread pool.
+const ROWS_PER_TASK: usize = 2048;
+
+/// Rows per task where few rows are distinct, many because every task finds them anew.
+const REPEATING_ROWS_PER_TASK: usize = 1 << 16;
+
+/// Rows that outweigh packing the forest.
+const ROWS_WORTH_PACKING: usize = 64;
+
+/// The forest packed for scoring many rows, made when it is first needed. What it holds follows from
+/// the trees: it is never copied, and makes no two forests differ.
+#[derive(Debug, Default)]
+pub(super) struct Packings {
+    complete: OnceLock<Option<PackedForest>>,
+    with_missing: OnceLock<Option<PackedForest>>,
+}
+
+impl Packings {
+    fn get(&self, trees: &[Tree], with_missing: bool) -> Option<&PackedForest> {
+        let packing = if with_missing {
+            &self.with_missing
+        } else {
+            &self.complete
+        };
+        packing
+            .get_or_init(|| PackedForest::new(trees, with_missing))
+            .as_ref()
+    }
+}
+
+impl Clone for Packings {
+    fn clone(&self) -> Self {
+        Packings::default()
+    }
+}
+
+impl PartialEq for Packings {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl IsolationForest {
+    /// Anomaly scores in (0, 1], higher being more anomalous: 2^(−E\[h\] / c(max_samples)), where
+    /// E\[h\] is the row's mean path length (Liu et al. 2008, equation 2).
+    ///
+    /// # Errors
+    /// When the values do not fill whole rows.
+    pub fn scores(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        let mut out = vec![0.0; rows.len() / self.n_features];
+        self.scores_into(rows, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`scores`](Self::scores), into `out`, which has one place per row.
+    ///
+    /// # Errors
+    /// When the values do not fill whole rows or `out` has another length.
+    pub fn scores_into(&self, rows: &[f64], out: &mut [f64]) -> Result<(), ScoreError> {
+        self.check_rows(rows, out.len())?;
+        self.path_lengths_into(rows, out);
+        out.iter_mut()
+            .for_each(|length| *length = self.score_of(*length));
+        Ok(())
+    }
+
+    /// The anomaly score of one row.
+    ///
+    /// # Errors
+    /// When the row has another number of values than the forest has columns.
+    pub fn score_one(&self, row: &[f64]) -> Result<f64, ScoreError> {
+        self.check_rows(row, 1)?;
+        Ok(self.score_of(self.path_length(row)))
+    }
+
+    /// Mean path length E\[h\] of each row over the trees, in splits.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn mean_path_lengths(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        let mut out = vec![0.0; rows.len() / self.n_features];
+        self.check_rows(rows, out.len())?;
+        self.path_lengths_into(rows, &mut out);
+        Ok(out)
+    }
+
+    /// scikit-learn's `score_samples`: the negative of [`scores`](Self::scores).
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn score_samples(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        Ok(self.scores(rows)?.into_iter().map(|score| -score).collect())
+    }
+
+    /// scikit-learn's `decision_function`: `score_samples` − `offset`, negative for anomalies.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn decision_function(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        Ok(self
+            .scores(rows)?
+            .into_iter()
+            .map(|score| -score - self.offset)
+            .collect())
+    }
+
+    /// scikit-learn's `predict`: −1 for rows whose `decision_function` is below 0, else 1.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn predict(&self, rows: &[f64]) -> Result<Vec<i8>, ScoreError> {
+        let decisions = self.decision_function(rows)?;
+        Ok(decisions
+            .into_iter()
+            .map(|decision| if decision < 0.0 { -1 } else { 1 })
+            .collect())
+    }
+
+    /// For each column, how many of the rows hold a category that was not known in training.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn count_unseen(&self, rows: &[f64]) -> Result<Vec<u64>, ScoreError> {
+        self.check_rows(rows, rows.len() / self.n_features)?;
+        let mut counts = vec![0; self.n_features];
+        for row in rows.chunks_exact(self.n_features) {
+            for (column, &value) in row.iter().enumerate() {
+                counts[column] += u64::from(is_unseen(self.params.kind(column), value));
+            }
+        }
+        Ok(counts)
+    }
+
+    pub(super) fn check_rows(&self, rows: &[f64], outputs: usize) -> Result<(), ScoreError> {
+        let (values, n_features) = (rows.len(), self.n_features);
+        if !values.is_multiple_of(n_features) {
+            return Err(ScoreError::RaggedRows { values, n_features });
+        }
+        if values / n_features != outputs {
+            return Err(ScoreError::OutputLength {
+                rows: values / n_features,
+                outputs,
+            });
+        }
+        Ok(())
+    }
+
+    /// The mean path length of each row.
+    pub(super) fn path_lengths_into(&self, rows: &[f64], out: &mut [f64]) {
+        let repeat = rows_repeat(rows, self.n_features);
+        let rows_per_task = if repeat {
+            REPEATING_ROWS_PER_TASK
+        } else {
+            ROWS_PER_TASK
+        };
+        let pack = out.len() >= ROWS_WORTH_PACKING;
+        let score = |(rows, out): (&[f64], &mut [f64])| {
+            let distinct = if repeat {
+                find_distinct(rows, self.n_features, out)
+            } else {
+                None
+            };
+            let Some(distinct) = distinct else {
+                return self.path_lengths_of(rows, pack, out);
+            };
+            let mut lengths = vec![0.0; distinct.len() / self.n_features];
+            self.path_lengths_of(&distinct, pack, &mut lengths);
+            out.iter_mut()
+                .for_each(|number| *number = lengths[*number as usize]);
+        };
+        if out.len() <= rows_per_task {
+            score((rows, out));
+        } else {
+            let tasks = rows.par_chunks(rows_per_task * self.n_features);
+            tasks.zip(out.par_chunks_mut(rows_per_task)).for_each(score);
+        }
+    }
+
+    /// The mean path length of each row, on this thread.
+    fn path_lengths_of(&self, rows: &[f64], pack: bool, out: &mut [f64]) {
+        let missing = pack && rows.iter().any(|value| value.is_nan());
+        let packing = if pack {
+            self.packings.get(&self.trees, missing)
+        } else {
+            None
+        };
+        let Some(packed) = packing else {
+            for (row, length) in rows.chunks_exact(self.n_features).zip(out) {
+                *length = self.path_length(row);
+            }
+            return;
+        };
+        let instructions = Instructions::best();
+        packed.path_length_sums(rows, self.n_features, self.input, instructions, out);
+        out.iter_mut()
+            .for_each(|sum| *sum /= self.trees.len() as f64);
+    }
+
+    /// Path lengths are added in tree order, which fixes the rounding.
+    fn path_length(&self, row: &[f64]) -> f64 {
+        let rounded: Vec<f64>;
+        let row = match self.input {
+            InputPrecision::F64 => row,
+            InputPrecision::F32 => {
+                rounded = row.iter().map(|&value| self.input.round(value)).collect();
+                &rounded
+            }
+        };
+        let sum: f64 = self.trees.iter().map(|tree| tree.path_length(row)).sum();
+        sum / self.trees.len() as f64
+    }
+
+    pub(super) fn score_of(&self, mean_path_length: f64) -> f64 {
+        real::exp2(-self.normalised(mean_path_length))
+    }
+
+    /// Mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
+    pub(super) fn normalised(&self, mean_path_length: f64) -> f64 {
+        let normal = summable(average_path_length(self.sample_size));
+        if normal == 0.0 {
+            1.0
+        } else {
+            mean_path_length / normal
+        }
+    }
+}

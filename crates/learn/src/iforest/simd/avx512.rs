@@ -1,0 +1,229 @@
+//! Walks with 512-bit vectors: 32 rows at a time, one 16-bit lane each.
+//!
+//! A permutation of two registers (`vpermi2w`) looks up 32 numbers in a table of 64. The nodes of
+//! the upper six levels are one such table, those of the seventh another, and those of the eighth
+//! two. The codes of 32 rows are `stride / 2` tables with whole rows in each, and one masked
+//! permutation per table fetches the codes for the lanes of those rows.
+
+use std::arch::x86_64::*;
+
+use super::tile::{GROUP, Tile};
+use crate::iforest::packed::PackedTree;
+
+/// Levels of splits that the node tables hold.
+const MAX_DEPTH: u32 = 8;
+
+/// Whether [`walk`] can be used.
+pub(super) fn can_walk(depth: u32, stride: usize) -> bool {
+    depth <= MAX_DEPTH && matches!(stride, 4 | 8 | 16 | 32 | 64)
+}
+
+/// As [`super::Instructions::walk`], where [`can_walk`] allows.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+    match tile.stride() {
+        4 => walk_tables::<2>(trees, depth, tile),
+        8 => walk_tables::<4>(trees, depth, tile),
+        16 => walk_tables::<8>(trees, depth, tile),
+        32 => walk_tables::<16>(trees, depth, tile),
+        _ => walk_tables::<32>(trees, depth, tile),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn walk_tables<const TABLES: usize>(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+    // Walks of different trees do not wait for each other, so four are walked together.
+    let (fours, rest) = trees.as_chunks::<4>();
+    for four in fours {
+        walk_together::<TABLES, 4>(four.each_ref(), depth, tile);
+    }
+    for tree in rest {
+        walk_together::<TABLES, 1>([tree], depth, tile);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn walk_together<const TABLES: usize, const TREES: usize>(
+    trees: [&PackedTree; TREES],
+    depth: u32,
+    tile: &mut Tile,
+) {
+    let nodes = trees.map(|tree| Nodes {
+        columns: entries(&tree.columns),
+        ranks: entries(&tree.ranks),
+    });
+    for (codes, sums) in tile.groups() {
+        let codes = Codes::<TABLES>::load(codes);
+        let mut places = [_mm512_set1_epi16(1); TREES];
+        for _ in 0..depth.min(6) {
+            go_down::<_, _, UPPER>(&codes, &nodes, &mut places);
+        }
+        if depth > 6 {
+            go_down::<_, _, SEVENTH>(&codes, &nodes, &mut places);
+        }
+        if depth > 7 {
+            go_down::<_, _, EIGHTH>(&codes, &nodes, &mut places);
+        }
+        for (places, tree) in places.into_iter().zip(trees) {
+            add_leaves(&tree.leaves, places, sums);
+        }
+    }
+}
+
+/// The entries of a tree's nodes in heap order.
+struct Nodes<'a> {
+    columns: &'a Entries,
+    ranks: &'a Entries,
+}
+
+type Entries = [[u16; 32]; 8];
+
+fn entries(array: &[u16]) -> &Entries {
+    array
+        .as_chunks()
+        .0
+        .first_chunk()
+        .expect("node arrays have at least 256 entries")
+}
+
+/// Levels by how their nodes are looked up.
+const UPPER: u8 = 0;
+const SEVENTH: u8 = 1;
+const EIGHTH: u8 = 2;
+
+/// Moves every lane's place in every tree down one level.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn go_down<const TABLES: usize, const TREES: usize, const LEVEL: u8>(
+    codes: &Codes<TABLES>,
+    nodes: &[Nodes; TREES],
+    places: &mut [__m512i; TREES],
+) {
+    for (places, nodes) in places.iter_mut().zip(nodes) {
+        let code = codes.fetch(entry::<LEVEL>(nodes.columns, *places));
+        let right = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(nodes.ranks, *places));
+        let doubled = _mm512_add_epi16(*places, *places);
+        *places = _mm512_mask_add_epi16(doubled, right, doubled, _mm512_set1_epi16(1));
+    }
+}
+
+/// For each lane the entry of its node on a level.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn entry<const LEVEL: u8>(entries: &Entries, places: __m512i) -> __m512i {
+    // A permutation looks at the low six bits of a place only, which count from the table's start.
+    let look_up =
+        |at: usize| _mm512_permutex2var_epi16(load(&entries[at]), places, load(&entries[at + 1]));
+    match LEVEL {
+        UPPER => look_up(0),
+        SEVENTH => look_up(2),
+        _ => {
+            let upper = _mm512_test_epi16_mask(places, _mm512_set1_epi16(64));
+            _mm512_mask_mov_epi16(look_up(4), upper, look_up(6))
+        }
+    }
+}
+
+/// The codes of 32 rows as tables of 64.
+struct Codes<const TABLES: usize>([[__m512i; 2]; TABLES]);
+
+impl<const TABLES: usize> Codes<TABLES> {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(codes: &[u16]) -> Self {
+        let mut tables = [[_mm512_setzero_si512(); 2]; TABLES];
+        let (halves, _) = codes.as_chunks();
+        for (table, halves) in tables.iter_mut().zip(halves.as_chunks::<2>().0) {
+            *table = [load(&halves[0]), load(&halves[1])];
+        }
+        Codes(tables)
+    }
+
+    /// For each lane the code at `columns` of the lane's row.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn fetch(&self, columns: __m512i) -> __m512i {
+        let rows_per_table = GROUP / TABLES;
+        let row_starts = |lane| (lane % rows_per_table * 2 * TABLES) as u16;
+        let starts: [u16; 32] = std::array::from_fn(row_starts);
+        let places = _mm512_add_epi16(columns, load(&starts));
+        let mut fetched = _mm512_setzero_si512();
+        for (i, [low, high]) in self.0.into_iter().enumerate() {
+            let rows = (((1u64 << rows_per_table) - 1) << (i * rows_per_table)) as __mmask32;
+            let codes = _mm512_maskz_permutex2var_epi16(rows, low, places, high);
+            fetched = _mm512_or_si512(fetched, codes);
+        }
+        fetched
+    }
+}
+
+/// Adds to each sum the path length at its place on the last level.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn add_leaves(leaves: &[f64], places: __m512i, sums: &mut [f64; GROUP]) {
+    let quarters = [
+        _mm512_extracti32x4_epi32::<0>(places),
+        _mm512_extracti32x4_epi32::<1>(places),
+        _mm512_extracti32x4_epi32::<2>(places),
+        _mm512_extracti32x4_epi32::<3>(places),
+    ];
+    let (sums, _) = sums.as_chunks_mut::<8>();
+    for (sums, places) in sums.iter_mut().zip(quarters) {
+        let lengths = gather_from_power_of_two(leaves, _mm256_cvtepu16_epi32(places));
+        let added = _mm512_add_pd(load_lanes(sums), lengths);
+        // SAFETY: `sums` is 512 bits long, and unaligned stores are allowed.
+        unsafe { _mm512_storeu_pd(sums.as_mut_ptr(), added) };
+    }
+}
+
+/// For each value the number of thresholds below it: see [`super::Instructions::rank`].
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn rank(thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; GROUP]) {
+    let values: [__m512d; 4] = std::array::from_fn(|i| load_lanes(&values.as_chunks().0[i]));
+    let mut below = [_mm256_setzero_si256(); 4];
+    let mut half = thresholds.len() / 2;
+    while half > 0 {
+        for (below, values) in below.iter_mut().zip(values) {
+            let middle = _mm256_add_epi32(*below, _mm256_set1_epi32(half as i32 - 1));
+            let threshold = gather_from_power_of_two(thresholds, middle);
+            let above = _mm512_cmp_pd_mask::<_CMP_LT_OQ>(threshold, values);
+            *below = _mm256_mask_add_epi32(*below, above, *below, _mm256_set1_epi32(half as i32));
+        }
+        half /= 2;
+    }
+    for (ranks, below) in ranks.as_chunks_mut().0.iter_mut().zip(below) {
+        store_words(ranks, _mm256_cvtepi32_epi16(below));
+    }
+}
+
+/// `table[index mod table.len()]` for a table whose length is a power of two.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn gather_from_power_of_two(table: &[f64], indices: __m256i) -> __m512d {
+    assert!(table.len().is_power_of_two() && table.len() <= 1 << 16);
+    let indices = _mm256_and_si256(indices, _mm256_set1_epi32(table.len() as i32 - 1));
+    // SAFETY: the mask keeps every index below the length of the table.
+    unsafe { _mm512_i32gather_pd::<8>(indices, table.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_lanes(lanes: &[f64; 8]) -> __m512d {
+    // SAFETY: the array is 512 bits long, and unaligned loads are allowed.
+    unsafe { _mm512_loadu_pd(lanes.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_words(words: &mut [u16; 8], lanes: __m128i) {
+    // SAFETY: the array is 128 bits long, and unaligned stores are allowed.
+    unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), lanes) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(words: &[u16; 32]) -> __m512i {
+    // SAFETY: the array is 512 bits long, and unaligned loads are allowed.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}

@@ -1,0 +1,122 @@
+//! The processor's instruction sets, and code for each of them: the only `unsafe` code here.
+//!
+//! Every instruction set gives the same bits: integer comparisons decide the ways, and path lengths
+//! are added in tree order with the same 64-bit additions.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod plain;
+mod tile;
+
+pub(super) use tile::{GROUP, Tile};
+
+use super::packed::PackedTree;
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instructions(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// What every processor of the target has.
+    Plain,
+    /// 256-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 512-bit vectors, with permutations of 16-bit numbers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Work that is compiled once per instruction set. Its `run` and all that is to use the instructions
+/// must be `inline(always)`, because only inlined code is compiled for the set that it is run with.
+pub(super) trait Kernel {
+    /// Does the work.
+    fn run(self);
+}
+
+impl Instructions {
+    /// The sets that this processor has, the fastest last.
+    pub(super) fn available() -> Vec<Instructions> {
+        let mut sets = vec![Instructions(Set::Plain)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                sets.push(Instructions(Set::Avx2));
+            }
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                sets.push(Instructions(Set::Avx512));
+            }
+        }
+        sets
+    }
+
+    /// The fastest set that this processor has.
+    pub(super) fn best() -> Instructions {
+        Instructions::available()
+            .pop()
+            .unwrap_or(Instructions(Set::Plain))
+    }
+
+    /// Runs the work with these instructions.
+    pub(super) fn run(self, kernel: impl Kernel) {
+        match self.0 {
+            Set::Plain => kernel.run(),
+            // SAFETY: `available` makes values of this set only if the processor has AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { run_avx2(kernel) },
+            // SAFETY: the same for the four extensions that `available` checks.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { run_avx512(kernel) },
+        }
+    }
+
+    /// For each value the number of thresholds below it, 0 for NaN, by a binary search. The thresholds
+    /// are sorted and as many as a power of two up to 2¹⁶; the last one is above all values.
+    pub(super) fn rank(self, thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; GROUP]) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as in `run`.
+            Set::Avx512 => unsafe { avx512::rank(thresholds, values, ranks) },
+            _ => plain::rank(thresholds, values, ranks),
+        }
+    }
+
+    /// Sets the tile's sums to the path lengths of its rows, added over the perfect trees of `depth`
+    /// levels of splits in the order given.
+    pub(super) fn walk(self, trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+        tile.clear_sums();
+        match self.0 {
+            Set::Plain => plain::walk(trees, depth, tile),
+            // SAFETY: as in `run`.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2::walk(trees, depth, tile) },
+            // SAFETY: as in `run`.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 if avx512::can_walk(depth, tile.stride()) => unsafe {
+                avx512::walk(trees, depth, tile);
+            },
+            // SAFETY: as in `run`; AVX-512 includes AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { avx2::walk(trees, depth, tile) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn run_avx2(kernel: impl Kernel) {
+    kernel.run();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn run_avx512(kernel: impl Kernel) {
+    kernel.run();
+}

@@ -67,6 +67,13 @@ impl Rng {
     /// `k` distinct numbers of `0..n` in ascending order, every set equally likely (Floyd's
     /// algorithm; Bentley & Floyd 1987, "A sample of brilliance"). All of them when `k >= n`.
     pub fn distinct_below(&mut self, n: u64, k: u64) -> Vec<u64> {
+        let mut drawn = self.distinct_below_unordered(n, k);
+        drawn.sort_unstable();
+        drawn
+    }
+
+    /// As [`distinct_below`](Self::distinct_below), in an order that means nothing.
+    pub(crate) fn distinct_below_unordered(&mut self, n: u64, k: u64) -> Vec<u64> {
         if k >= n {
             return (0..n).collect();
         }
@@ -77,45 +84,40 @@ impl Rng {
                 drawn.insert(last);
             }
         }
-        drawn.into_sorted()
+        drawn.numbers
     }
 }
 
 /// A set of numbers by open addressing, in a table at most half full.
 struct DrawnSet {
-    slots: Vec<u64>,
+    /// Places in `numbers` plus 1; 0 is an empty slot.
+    slots: Vec<u32>,
     shift: u32,
+    numbers: Vec<u64>,
 }
-
-/// No drawn number is this large, because numbers are drawn below a `u64`.
-const EMPTY: u64 = u64::MAX;
 
 impl DrawnSet {
     fn with_room_for(k: usize) -> DrawnSet {
         let capacity = (2 * k).next_power_of_two().max(2);
         DrawnSet {
-            slots: vec![EMPTY; capacity],
+            slots: vec![0; capacity],
             shift: 64 - capacity.trailing_zeros(),
+            numbers: Vec::with_capacity(k),
         }
     }
 
     fn insert(&mut self, number: u64) -> bool {
         // Multiplying by 2^64 / golden ratio spreads runs of numbers (Knuth, TAOCP vol. 3, 6.4).
         let mut slot = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
-        while self.slots[slot] != EMPTY {
-            if self.slots[slot] == number {
+        while self.slots[slot] != 0 {
+            if self.numbers[self.slots[slot] as usize - 1] == number {
                 return false;
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
-        self.slots[slot] = number;
+        self.numbers.push(number);
+        self.slots[slot] = self.numbers.len() as u32;
         true
-    }
-
-    fn into_sorted(mut self) -> Vec<u64> {
-        self.slots.retain(|&number| number != EMPTY);
-        self.slots.sort_unstable();
-        self.slots
     }
 }
 

@@ -1,51 +1,61 @@
 //! Growing one isolation tree (Liu, Ting & Zhou 2008, algorithm 2).
 
 use super::params::IsolationForestParams;
-use super::sample::Drawn;
-use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
+use super::sample::Sample;
+use super::tree::{Node, PathLengths, Plane, Rule, Tree};
 use crate::matrix::{ColumnKind, Matrix};
 use crate::rng::Rng;
 
-/// Grows the tree of `sample` on random splits until every node holds one event, rows that no split
-/// separates, or `height_limit` is reached.
-pub(super) fn grow_tree(
-    params: &IsolationForestParams,
-    matrix: &Matrix,
-    sample: Vec<Drawn>,
-    height_limit: u32,
-    rng: &mut Rng,
-) -> Tree {
-    let n_features = matrix.n_features();
-    let seen = rng.distinct_below(
-        n_features as u64,
-        params.features_per_tree(n_features) as u64,
-    );
-    let mut grower = Grower {
-        params,
-        matrix,
-        height_limit,
-        rng,
-        features: seen.into_iter().map(|feature| feature as u32).collect(),
-        tree: Tree::default(),
-        aside: Vec::with_capacity(sample.len()),
-    };
-    grower.tree.nodes.reserve(2 * sample.len());
-    let (mut sample, n_features) = (sample, grower.features.len());
-    grower.grow(&mut sample, 0, n_features);
-    grower.tree.nodes.shrink_to_fit();
-    grower.tree
+/// What all trees of a fit share.
+pub(super) struct Fit<'a> {
+    pub(super) params: &'a IsolationForestParams,
+    pub(super) matrix: &'a Matrix,
+    pub(super) height_limit: u32,
+    pub(super) path_lengths: PathLengths,
+}
+
+impl Fit<'_> {
+    /// Grows the tree of `sample` on random splits until every node holds one event, rows that no
+    /// split separates, or the height limit is reached.
+    pub(super) fn grow_tree(&self, sample: Sample, rng: &mut Rng) -> Tree {
+        let n_features = self.matrix.n_features();
+        let n_seen = self.params.features_per_tree(n_features);
+        let seen = rng.distinct_below(n_features as u64, n_seen as u64);
+        let n_rows = sample.rows.len();
+        let mut order: Vec<u32> = (0..n_rows as u32).collect();
+        let mut grower = Grower {
+            fit: self,
+            rng,
+            features: seen.into_iter().map(|feature| feature as u32).collect(),
+            columns: vec![Vec::new(); n_features],
+            sample,
+            right: vec![0; n_rows],
+            missing: Vec::new(),
+            tree: Tree {
+                nodes: Vec::with_capacity(2 * n_rows),
+                ..Tree::default()
+            },
+        };
+        grower.grow(&mut order, 0, n_seen);
+        grower.tree.nodes.shrink_to_fit();
+        grower.tree
+    }
 }
 
 struct Grower<'a> {
-    params: &'a IsolationForestParams,
-    matrix: &'a Matrix,
-    height_limit: u32,
+    fit: &'a Fit<'a>,
     rng: &'a mut Rng,
+    sample: Sample,
     /// The tree's columns. Those from a node's `n_varying` on are constant in the node.
     features: Vec<u32>,
-    tree: Tree,
+    /// The sample's values of each column, once they have been needed: copied, because the rows of
+    /// the matrix are far apart.
+    columns: Vec<Vec<f64>>,
     /// Room for the right side of a partition.
-    aside: Vec<Drawn>,
+    right: Vec<u32>,
+    /// Room for the rows of a partition that lack the value.
+    missing: Vec<u32>,
+    tree: Tree,
 }
 
 /// The values of a column within a node.
@@ -55,29 +65,32 @@ enum Spread {
 }
 
 impl Grower<'_> {
-    /// Appends the subtree of `sample`, whose columns vary at most among the first `n_varying`.
-    fn grow(&mut self, sample: &mut [Drawn], depth: u32, mut n_varying: usize) {
+    /// Appends the subtree of `rows` of the sample, whose columns vary at most among the first
+    /// `n_varying`.
+    fn grow(&mut self, rows: &mut [u32], depth: u32, mut n_varying: usize) {
         let at = self.tree.nodes.len();
-        let events = sample.iter().map(|drawn| drawn.events).sum();
-        let leaf = Node {
-            rule: Rule::Leaf {
-                path_length: leaf_path_length(depth, events),
-            },
+        let events = rows
+            .iter()
+            .map(|&row| self.sample.events[row as usize])
+            .sum();
+        self.tree.nodes.push(Node {
+            rule: Rule::Leaf { path_length: 0.0 },
             right: 0,
             events,
-        };
-        self.tree.nodes.push(leaf);
+        });
         // A row that stands for many events is treated as those events would be, because the draws
         // that find all columns constant are part of the stream.
-        if depth == self.height_limit || events <= 1 {
-            return;
-        }
-        let spreads = self.choose_columns(sample, &mut n_varying);
-        let Some(split) = self.draw_split(spreads) else {
+        let split = match depth < self.fit.height_limit && events > 1 {
+            true => self.draw_split(rows, &mut n_varying),
+            false => None,
+        };
+        let Some(split) = split else {
+            let path_length = self.fit.path_lengths.of_leaf(depth, events);
+            self.tree.nodes[at].rule = Rule::Leaf { path_length };
             return;
         };
-        let (rule, n_left) = self.apply(split, sample);
-        let (left, right) = sample.split_at_mut(n_left);
+        let (rule, n_left) = self.apply(split, rows);
+        let (left, right) = rows.split_at_mut(n_left);
         self.grow(left, depth + 1, n_varying);
         let right_at = self.tree.nodes.len() as u32;
         self.grow(right, depth + 1, n_varying);
@@ -88,41 +101,63 @@ impl Grower<'_> {
         };
     }
 
-    /// Draws columns that vary in the node, uniformly and without replacement: one, or for an
-    /// extended forest up to `extension_level + 1` numeric ones. None when no column varies.
-    fn choose_columns(&mut self, sample: &[Drawn], n_varying: &mut usize) -> Vec<Spread> {
-        let mut chosen = Vec::with_capacity(1 + self.params.extension_level.min(*n_varying));
+    /// Draws a split, on one column or for an extended forest on up to `extension_level + 1` numeric
+    /// ones. `None` when no column varies.
+    fn draw_split(&mut self, rows: &[u32], n_varying: &mut usize) -> Option<Split> {
         let mut n_tried = 0;
-        while n_tried < *n_varying && chosen.len() <= self.params.extension_level {
-            let at = n_tried + self.rng.below((*n_varying - n_tried) as u64) as usize;
-            match self.spread(self.features[at], sample) {
-                None => {
-                    *n_varying -= 1;
-                    self.features.swap(at, *n_varying);
-                }
-                Some(spread) => {
-                    self.features.swap(at, n_tried);
-                    n_tried += 1;
-                    let category = matches!(spread, Spread::Categories { .. });
-                    if chosen.is_empty() || !category {
-                        chosen.push(spread);
-                    }
-                    if chosen.len() == 1 && category {
-                        break;
-                    }
-                }
+        let (feature, min, max) = match self.draw_varying(rows, n_varying, &mut n_tried)? {
+            Spread::Categories { feature, present } => {
+                return Some(Split::Categories {
+                    feature,
+                    left: self.draw_subset(&present),
+                });
+            }
+            Spread::Numbers { feature, min, max } => (feature, min, max),
+        };
+        let mut box_sides = vec![];
+        while box_sides.len() < self.fit.params.extension_level {
+            match self.draw_varying(rows, n_varying, &mut n_tried) {
+                None => break,
+                Some(Spread::Categories { .. }) => {}
+                Some(Spread::Numbers { feature, min, max }) => box_sides.push((feature, min, max)),
             }
         }
-        chosen
+        if box_sides.is_empty() {
+            let threshold = between(min, max, self.rng.uniform());
+            return Some(Split::Threshold { feature, threshold });
+        }
+        box_sides.insert(0, (feature, min, max));
+        Some(Split::Plane(self.draw_plane(&box_sides)))
+    }
+
+    /// Draws a column that varies in the node, uniformly among those not drawn yet, which are the
+    /// first `n_varying` without the first `n_tried`.
+    fn draw_varying(
+        &mut self,
+        rows: &[u32],
+        n_varying: &mut usize,
+        n_tried: &mut usize,
+    ) -> Option<Spread> {
+        while n_tried < n_varying {
+            let at = *n_tried + self.rng.below((*n_varying - *n_tried) as u64) as usize;
+            if let Some(spread) = self.spread(self.features[at], rows) {
+                self.features.swap(at, *n_tried);
+                *n_tried += 1;
+                return Some(spread);
+            }
+            *n_varying -= 1;
+            self.features.swap(at, *n_varying);
+        }
+        None
     }
 
     /// The spread of a column, missing values aside; `None` when it is constant.
-    fn spread(&self, feature: u32, sample: &[Drawn]) -> Option<Spread> {
-        let values = sample.iter().map(|drawn| self.value(drawn.row, feature));
-        if let ColumnKind::Categorical { .. } = self.params.kind(feature as usize) {
-            let mut present: Vec<u32> = values.filter(|v| !v.is_nan()).map(|v| v as u32).collect();
-            present.sort_unstable();
-            present.dedup();
+    fn spread(&mut self, feature: u32, rows: &[u32]) -> Option<Spread> {
+        let kind = self.fit.params.kind(feature as usize);
+        let column = self.column(feature);
+        let values = rows.iter().map(|&row| column[row as usize]);
+        if let ColumnKind::Categorical { .. } = kind {
+            let present = codes(values);
             return (present.len() > 1).then_some(Spread::Categories { feature, present });
         }
         let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -134,24 +169,14 @@ impl Grower<'_> {
         (min < max).then_some(Spread::Numbers { feature, min, max })
     }
 
-    fn value(&self, row: u32, feature: u32) -> f64 {
-        self.matrix.values()[row as usize * self.matrix.n_features() + feature as usize]
-    }
-
-    fn draw_split(&mut self, mut spreads: Vec<Spread>) -> Option<Split> {
-        if spreads.len() > 1 {
-            return Some(Split::Plane(self.draw_plane(&spreads)));
+    fn column(&mut self, feature: u32) -> &[f64] {
+        let column = &mut self.columns[feature as usize];
+        if column.is_empty() {
+            let (values, stride) = (self.fit.matrix.values(), self.fit.matrix.n_features());
+            let rows = self.sample.rows.iter();
+            column.extend(rows.map(|&row| values[row as usize * stride + feature as usize]));
         }
-        Some(match spreads.pop()? {
-            Spread::Numbers { feature, min, max } => {
-                let threshold = between(min, max, self.rng.uniform());
-                Split::Threshold { feature, threshold }
-            }
-            Spread::Categories { feature, present } => Split::Categories {
-                feature,
-                left: self.draw_subset(&present),
-            },
-        })
+        column
     }
 
     /// A uniformly drawn subset of the categories, neither empty nor all of them.
@@ -177,17 +202,15 @@ impl Grower<'_> {
     /// (Hariri, Carrasco Kind & Brunner 2019, section 3). Slopes are drawn in the box scaled to a
     /// unit cube, so that the units of the columns do not matter; the paper leaves scaling to the
     /// user.
-    fn draw_plane(&mut self, spreads: &[Spread]) -> Plane {
+    fn draw_plane(&mut self, box_sides: &[(u32, f64, f64)]) -> Plane {
         let (mut features, mut weights, mut offset) = (Vec::new(), Vec::new(), 0.0);
-        for spread in spreads {
-            if let Spread::Numbers { feature, min, max } = *spread {
-                // Halves, because the difference of two finite numbers can be infinite.
-                let half = 0.5 * max - 0.5 * min;
-                let weight = (self.rng.normal() / half).clamp(-1e300, 1e300);
-                features.push(feature);
-                weights.push(weight);
-                offset += weight * between(min, max, self.rng.uniform());
-            }
+        for &(feature, min, max) in box_sides {
+            // Halves, because the difference of two finite numbers can be infinite.
+            let half = 0.5 * max - 0.5 * min;
+            let weight = (self.rng.normal() / half).clamp(-1e300, 1e300);
+            features.push(feature);
+            weights.push(weight);
+            offset += weight * between(min, max, self.rng.uniform());
         }
         let offset = if offset.is_nan() {
             0.0
@@ -202,81 +225,103 @@ impl Grower<'_> {
     }
 
     /// Moves the rows that go left to the front; returns the rule and their number.
-    fn apply(&mut self, split: Split, sample: &mut [Drawn]) -> (Rule, usize) {
-        let sides: Vec<Side> = sample
-            .iter()
-            .map(|drawn| self.side(&split, drawn.row))
-            .collect();
-        let events = |side| {
-            let on_side = sample.iter().zip(&sides).filter(|(_, s)| **s == side);
-            on_side
-                .map(|(drawn, _)| u64::from(drawn.events))
-                .sum::<u64>()
-        };
-        let left_is_larger = events(Side::Left) >= events(Side::Right);
-        self.aside.clear();
-        let mut n_left = 0;
-        for (i, side) in sides.into_iter().enumerate() {
-            let drawn = sample[i];
-            if side == Side::Left || (side == Side::Missing && left_is_larger) {
-                sample[n_left] = drawn;
-                n_left += 1;
-            } else {
-                self.aside.push(drawn);
-            }
-        }
-        sample[n_left..].copy_from_slice(&self.aside);
-        (
-            self.record(split, left_is_larger, &sample[n_left..]),
-            n_left,
-        )
-    }
-
-    fn side(&self, split: &Split, row: u32) -> Side {
-        let (position, end) = match split {
-            Split::Threshold { feature, threshold } => (self.value(row, *feature), *threshold),
-            Split::Plane(plane) => (plane.project(self.matrix.row(row as usize)), plane.offset),
-            Split::Categories { feature, left } => match self.value(row, *feature) {
-                code if code.is_nan() => (f64::NAN, 0.0),
-                code if left.binary_search(&(code as u32)).is_ok() => (0.0, 0.0),
-                _ => (1.0, 0.0),
-            },
-        };
-        match position {
-            position if position.is_nan() => Side::Missing,
-            position if position <= end => Side::Left,
-            _ => Side::Right,
-        }
-    }
-
-    /// Stores the split in the tree as the rule of a node.
-    fn record(&mut self, split: Split, left_is_larger: bool, right: &[Drawn]) -> Rule {
+    fn apply(&mut self, split: Split, rows: &mut [u32]) -> (Rule, usize) {
         match split {
-            Split::Threshold { feature, threshold } => Rule::Threshold { feature, threshold },
+            Split::Threshold { feature, threshold } => {
+                let column = std::mem::take(&mut self.columns[feature as usize]);
+                let (n_left, _) = self.partition(rows, |row| side(column[row], threshold));
+                self.columns[feature as usize] = column;
+                (Rule::Threshold { feature, threshold }, n_left)
+            }
             Split::Plane(plane) => {
+                let (matrix, drawn) = (self.fit.matrix, std::mem::take(&mut self.sample.rows));
+                let position = |row: usize| plane.project(matrix.row(drawn[row] as usize));
+                let (n_left, _) = self.partition(rows, |row| side(position(row), plane.offset));
+                self.sample.rows = drawn;
                 self.tree.planes.push(plane);
-                Rule::Plane {
-                    plane: self.tree.planes.len() as u32 - 1,
-                }
+                (
+                    Rule::Plane {
+                        plane: self.tree.planes.len() as u32 - 1,
+                    },
+                    n_left,
+                )
             }
             Split::Categories { feature, left } => {
-                let larger = if left_is_larger {
-                    left
-                } else {
-                    let values = right.iter().map(|drawn| self.value(drawn.row, feature));
-                    let mut codes: Vec<u32> =
-                        values.filter(|v| !v.is_nan()).map(|v| v as u32).collect();
-                    codes.sort_unstable();
-                    codes.dedup();
-                    codes
+                let column = std::mem::take(&mut self.columns[feature as usize]);
+                let is_right = |code: f64| f64::from(left.binary_search(&(code as u32)).is_err());
+                let position = |value: f64| {
+                    if value.is_nan() {
+                        value
+                    } else {
+                        is_right(value)
+                    }
                 };
+                let (n_left, left_is_larger) =
+                    self.partition(rows, |row| side(position(column[row]), 0.0));
+                let right = rows[n_left..].iter().map(|&row| column[row as usize]);
+                let larger = if left_is_larger { left } else { codes(right) };
+                self.columns[feature as usize] = column;
                 self.tree.lists.push(larger.into());
-                Rule::Categories {
-                    feature,
-                    list: self.tree.lists.len() as u32 - 1,
-                }
+                (
+                    Rule::Categories {
+                        feature,
+                        list: self.tree.lists.len() as u32 - 1,
+                    },
+                    n_left,
+                )
             }
         }
+    }
+
+    /// Moves the rows on the left side to the front, and rows that lack the value to the side with
+    /// more events; returns the number of rows in front and whether that side is the larger one.
+    #[inline]
+    fn partition(&mut self, rows: &mut [u32], side: impl Fn(usize) -> Side) -> (usize, bool) {
+        let (mut n_left, mut n_right, mut balance) = (0, 0, 0);
+        self.missing.clear();
+        for i in 0..rows.len() {
+            let row = rows[i];
+            let side = side(row as usize);
+            if side == Side::Missing {
+                self.missing.push(row);
+                continue;
+            }
+            // Writing to both sides and counting one of them needs no branch.
+            rows[n_left] = row;
+            self.right[n_right] = row;
+            let events = i64::from(self.sample.events[row as usize]);
+            n_left += usize::from(side == Side::Left);
+            n_right += usize::from(side == Side::Right);
+            balance += if side == Side::Left { events } else { -events };
+        }
+        // Between the two sides there is room for exactly the missing ones.
+        let first_right = rows.len() - n_right;
+        rows[n_left..first_right].copy_from_slice(&self.missing);
+        rows[first_right..].copy_from_slice(&self.right[..n_right]);
+        let left_is_larger = balance >= 0;
+        (
+            if left_is_larger { first_right } else { n_left },
+            left_is_larger,
+        )
+    }
+}
+
+/// The distinct codes among values of a categorical column, ascending.
+fn codes(values: impl Iterator<Item = f64>) -> Vec<u32> {
+    let mut codes: Vec<u32> = values.filter(|v| !v.is_nan()).map(|v| v as u32).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+#[inline]
+fn side(position: f64, end: f64) -> Side {
+    if position <= end {
+        Side::Left
+    } else if position.is_nan() {
+        Side::Missing
+    } else {
+        Side::Right
     }
 }
 

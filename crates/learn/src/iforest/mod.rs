@@ -58,9 +58,10 @@ use rayon::prelude::*;
 use crate::matrix::{ColumnKind, Matrix};
 use crate::rng::Rng;
 use crate::stats;
+use grow::Fit;
 use sample::Sampler;
 use score::Packings;
-use tree::Tree;
+use tree::{PathLengths, Tree};
 
 /// Why a forest cannot be fitted. Every message names the allowed range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -264,12 +265,17 @@ impl IsolationForest {
             });
         }
         let sampler = Sampler::new(matrix, self.sample_size, params.bootstrap);
-        let height_limit = height_limit(self.sample_size);
+        let fit = Fit {
+            params: &params,
+            matrix,
+            height_limit: height_limit(self.sample_size),
+            path_lengths: PathLengths::new(self.sample_size),
+        };
         let streams = self.trees.len()..n_estimators;
         self.trees.par_extend(streams.into_par_iter().map(|stream| {
             let mut rng = Rng::new(params.seed, stream as u64);
             let sample = sampler.draw(&mut rng);
-            grow::grow_tree(&params, matrix, sample, height_limit, &mut rng)
+            fit.grow_tree(sample, &mut rng)
         }));
         self.params = params;
         self.packings = Packings::default();

@@ -3,11 +3,12 @@
 use crate::matrix::{Matrix, Weighting};
 use crate::rng::Rng;
 
-/// A row and how many of a tree's events it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Drawn {
-    pub(super) row: u32,
-    pub(super) events: u32,
+/// The events that a tree grows on: rows, and how many of the events each stands for. A row can come
+/// more than once, and the order means nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) rows: Vec<u32>,
+    pub(super) events: Vec<u32>,
 }
 
 /// Draws samples of events from a weighted matrix.
@@ -17,91 +18,143 @@ pub(super) struct Drawn {
 /// frequencies: events are then drawn with replacement, each row in proportion to its weight.
 pub(super) struct Sampler<'a> {
     matrix: &'a Matrix,
-    /// Running sum of the weights; empty when every row is one event.
-    cumulative: Vec<f64>,
+    rows: RowFinder,
     size: u64,
     bootstrap: bool,
 }
 
 impl<'a> Sampler<'a> {
     pub(super) fn new(matrix: &'a Matrix, size: u64, bootstrap: bool) -> Self {
-        let mut total = 0.0;
-        let cumulative = match matrix.weighting() {
-            Weighting::Unit => Vec::new(),
-            Weighting::Counts | Weighting::Frequencies => {
-                let running = matrix.weights().iter().map(|weight| {
-                    total += weight;
-                    total
-                });
-                running.collect()
-            }
+        let rows = match matrix.weighting() {
+            Weighting::Unit => RowFinder::default(),
+            Weighting::Counts | Weighting::Frequencies => RowFinder::new(matrix.weights()),
         };
         Sampler {
             matrix,
-            cumulative,
+            rows,
             size,
             bootstrap,
         }
     }
 
-    /// One sample, in row order, each row once.
-    pub(super) fn draw(&self, rng: &mut Rng) -> Vec<Drawn> {
+    pub(super) fn draw(&self, rng: &mut Rng) -> Sample {
         let n_events = self.matrix.total_weight();
-        let mut rows: Vec<u32> = match self.matrix.weighting() {
+        let rows: Vec<u32> = match self.matrix.weighting() {
             Weighting::Frequencies => (0..self.size)
-                .map(|_| self.row_at(rng.uniform() * n_events))
+                .map(|_| self.rows.at(rng.uniform() * n_events))
                 .collect(),
             _ if self.bootstrap => (0..self.size)
-                .map(|_| self.row_at(rng.below(n_events as u64) as f64))
+                .map(|_| self.rows.at(rng.below(n_events as u64) as f64))
                 .collect(),
             _ => {
-                let events = rng.distinct_below(n_events as u64, self.size);
+                let events = rng.distinct_below_unordered(n_events as u64, self.size);
                 events
                     .into_iter()
-                    .map(|event| self.row_at(event as f64))
+                    .map(|event| self.rows.at(event as f64))
                     .collect()
             }
         };
-        rows.sort_unstable();
-        merge(&rows)
-    }
-
-    /// The row that covers position `at` of the events. Rows without weight cover nothing.
-    fn row_at(&self, at: f64) -> u32 {
-        if self.cumulative.is_empty() {
-            return at as u32;
+        let once = self.matrix.weighting() == Weighting::Unit && !self.bootstrap;
+        if once {
+            return Sample {
+                events: vec![1; rows.len()],
+                rows,
+            };
         }
-        let row = self.cumulative.partition_point(|&end| end <= at);
-        // Rounding can put `uniform × total` on the total itself, which belongs to the last row
-        // with weight: the first one at which the running sum reaches the total.
-        let last = || {
-            self.cumulative
-                .partition_point(|&end| end < self.matrix.total_weight())
-        };
-        (if row < self.cumulative.len() {
-            row
+        if self.matrix.n_rows() <= 4 * rows.len() {
+            count(&rows, self.matrix.n_rows())
         } else {
-            last()
-        }) as u32
+            merge(rows)
+        }
     }
 }
 
-fn merge(sorted_rows: &[u32]) -> Vec<Drawn> {
-    let runs = sorted_rows.chunk_by(|a, b| a == b);
-    runs.map(|run| Drawn {
-        row: run[0],
-        events: run.len() as u32,
-    })
-    .collect()
+/// Finds the row that covers a position of the events.
+#[derive(Default)]
+struct RowFinder {
+    /// Running sum of the weights; empty when every row is one event.
+    ends: Vec<f64>,
+    /// For each of as many equal parts of the events, the row that covers its start.
+    starts: Vec<u32>,
+    total: f64,
+}
+
+impl RowFinder {
+    fn new(weights: &[f64]) -> RowFinder {
+        let mut total = 0.0;
+        let ends: Vec<f64> = weights
+            .iter()
+            .map(|weight| {
+                total += weight;
+                total
+            })
+            .collect();
+        let part = total / ends.len() as f64;
+        let mut row = 0;
+        let starts = (0..ends.len()).map(|i| {
+            while row + 1 < ends.len() && ends[row] <= i as f64 * part {
+                row += 1;
+            }
+            row as u32
+        });
+        RowFinder {
+            starts: starts.collect(),
+            ends,
+            total,
+        }
+    }
+
+    /// Rows without weight cover nothing.
+    fn at(&self, position: f64) -> u32 {
+        if self.ends.is_empty() {
+            return position as u32;
+        }
+        let part = (position / self.total * self.ends.len() as f64) as usize;
+        let mut row = self.starts[part.min(self.starts.len() - 1)] as usize;
+        // Rounding can put a position before the part that it belongs to, and `uniform × total` on
+        // the total itself, which belongs to the last row with weight.
+        while row > 0 && self.ends[row - 1] > position {
+            row -= 1;
+        }
+        while self.ends[row] <= position && self.ends[row] < self.total {
+            row += 1;
+        }
+        row as u32
+    }
+}
+
+/// Each row once, for few rows.
+fn count(rows: &[u32], n_rows: usize) -> Sample {
+    let mut counts = vec![0; n_rows];
+    rows.iter().for_each(|&row| counts[row as usize] += 1);
+    let mut sample = Sample::default();
+    for (row, &events) in counts.iter().enumerate().filter(|(_, events)| **events > 0) {
+        sample.rows.push(row as u32);
+        sample.events.push(events);
+    }
+    sample
+}
+
+/// Each row once, for many rows.
+fn merge(mut rows: Vec<u32>) -> Sample {
+    rows.sort_unstable();
+    let runs = rows.chunk_by(|a, b| a == b);
+    let (rows, events) = runs.map(|run| (run[0], run.len() as u32)).unzip();
+    Sample { rows, events }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Drawn, Matrix, Rng, Sampler, merge};
+    use super::{Matrix, Rng, RowFinder, Sample, Sampler, merge};
     use proptest::prelude::*;
 
-    fn total(sample: &[Drawn]) -> u32 {
-        sample.iter().map(|drawn| drawn.events).sum()
+    fn expand(sample: &Sample) -> Vec<u32> {
+        let repeated = sample.rows.iter().zip(&sample.events);
+        let mut rows: Vec<u32> = repeated
+            .flat_map(|(&row, &events)| vec![row; events as usize])
+            .collect();
+        rows.sort_unstable();
+        rows
     }
 
     #[test]
@@ -110,7 +163,10 @@ mod tests {
         let sample = Sampler::new(&matrix, 7, false).draw(&mut Rng::new(0, 0));
         assert_eq!(
             sample,
-            [Drawn { row: 0, events: 2 }, Drawn { row: 2, events: 5 }]
+            Sample {
+                rows: vec![0, 2],
+                events: vec![2, 5]
+            }
         );
     }
 
@@ -118,13 +174,33 @@ mod tests {
     fn fractional_weights_draw_in_proportion() {
         let matrix = Matrix::new(1, vec![0.0; 4], vec![0.1, 0.0, 0.3, 0.0]).unwrap();
         let sample = Sampler::new(&matrix, 40_000, false).draw(&mut Rng::new(5, 0));
-        let rows: Vec<u32> = sample.iter().map(|drawn| drawn.row).collect();
-        assert_eq!(rows, [0, 2]);
+        assert_eq!(sample.rows, [0, 2]);
         // Mean 10,000, standard deviation 87; five of them.
-        assert!(sample[0].events.abs_diff(10_000) < 435, "{sample:?}");
+        assert!(sample.events[0].abs_diff(10_000) < 435, "{sample:?}");
+    }
+
+    #[test]
+    fn counting_and_sorting_merge_alike() {
+        let rows = vec![3, 1, 3, 0, 3];
+        assert_eq!(super::count(&rows, 5), merge(rows));
     }
 
     proptest! {
+        #[test]
+        fn the_row_at_a_position_covers_it(
+            weights in prop::collection::vec(prop_oneof![Just(0.0), 0.0..1.0f64, 1e3..1e9f64], 1..30),
+            share in 0.0..=1.0f64,
+        ) {
+            let total: f64 = weights.iter().fold(0.0, |sum, weight| sum + weight);
+            prop_assume!(total > 0.0);
+            let position = share * total;
+            let row = RowFinder::new(&weights).at(position) as usize;
+            let end: f64 = weights[..=row].iter().fold(0.0, |sum, weight| sum + weight);
+            prop_assert!(weights[row] > 0.0);
+            prop_assert!(position < end || (position == total && end == total));
+            prop_assert!(end - weights[row] <= position * (1.0 + 1e-12));
+        }
+
         #[test]
         fn a_weight_is_a_repetition(
             weights in prop::collection::vec(0..6u8, 1..12), size in 1..40u64, seed: u64,
@@ -141,12 +217,9 @@ mod tests {
                 (0..rows as u32).flat_map(|row| vec![row; weights[row as usize].into()]).collect();
             let a = Sampler::new(&weighted, size, bootstrap).draw(&mut Rng::new(seed, 0));
             let b = Sampler::new(&repeated, size, bootstrap).draw(&mut Rng::new(seed, 0));
-            let expanded: Vec<u32> = b
-                .iter()
-                .flat_map(|d| vec![owner[d.row as usize]; d.events as usize])
-                .collect();
-            prop_assert_eq!(u64::from(total(&a)), size);
-            prop_assert_eq!(a, merge(&expanded));
+            let owners: Vec<u32> = expand(&b).into_iter().map(|row| owner[row as usize]).collect();
+            prop_assert_eq!(expand(&a).len() as u64, size);
+            prop_assert_eq!(expand(&a), owners);
         }
     }
 }

@@ -24,6 +24,29 @@ pub(super) fn leaf_path_length(depth: u32, events: u32) -> f64 {
     f64::from(depth) + summable(average_path_length(u64::from(events)))
 }
 
+/// [`leaf_path_length`] from a table, for the many leaves of a fit.
+pub(super) struct PathLengths(Vec<f64>);
+
+impl PathLengths {
+    /// For leaves of up to `sample_size` events; the table stops at what is common.
+    pub(super) fn new(sample_size: u64) -> PathLengths {
+        let most_events = sample_size.min(1 << 12) as u32;
+        PathLengths(
+            (0..=most_events)
+                .map(|events| leaf_path_length(0, events))
+                .collect(),
+        )
+    }
+
+    pub(super) fn of_leaf(&self, depth: u32, events: u32) -> f64 {
+        match self.0.get(events as usize) {
+            // Multiples of 2⁻³⁶ are added exactly.
+            Some(rest) => f64::from(depth) + rest,
+            None => leaf_path_length(depth, events),
+        }
+    }
+}
+
 /// The nearest multiple of 2⁻³⁶ (an error of at most 7 · 10⁻¹²).
 ///
 /// Sums of such numbers are exact up to 2¹⁷, so the path lengths of a forest add up to the same bits

@@ -388,11 +388,11 @@ impl Visit<'_> {
         let (above, left, other_side) = (satisfied[edge.above], left[depth - 1], mask(!edge.left));
         let now = each_lane(|lane| above[lane] & (left[lane] ^ other_side));
         satisfied[depth] = now;
-        for i in 0..POINTS {
-            let before = product[depth - 1][i];
+        let before = product[depth - 1];
+        for (i, product) in product[depth].iter_mut().enumerate() {
             let (kept, lost, share) = (edge.kept[i], edge.lost[i], edge.share);
-            product[depth][i] = each_lane(|lane| {
-                before[lane] * select(now[lane], kept, select(above[lane], lost, share))
+            *product = each_lane(|lane| {
+                before[i][lane] * select(now[lane], kept, select(above[lane], lost, share))
             });
         }
     }
@@ -412,11 +412,12 @@ impl Visit<'_> {
             let (depth, above) = (edge.depth, satisfied[edge.above]);
             let now = satisfied[depth];
             let (mut gained, mut lost) = ([0.0; LANES], [0.0; LANES]);
-            for i in 0..POINTS {
-                let (subtree, before) = (sum[depth][i], sum[depth - 1][i]);
-                sum[depth - 1][i] = each_lane(|lane| before[lane] + subtree[lane]);
-                gained = each_lane(|lane| gained[lane] + edge.gain[i] * subtree[lane]);
-                lost = each_lane(|lane| lost[lane] + edge.loss[i] * subtree[lane]);
+            let subtree = sum[depth];
+            for (i, sum) in sum[depth - 1].iter_mut().enumerate() {
+                let before = *sum;
+                *sum = each_lane(|lane| before[lane] + subtree[i][lane]);
+                gained = each_lane(|lane| gained[lane] + edge.gain[i] * subtree[i][lane]);
+                lost = each_lane(|lane| lost[lane] + edge.loss[i] * subtree[i][lane]);
             }
             let before = self.block.sums[edge.column as usize];
             self.block.sums[edge.column as usize] = each_lane(|lane| {

@@ -53,6 +53,8 @@ pub use params::{
 pub use score::ScoreError;
 pub use tree::average_path_length;
 
+use std::fmt;
+
 use rayon::prelude::*;
 
 use crate::matrix::{ColumnKind, Matrix};
@@ -199,7 +201,7 @@ pub enum FitError {
 /// Rows to be scored are row-major slices of [`n_features`](Self::n_features) values each. NaN is a
 /// missing value; infinities compare like numbers. Work is spread over rayon's current thread pool
 /// and gives the same bits on any number of threads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct IsolationForest {
     params: IsolationForestParams,
     n_features: usize,
@@ -332,6 +334,18 @@ impl IsolationForest {
     /// scikit-learn's `offset_`: rows whose score is strictly above `-offset` are anomalous.
     pub fn offset(&self) -> f64 {
         self.offset
+    }
+}
+
+impl fmt::Debug for IsolationForest {
+    /// Without the trees, which would be tens of thousands of nodes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IsolationForest")
+            .field("params", &self.params)
+            .field("n_features", &self.n_features)
+            .field("max_samples", &self.sample_size)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 

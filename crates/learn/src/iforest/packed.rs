@@ -231,3 +231,85 @@ fn pack(
     }
     packed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Matrix;
+    use crate::iforest::{IsolationForestParams, MaxSamples};
+    use crate::rng::Rng;
+    use proptest::prelude::*;
+
+    /// Values with ties, extremes and, for odd seeds, missing ones.
+    fn values(n: usize, seed: u64) -> Vec<f64> {
+        let mut rng = Rng::new(seed, 1);
+        let special = [
+            0.0,
+            -0.0,
+            5e-324,
+            1e300,
+            -1e300,
+            if seed % 2 == 1 { f64::NAN } else { 1.0 },
+        ];
+        let mut value = || match rng.below(12) {
+            kind @ 0..6 => special[kind as usize],
+            6..9 => rng.below(5) as f64,
+            _ => rng.normal(),
+        };
+        (0..n).map(|_| value()).collect()
+    }
+
+    fn check(n_features: usize, max_samples: usize, n_rows: usize, seed: u64) {
+        let matrix = Matrix::unweighted(n_features, values(n_features * 5000, seed)).unwrap();
+        let params = IsolationForestParams::new()
+            .n_estimators(6)
+            .max_samples(MaxSamples::Count(max_samples))
+            .seed(seed);
+        let forest = params.fit(&matrix).unwrap();
+        let mut rows = values(n_features * n_rows, seed ^ 7);
+        rows[0] = f64::INFINITY;
+        let expected: Vec<f64> = rows
+            .chunks(n_features)
+            .map(|row| forest.trees.iter().map(|tree| tree.path_length(row)).sum())
+            .collect();
+        for with_missing in [true, rows.iter().any(|value| value.is_nan())] {
+            let packed = PackedForest::new(&forest.trees, with_missing).unwrap();
+            for instructions in Instructions::available() {
+                let mut found = vec![0.0; n_rows];
+                let input = InputPrecision::F64;
+                packed.path_length_sums(&rows, n_features, input, instructions, &mut found);
+                assert!(found == expected, "{instructions:?}, {n_features} features");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn every_instruction_set_walks_as_the_trees_do(
+            n_features in 1..70usize, log_samples in 0.0..12.0f64, n_rows in 1..700usize, seed: u64,
+        ) {
+            check(n_features, log_samples.exp2() as usize, n_rows, seed);
+        }
+    }
+
+    #[test]
+    fn wide_and_deep_forests_are_walked_too() {
+        check(200, 256, 40, 1);
+        check(3, 4096, 513, 2);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_packed() {
+        let matrix = Matrix::unweighted(1, (0..20_000).map(f64::from).collect()).unwrap();
+        let params = IsolationForestParams::new().n_estimators(3);
+        let fit = |samples| {
+            params
+                .clone()
+                .max_samples(MaxSamples::Count(samples))
+                .fit(&matrix)
+        };
+        assert!(PackedForest::new(&fit(1 << 12).unwrap().trees, false).is_some());
+        assert!(PackedForest::new(&fit(1 << 13).unwrap().trees, false).is_none());
+    }
+}

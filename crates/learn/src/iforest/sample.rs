@@ -5,7 +5,7 @@ use crate::rng::Rng;
 
 /// The events that a tree grows on: rows, and how many of the events each stands for. A row can come
 /// more than once, and the order means nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) rows: Vec<u32>,
     pub(super) events: Vec<u32>,
@@ -74,25 +74,25 @@ impl<'a> Sampler<'a> {
 struct RowFinder {
     /// Running sum of the weights; empty when every row is one event.
     ends: Vec<f64>,
-    /// For each of as many equal parts of the events, the row that covers its start.
+    /// For each of many equal parts of the events, the row that covers its start.
     starts: Vec<u32>,
-    total: f64,
+    parts_per_event: f64,
 }
 
 impl RowFinder {
     fn new(weights: &[f64]) -> RowFinder {
         let mut total = 0.0;
-        let ends: Vec<f64> = weights
-            .iter()
-            .map(|weight| {
-                total += weight;
-                total
-            })
-            .collect();
-        let part = total / ends.len() as f64;
+        let running = weights.iter().map(|weight| {
+            total += weight;
+            total
+        });
+        let ends: Vec<f64> = running.collect();
+        // Parts so small that most begin and end in the same row, while they fit a fast cache.
+        let n_parts = (8 * ends.len()).min(ends.len().max(1 << 12));
         let mut row = 0;
-        let starts = (0..ends.len()).map(|i| {
-            while row + 1 < ends.len() && ends[row] <= i as f64 * part {
+        let starts = (0..n_parts).map(|part| {
+            let start = part as f64 * (total / n_parts as f64);
+            while row + 1 < ends.len() && ends[row] <= start {
                 row += 1;
             }
             row as u32
@@ -100,23 +100,23 @@ impl RowFinder {
         RowFinder {
             starts: starts.collect(),
             ends,
-            total,
+            parts_per_event: n_parts as f64 / total,
         }
     }
 
     /// Rows without weight cover nothing.
     fn at(&self, position: f64) -> u32 {
-        if self.ends.is_empty() {
+        let (Some(&total), Some(&last)) = (self.ends.last(), self.starts.last()) else {
             return position as u32;
-        }
-        let part = (position / self.total * self.ends.len() as f64) as usize;
-        let mut row = self.starts[part.min(self.starts.len() - 1)] as usize;
+        };
+        let part = (position * self.parts_per_event) as usize;
+        let mut row = *self.starts.get(part).unwrap_or(&last) as usize;
         // Rounding can put a position before the part that it belongs to, and `uniform × total` on
         // the total itself, which belongs to the last row with weight.
         while row > 0 && self.ends[row - 1] > position {
             row -= 1;
         }
-        while self.ends[row] <= position && self.ends[row] < self.total {
+        while self.ends[row] <= position && self.ends[row] < total {
             row += 1;
         }
         row as u32
@@ -127,12 +127,18 @@ impl RowFinder {
 fn count(rows: &[u32], n_rows: usize) -> Sample {
     let mut counts = vec![0; n_rows];
     rows.iter().for_each(|&row| counts[row as usize] += 1);
-    let mut sample = Sample::default();
-    for (row, &events) in counts.iter().enumerate().filter(|(_, events)| **events > 0) {
-        sample.rows.push(row as u32);
-        sample.events.push(events);
+    let (mut drawn, mut n) = (vec![0; n_rows], 0);
+    // Whether a row was drawn is random, so it is counted rather than branched on.
+    for (row, events) in counts.iter().enumerate() {
+        drawn[n] = row as u32;
+        n += usize::from(*events > 0);
     }
-    sample
+    drawn.truncate(n);
+    let events = drawn.iter().map(|&row| counts[row as usize]).collect();
+    Sample {
+        rows: drawn,
+        events,
+    }
 }
 
 /// Each row once, for many rows.

@@ -1,1 +1,31 @@
-fn main() {}
+//! The command `honeyguide`: arguments → a command → what it prints → an exit status. Everything else is the library's.
+
+mod args;
+mod commands;
+mod failure;
+mod progress;
+mod render;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Clap prints help and version on standard output, mistakes on standard error.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(failure::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match run::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,108 @@
+//! `honeyguide demo`: the whole path on simulated data, in seconds.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use honeyguide::evaluate::Evaluation;
+use honeyguide::score::{Anomaly, most_anomalous};
+use honeyguide::simulate::DEFAULT_EVENTS;
+use honeyguide::{Source, TrainOptions, calibrate, evaluate, train};
+use serde::Serialize;
+
+use super::simulate::{self, Simulated};
+use super::train::Trained;
+use crate::args::Demo;
+use crate::failure::Failure;
+use crate::render::{anomaly_table, heading, print_evaluation};
+use crate::run::{Context, Outcome};
+
+/// The recipe that the demo trains with.
+const RECIPE: &str = "beth-paper";
+/// Share of the validation events that may be flagged.
+const FALSE_POSITIVE_RATE: f64 = 0.001;
+/// How many events the demo shows.
+const SHOWN: usize = 5;
+
+#[derive(Serialize)]
+struct Shown {
+    simulation: Simulated,
+    training: Trained,
+    evaluation: Evaluation,
+    most_anomalous: Vec<Anomaly>,
+}
+
+pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
+    let simulation = simulate::write(context, &args.out, DEFAULT_EVENTS, args.seed).await?;
+    let [training, validation, test] = &simulation.splits[..] else {
+        return Err(honeyguide::Error::internal("a simulation has three splits").into());
+    };
+    let open = |path: &Path| Source::open(&[path.display().to_string()]);
+    let engine = &context.engine;
+    let recipe = context.recipe(RECIPE)?;
+    let options = TrainOptions {
+        seed: args.seed,
+        ..Default::default()
+    };
+    let mut model = train(engine, &mut open(&training.file)?, &recipe, &options).await?;
+    calibrate(
+        engine,
+        &mut model,
+        &mut open(&validation.file)?,
+        FALSE_POSITIVE_RATE,
+    )
+    .await?;
+    let path = args.out.join("model.json");
+    model.save(&path)?;
+    let evaluation = evaluate(engine, &model, &mut open(&test.file)?, None).await?;
+    let (_, most_anomalous) =
+        most_anomalous(engine, &model, &mut open(&test.file)?, SHOWN, false).await?;
+    context.show(&Shown {
+        training: Trained::new(&model, path),
+        simulation,
+        evaluation,
+        most_anomalous,
+    })
+}
+
+impl Outcome for Shown {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{}",
+            heading("Simulated: a fleet of hosts at work, and one more that is broken into")
+        )?;
+        self.simulation.print(out)?;
+        writeln!(
+            out,
+            "\n{}",
+            heading("Trained on the first file, threshold set on the second")
+        )?;
+        self.training.print(out)?;
+        writeln!(
+            out,
+            "\n{}",
+            heading("Judged on the third (simulated: this says nothing of real hosts)")
+        )?;
+        print_evaluation(&self.evaluation, out)?;
+        writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
+        writeln!(out, "{}\n", anomaly_table(&self.most_anomalous))?;
+        self.print_next(out)
+    }
+}
+
+impl Shown {
+    fn print_next(&self, out: &mut dyn Write) -> io::Result<()> {
+        let [.., test] = &self.simulation.splits[..] else {
+            return Ok(());
+        };
+        let folder = test.file.parent().unwrap_or(Path::new(".")).display();
+        writeln!(out, "{}", heading("Try next"))?;
+        writeln!(
+            out,
+            "  honeyguide score {folder}/model.json {} --out scored.parquet",
+            test.file.display()
+        )?;
+        writeln!(out, "  honeyguide reproduce {folder}")?;
+        writeln!(out, "  honeyguide train YOUR-LOGS.csv --out model.json")
+    }
+}

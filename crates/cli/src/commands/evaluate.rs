@@ -1,0 +1,24 @@
+//! `honeyguide evaluate`.
+
+use std::io::{self, Write};
+
+use honeyguide::evaluate::Evaluation;
+use honeyguide::{Model, evaluate};
+
+use crate::args::Evaluate;
+use crate::failure::Failure;
+use crate::render::print_evaluation;
+use crate::run::{Context, Outcome};
+
+pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
+    let model = Model::load(&args.model)?;
+    let mut source = context.open(&args.data)?;
+    let evaluation = evaluate(&context.engine, &model, &mut source, args.label.as_deref()).await?;
+    context.show(&evaluation)
+}
+
+impl Outcome for Evaluation {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_evaluation(self, out)
+    }
+}

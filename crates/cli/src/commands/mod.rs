@@ -1,0 +1,28 @@
+//! One module per command: arguments in, an outcome out.
+
+mod demo;
+mod evaluate;
+mod recipes;
+mod reproduce;
+mod score;
+mod simulate;
+mod train;
+
+pub use train::describe as describe_threshold;
+
+use crate::args::Command;
+use crate::failure::Failure;
+use crate::run::Context;
+
+/// Runs one command.
+pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(context, args).await,
+        Command::Train(args) => train::run(context, args).await,
+        Command::Score(args) => score::run(context, args).await,
+        Command::Evaluate(args) => evaluate::run(context, args).await,
+        Command::Reproduce(args) => reproduce::run(context, args).await,
+        Command::Recipes(args) => recipes::run(context, args),
+        Command::Simulate(args) => simulate::run(context, args).await,
+    }
+}

@@ -1,0 +1,52 @@
+//! `honeyguide recipes`.
+
+use honeyguide::{Error, builtin, builtins};
+
+use crate::args::Recipes;
+use crate::failure::Failure;
+use crate::render::table;
+use crate::run::Context;
+
+pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
+    let Some(name) = args.name else {
+        return list(context);
+    };
+    let recipe = builtin(&name).ok_or_else(|| {
+        let names: Vec<_> = builtins().map(|recipe| recipe.name).collect();
+        Error::usage(format!("no built-in recipe is called `{name}`"))
+            .hint(format!("there are {}", names.join(", ")))
+    })?;
+    if context.json() {
+        return context.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, &recipe)?;
+            writeln!(out)
+        });
+    }
+    let text = recipe.to_toml()?;
+    context.write(|out| write!(out, "{text}"))
+}
+
+fn list(context: &Context) -> Result<(), Failure> {
+    let recipes: Vec<_> = builtins().collect();
+    if context.json() {
+        return context.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, &recipes)?;
+            writeln!(out)
+        });
+    }
+    let mut table = table(&["recipe", "features", "what for"]);
+    for recipe in recipes {
+        let features = if recipe.numeric_columns.is_some() {
+            "by the data".to_owned()
+        } else {
+            recipe.features.len().to_string()
+        };
+        table.add_row([recipe.name, features, recipe.description]);
+    }
+    context.write(|out| {
+        writeln!(
+            out,
+            "{table}\n\nPrint one, ready to be edited: honeyguide recipes NAME > mine.toml"
+        )
+    })
+}

@@ -1,0 +1,93 @@
+//! `honeyguide reproduce`.
+
+use std::io::{self, Write};
+
+use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3};
+use honeyguide::simulate::Split;
+use honeyguide::{Error, Source, reproduce};
+
+use crate::args::Reproduce;
+use crate::failure::Failure;
+use crate::render::{count, defined, percent, table};
+use crate::run::{Context, Outcome};
+
+pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
+    if !args.folder.is_dir() {
+        return Err(Error::usage(format!("{}: no such folder", args.folder.display()))
+            .hint("name the folder that holds BETH's three labelled files; `honeyguide simulate` makes a stand-in")
+            .into());
+    }
+    let open = |split: Split| -> Result<Source, Error> {
+        let path = args.folder.join(split.file_name());
+        Source::open(&[path.display().to_string()])
+    };
+    let mut training = open(Split::Training)?;
+    let mut splits = [("validation", Split::Validation), ("test", Split::Testing)]
+        .map(|(name, split)| open(split).map(|source| (name.to_owned(), source)))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let reproduction = reproduce(&context.engine, &mut training, &mut splits, args.seeds).await?;
+    context.show(&reproduction)
+}
+
+impl Outcome for Reproduction {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "Recipe {RECIPE}, contamination {CONTAMINATION}, {} forests trained on {} events.\n",
+            self.seeds,
+            count(self.training_events)
+        )?;
+        let mut results = table(&[
+            "split",
+            "label",
+            "events",
+            "labelled",
+            "AUROC, hard labels averaged",
+            "AUROC, scores averaged",
+        ]);
+        for split in &self.splits {
+            for label in &split.labels {
+                results.add_row([
+                    split.split.clone(),
+                    label.label.clone(),
+                    count(split.events),
+                    count(label.positives),
+                    defined(label.roc_auc_hard),
+                    defined(label.roc_auc_scores),
+                ]);
+            }
+        }
+        writeln!(out, "{results}\n")?;
+        writeln!(
+            out,
+            "Published for BETH's test split against sus (Highnam et al. 2021, Table 3; hard labels, 5 seeds):"
+        )?;
+        let mut published = table(&["method", "AUROC"]);
+        for (method, auroc) in TABLE_3 {
+            published.add_row([method.to_owned(), format!("{auroc:.3}")]);
+        }
+        writeln!(out, "{published}\n")?;
+        self.splits
+            .iter()
+            .try_for_each(|split| writeln!(out, "{}", distance(split)))
+    }
+}
+
+/// How far a split is from the training data, in a sentence.
+fn distance(split: &SplitResult) -> String {
+    let far = match split.total_variation {
+        far if far < 0.1 => "close to the training data",
+        far if far < 0.3 => "some way from the training data",
+        _ => {
+            "far from the training data, so that a threshold or result does not carry over from one to the other"
+        }
+    };
+    format!(
+        "The {} split is {far}: {} of its events would have to change to be distributed like the training events, and {} \
+         have a feature row that no training event has.",
+        split.split,
+        percent(split.total_variation),
+        percent(split.unseen)
+    )
+}

@@ -1,0 +1,76 @@
+//! `honeyguide score`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::score::{Anomaly, ScoreSummary, most_anomalous, score_to_file};
+use honeyguide::{Model, Threshold};
+use serde::Serialize;
+
+use super::train::describe;
+use crate::args::Score;
+use crate::failure::Failure;
+use crate::render::{anomaly_table, count, percent_of};
+use crate::run::{Context, Outcome};
+
+#[derive(Serialize)]
+struct Scored {
+    #[serde(flatten)]
+    summary: ScoreSummary,
+    threshold: Threshold,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_anomalous: Option<Vec<Anomaly>>,
+}
+
+pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
+    let model = Model::load(&args.model)?;
+    let mut source = context.open(&args.data)?;
+    let threshold = model.threshold().clone();
+    let engine = &context.engine;
+    let scored = if let Some(out) = args.out {
+        let summary = score_to_file(engine, &model, &mut source, &out, args.anomalous).await?;
+        Scored {
+            summary,
+            threshold,
+            out: Some(out),
+            most_anomalous: None,
+        }
+    } else {
+        let (summary, anomalies) =
+            most_anomalous(engine, &model, &mut source, args.top, args.anomalous).await?;
+        Scored {
+            summary,
+            threshold,
+            out: None,
+            most_anomalous: Some(anomalies),
+        }
+    };
+    context.show(&scored)
+}
+
+impl Outcome for Scored {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(anomalies) = &self.most_anomalous {
+            if anomalies.is_empty() {
+                writeln!(out, "No event is above the threshold.\n")?;
+            } else {
+                writeln!(out, "{}\n", anomaly_table(anomalies))?;
+            }
+        }
+        let ScoreSummary { events, anomalous } = self.summary;
+        writeln!(
+            out,
+            "{} of {} events are anomalous ({}).\nthreshold {}",
+            count(anomalous),
+            count(events),
+            percent_of(anomalous, events),
+            describe(&self.threshold)
+        )?;
+        match &self.out {
+            Some(path) => writeln!(out, "written to {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}

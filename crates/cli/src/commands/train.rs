@@ -1,0 +1,126 @@
+//! `honeyguide train`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::output::PendingFile;
+use honeyguide::{Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train};
+use serde::Serialize;
+
+use crate::args::Train;
+use crate::failure::Failure;
+use crate::render::{count, percent};
+use crate::run::{Context, Outcome};
+
+/// What training made.
+#[derive(Serialize)]
+pub struct Trained {
+    model: PathBuf,
+    recipe: String,
+    features: Vec<String>,
+    events: u64,
+    distinct_rows: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled_rows: Option<u64>,
+    trees: usize,
+    threshold: Threshold,
+    fingerprint: String,
+}
+
+pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
+    let recipe = context.recipe(&args.recipe)?;
+    let mut source = context.open(&args.data)?;
+    let calibration = if args.calibrate.is_empty() {
+        None
+    } else {
+        Some(context.open(&args.calibrate)?)
+    };
+    // An output that cannot be written is found before the work, not after it.
+    drop(PendingFile::create(&args.out)?);
+    let options = TrainOptions {
+        n_estimators: args.trees,
+        max_samples: args.samples,
+        max_features: args.max_features,
+        bootstrap: args.bootstrap,
+        contamination: args.contamination,
+        seed: args.seed,
+        exclude: args.exclude,
+    };
+    let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
+    if let (Some(mut benign), Some(rate)) = (calibration, args.false_positive_rate) {
+        calibrate(&context.engine, &mut model, &mut benign, rate).await?;
+    }
+    model.save(&args.out)?;
+    context.show(&Trained::new(&model, args.out))
+}
+
+impl Trained {
+    /// What there is to say of a model at `path`.
+    pub fn new(model: &Model, path: PathBuf) -> Self {
+        let training = model.training();
+        Self {
+            model: path,
+            recipe: model.recipe().name.clone(),
+            features: model
+                .recipe()
+                .features
+                .iter()
+                .map(|feature| feature.name.clone())
+                .collect(),
+            events: training.events,
+            distinct_rows: training.distinct_rows,
+            sampled_rows: training.sampled_rows,
+            trees: model.forest().n_estimators(),
+            threshold: model.threshold().clone(),
+            fingerprint: training.fingerprint.clone(),
+        }
+    }
+}
+
+impl Outcome for Trained {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "model      {}", self.model.display())?;
+        writeln!(
+            out,
+            "recipe     {}: {}",
+            self.recipe,
+            self.features.join(", ")
+        )?;
+        writeln!(
+            out,
+            "trained on {} events, {} distinct feature rows",
+            count(self.events),
+            count(self.distinct_rows)
+        )?;
+        if let Some(rows) = self.sampled_rows {
+            writeln!(
+                out,
+                "           too many distinct rows to keep: the forest was fitted to a sample of {} of them",
+                count(rows)
+            )?;
+        }
+        writeln!(out, "forest     {} trees", self.trees)?;
+        writeln!(out, "threshold  {}", describe(&self.threshold))
+    }
+}
+
+/// A threshold in words.
+pub fn describe(threshold: &Threshold) -> String {
+    let why = match threshold.method {
+        ThresholdMethod::Auto {} => "scikit-learn's default for contamination auto".to_owned(),
+        ThresholdMethod::Contamination { fraction } => {
+            format!("to flag {} of the training events", percent(fraction))
+        }
+        ThresholdMethod::Calibrated {
+            nominal_rate,
+            realised_rate,
+            events,
+        } => format!(
+            "to flag at most {} of {} calibration events; flags {} of them",
+            percent(nominal_rate),
+            count(events),
+            percent(realised_rate)
+        ),
+    };
+    format!("{:.4}: {why}", threshold.value)
+}

@@ -1,0 +1,89 @@
+//! Progress of long work, for a person who watches a terminal.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use honeyguide::{Progress, Silent};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Work that is done sooner shows nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A reporter for standard error, which is silent when nobody watches it.
+pub fn reporter(quiet: bool) -> Arc<dyn Progress> {
+    if quiet || !std::io::stderr().is_terminal() {
+        Arc::new(Silent)
+    } else {
+        Arc::new(Bar::default())
+    }
+}
+
+#[derive(Default)]
+struct Bar(Mutex<Option<Work>>);
+
+struct Work {
+    bar: ProgressBar,
+    begun: Instant,
+}
+
+impl Bar {
+    fn with(&self, act: impl FnOnce(&mut Option<Work>)) {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&self, what: &str, expected_rows: Option<u64>) {
+        let (bar, template) = match expected_rows {
+            Some(rows) => (
+                ProgressBar::hidden().with_message(what.to_owned()),
+                Some(rows),
+            ),
+            None => (ProgressBar::hidden().with_message(what.to_owned()), None),
+        };
+        if let Some(rows) = template {
+            bar.set_length(rows);
+        }
+        bar.set_style(style(expected_rows.is_some()));
+        self.with(|work| {
+            *work = Some(Work {
+                bar,
+                begun: Instant::now(),
+            })
+        });
+    }
+
+    fn rows(&self, rows: u64) {
+        self.with(|work| {
+            let Some(Work { bar, begun }) = work else {
+                return;
+            };
+            if begun.elapsed() > PATIENCE && bar.is_hidden() {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            // An estimate can be too low.
+            if bar.length().is_some_and(|length| length < rows) {
+                bar.set_length(rows);
+            }
+            bar.set_position(rows);
+        });
+    }
+
+    fn end(&self) {
+        self.with(|work| {
+            if let Some(work) = work.take() {
+                work.bar.finish_and_clear();
+            }
+        });
+    }
+}
+
+fn style(has_length: bool) -> ProgressStyle {
+    let template = if has_length {
+        "{msg} {wide_bar} {human_pos} of about {human_len} events, {eta} left"
+    } else {
+        "{msg} {spinner} {human_pos} events, {per_sec}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

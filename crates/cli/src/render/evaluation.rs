@@ -1,0 +1,120 @@
+//! An evaluation on a terminal.
+
+use std::io::{self, Write};
+
+use honeyguide::evaluate::{Evaluation, LabelEvaluation, Verdicts};
+
+use super::{count, defined, heading, percent, percent_of, printable, table};
+use crate::commands::describe_threshold;
+
+/// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
+pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} of {} events are anomalous ({}).",
+        count(evaluation.anomalous),
+        count(evaluation.events),
+        percent_of(evaluation.anomalous, evaluation.events)
+    )?;
+    writeln!(
+        out,
+        "threshold {}",
+        describe_threshold(&evaluation.threshold)
+    )?;
+    for label in &evaluation.labels {
+        print_label(label, &evaluation.recipe, out)?;
+    }
+    Ok(())
+}
+
+fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io::Result<()> {
+    let events = label.positives + label.negatives;
+    let share = percent_of(label.positives, events);
+    let name = printable(&label.label);
+    writeln!(
+        out,
+        "\n{}: {} of {} events ({share})",
+        heading(&name),
+        count(label.positives),
+        count(events)
+    )?;
+    if label.roc_auc.is_none() {
+        let class = u8::from(label.positives > 0);
+        writeln!(
+            out,
+            "Every event has {name} = {class}: there is nothing to tell apart, so AUROC is undefined."
+        )?;
+    }
+    let mut figures = table(&[
+        "detector",
+        "AUROC of scores",
+        "average precision",
+        "AUROC of verdicts",
+        "precision",
+        "recall",
+        "false-positive rate",
+        "F1",
+    ]);
+    figures.add_row(row(
+        &format!("honeyguide, {recipe}"),
+        [defined(label.roc_auc), defined(label.average_precision)],
+        &label.verdicts,
+    ));
+    for baseline in &label.baselines {
+        figures.add_row(row(
+            &baseline.name,
+            ["-".into(), "-".into()],
+            &baseline.verdicts,
+        ));
+    }
+    writeln!(out, "{figures}")?;
+    writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))
+}
+
+fn row(detector: &str, of_scores: [String; 2], verdicts: &Verdicts) -> Vec<String> {
+    let rate = |share: Option<f64>| share.map_or_else(|| "undefined".to_owned(), percent);
+    let Verdicts {
+        precision,
+        recall,
+        false_positive_rate,
+        f1,
+        roc_auc,
+        ..
+    } = *verdicts;
+    let of_verdicts = [
+        defined(roc_auc),
+        rate(precision),
+        rate(recall),
+        rate(false_positive_rate),
+        defined(f1),
+    ];
+    [detector.to_owned()]
+        .into_iter()
+        .chain(of_scores)
+        .chain(of_verdicts)
+        .collect()
+}
+
+fn confusion_matrix(verdicts: &Verdicts, label: &str) -> comfy_table::Table {
+    let Verdicts {
+        true_positives,
+        false_positives,
+        true_negatives,
+        false_negatives,
+        ..
+    } = *verdicts;
+    let cell =
+        |part: u64, rest: u64| format!("{} ({})", count(part), percent_of(part, part + rest));
+    let mut matrix = table(&["", "flagged", "not flagged"]);
+    matrix.add_row([
+        format!("{label} = 1"),
+        cell(true_positives, false_negatives),
+        cell(false_negatives, true_positives),
+    ]);
+    matrix.add_row([
+        format!("{label} = 0"),
+        cell(false_positives, true_negatives),
+        cell(true_negatives, false_positives),
+    ]);
+    matrix
+}

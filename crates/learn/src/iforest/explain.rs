@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use super::quadrature::gauss_legendre;
 use super::simd::{Instructions, Kernel};
 use super::tree::{Rule, Tree};
-use super::{InputPrecision, IsolationForest, ScoreError};
+use super::{InputPrecision, IsolationForest, MAX_SAMPLES, ScoreError};
 
 /// Why a row has its score: the contribution of every column to its normalised path length.
 ///
@@ -328,8 +328,8 @@ struct Scratch {
     sum: [[Lanes; POINTS]; DEPTHS],
 }
 
-/// Depths that a path can have, from 0 to ⌈log₂ [`MAX_SAMPLES`](super::MAX_SAMPLES)⌉.
-const DEPTHS: usize = 32;
+/// Depths that a path can have, from 0 to ⌈log₂ [`MAX_SAMPLES`]⌉.
+const DEPTHS: usize = MAX_SAMPLES.ilog2() as usize + 1;
 
 impl Scratch {
     fn new() -> Box<Scratch> {

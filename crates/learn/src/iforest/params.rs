@@ -9,8 +9,8 @@ use crate::matrix::{ColumnKind, Matrix, Weighting};
 pub const MAX_ESTIMATORS: usize = 100_000;
 /// The most columns that a forest can have.
 pub const MAX_FEATURES: usize = 1 << 20;
-/// The most events that one tree can draw, so that nodes are numbered by 32 bits.
-pub const MAX_SAMPLES: u64 = 1 << 31;
+/// The most events that one tree can draw, which bounds the memory of a fit.
+pub const MAX_SAMPLES: u64 = 1 << 24;
 
 /// How many events each tree draws.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

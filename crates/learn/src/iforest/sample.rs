@@ -39,6 +39,10 @@ impl<'a> Sampler<'a> {
 
     pub(super) fn draw(&self, rng: &mut Rng) -> Sample {
         let n_events = self.matrix.total_weight();
+        let counts = self.matrix.weighting() != Weighting::Frequencies;
+        if counts && !self.bootstrap && self.size == n_events as u64 {
+            return whole(self.matrix.weights());
+        }
         let rows: Vec<u32> = match self.matrix.weighting() {
             Weighting::Frequencies => (0..self.size)
                 .map(|_| self.rows.at(rng.uniform() * n_events))
@@ -121,6 +125,13 @@ impl RowFinder {
         }
         row as u32
     }
+}
+
+/// All events. There are at most as many as a tree can draw, which fits 32 bits.
+fn whole(weights: &[f64]) -> Sample {
+    let weighted = weights.iter().zip(0..).filter(|(weight, _)| **weight > 0.0);
+    let (rows, events) = weighted.map(|(&weight, row)| (row, weight as u32)).unzip();
+    Sample { rows, events }
 }
 
 /// Each row once, for few rows.

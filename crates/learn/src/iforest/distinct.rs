@@ -99,18 +99,22 @@ fn same_bits(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
 }
 
-/// The sum over the values of the folded 128-bit product of value and position-dependent multiplier:
-/// the products do not wait for each other.
+/// Pairs of values, each masked, are multiplied to 128 bits and folded; a rotation between pairs tells
+/// positions apart. The products do not wait for each other.
 #[inline]
 fn hash(row: &[f64]) -> u64 {
-    // 2^64 / golden ratio, odd: its multiples are spread evenly (Knuth, TAOCP vol. 3, 6.4).
-    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut multiplier = STEP;
-    row.iter().fold(0, |sum: u64, value| {
-        let product = u128::from(value.to_bits() ^ STEP) * u128::from(multiplier);
-        multiplier = multiplier.wrapping_mul(STEP);
-        sum.wrapping_add(product as u64 ^ (product >> 64) as u64)
-    })
+    // Fractional bits of the golden ratio and of the square root of 2: no pattern of their own.
+    const MASKS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0x6A09_E667_F3BC_C908];
+    let folded = |a: f64, b: f64| {
+        let product = u128::from(a.to_bits() ^ MASKS[0]) * u128::from(b.to_bits() ^ MASKS[1]);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let (pairs, rest) = row.as_chunks::<2>();
+    let hash = pairs
+        .iter()
+        .fold(0u64, |hash, &[a, b]| hash.rotate_left(23) ^ folded(a, b));
+    rest.first()
+        .map_or(hash, |&last| hash.rotate_left(23) ^ folded(last, 0.0))
 }
 
 #[cfg(test)]

@@ -121,7 +121,9 @@ impl IsolationForest {
             });
             leaves.sum::<f64>() / f64::from(tree.nodes[0].events)
         });
-        Ok(self.normalised(means.sum::<f64>() / self.trees.len() as f64))
+        Ok(self.normalised()(
+            means.sum::<f64>() / self.trees.len() as f64,
+        ))
     }
 
     fn check_axis_parallel(&self) -> Result<(), ExplainError> {
@@ -149,7 +151,7 @@ impl IsolationForest {
                 }
             }
         }
-        let scale = self.normalised(1.0) / self.trees.len() as f64;
+        let scale = self.normalised()(1.0) / self.trees.len() as f64;
         for (i, value) in out.iter_mut().enumerate() {
             let (row, column) = (i / self.n_features, i % self.n_features);
             *value = blocks[row / LANES].sums[column][row % LANES] * scale;

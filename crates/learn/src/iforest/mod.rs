@@ -290,10 +290,8 @@ impl IsolationForest {
             return -0.5;
         };
         let mut samples = vec![0.0; matrix.n_rows()];
-        self.path_lengths_into(matrix.values(), &mut samples);
-        samples
-            .iter_mut()
-            .for_each(|length| *length = -self.score_of(*length));
+        let score = self.score();
+        self.figures_into(matrix.values(), &mut samples, |length| -score(length));
         // A matrix without weight was refused, so there is a quantile.
         stats::quantile(&samples, matrix.weights(), share).unwrap_or(-0.5)
     }

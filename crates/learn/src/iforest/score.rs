@@ -92,9 +92,7 @@ impl IsolationForest {
     /// When the values do not fill whole rows or `out` has another length.
     pub fn scores_into(&self, rows: &[f64], out: &mut [f64]) -> Result<(), ScoreError> {
         self.check_rows(rows, out.len())?;
-        self.path_lengths_into(rows, out);
-        out.iter_mut()
-            .for_each(|length| *length = self.score_of(*length));
+        self.figures_into(rows, out, self.score());
         Ok(())
     }
 
@@ -104,7 +102,7 @@ impl IsolationForest {
     /// When the row has another number of values than the forest has columns.
     pub fn score_one(&self, row: &[f64]) -> Result<f64, ScoreError> {
         self.check_rows(row, 1)?;
-        Ok(self.score_of(self.path_length(row)))
+        Ok(self.score()(self.path_length(row)))
     }
 
     /// Mean path length E\[h\] of each row over the trees, in splits.
@@ -114,7 +112,7 @@ impl IsolationForest {
     pub fn mean_path_lengths(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
         let mut out = vec![0.0; rows.len() / self.n_features];
         self.check_rows(rows, out.len())?;
-        self.path_lengths_into(rows, &mut out);
+        self.figures_into(rows, &mut out, |length| length);
         Ok(out)
     }
 
@@ -179,8 +177,13 @@ impl IsolationForest {
         Ok(())
     }
 
-    /// The mean path length of each row.
-    pub(super) fn path_lengths_into(&self, rows: &[f64], out: &mut [f64]) {
+    /// For each row a figure that follows from its mean path length.
+    pub(super) fn figures_into(
+        &self,
+        rows: &[f64],
+        out: &mut [f64],
+        figure: impl Fn(f64) -> f64 + Sync,
+    ) {
         let repeat = rows_repeat(rows, self.n_features);
         let rows_per_task = if repeat {
             REPEATING_ROWS_PER_TASK
@@ -188,25 +191,29 @@ impl IsolationForest {
             ROWS_PER_TASK
         };
         let pack = out.len() >= ROWS_WORTH_PACKING;
-        let score = |(rows, out): (&[f64], &mut [f64])| {
+        let figures_of = |rows: &[f64], out: &mut [f64]| {
+            self.path_lengths_of(rows, pack, out);
+            out.iter_mut().for_each(|length| *length = figure(*length));
+        };
+        let task = |(rows, out): (&[f64], &mut [f64])| {
             let distinct = if repeat {
                 find_distinct(rows, self.n_features, out)
             } else {
                 None
             };
             let Some(distinct) = distinct else {
-                return self.path_lengths_of(rows, pack, out);
+                return figures_of(rows, out);
             };
-            let mut lengths = vec![0.0; distinct.len() / self.n_features];
-            self.path_lengths_of(&distinct, pack, &mut lengths);
+            let mut figures = vec![0.0; distinct.len() / self.n_features];
+            figures_of(&distinct, &mut figures);
             out.iter_mut()
-                .for_each(|number| *number = lengths[*number as usize]);
+                .for_each(|number| *number = figures[*number as usize]);
         };
         if out.len() <= rows_per_task {
-            score((rows, out));
+            task((rows, out));
         } else {
             let tasks = rows.par_chunks(rows_per_task * self.n_features);
-            tasks.zip(out.par_chunks_mut(rows_per_task)).for_each(score);
+            tasks.zip(out.par_chunks_mut(rows_per_task)).for_each(task);
         }
     }
 
@@ -244,17 +251,15 @@ impl IsolationForest {
         sum / self.trees.len() as f64
     }
 
-    pub(super) fn score_of(&self, mean_path_length: f64) -> f64 {
-        real::exp2(-self.normalised(mean_path_length))
+    /// The score of a mean path length.
+    pub(super) fn score(&self) -> impl Fn(f64) -> f64 + Sync + use<> {
+        let normalised = self.normalised();
+        move |mean_path_length| real::exp2(-normalised(mean_path_length))
     }
 
-    /// Mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
-    pub(super) fn normalised(&self, mean_path_length: f64) -> f64 {
+    /// A mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
+    pub(super) fn normalised(&self) -> impl Fn(f64) -> f64 + Sync + use<> {
         let normal = summable(average_path_length(self.sample_size));
-        if normal == 0.0 {
-            1.0
-        } else {
-            mean_path_length / normal
-        }
+        move |length| if normal == 0.0 { 1.0 } else { length / normal }
     }
 }

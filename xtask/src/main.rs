@@ -1,1 +1,56 @@
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK` from anywhere in the checkout.
+
+mod adbench;
+mod bench;
+mod command;
+mod error;
+mod features;
+mod statistics;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::error::{Error, Result};
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+Tasks:
+  test [ARG]...            Run every test of the workspace; each ARG goes to `cargo test`
+  adbench DIR [--seeds N]  Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
+  bench [--quick]          Time the forest beside its peers in Python; write docs/benchmarks.md";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["test", arguments @ ..] => test::run(arguments),
+        ["adbench", dir] => adbench::run(Path::new(dir), adbench::SEEDS),
+        ["adbench", dir, "--seeds", seeds] => adbench::run(Path::new(dir), parse_seeds(seeds)?),
+        ["bench"] => bench::run(bench::Extent::Full),
+        ["bench", "--quick"] => bench::run(bench::Extent::Quick),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(Error::Usage(USAGE)),
+    }
+}
+
+fn parse_seeds(text: &str) -> Result<u64> {
+    match text.parse() {
+        Ok(seeds) if seeds >= 2 => Ok(seeds),
+        _ => Err(Error::Seeds(text.to_owned())),
+    }
+}

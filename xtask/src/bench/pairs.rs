@@ -1,0 +1,259 @@
+//! What is timed against what, and the goals.
+
+use super::Extent;
+
+/// A piece of our work beside the same work of a peer.
+pub struct Pair {
+    pub name: &'static str,
+    pub ours: Work,
+    pub peer: Work,
+    /// Which time counts, and of what.
+    pub time: Time,
+    /// How the peer is called in the table.
+    pub peer_name: &'static str,
+    /// The ratio ours ÷ peer that is aimed at, at most.
+    pub goal: Goal,
+    /// Times that both run in full.
+    pub rounds: usize,
+}
+
+/// The aim of a pair.
+#[derive(Debug, Clone, Copy)]
+pub enum Goal {
+    /// Ours takes at most one part in so many of the peer's time.
+    OneIn(f64),
+    /// Ours takes at most so many nanoseconds, whatever the peer takes.
+    AtMost(f64),
+}
+
+/// Which of the two programs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Program {
+    /// `bench_forest`, an example of the crate `learn`.
+    Ours,
+    /// `bench/peers.py`.
+    Peer,
+}
+
+/// One run of a program.
+pub struct Work {
+    pub program: Program,
+    /// The work's name in the program.
+    pub name: &'static str,
+    pub data: Data,
+    /// Rows to work on; `None` is all. Forests are fitted on all rows in any case.
+    limit: Option<usize>,
+    pub threads: usize,
+    /// Repetitions within the run.
+    pub repeat: usize,
+}
+
+impl Work {
+    const fn ours(name: &'static str, data: Data, repeat: usize) -> Self {
+        Self {
+            program: Program::Ours,
+            name,
+            data,
+            limit: None,
+            threads: 1,
+            repeat,
+        }
+    }
+
+    const fn peer(name: &'static str, data: Data, repeat: usize) -> Self {
+        Self {
+            program: Program::Peer,
+            ..Self::ours(name, data, repeat)
+        }
+    }
+
+    const fn limit(self, rows: usize) -> Self {
+        Self {
+            limit: Some(rows),
+            ..self
+        }
+    }
+
+    const fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+}
+
+/// Rows that `bench/data.py` writes.
+#[derive(Debug, Clone, Copy)]
+pub enum Data {
+    /// Standard normal features, all rows distinct.
+    Normal,
+    /// Seven features as in BETH, a few hundred distinct rows.
+    BethLike,
+}
+
+/// The file that is written last: where it is, all are.
+pub const LAST_FILE: &str = Data::BethLike.file();
+
+impl Data {
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Normal => "normal.f64",
+            Self::BethLike => "beth_like.f64",
+        }
+    }
+
+    pub const fn features(self) -> usize {
+        match self {
+            Self::Normal => 10,
+            Self::BethLike => 7,
+        }
+    }
+
+    const fn rows(self) -> usize {
+        match self {
+            Self::Normal => 1_000_000,
+            Self::BethLike => 763_144,
+        }
+    }
+}
+
+/// Which figure of a line `work,rows,features,threads,CPU ns per row,wall ns per row` counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Time {
+    /// CPU time per row.
+    CpuPerRow,
+    /// Wall time per row.
+    WallPerRow,
+    /// CPU time of all rows together.
+    Cpu,
+}
+
+impl Time {
+    /// The figure in nanoseconds; `None` where the line has none.
+    pub fn read(self, line: &str) -> Option<f64> {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [_, rows, _, _, cpu, wall] = fields[..] else {
+            return None;
+        };
+        match self {
+            Self::CpuPerRow => cpu.parse().ok(),
+            Self::WallPerRow => wall.parse().ok(),
+            Self::Cpu => Some(cpu.parse::<f64>().ok()? * rows.parse::<f64>().ok()?),
+        }
+    }
+}
+
+impl Goal {
+    /// Whether a ratio, and a time of ours in nanoseconds, reach the goal.
+    pub fn is_met(self, ratio: f64, ours: f64) -> bool {
+        match self {
+            Self::OneIn(parts) => ratio <= 1.0 / parts,
+            Self::AtMost(nanoseconds) => ours <= nanoseconds,
+        }
+    }
+}
+
+impl Work {
+    /// How many rows to ask for; a quick run asks for a tenth.
+    pub fn rows(&self, extent: Extent) -> Option<usize> {
+        match extent {
+            Extent::Full => self.limit,
+            Extent::Quick => Some(self.limit.unwrap_or(self.data.rows()) / 10),
+        }
+    }
+}
+
+/// All pairs, in the order of the table.
+pub const PAIRS: &[Pair] = &[
+    Pair {
+        name: "score 1,000,000 × 10 continuous rows, per row",
+        ours: Work::ours("score", Data::Normal, 3),
+        peer: Work::peer("sklearn-score", Data::Normal, 1),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(10.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "score 763,144 × 7 rows, 542 distinct, per row",
+        ours: Work::ours("score", Data::BethLike, 5),
+        peer: Work::peer("sklearn-score", Data::BethLike, 1),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(100.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "score one row in one call",
+        ours: Work::ours("one-row", Data::Normal, 5),
+        peer: Work::peer("sklearn-one-row", Data::Normal, 3),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::AtMost(10_000.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "fit on 763,144 × 7 rows",
+        ours: Work::ours("fit", Data::BethLike, 15),
+        peer: Work::peer("isotree-fit", Data::BethLike, 15),
+        time: Time::Cpu,
+        peer_name: "isotree",
+        goal: Goal::OneIn(2.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "fit on the same rows as 542 distinct rows with counts",
+        ours: Work::ours("fit-distinct", Data::BethLike, 15),
+        peer: Work::peer("isotree-fit", Data::BethLike, 15),
+        time: Time::Cpu,
+        peer_name: "isotree",
+        goal: Goal::OneIn(4.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "explain 10,000 × 10 rows, per row",
+        ours: Work::ours("explain", Data::Normal, 3).limit(10_000),
+        peer: Work::peer("shap-explain", Data::Normal, 1).limit(10_000),
+        time: Time::CpuPerRow,
+        peer_name: "shap",
+        goal: Goal::OneIn(20.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "score 1,000,000 × 10 rows with two threads, wall time per row",
+        ours: Work::ours("score", Data::Normal, 5).threads(2),
+        peer: Work::ours("score", Data::Normal, 5),
+        time: Time::WallPerRow,
+        peer_name: "honeyguide, one thread",
+        goal: Goal::OneIn(1.8),
+        rounds: 5,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_the_time_that_is_asked_for() {
+        let line = "score,200,10,1,12.5,13.0";
+        assert_eq!(Time::CpuPerRow.read(line), Some(12.5));
+        assert_eq!(Time::WallPerRow.read(line), Some(13.0));
+        assert_eq!(Time::Cpu.read(line), Some(2500.0));
+        assert_eq!(Time::Cpu.read("score,200,10,1,12.5"), None);
+        assert_eq!(Time::Cpu.read("score,many,10,1,12.5,13.0"), None);
+    }
+
+    #[test]
+    fn a_goal_limits_the_ratio_or_the_time() {
+        assert!(Goal::OneIn(10.0).is_met(0.1, 1e9) && !Goal::OneIn(10.0).is_met(0.11, 1.0));
+        assert!(Goal::AtMost(10.0).is_met(5.0, 10.0) && !Goal::AtMost(10.0).is_met(0.1, 11.0));
+        assert!(!Goal::OneIn(10.0).is_met(f64::NAN, f64::NAN));
+    }
+
+    #[test]
+    fn a_quick_run_takes_a_tenth_of_the_rows() {
+        let works = PAIRS.iter().flat_map(|pair| [&pair.ours, &pair.peer]);
+        for work in works {
+            let full = work.rows(Extent::Full).unwrap_or(work.data.rows());
+            assert_eq!(work.rows(Extent::Quick), Some(full / 10));
+        }
+    }
+}

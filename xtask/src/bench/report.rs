@@ -1,0 +1,152 @@
+//! The page that shows what was measured.
+
+use std::fmt::Write as _;
+
+use super::machine::Machine;
+use super::pairs::{Goal, Pair};
+use super::{Extent, PairResult};
+use crate::statistics::median;
+
+const HEADER: &str = "\
+| work | peer | peer takes | ours takes | times as fast | rounds | goal | |
+|---|---|--:|--:|--:|---|---|---|
+";
+
+const PROTOCOL: &str = "\
+`cargo xtask bench` writes this page: it builds the forest in the release profile, installs the peers that
+`bench/requirements.txt` pins into an environment of their own, and writes simulated rows (`bench/data.py`). Every
+forest has 100 trees of 256 samples. Unless the table says otherwise, times are CPU time on one thread, and forests that
+score or explain were fitted on all rows of the file before the clock started. Reading, checking and laying out the rows
+is not timed on either side: each library gets them in the layout that it takes without a copy.
+
+Ours and the peer run in turn, each in a process of its own. A process counts with the median of its repetitions. The
+times below are medians over the rounds; \"times as fast\" is the median of the rounds' ratios, with the lowest and the
+highest ratio beside it.
+";
+
+/// The page.
+pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> String {
+    let mut page = format!("# Speed of the isolation forest\n\n{PROTOCOL}\n");
+    if extent == Extent::Quick {
+        page += "This was a quick run: a tenth of the rows, one round. It shows that everything runs, not how fast.\n\n";
+    }
+    page += HEADER;
+    for result in results {
+        page += &row(result);
+        page.push('\n');
+    }
+    write!(page, "\n{}", environment(machine)).expect("a string takes every write");
+    page
+}
+
+/// A pair's row of the table.
+pub fn row(result: &PairResult) -> String {
+    let PairResult { pair, rounds } = result;
+    let Pair {
+        name,
+        peer_name,
+        goal,
+        ..
+    } = pair;
+    let ours = median(&rounds.iter().map(|round| round.ours).collect::<Vec<_>>());
+    let peer = median(&rounds.iter().map(|round| round.peer).collect::<Vec<_>>());
+    let speedups: Vec<_> = rounds.iter().map(|round| round.peer / round.ours).collect();
+    let speedup = median(&speedups);
+    let lowest = speedups.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = speedups.iter().copied().fold(0.0, f64::max);
+    let verdict = match goal.is_met(1.0 / speedup, ours) {
+        true => "met",
+        false => "missed",
+    };
+    format!(
+        "| {name} | {peer_name} | {} | {} | **{speedup:.1}** | {lowest:.1} – {highest:.1} | {} | {verdict} |",
+        duration(peer),
+        duration(ours),
+        goal_text(*goal),
+    )
+}
+
+fn goal_text(goal: Goal) -> String {
+    match goal {
+        Goal::OneIn(times) => format!("≥ {times}"),
+        Goal::AtMost(nanoseconds) => format!("≤ {}", duration(nanoseconds)),
+    }
+}
+
+/// A time in nanoseconds with three digits and a unit that suits it.
+fn duration(nanoseconds: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    let (size, unit) = units
+        .into_iter()
+        .find(|(size, _)| nanoseconds >= *size)
+        .unwrap_or((1.0, "ns"));
+    let value = nanoseconds / size;
+    let decimals = match value {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+fn environment(machine: &Machine) -> String {
+    let Machine {
+        processor,
+        processors,
+        kernel,
+        rustc,
+        python,
+        load,
+        ..
+    } = machine;
+    format!(
+        "## Measured on\n\n\
+         - {processor}, {processors} processors ({}), Linux {kernel}\n\
+         - {rustc}; {python}; {}\n\
+         - load average before the measurements: {load}\n",
+        machine.instruction_sets.join(", "),
+        machine.packages.join(", "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Round;
+    use super::super::pairs::PAIRS;
+    use super::*;
+
+    fn result(rounds: &[(f64, f64)]) -> PairResult {
+        let rounds = rounds.iter().map(|&(ours, peer)| Round { ours, peer });
+        PairResult {
+            pair: &PAIRS[0],
+            rounds: rounds.collect(),
+        }
+    }
+
+    #[test]
+    fn a_row_shows_medians_the_spread_and_whether_the_goal_is_met() {
+        let row = row(&result(&[
+            (400.0, 4400.0),
+            (500.0, 5000.0),
+            (390.0, 4680.0),
+        ]));
+        let end = "| scikit-learn | 4.68 µs | 400 ns | **11.0** | 10.0 – 12.0 | ≥ 10 | met |";
+        assert!(row.ends_with(end), "{row}");
+    }
+
+    #[test]
+    fn a_missed_goal_is_called_missed() {
+        assert!(row(&result(&[(500.0, 4900.0)])).ends_with("| missed |"));
+    }
+
+    #[test]
+    fn durations_have_three_digits_and_a_unit() {
+        let shown = [0.5, 31.04, 999.0, 1000.0, 99_960.0, 4.8e6, 2.5e9].map(duration);
+        assert_eq!(
+            shown,
+            [
+                "0.50 ns", "31.0 ns", "999 ns", "1.00 µs", "100 µs", "4.80 ms", "2.50 s"
+            ]
+        );
+    }
+}

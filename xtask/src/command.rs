@@ -1,0 +1,140 @@
+//! Other programs: cargo, the built binaries, Python.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// The workspace's folder.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// `program` with `arguments`, to run in the workspace's folder.
+pub fn command<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The cargo that runs this task, with `arguments`.
+pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    command(
+        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+        arguments,
+    )
+}
+
+/// Runs `command` to its end; its output goes where ours goes.
+pub fn run(command: &mut Command) -> Result<()> {
+    each_line(command, |line| println!("{line}"))
+}
+
+/// Runs `command` to its end and returns what it prints on standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let mut text = String::new();
+    each_line(command, |line| {
+        text.push_str(line);
+        text.push('\n');
+    })?;
+    Ok(text)
+}
+
+/// Runs `command` to its end and hands each line of its standard output to `consume` as it comes.
+pub fn each_line(command: &mut Command, mut consume: impl FnMut(&str)) -> Result<()> {
+    let name = shown(command);
+    let start = |source| Error::Start {
+        command: name.clone(),
+        source,
+    };
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(start)?;
+    let stdout = child.stdout.take().expect("standard output is piped");
+    for line in BufReader::new(stdout)
+        .split(b'\n')
+        .map_while(|line| line.ok())
+    {
+        consume(&String::from_utf8_lossy(&line));
+    }
+    let status = child.wait().map_err(start)?;
+    if !status.success() {
+        return Err(Error::Failed {
+            command: name,
+            status,
+        });
+    }
+    Ok(())
+}
+
+/// Builds with `cargo build` and `arguments`, and returns the executable.
+pub fn build(arguments: &[&str]) -> Result<PathBuf> {
+    let mut cargo = cargo(["build", "--message-format", "json-render-diagnostics"]);
+    cargo.args(arguments);
+    let mut executable = None;
+    each_line(&mut cargo, |line| {
+        let message: Value = serde_json::from_str(line).unwrap_or_default();
+        if let Some(path) = message["executable"].as_str() {
+            executable = Some(PathBuf::from(path));
+        }
+    })?;
+    executable.ok_or_else(|| Error::Output {
+        command: shown(&cargo),
+        what: "no executable",
+        line: String::new(),
+    })
+}
+
+/// A folder under cargo's target folder, made if need be.
+pub fn target_dir(name: &str) -> Result<PathBuf> {
+    let mut cargo = cargo(["metadata", "--no-deps", "--format-version", "1"]);
+    let text = output(&mut cargo)?;
+    let metadata: Value = serde_json::from_str(&text).unwrap_or_default();
+    let Some(target) = metadata["target_directory"].as_str() else {
+        return Err(Error::Output {
+            command: shown(&cargo),
+            what: "no target folder",
+            line: text,
+        });
+    };
+    let dir = Path::new(target).join(name);
+    std::fs::create_dir_all(&dir).map_err(Error::file(&dir))?;
+    Ok(dir)
+}
+
+/// The command as a person would type it.
+pub fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_command_and_its_status() {
+        let error = run(&mut command("sh", ["-c", "exit 3"])).unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c exit 3` failed: exit status: 3");
+        assert!(matches!(
+            run(&mut command("/no/such/program", [""])),
+            Err(Error::Start { .. })
+        ));
+    }
+
+    #[test]
+    fn lines_come_one_by_one_even_when_they_are_not_text() {
+        let mut lines = Vec::new();
+        each_line(&mut command("printf", [r"a\n\377\nb"]), |line| {
+            lines.push(line.to_owned())
+        })
+        .unwrap();
+        assert_eq!(lines, ["a", "\u{fffd}", "b"]);
+    }
+}

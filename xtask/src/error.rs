@@ -1,0 +1,64 @@
+//! What can go wrong in a task.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of a task.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a task failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no such task\n\n{0}")]
+    Usage(&'static str),
+    #[error("--seeds {0}: must be a whole number of at least 2")]
+    Seeds(String),
+    #[error("cannot start `{command}`: {source}")]
+    Start { command: String, source: io::Error },
+    #[error("`{command}` failed: {status}")]
+    Failed {
+        command: String,
+        status: std::process::ExitStatus,
+    },
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("`{command}` printed {what}: {line:?}")]
+    Output {
+        command: String,
+        what: &'static str,
+        line: String,
+    },
+    #[error("{path}, line {line}: {what}")]
+    Table {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+    #[error(
+        "`cargo test` would compile the query engine a second time, because tests turn on other features than \
+         `cargo run`:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
+    )]
+    Features(String),
+    #[error("no test ran")]
+    NoTests,
+    #[error("AUROC is more than two standard errors away from scikit-learn's on {0}")]
+    Accuracy(String),
+}
+
+impl Error {
+    /// An error of reading or writing `path`.
+    pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// 2 for a wrong call, 1 for a failed task.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Seeds(_) => 2,
+            _ => 1,
+        }
+    }
+}

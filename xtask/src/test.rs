@@ -1,0 +1,89 @@
+//! Runs every test of the workspace and says in one line what passed.
+
+use std::fmt;
+
+use crate::command::{cargo, each_line};
+use crate::error::{Error, Result};
+use crate::features;
+
+/// `cargo xtask test`; `arguments` go to `cargo test`.
+///
+/// # Errors
+/// When tests do not compile, fail, are none, or would compile the dependencies again.
+pub fn run(arguments: &[&str]) -> Result<()> {
+    features::check()?;
+    let mut totals = Totals::default();
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    let result = each_line(tests.args(arguments), |line| {
+        println!("{line}");
+        totals.add(line);
+    });
+    println!("{totals}");
+    result?;
+    if totals.passed == 0 {
+        return Err(Error::NoTests);
+    }
+    Ok(())
+}
+
+/// Tests of all test programs together.
+#[derive(Debug, Default, PartialEq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Totals {
+    /// Adds the closing line of a test program; other lines count nothing.
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line
+            .strip_prefix("test result: ")
+            .and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for count in counts.split("; ") {
+            if let Some((number, what)) = count.split_once(' ')
+                && let Ok(number) = number.parse::<u64>()
+            {
+                match what {
+                    "passed" => self.passed += number,
+                    "failed" => self.failed += number,
+                    "ignored" => self.skipped += number,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up_and_other_lines_do_not_count() {
+        let mut totals = Totals::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s",
+            "test 7 passed; ... ok",
+            "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.10s",
+        ] {
+            totals.add(line);
+        }
+        assert_eq!(totals.to_string(), "7 passed, 1 failed, 1 skipped");
+    }
+}

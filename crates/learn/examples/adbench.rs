@@ -1,11 +1,14 @@
 //! ROC AUC and average precision of isolation forests on labelled CSV files, over seeds.
 //!
 //! ```sh
-//! cargo run --release -p honeyguide-learn --example adbench -- [--seeds N] [--extension-level K] FILE.csv…
+//! cargo run --release -p honeyguide-learn --example adbench -- [OPTION VALUE]… FILE.csv…
 //! ```
-//! Each file has a header, numeric columns, and the label, 0 or 1, as its last column. Every forest has
-//! the default parameters and learns from all rows, as in ADBench's unsupervised setting. An extension
-//! level above a file's greatest stands for the greatest.
+//! Each file has a header, numeric columns, and the label, 0 or 1, as its last column. Forests have the
+//! default parameters and learn from all rows of the file that they score, as in ADBench's
+//! unsupervised setting, or from those of another file.
+//!
+//! Options: `--seeds 10`; `--extension-level 0` (one above a file's greatest stands for the greatest);
+//! `--train FILE.csv`; `--categorical COLUMN` (counted from 0): a category per distinct value.
 
 use std::error::Error;
 use std::fs;
@@ -13,73 +16,140 @@ use std::fs;
 use learn::iforest::IsolationForestParams;
 use learn::metrics::ScoreCounts;
 use learn::stats::Moments;
-use learn::{Matrix, MatrixError};
+use learn::{ColumnKind, Matrix};
+
+#[derive(Default)]
+struct Options {
+    seeds: u64,
+    extension_level: usize,
+    train: Option<String>,
+    categorical: Option<usize>,
+    files: Vec<String>,
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut seeds, mut extension_level, mut files) = (10, 0, Vec::new());
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut number = || {
-            args.next()
-                .ok_or("a number is missing")?
-                .parse::<usize>()
-                .map_err(|e| e.to_string())
-        };
-        match arg.as_str() {
-            "--seeds" => seeds = number()?,
-            "--extension-level" => extension_level = number()?,
-            _ => files.push(arg),
-        }
-    }
+    let options = options()?;
     println!("set,rows,features,auroc_mean,auroc_sd,ap_mean,ap_sd,seeds");
-    for file in files {
-        let (matrix, labels) = read_labelled(&fs::read_to_string(&file)?)?;
-        let params = IsolationForestParams::new()
-            .extension_level(extension_level.min(matrix.n_features() - 1));
-        let (mut auroc, mut ap) = (Vec::new(), Vec::new());
-        for seed in 0..seeds {
-            let forest = params.clone().seed(seed as u64).fit(&matrix)?;
-            let mut counts = ScoreCounts::new();
-            for (score, &label) in forest.scores(matrix.values())?.into_iter().zip(&labels) {
-                counts.push(score, label.into(), (!label).into());
-            }
-            let ranking = counts.finish()?;
-            auroc.extend(ranking.roc_auc);
-            ap.extend(ranking.average_precision);
+    for file in &options.files {
+        let mut scored = Table::read(file)?;
+        let mut trained = Table::read(options.train.as_ref().unwrap_or(file))?;
+        let mut kinds = vec![ColumnKind::Numeric; trained.n_features];
+        if let Some(column) = options.categorical {
+            let categories = trained.categories(column);
+            kinds[column] = ColumnKind::Categorical {
+                cardinality: categories.len() as u32,
+            };
+            trained.encode(column, &categories);
+            scored.encode(column, &categories);
         }
+        let params = IsolationForestParams::new()
+            .extension_level(options.extension_level.min(trained.n_features - 1))
+            .column_kinds(kinds);
+        let (auroc, ap) = rank(&params, &trained, &scored, options.seeds)?;
         let name = file
             .rsplit('/')
             .next()
-            .unwrap_or(&file)
+            .unwrap_or(file)
             .trim_end_matches(".csv");
-        let (rows, features) = (matrix.n_rows(), matrix.n_features());
-        let (auroc, ap) = (summary(&auroc), summary(&ap));
-        println!("{name},{rows},{features},{auroc},{ap},{seeds}");
+        let (rows, features, seeds) = (scored.labels.len(), scored.n_features, options.seeds);
+        println!(
+            "{name},{rows},{features},{},{},{seeds}",
+            summary(&auroc),
+            summary(&ap)
+        );
     }
     Ok(())
 }
 
-fn read_labelled(text: &str) -> Result<(Matrix, Vec<bool>), Box<dyn Error>> {
-    let n_features = text
-        .lines()
-        .next()
-        .ok_or("an empty file")?
-        .split(',')
-        .count()
-        - 1;
-    let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for line in text.lines().skip(1) {
-        let (features, label) = line.rsplit_once(',').ok_or("a line without a comma")?;
-        for value in features.split(',') {
-            values.push(value.parse::<f64>()?);
+fn options() -> Result<Options, Box<dyn Error>> {
+    let mut options = Options {
+        seeds: 10,
+        ..Options::default()
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--seeds" => options.seeds = value()?.parse()?,
+            "--extension-level" => options.extension_level = value()?.parse()?,
+            "--train" => options.train = Some(value()?),
+            "--categorical" => options.categorical = Some(value()?.parse()?),
+            _ => options.files.push(arg),
         }
-        labels.push(label.parse::<f64>()? != 0.0);
     }
-    let matrix = Matrix::unweighted(n_features, values);
-    Ok((
-        matrix.map_err(|error: MatrixError| error.to_string())?,
-        labels,
-    ))
+    Ok(options)
+}
+
+/// ROC AUC and average precision of the scores, for each seed.
+fn rank(
+    params: &IsolationForestParams,
+    trained: &Table,
+    scored: &Table,
+    seeds: u64,
+) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
+    let matrix = Matrix::unweighted(trained.n_features, trained.values.clone())?;
+    let (mut auroc, mut ap) = (Vec::new(), Vec::new());
+    for seed in 0..seeds {
+        let forest = params.clone().seed(seed).fit(&matrix)?;
+        let mut counts = ScoreCounts::new();
+        for (score, &label) in forest
+            .scores(&scored.values)?
+            .into_iter()
+            .zip(&scored.labels)
+        {
+            counts.push(score, label.into(), (!label).into());
+        }
+        let ranking = counts.finish()?;
+        auroc.extend(ranking.roc_auc);
+        ap.extend(ranking.average_precision);
+    }
+    Ok((auroc, ap))
+}
+
+struct Table {
+    n_features: usize,
+    values: Vec<f64>,
+    labels: Vec<bool>,
+}
+
+impl Table {
+    fn read(file: &str) -> Result<Table, Box<dyn Error>> {
+        let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        let header = text.lines().next().ok_or("an empty file")?;
+        let (mut values, mut labels) = (Vec::new(), Vec::new());
+        for line in text.lines().skip(1) {
+            let (features, label) = line.rsplit_once(',').ok_or("a line without a comma")?;
+            for value in features.split(',') {
+                values.push(value.parse::<f64>()?);
+            }
+            labels.push(label.parse::<f64>()? != 0.0);
+        }
+        Ok(Table {
+            n_features: header.split(',').count() - 1,
+            values,
+            labels,
+        })
+    }
+
+    fn column(&mut self, column: usize) -> impl Iterator<Item = &mut f64> {
+        self.values.iter_mut().skip(column).step_by(self.n_features)
+    }
+
+    /// The distinct values of a column, ascending.
+    fn categories(&mut self, column: usize) -> Vec<f64> {
+        let mut values: Vec<f64> = self.column(column).map(|value| *value).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.dedup();
+        values
+    }
+
+    /// Replaces values by their codes, and values that have none by one code too many.
+    fn encode(&mut self, column: usize, categories: &[f64]) {
+        for value in self.column(column) {
+            let code = categories.binary_search_by(|known| known.total_cmp(value));
+            *value = code.unwrap_or(categories.len()) as f64;
+        }
+    }
 }
 
 /// Mean and sample standard deviation, as `mean,sd`.

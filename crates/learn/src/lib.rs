@@ -24,3 +24,7 @@ pub mod scaling;
 pub mod stats;
 
 pub use matrix::{ColumnKind, Matrix, MatrixError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -161,6 +161,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_node_takes_24_bytes() {
+        assert_eq!(size_of::<Node>(), 24);
+    }
+
+    #[test]
     fn average_path_length_has_its_closed_form() {
         assert_eq!([0, 1, 2].map(average_path_length), [0.0, 0.0, 1.0]);
         // 2 (ln 255 + γ) − 2 · 255/256, to the last of 15 digits.

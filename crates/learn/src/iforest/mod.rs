@@ -30,6 +30,7 @@
 //!   of the values follows the larger branch. One side of a plane can be empty, as in the paper.
 //! - **Randomness.** Tree `t` draws from stream `t` of the seed and from nothing else.
 
+mod checked;
 mod data;
 mod distinct;
 mod explain;
@@ -39,12 +40,12 @@ mod params;
 mod quadrature;
 mod sample;
 mod score;
+mod shapley;
 mod simd;
 mod tree;
 
-pub use data::{
-    FORMAT_VERSION, ForestData, InputPrecision, InvalidForest, PlaneData, TreeData, TreeDefect,
-};
+pub use checked::{InvalidForest, TreeDefect};
+pub use data::{FORMAT_VERSION, ForestData, InputPrecision, PlaneData, TreeData};
 pub use explain::{ExplainError, Explanation};
 pub use params::{
     Contamination, IsolationForestParams, MAX_ESTIMATORS, MAX_FEATURES, MAX_SAMPLES, MaxFeatures,

@@ -1,0 +1,379 @@
+//! The checks that make a forest of data which may come from anywhere.
+
+use super::data::{FORMAT_VERSION, ForestData, LEAF, PLANE, PlaneData, TreeData};
+use super::params::{IsolationForestParams, MAX_SAMPLES};
+use super::score::Packings;
+use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
+use super::{FitError, IsolationForest, height_limit};
+use crate::matrix::ColumnKind;
+
+/// Why data is not a forest.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InvalidForest {
+    /// A version that this release does not know.
+    #[error("the forest has format version {version}; this release reads version {FORMAT_VERSION}")]
+    Version {
+        /// The version found.
+        version: u32,
+    },
+    /// Parameters that no fit accepts.
+    #[error("the forest's parameters: {0}")]
+    Params(#[from] FitError),
+    /// The number of trees differs from `n_estimators`.
+    #[error("the forest has {trees} trees, but n_estimators is {n_estimators}")]
+    TreeCount {
+        /// Number of trees.
+        trees: usize,
+        /// The parameter.
+        n_estimators: usize,
+    },
+    /// Events per tree out of range.
+    #[error("max_samples must be from 1 to {MAX_SAMPLES}, got {value}")]
+    MaxSamples {
+        /// The value found.
+        value: u64,
+    },
+    /// The offset is no score.
+    #[error("offset must be from -1 to 0, got {value}")]
+    Offset {
+        /// The value found.
+        value: f64,
+    },
+    /// Something is wrong in a tree.
+    #[error("tree {tree}: {defect}")]
+    Tree {
+        /// Tree, counted from 0.
+        tree: usize,
+        /// What is wrong.
+        defect: TreeDefect,
+    },
+}
+
+/// What is wrong in a tree. Nodes are counted from 0 in preorder.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TreeDefect {
+    /// The sequence of splits ends before every branch has ended, or goes on after that.
+    #[error("{nodes} nodes do not make one whole tree")]
+    Shape {
+        /// Number of nodes.
+        nodes: usize,
+    },
+    /// A branch is longer than a fit allows.
+    #[error("node {node} is deeper than {limit}, which is ⌈log₂ max_samples⌉")]
+    Depth {
+        /// The node.
+        node: usize,
+        /// The limit.
+        limit: u32,
+    },
+    /// A split on a column that does not exist.
+    #[error("node {node} splits column {column} of {n_features}")]
+    Column {
+        /// The node.
+        node: usize,
+        /// The column.
+        column: i64,
+        /// Number of columns.
+        n_features: usize,
+    },
+    /// An array ends before the splits do.
+    #[error("{array} has no entry for node {node}")]
+    ArrayTooShort {
+        /// Name of the array.
+        array: &'static str,
+        /// The node.
+        node: usize,
+    },
+    /// An array has entries that no split calls for.
+    #[error("{array} has {left_over} more entries than there are nodes for them")]
+    ArrayTooLong {
+        /// Name of the array.
+        array: &'static str,
+        /// Number of entries left over.
+        left_over: usize,
+    },
+    /// A number that must be finite is not.
+    #[error("node {node}: {value} is not finite")]
+    NotFinite {
+        /// The node.
+        node: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A list of categories is empty, unsorted, or beyond the column's categories.
+    #[error("node {node}: categories must be ascending, at least one, and below {cardinality}")]
+    Categories {
+        /// The node.
+        node: usize,
+        /// The column's number of categories.
+        cardinality: u32,
+    },
+    /// A plane has the wrong number of columns or weights, or names a column twice.
+    #[error(
+        "node {node}: a plane needs from 2 to {max} distinct numeric columns, with a weight each"
+    )]
+    Plane {
+        /// The node.
+        node: usize,
+        /// The greatest allowed number of columns.
+        max: usize,
+    },
+    /// A leaf without events, which only planes leave.
+    #[error("node {node}: a leaf needs at least 1 event")]
+    EmptyLeaf {
+        /// The node.
+        node: usize,
+    },
+    /// The leaves hold more events than a tree draws.
+    #[error("the leaves hold {events} events, more than max_samples, {max_samples}")]
+    Events {
+        /// Events of all leaves.
+        events: u64,
+        /// Events that a tree draws.
+        max_samples: u64,
+    },
+}
+
+impl TryFrom<ForestData> for IsolationForest {
+    type Error = InvalidForest;
+
+    fn try_from(data: ForestData) -> Result<Self, InvalidForest> {
+        if data.version != FORMAT_VERSION {
+            return Err(InvalidForest::Version {
+                version: data.version,
+            });
+        }
+        data.params.check(data.n_features)?;
+        let (trees, n_estimators) = (data.trees.len(), data.params.n_estimators);
+        if trees != n_estimators {
+            return Err(InvalidForest::TreeCount {
+                trees,
+                n_estimators,
+            });
+        }
+        if !(1..=MAX_SAMPLES).contains(&data.max_samples) {
+            return Err(InvalidForest::MaxSamples {
+                value: data.max_samples,
+            });
+        }
+        if !(-1.0..=0.0).contains(&data.offset) {
+            return Err(InvalidForest::Offset { value: data.offset });
+        }
+        let limits = Limits {
+            params: &data.params,
+            n_features: data.n_features,
+            max_samples: data.max_samples,
+        };
+        let trees = data.trees.into_iter().enumerate().map(|(tree, data)| {
+            limits
+                .tree(data)
+                .map_err(|defect| InvalidForest::Tree { tree, defect })
+        });
+        Ok(IsolationForest {
+            trees: trees.collect::<Result<_, _>>()?,
+            n_features: data.n_features,
+            sample_size: data.max_samples,
+            offset: data.offset,
+            input: data.input,
+            params: data.params,
+            packings: Packings::default(),
+        })
+    }
+}
+
+/// What a tree of the forest must keep to.
+struct Limits<'a> {
+    params: &'a IsolationForestParams,
+    n_features: usize,
+    max_samples: u64,
+}
+
+impl Limits<'_> {
+    fn tree(&self, data: TreeData) -> Result<Tree, TreeDefect> {
+        let mut rules = RuleReader {
+            limits: self,
+            thresholds: data.thresholds.into_iter(),
+            leaf_events: data.leaf_events.into_iter(),
+            categories: data.categories.into_iter(),
+            planes: data.planes.into_iter(),
+            tree: Tree::default(),
+        };
+        let limit = height_limit(self.max_samples);
+        let nodes = data.splits.len();
+        // Splits whose right child has not come yet, with the depth of that child.
+        let mut open: Vec<(usize, u32)> = Vec::new();
+        let (mut depth, mut whole) = (0, false);
+        for (node, split) in data.splits.into_iter().enumerate() {
+            if whole {
+                return Err(TreeDefect::Shape { nodes });
+            }
+            if depth > limit {
+                return Err(TreeDefect::Depth { node, limit });
+            }
+            rules.read(node, split, depth)?;
+            if split != LEAF {
+                depth += 1;
+                open.push((node, depth));
+            } else if let Some((parent, right_depth)) = open.pop() {
+                rules.tree.nodes[parent].right = node as u32 + 1;
+                depth = right_depth;
+            } else {
+                whole = true;
+            }
+        }
+        if !whole {
+            return Err(TreeDefect::Shape { nodes });
+        }
+        rules.finish()
+    }
+}
+
+/// Takes the entries of a tree's arrays as the splits call for them.
+struct RuleReader<'a> {
+    limits: &'a Limits<'a>,
+    thresholds: std::vec::IntoIter<f64>,
+    leaf_events: std::vec::IntoIter<u32>,
+    categories: std::vec::IntoIter<Vec<u32>>,
+    planes: std::vec::IntoIter<PlaneData>,
+    tree: Tree,
+}
+
+impl RuleReader<'_> {
+    /// Appends the node, without its right child, and for splits without its events.
+    fn read(&mut self, node: usize, split: i32, depth: u32) -> Result<(), TreeDefect> {
+        let missing = |array| TreeDefect::ArrayTooShort { array, node };
+        let mut events = 0;
+        let rule = match split {
+            LEAF => {
+                events = self.leaf_events.next().ok_or(missing("leaf_events"))?;
+                Rule::Leaf {
+                    path_length: leaf_path_length(depth, events),
+                }
+            }
+            PLANE => {
+                let plane = self.planes.next().ok_or(missing("planes"))?;
+                self.plane(node, plane)?
+            }
+            column if column < 0 || column as usize >= self.limits.n_features => {
+                let n_features = self.limits.n_features;
+                return Err(TreeDefect::Column {
+                    node,
+                    column: column.into(),
+                    n_features,
+                });
+            }
+            column => match self.limits.params.kind(column as usize) {
+                ColumnKind::Numeric => {
+                    let threshold = self.thresholds.next().ok_or(missing("thresholds"))?;
+                    finite(node, threshold)?;
+                    Rule::Threshold {
+                        feature: column as u32,
+                        threshold,
+                    }
+                }
+                ColumnKind::Categorical { cardinality } => {
+                    let list = self.categories.next().ok_or(missing("categories"))?;
+                    self.categories(node, column as u32, cardinality, list)?
+                }
+            },
+        };
+        self.tree.nodes.push(Node {
+            rule,
+            right: 0,
+            events,
+        });
+        Ok(())
+    }
+
+    fn categories(
+        &mut self,
+        node: usize,
+        feature: u32,
+        cardinality: u32,
+        list: Vec<u32>,
+    ) -> Result<Rule, TreeDefect> {
+        let ascending = list.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || list.last().is_none_or(|&code| code >= cardinality) {
+            return Err(TreeDefect::Categories { node, cardinality });
+        }
+        self.tree.lists.push(list.into());
+        Ok(Rule::Categories {
+            feature,
+            list: self.tree.lists.len() as u32 - 1,
+        })
+    }
+
+    fn plane(&mut self, node: usize, plane: PlaneData) -> Result<Rule, TreeDefect> {
+        let max = self.limits.params.extension_level + 1;
+        let mut distinct = plane.features.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let numeric = |&feature: &u32| {
+            (feature as usize) < self.limits.n_features
+                && self.limits.params.kind(feature as usize) == ColumnKind::Numeric
+        };
+        let n = plane.features.len();
+        if !(2..=max).contains(&n)
+            || distinct.len() != n
+            || plane.weights.len() != n
+            || !distinct.iter().all(numeric)
+        {
+            return Err(TreeDefect::Plane { node, max });
+        }
+        plane
+            .weights
+            .iter()
+            .chain([&plane.offset])
+            .try_for_each(|&value| finite(node, value))?;
+        self.tree.planes.push(Plane {
+            features: plane.features.into(),
+            weights: plane.weights.into(),
+            offset: plane.offset,
+        });
+        Ok(Rule::Plane {
+            plane: self.tree.planes.len() as u32 - 1,
+        })
+    }
+
+    /// Checks that nothing is left over, and counts the events of the splits from the leaves up.
+    fn finish(mut self) -> Result<Tree, TreeDefect> {
+        let left_over = [
+            ("thresholds", self.thresholds.len()),
+            ("leaf_events", self.leaf_events.len()),
+            ("categories", self.categories.len()),
+            ("planes", self.planes.len()),
+        ];
+        if let Some(&(array, left_over)) = left_over.iter().find(|entry| entry.1 > 0) {
+            return Err(TreeDefect::ArrayTooLong { array, left_over });
+        }
+        let leaves = self.tree.nodes.iter().filter(|node| node.right == 0);
+        let events: u64 = leaves.map(|leaf| u64::from(leaf.events)).sum();
+        let max_samples = self.limits.max_samples;
+        if events > max_samples {
+            return Err(TreeDefect::Events {
+                events,
+                max_samples,
+            });
+        }
+        let may_be_empty = !self.tree.planes.is_empty();
+        for node in (0..self.tree.nodes.len()).rev() {
+            let Node { right, events, .. } = self.tree.nodes[node];
+            if right > 0 {
+                let children =
+                    [node + 1, right as usize].map(|child| self.tree.nodes[child].events);
+                self.tree.nodes[node].events = children[0] + children[1];
+            } else if events == 0 && !may_be_empty {
+                return Err(TreeDefect::EmptyLeaf { node });
+            }
+        }
+        Ok(self.tree)
+    }
+}
+
+fn finite(node: usize, value: f64) -> Result<(), TreeDefect> {
+    if value.is_finite() {
+        Ok(())
+    } else {
+        Err(TreeDefect::NotFinite { node, value })
+    }
+}

@@ -17,9 +17,13 @@ use learn::sampling::{PrioritySampler, StableHash};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{FeatureColumns, MAX_CATEGORIES, Value, locate_fault};
+use crate::features::{
+    InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, key, locate_fault,
+    unpack,
+};
+use crate::recipe::Recipe;
+use crate::recipe::layout::{InputKind, Layout};
 use crate::recipe::plan::FeaturePlan;
-use crate::recipe::{Kind, Recipe};
 use crate::source::Source;
 
 /// Most distinct rows that are kept, whatever their width.
@@ -68,13 +72,16 @@ impl<'a> KeyedCounts<'a> {
     }
 }
 
-/// Distinct feature rows, sorted, with how often each occurs.
+/// Distinct input rows, sorted, with how often each occurs.
 #[derive(Debug, Clone)]
 pub(crate) struct Distilled {
-    /// One row per distinct feature row; the weight is its count, or its estimated share when sampled.
-    pub matrix: Matrix,
-    /// Per feature: the sorted categories that the codes in the matrix stand for; `None` for numeric features.
-    pub categories: Vec<Option<Vec<String>>>,
+    /// One row per distinct row of the recipe's inputs; a text is its position in `texts`. The weight is the row's
+    /// count, or its estimated share when sampled.
+    pub inputs: Matrix,
+    /// Per input the sorted texts; none for a number.
+    pub texts: Vec<Vec<String>>,
+    /// Per rarity of the recipe, how many events had each combination: of all events, sampled or not.
+    pub rarities: Vec<RarityCounts>,
     /// All events that were read.
     pub events: u64,
     /// All distinct rows that were met, kept or not.
@@ -83,7 +90,7 @@ pub(crate) struct Distilled {
     pub sampled: bool,
 }
 
-/// Reads `source` once and distils the features of `recipe`.
+/// Reads `source` once and distils the inputs of `recipe`.
 ///
 /// # Errors
 /// What a scan can meet; a feature with nulls where the recipe refuses them, or with infinite values.
@@ -111,14 +118,14 @@ pub(crate) async fn distil(
     }
 }
 
-/// `SELECT features, keys, count(*) … GROUP BY features, keys`; the count is the last column.
+/// `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`; the count is the last column.
 pub(crate) fn count_distinct(
     table: DataFrame,
     plan: &FeaturePlan,
     keys: &[Key],
 ) -> std::result::Result<DataFrame, DataFusionError> {
     let inputs = plan
-        .features
+        .inputs
         .iter()
         .cloned()
         .chain(keys.iter().map(|key| key.expr.clone().alias(&key.name)));
@@ -133,107 +140,165 @@ pub(crate) fn count_distinct(
 }
 
 /// Takes distinct rows as they come from the engine.
-struct RowCollector<'a> {
-    recipe: &'a Recipe,
+struct RowCollector {
+    recipe: String,
+    layout: Layout,
     seed: u64,
     sampler: PrioritySampler,
-    /// Per feature, the code that each category got when it was first met.
+    /// Per input, the code that each text got when it was first met.
     codes: Vec<HashMap<String, u32>>,
+    rarities: Vec<RarityCounts>,
     events: u64,
 }
 
-impl<'a> RowCollector<'a> {
-    fn new(recipe: &'a Recipe, seed: u64) -> Self {
-        let n_features = recipe.features.len();
+impl RowCollector {
+    fn new(recipe: &Recipe, seed: u64) -> Self {
+        let layout = Layout::new(recipe);
+        let n_inputs = layout.inputs.len();
         Self {
-            recipe,
+            recipe: recipe.name.clone(),
             seed,
-            sampler: PrioritySampler::new(n_features, budget_rows(n_features)),
-            codes: vec![HashMap::new(); n_features],
+            sampler: PrioritySampler::new(n_inputs, budget_rows(n_inputs)),
+            codes: vec![HashMap::new(); n_inputs],
+            rarities: vec![RarityCounts::new(); layout.rarities().count()],
             events: 0,
+            layout,
         }
     }
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = FeatureColumns::new(self.recipe, batch.columns())?;
-        let counts = KeyedCounts::new(&batch.columns()[self.recipe.features.len()..])?;
-        let mut row = vec![0.0; self.recipe.features.len()];
+        let n_inputs = self.layout.inputs.len();
+        let columns = InputColumns::new(&self.layout, batch.columns())?;
+        let counts = KeyedCounts::new(&batch.columns()[n_inputs..])?;
+        let mut row = vec![0.0; n_inputs];
         for index in 0..batch.num_rows() {
             let mut hash = StableHash::new(self.seed);
-            for (feature, slot) in row.iter_mut().enumerate() {
-                (*slot, hash) = match columns.value(feature, index)? {
+            for (input, slot) in row.iter_mut().enumerate() {
+                (*slot, hash) = match columns.value(input, index)? {
                     Value::Missing => (f64::NAN, hash.word(f64::NAN.to_bits())),
                     Value::Number(number) => (number, hash.word(number.to_bits())),
-                    Value::Category(name) => (
-                        code_of(&mut self.codes[feature], name),
-                        hash.bytes(name.as_bytes()),
+                    Value::Text(text) => (
+                        code_of(&mut self.codes[input], text),
+                        hash.bytes(text.as_bytes()),
                     ),
                 };
             }
-            self.events += counts.count(index);
-            self.sampler
-                .push(&row, counts.count(index) as f64, hash.finish());
+            let count = counts.count(index);
+            self.events += count;
+            self.sampler.push(&row, count as f64, hash.finish());
+            for (inputs, counts) in self.layout.rarities().zip(&mut self.rarities) {
+                *counts
+                    .entry(key(inputs.iter().map(|input| id_of(row[*input]))))
+                    .or_default() += count;
+            }
         }
-        self.check_categories()
+        self.check_sizes()
     }
 
-    fn check_categories(&self) -> Result<()> {
-        for (feature, codes) in self.recipe.features.iter().zip(&self.codes) {
-            if codes.len() > MAX_CATEGORIES {
-                return Err(Error::data(format!(
-                    "feature `{}` of recipe `{}` has more than {MAX_CATEGORIES} categories",
-                    feature.name, self.recipe.name
-                ))
-                .hint("group rare values in its expression"));
+    fn check_sizes(&self) -> Result<()> {
+        let refuse = |feature: &str, limit: usize, what: &str, hint: &str| {
+            let message = format!(
+                "feature `{feature}` of recipe `{}` has more than {limit} {what}",
+                self.recipe
+            );
+            Err(Error::data(message).hint(hint))
+        };
+        for (input, codes) in self.layout.inputs.iter().zip(&self.codes) {
+            if input.kind == InputKind::Category && codes.len() > MAX_CATEGORIES {
+                return refuse(
+                    &input.feature,
+                    MAX_CATEGORIES,
+                    "categories",
+                    "group rare values in its expression, or use a rarity",
+                );
+            }
+        }
+        for (inputs, counts) in self.layout.rarities().zip(&self.rarities) {
+            if counts.len() > MAX_COUNTED {
+                let feature = &self.layout.inputs[inputs[0]].feature;
+                let hint = "generalise its expressions, as with path_prefix or path_shape";
+                return refuse(feature, MAX_COUNTED, "combinations of values", hint);
             }
         }
         Ok(())
     }
 
     fn finish(self) -> Result<Distilled> {
-        let n_features = self.recipe.features.len();
+        let n_inputs = self.layout.inputs.len();
         let mut sample = self.sampler.finish();
-        let mut categories = Vec::with_capacity(n_features);
-        for (index, (feature, codes)) in self.recipe.features.iter().zip(self.codes).enumerate() {
-            categories.push((feature.kind == Kind::Categorical).then(|| {
-                let (names, ranks) = rank_categories(codes);
-                let column = sample.values.iter_mut().skip(index).step_by(n_features);
-                column
-                    .filter(|code| !code.is_nan())
-                    .for_each(|code| *code = ranks[*code as usize]);
-                names
-            }));
+        let (texts, ranks): (Vec<_>, Vec<_>) = self.codes.into_iter().map(rank_texts).unzip();
+        for (input, ranks) in ranks
+            .iter()
+            .enumerate()
+            .filter(|(_, ranks)| !ranks.is_empty())
+        {
+            let column = sample.values.iter_mut().skip(input).step_by(n_inputs);
+            column
+                .filter(|code| !code.is_nan())
+                .for_each(|code| *code = f64::from(ranks[*code as usize]));
         }
-        let mut matrix = Matrix::new(n_features, sample.values, sample.weights)
+        let rarities = self
+            .layout
+            .rarities()
+            .zip(self.rarities)
+            .map(|(inputs, counts)| {
+                let ranked = |ids: Vec<u32>| {
+                    let parts = ids.into_iter().zip(inputs);
+                    key(parts.map(|(id, input)| {
+                        if id == NULL_ID {
+                            id
+                        } else {
+                            ranks[*input][id as usize - 1] + 1
+                        }
+                    }))
+                };
+                counts
+                    .into_iter()
+                    .map(|(key, count)| (ranked(unpack(key, inputs.len()).collect()), count))
+                    .collect()
+            });
+        let rarities = rarities.collect();
+        let mut inputs = Matrix::new(n_inputs, sample.values, sample.weights)
             .map_err(|error| Error::internal(format!("the distilled matrix: {error}")))?;
-        matrix.sort_rows();
+        inputs.sort_rows();
+        let (events, distinct_rows, sampled) = (self.events, sample.rows_pushed, sample.is_sampled);
         Ok(Distilled {
-            matrix,
-            categories,
-            events: self.events,
-            distinct_rows: sample.rows_pushed,
-            sampled: sample.is_sampled,
+            inputs,
+            texts,
+            rarities,
+            events,
+            distinct_rows,
+            sampled,
         })
     }
 }
 
-/// The code of a category, in the order in which categories are met.
-fn code_of(codes: &mut HashMap<String, u32>, name: &str) -> f64 {
+/// The code of a text, in the order in which texts are met.
+fn code_of(codes: &mut HashMap<String, u32>, text: &str) -> f64 {
     let next = codes.len() as u32;
     let code = codes
-        .get(name)
+        .get(text)
         .copied()
-        .unwrap_or_else(|| *codes.entry(name.to_owned()).or_insert(next));
+        .unwrap_or_else(|| *codes.entry(text.to_owned()).or_insert(next));
     f64::from(code)
 }
 
-/// The sorted names, and for each code the rank of its name.
-fn rank_categories(codes: HashMap<String, u32>) -> (Vec<String>, Vec<f64>) {
+/// The id, for a rarity, of a code in a row.
+fn id_of(code: f64) -> u32 {
+    if code.is_nan() {
+        NULL_ID
+    } else {
+        code as u32 + 1
+    }
+}
+
+/// The sorted texts, and for each code the rank of its text.
+fn rank_texts(codes: HashMap<String, u32>) -> (Vec<String>, Vec<u32>) {
     let mut sorted: Vec<_> = codes.into_iter().collect();
     sorted.sort_unstable();
-    let mut ranks = vec![0.0; sorted.len()];
-    for (rank, (_, code)) in sorted.iter().enumerate() {
-        ranks[*code as usize] = rank as f64;
+    let mut ranks = vec![0; sorted.len()];
+    for (rank, (_, code)) in (0..).zip(&sorted) {
+        ranks[*code as usize] = rank;
     }
-    (sorted.into_iter().map(|(name, _)| name).collect(), ranks)
+    (sorted.into_iter().map(|(text, _)| text).collect(), ranks)
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -13,6 +14,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 use crate::error::{Error, Result};
+use crate::functions;
 
 /// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
 const BATCH_ROWS: usize = 8192;
@@ -48,6 +50,7 @@ pub struct Engine {
     context: SessionContext,
     sequential_context: SessionContext,
     progress: Arc<dyn Progress>,
+    malformed_args: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -65,11 +68,23 @@ impl Engine {
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION;
         config.options_mut().execution.collect_statistics = false;
         let sequential = config.clone().with_target_partitions(1);
+        let malformed_args = Arc::new(AtomicU64::new(0));
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
+        let sequential_context = SessionContext::new_with_config_rt(sequential, runtime);
+        for context in [&context, &sequential_context] {
+            functions::register(context, &malformed_args);
+        }
         Ok(Self {
-            context: SessionContext::new_with_config_rt(config, Arc::clone(&runtime)),
-            sequential_context: SessionContext::new_with_config_rt(sequential, runtime),
+            context,
+            sequential_context,
             progress,
+            malformed_args,
         })
+    }
+
+    /// How many values of `args` could not be read so far; `arg` gave null for them.
+    pub fn malformed_args(&self) -> u64 {
+        self.malformed_args.load(Ordering::Relaxed)
     }
 
     pub(crate) fn context(&self) -> &SessionContext {

@@ -17,6 +17,7 @@ mod engine;
 mod error;
 pub mod evaluate;
 pub mod event;
+pub mod explain;
 mod features;
 mod functions;
 mod model;

@@ -117,10 +117,10 @@ impl Ensemble {
             contamination: Contamination::Fraction(CONTAMINATION),
             ..Default::default()
         };
-        let models = (0..seeds).map(|seed| fit(recipe.clone(), distilled.clone(), &options(seed)));
-        let total = distilled.matrix.total_weight();
-        let rows = (0..distilled.matrix.n_rows())
-            .map(|row| (distilled.matrix.row(row), distilled.matrix.weights()[row]));
+        let models = (0..seeds).map(|seed| fit(recipe.clone(), distilled, &options(seed)));
+        let total = distilled.inputs.total_weight();
+        let rows = (0..distilled.inputs.n_rows())
+            .map(|row| (distilled.inputs.row(row), distilled.inputs.weights()[row]));
         let training_shares = rows
             .map(|(row, weight)| (bits(row), weight / total))
             .collect();

@@ -15,11 +15,15 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::explain::{ExplainedEvent, Reason};
 use crate::features::locate_fault;
 use crate::model::{Model, with_columns};
 use crate::output::{TableFormat, TableWriter};
 use crate::recipe::plan::FeaturePlan;
 use crate::source::Source;
+
+/// How many reasons an anomaly is given.
+const REASONS: usize = 3;
 
 /// The columns that scoring adds.
 pub const ADDED_COLUMNS: [&str; 2] = ["score", "anomalous"];
@@ -48,6 +52,8 @@ pub struct Anomaly {
     pub row: u64,
     /// Its columns and values, in the order of the data; a null is `None`.
     pub event: Vec<(String, Option<String>)>,
+    /// What speaks most for an anomaly, strongest first; empty where the model cannot say why.
+    pub reasons: Vec<Reason>,
 }
 
 /// Writes every event, or the anomalous ones only, with its score and verdict to `path`, in the order of the data.
@@ -134,12 +140,10 @@ pub async fn most_anomalous(
     let (ranking, summary) = scan
         .fold(&mut source, start, |(ranking, summary), batch| {
             summary.add(&batch, model);
-            ranking
-                .push(&batch, &names, model)
-                .map_err(|error| Error::internal(format!("an event as text: {error}")))
+            ranking.push(&batch, &names, model)
         })
         .await?;
-    Ok((summary, ranking.anomalies))
+    Ok((summary, ranking.finish(model)))
 }
 
 impl ScoreSummary {
@@ -182,6 +186,8 @@ struct ScoredBatch<'a> {
     /// Rows of the file before this batch.
     rows_before: u64,
     events: &'a [ArrayRef],
+    /// The recipe's inputs.
+    inputs: &'a [ArrayRef],
     /// Encoded features, row-major.
     features: Vec<f64>,
     scores: Vec<f64>,
@@ -199,10 +205,7 @@ impl OrderedScan<'_> {
             .iter()
             .map(|column| column.name.clone())
             .collect();
-        let features = self.plan.features.iter().enumerate();
-        let features: Vec<_> = features
-            .map(|(index, expr)| expr.clone().alias(format!("__feature_{index}")))
-            .collect();
+        let inputs = &self.plan.inputs;
         let needed: BTreeSet<String> =
             with_columns(&self.plan.needed, columns.iter().map(String::as_str));
         let files: Vec<PathBuf> = source.files().map(|file| file.path.clone()).collect();
@@ -216,7 +219,7 @@ impl OrderedScan<'_> {
                         columns
                             .iter()
                             .map(ident)
-                            .chain(features.clone())
+                            .chain(inputs.iter().cloned())
                             .collect::<Vec<_>>(),
                     )?;
                     let consume = |batch: RecordBatch| {
@@ -249,13 +252,14 @@ impl OrderedScan<'_> {
         columns: usize,
         batch: &'b RecordBatch,
     ) -> Result<ScoredBatch<'b>> {
-        let (events, features) = batch.columns().split_at(columns);
-        let features = self.model.encode(features)?;
+        let (events, inputs) = batch.columns().split_at(columns);
+        let features = self.model.encode(inputs)?;
         let scores = self.model.scores_of_encoded(&features)?;
         Ok(ScoredBatch {
             file,
             rows_before,
             events,
+            inputs,
             features,
             scores,
         })
@@ -263,6 +267,12 @@ impl OrderedScan<'_> {
 }
 
 impl ScoredBatch<'_> {
+    /// The encoded features of one row.
+    fn row(&self, row: usize) -> &[f64] {
+        let n_features = self.features.len() / self.scores.len();
+        &self.features[row * n_features..(row + 1) * n_features]
+    }
+
     fn with_verdicts(
         &self,
         schema: &SchemaRef,
@@ -298,9 +308,14 @@ struct Ranking {
     /// Scores up to this one do not enter.
     bar: f64,
     /// Highest first; of equal scores the earlier first.
-    anomalies: Vec<Anomaly>,
-    /// The features of each, as bits.
-    keys: Vec<Vec<u64>>,
+    entries: Vec<Entry>,
+}
+
+/// A distinct feature row, with the first event that has it.
+struct Entry {
+    anomaly: Anomaly,
+    features: Vec<f64>,
+    inputs: Vec<Option<String>>,
 }
 
 impl Ranking {
@@ -308,84 +323,112 @@ impl Ranking {
         Self {
             capacity,
             bar,
-            anomalies: Vec::new(),
-            keys: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
-    fn push(
-        &mut self,
-        batch: &ScoredBatch,
-        names: &[String],
-        model: &Model,
-    ) -> std::result::Result<(), ArrowError> {
-        let n_features = model.recipe().features.len();
-        let mut known: HashMap<Vec<u64>, u64> = HashMap::new();
-        for (row, (score, features)) in batch
-            .scores
-            .iter()
-            .zip(batch.features.chunks_exact(n_features))
-            .enumerate()
-        {
+    fn push(&mut self, batch: &ScoredBatch, names: &[String], model: &Model) -> Result<()> {
+        let mut met: HashMap<Vec<u64>, u64> = HashMap::new();
+        for (row, score) in batch.scores.iter().enumerate() {
             if *score < self.bar || self.capacity == 0 {
                 continue;
             }
-            let key: Vec<u64> = features.iter().map(|value| value.to_bits()).collect();
-            if let Some(count) = known.get_mut(&key) {
+            let key = bits(batch.row(row));
+            if let Some(count) = met.get_mut(&key) {
                 *count += 1;
-            } else if self.keys.contains(&key) {
-                known.insert(key, 1);
-            } else if *score > self.bar {
-                let event = describe(batch, names, row)?;
-                let anomaly = Anomaly {
-                    score: *score,
-                    anomalous: model.threshold().flags(*score),
-                    events_alike: 0,
-                    file: batch.file.to_owned(),
-                    row: batch.rows_before + row as u64 + 1,
-                    event,
-                };
-                self.insert(anomaly, key.clone());
-                known.insert(key, 1);
+                continue;
+            }
+            let is_known = self
+                .entries
+                .iter()
+                .any(|entry| bits(&entry.features) == key);
+            if is_known || *score > self.bar {
+                met.insert(key, 1);
+            }
+            if !is_known && *score > self.bar {
+                self.insert(Entry::new(batch, row, names, model)?);
             }
         }
-        for (anomaly, key) in self.anomalies.iter_mut().zip(&self.keys) {
-            anomaly.events_alike += known.get(key).copied().unwrap_or(0);
+        for Entry {
+            anomaly, features, ..
+        } in &mut self.entries
+        {
+            anomaly.events_alike += met.get(&bits(features)).copied().unwrap_or(0);
         }
         Ok(())
     }
 
-    fn insert(&mut self, anomaly: Anomaly, key: Vec<u64>) {
+    fn insert(&mut self, entry: Entry) {
         let place = self
-            .anomalies
-            .partition_point(|other| other.score >= anomaly.score);
-        self.anomalies.insert(place, anomaly);
-        self.keys.insert(place, key);
-        self.anomalies.truncate(self.capacity);
-        self.keys.truncate(self.capacity);
-        if self.anomalies.len() == self.capacity {
-            self.bar = self.anomalies[self.capacity - 1].score;
+            .entries
+            .partition_point(|other| other.anomaly.score >= entry.anomaly.score);
+        self.entries.insert(place, entry);
+        self.entries.truncate(self.capacity);
+        if self.entries.len() == self.capacity {
+            self.bar = self.entries[self.capacity - 1].anomaly.score;
         }
+    }
+
+    fn finish(self, model: &Model) -> Vec<Anomaly> {
+        let anomalies = self.entries.into_iter().map(
+            |Entry {
+                 mut anomaly,
+                 features,
+                 inputs,
+             }| {
+                let event = ExplainedEvent {
+                    features: &features,
+                    inputs: &inputs,
+                    columns: &anomaly.event,
+                };
+                let reasons = model
+                    .explain(&event)
+                    .map(|explanation| explanation.strongest(REASONS));
+                anomaly.reasons = reasons.unwrap_or_default();
+                anomaly
+            },
+        );
+        anomalies.collect()
     }
 }
 
-fn describe(
-    batch: &ScoredBatch,
-    names: &[String],
-    row: usize,
-) -> std::result::Result<Vec<(String, Option<String>)>, ArrowError> {
-    let options = FormatOptions::default();
-    let values = names.iter().zip(batch.events).map(|(name, array)| {
-        let value = if array.is_null(row) {
-            None
-        } else {
-            Some(
-                ArrayFormatter::try_new(array, &options)?
-                    .value(row)
-                    .to_string(),
-            )
+impl Entry {
+    fn new(batch: &ScoredBatch, row: usize, names: &[String], model: &Model) -> Result<Self> {
+        let score = batch.scores[row];
+        let anomaly = Anomaly {
+            score,
+            anomalous: model.threshold().flags(score),
+            events_alike: 0,
+            file: batch.file.to_owned(),
+            row: batch.rows_before + row as u64 + 1,
+            event: names
+                .iter()
+                .cloned()
+                .zip(texts(batch.events, row)?)
+                .collect(),
+            reasons: Vec::new(),
         };
-        Ok((name.clone(), value))
+        Ok(Self {
+            anomaly,
+            features: batch.row(row).to_vec(),
+            inputs: texts(batch.inputs, row)?,
+        })
+    }
+}
+
+/// A row of features as a key.
+fn bits(features: &[f64]) -> Vec<u64> {
+    features.iter().map(|value| value.to_bits()).collect()
+}
+
+/// One row of many columns as text.
+fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
+    let options = FormatOptions::default();
+    let values = arrays.iter().map(|array| {
+        let formatter = ArrayFormatter::try_new(array, &options);
+        let formatter =
+            formatter.map_err(|error| Error::internal(format!("an event as text: {error}")))?;
+        Ok((!array.is_null(row)).then(|| formatter.value(row).to_string()))
     });
     values.collect()
 }

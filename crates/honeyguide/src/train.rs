@@ -77,7 +77,7 @@ pub async fn train(
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    fit(recipe, distilled, options)
+    fit(recipe, &distilled, options)
 }
 
 /// There is nothing to learn from or to judge.
@@ -91,13 +91,14 @@ pub(crate) fn no_events(source: &Source) -> Error {
 }
 
 /// The model of distilled training events.
-pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) -> Result<Model> {
-    let encodings = Encoder::fit(&recipe, &distilled)?;
+pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions) -> Result<Model> {
+    let encodings = Encoder::fit(&recipe, distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
-    let profile = profile(&recipe, &encodings, &distilled.matrix);
-    let fingerprint = fingerprint(&distilled);
-    let sampled_rows = distilled.sampled.then(|| distilled.matrix.n_rows() as u64);
-    let matrix = encoder.encode_training(distilled.matrix)?;
+    let mut matrix = encoder.encode_training(distilled)?;
+    let profile = profile(&recipe, &encodings, distilled, &matrix);
+    let fingerprint = fingerprint(distilled);
+    let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
+    matrix.sort_rows();
     let params = options.forest_params().column_kinds(encoder.column_kinds());
     let forest = params
         .fit(&matrix)
@@ -226,14 +227,14 @@ fn fingerprint(distilled: &Distilled) -> String {
     let mut hash = Sha256::new();
     hash.update(distilled.events.to_le_bytes());
     hash.update(distilled.distinct_rows.to_le_bytes());
-    for (index, categories) in distilled.categories.iter().enumerate() {
-        for name in categories.iter().flatten() {
+    for (index, texts) in distilled.texts.iter().enumerate() {
+        for text in texts {
             hash.update((index as u64).to_le_bytes());
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name.as_bytes());
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
         }
     }
-    for numbers in [distilled.matrix.values(), distilled.matrix.weights()] {
+    for numbers in [distilled.inputs.values(), distilled.inputs.weights()] {
         for number in numbers {
             hash.update(number.to_bits().to_le_bytes());
         }

@@ -1,4 +1,4 @@
-//! From feature values to the numbers that the forest sees, with the constants learnt at training.
+//! From inputs to the numbers that the forest sees, with what was learnt at training.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,14 @@ use learn::scaling::StandardScaler;
 use learn::{ColumnKind, Matrix};
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureColumns, MAX_CATEGORIES, Value};
+use super::rarity::{NULL_ID, RarityTable, Sighting, UNSEEN_ID, key};
+use super::{InputColumns, MAX_CATEGORIES, RarityData, Value};
 use crate::distil::Distilled;
 use crate::error::{Error, Result};
-use crate::recipe::{Kind, Recipe, Transform};
+use crate::recipe::layout::{FeatureInputs, Input, InputKind, Layout};
+use crate::recipe::{Feature, Recipe, Transform};
 
-/// How each feature becomes a number.
-#[derive(Debug, Clone)]
-pub(crate) struct Encoder(Vec<Encoding>);
-
-#[derive(Debug, Clone)]
-enum Encoding {
-    /// (value − mean) / scale; 0 and 1 where the recipe has no transform.
-    Number { mean: f64, scale: f64 },
-    /// The rank of the category among those of the training data; one past the last for an unseen one.
-    Category { codes: HashMap<String, u32> },
-}
-
-/// An encoding as the model file holds it.
+/// How a feature's values become numbers, as the model file holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(crate) enum EncodingData {
@@ -32,32 +22,76 @@ pub(crate) enum EncodingData {
     Number {},
     /// (value − mean) / scale.
     Standard { mean: f64, scale: f64 },
-    /// The position in this sorted list.
+    /// The position in this sorted list; one past its end for a category that is not in it.
     Categories(Vec<String>),
+    /// −ln P(value | given).
+    Rarity(RarityData),
+}
+
+/// How a recipe's inputs become the forest's rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoder {
+    layout: Layout,
+    /// Per text input, the ids of its texts.
+    ids: Vec<HashMap<String, u32>>,
+    /// Per feature.
+    encodings: Vec<Encoding>,
+}
+
+#[derive(Debug, Clone)]
+enum Encoding {
+    /// (value − mean) / scale; 0 and 1 where the recipe has no transform.
+    Number { input: usize, mean: f64, scale: f64 },
+    /// Ids of the input are codes plus one.
+    Category { input: usize, cardinality: u32 },
+    Rarity {
+        inputs: Vec<usize>,
+        table: RarityTable,
+    },
+}
+
+/// One input of many rows.
+enum InputValues {
+    /// NaN where missing.
+    Numbers(Vec<f64>),
+    /// Ids of texts.
+    Ids(Vec<u32>),
 }
 
 impl Encoder {
-    /// Learns the constants from the training events.
+    /// Learns from the training events.
     pub fn fit(recipe: &Recipe, training: &Distilled) -> Result<Vec<EncodingData>> {
-        let scaler = StandardScaler::fit(&training.matrix)
+        let scaler = StandardScaler::fit(&training.inputs)
             .map_err(|error| Error::data(format!("recipe `{}`: {error}", recipe.name)))?;
-        let learnt = recipe.features.iter().zip(&training.categories).enumerate();
-        let encodings =
-            learnt.map(
-                |(index, (feature, categories))| match (categories, feature.transform) {
-                    (Some(categories), _) => EncodingData::Categories(categories.clone()),
-                    (None, Some(Transform::Standard)) => EncodingData::Standard {
-                        mean: scaler.mean()[index],
-                        scale: scaler.scale()[index],
-                    },
-                    (None, None) => EncodingData::Number {},
+        let layout = Layout::new(recipe);
+        let texts = |input: usize| training.texts[input].as_slice();
+        let mut rarities = training.rarities.iter();
+        let features = recipe.features.iter().zip(&layout.features);
+        let encodings = features.map(|(feature, inputs)| match inputs {
+            FeatureInputs::Rarity(inputs) => {
+                let counts = rarities
+                    .next()
+                    .ok_or_else(|| Error::internal("a rarity was not counted"))?;
+                let texts: Vec<_> = inputs.iter().map(|input| texts(*input)).collect();
+                Ok(EncodingData::Rarity(RarityData::new(counts, &texts)))
+            }
+            FeatureInputs::Own(input) if layout.inputs[*input].kind == InputKind::Category => {
+                Ok(EncodingData::Categories(texts(*input).to_vec()))
+            }
+            FeatureInputs::Own(input) => Ok(match feature.transform {
+                Some(Transform::Standard) => EncodingData::Standard {
+                    mean: scaler.mean()[*input],
+                    scale: scaler.scale()[*input],
                 },
-            );
-        Ok(encodings.collect())
+                None => EncodingData::Number {},
+            }),
+        });
+        encodings.collect()
     }
 
     /// Checks what a model file says and readies it for use.
     pub fn new(recipe: &Recipe, data: &[EncodingData]) -> Result<Self> {
+        let layout = Layout::new(recipe);
         if data.len() != recipe.features.len() {
             return Err(Error::data(format!(
                 "{} encodings for {} features",
@@ -65,96 +99,238 @@ impl Encoder {
                 recipe.features.len()
             )));
         }
-        let encodings = recipe.features.iter().zip(data).map(|(feature, data)| {
-            let invalid = |why: &str| {
-                Error::data(format!("the encoding of feature `{}` {why}", feature.name))
-            };
-            match (feature.kind, data) {
-                (Kind::Numeric, EncodingData::Number {}) => Ok(Encoding::Number {
-                    mean: 0.0,
-                    scale: 1.0,
-                }),
-                (Kind::Numeric, EncodingData::Standard { mean, scale }) => {
-                    let usable = mean.is_finite() && scale.is_finite() && *scale > 0.0;
-                    if usable {
-                        Ok(Encoding::Number {
-                            mean: *mean,
-                            scale: *scale,
-                        })
-                    } else {
-                        Err(invalid("is not finite"))
-                    }
-                }
-                (Kind::Categorical, EncodingData::Categories(categories)) => {
-                    if categories.len() > MAX_CATEGORIES {
-                        return Err(invalid(&format!(
-                            "has more than {MAX_CATEGORIES} categories"
-                        )));
-                    }
-                    Ok(Encoding::Category {
-                        codes: (0..)
-                            .zip(categories)
-                            .map(|(code, name)| (name.clone(), code))
-                            .collect(),
-                    })
-                }
-                _ => Err(invalid("does not fit its kind")),
-            }
+        let mut ids = vec![HashMap::new(); layout.inputs.len()];
+        let features = recipe.features.iter().zip(&layout.features).zip(data);
+        let encodings = features.map(|((feature, inputs), data)| {
+            Encoding::new(feature, inputs, &layout, data, &mut ids)
         });
-        Ok(Self(encodings.collect::<Result<_>>()?))
+        let encodings = encodings.collect::<Result<_>>()?;
+        Ok(Self {
+            layout,
+            ids,
+            encodings,
+        })
     }
 
     /// What the forest has to know of each column.
     pub fn column_kinds(&self) -> Vec<ColumnKind> {
-        let kinds = self.0.iter().map(|encoding| match encoding {
-            Encoding::Number { .. } => ColumnKind::Numeric,
-            Encoding::Category { codes } => ColumnKind::Categorical {
-                cardinality: codes.len() as u32,
+        let kinds = self.encodings.iter().map(|encoding| match encoding {
+            Encoding::Category { cardinality, .. } => ColumnKind::Categorical {
+                cardinality: *cardinality,
             },
+            Encoding::Number { .. } | Encoding::Rarity { .. } => ColumnKind::Numeric,
         });
         kinds.collect()
     }
 
-    /// The training events as the forest sees them. Their categories are ranks already.
-    pub fn encode_training(&self, training: Matrix) -> Result<Matrix> {
-        let n_features = training.n_features();
-        let mut values = training.values().to_vec();
-        for row in values.chunks_exact_mut(n_features) {
-            for (value, encoding) in row.iter_mut().zip(&self.0) {
-                if let Encoding::Number { .. } = encoding {
-                    *value = encoding.encode(Value::Number(*value));
-                }
+    /// The training events as the forest sees them; equal rows stay apart, in the order of the distilled rows.
+    pub fn encode_training(&self, training: &Distilled) -> Result<Matrix> {
+        let n_rows = training.inputs.n_rows();
+        let inputs = self.layout.inputs.iter().enumerate().map(|(index, input)| {
+            let column = (0..n_rows).map(|row| training.inputs.row(row)[index]);
+            if !input.kind.is_text() {
+                return InputValues::Numbers(column.collect());
             }
-        }
-        Matrix::new(n_features, values, training.weights().to_vec())
-            .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
+            let known: Vec<u32> = training.texts[index]
+                .iter()
+                .map(|text| self.id(index, text))
+                .collect();
+            InputValues::Ids(
+                column
+                    .map(|code| {
+                        if code.is_nan() {
+                            NULL_ID
+                        } else {
+                            known[code as usize]
+                        }
+                    })
+                    .collect(),
+            )
+        });
+        let values = self.encode_values(&inputs.collect::<Vec<_>>(), n_rows);
+        Matrix::new(
+            self.encodings.len(),
+            values,
+            training.inputs.weights().to_vec(),
+        )
+        .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
     }
 
-    /// The rows of feature columns, row-major.
-    pub fn encode(&self, recipe: &Recipe, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
-        let columns = FeatureColumns::new(recipe, arrays)?;
-        let rows = arrays.first().map_or(0, |array| array.len());
-        let mut values = Vec::with_capacity(rows * self.0.len());
-        for row in 0..rows {
-            for (feature, encoding) in self.0.iter().enumerate() {
-                values.push(encoding.encode(columns.value(feature, row)?));
+    /// Rows given as the recipe's input columns, which are the first among `arrays`; row-major.
+    pub fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
+        let columns = InputColumns::new(&self.layout, arrays)?;
+        let n_rows = arrays.first().map_or(0, |array| array.len());
+        let inputs = self.layout.inputs.iter().enumerate().map(|(index, input)| {
+            let values = (0..n_rows).map(|row| columns.value(index, row));
+            if input.kind.is_text() {
+                let ids = values.map(|value| {
+                    Ok(if let Value::Text(text) = value? {
+                        self.id(index, text)
+                    } else {
+                        NULL_ID
+                    })
+                });
+                return Ok(InputValues::Ids(ids.collect::<Result<_>>()?));
+            }
+            let numbers = values.map(|value| {
+                Ok(if let Value::Number(number) = value? {
+                    number
+                } else {
+                    f64::NAN
+                })
+            });
+            Ok(InputValues::Numbers(numbers.collect::<Result<_>>()?))
+        });
+        Ok(self.encode_values(&inputs.collect::<Result<Vec<_>>>()?, n_rows))
+    }
+
+    /// What the encoder reads.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// How often what a rarity looks at was seen in training; `inputs` are the texts of all inputs.
+    pub fn sighting(&self, feature: usize, inputs: &[Option<String>]) -> Sighting {
+        let id = |input: &usize| {
+            inputs[*input]
+                .as_ref()
+                .map_or(NULL_ID, |text| self.id(*input, text))
+        };
+        match &self.encodings[feature] {
+            Encoding::Rarity { inputs, table } => table.sighting(key(inputs.iter().map(id))),
+            Encoding::Number { .. } | Encoding::Category { .. } => Sighting {
+                count: 0,
+                of: 0,
+                dropped: 0,
+            },
+        }
+    }
+
+    fn id(&self, input: usize, text: &str) -> u32 {
+        self.ids[input].get(text).copied().unwrap_or(UNSEEN_ID)
+    }
+
+    fn encode_values(&self, inputs: &[InputValues], n_rows: usize) -> Vec<f64> {
+        let mut values = vec![0.0; n_rows * self.encodings.len()];
+        for (feature, encoding) in self.encodings.iter().enumerate() {
+            let column = values
+                .iter_mut()
+                .skip(feature)
+                .step_by(self.encodings.len());
+            for (row, value) in column.enumerate() {
+                *value = encoding.encode(inputs, row);
             }
         }
-        Ok(values)
+        values
     }
 }
 
 impl Encoding {
-    fn encode(&self, value: Value) -> f64 {
-        match (self, value) {
-            (_, Value::Missing) => f64::NAN,
-            (Self::Number { mean, scale }, Value::Number(number)) => (number - mean) / scale,
-            (Self::Category { codes }, Value::Category(category)) => {
-                f64::from(codes.get(category).copied().unwrap_or(codes.len() as u32))
+    fn new(
+        feature: &Feature,
+        inputs: &FeatureInputs,
+        layout: &Layout,
+        data: &EncodingData,
+        ids: &mut [HashMap<String, u32>],
+    ) -> Result<Self> {
+        let invalid =
+            |why: &str| Error::data(format!("the encoding of feature `{}` {why}", feature.name));
+        let kind = |input: &usize| layout.inputs.get(*input).map(|Input { kind, .. }| *kind);
+        match (inputs, data) {
+            (FeatureInputs::Own(input), EncodingData::Number {})
+                if kind(input) == Some(InputKind::Number) =>
+            {
+                Ok(Self::Number {
+                    input: *input,
+                    mean: 0.0,
+                    scale: 1.0,
+                })
             }
-            // Columns are typed by the kinds of the features.
-            (Self::Number { .. }, Value::Category(_))
-            | (Self::Category { .. }, Value::Number(_)) => f64::NAN,
+            (FeatureInputs::Own(input), EncodingData::Standard { mean, scale })
+                if kind(input) == Some(InputKind::Number) =>
+            {
+                let usable = mean.is_finite() && scale.is_finite() && *scale > 0.0;
+                if usable {
+                    Ok(Self::Number {
+                        input: *input,
+                        mean: *mean,
+                        scale: *scale,
+                    })
+                } else {
+                    Err(invalid("is not finite"))
+                }
+            }
+            (FeatureInputs::Own(input), EncodingData::Categories(texts))
+                if kind(input) == Some(InputKind::Category) =>
+            {
+                if texts.len() > MAX_CATEGORIES || !texts.is_sorted_by(|left, right| left < right) {
+                    return Err(invalid("has too many categories, or they are not sorted"));
+                }
+                ids[*input] = texts.iter().cloned().zip(NULL_ID + 1..).collect();
+                Ok(Self::Category {
+                    input: *input,
+                    cardinality: texts.len() as u32,
+                })
+            }
+            (FeatureInputs::Rarity(inputs), EncodingData::Rarity(data)) => {
+                data.check(&feature.name, inputs.len())?;
+                Ok(Self::Rarity {
+                    inputs: inputs.clone(),
+                    table: RarityTable::new(&shared_counts(inputs, data, ids), inputs.len() - 1),
+                })
+            }
+            _ => Err(invalid("does not fit its kind")),
         }
     }
+
+    fn encode(&self, inputs: &[InputValues], row: usize) -> f64 {
+        let id = |input: usize| match &inputs[input] {
+            InputValues::Ids(ids) => ids[row],
+            InputValues::Numbers(_) => UNSEEN_ID,
+        };
+        match self {
+            Self::Number { input, mean, scale } => match &inputs[*input] {
+                InputValues::Numbers(numbers) => (numbers[row] - mean) / scale,
+                InputValues::Ids(_) => f64::NAN,
+            },
+            Self::Category { input, cardinality } => match id(*input) {
+                NULL_ID => f64::NAN,
+                UNSEEN_ID => f64::from(*cardinality),
+                id => f64::from(id - 1),
+            },
+            Self::Rarity { inputs, table } => {
+                table.rarity(key(inputs.iter().map(|input| id(*input))))
+            }
+        }
+    }
+}
+
+/// The counts of a rarity under ids that all rarities of the model share, so that a text is looked up once per event.
+fn shared_counts(
+    inputs: &[usize],
+    data: &RarityData,
+    ids: &mut [HashMap<String, u32>],
+) -> super::RarityCounts {
+    let mut shared: Vec<Vec<u32>> = Vec::with_capacity(inputs.len());
+    for (input, texts) in inputs.iter().zip(&data.texts) {
+        let known = &mut ids[*input];
+        let id_of = |text: &Option<String>| match text {
+            None => NULL_ID,
+            Some(text) => {
+                let next = known.len() as u32 + 1;
+                *known.entry(text.clone()).or_insert(next)
+            }
+        };
+        shared.push(texts.iter().map(id_of).collect());
+    }
+    let combinations = data.keys.chunks(inputs.len()).zip(&data.counts);
+    combinations
+        .map(|(positions, count)| {
+            let ids = positions
+                .iter()
+                .zip(&shared)
+                .map(|(position, ids)| ids[*position as usize]);
+            (key(ids), *count)
+        })
+        .collect()
 }

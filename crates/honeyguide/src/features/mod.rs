@@ -1,10 +1,12 @@
 //! Features: the evaluated recipe, from the engine's batches to the numbers that the forest sees.
 
-mod columns;
 mod encoder;
+mod inputs;
+mod rarity;
 
-pub(crate) use columns::{FeatureColumns, Value, locate_fault};
 pub(crate) use encoder::{Encoder, EncodingData};
+pub(crate) use inputs::{InputColumns, Value, locate_fault};
+pub(crate) use rarity::{MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, key, unpack};
 
 /// Most categories of a categorical feature.
 pub const MAX_CATEGORIES: usize = 1024;

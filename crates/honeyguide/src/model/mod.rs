@@ -18,6 +18,7 @@ pub use threshold::{Threshold, ThresholdMethod};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
 use crate::recipe::Recipe;
+use crate::recipe::layout::Layout;
 
 /// Everything that scoring needs, and what explains where it comes from.
 #[derive(Debug, Clone)]
@@ -70,9 +71,14 @@ impl Model {
         &self.forest
     }
 
-    /// The recipe's feature columns, which are the first among `arrays`, as the rows that the forest sees, row-major.
+    /// The recipe's input columns, which are the first among `arrays`, as the rows that the forest sees, row-major.
     pub(crate) fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
-        self.encoder.encode(&self.recipe, arrays)
+        self.encoder.encode(arrays)
+    }
+
+    /// Which inputs the features are made of.
+    pub(crate) fn layout(&self) -> &Layout {
+        self.encoder.layout()
     }
 
     /// Anomaly scores of encoded rows.

@@ -3,9 +3,11 @@
 use learn::{Matrix, stats};
 use serde::{Deserialize, Serialize};
 
+use crate::distil::Distilled;
 use crate::error::{Error, Result};
 use crate::features::EncodingData;
 use crate::recipe::Recipe;
+use crate::recipe::layout::{FeatureInputs, Layout};
 
 /// Most distinct values that are listed one by one.
 const MAX_VALUES: usize = 64;
@@ -42,33 +44,48 @@ pub enum Distribution {
     },
 }
 
-/// The profile of every feature in `training`, whose columns are the recipe's features before any transform.
+/// The profile of every feature. `encoded` has a row for each of the distilled ones.
 pub(crate) fn profile(
     recipe: &Recipe,
     encodings: &[EncodingData],
-    training: &Matrix,
+    distilled: &Distilled,
+    encoded: &Matrix,
 ) -> Vec<FeatureProfile> {
-    let features = recipe.features.iter().zip(encodings).enumerate();
+    let layout = Layout::new(recipe);
+    let features = recipe
+        .features
+        .iter()
+        .zip(encodings)
+        .zip(&layout.features)
+        .enumerate();
     features
-        .map(|(index, (feature, encoding))| {
-            let mut column: Vec<(f64, f64)> = (0..training.n_rows())
-                .map(|row| (training.row(row)[index], training.weights()[row]))
-                .collect();
-            let total: f64 = training.total_weight();
-            column.retain(|(value, _)| !value.is_nan());
-            let present: f64 = column.iter().map(|(_, weight)| weight).sum();
+        .map(|(index, ((feature, encoding), inputs))| {
+            let column = match inputs {
+                FeatureInputs::Own(input) => weighted_column(&distilled.inputs, *input),
+                FeatureInputs::Rarity(_) => weighted_column(encoded, index),
+            };
+            let (missing, present): (Vec<_>, Vec<_>) =
+                column.into_iter().partition(|(value, _)| value.is_nan());
+            let missing: f64 = missing.iter().map(|(_, weight)| weight).sum();
             let distribution = match encoding {
                 EncodingData::Categories(categories) => {
-                    Distribution::of_codes(&column, categories.len())
+                    Distribution::of_codes(&present, categories.len())
                 }
-                _ => Distribution::of_numbers(column),
+                _ => Distribution::of_numbers(present),
             };
             FeatureProfile {
                 name: feature.name.clone(),
-                missing: total - present,
+                missing,
                 distribution,
             }
         })
+        .collect()
+}
+
+/// A column's values with their weights.
+fn weighted_column(matrix: &Matrix, column: usize) -> Vec<(f64, f64)> {
+    (0..matrix.n_rows())
+        .map(|row| (matrix.row(row)[column], matrix.weights()[row]))
         .collect()
 }
 

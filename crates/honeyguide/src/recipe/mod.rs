@@ -4,6 +4,7 @@
 //! columns of a source and gives the engine's expressions.
 
 mod builtin;
+pub(crate) mod layout;
 pub(crate) mod plan;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,6 +20,8 @@ use crate::error::{Error, Result};
 pub const MAX_FEATURES: usize = 4096;
 /// Longest SQL expression of a feature, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 16 << 10;
+/// Most values that a rarity is given.
+pub(crate) const MAX_GIVEN: usize = 3;
 /// Largest recipe file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -54,8 +57,12 @@ pub struct NumericColumns {
 pub struct Feature {
     /// Unique within the recipe.
     pub name: String,
-    /// SQL over the event's columns; names are case-sensitive without quotes.
-    pub expr: String,
+    /// SQL over the event's columns; names are case-sensitive without quotes. A feature has this or `rarity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expr: Option<String>,
+    /// How rare a value was in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rarity: Option<Rarity>,
     /// Whether values have an order.
     #[serde(default, skip_serializing_if = "Kind::is_numeric")]
     pub kind: Kind,
@@ -68,6 +75,17 @@ pub struct Feature {
     /// What coded values mean, for people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
+}
+
+/// −ln P(value | given …), estimated from the counts of the training events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rarity {
+    /// SQL of the value.
+    pub of: String,
+    /// SQL of what the value is judged beside: rare for this process, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
 }
 
 /// Whether a feature's values have an order.
@@ -195,27 +213,53 @@ impl Recipe {
 
 impl Feature {
     fn check(&self, recipe: &str) -> Result<()> {
-        if self.expr.len() > MAX_EXPRESSION_BYTES {
-            return Err(Error::usage(format!(
-                "recipe `{recipe}`, feature `{}`: an expression of {} bytes; the limit is {MAX_EXPRESSION_BYTES}",
-                self.name,
-                self.expr.len()
-            )));
-        }
-        if self.kind == Kind::Categorical && self.transform.is_some() {
-            return Err(Error::usage(format!(
-                "recipe `{recipe}`, feature `{}`: a categorical feature has no transform",
+        let refuse = |why: String| {
+            Err(Error::usage(format!(
+                "recipe `{recipe}`, feature `{}`: {why}",
                 self.name
-            )));
+            )))
+        };
+        if self.expr.is_some() == self.rarity.is_some() {
+            return refuse("a feature has either an expr or a rarity".into());
+        }
+        for sql in self.sql() {
+            if sql.len() > MAX_EXPRESSION_BYTES {
+                return refuse(format!(
+                    "an expression of {} bytes; the limit is {MAX_EXPRESSION_BYTES}",
+                    sql.len()
+                ));
+            }
+        }
+        let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());
+        if given > MAX_GIVEN {
+            return refuse(format!(
+                "a rarity given {given} values; the limit is {MAX_GIVEN}"
+            ));
+        }
+        if self.transform.is_some() && (self.kind == Kind::Categorical || self.rarity.is_some()) {
+            return refuse("only a numeric expr has a transform".into());
+        }
+        if self.rarity.is_some() && self.kind == Kind::Categorical {
+            return refuse("a rarity is a number, not a category".into());
         }
         Ok(())
+    }
+
+    /// Every SQL expression of the feature.
+    pub(crate) fn sql(&self) -> impl Iterator<Item = &str> {
+        let of_rarity = self
+            .rarity
+            .iter()
+            .flat_map(|rarity| [&rarity.of].into_iter().chain(&rarity.given));
+        self.expr.iter().chain(of_rarity).map(String::as_str)
     }
 
     /// A numeric column as it is.
     fn of_column(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            expr: format!("\"{}\"", name.replace('"', "\"\"")),
+            expr: Some(format!("\"{}\"", name.replace('"', "\"\""))),
+            rarity: None,
             kind: Kind::Numeric,
             transform: None,
             nulls: Nulls::Refuse,

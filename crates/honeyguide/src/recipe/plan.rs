@@ -8,17 +8,18 @@ use datafusion::common::{DFSchema, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 
-use super::{Feature, Kind, MAX_FEATURES, Recipe};
+use super::layout::{FeatureInputs, Input, Layout};
+use super::{Feature, MAX_FEATURES, Recipe};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::source::Source;
 
-/// The engine's expressions for a recipe's features, over the columns of one source.
+/// The engine's expressions for a recipe's inputs, over the columns of one source.
 #[derive(Debug, Clone)]
 pub(crate) struct FeaturePlan {
-    /// One per feature, named like it: Float64 for numeric ones, Utf8 for categorical ones.
-    pub features: Vec<Expr>,
-    /// The names of the features.
+    /// One per input of the recipe's [`Layout`]: Utf8 for text, Float64 for numbers.
+    pub inputs: Vec<Expr>,
+    /// The names of their columns.
     pub names: Vec<String>,
     /// The columns that the expressions read.
     pub needed: BTreeSet<String>,
@@ -51,14 +52,7 @@ impl Recipe {
                 .extend(columns.map(|column| Feature::of_column(&column.name)));
         }
         if !exclude.is_empty() {
-            let plan = resolved.expressions(engine, source)?;
-            let mut kept = plan.iter().map(|expr| {
-                !expr
-                    .column_refs()
-                    .iter()
-                    .any(|column| exclude.contains(&column.name))
-            });
-            resolved.features.retain(|_| kept.next().unwrap_or(true));
+            resolved.drop_features_reading(exclude, engine, source)?;
         }
         let left = resolved.features.len();
         if left == 0 || left > MAX_FEATURES {
@@ -72,39 +66,60 @@ impl Recipe {
         Ok(resolved)
     }
 
+    fn drop_features_reading(
+        &mut self,
+        exclude: &[String],
+        engine: &Engine,
+        source: &Source,
+    ) -> Result<()> {
+        let layout = Layout::new(self);
+        let inputs = self.expressions(&layout, engine, source)?;
+        let is_kept = |input: &usize| {
+            !inputs[*input]
+                .column_refs()
+                .iter()
+                .any(|column| exclude.contains(&column.name))
+        };
+        let mut kept = layout.features.iter().map(|feature| match feature {
+            FeatureInputs::Own(input) => is_kept(input),
+            FeatureInputs::Rarity(inputs) => inputs.iter().all(is_kept),
+        });
+        self.features.retain(|_| kept.next().unwrap_or(true));
+        Ok(())
+    }
+
     /// The engine's expressions for a recipe without open `numeric_columns`.
     ///
     /// # Errors
     /// A feature names a column that the data lacks, is not valid SQL, or is not a function of one event.
     pub(crate) fn plan(&self, engine: &Engine, source: &Source) -> Result<FeaturePlan> {
-        let features = self.expressions(engine, source)?;
-        let needed = features
+        let inputs = self.expressions(&Layout::new(self), engine, source)?;
+        let needed = inputs
             .iter()
             .flat_map(|expr| expr.column_refs())
             .map(|column| column.name.clone())
             .collect();
-        let names = self
-            .features
-            .iter()
-            .map(|feature| feature.name.clone())
-            .collect();
+        let names = (0..inputs.len()).map(Layout::column_name).collect();
         Ok(FeaturePlan {
-            features,
+            inputs,
             names,
             needed,
         })
     }
 
-    fn expressions(&self, engine: &Engine, source: &Source) -> Result<Vec<Expr>> {
+    fn expressions(&self, layout: &Layout, engine: &Engine, source: &Source) -> Result<Vec<Expr>> {
         let schema = DFSchema::try_from(source.schema()).map_err(Error::engine)?;
-        let mut expressions = Vec::with_capacity(self.features.len());
+        let mut expressions = Vec::with_capacity(layout.inputs.len());
         let mut missing: Vec<(String, String)> = Vec::new();
-        for feature in &self.features {
-            match engine.context().parse_sql_expr(&feature.expr, &schema) {
-                Ok(expr) => expressions.push(feature.typed(&self.name, expr, &schema)?),
+        for (index, input) in layout.inputs.iter().enumerate() {
+            match engine.context().parse_sql_expr(&input.sql, &schema) {
+                Ok(expr) => expressions.push(
+                    self.typed(input, expr, &schema)?
+                        .alias(Layout::column_name(index)),
+                ),
                 Err(error) => match missing_column(&error) {
-                    Some(column) => missing.push((column, feature.name.clone())),
-                    None => return Err(self.invalid(feature, &error.strip_backtrace())),
+                    Some(column) => missing.push((column, input.feature.clone())),
+                    None => return Err(self.invalid(input, &error.strip_backtrace())),
                 },
             }
         }
@@ -113,6 +128,39 @@ impl Recipe {
         } else {
             Err(self.lacks(&missing, source))
         }
+    }
+
+    /// The expression as the type that the input asks for.
+    fn typed(&self, input: &Input, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        if !is_function_of_one_event(&expr) {
+            return Err(self.invalid(input, "not a function of one event's columns").hint(
+                "aggregates, window functions, subqueries and functions of time or chance cannot be features",
+            ));
+        }
+        let found = expr
+            .get_type(schema)
+            .map_err(|error| self.invalid(input, &error.strip_backtrace()))?;
+        let wanted = match input.kind.is_text() {
+            true => DataType::Utf8,
+            false if is_number(&found) || found == DataType::Null => DataType::Float64,
+            false => {
+                return Err(self
+                    .invalid(input, &format!("gives {found}, not a number"))
+                    .hint("text needs kind = \"categorical\", or a rarity"));
+            }
+        };
+        // A boolean has no direct cast to a float.
+        let is_flag = found == DataType::Boolean && wanted == DataType::Float64;
+        let expr = if is_flag {
+            cast(expr, DataType::Int64)
+        } else {
+            expr
+        };
+        Ok(if found == wanted {
+            expr
+        } else {
+            cast(expr, wanted)
+        })
     }
 
     fn lacks(&self, missing: &[(String, String)], source: &Source) -> Error {
@@ -136,48 +184,9 @@ impl Recipe {
         error.hint("choose another recipe (`raw` takes any numeric column), or write one: `honeyguide recipes`")
     }
 
-    fn invalid(&self, feature: &Feature, why: &str) -> Error {
-        Error::usage(format!("recipe `{}`, feature `{}`: `{}`: {why}", self.name, feature.name, feature.expr))
+    fn invalid(&self, input: &Input, why: &str) -> Error {
+        Error::usage(format!("recipe `{}`, feature `{}`: `{}`: {why}", self.name, input.feature, input.sql))
             .hint("an expression is SQL over one event's columns, as in `CASE WHEN userId < 1000 THEN 0 ELSE 1 END`")
-    }
-}
-
-impl Feature {
-    /// The expression as the type that its kind asks for.
-    fn typed(&self, recipe: &str, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        let refuse = |why: String| {
-            Error::usage(format!(
-                "recipe `{recipe}`, feature `{}`: `{}`: {why}",
-                self.name, self.expr
-            ))
-        };
-        if !is_function_of_one_event(&expr) {
-            return Err(refuse("not a function of one event's columns".into())
-                .hint("aggregates, window functions, subqueries and functions of time or chance cannot be features"));
-        }
-        let found = expr
-            .get_type(schema)
-            .map_err(|error| refuse(error.strip_backtrace()))?;
-        let wanted = match self.kind {
-            Kind::Categorical => DataType::Utf8,
-            Kind::Numeric if is_number(&found) || found == DataType::Null => DataType::Float64,
-            Kind::Numeric => {
-                return Err(refuse(format!("gives {found}, not a number"))
-                    .hint("text needs kind = \"categorical\""));
-            }
-        };
-        // A boolean has no direct cast to a float.
-        let expr = if found == DataType::Boolean && wanted == DataType::Float64 {
-            cast(expr, DataType::Int64)
-        } else {
-            expr
-        };
-        Ok(if found == wanted {
-            expr
-        } else {
-            cast(expr, wanted)
-        }
-        .alias(&self.name))
     }
 }
 

@@ -1,4 +1,4 @@
-//! SQL functions of a model, the same code that the commands use.
+//! `anomaly_score`: the forest as a SQL function.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The values of a batch's feature columns, and what is wrong with them.
+//! The values of a batch's input columns, and what is wrong with them.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
 use datafusion::arrow::datatypes::Float64Type;
@@ -6,71 +6,70 @@ use datafusion::arrow::record_batch::RecordBatch;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::recipe::layout::{Input, Layout};
 use crate::recipe::plan::FeaturePlan;
-use crate::recipe::{Feature, Kind, Nulls, Recipe};
+use crate::recipe::{Nulls, Recipe};
 use crate::source::Source;
 
-/// The feature columns of a batch whose first columns are those of a [`FeaturePlan`].
-pub(crate) struct FeatureColumns<'a>(Vec<(&'a Feature, Column<'a>)>);
+/// The input columns of a recipe's [`Layout`], which are the first among a batch's.
+pub(crate) struct InputColumns<'a>(Vec<(&'a Input, Column<'a>)>);
 
 enum Column<'a> {
     Numbers(&'a Float64Array),
-    Categories(&'a StringArray),
+    Text(&'a StringArray),
 }
 
-/// One feature of one row.
+/// One input of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value<'a> {
     /// A null, where the recipe allows it.
     Missing,
     /// Finite.
     Number(f64),
-    /// Not yet a code.
-    Category(&'a str),
+    /// As the expression gave it.
+    Text(&'a str),
 }
 
-impl<'a> FeatureColumns<'a> {
-    /// The feature columns among `arrays`, of which they are the first, by the kinds of the features.
-    pub fn new(recipe: &'a Recipe, arrays: &'a [ArrayRef]) -> Result<Self> {
-        let columns = recipe.features.iter().zip(arrays).map(|(feature, array)| {
-            let column = match feature.kind {
-                Kind::Numeric => array.as_primitive_opt::<Float64Type>().map(Column::Numbers),
-                Kind::Categorical => array.as_string_opt::<i32>().map(Column::Categories),
+impl<'a> InputColumns<'a> {
+    /// The columns of `arrays` by the kinds of the inputs.
+    pub fn new(layout: &'a Layout, arrays: &'a [ArrayRef]) -> Result<Self> {
+        let columns = layout.inputs.iter().zip(arrays).map(|(input, array)| {
+            let column = match input.kind.is_text() {
+                false => array.as_primitive_opt::<Float64Type>().map(Column::Numbers),
+                true => array.as_string_opt::<i32>().map(Column::Text),
             };
-            let column = column.ok_or_else(|| {
+            let unexpected = || {
                 Error::internal(format!(
                     "feature `{}` came as {}",
-                    feature.name,
+                    input.feature,
                     array.data_type()
                 ))
-            })?;
-            Ok((feature, column))
+            };
+            Ok((input, column.ok_or_else(unexpected)?))
         });
         Ok(Self(columns.collect::<Result<_>>()?))
     }
 
-    /// The value of feature `feature` in row `row`.
+    /// The value of input `input` in row `row`.
     ///
     /// # Errors
     /// A null that the recipe refuses, or an infinite number; [`locate_fault`] finds where it comes from.
-    pub fn value(&self, feature: usize, row: usize) -> Result<Value<'a>> {
-        let (feature, column) = &self.0[feature];
+    pub fn value(&self, input: usize, row: usize) -> Result<Value<'a>> {
+        let (input, column) = &self.0[input];
         let value = match column {
             Column::Numbers(numbers) if !numbers.is_null(row) && !numbers.value(row).is_nan() => {
                 // Adding zero makes −0 and 0 one value.
                 Value::Number(numbers.value(row) + 0.0)
             }
-            Column::Categories(categories) if !categories.is_null(row) => {
-                Value::Category(categories.value(row))
-            }
+            Column::Text(text) if !text.is_null(row) => Value::Text(text.value(row)),
             _ => Value::Missing,
         };
         match value {
-            Value::Missing if feature.nulls == Nulls::Refuse => {
-                Err(Error::feature_fault(&feature.name, "is null or NaN"))
+            Value::Missing if input.nulls == Nulls::Refuse => {
+                Err(Error::feature_fault(&input.feature, "is null or NaN"))
             }
             Value::Number(number) if number.is_infinite() => {
-                Err(Error::feature_fault(&feature.name, "is infinite"))
+                Err(Error::feature_fault(&input.feature, "is infinite"))
             }
             fine => Ok(fine),
         }
@@ -89,12 +88,13 @@ pub(crate) async fn locate_fault(
     if !error.is_feature_fault() {
         return error;
     }
+    let layout = Layout::new(recipe);
     let paths: Vec<_> = source.files().map(|file| file.path.clone()).collect();
     let search = source.run(&plan.needed, async |source| {
         for (table, path) in source.tables_in_order(engine)?.into_iter().zip(&paths) {
             let mut rows = 0;
-            let query = table.select(plan.features.clone())?;
-            let check = |batch: RecordBatch| Ok(check_batch(recipe, &batch, &mut rows)?);
+            let query = table.select(plan.inputs.clone())?;
+            let check = |batch: RecordBatch| Ok(check_batch(&layout, &batch, &mut rows)?);
             if let Err(error) = engine
                 .for_each_batch("looking for the row", None, query, check)
                 .await
@@ -117,11 +117,11 @@ pub(crate) async fn locate_fault(
     }
 }
 
-fn check_batch(recipe: &Recipe, batch: &RecordBatch, rows: &mut u64) -> Result<()> {
-    let columns = FeatureColumns::new(recipe, batch.columns())?;
+fn check_batch(layout: &Layout, batch: &RecordBatch, rows: &mut u64) -> Result<()> {
+    let columns = InputColumns::new(layout, batch.columns())?;
     for row in 0..batch.num_rows() {
-        for feature in 0..recipe.features.len() {
-            columns.value(feature, row)?;
+        for input in 0..layout.inputs.len() {
+            columns.value(input, row)?;
         }
         *rows += 1;
     }

@@ -1,0 +1,318 @@
+//! Why an event has its score: what each feature contributes, and what was normal in training, in words.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::features::{EncodingData, Sighting};
+use crate::model::{Distribution, FeatureProfile, Model};
+use crate::recipe::Feature;
+use crate::recipe::layout::FeatureInputs;
+
+/// What a feature has to do with an event's score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// The feature.
+    pub feature: String,
+    /// What it adds to the event's normalised path length, compared with the mean of the training events: its exact
+    /// Shapley value (Lundberg et al. 2020, path-dependent TreeSHAP). Negative values make the event more anomalous.
+    pub contribution: f64,
+    /// The event's value and what is normal, in words.
+    pub text: String,
+}
+
+/// Why an event has its score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventExplanation {
+    /// −log2 of the score: the mean path length over c(max_samples). `base` plus the sum of all contributions.
+    pub normalised_path_length: f64,
+    /// Its mean over the events that the trees were grown on.
+    pub base: f64,
+    /// One per feature, the one that speaks most for an anomaly first.
+    pub reasons: Vec<Reason>,
+}
+
+/// An event as explanations need it.
+pub(crate) struct ExplainedEvent<'a> {
+    /// As the forest sees it.
+    pub features: &'a [f64],
+    /// The recipe's inputs as text; a null is `None`.
+    pub inputs: &'a [Option<String>],
+    /// The event's columns and values.
+    pub columns: &'a [(String, Option<String>)],
+}
+
+impl EventExplanation {
+    /// The first `count` reasons that speak for an anomaly.
+    pub(crate) fn strongest(self, count: usize) -> Vec<Reason> {
+        self.reasons
+            .into_iter()
+            .take(count)
+            .filter(|reason| reason.contribution < 0.0)
+            .collect()
+    }
+}
+
+impl Model {
+    /// Explains one event by all features.
+    pub(crate) fn explain(&self, event: &ExplainedEvent) -> Result<EventExplanation> {
+        let explained = self.forest.explain(event.features);
+        let explained = explained
+            .map_err(|error| Error::usage(format!("this model cannot say why: {error}")))?;
+        let mut order: Vec<usize> = (0..explained.contributions.len()).collect();
+        order.sort_by(|a, b| explained.contributions[*a].total_cmp(&explained.contributions[*b]));
+        let reasons = order.into_iter().map(|feature| Reason {
+            feature: self.recipe.features[feature].name.clone(),
+            contribution: explained.contributions[feature],
+            text: self.describe(feature, event),
+        });
+        Ok(EventExplanation {
+            normalised_path_length: explained.normalised_path_length(),
+            base: explained.base,
+            reasons: reasons.collect(),
+        })
+    }
+
+    fn describe(&self, index: usize, event: &ExplainedEvent) -> String {
+        let feature = &self.recipe.features[index];
+        match (&self.layout().features[index], &self.encodings[index]) {
+            (FeatureInputs::Rarity(inputs), _) => {
+                let parts: Vec<String> = feature
+                    .sql()
+                    .zip(inputs)
+                    .map(|(sql, input)| part(sql, &event.inputs[*input]))
+                    .collect();
+                describe_sighting(&parts, self.encoder.sighting(index, event.inputs))
+            }
+            (FeatureInputs::Own(input), EncodingData::Categories(categories)) => {
+                let value = event.inputs[*input].as_deref();
+                describe_category(feature, value, categories, &self.training.profile[index])
+            }
+            (FeatureInputs::Own(input), _) => {
+                let value = event.inputs[*input]
+                    .as_deref()
+                    .and_then(|value| value.parse().ok());
+                let columns = self.raw_values(feature, event);
+                describe_number(feature, &columns, value, &self.training.profile[index])
+            }
+        }
+    }
+
+    /// The event's own columns that a feature's expression names, with their values.
+    fn raw_values(&self, feature: &Feature, event: &ExplainedEvent) -> String {
+        let named = |column: &&(String, Option<String>)| {
+            feature.sql().any(|sql| names_column(sql, &column.0))
+        };
+        let values = event
+            .columns
+            .iter()
+            .filter(named)
+            .map(|(name, value)| part(name, value));
+        let values: Vec<String> = values.collect();
+        if values.is_empty() {
+            feature.name.clone()
+        } else {
+            values.join(", ")
+        }
+    }
+}
+
+/// Whether an expression has this identifier in it.
+fn names_column(sql: &str, column: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    sql.match_indices(column).any(|(start, found)| {
+        let before = sql[..start].chars().next_back();
+        let after = sql[start + found.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+/// A value with its column's name, or alone where an expression gives it.
+fn part(sql: &str, value: &Option<String>) -> String {
+    let is_column = sql
+        .chars()
+        .all(|character| character.is_alphanumeric() || character == '_');
+    match (value, is_column) {
+        (Some(value), true) => format!("{sql} {value}"),
+        (Some(value), false) => value.clone(),
+        (None, true) => format!("no {sql}"),
+        (None, false) => "no value".to_owned(),
+    }
+}
+
+fn describe_sighting(parts: &[String], sighting: Sighting) -> String {
+    let (value, given) = (&parts[0], &parts[1..]);
+    let Sighting { count, of, dropped } = sighting;
+    let context = given[dropped.min(given.len())..].join(" and ");
+    let beside = if context.is_empty() {
+        String::new()
+    } else {
+        format!(" with {context}")
+    };
+    let seen = match count {
+        0 => format!("{value} was never seen in training{beside}"),
+        _ if context.is_empty() => format!(
+            "{value}: {} of the training events",
+            share(count as f64, of as f64)
+        ),
+        _ => format!(
+            "{value}: {} of the training events{beside}",
+            share(count as f64, of as f64)
+        ),
+    };
+    if dropped == 0 {
+        return seen;
+    }
+    format!("{} was never seen in training; {seen}", given.join(" and "))
+}
+
+fn describe_category(
+    feature: &Feature,
+    value: Option<&str>,
+    categories: &[String],
+    profile: &FeatureProfile,
+) -> String {
+    let Distribution::Categories(counts) = &profile.distribution else {
+        return feature.name.clone();
+    };
+    let total: f64 = counts.iter().sum::<f64>() + profile.missing;
+    let Some(value) = value else {
+        return format!(
+            "no {}: {} of the training events",
+            feature.name,
+            share(profile.missing, total)
+        );
+    };
+    match categories.iter().position(|category| category == value) {
+        Some(code) => format!(
+            "{} {value}: {} of the training events",
+            feature.name,
+            share(counts[code], total)
+        ),
+        None => format!("{} {value} was never seen in training", feature.name),
+    }
+}
+
+fn describe_number(
+    feature: &Feature,
+    columns: &str,
+    value: Option<f64>,
+    profile: &FeatureProfile,
+) -> String {
+    let Some(value) = value else {
+        return format!("{columns}: no value");
+    };
+    match &profile.distribution {
+        Distribution::Values(values) => {
+            let total: f64 = values.iter().map(|(_, count)| count).sum::<f64>() + profile.missing;
+            let of_value = values
+                .iter()
+                .find(|(known, _)| *known == value)
+                .map_or(0.0, |(_, count)| *count);
+            let usual = values.iter().copied().fold((f64::NAN, 0.0), |best, next| {
+                if next.1 > best.1 { next } else { best }
+            });
+            let own = format!(
+                "{columns}{}: {} of the training events",
+                meaning(feature, value, " "),
+                share(of_value, total)
+            );
+            if usual.0 == value {
+                return own;
+            }
+            let name = meaning(feature, usual.0, "");
+            let name = if name.is_empty() {
+                usual.0.to_string()
+            } else {
+                name
+            };
+            format!("{own}; {}: {name}", share(usual.1, total))
+        }
+        Distribution::Bins { edges, .. } => {
+            let last = edges.len() - 1;
+            let (low, high) = (edges[last / 4], edges[last - last / 4]);
+            let place = match value {
+                value if value < edges[0] => {
+                    format!("below all training events, which begin at {}", edges[0])
+                }
+                value if value > edges[last] => {
+                    format!("above all training events, which end at {}", edges[last])
+                }
+                _ => format!(
+                    "training events lie between {} and {}",
+                    edges[0], edges[last]
+                ),
+            };
+            format!("{columns}: {place}, half of them between {low} and {high}")
+        }
+        Distribution::Categories(_) => feature.name.clone(),
+    }
+}
+
+/// What a coded value means, in brackets after `before`, or bare when that is empty.
+fn meaning(feature: &Feature, value: f64, before: &str) -> String {
+    let meanings: &BTreeMap<String, String> = &feature.values;
+    match meanings.get(&value.to_string()) {
+        Some(meaning) if before.is_empty() => meaning.clone(),
+        Some(meaning) => format!("{before}({meaning})"),
+        None => String::new(),
+    }
+}
+
+/// A share in words: exact at both ends, so that one event in a million is not none.
+fn share(count: f64, of: f64) -> String {
+    if count == 0.0 {
+        return "none".into();
+    }
+    if count == of {
+        return "all".into();
+    }
+    let percent = 100.0 * count / of;
+    match percent {
+        p if p < 0.001 => "less than 0.001 %".into(),
+        p if p < 0.1 => format!("{p:.3} %"),
+        p if p <= 99.9 => format!("{p:.1} %"),
+        p => format!("{:.3} %", p.min(99.999)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sightings_read_like_sentences() {
+        let parts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let process = parts(&["processName scan"]);
+        let event = parts(&["eventName connect", "processName scan"]);
+        let sighting = |count, of, dropped| Sighting { count, of, dropped };
+        assert_eq!(
+            describe_sighting(&process, sighting(0, 1000, 0)),
+            "processName scan was never seen in training"
+        );
+        assert_eq!(
+            describe_sighting(&event, sighting(5, 1000, 0)),
+            "eventName connect: 0.5 % of the training events with processName scan"
+        );
+        assert_eq!(
+            describe_sighting(&event, sighting(0, 1000, 0)),
+            "eventName connect was never seen in training with processName scan"
+        );
+        assert_eq!(
+            describe_sighting(&event, sighting(5, 1000, 1)),
+            "processName scan was never seen in training; eventName connect: 0.5 % of the training events"
+        );
+    }
+
+    #[test]
+    fn columns_are_found_as_whole_words() {
+        assert!(names_column("CASE WHEN userId < 1000 THEN 0 END", "userId"));
+        assert!(!names_column("parentProcessId", "ProcessId"));
+    }
+}

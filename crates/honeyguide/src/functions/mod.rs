@@ -1,0 +1,345 @@
+//! The SQL functions, registered in one place for every session.
+//!
+//! `arg` and `path` hold the functions of one text; what they share with the engine, columns and signatures, is here.
+
+mod arg;
+mod path;
+mod score;
+
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use datafusion::common::types::{NativeType, logical_int64, logical_string};
+use datafusion::common::utils::take_function_args;
+use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::{
+    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, TypeSignatureClass, Volatility,
+};
+use datafusion::prelude::SessionContext;
+
+pub(crate) use score::anomaly_score;
+
+/// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not
+/// read, once for each time one was read.
+pub(crate) fn register(context: &SessionContext, malformed: &Arc<AtomicU64>) {
+    context.register_udf(ScalarUDF::from(Arg {
+        malformed: Arc::clone(malformed),
+        signature: Signature::coercible(vec![text(), text()], Volatility::Immutable),
+    }));
+    let whole = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
+    );
+    context.register_udf(ScalarUDF::from(PathPrefix {
+        signature: Signature::coercible(vec![text(), whole], Volatility::Immutable),
+    }));
+    context.register_udf(ScalarUDF::from(PathShape {
+        signature: Signature::coercible(vec![text()], Volatility::Immutable),
+    }));
+}
+
+/// An argument of any of Arrow's text types.
+fn text() -> Coercion {
+    Coercion::new_exact(TypeSignatureClass::Native(logical_string()))
+}
+
+/// `arg(args, name)`: the value of one of a call's arguments.
+#[derive(Debug)]
+struct Arg {
+    malformed: Arc<AtomicU64>,
+    signature: Signature,
+}
+
+/// Two functions are the same when they count into the same place.
+impl PartialEq for Arg {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.malformed, &other.malformed)
+    }
+}
+
+impl Eq for Arg {}
+
+impl Hash for Arg {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.malformed).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Arg {
+    fn name(&self) -> &str {
+        "arg"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [texts, names] = take_function_args(self.name(), args.args)?;
+        let texts = texts.into_array(args.number_rows)?;
+        let mut malformed = 0;
+        let mut value = |text, name| {
+            arg::argument(text, name).unwrap_or_else(|arg::Malformed| {
+                malformed += 1;
+                None
+            })
+        };
+        let values = match names {
+            ColumnarValue::Scalar(name) => match name.try_as_str().flatten() {
+                Some(name) => map_texts(self.name(), &texts, |_, text| Ok(value(text, name))),
+                None => map_texts(self.name(), &texts, |_, _| Ok(None)),
+            },
+            ColumnarValue::Array(names) => {
+                let names = cast(&names, &DataType::Utf8)?;
+                let names = names.as_string::<i32>();
+                map_texts(self.name(), &texts, |row, text| {
+                    let name = names.is_valid(row).then(|| names.value(row));
+                    Ok(name.and_then(|name| value(text, name)))
+                })
+            }
+        };
+        self.malformed.fetch_add(malformed, Ordering::Relaxed);
+        values
+    }
+}
+
+/// `path_prefix(path, count)`: the first components of a path.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PathPrefix {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for PathPrefix {
+    fn name(&self) -> &str {
+        "path_prefix"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    /// Rejects a constant count out of range before any row is read.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        if let [_, Some(count)] = args.scalar_arguments
+            && let Ok(count) = count.cast_to(&DataType::Int64)?.try_into()
+            && let Err(message) = component_count(count)
+        {
+            return plan_err!("{message}");
+        }
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [paths, counts] = take_function_args(self.name(), args.args)?;
+        let paths = paths.into_array(args.number_rows)?;
+        let counts = counts.into_array(args.number_rows)?;
+        let counts = counts.as_primitive::<Int64Type>();
+        map_texts(self.name(), &paths, |row, path| {
+            if counts.is_null(row) {
+                return Ok(None);
+            }
+            match component_count(counts.value(row)) {
+                Ok(count) => Ok(Some(path::prefix(path, count))),
+                Err(message) => exec_err!("{message}"),
+            }
+        })
+    }
+}
+
+fn component_count(count: i64) -> std::result::Result<usize, String> {
+    match count {
+        1.. => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
+        _ => Err(format!(
+            "path_prefix: the number of components must be 1 or more, got {count}"
+        )),
+    }
+}
+
+/// `path_shape(path)`: the path with numbers and identifiers generalised.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PathShape {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for PathShape {
+    fn name(&self) -> &str {
+        "path_shape"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [paths] = take_function_args(self.name(), args.args)?;
+        let paths = paths.into_array(args.number_rows)?;
+        map_texts(self.name(), &paths, |_, path| Ok(Some(path::shape(path))))
+    }
+}
+
+/// What `function` makes of each text of a column, as Utf8: the type in which features are grouped. Null stays null.
+fn map_texts<'a>(
+    name: &str,
+    texts: &'a ArrayRef,
+    mut function: impl FnMut(usize, &'a str) -> Result<Option<Cow<'a, str>>>,
+) -> Result<ColumnarValue> {
+    let mut values = StringBuilder::with_capacity(texts.len(), 0);
+    let mut push = |row: usize, text: Option<&'a str>| {
+        let value = text.map_or(Ok(None), |text| function(row, text))?;
+        let bytes = values.values_slice().len() + value.as_ref().map_or(0, |value| value.len());
+        if i32::try_from(bytes).is_err() {
+            return exec_err!(
+                "{name}: the texts of one batch must fit in {} bytes, got {bytes}",
+                i32::MAX
+            );
+        }
+        values.append_option(value);
+        Ok(())
+    };
+    let mut rows = 0..;
+    let mut push = |text| rows.next().map_or(Ok(()), |row| push(row, text));
+    match texts.data_type() {
+        DataType::Utf8 => texts.as_string::<i32>().iter().try_for_each(&mut push)?,
+        DataType::LargeUtf8 => texts.as_string::<i64>().iter().try_for_each(&mut push)?,
+        DataType::Utf8View => texts.as_string_view().iter().try_for_each(&mut push)?,
+        other => return exec_err!("{name}: the first argument must be text, got {other}"),
+    }
+    Ok(ColumnarValue::Array(Arc::new(values.finish())))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{
+        DictionaryArray, LargeStringArray, StringArray, StringViewArray,
+    };
+    use datafusion::arrow::datatypes::Int32Type;
+    use datafusion::arrow::record_batch::RecordBatch;
+
+    use super::*;
+
+    const TEXTS: [Option<&str>; 4] = [
+        Some("[{'name': 'pathname', 'type': 'const char*', 'value': '/proc/384//cgroup'}]"),
+        Some(r#"[{"name": "pathname", "type": "const char*", "value": "\/etc\/h\u00e9"}]"#),
+        Some("[{'name': 'pathname', 'value': '/etc'"),
+        None,
+    ];
+
+    /// The rows of `select {sql} from t`, where t has a column `args`, and how many texts were malformed.
+    async fn select(args: ArrayRef, sql: &str) -> Result<(Vec<Option<String>>, u64)> {
+        let malformed = Arc::new(AtomicU64::new(0));
+        let context = SessionContext::new();
+        register(&context, &malformed);
+        let name: ArrayRef = Arc::new(StringArray::from_iter(
+            (0..args.len()).map(|row| (row > 0).then_some("pathname")),
+        ));
+        context.register_batch(
+            "t",
+            RecordBatch::try_from_iter([("args", args), ("name", name)])?,
+        )?;
+        let batches = context
+            .sql(&format!("select {sql} from t"))
+            .await?
+            .collect()
+            .await?;
+        let mut rows = Vec::new();
+        for batch in batches {
+            let column = batch.column(0).as_string::<i32>();
+            rows.extend(column.iter().map(|text| text.map(String::from)));
+        }
+        Ok((rows, malformed.load(Ordering::Relaxed)))
+    }
+
+    fn some(texts: &[&str]) -> Vec<Option<String>> {
+        texts
+            .iter()
+            .map(|text| (!text.is_empty()).then(|| text.to_string()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn reads_every_kind_of_text_column() -> Result<()> {
+        let columns: [ArrayRef; 4] = [
+            Arc::new(StringArray::from_iter(TEXTS)),
+            Arc::new(LargeStringArray::from_iter(TEXTS)),
+            Arc::new(StringViewArray::from_iter(TEXTS)),
+            Arc::new(DictionaryArray::<Int32Type>::from_iter(TEXTS)),
+        ];
+        for args in columns {
+            let kind = args.data_type().clone();
+            let read = select(args, "arg(args, 'pathname')").await?;
+            assert_eq!(
+                read,
+                (some(&["/proc/384//cgroup", "/etc/hé", "", ""]), 1),
+                "{kind}"
+            );
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn composes_and_takes_columns() -> Result<()> {
+        let cases = [
+            (
+                "path_shape(path_prefix(arg(args, 'pathname'), 2))",
+                some(&["/proc/N", "/etc/hé", "", ""]),
+                1,
+            ),
+            (
+                "path_prefix(arg(args, 'pathname'), length(name) - 7)",
+                some(&["", "/etc", "", ""]),
+                1,
+            ),
+            ("arg(args, name)", some(&["", "/etc/hé", "", ""]), 1),
+            ("arg(args, NULL)", some(&["", "", "", ""]), 0),
+            ("path_prefix('/a/b', NULL)", some(&["", "", "", ""]), 0),
+            ("path_shape(NULL)", some(&["", "", "", ""]), 0),
+            (
+                "path_prefix('/a//b/c', 2)",
+                some(&["/a/b", "/a/b", "/a/b", "/a/b"]),
+                0,
+            ),
+        ];
+        for (sql, rows, malformed) in cases {
+            let args = Arc::new(StringArray::from_iter(TEXTS));
+            assert_eq!(select(args, sql).await?, (rows, malformed), "{sql}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_count_below_one_is_an_error_that_says_the_range() {
+        for sql in [
+            "path_prefix(args, 0)",
+            "path_prefix(args, -1)",
+            "path_prefix(args, length(args) * 0)",
+        ] {
+            let error = select(Arc::new(StringArray::from_iter(TEXTS)), sql)
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("the number of components must be 1 or more, got "),
+                "{sql}: {error}"
+            );
+        }
+    }
+}

@@ -55,6 +55,9 @@ pub enum Command {
     /// Give every event a score and a verdict, or show the most anomalous ones
     #[command(after_help = SCORE_EXAMPLES)]
     Score(Score),
+    /// Show one event in full, and where its score comes from
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
     /// Measure a model on labelled events, beside two baselines
     #[command(
         after_help = "Examples:\n  honeyguide evaluate model.json labelled_testing_data.csv\n  honeyguide evaluate model.json events.parquet --label is_attack --json"
@@ -85,7 +88,11 @@ const TRAIN_EXAMPLES: &str = "Examples:
 const SCORE_EXAMPLES: &str = "Examples:
   honeyguide score model.json today.csv
   honeyguide score model.json logs/ --out scored.parquet
-  honeyguide score model.json today.csv --anomalous --out alerts.csv";
+  honeyguide score model.json today.csv --anomalous --explain --out alerts.csv";
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  honeyguide explain model.json today.csv --row 17
+  honeyguide explain model.json today.csv --where \"userId >= 1000 AND eventName = 'connect'\"";
 
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
@@ -158,6 +165,25 @@ pub struct Score {
     /// Only events above the threshold
     #[arg(long)]
     pub anomalous: bool,
+    /// Write the three strongest reasons of every anomalous event too; what is shown has them anyway
+    #[arg(long, requires = "out")]
+    pub explain: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(id = "selection", required = true, multiple = false, args = ["row", "condition"])]
+pub struct Explain {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// The row of the data, counted from 1 after the header, over all files
+    #[arg(long, value_name = "N")]
+    pub row: Option<u64>,
+    /// The first event for which this SQL condition holds
+    #[arg(long = "where", value_name = "SQL")]
+    pub condition: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,7 +1,8 @@
 //! Why an event has its score: what each feature contributes, and what was normal in training, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use learn::iforest::Explanation;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -43,34 +44,82 @@ pub(crate) struct ExplainedEvent<'a> {
     pub columns: &'a [(String, Option<String>)],
 }
 
-impl EventExplanation {
+/// Contributions of many events, of which most have been met before.
+pub(crate) struct Attribution<'a> {
+    model: &'a Model,
+    known: HashMap<Vec<u64>, Explanation>,
+}
+
+/// Feature rows whose contributions are remembered.
+const REMEMBERED: usize = 1 << 14;
+
+impl<'a> Attribution<'a> {
+    pub fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            known: HashMap::new(),
+        }
+    }
+
     /// The first `count` reasons that speak for an anomaly.
-    pub(crate) fn strongest(self, count: usize) -> Vec<Reason> {
-        self.reasons
-            .into_iter()
-            .take(count)
-            .filter(|reason| reason.contribution < 0.0)
-            .collect()
+    pub fn strongest(&mut self, event: &ExplainedEvent, count: usize) -> Result<Vec<Reason>> {
+        let key: Vec<u64> = event.features.iter().map(|value| value.to_bits()).collect();
+        if let Some(known) = self.known.get(&key) {
+            return Ok(self.model.reasons(event, known, count));
+        }
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
+        let explained = self.model.attribute(event)?;
+        let reasons = self.model.reasons(event, &explained, count);
+        self.known.insert(key, explained);
+        Ok(reasons)
     }
 }
 
 impl Model {
     /// Explains one event by all features.
     pub(crate) fn explain(&self, event: &ExplainedEvent) -> Result<EventExplanation> {
-        let explained = self.forest.explain(event.features);
-        let explained = explained
-            .map_err(|error| Error::usage(format!("this model cannot say why: {error}")))?;
-        let mut order: Vec<usize> = (0..explained.contributions.len()).collect();
-        order.sort_by(|a, b| explained.contributions[*a].total_cmp(&explained.contributions[*b]));
-        let reasons = order.into_iter().map(|feature| Reason {
-            feature: self.recipe.features[feature].name.clone(),
-            contribution: explained.contributions[feature],
-            text: self.describe(feature, event),
-        });
+        let explained = self.attribute(event)?;
         Ok(EventExplanation {
             normalised_path_length: explained.normalised_path_length(),
             base: explained.base,
-            reasons: reasons.collect(),
+            reasons: self
+                .all_reasons(event, &explained, explained.contributions.len())
+                .collect(),
+        })
+    }
+
+    fn attribute(&self, event: &ExplainedEvent) -> Result<Explanation> {
+        let explained = self.forest.explain(event.features);
+        explained.map_err(|error| Error::usage(format!("this model cannot say why: {error}")))
+    }
+
+    /// The first `count` reasons that speak for an anomaly.
+    fn reasons(
+        &self,
+        event: &ExplainedEvent,
+        explained: &Explanation,
+        count: usize,
+    ) -> Vec<Reason> {
+        self.all_reasons(event, explained, count)
+            .filter(|reason| reason.contribution < 0.0)
+            .collect()
+    }
+
+    /// The strongest `count` features for an anomaly first.
+    fn all_reasons(
+        &self,
+        event: &ExplainedEvent,
+        explained: &Explanation,
+        count: usize,
+    ) -> impl Iterator<Item = Reason> {
+        let mut order: Vec<usize> = (0..explained.contributions.len()).collect();
+        order.sort_by(|a, b| explained.contributions[*a].total_cmp(&explained.contributions[*b]));
+        order.into_iter().take(count).map(|feature| Reason {
+            feature: self.recipe.features[feature].name.clone(),
+            contribution: explained.contributions[feature],
+            text: self.describe(feature, event),
         })
     }
 

@@ -13,7 +13,7 @@ use super::simulate::{self, Simulated};
 use super::train::Trained;
 use crate::args::Demo;
 use crate::failure::Failure;
-use crate::render::{anomaly_table, heading, print_evaluation};
+use crate::render::{heading, print_anomalies, print_evaluation};
 use crate::run::{Context, Outcome};
 
 /// The recipe that the demo trains with.
@@ -85,7 +85,7 @@ impl Outcome for Shown {
         )?;
         print_evaluation(&self.evaluation, out)?;
         writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
-        writeln!(out, "{}\n", anomaly_table(&self.most_anomalous))?;
+        print_anomalies(&self.most_anomalous, out)?;
         self.print_next(out)
     }
 }

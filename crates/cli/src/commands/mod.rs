@@ -2,6 +2,7 @@
 
 mod demo;
 mod evaluate;
+mod explain;
 mod recipes;
 mod reproduce;
 mod score;
@@ -20,6 +21,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Demo(args) => demo::run(context, args).await,
         Command::Train(args) => train::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
+        Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use honeyguide::score::{Anomaly, ScoreSummary, most_anomalous, score_to_file};
+use honeyguide::score::{Anomaly, ScoreOptions, ScoreSummary, most_anomalous, score_to_file};
 use honeyguide::{Model, Threshold};
 use serde::Serialize;
 
 use super::train::describe;
 use crate::args::Score;
 use crate::failure::Failure;
-use crate::render::{anomaly_table, count, percent_of};
+use crate::render::{count, percent_of, print_anomalies};
 use crate::run::{Context, Outcome};
 
 #[derive(Serialize)]
@@ -29,8 +29,12 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
     let threshold = model.threshold().clone();
     let engine = &context.engine;
+    let options = ScoreOptions {
+        only_anomalous: args.anomalous,
+        explain: args.explain,
+    };
     let scored = if let Some(out) = args.out {
-        let summary = score_to_file(engine, &model, &mut source, &out, args.anomalous).await?;
+        let summary = score_to_file(engine, &model, &mut source, &out, options).await?;
         Scored {
             summary,
             threshold,
@@ -56,7 +60,7 @@ impl Outcome for Scored {
             if anomalies.is_empty() {
                 writeln!(out, "No event is above the threshold.\n")?;
             } else {
-                writeln!(out, "{}\n", anomaly_table(anomalies))?;
+                print_anomalies(anomalies, out)?;
             }
         }
         let ScoreSummary { events, anomalous } = self.summary;

@@ -1,13 +1,13 @@
 //! How results look on a terminal.
 
+mod anomaly;
 mod evaluation;
 mod numbers;
 mod text;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use honeyguide::event;
-use honeyguide::score::Anomaly;
 
+pub use anomaly::{print_anomalies, print_explained};
 pub use evaluation::print_evaluation;
 pub use numbers::{count, defined, percent, percent_of};
 pub use text::{heading, printable, printable_lines};
@@ -26,47 +26,5 @@ pub fn table(header: &[&str]) -> Table {
         .unwrap_or((0, DEFAULT_WIDTH));
     table.set_width(width);
     table.set_header(header);
-    table
-}
-
-/// The most anomalous events, each with the columns that say what it was.
-pub fn anomaly_table(anomalies: &[Anomaly]) -> Table {
-    let known = |name: &&str| {
-        anomalies
-            .first()
-            .is_some_and(|first| first.event.iter().any(|(column, _)| column == name))
-    };
-    let mut columns: Vec<&str> = event::IDENTIFYING.into_iter().filter(known).collect();
-    if columns.is_empty() {
-        columns = anomalies
-            .first()
-            .iter()
-            .flat_map(|first| &first.event)
-            .map(|(name, _)| name.as_str())
-            .take(8)
-            .collect();
-    }
-    let header = ["score", "alike"]
-        .into_iter()
-        .chain(columns.iter().copied())
-        .collect::<Vec<_>>();
-    let mut table = table(&header);
-    for anomaly in anomalies {
-        let value = |column: &&str| {
-            let value = anomaly
-                .event
-                .iter()
-                .find(|(name, _)| name == column)
-                .and_then(|(_, value)| value.as_deref());
-            printable(value.unwrap_or("-")).into_owned()
-        };
-        let mark = if anomaly.anomalous { "" } else { " (below)" };
-        let score = format!("{:.3}{mark}", anomaly.score);
-        table.add_row(
-            [score, count(anomaly.events_alike)]
-                .into_iter()
-                .chain(columns.iter().map(value)),
-        );
-    }
     table
 }

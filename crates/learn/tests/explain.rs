@@ -129,6 +129,10 @@ proptest! {
         prop_assert!((found.normalised_path_length() + score.log2()).abs() < 1e-9);
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn contributions_add_up_in_deep_forests(
         values in prop::collection::vec(-1e6..1e6f64, 20 * 600), seed: u64,

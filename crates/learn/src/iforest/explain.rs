@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::shapley::shapley_values;
+use super::simd::Instructions;
 use super::tree::Rule;
 use super::{IsolationForest, ScoreError};
 
@@ -70,12 +71,20 @@ impl IsolationForest {
         self.check_axis_parallel()?;
         let mut contributions = vec![0.0; rows.len()];
         let scale = self.normalised()(1.0) / self.trees.len() as f64;
+        let instructions = Instructions::best();
         let chunk = ROWS_PER_TASK * self.n_features;
         let tasks = contributions
             .par_chunks_mut(chunk)
             .zip(rows.par_chunks(chunk));
         tasks.for_each(|(out, rows)| {
-            shapley_values(&self.trees, rows, self.n_features, self.input, out);
+            shapley_values(
+                &self.trees,
+                rows,
+                self.n_features,
+                self.input,
+                instructions,
+                out,
+            );
             out.iter_mut().for_each(|sum| *sum *= scale);
         });
         Ok(contributions)

@@ -43,8 +43,8 @@ const TILE_ROWS: usize = 512;
 
 /// A perfect tree in heap order.
 ///
-/// The arrays of the nodes are at least [`NODE_ENTRIES`] long, and one longer than the nodes need, so
-/// that vector instructions can load whole tables, and 32 bits from any entry.
+/// The arrays of the nodes are at least [`NODE_ENTRIES`] long, so that vector instructions can load
+/// whole tables.
 #[derive(Debug)]
 pub(super) struct PackedTree {
     /// Which code each node compares; entry 0 is unused.
@@ -201,7 +201,7 @@ fn pack(
     thresholds: &BTreeMap<Key, Vec<f64>>,
 ) -> PackedTree {
     let size = 1 << depth;
-    let entries = size.max(NODE_ENTRIES) + 1;
+    let entries = size.max(NODE_ENTRIES);
     let mut packed = PackedTree {
         columns: vec![0; entries],
         ranks: vec![MISSING_RIGHT; entries],

@@ -39,13 +39,13 @@ pub(super) fn shapley_values(
     rows: &[f64],
     n_features: usize,
     input: InputPrecision,
+    instructions: Instructions,
     out: &mut [f64],
 ) {
     let blocks = rows.chunks(LANES * n_features);
     let mut blocks: Vec<Block> = blocks
         .map(|rows| Block::new(rows, n_features, input))
         .collect();
-    let instructions = Instructions::best();
     let mut scratch = Scratch::new();
     for walk in trees.iter().flat_map(Walk::of) {
         for block in &mut blocks {
@@ -365,4 +365,40 @@ fn mask(chosen: bool) -> u64 {
 #[inline(always)]
 fn select(mask: u64, chosen: f64, other: f64) -> f64 {
     f64::from_bits((chosen.to_bits() & mask) | (other.to_bits() & !mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iforest::IsolationForestParams;
+    use crate::rng::Rng;
+    use crate::{ColumnKind, Matrix};
+
+    #[test]
+    fn every_instruction_set_gives_the_same_values() {
+        for seed in 0..20 {
+            let mut rng = Rng::new(seed, 0);
+            let mut value = |column| match rng.below(10) {
+                0 => f64::NAN,
+                _ if column == 2 => rng.below(6) as f64,
+                _ => rng.normal(),
+            };
+            let values: Vec<f64> = (0..5 * 300).map(|i| value(i % 5)).collect();
+            let mut kinds = vec![ColumnKind::Numeric; 5];
+            kinds[2] = ColumnKind::Categorical { cardinality: 6 };
+            let params = IsolationForestParams::new().n_estimators(9).seed(seed);
+            let matrix = Matrix::unweighted(5, values.clone()).unwrap();
+            let forest = params.column_kinds(kinds).fit(&matrix).unwrap();
+            let run = |instructions| {
+                let mut out = vec![0.0; 5 * 37];
+                let rows = &values[..5 * 37];
+                shapley_values(&forest.trees, rows, 5, forest.input, instructions, &mut out);
+                out
+            };
+            let plain = run(Instructions::available()[0]);
+            for instructions in Instructions::available() {
+                assert!(run(instructions) == plain, "{instructions:?}, seed {seed}");
+            }
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! The processor's instruction sets, and code for each of them: the only `unsafe` code here.
 //!
+//! Walks and ranks have code of their own for AVX-512 only. AVX2 has no permutation of whole tables, and
+//! walks that gather every node and code with it took longer than plain ones where that was measured
+//! (AMD Zen 5), so there it serves [`Kernel`]s.
+//!
 //! Every instruction set gives the same bits: integer comparisons decide the ways, and path lengths
 //! are added in tree order with the same 64-bit additions.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod plain;
@@ -93,18 +95,12 @@ impl Instructions {
     pub(super) fn walk(self, trees: &[PackedTree], depth: u32, tile: &mut Tile) {
         tile.clear_sums();
         match self.0 {
-            Set::Plain => plain::walk(trees, depth, tile),
-            // SAFETY: as in `run`.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::walk(trees, depth, tile) },
             // SAFETY: as in `run`.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 if avx512::can_walk(depth, tile.stride()) => unsafe {
                 avx512::walk(trees, depth, tile);
             },
-            // SAFETY: as in `run`; AVX-512 includes AVX2.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { avx2::walk(trees, depth, tile) },
+            _ => plain::walk(trees, depth, tile),
         }
     }
 }

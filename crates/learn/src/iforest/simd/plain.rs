@@ -25,13 +25,13 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
 
 /// As [`super::Instructions::rank`].
 pub(super) fn rank(thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; GROUP]) {
-    for (value, rank) in values.iter().zip(ranks) {
-        let mut below = 0;
-        let mut half = thresholds.len() / 2;
-        while half > 0 {
-            below += usize::from(thresholds[below + half - 1] < *value) * half;
-            half /= 2;
+    ranks.fill(0);
+    for level in (0..thresholds.len().ilog2()).rev() {
+        let half = 1 << level;
+        for (below, value) in ranks.iter_mut().zip(values) {
+            let above = thresholds[usize::from(*below) + half - 1] < *value;
+            // A shift, because a product with `half` is compiled to a branch, which nothing predicts.
+            *below += u16::from(above) << level;
         }
-        *rank = below as u16;
     }
 }

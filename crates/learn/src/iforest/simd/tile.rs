@@ -5,8 +5,7 @@ pub(in crate::iforest) const GROUP: usize = 32;
 
 /// Some rows of 16-bit codes and one sum per row.
 ///
-/// Storage is a whole number of groups, and one code longer, so that vector instructions can load
-/// whole groups and 32 bits from any code.
+/// Storage is a whole number of groups, so that vector instructions can load whole groups.
 #[derive(Debug)]
 pub(in crate::iforest) struct Tile {
     codes: Vec<u16>,
@@ -19,7 +18,7 @@ impl Tile {
     pub(in crate::iforest) fn new(rows: usize, stride: usize) -> Tile {
         let rows = rows.next_multiple_of(GROUP);
         Tile {
-            codes: vec![0; rows * stride + 1],
+            codes: vec![0; rows * stride],
             sums: vec![0.0; rows],
             stride,
         }
@@ -51,7 +50,7 @@ impl Tile {
         self.stride
     }
 
-    /// Groups of rows: their codes, at least one more than `GROUP` rows have, and their sums.
+    /// Groups of rows: codes from the group's first row on, at least those of the group, and its sums.
     pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[u16], &mut [f64; GROUP])> {
         let (sums, _) = self.sums.as_chunks_mut::<GROUP>();
         let (codes, size) = (&self.codes, GROUP * self.stride);

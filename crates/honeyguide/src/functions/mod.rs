@@ -1,8 +1,10 @@
 //! The SQL functions, registered in one place for every session.
 //!
-//! `arg` and `path` hold the functions of one text; what they share with the engine, columns and signatures, is here.
+//! `arg` and `path` work on one text and know no engine; columns, nulls and signatures are handled here.
 
 mod arg;
+mod escape;
+mod literal;
 mod path;
 mod score;
 
@@ -90,7 +92,7 @@ impl ScalarUDFImpl for Arg {
         let texts = texts.into_array(args.number_rows)?;
         let mut malformed = 0;
         let mut value = |text, name| {
-            arg::argument(text, name).unwrap_or_else(|arg::Malformed| {
+            arg::argument(text, name).unwrap_or_else(|literal::Malformed| {
                 malformed += 1;
                 None
             })

@@ -121,9 +121,10 @@ pub struct Train {
     /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1
     #[arg(long, value_name = "N|F", default_value = "auto", value_parser = parse_samples)]
     pub samples: MaxSamples,
-    /// Share of the training events to call anomalous, or auto for a threshold of 0.5
-    #[arg(long, value_name = "F", default_value = "auto", value_parser = parse_contamination)]
-    pub contamination: Contamination,
+    /// Share of the training events to call anomalous, or auto for a threshold of 0.5 [default: the threshold is set by
+    /// --false-positive-rate where the data has three hosts or more, else auto]
+    #[arg(long, value_name = "F", value_parser = parse_contamination, conflicts_with_all = ["calibrate", "false_positive_rate"])]
+    pub contamination: Option<Contamination>,
     /// Columns that each tree sees: a fraction such as 1.0, or a count
     #[arg(long, value_name = "F|N", default_value = "1.0", value_parser = parse_features)]
     pub max_features: MaxFeatures,
@@ -137,15 +138,11 @@ pub struct Train {
     #[arg(long, value_name = "COL", value_delimiter = ',')]
     pub exclude: Vec<String>,
     /// Benign events to set the threshold on
-    #[arg(long, value_name = "DATA", num_args = 1.., requires = "false_positive_rate")]
+    #[arg(long, value_name = "DATA", num_args = 1..)]
     pub calibrate: Vec<String>,
-    /// Share of the calibration events that may be flagged
-    #[arg(
-        long,
-        value_name = "F",
-        requires = "calibrate",
-        conflicts_with = "contamination"
-    )]
+    /// Share of benign events that may be flagged: of those to calibrate on, or of what a host does that nothing was
+    /// learnt from, with each host left out in turn [default: 0.001]
+    #[arg(long, value_name = "F")]
     pub false_positive_rate: Option<f64>,
 }
 
@@ -171,13 +168,19 @@ pub struct Score {
 }
 
 #[derive(Debug, ClapArgs)]
-#[group(id = "selection", required = true, multiple = false, args = ["row", "condition"])]
 pub struct Explain {
     /// The model file
     pub model: PathBuf,
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub struct SelectionArgs {
     /// The row of the data, counted from 1 after the header, over all files
     #[arg(long, value_name = "N")]
     pub row: Option<u64>,

@@ -19,6 +19,16 @@ pub struct Context {
     pub engine: Engine,
     global: Global,
     cancelled: Arc<AtomicBool>,
+    simulated: AtomicBool,
+}
+
+/// An outcome with what is true of every outcome.
+#[derive(Serialize)]
+struct Marked<'a, T> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
+    #[serde(flatten)]
+    outcome: &'a T,
 }
 
 /// What a command found out.
@@ -49,6 +59,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         engine,
         global: args.global,
         cancelled: Arc::clone(&cancelled),
+        simulated: AtomicBool::new(false),
     };
     runtime.block_on(async {
         tokio::select! {
@@ -64,12 +75,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
 impl Context {
     /// Shows an outcome on standard output, as text or as JSON.
     pub fn show(&self, outcome: &impl Outcome) -> Result<(), Failure> {
+        let simulated = self.simulated.load(Ordering::Relaxed);
         self.write(|out| {
             if self.global.json {
-                serde_json::to_writer_pretty(&mut *out, outcome)?;
+                serde_json::to_writer_pretty(&mut *out, &Marked { simulated, outcome })?;
                 return writeln!(out);
             }
-            outcome.print(out)
+            outcome.print(out)?;
+            if simulated {
+                writeln!(
+                    out,
+                    "\nSimulated data: these figures say nothing of real hosts."
+                )
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -84,6 +104,11 @@ impl Context {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
             Err(error) => Err(Error::io("write to", Path::new("standard output"), error).into()),
         }
+    }
+
+    /// Notes that the outcome is made from simulated data.
+    pub fn mark_simulated(&self) {
+        self.simulated.store(true, Ordering::Relaxed);
     }
 
     /// Whether the result is wanted as JSON.
@@ -108,6 +133,9 @@ impl Context {
     /// Finds data, and says what was found to those who want to know.
     pub fn open(&self, data: &[String]) -> Result<Source, Failure> {
         let source = Source::open(data)?;
+        if source.is_simulated() {
+            self.mark_simulated();
+        }
         for file in source.files() {
             self.detail(&format!(
                 "reading {} ({} bytes)",

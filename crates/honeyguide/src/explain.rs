@@ -50,6 +50,9 @@ pub(crate) struct Attribution<'a> {
     known: HashMap<Vec<u64>, Explanation>,
 }
 
+/// What parts the facts of a reason's text.
+const FACTS: &str = "; ";
+
 /// Feature rows whose contributions are remembered.
 const REMEMBERED: usize = 1 << 14;
 
@@ -84,9 +87,7 @@ impl Model {
         Ok(EventExplanation {
             normalised_path_length: explained.normalised_path_length(),
             base: explained.base,
-            reasons: self
-                .all_reasons(event, &explained, explained.contributions.len())
-                .collect(),
+            reasons: self.all_reasons(event, &explained).collect(),
         })
     }
 
@@ -95,28 +96,39 @@ impl Model {
         explained.map_err(|error| Error::usage(format!("this model cannot say why: {error}")))
     }
 
-    /// The first `count` reasons that speak for an anomaly.
+    /// The first `count` reasons that speak for an anomaly and say something new.
     fn reasons(
         &self,
         event: &ExplainedEvent,
         explained: &Explanation,
         count: usize,
     ) -> Vec<Reason> {
-        self.all_reasons(event, explained, count)
-            .filter(|reason| reason.contribution < 0.0)
-            .collect()
+        let mut said: Vec<String> = Vec::new();
+        let speaking = self
+            .all_reasons(event, explained)
+            .take_while(|reason| reason.contribution < 0.0);
+        let news = speaking.filter_map(|reason| {
+            let facts: Vec<&str> = reason
+                .text
+                .split(FACTS)
+                .filter(|fact| !said.iter().any(|known| known == fact))
+                .collect();
+            let text = facts.join(FACTS);
+            said.extend(facts.into_iter().map(str::to_owned));
+            (!text.is_empty()).then_some(Reason { text, ..reason })
+        });
+        news.take(count).collect()
     }
 
-    /// The strongest `count` features for an anomaly first.
+    /// The strongest features for an anomaly first.
     fn all_reasons(
         &self,
         event: &ExplainedEvent,
         explained: &Explanation,
-        count: usize,
     ) -> impl Iterator<Item = Reason> {
         let mut order: Vec<usize> = (0..explained.contributions.len()).collect();
         order.sort_by(|a, b| explained.contributions[*a].total_cmp(&explained.contributions[*b]));
-        order.into_iter().take(count).map(|feature| Reason {
+        order.into_iter().map(|feature| Reason {
             feature: self.recipe.features[feature].name.clone(),
             contribution: explained.contributions[feature],
             text: self.describe(feature, event),

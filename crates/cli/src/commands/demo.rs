@@ -32,6 +32,7 @@ struct Shown {
 }
 
 pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
+    context.mark_simulated();
     let simulation = simulate::write(context, &args.out, DEFAULT_EVENTS, args.seed).await?;
     let [training, validation, test] = &simulation.splits[..] else {
         return Err(honeyguide::Error::internal("a simulation has three splits").into());
@@ -78,11 +79,7 @@ impl Outcome for Shown {
             heading("Trained on the first file, threshold set on the second")
         )?;
         self.training.print(out)?;
-        writeln!(
-            out,
-            "\n{}",
-            heading("Judged on the third (simulated: this says nothing of real hosts)")
-        )?;
+        writeln!(out, "\n{}", heading("Judged on the third"))?;
         print_evaluation(&self.evaluation, out)?;
         writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
         print_anomalies(&self.most_anomalous, out)?;

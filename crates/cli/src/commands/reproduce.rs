@@ -8,7 +8,7 @@ use honeyguide::{Error, Source, reproduce};
 
 use crate::args::Reproduce;
 use crate::failure::Failure;
-use crate::render::{count, defined, percent, table};
+use crate::render::{count, defined, percent, table_with_numbers};
 use crate::run::{Context, Outcome};
 
 pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
@@ -17,9 +17,9 @@ pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
             .hint("name the folder that holds BETH's three labelled files; `honeyguide simulate` makes a stand-in")
             .into());
     }
-    let open = |split: Split| -> Result<Source, Error> {
+    let open = |split: Split| -> Result<Source, Failure> {
         let path = args.folder.join(split.file_name());
-        Source::open(&[path.display().to_string()])
+        context.open(&[path.display().to_string()])
     };
     let mut training = open(Split::Training)?;
     let mut splits = [("validation", Split::Validation), ("test", Split::Testing)]
@@ -38,14 +38,15 @@ impl Outcome for Reproduction {
             self.seeds,
             count(self.training_events)
         )?;
-        let mut results = table(&[
+        let header = [
             "split",
             "label",
             "events",
             "labelled",
             "AUROC, hard labels averaged",
             "AUROC, scores averaged",
-        ]);
+        ];
+        let mut results = table_with_numbers(&header, 2..6);
         for split in &self.splits {
             for label in &split.labels {
                 results.add_row([
@@ -63,7 +64,7 @@ impl Outcome for Reproduction {
             out,
             "Published for BETH's test split against sus (Highnam et al. 2021, Table 3; hard labels, 5 seeds):"
         )?;
-        let mut published = table(&["method", "AUROC"]);
+        let mut published = table_with_numbers(&["method", "AUROC"], [1]);
         for (method, auroc) in TABLE_3 {
             published.add_row([method.to_owned(), format!("{auroc:.3}")]);
         }

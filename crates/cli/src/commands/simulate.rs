@@ -6,18 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use honeyguide::Error;
 use honeyguide::output::{PendingFile, create_folder};
-use honeyguide::simulate::{Simulation, Split, Summary};
+use honeyguide::simulate::{MARKER, MARKER_TEXT, Simulation, Split, Summary};
 use serde::Serialize;
 
 use crate::args::Simulate;
 use crate::failure::Failure;
-use crate::render::{count, percent_of, table};
+use crate::render::{count, percent_of, table_with_numbers};
 use crate::run::{Context, Outcome};
 
 /// The files of a simulation.
 #[derive(Serialize)]
 pub struct Simulated {
-    simulated: bool,
     pub splits: Vec<SimulatedSplit>,
 }
 
@@ -33,6 +32,7 @@ pub struct SimulatedSplit {
 }
 
 pub async fn run(context: &Context, args: Simulate) -> Result<(), Failure> {
+    context.mark_simulated();
     let simulated = write(context, &args.out, args.events, args.seed).await?;
     context.show(&simulated)
 }
@@ -61,13 +61,16 @@ pub async fn write(
                         .unwrap_or_else(|_| Err(Error::internal("the simulation broke off")))
                 })
             });
-            // The files get their names only when all three are complete.
+            let mut marker = PendingFile::create(&folder.join(MARKER))?;
+            let marked = marker.write_all(MARKER_TEXT.as_bytes());
+            marked.map_err(|error| Error::io("write", marker.path(), error))?;
+            // The files get their names only when all three are complete, and never without the marker.
             let complete = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+            marker.finish()?;
             let splits = complete
                 .into_iter()
                 .map(|(file, split)| file.finish().map(|()| split));
             Ok(Simulated {
-                simulated: true,
                 splits: splits.collect::<Result<_, _>>()?,
             })
         })
@@ -128,7 +131,8 @@ impl Write for Stoppable<'_> {
 
 impl Outcome for Simulated {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = table(&["simulated file", "events", "hosts", "sus", "evil"]);
+        let mut table =
+            table_with_numbers(&["simulated file", "events", "hosts", "sus", "evil"], 1..5);
         for split in &self.splits {
             table.add_row([
                 split.file.display().to_string(),

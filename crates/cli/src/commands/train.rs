@@ -4,13 +4,17 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
-use honeyguide::{Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train};
+use honeyguide::{HostRate, Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train};
+use learn::iforest::Contamination;
 use serde::Serialize;
 
 use crate::args::Train;
 use crate::failure::Failure;
-use crate::render::{count, percent};
+use crate::render::{count, percent, printable, table};
 use crate::run::{Context, Outcome};
+
+/// Share of benign events that may be flagged, unless another is asked for.
+const FALSE_POSITIVE_RATE: f64 = 0.001;
 
 /// What training made.
 #[derive(Serialize)]
@@ -37,17 +41,20 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     };
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&args.out)?);
+    let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
+    let left_out_rate = args.contamination.is_none().then_some(rate);
     let options = TrainOptions {
         n_estimators: args.trees,
         max_samples: args.samples,
         max_features: args.max_features,
         bootstrap: args.bootstrap,
-        contamination: args.contamination,
+        contamination: args.contamination.unwrap_or(Contamination::Auto),
+        left_out_rate: left_out_rate.filter(|_| calibration.is_none()),
         seed: args.seed,
         exclude: args.exclude,
     };
     let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
-    if let (Some(mut benign), Some(rate)) = (calibration, args.false_positive_rate) {
+    if let Some(mut benign) = calibration {
         calibrate(&context.engine, &mut model, &mut benign, rate).await?;
     }
     model.save(&args.out)?;
@@ -100,16 +107,33 @@ impl Outcome for Trained {
             )?;
         }
         writeln!(out, "forest     {} trees", self.trees)?;
-        writeln!(out, "threshold  {}", describe(&self.threshold))
+        writeln!(out, "threshold  {}", describe(&self.threshold))?;
+        match &self.threshold.method {
+            ThresholdMethod::LeaveOneHostOut { hosts, .. } => print_hosts(hosts, out),
+            _ => Ok(()),
+        }
     }
+}
+
+/// What the threshold flags of each host that was left out.
+fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
+    let mut rates = table(&["left-out host", "events", "flagged"]);
+    for host in hosts {
+        rates.add_row([
+            printable(&host.host).into_owned(),
+            count(host.events),
+            percent(host.realised_rate),
+        ]);
+    }
+    writeln!(out, "\n{rates}")
 }
 
 /// A threshold in words.
 pub fn describe(threshold: &Threshold) -> String {
-    let why = match threshold.method {
+    let why = match &threshold.method {
         ThresholdMethod::Auto {} => "scikit-learn's default for contamination auto".to_owned(),
         ThresholdMethod::Contamination { fraction } => {
-            format!("to flag {} of the training events", percent(fraction))
+            format!("to flag {} of the training events", percent(*fraction))
         }
         ThresholdMethod::Calibrated {
             nominal_rate,
@@ -117,9 +141,19 @@ pub fn describe(threshold: &Threshold) -> String {
             events,
         } => format!(
             "to flag at most {} of {} calibration events; flags {} of them",
-            percent(nominal_rate),
-            count(events),
-            percent(realised_rate)
+            percent(*nominal_rate),
+            count(*events),
+            percent(*realised_rate)
+        ),
+        ThresholdMethod::LeaveOneHostOut {
+            nominal_rate,
+            realised_rate,
+            hosts,
+        } => format!(
+            "to flag at most {} of what a host does that nothing was learnt from; flags {} of {} left-out hosts",
+            percent(*nominal_rate),
+            percent(*realised_rate),
+            hosts.len()
         ),
     };
     format!("{:.4}: {why}", threshold.value)

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Verdicts};
 
-use super::{count, defined, heading, percent, percent_of, printable, table};
+use super::{count, defined, heading, percent, percent_of, printable, table_with_numbers};
 use crate::commands::describe_threshold;
 
 /// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
@@ -45,7 +45,7 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
             "Every event has {name} = {class}: there is nothing to tell apart, so AUROC is undefined."
         )?;
     }
-    let mut figures = table(&[
+    let header = [
         "detector",
         "AUROC of scores",
         "average precision",
@@ -54,7 +54,8 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
         "recall",
         "false-positive rate",
         "F1",
-    ]);
+    ];
+    let mut figures = table_with_numbers(&header, 1..header.len());
     figures.add_row(row(
         &format!("honeyguide, {recipe}"),
         [defined(label.roc_auc), defined(label.average_precision)],
@@ -67,7 +68,7 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
             &baseline.verdicts,
         ));
     }
-    writeln!(out, "{figures}")?;
+    writeln!(out, "{figures}\n")?;
     writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))
 }
 
@@ -105,7 +106,7 @@ fn confusion_matrix(verdicts: &Verdicts, label: &str) -> comfy_table::Table {
     } = *verdicts;
     let cell =
         |part: u64, rest: u64| format!("{} ({})", count(part), percent_of(part, part + rest));
-    let mut matrix = table(&["", "flagged", "not flagged"]);
+    let mut matrix = table_with_numbers(&["", "flagged", "not flagged"], 1..3);
     matrix.add_row([
         format!("{label} = 1"),
         cell(true_positives, false_negatives),

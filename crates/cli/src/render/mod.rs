@@ -5,7 +5,7 @@ mod evaluation;
 mod numbers;
 mod text;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 pub use anomaly::{print_anomalies, print_explained};
 pub use evaluation::print_evaluation;
@@ -19,12 +19,24 @@ const DEFAULT_WIDTH: u16 = 120;
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+        .load_preset(presets::NOTHING)
+        .set_style(TableComponent::HeaderLines, '─');
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     let (_, width) = console::Term::stdout()
         .size_checked()
         .unwrap_or((0, DEFAULT_WIDTH));
     table.set_width(width);
     table.set_header(header);
+    table
+}
+
+/// The same with some columns, by their positions, aligned like numbers.
+pub fn table_with_numbers(header: &[&str], numbers: impl IntoIterator<Item = usize>) -> Table {
+    let mut table = table(header);
+    for number in numbers {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     table
 }

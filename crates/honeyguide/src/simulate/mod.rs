@@ -46,6 +46,13 @@ mod checks;
 
 use std::io;
 
+/// The file beside simulated logs that says what they are, so that whatever is made from them can say so too.
+pub const MARKER: &str = "SIMULATED.txt";
+
+/// What the marker says.
+pub const MARKER_TEXT: &str = "The logs in this folder are simulated by honeyguide. \
+    A figure measured on them says nothing of real hosts.\n";
+
 /// Events of all three splits, unless the caller says otherwise.
 pub const DEFAULT_EVENTS: u64 = 150_000;
 /// The fewest events a simulation can have: with fewer the break-in would not fit into its split.

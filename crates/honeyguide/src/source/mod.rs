@@ -30,6 +30,7 @@ pub use expand::{Compression, DataFile, Format};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::simulate::MARKER;
 
 /// A column of the table that the files make up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,12 @@ impl Source {
     /// The files, in the order in which they are read.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &DataFile> {
         self.files.iter().map(|file| &file.file)
+    }
+
+    /// Whether some of the data says of itself that it is simulated.
+    pub fn is_simulated(&self) -> bool {
+        let marked = |file: &DataFile| file.path.with_file_name(MARKER).is_file();
+        self.files().any(marked)
     }
 
     /// The columns, in the order of the first file.

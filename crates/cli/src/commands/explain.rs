@@ -1,0 +1,29 @@
+//! `honeyguide explain`.
+
+use std::io::{self, Write};
+
+use honeyguide::score::{Explained, Selection, explain_event};
+use honeyguide::{Error, Model};
+
+use crate::args::Explain;
+use crate::failure::Failure;
+use crate::render::print_explained;
+use crate::run::{Context, Outcome};
+
+pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
+    let model = Model::load(&args.model)?;
+    let mut source = context.open(&args.data)?;
+    let selection = match (args.selection.row, args.selection.condition) {
+        (Some(row), None) => Selection::Row(row),
+        (None, Some(condition)) => Selection::Where(condition),
+        _ => return Err(Error::usage("either --row or --where is needed, not both").into()),
+    };
+    let explained = explain_event(&context.engine, &model, &mut source, &selection).await?;
+    context.show(&explained)
+}
+
+impl Outcome for Explained {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_explained(self, out)
+    }
+}

@@ -1,0 +1,137 @@
+//! Anomalous events on a terminal, with the reasons.
+
+use std::io::{self, Write};
+
+use honeyguide::event;
+use honeyguide::score::{Anomaly, Explained};
+
+use super::{count, heading, printable, table_with_numbers};
+
+/// Columns that are shown of an event that has none of the known ones.
+const MAX_COLUMNS: usize = 8;
+/// Longest value that is shown of an event in full.
+const MAX_VALUE_CHARACTERS: usize = 300;
+
+/// The most anomalous events: what each was, and below it why it stands out.
+pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = anomalies.first() else {
+        return Ok(());
+    };
+    let columns = shown_columns(first);
+    let header: Vec<&str> = ["", "score", "alike"]
+        .into_iter()
+        .chain(columns.iter().copied())
+        .collect();
+    let mut events = table_with_numbers(&header, 0..3);
+    for (number, anomaly) in (1..).zip(anomalies) {
+        let below = if anomaly.anomalous { "" } else { " (below)" };
+        let score = format!("{:.3}{below}", anomaly.score);
+        let cells = [number.to_string(), score, count(anomaly.events_alike)].into_iter();
+        events.add_row(cells.chain(columns.iter().map(|column| value(anomaly, column))));
+    }
+    writeln!(out, "{events}")?;
+    if anomalies.iter().all(|anomaly| anomaly.reasons.is_empty()) {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", heading("Why"))?;
+    for (number, anomaly) in (1..).zip(anomalies) {
+        let reasons: Vec<_> = anomaly
+            .reasons
+            .iter()
+            .map(|reason| printable(&reason.text).into_owned())
+            .collect();
+        writeln!(out, "{number:>4}  {}", reasons.join("\n      "))?;
+    }
+    Ok(())
+}
+
+/// The columns that say what an event was.
+fn shown_columns(first: &Anomaly) -> Vec<&str> {
+    let known = |name: &&str| first.event.iter().any(|(column, _)| column == name);
+    let columns: Vec<&str> = event::IDENTIFYING.into_iter().filter(known).collect();
+    if columns.is_empty() {
+        return first
+            .event
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .take(MAX_COLUMNS)
+            .collect();
+    }
+    columns
+}
+
+fn value(anomaly: &Anomaly, column: &str) -> String {
+    let value = anomaly
+        .event
+        .iter()
+        .find(|(name, _)| name == column)
+        .and_then(|(_, value)| value.as_deref());
+    printable(value.unwrap_or("-")).into_owned()
+}
+
+/// One event in full, and what every feature contributes to its score.
+pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result<()> {
+    let Explained {
+        anomaly,
+        explanation,
+        selected,
+    } = explained;
+    writeln!(
+        out,
+        "{} row {}",
+        heading(&printable(&anomaly.file.display().to_string())),
+        count(anomaly.row)
+    )?;
+    if *selected > 1 {
+        writeln!(
+            out,
+            "the first of {} events that are selected",
+            count(*selected)
+        )?;
+    }
+    for (name, value) in &anomaly.event {
+        let text: String = value
+            .as_deref()
+            .unwrap_or("-")
+            .chars()
+            .take(MAX_VALUE_CHARACTERS)
+            .collect();
+        writeln!(out, "  {:<16} {}", printable(name), printable(&text))?;
+    }
+    let verdict = if anomaly.anomalous {
+        "above the threshold: anomalous"
+    } else {
+        "not above the threshold"
+    };
+    writeln!(
+        out,
+        "\n{} {:.4}, {verdict}",
+        heading("score"),
+        anomaly.score
+    )?;
+    let header = ["contribution", "feature", "this event, and what is normal"];
+    let mut features = table_with_numbers(&header, [0]);
+    for reason in &explanation.reasons {
+        let contribution = format!("{:+.4}", reason.contribution);
+        features.add_row([
+            contribution,
+            reason.feature.clone(),
+            printable(&reason.text).into_owned(),
+        ]);
+    }
+    writeln!(out, "{features}")?;
+    let sum: f64 = explanation
+        .reasons
+        .iter()
+        .map(|reason| reason.contribution)
+        .sum();
+    writeln!(
+        out,
+        "\nThe contributions add up to {sum:+.4}: the event's normalised path length is {:.4}, the mean in training {:.4}.\n\
+         Negative contributions make it more anomalous. score = 2^−{:.4} = {:.4}",
+        explanation.normalised_path_length,
+        explanation.base,
+        explanation.normalised_path_length,
+        anomaly.score
+    )
+}

@@ -18,9 +18,11 @@ use learn::sampling::{PrioritySampler, StableHash};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{
-    InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, key, locate_fault,
-    unpack,
+    InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code, key,
+    locate_fault, unpack,
 };
+use crate::leave_one_out::{HOST, HostCollector, HostRows, gather_hosts, host_text};
+use crate::model::with_columns;
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 use crate::recipe::plan::FeaturePlan;
@@ -88,9 +90,11 @@ pub(crate) struct Distilled {
     pub distinct_rows: u64,
     /// Whether the matrix is a sample of the distinct rows.
     pub sampled: bool,
+    /// The rows of every host, by name; none where they were not asked for or the matrix is a sample.
+    pub hosts: Vec<HostRows>,
 }
 
-/// Reads `source` once and distils the inputs of `recipe`.
+/// Reads `source` once and distils the inputs of `recipe`, by the values of the column `host` too where one is named.
 ///
 /// # Errors
 /// What a scan can meet; a feature with nulls where the recipe refuses them, or with infinite values.
@@ -99,12 +103,13 @@ pub(crate) async fn distil(
     source: &mut Source,
     recipe: &Recipe,
     plan: &FeaturePlan,
+    host: Option<&str>,
     seed: u64,
 ) -> Result<Distilled> {
     let rows = source
-        .run(&plan.needed, async |source| {
-            let mut rows = RowCollector::new(recipe, seed);
-            let query = count_distinct(source.table(engine)?, plan, &[])?;
+        .run(&with_columns(&plan.needed, host), async |source| {
+            let mut rows = RowCollector::new(recipe, host.is_some(), seed);
+            let query = distinct_rows(source.table(engine)?, plan, host)?;
             let expected = source.expected_rows();
             engine
                 .for_each_batch("reading", expected, query, |batch| Ok(rows.push(&batch)?))
@@ -116,6 +121,22 @@ pub(crate) async fn distil(
         Ok(rows) => rows.finish(),
         Err(error) => Err(locate_fault(engine, source, recipe, plan, error).await),
     }
+}
+
+/// The distinct rows with their counts, and with their hosts where a column is named.
+fn distinct_rows(
+    table: DataFrame,
+    plan: &FeaturePlan,
+    host: Option<&str>,
+) -> std::result::Result<DataFrame, DataFusionError> {
+    let Some(host) = host else {
+        return count_distinct(table, plan, &[]);
+    };
+    let key = Key {
+        name: HOST.into(),
+        expr: host_text(host),
+    };
+    gather_hosts(count_distinct(table, plan, &[key])?, &plan.names)
 }
 
 /// `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`; the count is the last column.
@@ -149,10 +170,11 @@ struct RowCollector {
     codes: Vec<HashMap<String, u32>>,
     rarities: Vec<RarityCounts>,
     events: u64,
+    hosts: Option<HostCollector>,
 }
 
 impl RowCollector {
-    fn new(recipe: &Recipe, seed: u64) -> Self {
+    fn new(recipe: &Recipe, by_host: bool, seed: u64) -> Self {
         let layout = Layout::new(recipe);
         let n_inputs = layout.inputs.len();
         Self {
@@ -162,6 +184,7 @@ impl RowCollector {
             codes: vec![HashMap::new(); n_inputs],
             rarities: vec![RarityCounts::new(); layout.rarities().count()],
             events: 0,
+            hosts: by_host.then(|| HostCollector::new(n_inputs)),
             layout,
         }
     }
@@ -169,7 +192,7 @@ impl RowCollector {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let n_inputs = self.layout.inputs.len();
         let columns = InputColumns::new(&self.layout, batch.columns())?;
-        let counts = KeyedCounts::new(&batch.columns()[n_inputs..])?;
+        let counts = KeyedCounts::new(&batch.columns()[batch.num_columns() - 1..])?;
         let mut row = vec![0.0; n_inputs];
         for index in 0..batch.num_rows() {
             let mut hash = StableHash::new(self.seed);
@@ -186,9 +209,12 @@ impl RowCollector {
             let count = counts.count(index);
             self.events += count;
             self.sampler.push(&row, count as f64, hash.finish());
+            if let Some(hosts) = &mut self.hosts {
+                hosts.push(batch, index, &row)?;
+            }
             for (inputs, counts) in self.layout.rarities().zip(&mut self.rarities) {
                 *counts
-                    .entry(key(inputs.iter().map(|input| id_of(row[*input]))))
+                    .entry(key(inputs.iter().map(|input| id_of_code(row[*input]))))
                     .or_default() += count;
             }
         }
@@ -227,16 +253,11 @@ impl RowCollector {
         let n_inputs = self.layout.inputs.len();
         let mut sample = self.sampler.finish();
         let (texts, ranks): (Vec<_>, Vec<_>) = self.codes.into_iter().map(rank_texts).unzip();
-        for (input, ranks) in ranks
-            .iter()
-            .enumerate()
-            .filter(|(_, ranks)| !ranks.is_empty())
-        {
-            let column = sample.values.iter_mut().skip(input).step_by(n_inputs);
-            column
-                .filter(|code| !code.is_nan())
-                .for_each(|code| *code = f64::from(ranks[*code as usize]));
-        }
+        rank_codes(&mut sample.values, &ranks);
+        let hosts = match self.hosts {
+            Some(hosts) if !sample.is_sampled => hosts.finish(|rows| rank_codes(rows, &ranks))?,
+            _ => Vec::new(),
+        };
         let rarities = self
             .layout
             .rarities()
@@ -269,6 +290,7 @@ impl RowCollector {
             events,
             distinct_rows,
             sampled,
+            hosts,
         })
     }
 }
@@ -283,12 +305,15 @@ fn code_of(codes: &mut HashMap<String, u32>, text: &str) -> f64 {
     f64::from(code)
 }
 
-/// The id, for a rarity, of a code in a row.
-fn id_of(code: f64) -> u32 {
-    if code.is_nan() {
-        NULL_ID
-    } else {
-        code as u32 + 1
+/// Turns the codes of texts in row-major rows into ranks; an input without ranks is a number.
+fn rank_codes(rows: &mut [f64], ranks: &[Vec<u32>]) {
+    let n_inputs = ranks.len();
+    let inputs = ranks.iter().enumerate();
+    for (input, ranks) in inputs.filter(|(_, ranks)| !ranks.is_empty()) {
+        let column = rows.iter_mut().skip(input).step_by(n_inputs);
+        column
+            .filter(|code| !code.is_nan())
+            .for_each(|code| *code = f64::from(ranks[*code as usize]));
     }
 }
 

@@ -20,6 +20,7 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+mod leave_one_out;
 mod model;
 pub mod output;
 mod recipe;
@@ -28,6 +29,7 @@ pub mod score;
 mod scored;
 pub mod simulate;
 mod source;
+mod tail;
 mod train;
 
 pub use distil::budget_rows;
@@ -35,8 +37,10 @@ pub use engine::{Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluate::evaluate;
 pub use features::MAX_CATEGORIES;
+pub use leave_one_out::{HOST_COLUMN, MIN_HOSTS};
 pub use model::{
-    Distribution, FeatureProfile, MAX_MODEL_BYTES, Model, Threshold, ThresholdMethod, Training,
+    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, Threshold, ThresholdMethod,
+    Training,
 };
 pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,

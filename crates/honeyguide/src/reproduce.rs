@@ -88,7 +88,7 @@ pub async fn reproduce(
     let recipe =
         builtin(RECIPE).ok_or_else(|| Error::internal("the paper's recipe is not built in"))?;
     let plan = recipe.plan(engine, training)?;
-    let distilled = distil(engine, training, &recipe, &plan, 0).await?;
+    let distilled = distil(engine, training, &recipe, &plan, None, 0).await?;
     if distilled.events == 0 {
         return Err(no_events(training));
     }

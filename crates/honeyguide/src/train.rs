@@ -1,19 +1,22 @@
 //! From events to a model.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use learn::iforest::{Contamination, IsolationForestParams, MaxFeatures, MaxSamples};
+use learn::iforest::{
+    Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
+};
 use sha2::{Digest, Sha256};
 
 use crate::distil::{Distilled, distil};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::Encoder;
+use crate::leave_one_out::{self, HOST_COLUMN};
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
 use crate::recipe::Recipe;
 use crate::scored::{Order, ScoredCounts};
 use crate::source::Source;
+use crate::tail::Tail;
 
 /// What `train` can be asked for, with scikit-learn's names, meaning and defaults.
 #[derive(Debug, Clone)]
@@ -28,6 +31,9 @@ pub struct TrainOptions {
     pub bootstrap: bool,
     /// Where the threshold lies.
     pub contamination: Contamination,
+    /// Where the data tells at least [`MIN_HOSTS`](crate::MIN_HOSTS) hosts apart, the threshold is the lowest that flags at most this share
+    /// of the events of left-out hosts, instead of one by `contamination`.
+    pub left_out_rate: Option<f64>,
     /// Of every random choice.
     pub seed: u64,
     /// Columns whose features are left out.
@@ -42,6 +48,7 @@ impl Default for TrainOptions {
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
             contamination: Contamination::Auto,
+            left_out_rate: None,
             seed: 0,
             exclude: Vec::new(),
         }
@@ -71,13 +78,20 @@ pub async fn train(
     recipe: &Recipe,
     options: &TrainOptions,
 ) -> Result<Model> {
+    options.left_out_rate.map_or(Ok(()), check_rate)?;
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
-    let distilled = distil(engine, source, &recipe, &plan, options.seed).await?;
+    let host = options.left_out_rate.and_then(|_| host_column(source));
+    let distilled = distil(engine, source, &recipe, &plan, host, options.seed).await?;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
     fit(recipe, &distilled, options)
+}
+
+/// The column that tells hosts apart, where the data has it.
+fn host_column(source: &Source) -> Option<&'static str> {
+    source.has_column(HOST_COLUMN).then_some(HOST_COLUMN)
 }
 
 /// There is nothing to learn from or to judge.
@@ -99,20 +113,20 @@ pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions)
     let fingerprint = fingerprint(distilled);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
     matrix.sort_rows();
-    let params = options.forest_params().column_kinds(encoder.column_kinds());
+    let params = options.forest_params();
     let forest = params
+        .clone()
+        .column_kinds(encoder.column_kinds())
         .fit(&matrix)
         .map_err(|error| Error::usage(error.to_string()))?;
     let scores = forest
         .scores(matrix.values())
         .map_err(|error| Error::internal(error.to_string()))?;
-    let threshold = Threshold {
-        value: -forest.offset(),
-        method: match options.contamination {
-            Contamination::Auto => ThresholdMethod::Auto {},
-            Contamination::Fraction(fraction) => ThresholdMethod::Contamination { fraction },
-        },
+    let left_out = match options.left_out_rate {
+        Some(rate) => leave_one_out::threshold(&recipe, distilled, &params, rate)?,
+        None => None,
     };
+    let threshold = left_out.unwrap_or_else(|| by_contamination(&forest, options.contamination));
     let scores = Distribution::of_numbers(
         scores
             .into_iter()
@@ -137,6 +151,16 @@ pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions)
     })
 }
 
+fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {
+    Threshold {
+        value: -forest.offset(),
+        method: match contamination {
+            Contamination::Auto => ThresholdMethod::Auto {},
+            Contamination::Fraction(fraction) => ThresholdMethod::Contamination { fraction },
+        },
+    }
+}
+
 /// Sets the threshold to the lowest that flags at most `rate` of the events of `source`, which are held to be benign.
 ///
 /// # Errors
@@ -147,11 +171,7 @@ pub async fn calibrate(
     source: &mut Source,
     rate: f64,
 ) -> Result<()> {
-    if !(0.0..1.0).contains(&rate) {
-        return Err(Error::usage(format!(
-            "a false-positive rate of {rate}: it must be at least 0 and below 1"
-        )));
-    }
+    check_rate(rate)?;
     let shared = Arc::new(model.clone());
     let counts = ScoredCounts {
         model: &shared,
@@ -166,60 +186,25 @@ pub async fn calibrate(
             |tail, group| Ok(tail.push(group.score, group.events)),
         )
         .await?;
-    model.threshold = tail.threshold(rate).ok_or_else(|| no_events(source))?;
+    let (value, realised_rate) = tail.threshold().ok_or_else(|| no_events(source))?;
+    model.threshold = Threshold {
+        value,
+        method: ThresholdMethod::Calibrated {
+            nominal_rate: rate,
+            realised_rate,
+            events: tail.events(),
+        },
+    };
     Ok(())
 }
 
-/// The upper tail of scores that come in ascending order: all that can still hold the threshold.
-struct Tail {
-    rate: f64,
-    groups: VecDeque<(f64, u64)>,
-    in_tail: u64,
-    events: u64,
-}
-
-impl Tail {
-    fn new(rate: f64) -> Self {
-        Self {
-            rate,
-            groups: VecDeque::new(),
-            in_tail: 0,
-            events: 0,
-        }
+fn check_rate(rate: f64) -> Result<()> {
+    if (0.0..1.0).contains(&rate) {
+        return Ok(());
     }
-
-    /// How many of the events seen so far may lie above the threshold; it never falls.
-    fn allowed(&self) -> u64 {
-        (self.rate * self.events as f64).floor() as u64
-    }
-
-    fn push(&mut self, score: f64, events: u64) {
-        self.groups.push_back((score, events));
-        self.in_tail += events;
-        self.events += events;
-        // The threshold is the highest score whose own events no longer fit above it, so one group more than fits stays.
-        while let Some(&(_, lowest)) = self.groups.front()
-            && self.in_tail - lowest > self.allowed()
-        {
-            self.in_tail -= lowest;
-            self.groups.pop_front();
-        }
-    }
-
-    /// `None` when there were no events.
-    fn threshold(&self, nominal_rate: f64) -> Option<Threshold> {
-        let &(value, lowest) = self.groups.front()?;
-        let flagged = self.in_tail - lowest;
-        let realised_rate = flagged as f64 / self.events as f64;
-        Some(Threshold {
-            value,
-            method: ThresholdMethod::Calibrated {
-                nominal_rate,
-                realised_rate,
-                events: self.events,
-            },
-        })
-    }
+    Err(Error::usage(format!(
+        "a false-positive rate of {rate}: it must be at least 0 and below 1"
+    )))
 }
 
 /// SHA-256 of the distinct rows with their counts; little-endian bits, so that it is the same on every machine.
@@ -243,39 +228,4 @@ fn fingerprint(distilled: &Distilled) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tail_holds_the_lowest_threshold_for_the_rate() {
-        let groups = [(0.1, 50), (0.2, 40), (0.3, 7), (0.4, 2), (0.5, 1)];
-        for (rate, value, flagged) in [
-            (0.0, 0.5, 0),
-            (0.01, 0.4, 1),
-            (0.029, 0.4, 1),
-            (0.03, 0.3, 3),
-            (0.5, 0.1, 50),
-            (0.99, 0.1, 50),
-        ] {
-            let mut tail = Tail::new(rate);
-            groups
-                .iter()
-                .for_each(|&(score, events)| tail.push(score, events));
-            let threshold = tail.threshold(rate).unwrap();
-            let realised_rate = f64::from(flagged) / 100.0;
-            assert_eq!(threshold.value, value, "at rate {rate}");
-            assert_eq!(
-                threshold.method,
-                ThresholdMethod::Calibrated {
-                    nominal_rate: rate,
-                    realised_rate,
-                    events: 100
-                }
-            );
-        }
-        assert_eq!(Tail::new(0.1).threshold(0.1), None);
-    }
 }

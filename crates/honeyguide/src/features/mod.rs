@@ -6,7 +6,9 @@ mod rarity;
 
 pub(crate) use encoder::{Encoder, EncodingData};
 pub(crate) use inputs::{InputColumns, Value, locate_fault};
-pub(crate) use rarity::{MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, key, unpack};
+pub(crate) use rarity::{
+    MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,
+};
 
 /// Most categories of a categorical feature.
 pub const MAX_CATEGORIES: usize = 1024;

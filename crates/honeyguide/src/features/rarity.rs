@@ -38,6 +38,15 @@ pub(crate) fn unpack(key: Key, parts: usize) -> impl Iterator<Item = u32> {
     (0..parts).map(move |part| (key >> (32 * part)) as u32)
 }
 
+/// The id of a text's code, counted from 0; NaN stands for a null.
+pub(crate) fn id_of_code(code: f64) -> u32 {
+    if code.is_nan() {
+        NULL_ID
+    } else {
+        code as u32 + 1
+    }
+}
+
 /// What is given, of a key.
 fn context(key: Key) -> Key {
     key >> 32

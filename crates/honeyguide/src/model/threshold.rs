@@ -32,6 +32,41 @@ pub enum ThresholdMethod {
         /// How many calibration events there were.
         events: u64,
     },
+    /// The lowest that flags at most a nominal share of the training events, each scored by what was learnt from the
+    /// other hosts.
+    #[serde(rename = "leave-one-host-out")]
+    LeaveOneHostOut {
+        /// The share that was asked for.
+        nominal_rate: f64,
+        /// The share that is flagged, over all hosts.
+        realised_rate: f64,
+        /// Each host's own share, by name.
+        hosts: Vec<HostRate>,
+    },
+}
+
+/// What a threshold flags of a host whose events nothing was learnt from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostRate {
+    /// The host, or the first of some hosts that were left out together.
+    pub host: String,
+    /// How many events it had.
+    pub events: u64,
+    /// The share of them that is flagged.
+    pub realised_rate: f64,
+}
+
+impl ThresholdMethod {
+    /// The share of benign events that was asked for, where the method promises one.
+    pub fn nominal_rate(&self) -> Option<f64> {
+        match self {
+            Self::Auto {} | Self::Contamination { .. } => None,
+            Self::Calibrated { nominal_rate, .. } | Self::LeaveOneHostOut { nominal_rate, .. } => {
+                Some(*nominal_rate)
+            }
+        }
+    }
 }
 
 impl Threshold {
@@ -44,14 +79,22 @@ impl Threshold {
     pub(crate) fn is_sound(&self) -> bool {
         let share = |rate: f64| (0.0..=1.0).contains(&rate);
         share(self.value)
-            && match self.method {
+            && match &self.method {
                 ThresholdMethod::Auto {} => true,
-                ThresholdMethod::Contamination { fraction } => share(fraction),
+                ThresholdMethod::Contamination { fraction } => share(*fraction),
                 ThresholdMethod::Calibrated {
                     nominal_rate,
                     realised_rate,
                     ..
-                } => share(nominal_rate) && share(realised_rate),
+                } => share(*nominal_rate) && share(*realised_rate),
+                ThresholdMethod::LeaveOneHostOut {
+                    nominal_rate,
+                    realised_rate,
+                    hosts,
+                } => {
+                    let mut rates = hosts.iter().map(|host| host.realised_rate);
+                    share(*nominal_rate) && share(*realised_rate) && rates.all(share)
+                }
             }
     }
 }
@@ -59,7 +102,7 @@ impl Threshold {
 impl std::fmt::Display for Threshold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.4}, ", self.value)?;
-        match self.method {
+        match &self.method {
             ThresholdMethod::Auto {} => write!(f, "scikit-learn's default"),
             ThresholdMethod::Contamination { fraction } => {
                 write!(
@@ -76,6 +119,17 @@ impl std::fmt::Display for Threshold {
                 f,
                 "calibrated on {events} events for a false-positive rate of {:.4} %, of which {:.4} % are flagged",
                 100.0 * nominal_rate,
+                100.0 * realised_rate
+            ),
+            ThresholdMethod::LeaveOneHostOut {
+                nominal_rate,
+                realised_rate,
+                hosts,
+            } => write!(
+                f,
+                "for a false-positive rate of {:.4} % on a host left out; of {} such hosts {:.4} % are flagged",
+                100.0 * nominal_rate,
+                hosts.len(),
                 100.0 * realised_rate
             ),
         }

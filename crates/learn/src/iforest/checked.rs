@@ -138,27 +138,7 @@ impl TryFrom<ForestData> for IsolationForest {
     type Error = InvalidForest;
 
     fn try_from(data: ForestData) -> Result<Self, InvalidForest> {
-        if data.version != FORMAT_VERSION {
-            return Err(InvalidForest::Version {
-                version: data.version,
-            });
-        }
-        data.params.check(data.n_features)?;
-        let (trees, n_estimators) = (data.trees.len(), data.params.n_estimators);
-        if trees != n_estimators {
-            return Err(InvalidForest::TreeCount {
-                trees,
-                n_estimators,
-            });
-        }
-        if !(1..=MAX_SAMPLES).contains(&data.max_samples) {
-            return Err(InvalidForest::MaxSamples {
-                value: data.max_samples,
-            });
-        }
-        if !(-1.0..=0.0).contains(&data.offset) {
-            return Err(InvalidForest::Offset { value: data.offset });
-        }
+        check_head(&data)?;
         let limits = Limits {
             params: &data.params,
             n_features: data.n_features,
@@ -179,6 +159,34 @@ impl TryFrom<ForestData> for IsolationForest {
             packings: Packings::default(),
         })
     }
+}
+
+/// Checks everything but the trees.
+fn check_head(data: &ForestData) -> Result<(), InvalidForest> {
+    let &ForestData {
+        version,
+        max_samples,
+        offset,
+        ..
+    } = data;
+    if version != FORMAT_VERSION {
+        return Err(InvalidForest::Version { version });
+    }
+    data.params.check(data.n_features)?;
+    let (trees, n_estimators) = (data.trees.len(), data.params.n_estimators);
+    if trees != n_estimators {
+        return Err(InvalidForest::TreeCount {
+            trees,
+            n_estimators,
+        });
+    }
+    if !(1..=MAX_SAMPLES).contains(&max_samples) {
+        return Err(InvalidForest::MaxSamples { value: max_samples });
+    }
+    if !(-1.0..=0.0).contains(&offset) {
+        return Err(InvalidForest::Offset { value: offset });
+    }
+    Ok(())
 }
 
 /// What a tree of the forest must keep to.
@@ -241,41 +249,21 @@ struct RuleReader<'a> {
 impl RuleReader<'_> {
     /// Appends the node, without its right child, and for splits without its events.
     fn read(&mut self, node: usize, split: i32, depth: u32) -> Result<(), TreeDefect> {
-        let missing = |array| TreeDefect::ArrayTooShort { array, node };
-        let mut events = 0;
-        let rule = match split {
+        let (rule, events) = match split {
             LEAF => {
-                events = self.leaf_events.next().ok_or(missing("leaf_events"))?;
-                Rule::Leaf {
-                    path_length: leaf_path_length(depth, events),
-                }
+                let events = next(&mut self.leaf_events, "leaf_events", node)?;
+                (
+                    Rule::Leaf {
+                        path_length: leaf_path_length(depth, events),
+                    },
+                    events,
+                )
             }
             PLANE => {
-                let plane = self.planes.next().ok_or(missing("planes"))?;
-                self.plane(node, plane)?
+                let plane = next(&mut self.planes, "planes", node)?;
+                (self.plane(node, plane)?, 0)
             }
-            column if column < 0 || column as usize >= self.limits.n_features => {
-                let n_features = self.limits.n_features;
-                return Err(TreeDefect::Column {
-                    node,
-                    column: column.into(),
-                    n_features,
-                });
-            }
-            column => match self.limits.params.kind(column as usize) {
-                ColumnKind::Numeric => {
-                    let threshold = self.thresholds.next().ok_or(missing("thresholds"))?;
-                    finite(node, threshold)?;
-                    Rule::Threshold {
-                        feature: column as u32,
-                        threshold,
-                    }
-                }
-                ColumnKind::Categorical { cardinality } => {
-                    let list = self.categories.next().ok_or(missing("categories"))?;
-                    self.categories(node, column as u32, cardinality, list)?
-                }
-            },
+            column => (self.column(node, column)?, 0),
         };
         self.tree.nodes.push(Node {
             rule,
@@ -283,6 +271,32 @@ impl RuleReader<'_> {
             events,
         });
         Ok(())
+    }
+
+    /// The rule of a split on one column.
+    fn column(&mut self, node: usize, column: i32) -> Result<Rule, TreeDefect> {
+        let n_features = self.limits.n_features;
+        let Some(feature) = u32::try_from(column)
+            .ok()
+            .filter(|c| (*c as usize) < n_features)
+        else {
+            return Err(TreeDefect::Column {
+                node,
+                column: column.into(),
+                n_features,
+            });
+        };
+        match self.limits.params.kind(feature as usize) {
+            ColumnKind::Numeric => {
+                let threshold = next(&mut self.thresholds, "thresholds", node)?;
+                finite(node, threshold)?;
+                Ok(Rule::Threshold { feature, threshold })
+            }
+            ColumnKind::Categorical { cardinality } => {
+                let list = next(&mut self.categories, "categories", node)?;
+                self.categories(node, feature, cardinality, list)
+            }
+        }
     }
 
     fn categories(
@@ -376,4 +390,15 @@ fn finite(node: usize, value: f64) -> Result<(), TreeDefect> {
     } else {
         Err(TreeDefect::NotFinite { node, value })
     }
+}
+
+/// The next entry of an array, for a node that needs one.
+fn next<T>(
+    entries: &mut std::vec::IntoIter<T>,
+    array: &'static str,
+    node: usize,
+) -> Result<T, TreeDefect> {
+    entries
+        .next()
+        .ok_or(TreeDefect::ArrayTooShort { array, node })
 }

@@ -233,44 +233,45 @@ impl Grower<'_> {
                 self.columns[feature as usize] = column;
                 (Rule::Threshold { feature, threshold }, n_left)
             }
-            Split::Plane(plane) => {
-                let (matrix, drawn) = (self.fit.matrix, std::mem::take(&mut self.sample.rows));
-                let position = |row: usize| plane.project(matrix.row(drawn[row] as usize));
-                let (n_left, _) = self.partition(rows, |row| side(position(row), plane.offset));
-                self.sample.rows = drawn;
-                self.tree.planes.push(plane);
-                (
-                    Rule::Plane {
-                        plane: self.tree.planes.len() as u32 - 1,
-                    },
-                    n_left,
-                )
-            }
-            Split::Categories { feature, left } => {
-                let column = std::mem::take(&mut self.columns[feature as usize]);
-                let is_right = |code: f64| f64::from(left.binary_search(&(code as u32)).is_err());
-                let position = |value: f64| {
-                    if value.is_nan() {
-                        value
-                    } else {
-                        is_right(value)
-                    }
-                };
-                let (n_left, left_is_larger) =
-                    self.partition(rows, |row| side(position(column[row]), 0.0));
-                let right = rows[n_left..].iter().map(|&row| column[row as usize]);
-                let larger = if left_is_larger { left } else { codes(right) };
-                self.columns[feature as usize] = column;
-                self.tree.lists.push(larger.into());
-                (
-                    Rule::Categories {
-                        feature,
-                        list: self.tree.lists.len() as u32 - 1,
-                    },
-                    n_left,
-                )
-            }
+            Split::Plane(plane) => self.apply_plane(plane, rows),
+            Split::Categories { feature, left } => self.apply_categories(feature, left, rows),
         }
+    }
+
+    fn apply_plane(&mut self, plane: Plane, rows: &mut [u32]) -> (Rule, usize) {
+        let (matrix, drawn) = (self.fit.matrix, std::mem::take(&mut self.sample.rows));
+        let position = |row: usize| plane.project(matrix.row(drawn[row] as usize));
+        let (n_left, _) = self.partition(rows, |row| side(position(row), plane.offset));
+        self.sample.rows = drawn;
+        let rule = Rule::Plane {
+            plane: self.tree.planes.len() as u32,
+        };
+        self.tree.planes.push(plane);
+        (rule, n_left)
+    }
+
+    fn apply_categories(
+        &mut self,
+        feature: u32,
+        left: Vec<u32>,
+        rows: &mut [u32],
+    ) -> (Rule, usize) {
+        let column = std::mem::take(&mut self.columns[feature as usize]);
+        let side = |row: usize| match column[row] {
+            code if code.is_nan() => Side::Missing,
+            code if left.binary_search(&(code as u32)).is_ok() => Side::Left,
+            _ => Side::Right,
+        };
+        let (n_left, left_is_larger) = self.partition(rows, side);
+        let right = rows[n_left..].iter().map(|&row| column[row as usize]);
+        let larger = if left_is_larger { left } else { codes(right) };
+        self.columns[feature as usize] = column;
+        let rule = Rule::Categories {
+            feature,
+            list: self.tree.lists.len() as u32,
+        };
+        self.tree.lists.push(larger.into());
+        (rule, n_left)
     }
 
     /// Moves the rows on the left side to the front, and rows that lack the value to the side with

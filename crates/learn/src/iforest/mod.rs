@@ -251,22 +251,7 @@ impl IsolationForest {
             n_estimators,
             ..self.params.clone()
         };
-        if matrix.n_features() != self.n_features {
-            let (expected, actual) = (self.n_features, matrix.n_features());
-            return Err(FitError::GrowFeatures { expected, actual });
-        }
-        if self.input != InputPrecision::F64 {
-            return Err(FitError::GrowImported);
-        }
-        params.check(self.n_features)?;
-        check_rows(&params, matrix)?;
-        let actual = params.sample_size(matrix)?;
-        if actual != self.sample_size {
-            return Err(FitError::GrowSampleSize {
-                expected: self.sample_size,
-                actual,
-            });
-        }
+        self.check_growth(&params, matrix)?;
         let sampler = Sampler::new(matrix, self.sample_size, params.bootstrap);
         let fit = Fit {
             params: &params,
@@ -283,6 +268,27 @@ impl IsolationForest {
         self.params = params;
         self.packings = Packings::default();
         self.offset = self.threshold_of(matrix);
+        Ok(())
+    }
+
+    fn check_growth(
+        &self,
+        params: &IsolationForestParams,
+        matrix: &Matrix,
+    ) -> Result<(), FitError> {
+        let (expected, actual) = (self.n_features, matrix.n_features());
+        if expected != actual {
+            return Err(FitError::GrowFeatures { expected, actual });
+        }
+        if self.input != InputPrecision::F64 {
+            return Err(FitError::GrowImported);
+        }
+        params.check(self.n_features)?;
+        check_rows(params, matrix)?;
+        let (expected, actual) = (self.sample_size, params.sample_size(matrix)?);
+        if expected != actual {
+            return Err(FitError::GrowSampleSize { expected, actual });
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod context;
 mod failure;
 mod progress;
 mod render;

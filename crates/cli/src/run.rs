@@ -1,41 +1,16 @@
-//! Sets up threads and the engine, runs one command, and shows its outcome.
+//! Sets up threads and the engine, and runs one command.
 
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use honeyguide::{Engine, Error, Recipe, Source};
-use serde::Serialize;
+use honeyguide::{Engine, Error};
 
-use crate::args::{Args, Global};
+use crate::args::Args;
 use crate::commands;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::progress;
-
-/// What every command is given.
-pub struct Context {
-    pub engine: Engine,
-    global: Global,
-    cancelled: Arc<AtomicBool>,
-    simulated: AtomicBool,
-}
-
-/// An outcome with what is true of every outcome.
-#[derive(Serialize)]
-struct Marked<'a, T> {
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    simulated: bool,
-    #[serde(flatten)]
-    outcome: &'a T,
-}
-
-/// What a command found out.
-pub trait Outcome: Serialize {
-    /// For a person.
-    fn print(&self, out: &mut dyn Write) -> io::Result<()>;
-}
 
 /// Runs the command that `args` ask for.
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -55,12 +30,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| no_threads(&error))?;
     let cancelled = Arc::new(AtomicBool::new(false));
     let engine = Engine::new(threads, progress::reporter(args.global.quiet))?;
-    let context = Context {
-        engine,
-        global: args.global,
-        cancelled: Arc::clone(&cancelled),
-        simulated: AtomicBool::new(false),
-    };
+    let context = Context::new(engine, args.global, Arc::clone(&cancelled));
     runtime.block_on(async {
         tokio::select! {
             result = commands::dispatch(&context, args.command) => result,
@@ -70,108 +40,4 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
         }
     })
-}
-
-impl Context {
-    /// Shows an outcome on standard output, as text or as JSON.
-    pub fn show(&self, outcome: &impl Outcome) -> Result<(), Failure> {
-        let simulated = self.simulated.load(Ordering::Relaxed);
-        self.write(|out| {
-            if self.global.json {
-                serde_json::to_writer_pretty(&mut *out, &Marked { simulated, outcome })?;
-                return writeln!(out);
-            }
-            outcome.print(out)?;
-            if simulated {
-                writeln!(
-                    out,
-                    "\nSimulated data: these figures say nothing of real hosts."
-                )
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    /// Writes to standard output, buffered.
-    pub fn write(
-        &self,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Failure> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        match write(&mut out).and_then(|()| out.flush()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
-            Err(error) => Err(Error::io("write to", Path::new("standard output"), error).into()),
-        }
-    }
-
-    /// Notes that the outcome is made from simulated data.
-    pub fn mark_simulated(&self) {
-        self.simulated.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the result is wanted as JSON.
-    pub fn json(&self) -> bool {
-        self.global.json
-    }
-
-    /// Says something about the work on standard error.
-    pub fn remark(&self, text: &str) {
-        if !self.global.quiet {
-            eprintln!("{}", crate::render::printable_lines(text));
-        }
-    }
-
-    /// Says something that is only wanted with `--verbose`.
-    pub fn detail(&self, text: &str) {
-        if self.global.verbose {
-            eprintln!("{}", crate::render::printable_lines(text));
-        }
-    }
-
-    /// Finds data, and says what was found to those who want to know.
-    pub fn open(&self, data: &[String]) -> Result<Source, Failure> {
-        let source = Source::open(data)?;
-        if source.is_simulated() {
-            self.mark_simulated();
-        }
-        for file in source.files() {
-            self.detail(&format!(
-                "reading {} ({} bytes)",
-                file.path.display(),
-                file.bytes
-            ));
-        }
-        Ok(source)
-    }
-
-    /// Loads a recipe by name or from a file.
-    pub fn recipe(&self, name_or_path: &str) -> Result<Recipe, Failure> {
-        Ok(Recipe::load(name_or_path)?)
-    }
-
-    /// Runs work that never waits, away from the thread that listens for Ctrl-C. It is handed a flag that says when to stop.
-    pub async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let stop = StopOnDrop(Arc::clone(&self.cancelled));
-        let cancelled = Arc::clone(&self.cancelled);
-        let done = tokio::task::spawn_blocking(move || work(&cancelled)).await;
-        std::mem::forget(stop);
-        match done {
-            Ok(result) => Ok(result?),
-            Err(error) => Err(Error::internal(error.to_string()).into()),
-        }
-    }
-}
-
-/// Raises the flag when the work that waits for a blocking task is dropped; the runtime then waits for the task to end.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

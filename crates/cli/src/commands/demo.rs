@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::simulate::{self, Simulated};
 use super::train::Trained;
 use crate::args::Demo;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{heading, print_anomalies, print_evaluation};
-use crate::run::{Context, Outcome};
 
 /// The recipe that the demo trains with.
 const RECIPE: &str = "beth-paper";

@@ -6,9 +6,9 @@ use honeyguide::evaluate::Evaluation;
 use honeyguide::{Model, evaluate};
 
 use crate::args::Evaluate;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::print_evaluation;
-use crate::run::{Context, Outcome};
 
 pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
     let model = Model::load(&args.model)?;

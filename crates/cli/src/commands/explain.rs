@@ -6,9 +6,9 @@ use honeyguide::score::{Explained, Selection, explain_event};
 use honeyguide::{Error, Model};
 
 use crate::args::Explain;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::print_explained;
-use crate::run::{Context, Outcome};
 
 pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
     let model = Model::load(&args.model)?;

@@ -12,8 +12,8 @@ mod train;
 pub use train::describe as describe_threshold;
 
 use crate::args::Command;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::run::Context;
 
 /// Runs one command.
 pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {

@@ -3,9 +3,9 @@
 use honeyguide::{Error, builtin, builtins};
 
 use crate::args::Recipes;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::table;
-use crate::run::Context;
 
 pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
     let Some(name) = args.name else {

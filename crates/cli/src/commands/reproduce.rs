@@ -7,9 +7,9 @@ use honeyguide::simulate::Split;
 use honeyguide::{Error, Source, reproduce};
 
 use crate::args::Reproduce;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, defined, percent, table_with_numbers};
-use crate::run::{Context, Outcome};
 
 pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
     if !args.folder.is_dir() {

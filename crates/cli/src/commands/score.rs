@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::train::describe;
 use crate::args::Score;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, percent_of, print_anomalies};
-use crate::run::{Context, Outcome};
 
 #[derive(Serialize)]
 struct Scored {

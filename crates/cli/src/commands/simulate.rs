@@ -10,9 +10,9 @@ use honeyguide::simulate::{MARKER, MARKER_TEXT, Simulation, Split, Summary};
 use serde::Serialize;
 
 use crate::args::Simulate;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, percent_of, table_with_numbers};
-use crate::run::{Context, Outcome};
 
 /// The files of a simulation.
 #[derive(Serialize)]

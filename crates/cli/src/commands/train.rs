@@ -9,9 +9,9 @@ use learn::iforest::Contamination;
 use serde::Serialize;
 
 use crate::args::Train;
+use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, percent, printable, table};
-use crate::run::{Context, Outcome};
 
 /// Share of benign events that may be flagged, unless another is asked for.
 const FALSE_POSITIVE_RATE: f64 = 0.001;

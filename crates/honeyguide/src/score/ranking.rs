@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::scan::ScoredBatch;
+use super::scan::{Entry, ScoredBatch};
 use super::{Anomaly, REASONS};
 use crate::error::Result;
-use crate::explain::{Attribution, ExplainedEvent};
+use crate::explain::Attribution;
 use crate::model::Model;
 
 /// The most anomalous distinct feature rows so far. A row's score is fixed and the bar to enter only rises, so a row
@@ -16,15 +16,6 @@ pub(super) struct Ranking {
     bar: f64,
     /// Highest first; of equal scores the earlier first.
     entries: Vec<Entry>,
-}
-
-/// An event with what an explanation needs.
-pub(super) struct Entry {
-    pub anomaly: Anomaly,
-    /// As the forest sees it.
-    pub features: Vec<f64>,
-    /// The recipe's inputs as text.
-    pub inputs: Vec<Option<String>>,
 }
 
 impl Ranking {
@@ -90,17 +81,6 @@ impl Ranking {
             }
         });
         anomalies.collect()
-    }
-}
-
-impl Entry {
-    /// As the model explains it.
-    pub fn as_explained(&self) -> ExplainedEvent<'_> {
-        ExplainedEvent {
-            features: &self.features,
-            inputs: &self.inputs,
-            columns: &self.anomaly.event,
-        }
     }
 }
 

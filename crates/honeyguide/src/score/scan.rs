@@ -12,9 +12,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, ident};
 use datafusion::prelude::DataFrame;
 
 use super::Anomaly;
-use super::ranking::Entry;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::explain::ExplainedEvent;
 use crate::features::locate_fault;
 use crate::model::{Model, with_columns};
 use crate::recipe::plan::FeaturePlan;
@@ -43,6 +43,15 @@ pub(super) struct ScoredBatch<'a> {
     /// Encoded features, row-major.
     features: Vec<f64>,
     pub scores: Vec<f64>,
+}
+
+/// An event with what an explanation needs.
+pub(super) struct Entry {
+    pub anomaly: Anomaly,
+    /// As the forest sees it.
+    pub features: Vec<f64>,
+    /// The recipe's inputs as text.
+    pub inputs: Vec<Option<String>>,
 }
 
 impl OrderedScan<'_> {
@@ -186,6 +195,17 @@ impl ScoredBatch<'_> {
             features: self.row(row).to_vec(),
             inputs: texts(self.inputs, row)?,
         })
+    }
+}
+
+impl Entry {
+    /// As the model explains it.
+    pub fn as_explained(&self) -> ExplainedEvent<'_> {
+        ExplainedEvent {
+            features: &self.features,
+            inputs: &self.inputs,
+            columns: &self.anomaly.event,
+        }
     }
 }
 

@@ -47,13 +47,20 @@ pub(super) fn shapley_values(
         .map(|rows| Block::new(rows, n_features, input))
         .collect();
     let mut scratch = Scratch::new();
-    for walk in trees.iter().flat_map(Walk::of) {
-        for block in &mut blocks {
-            instructions.run(Visit {
-                walk: &walk,
-                block,
-                scratch: &mut scratch,
-            });
+    let mut rules = Vec::new();
+    for tree in trees {
+        let mut walk = Walk::new(tree);
+        for points in walk.points(&mut rules).as_chunks().0 {
+            walk.edges[1..]
+                .iter_mut()
+                .for_each(|edge| edge.evaluate(points));
+            for block in &mut blocks {
+                instructions.run(Visit {
+                    walk: &walk,
+                    block,
+                    scratch: &mut scratch,
+                });
+            }
         }
     }
     for (i, value) in out.iter_mut().enumerate() {
@@ -172,9 +179,9 @@ impl Edge {
     /// Fills the tables. A column's factor at t is z (1 − t) + t for rows that satisfy its edges and
     /// z (1 − t) for others; its contribution weighs w (1 − z) / factor, and −w z / factor. What the
     /// edge above has given already is taken off, because the sums there include this subtree.
-    fn evaluate(&mut self, points: &[(f64, f64)]) {
+    fn evaluate(&mut self, points: &[(f64, f64); POINTS]) {
         let [share_above, share] = self.shares;
-        for (i, &(t, weight)) in points.iter().enumerate() {
+        for (i, (t, weight)) in points.iter().enumerate() {
             let factor_above = share_above * (1.0 - t) + t;
             let factor = share * (1.0 - t) + t;
             let given = (1.0 - share_above) / factor_above;
@@ -186,17 +193,14 @@ impl Edge {
     }
 }
 
-/// One walk over a tree, for [`POINTS`] quadrature points.
+/// A tree with the edge that leads to each node, to be walked once for every [`POINTS`] points.
 struct Walk<'a> {
     tree: &'a Tree,
-    /// The edge that leads to each node.
     edges: Vec<Edge>,
 }
 
 impl<'a> Walk<'a> {
-    /// The walks that together integrate exactly: with D columns on a path the integrand has degree
-    /// D − 1 at most, for which ⌈D / 2⌉ points suffice. Points without weight fill up the last walk.
-    fn of(tree: &'a Tree) -> Vec<Walk<'a>> {
+    fn new(tree: &'a Tree) -> Walk<'a> {
         let mut edges = vec![Edge::ROOT; tree.nodes.len()];
         for (parent, node) in tree.nodes.iter().enumerate() {
             if let Rule::Threshold { feature, .. } | Rule::Categories { feature, .. } = node.rule {
@@ -205,18 +209,26 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let most_columns = edges.iter().map(|edge| edge.n_columns).max().unwrap_or(0);
-        let mut points = gauss_legendre(most_columns.div_ceil(2));
-        points.resize(points.len().next_multiple_of(POINTS), (0.5, 0.0));
-        let walks = points.chunks_exact(POINTS).map(|points| {
-            let mut edges = edges.clone();
-            edges
-                .iter_mut()
-                .skip(1)
-                .for_each(|edge| edge.evaluate(points));
-            Walk { tree, edges }
-        });
-        walks.collect()
+        Walk { tree, edges }
+    }
+
+    /// The points of exact quadrature: with D columns on a path the integrand has degree D − 1 at
+    /// most, for which ⌈D / 2⌉ points suffice. Points without weight fill up the last walk. `rules`
+    /// keeps the points by number.
+    fn points<'r>(&self, rules: &'r mut Vec<Vec<(f64, f64)>>) -> &'r [(f64, f64)] {
+        let most_columns = self
+            .edges
+            .iter()
+            .map(|edge| edge.n_columns)
+            .max()
+            .unwrap_or(0);
+        let n = most_columns.div_ceil(2);
+        while rules.len() <= n {
+            let mut points = gauss_legendre(rules.len());
+            points.resize(points.len().next_multiple_of(POINTS), (0.5, 0.0));
+            rules.push(points);
+        }
+        &rules[n]
     }
 }
 

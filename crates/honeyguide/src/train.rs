@@ -32,7 +32,7 @@ pub struct TrainOptions {
     /// Where the threshold lies.
     pub contamination: Contamination,
     /// Where the data tells at least [`MIN_HOSTS`](crate::MIN_HOSTS) hosts apart, the threshold is the lowest that flags at most this share
-    /// of the events of left-out hosts, instead of one by `contamination`.
+    /// of a left-out host's events, in the mean of the hosts, instead of one by `contamination`.
     pub left_out_rate: Option<f64>,
     /// Of every random choice.
     pub seed: u64,

@@ -39,6 +39,9 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     } else {
         Some(context.open(&args.calibrate)?)
     };
+    for input in std::iter::once(&source).chain(&calibration) {
+        input.refuse_as_output(&args.out)?;
+    }
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&args.out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
@@ -150,7 +153,7 @@ pub fn describe(threshold: &Threshold) -> String {
             realised_rate,
             hosts,
         } => format!(
-            "to flag at most {} of what a host does that nothing was learnt from; flags {} of {} left-out hosts",
+            "to flag at most {} of a host that nothing was learnt from; flags {} in the mean of {} hosts left out",
             percent(*nominal_rate),
             percent(*realised_rate),
             hosts.len()

@@ -20,17 +20,20 @@ use crate::features::Encoder;
 use crate::model::{HostRate, Threshold, ThresholdMethod};
 use crate::recipe::Recipe;
 use crate::recipe::layout::Layout;
-use crate::tail::Tail;
 
 /// The column that says on which host an event happened.
 pub const HOST_COLUMN: &str = "hostName";
 /// Fewest hosts to leave one out of.
 pub const MIN_HOSTS: usize = 3;
+/// Scores of a fold's distinct rows, and how many events each stands for.
+type FoldScores = Vec<(f64, u64)>;
+
 /// Most folds; of more hosts, some are left out together.
 const MAX_FOLDS: usize = 32;
 
-/// The lowest threshold that flags at most `rate` of the left-out events of all hosts together, or `None` where
-/// `distilled` does not tell [`MIN_HOSTS`] apart. `params` are the forest's without its column kinds.
+/// The lowest threshold that flags at most `rate` of a left-out host's events in the mean of the hosts, or `None` where
+/// `distilled` does not tell [`MIN_HOSTS`] apart. The mean of the hosts, not of the events, is what a host that is not
+/// among them can be expected to show, however much or little any of them records. `params` are the forest's without its column kinds.
 pub(crate) fn threshold(
     recipe: &Recipe,
     distilled: &Distilled,
@@ -51,7 +54,7 @@ pub(crate) fn threshold(
         let own = hosts::distilled(&layout, &distilled.texts, folds[left_out].iter().copied())?;
         scores.push(score_with(recipe, &others, &own, params)?);
     }
-    Ok(pooled(&folds, &scores, rate))
+    Ok(by_mean_rate(&folds, &scores, rate))
 }
 
 /// Hosts by fold, in the order of their names.
@@ -68,7 +71,7 @@ fn score_with(
     others: &Distilled,
     own: &Distilled,
     params: &IsolationForestParams,
-) -> Result<Vec<(f64, u64)>> {
+) -> Result<FoldScores> {
     let encoder = Encoder::new(recipe, &Encoder::fit(recipe, others)?)?;
     let mut matrix = encoder.encode_training(others)?;
     matrix.sort_rows();
@@ -85,35 +88,66 @@ fn score_with(
     Ok(scores.into_iter().zip(events).collect())
 }
 
-/// The threshold for the scores of all folds, and what each fold shows of it.
-fn pooled(folds: &[Vec<&HostRows>], scores: &[Vec<(f64, u64)>], rate: f64) -> Option<Threshold> {
-    let mut all: Vec<(f64, u64)> = scores.iter().flatten().copied().collect();
-    all.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
-    let mut tail = Tail::new(rate);
-    for (score, events) in all {
-        tail.push(score, events);
+/// The lowest threshold that flags at most `rate` of a fold's events, in the mean of the folds, and what it flags of each.
+fn by_mean_rate(folds: &[Vec<&HostRows>], scores: &[FoldScores], rate: f64) -> Option<Threshold> {
+    let mut all: Vec<(f64, usize, u64)> = Vec::new();
+    for (fold, scores) in scores.iter().enumerate() {
+        all.extend(scores.iter().map(|(score, events)| (*score, fold, *events)));
     }
-    let (value, realised_rate) = tail.threshold()?;
-    let hosts = folds.iter().zip(scores).map(|(hosts, scores)| {
-        let count = |keep: &dyn Fn(f64) -> bool| -> u64 {
-            let kept = scores.iter().filter(|(score, _)| keep(*score));
-            kept.map(|(_, events)| events).sum()
-        };
-        let events = count(&|_| true);
-        HostRate {
-            host: fold_name(hosts).into_owned(),
-            events,
-            realised_rate: count(&|score| score > value) as f64 / events as f64,
+    all.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+    let events: Vec<u64> = scores.iter().map(|fold| total(fold.iter())).collect();
+    let mut flagged = vec![0; folds.len()];
+    for equal in all.chunk_by(|left, right| left.0 == right.0) {
+        let value = equal[0].0;
+        let mut with_these = flagged.clone();
+        for (_, fold, events) in equal {
+            with_these[*fold] += events;
         }
+        if mean_rate(&with_these, &events) > rate || with_these == events {
+            return Some(described(value, folds, &flagged, &events, rate));
+        }
+        flagged = with_these;
+    }
+    None
+}
+
+fn total<'a>(scores: impl Iterator<Item = &'a (f64, u64)>) -> u64 {
+    scores.map(|(_, events)| events).sum()
+}
+
+fn mean_rate(flagged: &[u64], events: &[u64]) -> f64 {
+    let rates = flagged
+        .iter()
+        .zip(events)
+        .map(|(part, all)| share(*part, *all));
+    rates.sum::<f64>() / events.len() as f64
+}
+
+fn share(part: u64, all: u64) -> f64 {
+    part as f64 / all as f64
+}
+
+fn described(
+    value: f64,
+    folds: &[Vec<&HostRows>],
+    flagged: &[u64],
+    events: &[u64],
+    nominal_rate: f64,
+) -> Threshold {
+    let hosts = folds.iter().zip(flagged.iter().zip(events));
+    let hosts = hosts.map(|(hosts, (flagged, events))| HostRate {
+        host: fold_name(hosts).into_owned(),
+        events: *events,
+        realised_rate: share(*flagged, *events),
     });
-    Some(Threshold {
+    Threshold {
         value,
         method: ThresholdMethod::LeaveOneHostOut {
-            nominal_rate: rate,
-            realised_rate,
+            nominal_rate,
+            realised_rate: mean_rate(flagged, events),
             hosts: hosts.collect(),
         },
-    })
+    }
 }
 
 fn fold_name<'a>(hosts: &[&'a HostRows]) -> Cow<'a, str> {

@@ -32,13 +32,13 @@ pub enum ThresholdMethod {
         /// How many calibration events there were.
         events: u64,
     },
-    /// The lowest that flags at most a nominal share of the training events, each scored by what was learnt from the
-    /// other hosts.
+    /// The lowest that flags at most a nominal share of a training host's events, in the mean of the hosts, when each is
+    /// scored by what was learnt from the others.
     #[serde(rename = "leave-one-host-out")]
     LeaveOneHostOut {
         /// The share that was asked for.
         nominal_rate: f64,
-        /// The share that is flagged, over all hosts.
+        /// The share that is flagged, in the mean of the hosts.
         realised_rate: f64,
         /// Each host's own share, by name.
         hosts: Vec<HostRate>,
@@ -127,10 +127,10 @@ impl std::fmt::Display for Threshold {
                 hosts,
             } => write!(
                 f,
-                "for a false-positive rate of {:.4} % on a host left out; of {} such hosts {:.4} % are flagged",
+                "for a false-positive rate of {:.4} % on a host left out; {:.4} % of a host are flagged, in the mean of {}",
                 100.0 * nominal_rate,
-                hosts.len(),
-                100.0 * realised_rate
+                100.0 * realised_rate,
+                hosts.len()
             ),
         }
     }

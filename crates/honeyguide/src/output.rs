@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::csv::Writer as CsvWriter;
@@ -187,20 +187,39 @@ fn write_error(path: &Path, error: &(dyn std::error::Error + 'static)) -> Error 
     Error::data(format!("cannot write {}: {error}", path.display()))
 }
 
-/// The size of an open file, for reading with a bound.
-pub(crate) fn open_bounded(path: &Path, limit: u64) -> Result<File> {
-    let read = |error| Error::io("read", path, error);
-    let file = File::open(path).map_err(read)?;
-    let metadata = file.metadata().map_err(read)?;
+/// The size of a file that can be read as often as needed.
+///
+/// # Errors
+/// It is a folder, or a pipe or device, which gives its content once or without end.
+pub(crate) fn regular_file_bytes(path: &Path) -> Result<u64> {
+    let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
     if metadata.is_dir() {
         return Err(Error::usage(format!("{}: is a folder", path.display())));
     }
-    if metadata.len() > limit {
+    if !metadata.is_file() {
+        return Err(
+            Error::usage(format!("{}: not a regular file", path.display()))
+                .hint("a pipe or device may be read only once: write its content to a file first"),
+        );
+    }
+    Ok(metadata.len())
+}
+
+/// Text of at most `limit` bytes.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<String> {
+    let bytes = regular_file_bytes(path)?;
+    if bytes > limit {
         return Err(Error::data(format!(
-            "{}: {} bytes; the limit is {limit}",
-            path.display(),
-            metadata.len()
+            "{}: {bytes} bytes; the limit is {limit}",
+            path.display()
         )));
     }
-    Ok(file)
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_string(&mut text))
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => Error::data(format!("{}: is not text", path.display())),
+            _ => Error::io("read", path, error),
+        })?;
+    Ok(text)
 }

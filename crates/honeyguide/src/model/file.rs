@@ -1,6 +1,6 @@
 //! The model file: versioned JSON, described in `docs/formats/model.md`. Whatever a file holds, reading it is safe.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use learn::iforest::{ForestData, IsolationForest};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Model, Threshold, Training};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
-use crate::output::{PendingFile, open_bounded};
+use crate::output::{PendingFile, read_bounded};
 use crate::recipe::Recipe;
 
 /// Largest model file that is read.
@@ -52,14 +52,7 @@ impl Model {
                     .hint("`honeyguide train` makes one"),
             );
         }
-        let file = open_bounded(path, MAX_MODEL_BYTES)?;
-        let mut text = String::new();
-        file.take(MAX_MODEL_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::InvalidData => not_a_model(path, "it is not text"),
-                _ => Error::io("read", path, error),
-            })?;
+        let text = read_bounded(path, MAX_MODEL_BYTES)?;
         Self::from_json(&text).map_err(|error| {
             let hint = error
                 .hint_text()
@@ -163,8 +156,4 @@ impl ModelFile {
 
 fn broken(error: &serde_json::Error) -> Error {
     Error::data(format!("not a honeyguide model: {error}"))
-}
-
-fn not_a_model(path: &Path, why: &str) -> Error {
-    Error::data(format!("{}: not a honeyguide model: {why}", path.display()))
 }

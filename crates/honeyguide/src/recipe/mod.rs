@@ -4,6 +4,7 @@
 //! columns of a source and gives the engine's expressions.
 
 mod builtin;
+mod depth;
 pub(crate) mod layout;
 pub(crate) mod plan;
 
@@ -15,11 +16,14 @@ use serde::{Deserialize, Serialize};
 pub use builtin::{builtin, builtins};
 
 use crate::error::{Error, Result};
+use crate::output::read_bounded;
 
 /// Most features a recipe may have.
 pub const MAX_FEATURES: usize = 4096;
 /// Longest SQL expression of a feature, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 16 << 10;
+/// Most operators in an expression.
+const MAX_OPERATORS: usize = 256;
 /// Most values that a rarity is given.
 pub(crate) const MAX_GIVEN: usize = 3;
 /// Largest recipe file, in bytes.
@@ -150,15 +154,7 @@ impl Recipe {
                 names.join(", ")
             )));
         }
-        let bytes = std::fs::metadata(path)
-            .map_err(|error| Error::io("read", path, error))?
-            .len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(Error::usage(format!(
-                "{name_or_path}: {bytes} bytes is too large for a recipe; the limit is {MAX_FILE_BYTES}"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+        let text = read_bounded(path, MAX_FILE_BYTES)?;
         Self::from_toml(&text).map_err(|error| {
             Error::usage(format!("{name_or_path}: {error}"))
                 .hint("`honeyguide recipes beth-paper` prints a recipe to compare with")
@@ -227,6 +223,12 @@ impl Feature {
                 return refuse(format!(
                     "an expression of {} bytes; the limit is {MAX_EXPRESSION_BYTES}",
                     sql.len()
+                ));
+            }
+            let operators = depth::operators(sql);
+            if operators > MAX_OPERATORS {
+                return refuse(format!(
+                    "an expression with {operators} operators; the limit is {MAX_OPERATORS}"
                 ));
             }
         }

@@ -99,6 +99,7 @@ pub async fn score_to_file(
     options: ScoreOptions,
 ) -> Result<ScoreSummary> {
     let format = TableFormat::of(path)?;
+    source.refuse_as_output(path)?;
     let added = &ADDED_COLUMNS[..if options.explain { 3 } else { 2 }];
     if let Some(column) = added.iter().find(|column| source.has_column(column)) {
         return Err(

@@ -1,6 +1,7 @@
 //! Why a scan failed: the files are read again, record by record, until one is found that the engine cannot have read.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 use std::str;
 
@@ -9,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::expand::{Compression, Format};
-use super::text::{self, INFERENCE_RECORDS};
+use super::text::{self, INFERENCE_RECORDS, parses};
 use super::{Column, Remedy, Source};
 use crate::error::{Error, Result};
 
@@ -88,9 +89,21 @@ struct TextScan<'a> {
 }
 
 impl TextScan<'_> {
+    /// A fault in compressed text is reported only when the text can be decompressed to its end: damage to the stream
+    /// explains whatever the text looks like.
     fn check(&self, compression: Compression) -> Result<Finding> {
         let input = text::open(self.path, compression)?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+        let found = self.check_records(&mut reader);
+        if found.is_err() && compression != Compression::None {
+            let line = reader.position().line();
+            std::io::copy(reader.get_mut(), &mut std::io::sink())
+                .map_err(|error| text::read_error(self.path, line, error.into()))?;
+        }
+        found
+    }
+
+    fn check_records(&self, reader: &mut csv::Reader<impl Read>) -> Result<Finding> {
         let mut record = csv::ByteRecord::new();
         let (mut line_breaks, mut row) = (false, 0);
         loop {
@@ -105,7 +118,10 @@ impl TextScan<'_> {
             // The header is read together with the first record.
             let line = record.position().map_or(line, csv::Position::line);
             if record.len() != self.columns.len() {
-                return Err(self.wrong_length(&record, line, reader.is_done()));
+                let at_end = !reader
+                    .read_byte_record(&mut csv::ByteRecord::new())
+                    .unwrap_or(false);
+                return Err(self.wrong_length(&record, line, at_end));
             }
             line_breaks |= record.as_slice().contains(&b'\n');
             if let Some(remedy) = self.check_values(&record, line, row)? {
@@ -126,10 +142,17 @@ impl TextScan<'_> {
             ))
             .hint("close the quote (a quote inside a quoted field is written twice), or copy the file again");
         }
-        Error::data(format!(
+        let error = Error::data(format!(
             "{place}: line {line}: {found} fields, but the header names {expected} columns"
-        ))
-        .hint("a field that contains a comma or a quote must be quoted, and its quotes doubled")
+        ));
+        let multiline = record.iter().position(|field| field.contains(&b'\n'));
+        match multiline {
+            Some(index) => error.hint(format!(
+                "field {} goes on in the next line: close its quote (a quote inside a quoted field is written twice)",
+                index + 1
+            )),
+            None => error.hint("a field that contains a comma or a quote must be quoted, and its quotes doubled"),
+        }
     }
 
     fn check_values(
@@ -175,7 +198,7 @@ impl TextScan<'_> {
             .flat_map(char::escape_debug)
             .collect();
         let (what, limits) = match column.data_type {
-            DataType::Int64 => (
+            DataType::Int64 if !column.inferred => (
                 "a whole number",
                 format!(" from {} to {}", i64::MIN, i64::MAX),
             ),
@@ -183,24 +206,18 @@ impl TextScan<'_> {
             _ => ("a number", String::new()),
         };
         let error = Error::data(format!("{place}: expected {what}{limits}, found `{shown}`"));
-        if column.inferred && row > INFERENCE_RECORDS {
-            return error.hint(format!(
-                "the first {INFERENCE_RECORDS} records hold numbers there: correct this record, or leave the column out"
-            ));
+        if !column.inferred {
+            return error.hint("correct or remove this record");
         }
-        error.hint("correct or remove this record")
-    }
-}
-
-/// Whether the engine reads `value` as this type. An empty value is a null in every type.
-fn parses(value: &str, data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Int64 => value.parse::<i64>().is_ok(),
-        DataType::Float64 => value.parse::<f64>().is_ok(),
-        DataType::Boolean => {
-            value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
-        }
-        _ => true,
+        let others = if row > INFERENCE_RECORDS {
+            "all or most of the"
+        } else {
+            "most of the"
+        };
+        error.hint(format!(
+            "{others} first {INFERENCE_RECORDS} records hold {what} there: correct this record (an empty field is a null), \
+             or leave the column out"
+        ))
     }
 }
 

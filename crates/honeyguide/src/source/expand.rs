@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::output::regular_file_bytes;
 
 /// How a file's rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,13 +56,10 @@ impl DataFile {
             ))
             .hint("rename the file after its format")
         })?;
-        let bytes = fs::metadata(&path)
-            .map_err(|error| Error::io("read", &path, error))?
-            .len();
         Ok(Self {
+            bytes: regular_file_bytes(&path)?,
             path,
             format,
-            bytes,
         })
     }
 }

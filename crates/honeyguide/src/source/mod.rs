@@ -134,6 +134,26 @@ impl Source {
         self.files().any(marked)
     }
 
+    /// Refuses an output that is one of the files to be read.
+    ///
+    /// # Errors
+    /// `output` is such a file, under whatever name.
+    pub fn refuse_as_output(&self, output: &Path) -> Result<()> {
+        let Ok(output_file) = std::fs::canonicalize(output) else {
+            return Ok(());
+        };
+        let is_input = self
+            .files()
+            .any(|file| std::fs::canonicalize(&file.path).is_ok_and(|input| input == output_file));
+        if is_input {
+            return Err(
+                Error::usage(format!("{}: the output is also an input", output.display()))
+                    .hint("choose another name: the data would be lost"),
+            );
+        }
+        Ok(())
+    }
+
     /// The columns, in the order of the first file.
     pub fn columns(&self) -> &[Column] {
         &self.columns

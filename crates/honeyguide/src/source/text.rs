@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use datafusion::arrow::csv::reader::Format as Inference;
 use datafusion::arrow::datatypes::DataType;
 
 use super::Column;
@@ -14,6 +13,10 @@ use crate::event;
 
 /// Records that are looked at to learn the types of columns.
 pub(super) const INFERENCE_RECORDS: usize = 1000;
+/// A column of numbers may have one other value among this many.
+const STRAY_VALUES: usize = 10;
+/// What separates columns in tables that are not comma-separated.
+const OTHER_SEPARATORS: [char; 3] = [';', '\t', '|'];
 /// What a header line may hold; a longer one is not a table's.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
@@ -103,33 +106,95 @@ pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String
                 .hint("this does not look like a CSV file; if it is compressed, its name must end in .gz or .zst")
         })?;
         if names.iter().any(|earlier| earlier == name) {
-            return Err(
-                Error::data(format!("{place}: line 1: two columns are named `{name}`"))
-                    .hint("rename one of them"),
-            );
+            let hint = if name.parse::<f64>().is_ok() {
+                "a column is named by a number: is the header line missing?"
+            } else {
+                "rename one of them"
+            };
+            let error = Error::data(format!("{place}: line 1: two columns are named `{name}`"));
+            return Err(error.hint(hint));
         }
         names.push(name.to_owned());
+    }
+    if let [only] = names.as_slice()
+        && only.contains(OTHER_SEPARATORS)
+    {
+        return Err(
+            Error::data(format!("{place}: line 1: a single column, named `{only}`"))
+                .hint("columns must be separated by commas"),
+        );
     }
     Ok(names)
 }
 
+/// The narrowest types that hold the first records. A column of which at most one value in [`STRAY_VALUES`] is no number
+/// is a column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
 fn infer_types(path: &Path, compression: Compression, columns: usize) -> Result<Vec<DataType>> {
-    let inference = Inference::default()
-        .with_header(true)
-        .with_truncated_rows(true);
-    let inferred = inference.infer_schema(open(path, compression)?, Some(INFERENCE_RECORDS));
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(open(path, compression)?);
+    let mut seen = vec![Seen::default(); columns];
     // A record that cannot be read is found again, and explained, when the rows are read.
-    let Ok((schema, _)) = inferred else {
-        return Ok(vec![DataType::Utf8; columns]);
-    };
-    Ok(schema
-        .fields()
-        .iter()
-        .map(|field| match field.data_type() {
-            kept @ (DataType::Int64 | DataType::Float64 | DataType::Boolean) => kept.clone(),
-            _ => DataType::Utf8,
-        })
-        .collect())
+    for record in reader
+        .byte_records()
+        .take(INFERENCE_RECORDS)
+        .map_while(std::result::Result::ok)
+    {
+        for (seen, field) in seen.iter_mut().zip(&record) {
+            seen.add(field);
+        }
+    }
+    Ok(seen.into_iter().map(Seen::data_type).collect())
+}
+
+/// How many of a column's first values, empty ones aside, can be read as each type.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    values: usize,
+    integers: usize,
+    numbers: usize,
+    booleans: usize,
+}
+
+impl Seen {
+    fn add(&mut self, field: &[u8]) {
+        if field.is_empty() {
+            return;
+        }
+        let reads_as =
+            |data_type| std::str::from_utf8(field).is_ok_and(|value| parses(value, data_type));
+        self.values += 1;
+        self.integers += usize::from(reads_as(&DataType::Int64));
+        self.numbers += usize::from(reads_as(&DataType::Float64));
+        self.booleans += usize::from(reads_as(&DataType::Boolean));
+    }
+
+    fn data_type(self) -> DataType {
+        let strays = self.values - self.numbers;
+        if self.values == 0 || strays * STRAY_VALUES > self.values {
+            if self.values > 0 && self.booleans == self.values {
+                return DataType::Boolean;
+            }
+            return DataType::Utf8;
+        }
+        if self.integers == self.numbers {
+            DataType::Int64
+        } else {
+            DataType::Float64
+        }
+    }
+}
+
+/// Whether the engine reads `value` as this type. An empty value is a null in every type.
+pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int64 => value.parse::<i64>().is_ok(),
+        DataType::Float64 => value.parse::<f64>().is_ok(),
+        DataType::Boolean => {
+            value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+        }
+        _ => true,
+    }
 }
 
 /// A failure of reading bytes, such as a compressed stream that ends too early.

@@ -1,0 +1,328 @@
+//! Calls that cannot work: refused before any work, with what to do instead.
+
+mod common;
+
+use common::{Folder, events};
+
+fn folder() -> Folder {
+    let folder = Folder::with(&[("good.csv", events(200)), ("notes.txt", String::new())]);
+    folder.done(&["train", "good.csv", "--out", "model.json", "--trees", "5"]);
+    folder
+}
+
+#[test]
+fn paths_that_lead_nowhere() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    std::fs::create_dir(folder.path("folder.csv")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path("dangling.csv")).unwrap();
+    let cases: [(&str, i32, &[&str]); 9] = [
+        ("no.csv", 2, &["no.csv: no such file"]),
+        (
+            "no-*.csv",
+            2,
+            &["no-*.csv: no file matches", "quote the pattern"],
+        ),
+        ("[.csv", 2, &["[.csv"]),
+        (
+            "empty",
+            2,
+            &["empty: no data file in this folder", ".parquet"],
+        ),
+        (
+            "folder.csv",
+            2,
+            &["folder.csv: no data file in this folder"],
+        ),
+        ("notes.txt", 2, &["notes.txt: what format", ".csv"]),
+        ("dangling.csv", 2, &["dangling.csv"]),
+        ("", 2, &["no such file"]),
+        ("good.csv/x.csv", 1, &["good.csv/x.csv", "Not a directory"]),
+    ];
+    for (data, status, says) in cases {
+        folder.refused(&["train", data, "--out", "m.json"], status, says);
+        folder.refused(&["score", "model.json", data], status, says);
+        folder.refused(
+            &[
+                "train",
+                "good.csv",
+                "--out",
+                "m.json",
+                "--calibrate",
+                data,
+                "--false-positive-rate",
+                "0.1",
+            ],
+            status,
+            says,
+        );
+    }
+    folder.refused(
+        &["score", "no.json", "good.csv"],
+        2,
+        &["no.json: no such model file", "honeyguide train"],
+    );
+    folder.refused(&["reproduce", "empty"], 2, &["labelled_training_data.csv"]);
+    folder.refused(&["reproduce", "no"], 2, &["no"]);
+}
+
+#[test]
+fn devices_and_pipes_are_no_data_files() {
+    let folder = folder();
+    std::os::unix::fs::symlink("/dev/null", folder.path("null.csv")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path("zero.csv")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path("pipe.csv"))
+        .status();
+    assert!(made.is_ok_and(|status| status.success()));
+    for data in ["null.csv", "zero.csv", "pipe.csv"] {
+        folder.refused(
+            &["train", data, "--out", "m.json"],
+            2,
+            &[data, "not a regular file"],
+        );
+    }
+    for model in ["null.csv", "zero.csv", "pipe.csv"] {
+        folder.refused(
+            &["score", model, "good.csv"],
+            2,
+            &[model, "not a regular file"],
+        );
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    let cases: [(&str, i32, &[&str]); 5] = [
+        (
+            "no/m.json",
+            2,
+            &["the folder no does not exist", "mkdir -p 'no'"],
+        ),
+        ("empty", 2, &["empty: is a folder"]),
+        ("empty/", 2, &["is a folder"]),
+        ("", 2, &["--out"]),
+        ("good.csv/m.json", 2, &["good.csv"]),
+    ];
+    for (out, status, says) in cases {
+        folder.refused(&["train", "good.csv", "--out", out], status, says);
+    }
+    for (out, says) in [
+        ("no/s.csv", "does not exist"),
+        ("s.txt", ".csv or .parquet"),
+        ("s", ".csv or .parquet"),
+        ("empty", ".csv or .parquet"),
+    ] {
+        folder.refused(
+            &["score", "model.json", "good.csv", "--out", out],
+            2,
+            &[says],
+        );
+    }
+    folder.refused(&["simulate", "--out", "good.csv"], 1, &["good.csv"]);
+}
+
+/// A model must not be written over the data it is learnt from, nor scores over the data they belong to.
+#[test]
+fn an_output_never_replaces_its_own_input() {
+    let folder = folder();
+    let before = folder.read("good.csv");
+    folder.refused(
+        &["train", "good.csv", "--out", "good.csv"],
+        2,
+        &["good.csv", "input"],
+    );
+    folder.refused(
+        &["score", "model.json", "good.csv", "--out", "./good.csv"],
+        2,
+        &["good.csv", "input"],
+    );
+    folder.refused(
+        &["score", "model.json", ".", "--out", "good.csv"],
+        2,
+        &["good.csv", "input"],
+    );
+    assert_eq!(folder.read("good.csv"), before);
+}
+
+#[test]
+fn flags_with_impossible_values() {
+    let folder = folder();
+    let cases: &[(&[&str], &str)] = &[
+        (&["--trees", "0"], "1"),
+        (&["--trees", "1000000000"], "100000"),
+        (&["--trees", "-5"], "-5"),
+        (&["--samples", "0"], "at least 1"),
+        (&["--samples", "1.5"], "up to 1"),
+        (&["--contamination", "0.7"], "up to 0.5"),
+        (&["--contamination", "NaN"], "up to 0.5"),
+        (&["--max-features", "99"], "99"),
+        (&["--max-features", "0"], "at least 1"),
+        (&["--threads", "0"], "--threads"),
+        (&["--seed", "-1"], "-1"),
+        (&["--exclude", "nothing"], "--exclude nothing"),
+        (
+            &[
+                "--exclude",
+                "userId,processId,parentProcessId,mountNamespace,eventId,argsNum,returnValue",
+            ],
+            "0 features",
+        ),
+        (
+            &["--recipe", "no-such"],
+            "no-such: neither a built-in recipe nor a file",
+        ),
+        (
+            &["--calibrate", "good.csv", "--false-positive-rate", "1.5"],
+            "below 1",
+        ),
+        (
+            &["--calibrate", "good.csv", "--false-positive-rate", "NaN"],
+            "below 1",
+        ),
+        (&["--unknown"], "--unknown"),
+    ];
+    for (flags, says) in cases {
+        let args = [&["train", "good.csv", "--out", "m.json"], *flags].concat();
+        folder.refused(&args, 2, &[says]);
+    }
+    folder.refused(&["simulate", "--out", "s", "--events", "0"], 2, &["events"]);
+    folder.refused(
+        &["simulate", "--out", "s", "--events", "99999999999999999999"],
+        2,
+        &["--events"],
+    );
+    folder.refused(&["reproduce", ".", "--seeds", "0"], 2, &["seeds"]);
+    folder.refused(&["recipes", "no-such"], 2, &["`no-such`", "beth-paper"]);
+    folder.refused(&["train"], 2, &["--out", "DATA"]);
+    folder.refused(&["nonsense"], 2, &["nonsense"]);
+    folder.refused(&[], 2, &["Usage"]);
+}
+
+#[test]
+fn recipes_that_do_not_fit() {
+    let folder = folder();
+    let feature = |expr: &str, more: &str| {
+        format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '''{expr}'''\n{more}")
+    };
+    let cases = [
+        ("not TOML".to_owned(), "r.toml"),
+        (String::new(), "name"),
+        ("name = 'x'".to_owned(), "no features"),
+        (feature("userId +", ""), "feature `f`"),
+        (feature("nothing + 1", ""), "`nothing` (for feature `f`)"),
+        (feature("userid", ""), "`userid` (for feature `f`)"),
+        (feature("sum(userId)", ""), "not a function of one event"),
+        (feature("row_number() OVER ()", ""), "feature `f`"),
+        (feature("(SELECT 1)", ""), "feature `f`"),
+        (feature("no_such_function(userId)", ""), "no_such_function"),
+        (feature("random()", ""), "feature `f`"),
+        (feature("now()", ""), "feature `f`"),
+        (feature("processName", ""), "categorical"),
+        (feature("userId; DROP TABLE x", ""), "feature `f`"),
+        (
+            feature(
+                "processName",
+                "kind = 'categorical'\ntransform = 'standard'",
+            ),
+            "transform",
+        ),
+        (feature("userId", "kind = 'odd'"), "odd"),
+        (
+            feature(
+                &format!("{}userId{}", "(".repeat(6000), ")".repeat(6000)),
+                "",
+            ),
+            "feature `f`",
+        ),
+        (feature(&"-".repeat(9000), ""), "feature `f`"),
+        (
+            feature(&format!("userId{}", " + 1".repeat(3000)), ""),
+            "3000 operators; the limit is 256",
+        ),
+    ];
+    for (text, says) in cases {
+        folder.write("r.toml", text);
+        let run = folder.run(&["train", "good.csv", "--recipe", "r.toml", "--out", "m.json"]);
+        assert_eq!(run.status, 2, "{says}: {}", run.stderr);
+        assert!(run.stderr.contains(says), "no `{says}` in {}", run.stderr);
+    }
+}
+
+/// Values that the plan cannot foresee: found in the scan, with the row.
+#[test]
+fn expressions_that_fail_on_some_event() {
+    let folder = folder();
+    for (expr, says) in [
+        ("100 / parentProcessId", "Divide by zero"),
+        ("CAST(processName AS BIGINT)", "cron"),
+        ("1e308 * 10 * (userId + 1)", "infinite"),
+        ("CASE WHEN parentProcessId = 3 THEN NULL ELSE 1 END", "null"),
+    ] {
+        folder.write(
+            "r.toml",
+            format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '{expr}'\n"),
+        );
+        folder.refused(
+            &["train", "good.csv", "--recipe", "r.toml", "--out", "m.json"],
+            1,
+            &[says],
+        );
+    }
+}
+
+/// BETH's per-host files lack threadId, mountNamespace and stackAddresses.
+#[test]
+fn files_with_thirteen_columns() {
+    let folder = Folder::new();
+    let header = "timestamp,processId,parentProcessId,userId,processName,hostName,eventId,eventName,argsNum,returnValue,args,sus,evil";
+    let rows = (0..200).map(|index| {
+        format!(
+            "{index}.5,{},{},0,cron,h,{},openat,2,0,[],0,0\n",
+            index % 9,
+            index % 4,
+            index % 6
+        )
+    });
+    folder.write(
+        "host.csv",
+        format!("{header}\n{}", rows.collect::<String>()),
+    );
+    folder.refused(
+        &[
+            "train",
+            "host.csv",
+            "--recipe",
+            "beth-paper",
+            "--out",
+            "m.json",
+        ],
+        2,
+        &["recipe `beth-paper`", "`mountNamespace`", "raw"],
+    );
+    folder.done(&["train", "host.csv", "--recipe", "raw", "--out", "raw.json"]);
+    folder.done(
+        &[
+            "train",
+            "host.csv",
+            "--recipe",
+            "beth-paper",
+            "--out",
+            "m.json",
+        ]
+        .map(|arg| if arg == "beth-paper" { "raw" } else { arg }),
+    );
+    folder.write("r.toml", "name = 'mine'\n[[feature]]\nname = 'root'\nexpr = 'userId = 0'\n[[feature]]\nname = 'call'\nexpr = 'eventName'\nkind = 'categorical'\n");
+    folder.done(&[
+        "train",
+        "host.csv",
+        "--recipe",
+        "r.toml",
+        "--out",
+        "mine.json",
+    ]);
+    folder.done(&["score", "mine.json", "host.csv"]);
+    folder.done(&["evaluate", "mine.json", "host.csv"]);
+}

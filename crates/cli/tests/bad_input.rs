@@ -1,0 +1,428 @@
+//! Data that is not what it should be: the command says what is wrong and where, and leaves nothing behind.
+
+mod common;
+
+use std::io::Write;
+
+use common::{Folder, HEADER, event, event_with, events, events_with_line};
+
+/// What one data file holds, and what `train` must say of it.
+type Case = (&'static str, Vec<u8>, &'static [&'static str]);
+
+/// Every file is refused by a scan of one thread and of two, with the same words, and nothing is left behind.
+fn check(name: &str, recipe: &str, cases: Vec<Case>) {
+    for (what, content, says) in cases {
+        println!("{what}");
+        let folder = Folder::with(&[(name, content)]);
+        for threads in ["1", "2"] {
+            let args = [
+                "train",
+                name,
+                "--recipe",
+                recipe,
+                "--out",
+                "model.json",
+                "--threads",
+                threads,
+            ];
+            folder.refused(&args, 1, says);
+        }
+    }
+}
+
+/// [`events`] followed by `last`.
+fn events_then(count: usize, last: impl AsRef<[u8]>) -> Vec<u8> {
+    [events(count).as_bytes(), last.as_ref(), b"\n"].concat()
+}
+
+/// Bytes without any order, the same in every run.
+fn noise(length: u32) -> Vec<u8> {
+    let byte = |index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8;
+    (0..length).map(byte).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory")
+}
+
+/// Large enough that the engine reads it in two pieces; the fault lies in the second.
+const DEEP: usize = 90_000;
+const DEEP_LINE: usize = 80_001;
+
+#[test]
+fn text_that_is_no_table() {
+    let utf16: Vec<u8> = "\u{feff}timestamp,userId\n1,2\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    check(
+        "bad.csv",
+        "beth-paper",
+        vec![
+            (
+                "an empty file",
+                vec![],
+                &["bad.csv: the file is empty", "header line"],
+            ),
+            (
+                "only blank lines",
+                b"\n\n\n".into(),
+                &["bad.csv: the file is empty"],
+            ),
+            (
+                "a header only",
+                format!("{HEADER}\n").into(),
+                &["bad.csv: a header but no rows"],
+            ),
+            (
+                "a header without an end",
+                HEADER.into(),
+                &["bad.csv: a header but no rows"],
+            ),
+            (
+                "no header",
+                format!("{}\n{}\n", event(1), event(2)).into(),
+                &["bad.csv: line 1", "header line missing?"],
+            ),
+            (
+                "binary noise",
+                noise(20_000),
+                &[
+                    "bad.csv: line 1",
+                    "not text",
+                    "does not look like a CSV file",
+                ],
+            ),
+            ("UTF-16", utf16, &["bad.csv: line 1", "not text"]),
+            (
+                "a compressed file by a plain name",
+                gzip(events(9).as_bytes()),
+                &["bad.csv: line 1", "not text", ".gz"],
+            ),
+            (
+                "two columns of one name",
+                b"a,b,a\n1,2,3\n".into(),
+                &["bad.csv: line 1", "two columns are named `a`"],
+            ),
+            (
+                "semicolons",
+                b"a;b;c\n1;2;3\n".into(),
+                &["bad.csv: line 1", "`a;b;c`", "separated by commas"],
+            ),
+            (
+                "tabs",
+                b"a\tb\n1\t2\n".into(),
+                &["bad.csv: line 1", "separated by commas"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn records_that_cannot_be_read() {
+    let deep = |last: &str| events_with_line(DEEP, DEEP_LINE, last).into_bytes();
+    let noisy = [events(300).into_bytes(), noise(3000)].concat();
+    check(
+        "bad.csv",
+        "beth-paper",
+        vec![
+            ("noise after good rows", noisy, &["bad.csv: line 302"]),
+            (
+                "text for a number, in the second piece",
+                deep(&event_with(1, 4, "root")),
+                &[
+                    "bad.csv: line 80001, column 5 (`userId`)",
+                    "whole number",
+                    "`root`",
+                ],
+            ),
+            (
+                "a NUL in a number",
+                events_then(20, event_with(20, 4, "10\u{0}01")),
+                &[
+                    "bad.csv: line 22, column 5 (`userId`)",
+                    "whole number",
+                    r"`10\001`",
+                ],
+            ),
+            (
+                "a number past 2^63",
+                events_then(20, event_with(20, 4, "9223372036854775808")),
+                &[
+                    "line 22, column 5 (`userId`)",
+                    "to 9223372036854775807",
+                    "`9223372036854775808`",
+                ],
+            ),
+            (
+                "a fraction for a whole number",
+                events_then(20, event_with(20, 8, "3.5")),
+                &["line 22, column 9 (`eventId`)", "whole number", "`3.5`"],
+            ),
+            (
+                "a null in a needed column",
+                events_then(20, event_with(20, 4, "")),
+                &["bad.csv", "21", "userId", "null"],
+            ),
+            (
+                "too few fields",
+                deep("1,2,3"),
+                &["line 80001: 3 fields", "16 columns"],
+            ),
+            (
+                "too many fields",
+                deep(&(event(7) + ",9")),
+                &["line 80001: 17 fields", "16 columns"],
+            ),
+            (
+                "a quote that closes in a later line",
+                deep(&event_with(7, 6, "\"cron")),
+                &["line 80001: ", "fields", "quote"],
+            ),
+            (
+                "a quote that closes in a later line, in the last column",
+                deep(&event_with(7, 15, "\"1")),
+                &["line 80001: ", "fields", "quote"],
+            ),
+            (
+                "Latin-1",
+                events_then(
+                    20,
+                    event_with(20, 6, "caf?")
+                        .replace('?', "\u{e9}")
+                        .chars()
+                        .map(|c| c as u8)
+                        .collect::<Vec<_>>(),
+                ),
+                &["line 22, column 7 (`processName`)", "not UTF-8", "iconv"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_quote_that_never_closes() {
+    let unclosed = event_with(5, 6, "\"cron");
+    let cut = unclosed
+        .split("[1")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('"')
+        .to_owned();
+    check(
+        "bad.csv",
+        "beth-paper",
+        vec![
+            (
+                "in the last record",
+                events_then(20, &cut),
+                &[
+                    "line 22, column 7 (`processName`)",
+                    "quoted field never ends",
+                ],
+            ),
+            (
+                "a file that was cut off",
+                events_then(20, "1.5,2,3"),
+                &["line 22", "3"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn compressed_text_that_is_damaged() {
+    let text = events(20_000);
+    let (gzipped, zstandard) = (gzip(text.as_bytes()), zstd(text.as_bytes()));
+    let mut flipped = gzipped.clone();
+    flipped[5000] ^= 0xff;
+    let mut checksum = gzipped.clone();
+    let crc = checksum.len() - 8;
+    checksum[crc] ^= 1;
+    let gz: Vec<Case> = vec![
+        (
+            "cut off",
+            gzipped[..gzipped.len() / 2].into(),
+            &[
+                "bad.csv.gz",
+                "ends too early, near line",
+                "copy or download it again",
+            ],
+        ),
+        (
+            "a flipped byte",
+            flipped,
+            &["bad.csv.gz", "cannot be decompressed", "damaged"],
+        ),
+        (
+            "a wrong checksum",
+            checksum,
+            &["bad.csv.gz", "cannot be decompressed", "damaged"],
+        ),
+        (
+            "not compressed",
+            text.clone().into(),
+            &["bad.csv.gz", "cannot be decompressed", "its name"],
+        ),
+        ("empty", vec![], &["bad.csv.gz", "ends too early"]),
+        (
+            "a bad value inside",
+            gzip(events_with_line(50, 40, &event_with(1, 4, "root")).as_bytes()),
+            &["bad.csv.gz: line 40, column 5 (`userId`)", "`root`"],
+        ),
+    ];
+    check("bad.csv.gz", "beth-paper", gz);
+    let zst: Vec<Case> = vec![
+        (
+            "cut off",
+            zstandard[..zstandard.len() / 2].into(),
+            &["bad.csv.zst", "ends too early"],
+        ),
+        (
+            "not compressed",
+            text.into(),
+            &["bad.csv.zst", "cannot be decompressed", "its name"],
+        ),
+        ("empty", vec![], &["bad.csv.zst", "ends too early"]),
+    ];
+    check("bad.csv.zst", "beth-paper", zst);
+}
+
+#[test]
+fn numbers_that_no_forest_can_take() {
+    let table = |rows: usize, value: &str| {
+        let mut text = String::from("a,b\n");
+        (0..rows).for_each(|index| text += &format!("{index},{}.5\n", index % 3));
+        (text + &format!("1,{value}\n")).into_bytes()
+    };
+    let many = 2000;
+    check(
+        "bad.csv",
+        "raw",
+        vec![
+            ("NaN", table(20, "NaN"), &["bad.csv", "21", "`b`", "NaN"]),
+            (
+                "infinity",
+                table(20, "inf"),
+                &["bad.csv", "21", "`b`", "infinite"],
+            ),
+            (
+                "minus infinity",
+                table(20, "-Infinity"),
+                &["bad.csv", "21", "`b`", "infinite"],
+            ),
+            (
+                "minus infinity, later",
+                table(many, "-Infinity"),
+                &["bad.csv", "2001", "`b`", "infinite"],
+            ),
+            (
+                "past the largest number",
+                table(20, "1e999"),
+                &["bad.csv", "21", "`b`", "infinite"],
+            ),
+            ("a null", table(20, ""), &["bad.csv", "21", "`b`", "null"]),
+            (
+                "not available, early",
+                table(20, "NA"),
+                &["bad.csv: line 22, column 2 (`b`)", "a number", "`NA`"],
+            ),
+            (
+                "not available, late",
+                table(many, "NA"),
+                &["bad.csv: line 2002, column 2 (`b`)", "a number", "`NA`"],
+            ),
+            (
+                "hexadecimal",
+                table(many, "0x10"),
+                &["bad.csv: line 2002, column 2 (`b`)", "`0x10`"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn labels_that_are_no_labels() {
+    let with_label = |value: &str| (events(50) + &event_with(50, 14, value) + "\n").into_bytes();
+    let folder = Folder::with(&[("good.csv", events(200))]);
+    folder.done(&["train", "good.csv", "--out", "model.json"]);
+    for (what, content, says) in [
+        ("2", with_label("2"), ["`sus` must be 0 or 1", "found 2"]),
+        (
+            "a null",
+            with_label(""),
+            ["`sus` must be 0 or 1", "found null"],
+        ),
+        (
+            "text",
+            with_label("yes"),
+            ["line 52, column 15 (`sus`)", "`yes`"],
+        ),
+    ] {
+        println!("{what}");
+        folder.write("bad.csv", content);
+        folder.refused(&["evaluate", "model.json", "bad.csv"], 1, &says);
+    }
+    folder.write("bad.csv", events(50));
+    folder.refused(
+        &["evaluate", "model.json", "bad.csv", "--label", "args"],
+        2,
+        &["--label args", "not 0 and 1"],
+    );
+    folder.refused(
+        &["evaluate", "model.json", "bad.csv", "--label", "no"],
+        2,
+        &["--label no", "no such column"],
+    );
+    folder.write("bad.csv", format!("{HEADER}\n"));
+    folder.refused(
+        &["evaluate", "model.json", "bad.csv"],
+        1,
+        &["bad.csv: a header but no rows"],
+    );
+}
+
+#[test]
+fn files_that_do_not_go_together() {
+    let folder = Folder::with(&[
+        ("a.csv", "x,y\n1,2\n"),
+        ("b.csv", "x,z\n1,2\n"),
+        ("c.csv", "x,y\n1,many\n"),
+    ]);
+    let train = |files: &[&str], status, says: &[&str]| {
+        let args = [&["train"], files, &["--recipe", "raw", "--out", "m.json"]].concat();
+        folder.refused(&args, status, says);
+    };
+    train(
+        &["a.csv", "b.csv"],
+        1,
+        &[
+            "a.csv and b.csv have different columns",
+            "only the first has y",
+            "only the second has z",
+        ],
+    );
+    folder.write(
+        "bad.csv",
+        events_with_line(30, 20, &event_with(1, 4, "root")),
+    );
+    folder.write("good.csv", events(30));
+    folder.refused(
+        &["train", "good.csv", "bad.csv", "--out", "m.json"],
+        1,
+        &["bad.csv: line 20, column 5"],
+    );
+    let run = folder.run(&[
+        "train", "a.csv", "c.csv", "--recipe", "raw", "--out", "m.json",
+    ]);
+    assert!(
+        run.status == 0 && run.stdout.contains("raw: x\n") || run.stderr.contains("`y`"),
+        "{run:?}"
+    );
+}

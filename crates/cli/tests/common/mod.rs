@@ -1,0 +1,167 @@
+//! A folder of its own for every test, events to put there, and the command run inside it.
+#![allow(
+    dead_code,
+    reason = "every test program uses some of these helpers, none uses all"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// BETH's columns.
+pub const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,eventName,stackAddresses,argsNum,returnValue,args,sus,evil";
+
+/// A line of [`HEADER`]'s columns. The values repeat with short periods, so that many events look alike.
+pub fn event(index: usize) -> String {
+    let rare = usize::from(index % 97 == 96);
+    let [process, parent] = [index % 7, index % 5];
+    let user = if rare == 1 { 1001 } else { 0 };
+    let (call, returned) = (index % 11, index as i64 % 3 - 1);
+    format!(
+        "{index}.25,{process},{process},{parent},{user},4026531840,cron,host-1,{call},openat,\"[1, 2]\",{args},{returned},\"[{{'name': 'fd', 'value': {index}}}]\",{rare},{rare}",
+        args = index % 4,
+    )
+}
+
+/// The header and `count` events.
+pub fn events(count: usize) -> String {
+    let mut text = format!("{HEADER}\n");
+    for index in 0..count {
+        let _ = writeln!(text, "{}", event(index));
+    }
+    text
+}
+
+/// [`events`] with line `line` (the header is line 1) replaced.
+pub fn events_with_line(count: usize, line: usize, replacement: &str) -> String {
+    let mut lines: Vec<String> = events(count).lines().map(str::to_owned).collect();
+    lines[line - 1] = replacement.to_owned();
+    lines.join("\n") + "\n"
+}
+
+/// An event with the value of column `column` (from 0) replaced.
+pub fn event_with(index: usize, column: usize, value: &str) -> String {
+    let text = event(index);
+    let mut fields: Vec<&str> = Vec::new();
+    let (mut start, mut quoted) = (0, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b',' if !quoted => {
+                fields.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    fields.push(&text[start..]);
+    fields[column] = value;
+    fields.join(",")
+}
+
+/// A temporary folder in which the command runs, so that messages show plain file names.
+pub struct Folder(TempDir);
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit status; 128 + N when signal N ended it.
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// With the given files.
+    pub fn with<T: AsRef<[u8]>>(files: &[(&str, T)]) -> Self {
+        let folder = Self::new();
+        for (name, content) in files {
+            folder.write(name, content);
+        }
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("a file in a temporary folder");
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The names of everything in the folder, hidden files too, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).expect("a temporary folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The command in this folder, not yet run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
+        command.args(args).current_dir(self.0.path());
+        command
+    }
+
+    /// Runs the command to its end. It must not panic.
+    pub fn run(&self, args: &[&str]) -> Run {
+        Run::of(self.command(args).output().expect("the command starts"))
+    }
+
+    /// Runs the command, which must succeed.
+    pub fn done(&self, args: &[&str]) -> Run {
+        let run = self.run(args);
+        assert_eq!(run.status, 0, "{args:?}: {}", run.stderr);
+        run
+    }
+
+    /// Runs the command, which must fail with `status`, say all of `says`, and leave the folder as it was.
+    pub fn refused(&self, args: &[&str], status: i32, says: &[&str]) {
+        let before = self.names();
+        let run = self.run(args);
+        assert_eq!(run.status, status, "{args:?}: {}{}", run.stdout, run.stderr);
+        for part in says {
+            assert!(
+                run.stderr.contains(part),
+                "{args:?}: no `{part}` in: {}",
+                run.stderr
+            );
+        }
+        assert_eq!(run.stdout, "", "{args:?}");
+        assert_eq!(self.names(), before, "{args:?}: files appeared or vanished");
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let signal = || output.status.signal().map(|signal| 128 + signal);
+        let run = Self {
+            status: output.status.code().or_else(signal).unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        run
+    }
+}

@@ -1,0 +1,66 @@
+//! How deep an expression can be, known before anything walks through it.
+//!
+//! SQL parsers bound the depth of parentheses, but `a + 1 + 1 + …` nests without any, and the engine walks expressions
+//! recursively: a few thousand operators overflow its stack, which no program survives.
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+/// The number of operators in `sql`, which its depth outside parentheses cannot exceed. Text that is no SQL has none: the
+/// parser refuses it.
+pub(super) fn operators(sql: &str) -> usize {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize()
+        .unwrap_or_default();
+    tokens.iter().filter(|token| is_operator(token)).count()
+}
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::XOR
+                | Keyword::IS
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::BETWEEN
+                | Keyword::IN
+                | Keyword::COLLATE
+        ),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::LParen
+        | Token::RParen
+        | Token::Period
+        | Token::EOF => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operators;
+
+    #[test]
+    fn operators_are_counted_and_values_are_not() {
+        for (sql, expected) in [
+            ("userId", 0),
+            ("a + 1 + 1", 2),
+            ("- - a", 2),
+            ("a IN (1, 2, 3)", 1),
+            ("CASE WHEN userId < 1000 THEN 0 ELSE 1 END", 1),
+            ("a = '+ - * AND' OR NOT b", 3),
+            ("a::int::text[1]", 4),
+        ] {
+            assert_eq!(operators(sql), expected, "{sql}");
+        }
+    }
+}

@@ -60,7 +60,7 @@ impl Packings {
             &self.complete
         };
         packing
-            .get_or_init(|| PackedForest::new(trees, with_missing))
+            .get_or_init(|| PackedForest::new(trees, with_missing).filter(PackedForest::pays_off))
             .as_ref()
     }
 }

@@ -1,9 +1,9 @@
 //! Compares the forest's AUROC with scikit-learn's on labelled sets, and writes the table.
 //!
-//! The folder holds one Parquet file per set, numeric columns and `label` (0 or 1), and `sklearn_auroc.csv` with what
-//! scikit-learn reaches: columns `set`, `rows`, `features`, `anomaly_share`, `auroc_mean`, `auroc_sd` and `seeds`.
+//! The folder holds one Parquet file per set, numeric columns and `label` (0 or 1), and one or more files
+//! `sklearn_auroc*.csv` with what scikit-learn reaches (`bench/sklearn_auroc.py` prints such a file): columns `set`,
+//! `rows`, `features`, `anomaly_share`, `auroc_mean`, `auroc_sd` and `seeds`. Each file gives a table.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,45 +14,107 @@ use crate::command::{build, command, output, root, shown, target_dir};
 use crate::error::{Error, Result};
 use crate::statistics::Summary;
 
-/// Forests per set.
-pub const SEEDS: u64 = 10;
-
 /// `cargo xtask adbench DIR`.
 ///
 /// # Errors
-/// When a set differs by more than two standard errors, after the table is written.
-pub fn run(dir: &Path, seeds: u64) -> Result<()> {
+/// When a set differs by more than two standard errors, after the tables are written.
+pub fn run(dir: &Path) -> Result<()> {
     let dir = dir.canonicalize().map_err(Error::file(dir))?;
-    let references = read_references(&dir.join("sklearn_auroc.csv"))?;
-    let honeyguide = build(&["--package", "honeyguide-cli"])?;
-    let model = target_dir("adbench")?.join("model.json");
-    let mut sets = Vec::new();
-    for reference in references {
-        let data = dir.join(format!("{}.parquet", reference.name));
-        let auroc = (0..seeds).map(|seed| auroc(&honeyguide, &data, &model, seed));
-        let ours = Summary::of(&auroc.collect::<Result<Vec<_>>>()?);
-        let set = Set { reference, ours };
-        println!("{}", set.row());
-        sets.push(set);
+    let bench = Bench {
+        honeyguide: build(&["--package", "honeyguide-cli"])?,
+        model: target_dir("adbench")?.join("model.json"),
+        dir,
+    };
+    let mut page = PREAMBLE.to_owned();
+    let mut off = Vec::new();
+    for reference in bench.references()? {
+        let sets = bench.compare(&reference)?;
+        page += &table(&sets);
+        let beyond = sets.iter().filter(|set| !set.agrees());
+        off.extend(beyond.map(|set| set.reference.name.clone()));
     }
-    let page = root().join("docs/accuracy.md");
-    fs::write(&page, report(&sets, seeds)).map_err(Error::file(&page))?;
-    let off: Vec<_> = sets.iter().filter(|set| !set.agrees()).collect();
+    let path = root().join("docs/accuracy.md");
+    fs::write(&path, page).map_err(Error::file(&path))?;
     if off.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = off.iter().map(|set| set.reference.name.as_str()).collect();
-    Err(Error::Accuracy(names.join(", ")))
+    Err(Error::Accuracy(off.join(", ")))
+}
+
+/// What is compared, and where.
+struct Bench {
+    dir: PathBuf,
+    honeyguide: PathBuf,
+    model: PathBuf,
+}
+
+impl Bench {
+    /// The reference files in the folder, those with fewer seeds first.
+    fn references(&self) -> Result<Vec<Vec<Reference>>> {
+        let mut references = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(Error::file(&self.dir))? {
+            let path = entry.map_err(Error::file(&self.dir))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("sklearn_auroc") && name.ends_with(".csv") {
+                let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
+                references.push(parse_references(&text, &path)?);
+            }
+        }
+        if references.is_empty() {
+            return Err(Error::NoReference(self.dir.clone()));
+        }
+        references.sort_by_key(|sets| sets.iter().map(Reference::seeds).max());
+        Ok(references)
+    }
+
+    /// Measures each set with as many forests as scikit-learn had.
+    fn compare(&self, references: &[Reference]) -> Result<Vec<Set>> {
+        let sets = references.iter().map(|reference| {
+            let auroc = (0..reference.seeds()).map(|seed| self.auroc(&reference.name, seed));
+            let set = Set {
+                ours: Summary::of(&auroc.collect::<Result<Vec<_>>>()?),
+                reference: reference.clone(),
+            };
+            println!("{}", set.row());
+            Ok(set)
+        });
+        sets.collect()
+    }
+
+    /// Trains on all of a set but its label, and returns the AUROC of the same rows' scores.
+    fn auroc(&self, set: &str, seed: u64) -> Result<f64> {
+        let data = self.dir.join(format!("{set}.parquet"));
+        let mut train = command(&self.honeyguide, ["train", "--recipe", "raw", "--quiet"]);
+        train.args(["--exclude", "label", "--seed", &seed.to_string()]);
+        output(train.arg("--out").arg(&self.model).arg(&data))?;
+        let mut evaluate = command(&self.honeyguide, ["evaluate", "--quiet", "--json"]);
+        evaluate.args(["--label", "label"]);
+        let text = output(evaluate.arg(&self.model).arg(&data))?;
+        let evaluation: Value = serde_json::from_str(&text).unwrap_or_default();
+        evaluation["labels"][0]["roc_auc"]
+            .as_f64()
+            .ok_or_else(|| Error::Output {
+                command: shown(&evaluate),
+                what: "no `labels[0].roc_auc`",
+                line: text,
+            })
+    }
 }
 
 /// What scikit-learn reaches on a set.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Reference {
     name: String,
     rows: u64,
     features: u64,
     anomaly_share: f64,
     auroc: Summary,
+}
+
+impl Reference {
+    fn seeds(&self) -> u64 {
+        self.auroc.n as u64
+    }
 }
 
 /// A set with both results.
@@ -94,35 +156,7 @@ impl Set {
     }
 }
 
-/// Trains on all of `data` but its label, and returns the AUROC of the same events' scores.
-fn auroc(honeyguide: &Path, data: &Path, model: &Path, seed: u64) -> Result<f64> {
-    let mut train = command(
-        honeyguide,
-        ["train", "--recipe", "raw", "--exclude", "label"],
-    );
-    train.args(["--quiet", "--seed", &seed.to_string()]);
-    output(train.arg("--out").arg(model).arg(data))?;
-    let mut evaluate = command(honeyguide, ["evaluate", "--quiet", "--json"]);
-    evaluate.args(["--label", "label"]).arg(model).arg(data);
-    let text = output(&mut evaluate)?;
-    let evaluation: Value = serde_json::from_str(&text).unwrap_or_default();
-    evaluation["labels"][0]["roc_auc"]
-        .as_f64()
-        .ok_or_else(|| Error::Output {
-            command: shown(&evaluate),
-            what: "no `labels[0].roc_auc`",
-            line: text,
-        })
-}
-
-fn read_references(path: &Path) -> Result<Vec<Reference>> {
-    parse_references(
-        &fs::read_to_string(path).map_err(Error::file(path))?,
-        path.to_owned(),
-    )
-}
-
-fn parse_references(text: &str, path: PathBuf) -> Result<Vec<Reference>> {
+fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
     let header: Vec<_> = text.lines().next().unwrap_or_default().split(',').collect();
     let records = text.lines().enumerate().skip(1);
     records
@@ -132,7 +166,7 @@ fn parse_references(text: &str, path: PathBuf) -> Result<Vec<Reference>> {
                 fields: line.split(',').collect(),
             };
             record.reference().map_err(|what| Error::Table {
-                path: path.clone(),
+                path: path.to_owned(),
                 line: index + 1,
                 what,
             })
@@ -156,9 +190,18 @@ impl Record<'_> {
             auroc: Summary {
                 mean: self.field("auroc_mean")?,
                 sd: self.field("auroc_sd")?,
-                n: self.field("seeds")?,
+                n: self.seeds()?,
             },
         })
+    }
+
+    /// At least two, for a standard deviation.
+    fn seeds(&self) -> std::result::Result<f64, String> {
+        let seeds: u32 = self.field("seeds")?;
+        if seeds < 2 {
+            return Err(format!("column `seeds` is {seeds}, must be at least 2"));
+        }
+        Ok(seeds.into())
     }
 
     fn field<T: FromStr>(&self, name: &str) -> std::result::Result<T, String> {
@@ -170,28 +213,33 @@ impl Record<'_> {
     }
 }
 
-fn report(sets: &[Set], seeds: u64) -> String {
-    let mut page = format!(
-        "# Accuracy beside scikit-learn
+const PREAMBLE: &str = "\
+# Accuracy beside scikit-learn
 
 `cargo xtask adbench DIR` writes this page. The sets are those of ADBench (Han et al., *ADBench: Anomaly Detection
 Benchmark*, NeurIPS 2022). Each forest learns from all rows of a set, without the label, and then scores the same rows:
-100 trees of 256 samples, one forest per seed, seeds 0 to {}. Here that is `honeyguide train --recipe raw --exclude
-label` and `honeyguide evaluate --label label`; there, `sklearn.ensemble.IsolationForest` with its defaults.
+100 trees of 256 samples, one forest per seed. Here that is `honeyguide train --recipe raw --exclude label` and
+`honeyguide evaluate --label label`; there, `sklearn.ensemble.IsolationForest` with its defaults.
 
-AUROC is given as mean ± standard deviation over the seeds. The last column is the difference of the means in standard
-errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by more than 2 on about one set in
-twenty.
+AUROC is given as mean ± standard deviation over the seeds, which start at 0. The last column is the difference of the
+means in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by more than 2 on
+about one set in twenty. Where they do with few seeds, more seeds tell chance from a cause.
+";
 
+fn table(sets: &[Set]) -> String {
+    let seeds = sets.iter().map(|set| set.reference.seeds()).max();
+    let mut table = format!(
+        "\n## {} seeds\n
 | set | rows | features | anomalies | scikit-learn | honeyguide | difference | in standard errors |
 |---|--:|--:|--:|--:|--:|--:|--:|
 ",
-        seeds - 1
+        seeds.unwrap_or(0)
     );
     for set in sets {
-        writeln!(page, "{}", set.row()).expect("a string takes every write");
+        table += &set.row();
+        table.push('\n');
     }
-    page
+    table
 }
 
 #[cfg(test)]
@@ -203,7 +251,9 @@ mod tests {
 
     fn set(mean: f64) -> Set {
         Set {
-            reference: parse_references(TABLE, "t.csv".into()).unwrap().remove(0),
+            reference: parse_references(TABLE, Path::new("t.csv"))
+                .unwrap()
+                .remove(0),
             ours: Summary {
                 mean,
                 sd: 0.01,
@@ -222,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_table_has_one_row_per_set() {
-        let page = report(&[set(0.91)], 10);
+        let page = table(&[set(0.91)]);
+        assert!(page.starts_with("\n## 10 seeds\n\n| set |"));
         assert!(page.ends_with(
             "| a | 1000 | 3 | 5.00 % | 0.9000 ± 0.0100 | 0.9100 ± 0.0100 | +0.0100 | +2.2 |\n"
         ));
@@ -231,12 +282,12 @@ mod tests {
     #[test]
     fn a_bad_reference_names_line_and_column() {
         let text = TABLE.replace("0.9,", "high,");
-        let error = parse_references(&text, "t.csv".into()).unwrap_err();
+        let error = parse_references(&text, Path::new("t.csv")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "t.csv, line 2: column `auroc_mean` is \"high\""
         );
-        let error = parse_references("set\na\n", "t.csv".into()).unwrap_err();
+        let error = parse_references("set\na\n", Path::new("t.csv")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "t.csv, line 2: no value for column `rows`"

@@ -11,8 +11,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("no such task\n\n{0}")]
     Usage(&'static str),
-    #[error("--seeds {0}: must be a whole number of at least 2")]
-    Seeds(String),
     #[error("cannot start `{command}`: {source}")]
     Start { command: String, source: io::Error },
     #[error("`{command}` failed: {status}")]
@@ -39,6 +37,8 @@ pub enum Error {
          `cargo run`:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
     )]
     Features(String),
+    #[error("{0}: no file `sklearn_auroc*.csv`; bench/sklearn_auroc.py makes one")]
+    NoReference(PathBuf),
     #[error("no test ran")]
     NoTests,
     #[error("AUROC is more than two standard errors away from scikit-learn's on {0}")]
@@ -57,7 +57,7 @@ impl Error {
     /// 2 for a wrong call, 1 for a failed task.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Seeds(_) => 2,
+            Self::Usage(_) => 2,
             _ => 1,
         }
     }

@@ -17,9 +17,9 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  test [ARG]...            Run every test of the workspace; each ARG goes to `cargo test`
-  adbench DIR [--seeds N]  Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
-  bench [--quick]          Time the forest beside its peers in Python; write docs/benchmarks.md";
+  test [ARG]...    Run every test of the workspace; each ARG goes to `cargo test`
+  adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
+  bench [--quick]  Time the forest beside its peers in Python; write docs/benchmarks.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,8 +36,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
-        ["adbench", dir] => adbench::run(Path::new(dir), adbench::SEEDS),
-        ["adbench", dir, "--seeds", seeds] => adbench::run(Path::new(dir), parse_seeds(seeds)?),
+        ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick),
         ["help" | "--help" | "-h"] => {
@@ -45,12 +44,5 @@ fn run(arguments: &[&str]) -> Result<()> {
             Ok(())
         }
         _ => Err(Error::Usage(USAGE)),
-    }
-}
-
-fn parse_seeds(text: &str) -> Result<u64> {
-    match text.parse() {
-        Ok(seeds) if seeds >= 2 => Ok(seeds),
-        _ => Err(Error::Seeds(text.to_owned())),
     }
 }

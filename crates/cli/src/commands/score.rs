@@ -51,6 +51,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             most_anomalous: Some(anomalies),
         }
     };
+    context.remark_malformed_args();
     context.show(&scored)
 }
 
@@ -63,7 +64,11 @@ impl Outcome for Scored {
                 print_anomalies(anomalies, out)?;
             }
         }
-        let ScoreSummary { events, anomalous } = self.summary;
+        let ScoreSummary {
+            events,
+            anomalous,
+            unseen_categories,
+        } = self.summary;
         writeln!(
             out,
             "{} of {} events are anomalous ({}).\nthreshold {}",
@@ -72,6 +77,13 @@ impl Outcome for Scored {
             percent_of(anomalous, events),
             describe(&self.threshold)
         )?;
+        if unseen_categories > 0 {
+            writeln!(
+                out,
+                "{} categories in them were never seen in training.",
+                count(unseen_categories)
+            )?;
+        }
         match &self.out {
             Some(path) => writeln!(out, "written to {}", path.display()),
             None => Ok(()),

@@ -18,7 +18,7 @@ pub use threshold::{HostRate, Threshold, ThresholdMethod};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
 use crate::recipe::Recipe;
-use crate::recipe::layout::Layout;
+use crate::recipe::layout::{InputKind, Layout};
 
 /// Everything that scoring needs, and what explains where it comes from.
 #[derive(Debug, Clone)]
@@ -79,6 +79,22 @@ impl Model {
     /// Which inputs the features are made of.
     pub(crate) fn layout(&self) -> &Layout {
         self.encoder.layout()
+    }
+
+    /// How many values of encoded rows are categories that were not seen in training.
+    pub(crate) fn unseen_categories(&self, rows: &[f64]) -> Result<u64> {
+        if self
+            .layout()
+            .inputs
+            .iter()
+            .all(|input| input.kind != InputKind::Category)
+        {
+            return Ok(0);
+        }
+        let counts = self.forest.count_unseen(rows);
+        let counts =
+            counts.map_err(|error| Error::internal(format!("counting categories: {error}")))?;
+        Ok(counts.into_iter().sum())
     }
 
     /// Anomaly scores of encoded rows.

@@ -35,6 +35,8 @@ pub struct ScoreSummary {
     pub events: u64,
     /// Those above the threshold.
     pub anomalous: u64,
+    /// How many values of categorical features were never seen in training.
+    pub unseen_categories: u64,
 }
 
 /// An event of high score, and how many others look the same to the model.
@@ -242,12 +244,10 @@ pub async fn explain_event(
 
 impl ScoreSummary {
     fn add(&mut self, batch: &ScoredBatch, model: &Model) {
+        let is_anomalous = |score: &&f64| model.threshold().flags(**score);
         self.events += batch.scores.len() as u64;
-        self.anomalous += batch
-            .scores
-            .iter()
-            .filter(|score| model.threshold().flags(**score))
-            .count() as u64;
+        self.anomalous += batch.scores.iter().filter(is_anomalous).count() as u64;
+        self.unseen_categories += batch.unseen_categories;
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) struct ScoredBatch<'a> {
     /// Encoded features, row-major.
     features: Vec<f64>,
     pub scores: Vec<f64>,
+    pub unseen_categories: u64,
 }
 
 /// An event with what an explanation needs.
@@ -126,6 +127,7 @@ impl OrderedScan<'_> {
         let (inputs, condition) = rest.split_at(self.plan.inputs.len());
         let features = self.model.encode(inputs)?;
         let scores = self.model.scores_of_encoded(&features)?;
+        let unseen_categories = self.model.unseen_categories(&features)?;
         let selected = condition
             .first()
             .and_then(|condition| condition.as_boolean_opt());
@@ -138,6 +140,7 @@ impl OrderedScan<'_> {
             selected,
             features,
             scores,
+            unseen_categories,
         })
     }
 }

@@ -20,7 +20,7 @@ pub struct Machine {
     /// Name and version of each peer.
     pub packages: Vec<String>,
     /// Processes that wanted to run, averaged over the minute before the measurements.
-    pub load: String,
+    pub load: f64,
 }
 
 impl Machine {
@@ -40,8 +40,17 @@ impl Machine {
             rustc: output(&mut command("rustc", ["--version"]))?.trim().into(),
             python: output(&mut command(python, ["--version"]))?.trim().into(),
             packages: packages(&installed),
-            load: load.split(' ').next().unwrap_or_default().into(),
+            load: load
+                .split(' ')
+                .next()
+                .and_then(|field| field.parse().ok())
+                .unwrap_or(f64::NAN),
         })
+    }
+
+    /// Whether nothing else ran before the measurements, so that wall times mean something.
+    pub fn is_quiet(&self) -> bool {
+        self.load < 0.5
     }
 }
 

@@ -47,7 +47,7 @@ pub fn run(extent: Extent) -> Result<()> {
             pair,
             rounds: rounds.collect::<Result<_>>()?,
         };
-        println!("{}", report::row(&result));
+        println!("{}", report::row(&result, machine.is_quiet()));
         results.push(result);
     }
     let page = match extent {

@@ -10,7 +10,7 @@ const JOB: u8 = 1;
 /// The call cannot work.
 pub const USAGE: u8 = 2;
 /// 128 + SIGINT, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Why a run ended early.
 pub enum Failure {

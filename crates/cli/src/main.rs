@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 mod failure;
+mod memory;
 mod progress;
 mod render;
 mod run;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    memory::return_large_buffers();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -9,7 +9,7 @@ use honeyguide::{Engine, Error};
 use crate::args::Args;
 use crate::commands;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::progress;
 
 /// Runs the command that `args` ask for.
@@ -32,12 +32,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let engine = Engine::new(threads, progress::reporter(args.global.quiet))?;
     let context = Context::new(engine, args.global, Arc::clone(&cancelled));
     runtime.block_on(async {
+        tokio::spawn(exit_on_second_interrupt());
         tokio::select! {
-            result = commands::dispatch(&context, args.command) => result,
+            // Polled first, so that the signal is caught before any file is begun.
+            biased;
             _ = tokio::signal::ctrl_c() => {
                 cancelled.store(true, Ordering::Relaxed);
                 Err(Failure::Interrupted)
             }
+            result = commands::dispatch(&context, args.command) => result,
         }
     })
+}
+
+/// The first Ctrl-C waits until a forest is fitted or a batch is written; whoever presses it again does not want to wait.
+async fn exit_on_second_interrupt() {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+    }
+    std::process::exit(i32::from(INTERRUPTED));
 }

@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 use crate::functions;
 
 /// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
-const BATCH_ROWS: usize = 8192;
+const BATCH_ROWS: usize = 4096;
 /// What aggregations and sorts may hold before they spill to temporary files.
-const QUERY_MEMORY: usize = 96 << 20;
+const QUERY_MEMORY: usize = 48 << 20;
 /// Memory that a sort keeps back for merging its spilled runs.
 const SORT_SPILL_RESERVATION: usize = 2 << 20;
 /// How often progress is reported.
@@ -112,7 +112,11 @@ impl Engine {
         loop {
             tokio::select! {
                 batch = batches.next() => match batch {
-                    Some(batch) => consume(batch?)?,
+                    Some(batch) => {
+                        consume(batch?)?;
+                        // A scan of one file never waits: without this nobody would hear Ctrl-C before its end.
+                        tokio::task::yield_now().await;
+                    }
                     None => return Ok(()),
                 },
                 _ = tick.tick() => self.progress.rows(rows_read(plan.as_ref())),

@@ -1,0 +1,175 @@
+//! How runs end that are cut short: by the reader of the output, by a full disk, by Ctrl-C.
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Folder, Run, events};
+
+fn folder() -> Folder {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    folder.done(&[
+        "train",
+        "good.csv",
+        "--recipe",
+        "beth-paper",
+        "--trees",
+        "5",
+        "--out",
+        "model.json",
+    ]);
+    folder
+}
+
+#[test]
+fn a_reader_that_has_seen_enough() {
+    let folder = folder();
+    for args in [
+        &["recipes"][..],
+        &["score", "model.json", "good.csv"],
+        &["evaluate", "model.json", "good.csv", "--json"],
+        &["train", "good.csv", "--out", "again.json", "--quiet"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = folder
+            .command(args)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output();
+        let run = Run::of(output.expect("the command starts"));
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let folder = folder();
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full")
+    };
+    for args in [
+        &["recipes"][..],
+        &["score", "model.json", "good.csv"],
+        &["recipes", "raw", "--json"],
+    ] {
+        let output = folder
+            .command(args)
+            .stdout(full())
+            .stderr(Stdio::piped())
+            .output();
+        let run = Run::of(output.expect("the command starts"));
+        assert_eq!(run.status, 1, "{args:?}");
+        assert!(
+            run.stderr.contains("No space left") && run.stderr.contains("help:"),
+            "{args:?}: {}",
+            run.stderr
+        );
+    }
+}
+
+/// A limit on the size of files stands for a disk that fills up in the middle of the work.
+#[test]
+fn a_disk_that_fills_up_leaves_no_half_file() {
+    let folder = folder();
+    folder.write("many.csv", events(40_000));
+    folder.write("old.csv", "kept\n");
+    let limited = |args: &str| {
+        let program = assert_cmd::cargo::cargo_bin!("honeyguide")
+            .display()
+            .to_string();
+        let script = format!("trap '' XFSZ; ulimit -f 64; exec '{program}' {args}");
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(folder.path("."))
+            .output();
+        Run::of(output.expect("bash"))
+    };
+    let before = folder.names();
+    for args in [
+        "score model.json many.csv --out old.csv",
+        "score model.json many.csv --out s.parquet",
+        "simulate --out . --events 20000",
+        "train many.csv --out m.json --recipe beth-timestamp --trees 300",
+    ] {
+        let run = limited(args);
+        assert_eq!(run.status, 1, "{args}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains("File too large"),
+            "{args}: {}",
+            run.stderr
+        );
+        assert_eq!(folder.names(), before, "{args}");
+    }
+    assert_eq!(folder.read("old.csv"), b"kept\n");
+}
+
+/// Sends SIGINT once `begun` holds, and gives how the run ended.
+fn interrupt(folder: &Folder, args: &[&str], begun: impl Fn() -> bool) -> Run {
+    let mut command = folder.command(args);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let started = Instant::now();
+    while !begun() && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(
+        sent.is_ok_and(|status| status.success()),
+        "{args:?} ended before it could be interrupted"
+    );
+    Run::of(child.wait_with_output().expect("an exit status"))
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_behind() {
+    let folder = folder();
+    let rows = 150_000;
+    folder.write("many.csv", events(rows));
+    std::fs::create_dir(folder.path("out")).expect("a new folder");
+    let out = || {
+        std::fs::read_dir(folder.path("out"))
+            .expect("the folder")
+            .count()
+    };
+    for args in [
+        &["simulate", "--out", "out", "--events", "5000000"][..],
+        &["score", "model.json", "many.csv", "--out", "out/s.csv"],
+        &["score", "model.json", "many.csv", "--out", "out/s.parquet"],
+    ] {
+        let run = interrupt(&folder, args, || out() > 0);
+        assert_eq!(run.status, 130, "{args:?}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains("interrupted"),
+            "{args:?}: {}",
+            run.stderr
+        );
+        assert_eq!(out(), 0, "{args:?} left a file");
+    }
+    let started = Instant::now();
+    let train = [
+        "train",
+        "many.csv",
+        "--recipe",
+        "raw",
+        "--trees",
+        "5000",
+        "--out",
+        "out/m.json",
+    ];
+    let run = interrupt(&folder, &train, || {
+        started.elapsed() > Duration::from_millis(150)
+    });
+    assert_eq!((run.status, out()), (130, 0), "{}", run.stderr);
+}

@@ -183,7 +183,10 @@ pub async fn calibrate(
             engine,
             source,
             || Tail::new(rate),
-            |tail, group| Ok(tail.push(group.score, group.events)),
+            |tail, group| {
+                tail.push(group.score, group.events);
+                Ok(())
+            },
         )
         .await?;
     let (value, realised_rate) = tail.threshold().ok_or_else(|| no_events(source))?;

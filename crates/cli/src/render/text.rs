@@ -11,7 +11,7 @@ pub fn heading(text: &str) -> String {
 
 /// One line of text in which nothing acts on the terminal.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    escape(text, |character| is_harmful(character))
+    escape(text, is_harmful)
 }
 
 /// Like [`printable`], for text that may have several lines.

@@ -72,11 +72,14 @@ pub(super) fn estimate_rows(file: &DataFile, compression: Compression) -> Option
         .take_while(std::result::Result::is_ok)
         .count() as u64;
     let record_bytes = reader.position().byte() - header_bytes;
-    Some(if record_bytes == 0 {
-        0
-    } else {
-        (file.bytes - header_bytes) * records / record_bytes
-    })
+    Some(
+        (file
+            .bytes
+            .saturating_sub(header_bytes)
+            .saturating_mul(records))
+        .checked_div(record_bytes)
+        .unwrap_or(0),
+    )
 }
 
 /// The names in the header line.

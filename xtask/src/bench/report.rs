@@ -8,7 +8,7 @@ use super::{Extent, PairResult};
 use crate::statistics::median;
 
 const HEADER: &str = "\
-| work | peer | peer takes | ours takes | times as fast | rounds | goal | |
+| work | peer | peer takes | ours takes | times as fast | lowest – highest | goal | |
 |---|---|--:|--:|--:|---|---|---|
 ";
 

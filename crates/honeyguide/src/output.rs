@@ -218,7 +218,8 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<String> {
     File::open(path)
         .and_then(|file| file.take(limit).read_to_string(&mut text))
         .map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => Error::data(format!("{}: is not text", path.display())),
+            ErrorKind::InvalidData => Error::data(format!("{}: not text", path.display()))
+                .hint("is this the right file, and whole?"),
             _ => Error::io("read", path, error),
         })?;
     Ok(text)

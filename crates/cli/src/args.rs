@@ -113,7 +113,7 @@ pub struct Train {
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
     /// A built-in recipe or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "beth-paper")]
+    #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
     /// Number of trees
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::render::{count, printable_lines};
 
 /// What every command is given.
 pub struct Context {
@@ -91,14 +92,25 @@ impl Context {
     /// Says something about the work on standard error.
     pub fn remark(&self, text: &str) {
         if !self.global.quiet {
-            eprintln!("{}", crate::render::printable_lines(text));
+            eprintln!("{}", printable_lines(text));
+        }
+    }
+
+    /// Says on standard error how often the recipe met arguments that it could not read, if ever.
+    pub fn remark_malformed_args(&self) {
+        let values = self.engine.malformed_args();
+        if values > 0 {
+            self.remark(&format!(
+                "note: args could not be read {} times; what the recipe asks of them was taken as null",
+                count(values)
+            ));
         }
     }
 
     /// Says something that is only wanted with `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.global.verbose {
-            eprintln!("{}", crate::render::printable_lines(text));
+            eprintln!("{}", printable_lines(text));
         }
     }
 

@@ -53,8 +53,32 @@ pub struct LabelEvaluation {
     pub average_precision: Option<f64>,
     /// The verdicts at the threshold.
     pub verdicts: Verdicts,
+    /// The share of unlabelled events that is flagged, against the share that the threshold was set for; none where it
+    /// was set for no share.
+    pub false_positive_rates: Option<Rates>,
     /// What needs no model.
     pub baselines: Vec<Baseline>,
+}
+
+/// A false-positive rate as it was asked for, and as it turned out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rates {
+    /// What the threshold was set for.
+    pub nominal: f64,
+    /// What it gives on the data that was judged.
+    pub realised: f64,
+    /// Whether one is more than twice the other.
+    pub far_apart: bool,
+}
+
+impl Rates {
+    fn new(nominal: f64, realised: f64) -> Self {
+        Self {
+            nominal,
+            realised,
+            far_apart: realised > 2.0 * nominal || nominal > 2.0 * realised,
+        }
+    }
 }
 
 /// A detector that needs no model.
@@ -283,7 +307,7 @@ impl Tally {
         let labels = self
             .labels
             .into_iter()
-            .map(|tally| tally.finish(has_rule))
+            .map(|tally| tally.finish(self.threshold.method.nominal_rate(), has_rule))
             .collect();
         Evaluation {
             recipe,
@@ -296,8 +320,9 @@ impl Tally {
 }
 
 impl LabelTally {
-    fn finish(self, has_rule: bool) -> LabelEvaluation {
+    fn finish(self, nominal_rate: Option<f64>, has_rule: bool) -> LabelEvaluation {
         let ranking = self.ranking.finish();
+        let rates = nominal_rate.zip(self.verdicts.false_positive_rate());
         let mut everything = Confusion::default();
         everything.push(true, ranking.positives, ranking.negatives);
         let rule = has_rule.then_some((RULE_NAME, self.rule));
@@ -309,12 +334,37 @@ impl LabelTally {
             roc_auc: ranking.roc_auc,
             average_precision: ranking.average_precision,
             verdicts: self.verdicts.into(),
+            false_positive_rates: rates.map(|(nominal, realised)| Rates::new(nominal, realised)),
             baselines: baselines
                 .map(|(name, confusion)| Baseline {
                     name: name.to_owned(),
                     verdicts: confusion.into(),
                 })
                 .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_far_apart_beyond_twice_in_either_direction() {
+        for (nominal, realised, far_apart) in [
+            (0.01, 0.02, false),
+            (0.01, 0.0201, true),
+            (0.01, 0.005, false),
+            (0.01, 0.0049, true),
+            (0.01, 0.0, true),
+            (0.0, 0.0, false),
+            (0.0, 0.001, true),
+        ] {
+            assert_eq!(
+                Rates::new(nominal, realised).far_apart,
+                far_apart,
+                "{realised} for {nominal}"
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::render::{heading, print_anomalies, print_evaluation};
 
 /// The recipe that the demo trains with.
-const RECIPE: &str = "beth-paper";
+const RECIPE: &str = "context";
 /// Share of the validation events that may be flagged.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
 /// How many events the demo shows.

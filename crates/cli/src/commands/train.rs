@@ -16,6 +16,10 @@ use crate::render::{count, percent, printable, table};
 /// Share of benign events that may be flagged, unless another is asked for.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
 
+/// Why the threshold is not what left-out hosts would make it.
+const NOT_LEFT_OUT: &str = "note: the threshold is scikit-learn's default: the data does not tell three hosts apart by a \
+    column hostName, or has too many distinct feature rows; --calibrate sets the threshold on benign events";
+
 /// What training made.
 #[derive(Serialize)]
 pub struct Trained {
@@ -32,8 +36,8 @@ pub struct Trained {
 }
 
 pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
-    let recipe = context.recipe(&args.recipe)?;
     let mut source = context.open(&args.data)?;
+    let recipe = context.recipe(&args.recipe)?;
     let calibration = if args.calibrate.is_empty() {
         None
     } else {
@@ -45,14 +49,15 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&args.out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
-    let left_out_rate = args.contamination.is_none().then_some(rate);
+    let is_left_out = args.contamination.is_none() && calibration.is_none();
+    let left_out_rate = is_left_out.then_some(rate);
     let options = TrainOptions {
         n_estimators: args.trees,
         max_samples: args.samples,
         max_features: args.max_features,
         bootstrap: args.bootstrap,
         contamination: args.contamination.unwrap_or(Contamination::Auto),
-        left_out_rate: left_out_rate.filter(|_| calibration.is_none()),
+        left_out_rate,
         seed: args.seed,
         exclude: args.exclude,
     };
@@ -61,7 +66,15 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         calibrate(&context.engine, &mut model, &mut benign, rate).await?;
     }
     model.save(&args.out)?;
+    context.remark_malformed_args();
+    if left_out_rate.is_some() && is_scikit_learns(model.threshold()) {
+        context.remark(NOT_LEFT_OUT);
+    }
     context.show(&Trained::new(&model, args.out))
+}
+
+fn is_scikit_learns(threshold: &Threshold) -> bool {
+    matches!(threshold.method, ThresholdMethod::Auto {})
 }
 
 impl Trained {

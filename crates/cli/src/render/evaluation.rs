@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use honeyguide::evaluate::{Evaluation, LabelEvaluation, Verdicts};
+use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 
 use super::{count, defined, heading, percent, percent_of, printable, table_with_numbers};
 use crate::commands::describe_threshold;
@@ -69,7 +69,26 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
         ));
     }
     writeln!(out, "{figures}\n")?;
-    writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))
+    writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))?;
+    label
+        .false_positive_rates
+        .map_or(Ok(()), |rates| print_rates(rates, &name, out))
+}
+
+fn print_rates(rates: Rates, label: &str, out: &mut dyn Write) -> io::Result<()> {
+    let (nominal, realised) = (percent(rates.nominal), percent(rates.realised));
+    write!(
+        out,
+        "False-positive rate: {realised} of the events with {label} = 0, where the threshold was set for {nominal}"
+    )?;
+    match (rates.far_apart, rates.realised > rates.nominal) {
+        (false, _) => writeln!(out, "."),
+        (true, true) => writeln!(
+            out,
+            ": more than twice as much.\nThese events differ from those that the threshold was set on."
+        ),
+        (true, false) => writeln!(out, ": less than half."),
+    }
 }
 
 fn row(detector: &str, of_scores: [String; 2], verdicts: &Verdicts) -> Vec<String> {

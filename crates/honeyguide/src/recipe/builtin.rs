@@ -2,7 +2,8 @@
 
 use super::Recipe;
 
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
+    include_str!("builtin/context.toml"),
     include_str!("builtin/beth-paper.toml"),
     include_str!("builtin/beth-timestamp.toml"),
     include_str!("builtin/raw.toml"),

@@ -1,0 +1,142 @@
+"""How well recipes detect, as Markdown tables: honeyguide's models beside two rules that need no model.
+
+    python3 bench/detection.py HONEYGUIDE DIR [DIR ...]
+
+HONEYGUIDE is the binary; each DIR holds labelled_training_data.csv, labelled_validation_data.csv and
+labelled_testing_data.csv in the columns of BETH. A model is trained on the first file. Its thresholds are the lowest
+that flag at most a nominal share of the second, and everything is measured on the third. Figures of several folders are
+given as their least and their greatest. Needs nothing beyond the standard library.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+RECIPES = ["beth-paper", "beth-timestamp", "context"]
+NOMINAL_RATES = [0.05, 0.01, 0.001, 0.0001]
+RULE_USER = 1000
+SPLITS = ["training", "validation", "testing"]
+
+
+def run(binary, *arguments):
+    command = [binary, *map(str, arguments), "--quiet", "--json"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def scored(binary, model, data, scratch):
+    """The rows of a file with their scores."""
+    out = scratch / "scored.csv"
+    run(binary, "score", model, data, "--out", out)
+    with out.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            yield (
+                float(row["score"]),
+                row["sus"] == "1",
+                row["evil"] == "1",
+                int(row["userId"]) >= RULE_USER,
+                row["processName"],
+            )
+
+
+def threshold_for(scores, rate):
+    """The lowest score above which at most this share of the scores lies."""
+    descending = sorted(scores, reverse=True)
+    return descending[int(rate * len(descending))]
+
+
+def share(part, whole):
+    return part / whole if whole else float("nan")
+
+
+def rates_of(rows, flags):
+    """Recall of sus, of evil, of the suspicious events that the rule misses; then the realised false-positive rate."""
+    groups = [
+        lambda row: row[1],
+        lambda row: row[2],
+        lambda row: row[1] and not row[3],
+        lambda row: not row[1],
+    ]
+    for group in groups:
+        members = [row for row in rows if group(row)]
+        yield share(sum(map(flags, members)), len(members))
+
+
+def measure(binary, recipe, folder, scratch):
+    """One recipe on one folder: figures of the scores, then rates per nominal rate, then false alarms at 0.1 %."""
+    training, validation, testing = (folder / f"labelled_{split}_data.csv" for split in SPLITS)
+    model = scratch / "model.json"
+    run(binary, "train", training, "--recipe", recipe, "--out", model, "--contamination", "auto")
+    labels = run(binary, "evaluate", model, testing)["labels"]
+    figures = [label[name] for label in labels for name in ("roc_auc", "average_precision")]
+    benign = [row[0] for row in scored(binary, model, validation, scratch)]
+    rows = list(scored(binary, model, testing, scratch))
+    at_rates, alarms = {}, Counter()
+    for rate in NOMINAL_RATES:
+        threshold = threshold_for(benign, rate)
+        at_rates[rate] = list(rates_of(rows, lambda row: row[0] > threshold))
+        if rate == 0.001:
+            alarms.update(row[4] for row in rows if not row[1] and row[0] > threshold)
+    return figures, at_rates, alarms
+
+
+def left_out_and_rules(binary, folder, scratch):
+    """Rates of `context` with the threshold that left-out hosts set, of flagging everything, and of the rule."""
+    model = scratch / "model.json"
+    run(binary, "train", folder / "labelled_training_data.csv", "--recipe", "context", "--out", model)
+    threshold = json.loads(model.read_text())["threshold"]["value"]
+    rows = list(scored(binary, model, folder / "labelled_testing_data.csv", scratch))
+    verdicts = [lambda row: row[0] > threshold, lambda row: True, lambda row: row[3]]
+    return [list(rates_of(rows, verdict)) for verdict in verdicts]
+
+
+def spread(values, digits=4):
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low}–{high}"
+
+
+def print_table(header, rows):
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def columns(measured):
+    return [spread(values) for values in zip(*measured)]
+
+
+def main(binary, folders):
+    results = {recipe: [] for recipe in RECIPES}
+    others = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in folders:
+            for recipe in RECIPES:
+                results[recipe].append(measure(binary, recipe, folder, Path(scratch)))
+            others.append(left_out_and_rules(binary, folder, Path(scratch)))
+    print_table(
+        ["recipe", "AUROC, sus", "AP, sus", "AUROC, evil", "AP, evil"],
+        [[recipe, *columns([figures for figures, _, _ in found])] for recipe, found in results.items()],
+    )
+    rate_names = ["recall, sus", "recall, evil", "recall, sus that the rule misses", "realised rate"]
+    lines = [
+        [recipe, f"{100 * rate:g} %", *columns([at_rates[rate] for _, at_rates, _ in found])]
+        for recipe, found in results.items()
+        for rate in NOMINAL_RATES
+    ]
+    names = [("context, hosts left out", "0.1 %"), ("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
+    lines.extend([*name, *columns(found)] for name, found in zip(names, zip(*others)))
+    print_table(["detector", "nominal rate", *rate_names], lines)
+    print("False alarms of `context` at 0.1 %, by program:\n")
+    alarms = sum((alarms for _, _, alarms in results["context"]), Counter())
+    print_table(["program", "events, all folders"], [[f"`{name}`", str(n)] for name, n in alarms.most_common()])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(sys.argv[1], [Path(folder) for folder in sys.argv[2:]])

@@ -165,6 +165,8 @@ fn flags_with_impossible_values() {
         (&["--exclude", "nothing"], "--exclude nothing"),
         (
             &[
+                "--recipe",
+                "beth-paper",
                 "--exclude",
                 "userId,processId,parentProcessId,mountNamespace,eventId,argsNum,returnValue",
             ],
@@ -194,7 +196,11 @@ fn flags_with_impossible_values() {
         2,
         &["--events"],
     );
-    folder.refused(&["reproduce", ".", "--seeds", "0"], 2, &["seeds"]);
+    folder.refused(
+        &["reproduce", ".", "--seeds", "0"],
+        2,
+        &["labelled_training_data.csv"],
+    );
     folder.refused(&["recipes", "no-such"], 2, &["`no-such`", "beth-paper"]);
     folder.refused(&["train"], 2, &["--out", "DATA"]);
     folder.refused(&["nonsense"], 2, &["nonsense"]);

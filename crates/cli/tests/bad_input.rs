@@ -426,3 +426,38 @@ fn files_that_do_not_go_together() {
         "{run:?}"
     );
 }
+
+/// The engine holds a record whole; what never ends must not fill the memory.
+#[test]
+fn a_record_without_an_end() {
+    let filler = "text without any quote, as long as it takes\n".repeat(400_000);
+    let unclosed = events_then(
+        20,
+        event_with(20, 6, "\"cron")
+            .split("\"[")
+            .next()
+            .unwrap_or_default(),
+    );
+    let says: &[&str] = &[
+        "line 22: a record that does not end within 4194304 bytes",
+        "quoted field never ends",
+    ];
+    let text = [unclosed.as_slice(), filler.as_bytes()].concat();
+    check(
+        "bad.csv.gz",
+        "beth-paper",
+        vec![("compressed", gzip(&text), says)],
+    );
+    let one_line = events_then(20, filler.replace('\n', " "));
+    check(
+        "bad.csv",
+        "beth-paper",
+        vec![("a quote", text, says), ("a line", one_line, says)],
+    );
+    let header = filler.replace('\n', " ").into_bytes();
+    check(
+        "bad.csv",
+        "beth-paper",
+        vec![("a header", header, &["bad.csv", "line"])],
+    );
+}

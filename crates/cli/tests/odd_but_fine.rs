@@ -7,16 +7,17 @@ use common::{Folder, HEADER, event, event_with, events};
 /// The model of `content` under the name `name`.
 fn model(name: &str, content: impl AsRef<[u8]>, threads: &str) -> Vec<u8> {
     let folder = Folder::with(&[(name, content)]);
-    let run = folder.done(&[
+    let args = [
         "train",
         name,
-        "--out",
-        "m.json",
+        "--recipe",
+        "beth-paper",
+        "--contamination",
+        "auto",
         "--trees",
         "5",
-        "--threads",
-        threads,
-    ]);
+    ];
+    let run = folder.done(&[&args[..], &["--out", "m.json", "--threads", threads]].concat());
     assert_eq!(run.stderr, "");
     folder.read("m.json")
 }
@@ -142,5 +143,39 @@ fn one_row_and_one_constant_column_are_enough_to_train() {
         let folder = Folder::with(&[("a.csv", content)]);
         folder.done(&["train", "a.csv", "--recipe", "raw", "--out", "m.json"]);
         folder.done(&["score", "m.json", "a.csv"]);
+    }
+}
+
+/// What looks like a value that never ends is read as records before it is refused.
+#[test]
+fn long_stretches_without_quotes() {
+    let bare = |index| {
+        event_with(index, 10, "[]")
+            .split(",\"[{")
+            .next()
+            .map(|text| text.to_owned() + ",[],0,0")
+            .unwrap_or_default()
+    };
+    let rows = 70_000;
+    let table = |first: String| {
+        (1..rows).fold(format!("{HEADER}\n{first}\n"), |text, index| {
+            text + &bare(index) + "\n"
+        })
+    };
+    let expected = model("a.csv", table(event(0)), "1");
+    for (what, first) in [
+        ("a quote inside a value", event_with(0, 6, "5\" disk")),
+        ("a quoted value", event_with(0, 6, "\"cron\"")),
+        (
+            "a long value",
+            event_with(0, 6, &format!("\"{}\"", "x\n".repeat(1_500_000))),
+        ),
+    ] {
+        for threads in ["1", "2"] {
+            assert!(
+                model("a.csv", table(first.clone()), threads) == expected,
+                "{what} on {threads} threads"
+            );
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Why a scan failed: the files are read again, record by record, until one is found that the engine cannot have read.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 use std::str;
 
@@ -10,7 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::expand::{Compression, Format};
-use super::text::{self, INFERENCE_RECORDS, parses};
+use super::text::{self, INFERENCE_RECORDS, Records, parses};
 use super::{Column, Remedy, Source};
 use crate::error::{Error, Result};
 
@@ -92,42 +91,42 @@ impl TextScan<'_> {
     /// A fault in compressed text is reported only when the text can be decompressed to its end: damage to the stream
     /// explains whatever the text looks like.
     fn check(&self, compression: Compression) -> Result<Finding> {
-        let input = text::open(self.path, compression)?;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-        let found = self.check_records(&mut reader);
+        let mut records = Records::open(self.path, compression)?;
+        let found = self.check_records(&mut records);
         if found.is_err() && compression != Compression::None {
-            let line = reader.position().line();
-            std::io::copy(reader.get_mut(), &mut std::io::sink())
+            let line = records.position().line();
+            std::io::copy(records.rest(), &mut std::io::sink())
                 .map_err(|error| text::read_error(self.path, line, error.into()))?;
         }
         found
     }
 
-    fn check_records(&self, reader: &mut csv::Reader<impl Read>) -> Result<Finding> {
+    fn check_records(&self, records: &mut Records) -> Result<Finding> {
         let mut record = csv::ByteRecord::new();
-        let (mut line_breaks, mut row) = (false, 0);
-        loop {
-            let line = reader.position().line();
-            let found = reader
-                .read_byte_record(&mut record)
+        let mut line_breaks = false;
+        for row in 0.. {
+            let line = records.position().line();
+            let found = records
+                .read(&mut record)
                 .map_err(|error| text::read_error(self.path, line, error))?;
             if !found {
-                return Ok(Finding::Sound { line_breaks });
+                break;
             }
-            row += 1;
-            // The header is read together with the first record.
+            // Blank lines before a record are not part of it.
             let line = record.position().map_or(line, csv::Position::line);
             if record.len() != self.columns.len() {
-                let at_end = !reader
-                    .read_byte_record(&mut csv::ByteRecord::new())
-                    .unwrap_or(false);
+                let at_end = !records.read(&mut csv::ByteRecord::new()).unwrap_or(true);
                 return Err(self.wrong_length(&record, line, at_end));
             }
             line_breaks |= record.as_slice().contains(&b'\n');
-            if let Some(remedy) = self.check_values(&record, line, row)? {
+            // The header is row 0.
+            if row > 0
+                && let Some(remedy) = self.check_values(&record, line, row)?
+            {
                 return Ok(Finding::Remedy(remedy));
             }
         }
+        Ok(Finding::Sound { line_breaks })
     }
 
     fn wrong_length(&self, record: &csv::ByteRecord, line: u64, at_end: bool) -> Error {

@@ -64,7 +64,8 @@ impl DataFile {
     }
 }
 
-fn format_of(path: &Path) -> Option<Format> {
+/// By the ending of the name.
+pub(super) fn format_of(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     ENDINGS
         .iter()

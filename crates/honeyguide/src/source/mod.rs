@@ -5,6 +5,7 @@
 
 mod diagnose;
 mod expand;
+mod store;
 mod text;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Column as ColumnRef;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -25,6 +25,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::cast;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use datafusion::prelude::{DataFrame, SessionContext};
+
+pub(crate) use store::WatchedFiles;
 
 pub use expand::{Compression, DataFile, Format};
 
@@ -312,15 +314,10 @@ impl Source {
         let text_last = columns
             .last()
             .is_some_and(|column| column.data_type == DataType::Utf8);
-        let compression = match compression {
-            Compression::None => FileCompressionType::UNCOMPRESSED,
-            Compression::Gzip => FileCompressionType::GZIP,
-            Compression::Zstd => FileCompressionType::ZSTD,
-        };
+        let cannot_be_split = compression != Compression::None;
         let csv = CsvFormat::default()
             .with_has_header(true)
-            .with_newlines_in_values(self.line_breaks_in_values || text_last)
-            .with_file_compression_type(compression);
+            .with_newlines_in_values(self.line_breaks_in_values || text_last || cannot_be_split);
         Arc::new(csv)
     }
 }

@@ -1,7 +1,7 @@
 //! Text files: decompression, the header, and the types of columns that are not BETH's.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use datafusion::arrow::datatypes::DataType;
@@ -17,11 +17,13 @@ pub(super) const INFERENCE_RECORDS: usize = 1000;
 const STRAY_VALUES: usize = 10;
 /// What separates columns in tables that are not comma-separated.
 const OTHER_SEPARATORS: [char; 3] = [';', '\t', '|'];
+/// The longest record that is read.
+pub(super) const MAX_RECORD_BYTES: u64 = 4 << 20;
 /// What a header line may hold; a longer one is not a table's.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// The decompressed bytes of a text file.
-pub(super) fn open(path: &Path, compression: Compression) -> Result<Box<dyn Read>> {
+pub(super) fn open(path: &Path, compression: Compression) -> Result<Box<dyn Read + Send>> {
     let open = |error| Error::io("read", path, error);
     let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(open)?);
     Ok(match compression {
@@ -29,6 +31,62 @@ pub(super) fn open(path: &Path, compression: Compression) -> Result<Box<dyn Read
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Compression::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(open)?),
     })
+}
+
+/// The records of a text file, the header among them, one by one in bounded memory.
+pub(super) struct Records {
+    reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
+}
+
+impl Records {
+    pub fn open(path: &Path, compression: Compression) -> Result<Self> {
+        let bounded = Bounded {
+            inner: open(path, compression)?,
+            left: MAX_RECORD_BYTES,
+        };
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bounded);
+        Ok(Self { reader })
+    }
+
+    /// Whether there was another record.
+    pub fn read(&mut self, record: &mut csv::ByteRecord) -> std::result::Result<bool, csv::Error> {
+        self.reader.get_mut().left = MAX_RECORD_BYTES;
+        self.reader.read_byte_record(record)
+    }
+
+    /// After the last record.
+    pub fn position(&self) -> &csv::Position {
+        self.reader.position()
+    }
+
+    /// The bytes after those that were read for the last record.
+    pub fn rest(&mut self) -> &mut impl Read {
+        &mut self.reader.get_mut().inner
+    }
+}
+
+/// Refuses to go on when one record takes too many bytes.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            return Err(std::io::Error::new(
+                ErrorKind::FileTooLarge,
+                "a record without an end",
+            ));
+        }
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.inner.read(&mut buffer[..most])?;
+        self.left -= read as u64;
+        Ok(read)
+    }
 }
 
 /// The columns of a text file: names from its header, types from BETH's schema or from its first records.
@@ -61,16 +119,12 @@ pub(super) fn estimate_rows(file: &DataFile, compression: Compression) -> Option
     if compression != Compression::None {
         return None;
     }
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(open(&file.path, compression).ok()?);
-    reader.byte_headers().ok()?;
+    let mut reader = Records::open(&file.path, compression).ok()?;
+    let mut record = csv::ByteRecord::new();
+    reader.read(&mut record).ok()?;
     let header_bytes = reader.position().byte();
-    let records = reader
-        .byte_records()
-        .take(INFERENCE_RECORDS)
-        .take_while(std::result::Result::is_ok)
-        .count() as u64;
+    let is_record = |_: &usize| reader.read(&mut record).unwrap_or(false);
+    let records = (0..INFERENCE_RECORDS).take_while(is_record).count() as u64;
     let record_bytes = reader.position().byte() - header_bytes;
     Some(
         (file
@@ -133,18 +187,19 @@ pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String
 /// The narrowest types that hold the first records. A column of which at most one value in [`STRAY_VALUES`] is no number
 /// is a column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
 fn infer_types(path: &Path, compression: Compression, columns: usize) -> Result<Vec<DataType>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(open(path, compression)?);
+    let mut records = Records::open(path, compression)?;
+    let mut record = csv::ByteRecord::new();
     let mut seen = vec![Seen::default(); columns];
     // A record that cannot be read is found again, and explained, when the rows are read.
-    for record in reader
-        .byte_records()
-        .take(INFERENCE_RECORDS)
-        .map_while(std::result::Result::ok)
-    {
+    for index in 0..=INFERENCE_RECORDS {
+        if !records.read(&mut record).unwrap_or(false) {
+            break;
+        }
         for (seen, field) in seen.iter_mut().zip(&record) {
-            seen.add(field);
+            // The header comes first.
+            if index > 0 {
+                seen.add(field);
+            }
         }
     }
     Ok(seen.into_iter().map(Seen::data_type).collect())
@@ -204,7 +259,13 @@ pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
 pub(super) fn read_error(path: &Path, line: u64, error: csv::Error) -> Error {
     let place = path.display();
     match error.into_kind() {
-        csv::ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+        csv::ErrorKind::Io(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Error::data(format!(
+                "{place}: line {line}: a record that does not end within {MAX_RECORD_BYTES} bytes"
+            ))
+            .hint("a quoted field never ends, or the file is not a table: close the quote (a quote inside a quoted field is written twice)")
+        }
+        csv::ErrorKind::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Error::data(format!(
                 "{place}: the compressed stream ends too early, near line {line} of its text"
             ))

@@ -314,4 +314,15 @@ mod tests {
         );
         assert_eq!((data.keys, data.counts), (vec![0, 0, 1, 1], vec![2, 6]));
     }
+
+    #[test]
+    fn the_rarest_combinations_beyond_the_bound_count_like_unseen_ones() {
+        let texts: Vec<String> = (0..MAX_KEPT + 2).map(|text| format!("{text:06}")).collect();
+        let ids = 1..=texts.len() as u32;
+        let counts = ids.map(|id| (key([id].into_iter()), if id <= 2 { 1 } else { 5 }));
+        let data = RarityData::new(&counts.collect(), &[&texts]);
+        assert_eq!((data.dropped, data.counts.len()), (2, MAX_KEPT));
+        assert_eq!(data.texts[0][0].as_deref(), Some("000002"));
+        assert!(data.check("f", 1).is_ok());
+    }
 }

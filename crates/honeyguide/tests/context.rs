@@ -1,0 +1,214 @@
+//! The recipe `context` and thresholds from left-out hosts, held against what can be worked out without them.
+
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use honeyguide::score::most_anomalous;
+use honeyguide::{
+    Engine, HostRate, Model, Recipe, Silent, Source, ThresholdMethod, TrainOptions, builtin,
+    calibrate, train,
+};
+
+const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
+    eventName,stackAddresses,argsNum,returnValue,args,sus,evil\n";
+const RATE: f64 = 0.02;
+
+/// One event, from few numbers.
+fn event(host: &str, number: usize) -> String {
+    let (process, event, result) = match number % 40 {
+        0 => ("cron", "clone", 1),
+        1 => ("cron", "kill", -1),
+        2..=20 => ("ps", "openat", 3),
+        21..=30 => ("ps", "close", 0),
+        _ => ("sshd", "openat", -2),
+    };
+    let (user, parent) = (1000 * (number % 97 == 0) as u32, 1 + number % 5);
+    format!(
+        "{number},9,9,{parent},{user},4026531840,{process},{host},1,{event},[],1,{result},[],0,0\n"
+    )
+}
+
+/// Hosts alike, but for a program of its own on each.
+fn events(hosts: &[usize]) -> Vec<String> {
+    let of_host = |host: &usize| {
+        let (name, size) = (format!("host-{host}"), 400 + 80 * host);
+        let own = format!("1,9,9,1,0,4026531840,own-{host},{name},1,openat,[],1,3,[],0,0\n");
+        let common = (0..size).map(move |number| event(&name, number * (host + 3)));
+        common.chain(vec![own; 2 + host]).collect::<Vec<_>>()
+    };
+    hosts.iter().flat_map(of_host).collect()
+}
+
+fn write(path: &Path, rows: &[String]) -> Source {
+    let text = rows.iter().fold(HEADER.to_owned(), |text, row| text + row);
+    std::fs::write(path, text).unwrap();
+    Source::open(&[path.display().to_string()]).unwrap()
+}
+
+fn engine(threads: usize) -> Engine {
+    Engine::new(NonZeroUsize::new(threads).unwrap(), Arc::new(Silent)).unwrap()
+}
+
+fn options(left_out_rate: Option<f64>) -> TrainOptions {
+    TrainOptions {
+        left_out_rate,
+        ..Default::default()
+    }
+}
+
+fn context() -> Recipe {
+    builtin("context").unwrap()
+}
+
+fn left_out(model: &Model) -> (f64, Vec<HostRate>) {
+    match &model.threshold().method {
+        ThresholdMethod::LeaveOneHostOut {
+            realised_rate,
+            hosts,
+            ..
+        } => (*realised_rate, hosts.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn json(model: &Model) -> String {
+    let mut text = Vec::new();
+    model.write_json(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn rates_of_left_out_hosts_are_those_of_models_that_never_saw_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = [0, 1, 2, 3];
+    let mut source = write(&folder.path().join("all.csv"), &events(&all));
+    let engine = engine(2);
+    let model = train(&engine, &mut source, &context(), &options(Some(RATE)))
+        .await
+        .unwrap();
+    let (realised, hosts) = left_out(&model);
+    let threshold = model.threshold().value;
+    let mut rates = Vec::new();
+    for host in all {
+        let others: Vec<usize> = all.into_iter().filter(|other| *other != host).collect();
+        let mut others = write(&folder.path().join("others.csv"), &events(&others));
+        let mut own = write(&folder.path().join("own.csv"), &events(&[host]));
+        let without = train(&engine, &mut others, &context(), &options(None))
+            .await
+            .unwrap();
+        let (summary, anomalies) = most_anomalous(&engine, &without, &mut own, 10_000, false)
+            .await
+            .unwrap();
+        let above = anomalies.iter().filter(|row| row.score > threshold);
+        let flagged: u64 = above.map(|row| row.events_alike).sum();
+        assert_eq!(hosts[host].host, format!("host-{host}"));
+        assert_eq!(hosts[host].events, summary.events);
+        assert_eq!(
+            hosts[host].realised_rate,
+            flagged as f64 / summary.events as f64
+        );
+        rates.push(hosts[host].realised_rate);
+    }
+    assert_eq!(realised, rates.iter().sum::<f64>() / 4.0);
+    assert!(realised > 0.0 && realised <= RATE, "{realised}");
+}
+
+#[tokio::test]
+async fn order_files_and_threads_leave_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = events(&[0, 1, 2]);
+    let mut source = write(&folder.path().join("all.csv"), &rows);
+    let model = train(&engine(1), &mut source, &context(), &options(Some(RATE)))
+        .await
+        .unwrap();
+    let (first, second): (Vec<_>, Vec<_>) = rows
+        .iter()
+        .rev()
+        .cloned()
+        .enumerate()
+        .partition(|(number, _)| number % 3 == 0);
+    let parts = folder.path().join("parts");
+    std::fs::create_dir(&parts).unwrap();
+    for (name, part) in [("1.csv", first), ("2.csv", second)] {
+        let part: Vec<String> = part.into_iter().map(|(_, row)| row).collect();
+        write(&parts.join(name), &part);
+    }
+    let mut source = Source::open(&[parts.display().to_string()]).unwrap();
+    let again = train(&engine(4), &mut source, &context(), &options(Some(RATE)))
+        .await
+        .unwrap();
+    assert_eq!(json(&model), json(&again));
+    let read = Model::from_json(&json(&model)).unwrap();
+    assert_eq!(json(&read), json(&model));
+}
+
+#[tokio::test]
+async fn two_hosts_are_too_few_to_leave_one_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = write(&folder.path().join("two.csv"), &events(&[0, 1]));
+    let model = train(&engine(2), &mut source, &context(), &options(Some(RATE)))
+        .await
+        .unwrap();
+    assert_eq!(model.threshold().method, ThresholdMethod::Auto {});
+}
+
+#[tokio::test]
+async fn what_was_never_seen_stands_out_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(2);
+    let known = events(&[0, 1, 2]);
+    let mut source = write(&folder.path().join("known.csv"), &known);
+    let mut model = train(&engine, &mut source, &context(), &options(None))
+        .await
+        .unwrap();
+    calibrate(&engine, &mut model, &mut source, 0.0)
+        .await
+        .unwrap();
+    let mut today = known.clone();
+    today.push("1,9,9,7,1234,4026531841,newcomer,h,1,connect,[],1,-115,[],0,0\n".into());
+    today.push(",,,,,,,,1,,[],1,,,0,0\n".into());
+    let mut today = write(&folder.path().join("today.csv"), &today);
+    let (summary, found) = most_anomalous(&engine, &model, &mut today, 2, true)
+        .await
+        .unwrap();
+    // To the model the newcomer and the event of nulls are alike: nothing of either was seen.
+    assert_eq!((summary.anomalous, found.len()), (2, 1));
+    assert_eq!(found[0].events_alike, 2);
+    assert_eq!(found[0].row, known.len() as u64 + 1);
+    let said = found[0]
+        .reasons
+        .iter()
+        .fold(String::new(), |mut said, reason| {
+            writeln!(said, "{}", reason.text).unwrap();
+            said
+        });
+    assert!(said.contains("never seen in training"), "{said}");
+}
+
+#[test]
+fn the_recipe_knows_no_answer() {
+    let text = context().to_toml().unwrap();
+    assert_eq!(Recipe::from_toml(&text).unwrap(), context());
+    for answer in [
+        "sus",
+        "evil",
+        "tsm",
+        "1001",
+        "tmp",
+        "dota",
+        "hostName",
+        "timestamp",
+        "eventId",
+    ] {
+        let expressions = context()
+            .features
+            .into_iter()
+            .filter_map(|feature| feature.rarity);
+        for rarity in expressions {
+            let sql = rarity.given.join(" ") + &rarity.of;
+            assert!(!sql.contains(answer), "`{answer}` in {sql}");
+        }
+    }
+}

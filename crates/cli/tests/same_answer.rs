@@ -122,6 +122,11 @@ fn the_published_recipe() {
 }
 
 #[test]
+fn rarities() {
+    check(4000, "context", false);
+}
+
+#[test]
 fn continuous_features() {
     check(4000, "beth-timestamp", false);
     check(4000, "raw", false);

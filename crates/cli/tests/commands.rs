@@ -173,3 +173,54 @@ fn ctrl_c_leaves_nothing_behind() {
     });
     assert_eq!((run.status, out()), (130, 0), "{}", run.stderr);
 }
+
+/// The most memory that a run held at one time, in KiB, as Linux counts it.
+fn peak_memory(folder: &Folder, args: &[&str]) -> u64 {
+    let mut child = folder
+        .command(args)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().expect("a child").is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = peak.max(kibibytes.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(
+        child.wait().expect("a child").success() && peak > 0,
+        "{args:?}"
+    );
+    peak
+}
+
+#[test]
+fn a_longer_file_needs_no_more_memory() {
+    let folder = folder();
+    folder.write("short.csv", events(50_000));
+    folder.write("long.csv", events(400_000));
+    for recipe in ["beth-paper", "context"] {
+        let train = |data| {
+            let args = [
+                "train",
+                data,
+                "--recipe",
+                recipe,
+                "--out",
+                "m.json",
+                "--threads",
+                "2",
+                "--quiet",
+            ];
+            peak_memory(&folder, &args)
+        };
+        let (short, long) = (train("short.csv"), train("long.csv"));
+        assert!(
+            long < short + (24 << 10),
+            "{recipe}: {short} KiB, then {long} KiB"
+        );
+    }
+}

@@ -113,7 +113,12 @@ fn expand_one(input: &str) -> Result<Vec<DataFile>> {
 }
 
 fn expand_glob(pattern: &str) -> Result<Vec<DataFile>> {
-    let paths = glob::glob(pattern).map_err(|error| {
+    // As a shell does, and as for folders.
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let paths = glob::glob_with(pattern, options).map_err(|error| {
         Error::usage(format!(
             "{pattern}: not a valid pattern at character {}: {}",
             error.pos + 1,

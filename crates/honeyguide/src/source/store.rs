@@ -221,3 +221,32 @@ impl Watch {
             || (self.has_quotes && self.since_quote > MAX_RECORD_BYTES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many chunks of 64 KiB pass before the text is read as records.
+    fn chunks_until_suspicious(first: &str, line: &str) -> Option<usize> {
+        let chunk = line.repeat(CHUNK_BYTES / line.len());
+        let mut watch = Watch::default();
+        assert!(!watch.is_suspicious_after(first.as_bytes()));
+        (0..200).find(|_| watch.is_suspicious_after(chunk.as_bytes()))
+    }
+
+    #[test]
+    fn only_long_stretches_without_ends_or_quotes_are_suspicious() {
+        let limit = MAX_RECORD_BYTES as usize / CHUNK_BYTES;
+        for (first, line, expected) in [
+            ("a,b\n", "1,2\n", None),
+            ("a,b\n", "\"x\",2\n", None),
+            ("a,\"b\"\n", "\"x\",2\n", None),
+            ("a,\"b\"\n", "1,2\n", Some(limit)),
+            ("a,\"b\n", "1,\"\"\n", Some(limit)),
+            ("a,b", "1 2 ", Some(limit - 1)),
+        ] {
+            let found = chunks_until_suspicious(first, line);
+            assert_eq!(found, expected, "{first:?} then {line:?}");
+        }
+    }
+}

@@ -78,6 +78,9 @@ impl Model {
             ))
             .hint("use a newer honeyguide, or train the model again with this one"));
         }
+        if header.version == 0 {
+            return Err(Error::data("version 0 of the format was never written"));
+        }
         let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
         file.into_model()
     }

@@ -66,7 +66,8 @@ pub(crate) fn profile(
             };
             let (missing, present): (Vec<_>, Vec<_>) =
                 column.into_iter().partition(|(value, _)| value.is_nan());
-            let missing: f64 = missing.iter().map(|(_, weight)| weight).sum();
+            // An empty sum of floats is −0.
+            let missing = missing.iter().map(|(_, weight)| weight).sum::<f64>() + 0.0;
             let distribution = match encoding {
                 EncodingData::Categories(categories) => {
                     Distribution::of_codes(&present, categories.len())

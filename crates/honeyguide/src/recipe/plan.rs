@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, SchemaError};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
 
 use super::layout::{FeatureInputs, Input, Layout};
 use super::{Feature, MAX_FEATURES, Recipe};
@@ -206,10 +206,18 @@ fn is_function_of_one_event(expr: &Expr) -> bool {
                 | Expr::InSubquery(_)
                 | Expr::OuterReferenceColumn(..)
                 | Expr::Unnest(_)
-        ) && !part.is_volatile_node();
+        ) && !depends_on_more(part);
         Ok(TreeNodeRecursion::Continue)
     });
     walk.is_ok() && only_scalars
+}
+
+/// Whether a function gives something else at another time, as `now()` does, or by chance.
+fn depends_on_more(part: &Expr) -> bool {
+    match part {
+        Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
+        _ => false,
+    }
 }
 
 /// The column that an expression names and the schema lacks.

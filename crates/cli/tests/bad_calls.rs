@@ -332,3 +332,26 @@ fn files_with_thirteen_columns() {
     folder.done(&["score", "mine.json", "host.csv"]);
     folder.done(&["evaluate", "mine.json", "host.csv"]);
 }
+
+#[test]
+fn conditions_that_do_not_fit() {
+    let folder = folder();
+    let deep = format!("userId{} = 0", " + 1".repeat(3000));
+    for (condition, says) in [
+        ("userId", "not true or false"),
+        ("userId >", "--where"),
+        ("nothing = 1", "nothing"),
+        ("sum(userId) > 1", "--where"),
+        (deep.as_str(), "3001 operators; the limit is 256"),
+    ] {
+        let args = ["explain", "model.json", "good.csv", "--where", condition];
+        let run = folder.run(&args);
+        assert!(
+            matches!(run.status, 1 | 2),
+            "{condition}: {}{}",
+            run.stdout,
+            run.stderr
+        );
+        assert!(run.stderr.contains(says), "no `{says}` in {}", run.stderr);
+    }
+}

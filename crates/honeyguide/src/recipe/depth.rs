@@ -7,9 +7,23 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+/// Most operators in an expression.
+const MAX_OPERATORS: usize = 256;
+
+/// Says why `sql` is too deep, if it is.
+pub(crate) fn check(sql: &str) -> Result<(), String> {
+    let operators = operators(sql);
+    if operators > MAX_OPERATORS {
+        return Err(format!(
+            "an expression with {operators} operators; the limit is {MAX_OPERATORS}"
+        ));
+    }
+    Ok(())
+}
+
 /// The number of operators in `sql`, which its depth outside parentheses cannot exceed. Text that is no SQL has none: the
 /// parser refuses it.
-pub(super) fn operators(sql: &str) -> usize {
+fn operators(sql: &str) -> usize {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize()
         .unwrap_or_default();

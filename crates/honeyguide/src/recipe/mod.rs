@@ -4,7 +4,7 @@
 //! columns of a source and gives the engine's expressions.
 
 mod builtin;
-mod depth;
+pub(crate) mod depth;
 pub(crate) mod layout;
 pub(crate) mod plan;
 
@@ -22,8 +22,6 @@ use crate::output::read_bounded;
 pub const MAX_FEATURES: usize = 4096;
 /// Longest SQL expression of a feature, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 16 << 10;
-/// Most operators in an expression.
-const MAX_OPERATORS: usize = 256;
 /// Most values that a rarity is given.
 pub(crate) const MAX_GIVEN: usize = 3;
 /// Largest recipe file, in bytes.
@@ -225,12 +223,7 @@ impl Feature {
                     sql.len()
                 ));
             }
-            let operators = depth::operators(sql);
-            if operators > MAX_OPERATORS {
-                return refuse(format!(
-                    "an expression with {operators} operators; the limit is {MAX_OPERATORS}"
-                ));
-            }
+            depth::check(sql).or_else(&refuse)?;
         }
         let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());
         if given > MAX_GIVEN {

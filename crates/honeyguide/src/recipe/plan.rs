@@ -194,7 +194,8 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric() || *data_type == DataType::Boolean
 }
 
-fn is_function_of_one_event(expr: &Expr) -> bool {
+/// Whether an event's own columns settle the value.
+pub(crate) fn is_function_of_one_event(expr: &Expr) -> bool {
     let mut only_scalars = true;
     let walk = expr.apply(|part| {
         only_scalars &= !matches!(

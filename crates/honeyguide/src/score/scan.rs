@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::explain::ExplainedEvent;
 use crate::features::locate_fault;
 use crate::model::{Model, with_columns};
-use crate::recipe::plan::FeaturePlan;
+use crate::recipe::depth;
+use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::source::Source;
 
 /// A scan that keeps the order of the data.
@@ -151,9 +152,13 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
         Error::usage(format!("--where \"{sql}\": {why}"))
             .hint("a condition is SQL over the data's columns, as in \"userId >= 1000 AND eventName = 'connect'\"")
     };
+    depth::check(sql).map_err(refuse)?;
     let expr = table
         .parse_sql_expr(sql)
         .map_err(|error| refuse(error.strip_backtrace()))?;
+    if !is_function_of_one_event(&expr) {
+        return Err(refuse("not a condition on one event's columns".into()));
+    }
     let found = expr
         .get_type(table.schema())
         .map_err(|error| refuse(error.strip_backtrace()))?;

@@ -142,7 +142,7 @@ pub struct Train {
     pub calibrate: Vec<String>,
     /// Share of benign events that may be flagged: of those to calibrate on, or of what a host does that nothing was
     /// learnt from, with each host left out in turn [default: 0.001]
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
 }
 
@@ -157,7 +157,7 @@ pub struct Score {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How many of the most anomalous events to show; events that look the same to the model are shown once
-    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out")]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = parse_top)]
     pub top: usize,
     /// Only events above the threshold
     #[arg(long)]
@@ -241,6 +241,20 @@ fn parse_samples(text: &str) -> Result<MaxSamples, String> {
             Ok(MaxSamples::Fraction(fraction))
         }
         _ => Err("must be auto, a count of at least 1, or a fraction above 0 and up to 1".into()),
+    }
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=10_000).contains(&count) => Ok(count),
+        _ => Err("must be a count from 1 to 10000".into()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.0..1.0).contains(&rate) => Ok(rate),
+        _ => Err("must be a fraction of at least 0 and below 1, such as 0.001".into()),
     }
 }
 

@@ -111,6 +111,21 @@ impl Error {
         self.is_feature_fault
     }
 
+    /// The error of ours that passed through the engine, whatever the engine wrapped around it.
+    pub(crate) fn own(error: &DataFusionError) -> Option<Self> {
+        let DataFusionError::External(inner) = error.find_root() else {
+            return None;
+        };
+        let own = inner.downcast_ref::<Self>()?;
+        Some(Self {
+            kind: own.kind,
+            message: own.message.clone(),
+            hint: own.hint.clone(),
+            is_feature_fault: own.is_feature_fault,
+            source: None,
+        })
+    }
+
     /// An error of the query engine that no diagnosis could explain better.
     pub(crate) fn engine(error: DataFusionError) -> Self {
         let root = error.find_root();
@@ -119,7 +134,7 @@ impl Error {
                 ErrorKind::Io,
                 format!("the query needs more memory or temporary disk than allowed: {message}"),
             )
-            .hint("raise the memory limit, or free space in the temporary folder");
+            .hint("use fewer --threads, or free space in the temporary folder");
         }
         Self {
             kind: ErrorKind::Data,

@@ -53,8 +53,8 @@ pub(crate) struct Attribution<'a> {
 /// What parts the facts of a reason's text.
 const FACTS: &str = "; ";
 
-/// Feature rows whose contributions are remembered.
-const REMEMBERED: usize = 1 << 14;
+/// Most contributions that are remembered: feature rows × features.
+const REMEMBERED: usize = 1 << 18;
 
 impl<'a> Attribution<'a> {
     pub fn new(model: &'a Model) -> Self {
@@ -70,7 +70,7 @@ impl<'a> Attribution<'a> {
         if let Some(known) = self.known.get(&key) {
             return Ok(self.model.reasons(event, known, count));
         }
-        if self.known.len() >= REMEMBERED {
+        if self.known.len() * event.features.len() >= REMEMBERED {
             self.known.clear();
         }
         let explained = self.model.attribute(event)?;

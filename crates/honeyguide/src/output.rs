@@ -133,10 +133,13 @@ impl TableWriter {
         let file = PendingFile::create(path)?;
         let path = path.to_owned();
         Ok(match TableFormat::of(&path)? {
-            TableFormat::Csv => Self::Csv {
-                writer: Box::new(CsvWriter::new(file)),
-                path,
-            },
+            TableFormat::Csv => {
+                let mut writer = Box::new(CsvWriter::new(file));
+                // So that a table without rows has its header.
+                let nothing = writer.write(&RecordBatch::new_empty(schema));
+                nothing.map_err(|error| write_error(&path, &error))?;
+                Self::Csv { writer, path }
+            }
             TableFormat::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()));

@@ -105,6 +105,9 @@ fn first_reaching(pairs: &[(f64, f64)], weight: f64) -> f64 {
 
 /// Interpolates from the nearer end, as numpy does, so that equal ends give themselves.
 fn interpolate(low: f64, high: f64, share: f64) -> f64 {
+    if (high - low).is_infinite() {
+        return low * (1.0 - share) + high * share;
+    }
     if share < 0.5 {
         low + (high - low) * share
     } else {

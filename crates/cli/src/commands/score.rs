@@ -11,7 +11,7 @@ use super::train::describe;
 use crate::args::Score;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent_of, print_anomalies};
+use crate::render::{count, percent_of, print_anomalies, printable};
 
 #[derive(Serialize)]
 struct Scored {
@@ -85,7 +85,7 @@ impl Outcome for Scored {
             )?;
         }
         match &self.out {
-            Some(path) => writeln!(out, "written to {}", path.display()),
+            Some(path) => writeln!(out, "written to {}", printable(&path.display().to_string())),
             None => Ok(()),
         }
     }

@@ -47,6 +47,7 @@ pub async fn write(
     let simulation =
         Simulation::new(events, seed).map_err(|error| Error::usage(error.to_string()))?;
     create_folder(folder)?;
+    refuse_to_replace(folder)?;
     let folder = folder.to_owned();
     context
         .blocking(move |cancelled| {
@@ -75,6 +76,27 @@ pub async fn write(
             })
         })
         .await
+}
+
+/// Logs that are not marked as simulated are somebody's data, perhaps BETH itself.
+fn refuse_to_replace(folder: &Path) -> Result<(), Error> {
+    if folder.join(MARKER).exists() {
+        return Ok(());
+    }
+    let mut files = Split::ALL
+        .into_iter()
+        .map(|split| folder.join(split.file_name()));
+    match files.find(|file| file.exists()) {
+        Some(file) => {
+            let message = format!(
+                "{}: is there already and not marked as simulated",
+                file.display()
+            );
+            Err(Error::usage(message)
+                .hint("choose another folder: simulated logs would replace this file"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn write_split(

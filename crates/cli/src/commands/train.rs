@@ -102,12 +102,16 @@ impl Trained {
 
 impl Outcome for Trained {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "model      {}", self.model.display())?;
+        writeln!(
+            out,
+            "model      {}",
+            printable(&self.model.display().to_string())
+        )?;
         writeln!(
             out,
             "recipe     {}: {}",
-            self.recipe,
-            self.features.join(", ")
+            printable(&self.recipe),
+            printable(&self.features.join(", "))
         )?;
         writeln!(
             out,

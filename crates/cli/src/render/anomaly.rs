@@ -18,9 +18,10 @@ pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result
         return Ok(());
     };
     let columns = shown_columns(first);
+    let names: Vec<_> = columns.iter().map(|column| printable(column)).collect();
     let header: Vec<&str> = ["", "score", "alike"]
         .into_iter()
-        .chain(columns.iter().copied())
+        .chain(names.iter().map(AsRef::as_ref))
         .collect();
     let mut events = table_with_numbers(&header, 0..3);
     for (number, anomaly) in (1..).zip(anomalies) {
@@ -115,7 +116,7 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
         let contribution = format!("{:+.4}", reason.contribution);
         features.add_row([
             contribution,
-            reason.feature.clone(),
+            printable(&reason.feature).into_owned(),
             printable(&reason.text).into_owned(),
         ]);
     }

@@ -57,7 +57,7 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     ];
     let mut figures = table_with_numbers(&header, 1..header.len());
     figures.add_row(row(
-        &format!("honeyguide, {recipe}"),
+        &format!("honeyguide, {}", printable(recipe)),
         [defined(label.roc_auc), defined(label.average_precision)],
         &label.verdicts,
     ));

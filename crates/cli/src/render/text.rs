@@ -22,7 +22,7 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 /// Control characters, and those that reorder the text around them.
 fn is_harmful(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{061c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {

@@ -61,8 +61,6 @@ enum InputValues {
 impl Encoder {
     /// Learns from the training events.
     pub fn fit(recipe: &Recipe, training: &Distilled) -> Result<Vec<EncodingData>> {
-        let scaler = StandardScaler::fit(&training.inputs)
-            .map_err(|error| Error::data(format!("recipe `{}`: {error}", recipe.name)))?;
         let layout = Layout::new(recipe);
         let texts = |input: usize| training.texts[input].as_slice();
         let mut rarities = training.rarities.iter();
@@ -78,13 +76,10 @@ impl Encoder {
             FeatureInputs::Own(input) if layout.inputs[*input].kind == InputKind::Category => {
                 Ok(EncodingData::Categories(texts(*input).to_vec()))
             }
-            FeatureInputs::Own(input) => Ok(match feature.transform {
-                Some(Transform::Standard) => EncodingData::Standard {
-                    mean: scaler.mean()[*input],
-                    scale: scaler.scale()[*input],
-                },
-                None => EncodingData::Number {},
-            }),
+            FeatureInputs::Own(input) => match feature.transform {
+                Some(Transform::Standard) => standard(feature, &training.inputs, *input),
+                None => Ok(EncodingData::Number {}),
+            },
         });
         encodings.collect()
     }
@@ -303,6 +298,22 @@ impl Encoding {
             }
         }
     }
+}
+
+/// The mean and the standard deviation of one input, with scikit-learn's scale of 1 for a constant.
+fn standard(feature: &Feature, inputs: &Matrix, input: usize) -> Result<EncodingData> {
+    let column = (0..inputs.n_rows())
+        .map(|row| inputs.row(row)[input])
+        .collect();
+    let fitted = Matrix::new(1, column, inputs.weights().to_vec())
+        .map_err(|error| error.to_string())
+        .and_then(|column| StandardScaler::fit(&column).map_err(|error| error.to_string()));
+    let scaler =
+        fitted.map_err(|error| Error::data(format!("feature `{}`: {error}", feature.name)))?;
+    Ok(EncodingData::Standard {
+        mean: scaler.mean()[0],
+        scale: scaler.scale()[0],
+    })
 }
 
 /// The counts of a rarity under ids that all rarities of the model share, so that a text is looked up once per event.

@@ -99,14 +99,15 @@ pub(crate) async fn locate_fault(
                 .for_each_batch("looking for the row", None, query, check)
                 .await
             {
+                let own = Error::own(&error).ok_or(error)?;
                 let place = format!("{}: row {}", path.display(), rows + 1);
-                return Ok(Some((place, error)));
+                return Ok(Some((place, own)));
             }
         }
         Ok(None)
     });
     match search.await {
-        Ok(Some((place, found))) => Error::data(format!("{place}: {}", found.strip_backtrace().trim_start_matches("External error: ")))
+        Ok(Some((place, found))) => Error::data(format!("{place}: {found}"))
             .hint(format!(
                 "rows count from 1 after the header; clean the data, give recipe `{}` an expression that is never null, \
                  or let it say nulls = \"allow\"",

@@ -156,7 +156,8 @@ impl RarityData {
                 .iter()
                 .flatten()
                 .any(|text| text.len() > MAX_TEXT_BYTES);
-            if too_long || texts.len() > MAX_KEPT || !texts.is_sorted() {
+            if too_long || texts.len() > MAX_KEPT || !texts.is_sorted_by(|left, right| left < right)
+            {
                 return refuse("has texts that are too long, too many or not sorted");
             }
         }

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 
 use crate::model::Model;
 
-/// `anomaly_score(features…)`: the anomaly score of one event, given the features of the model's recipe in order.
+/// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
 pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
     ScalarUDF::from(AnomalyScore {
         model: Arc::clone(model),

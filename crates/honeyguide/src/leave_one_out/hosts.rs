@@ -21,8 +21,8 @@ pub(crate) const HOST: &str = "__host";
 /// Hosts that had a row, and how many of their events, as lists of the same length.
 const HOSTS: &str = "__hosts";
 const HOST_COUNTS: &str = "__host_counts";
-/// Most pairs of a distinct row and a host that are kept.
-const MAX_PAIRS: usize = 1 << 19;
+/// Most values that are kept: pairs of a distinct row and a host × inputs.
+const MAX_VALUES: usize = 1 << 22;
 
 /// The distilled events of one host, or of some hosts together.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl HostCollector {
     }
 
     fn is_full(&self) -> bool {
-        self.pairs > MAX_PAIRS
+        self.pairs * self.n_inputs > MAX_VALUES
     }
 
     fn rows_of(&mut self, host: &str) -> &mut (Vec<f64>, Vec<f64>) {

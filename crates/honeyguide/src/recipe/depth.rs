@@ -45,6 +45,14 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::BETWEEN
                 | Keyword::IN
                 | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::DIV
+                | Keyword::ESCAPE
+                | Keyword::INTERVAL
+                | Keyword::OPERATOR
+                | Keyword::OVERLAPS
+                | Keyword::REGEXP
+                | Keyword::RLIKE
         ),
         Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -73,6 +81,7 @@ mod tests {
             ("CASE WHEN userId < 1000 THEN 0 ELSE 1 END", 1),
             ("a = '+ - * AND' OR NOT b", 3),
             ("a::int::text[1]", 4),
+            ("a AT TIME ZONE 'UTC' AT TIME ZONE 'UTC'", 2),
         ] {
             assert_eq!(operators(sql), expected, "{sql}");
         }

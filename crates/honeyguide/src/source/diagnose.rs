@@ -22,10 +22,9 @@ pub(super) fn explain(
     needed: &BTreeSet<String>,
     error: DataFusionError,
 ) -> Result<Remedy> {
-    let error = match own_error(error) {
-        Ok(own) => return Err(own),
-        Err(error) => error,
-    };
+    if let Some(own) = Error::own(&error) {
+        return Err(own);
+    }
     let mut line_breaks = false;
     for file in &source.files {
         match file.file.format {
@@ -48,17 +47,6 @@ pub(super) fn explain(
         return Ok(Remedy::LineBreaks);
     }
     Err(Error::engine(error))
-}
-
-/// Takes out an [`Error`] that passed through the engine.
-fn own_error(error: DataFusionError) -> std::result::Result<Error, DataFusionError> {
-    match error {
-        DataFusionError::External(inner) => inner
-            .downcast::<Error>()
-            .map(|own| *own)
-            .map_err(DataFusionError::External),
-        other => Err(other),
-    }
 }
 
 fn check_parquet(path: &Path) -> Result<()> {

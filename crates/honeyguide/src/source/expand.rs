@@ -148,7 +148,7 @@ fn expand_glob(pattern: &str) -> Result<Vec<DataFile>> {
 
 fn expand_folder(folder: &Path) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
-    collect_folder(folder, &mut files)?;
+    collect_folder(folder, &mut HashSet::new(), &mut files)?;
     if files.is_empty() {
         return Err(
             Error::usage(format!("{}: no data file in this folder", folder.display()))
@@ -159,8 +159,16 @@ fn expand_folder(folder: &Path) -> Result<Vec<DataFile>> {
 }
 
 /// Hidden files and those that begin with `_` are not data: writers of data lakes put their marks and unfinished work there.
-fn collect_folder(folder: &Path, files: &mut Vec<DataFile>) -> Result<()> {
+/// A folder that links lead to again is read once.
+fn collect_folder(
+    folder: &Path,
+    visited: &mut HashSet<PathBuf>,
+    files: &mut Vec<DataFile>,
+) -> Result<()> {
     let read = |error| Error::io("list", folder, error);
+    if !visited.insert(fs::canonicalize(folder).map_err(read)?) {
+        return Ok(());
+    }
     let mut entries: Vec<_> = fs::read_dir(folder)
         .map_err(read)?
         .collect::<std::io::Result<_>>()
@@ -172,7 +180,7 @@ fn collect_folder(folder: &Path, files: &mut Vec<DataFile>) -> Result<()> {
             continue;
         }
         if path.is_dir() {
-            collect_folder(&path, files)?;
+            collect_folder(&path, visited, files)?;
         } else if format_of(&path).is_some() {
             files.push(DataFile::new(path)?);
         }

@@ -1,5 +1,6 @@
 //! Text files: decompression, the header, and the types of columns that are not BETH's.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -151,7 +152,14 @@ pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String
         return Err(Error::data(format!("{place}: the file is empty"))
             .hint("a CSV file begins with a header line that names its columns"));
     }
+    if reader.position().byte() >= MAX_HEADER_BYTES {
+        let message = format!(
+            "{place}: line 1: a header of {MAX_HEADER_BYTES} bytes or more; the limit is below that"
+        );
+        return Err(Error::data(message).hint("is this a CSV file with a header line?"));
+    }
     let mut names: Vec<String> = Vec::with_capacity(record.len());
+    let mut known = HashSet::new();
     for (index, field) in record.iter().enumerate() {
         let field = if index == 0 {
             field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field)
@@ -162,7 +170,7 @@ pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String
             Error::data(format!("{place}: line 1, column {}: the header is not text", index + 1))
                 .hint("this does not look like a CSV file; if it is compressed, its name must end in .gz or .zst")
         })?;
-        if names.iter().any(|earlier| earlier == name) {
+        if !known.insert(name) {
             let hint = if name.parse::<f64>().is_ok() {
                 "a column is named by a number: is the header line missing?"
             } else {

@@ -24,7 +24,7 @@ fn event(host: &str, number: usize) -> String {
         21..=30 => ("ps", "close", 0),
         _ => ("sshd", "openat", -2),
     };
-    let (user, parent) = (1000 * (number % 97 == 0) as u32, 1 + number % 5);
+    let (user, parent) = (1000 * u32::from(number.is_multiple_of(97)), 1 + number % 5);
     format!(
         "{number},9,9,{parent},{user},4026531840,{process},{host},1,{event},[],1,{result},[],0,0\n"
     )

@@ -102,7 +102,7 @@ impl Source {
     /// Finds the files behind `inputs` and reads their headers.
     ///
     /// # Errors
-    /// What [`expand`] refuses, files without a readable header, files with different columns.
+    /// Data that cannot be found or has no known format, files without a readable header, files with different columns.
     pub fn open(inputs: &[String]) -> Result<Self> {
         let files: Vec<SourceFile> = expand::expand(inputs)?
             .into_iter()

@@ -163,7 +163,7 @@ pub struct Score {
     #[arg(long)]
     pub anomalous: bool,
     /// Write the three strongest reasons of every anomalous event too; what is shown has them anyway
-    #[arg(long, requires = "out")]
+    #[arg(long)]
     pub explain: bool,
 }
 

@@ -35,14 +35,8 @@ impl Bar {
 
 impl Progress for Bar {
     fn begin(&self, what: &str, expected_rows: Option<u64>) {
-        let (bar, template) = match expected_rows {
-            Some(rows) => (
-                ProgressBar::hidden().with_message(what.to_owned()),
-                Some(rows),
-            ),
-            None => (ProgressBar::hidden().with_message(what.to_owned()), None),
-        };
-        if let Some(rows) = template {
+        let bar = ProgressBar::hidden().with_message(what.to_owned());
+        if let Some(rows) = expected_rows {
             bar.set_length(rows);
         }
         bar.set_style(style(expected_rows.is_some()));

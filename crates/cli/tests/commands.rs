@@ -8,18 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Folder, Run, events};
 
 fn folder() -> Folder {
-    let folder = Folder::with(&[("good.csv", events(300))]);
-    folder.done(&[
-        "train",
-        "good.csv",
-        "--recipe",
-        "beth-paper",
-        "--trees",
-        "5",
-        "--out",
-        "model.json",
-    ]);
-    folder
+    Folder::with_model(300)
 }
 
 #[test]

@@ -6,17 +6,7 @@ use common::{Folder, events};
 
 /// A folder with a table of events as Parquet.
 fn folder() -> Folder {
-    let folder = Folder::with(&[("good.csv", events(5000))]);
-    folder.done(&[
-        "train",
-        "good.csv",
-        "--recipe",
-        "beth-paper",
-        "--trees",
-        "5",
-        "--out",
-        "model.json",
-    ]);
+    let folder = Folder::with_model(5000);
     folder.done(&["score", "model.json", "good.csv", "--out", "good.parquet"]);
     folder
 }

@@ -213,10 +213,6 @@ fn describe_sighting(parts: &[String], sighting: Sighting) -> String {
     };
     let seen = match count {
         0 => format!("{value} was never seen in training{beside}"),
-        _ if context.is_empty() => format!(
-            "{value}: {} of the training events",
-            share(count as f64, of as f64)
-        ),
         _ => format!(
             "{value}: {} of the training events{beside}",
             share(count as f64, of as f64)

@@ -9,7 +9,7 @@
 //!
 //! [`Source`] finds the data, [`Recipe`] says what the features are, [`train()`] makes a [`Model`], [`calibrate`] sets its
 //! threshold on benign events, and [`score`], [`evaluate()`] and [`reproduce()`] use it. An [`Engine`] runs the scans.
-//! The library prints nothing, reads no environment, and takes the clock and the seed from its caller.
+//! The library prints nothing, reads no environment and no clock, and takes the seed from its caller.
 #![warn(missing_docs)]
 
 mod distil;

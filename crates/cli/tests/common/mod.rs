@@ -75,6 +75,22 @@ pub struct Run {
 }
 
 impl Folder {
+    /// A folder with `good.csv`, a table of `count` events, and `model.json`, a small model of them.
+    pub fn with_model(count: usize) -> Self {
+        let folder = Self::with(&[("good.csv", events(count))]);
+        folder.done(&[
+            "train",
+            "good.csv",
+            "--recipe",
+            "beth-paper",
+            "--trees",
+            "5",
+            "--out",
+            "model.json",
+        ]);
+        folder
+    }
+
     pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }

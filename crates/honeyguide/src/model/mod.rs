@@ -37,12 +37,12 @@ pub struct Model {
 pub struct Training {
     /// How many events were read.
     pub events: u64,
-    /// How many distinct feature rows they had.
+    /// How many distinct rows of the recipe's inputs they had.
     pub distinct_rows: u64,
     /// How many of these the forest was fitted to, where there were too many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampled_rows: Option<u64>,
-    /// SHA-256 of the sorted distinct feature rows with their counts.
+    /// SHA-256 of the sorted distinct rows of inputs with their texts and counts.
     pub fingerprint: String,
     /// One per feature, before any transform.
     pub profile: Vec<FeatureProfile>,

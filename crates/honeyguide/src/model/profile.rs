@@ -26,8 +26,8 @@ pub struct FeatureProfile {
     pub distribution: Distribution,
 }
 
-/// How the events were distributed over a feature's values. Counts are of events, estimated where the matrix is a
-/// sample.
+/// How the events were distributed over a feature's values. Counts are of events; where the matrix is a
+/// sample they are relative to each other only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Distribution {

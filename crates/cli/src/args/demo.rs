@@ -1,0 +1,16 @@
+//! `honeyguide demo`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  honeyguide demo --out /tmp/demo")]
+pub struct Demo {
+    /// Folder for the simulated data and the model
+    #[arg(long, value_name = "DIR", default_value = "honeyguide-demo")]
+    pub out: PathBuf,
+    /// Seed of the simulation and of the forest
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+}

@@ -1,0 +1,20 @@
+//! `honeyguide evaluate`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  honeyguide evaluate model.json labelled_testing_data.csv\n  honeyguide evaluate model.json events.parquet --label is_attack --json"
+)]
+pub struct Evaluate {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// The column that is 1 for what should be found [default: sus and evil]
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+}

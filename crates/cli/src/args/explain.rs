@@ -1,0 +1,32 @@
+//! `honeyguide explain`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide explain model.json today.csv --row 17
+  honeyguide explain model.json today.csv --where \"userId >= 1000 AND eventName = 'connect'\"";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Explain {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub struct SelectionArgs {
+    /// The row of the data, counted from 1 after the header, over all files
+    #[arg(long, value_name = "N")]
+    pub row: Option<u64>,
+    /// The first event for which this SQL condition holds
+    #[arg(long = "where", value_name = "SQL")]
+    pub condition: Option<String>,
+}

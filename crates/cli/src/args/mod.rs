@@ -1,0 +1,91 @@
+//! The arguments, as clap reads them: one module per command. What they mean together is checked where they are used.
+
+mod demo;
+mod evaluate;
+mod explain;
+mod recipes;
+mod reproduce;
+mod score;
+mod simulate;
+mod train;
+
+use std::num::NonZeroUsize;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+
+pub use demo::Demo;
+pub use evaluate::Evaluate;
+pub use explain::{Explain, SelectionArgs};
+pub use recipes::Recipes;
+pub use reproduce::Reproduce;
+pub use score::Score;
+pub use simulate::Simulate;
+pub use train::Train;
+
+/// Which of these millions of kernel calls do not belong?
+///
+/// honeyguide learns what a Linux host's kernel calls normally look like, scores every call with an isolation forest,
+/// and leads you to the few that matter.
+#[derive(Debug, Parser)]
+#[command(
+    name = "honeyguide",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Start with:\n  honeyguide demo\n\nExit status: 0 done, 1 the job failed, 2 the call cannot work, 130 interrupted."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Global {
+    /// Threads to use [default: one per processor]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more about what is done, on standard error
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub verbose: bool,
+    /// No progress and no remarks
+    #[arg(long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate a fleet of hosts, find a break-in, and show what was found
+    Demo(Demo),
+    /// Learn from events what is normal, and write a model
+    Train(Train),
+    /// Give every event a score and a verdict, or show the most anomalous ones
+    Score(Score),
+    /// Show one event in full, and where its score comes from
+    Explain(Explain),
+    /// Measure a model on labelled events, beside two baselines
+    Evaluate(Evaluate),
+    /// Run the published experiment on the three files of the BETH data set
+    Reproduce(Reproduce),
+    /// List the built-in recipes, or print one as TOML
+    Recipes(Recipes),
+    /// Write simulated kernel-call logs: benign hosts, and one that is broken into
+    Simulate(Simulate),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+}

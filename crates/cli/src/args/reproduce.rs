@@ -1,0 +1,18 @@
+//! `honeyguide reproduce`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  honeyguide reproduce beth/\n  honeyguide simulate --out simulated && honeyguide reproduce simulated"
+)]
+pub struct Reproduce {
+    /// The folder with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// How many forests to average
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub seeds: u64,
+}

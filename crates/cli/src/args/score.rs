@@ -1,0 +1,39 @@
+//! `honeyguide score`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide score model.json today.csv
+  honeyguide score model.json logs/ --out scored.parquet
+  honeyguide score model.json today.csv --anomalous --explain --out alerts.csv";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Score {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// Write every event with its score and verdict to this file (.csv or .parquet)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How many of the most anomalous events to show; events that look the same to the model are shown once
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = parse_top)]
+    pub top: usize,
+    /// Only events above the threshold
+    #[arg(long)]
+    pub anomalous: bool,
+    /// Write the three strongest reasons of every anomalous event too; what is shown has them anyway
+    #[arg(long)]
+    pub explain: bool,
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=10_000).contains(&count) => Ok(count),
+        _ => Err("must be a count from 1 to 10000".into()),
+    }
+}

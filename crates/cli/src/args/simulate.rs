@@ -1,0 +1,20 @@
+//! `honeyguide simulate`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use honeyguide::simulate::DEFAULT_EVENTS;
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  honeyguide simulate --out simulated --events 1000000 --seed 7")]
+pub struct Simulate {
+    /// The folder to write the three files to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How many events, all three files together
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_EVENTS)]
+    pub events: u64,
+    /// The same seed gives the same bytes
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+}

@@ -1,0 +1,107 @@
+//! `honeyguide train`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use learn::iforest::{Contamination, MaxFeatures, MaxSamples};
+
+const EXAMPLES: &str = "Examples:
+  honeyguide train labelled_training_data.csv --out model.json
+  honeyguide train 'logs/*.csv.gz' --out model.json --calibrate quiet-week.parquet --false-positive-rate 0.001
+  honeyguide train table.parquet --recipe raw --exclude label --out model.json";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Train {
+    /// Files (.csv, .csv.gz, .csv.zst, .parquet), folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// A built-in recipe or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "context")]
+    pub recipe: String,
+    /// Number of trees
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub trees: usize,
+    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1
+    #[arg(long, value_name = "N|F", default_value = "auto", value_parser = parse_samples)]
+    pub samples: MaxSamples,
+    /// Share of the training events to call anomalous, or auto for a threshold of 0.5 [default: the threshold is set by
+    /// --false-positive-rate where the data has three hosts or more, else auto]
+    #[arg(long, value_name = "F", value_parser = parse_contamination, conflicts_with_all = ["calibrate", "false_positive_rate"])]
+    pub contamination: Option<Contamination>,
+    /// Columns that each tree sees: a fraction such as 1.0, or a count
+    #[arg(long, value_name = "F|N", default_value = "1.0", value_parser = parse_features)]
+    pub max_features: MaxFeatures,
+    /// Let a tree draw an event more than once
+    #[arg(long)]
+    pub bootstrap: bool,
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Leave out the features that read these columns
+    #[arg(long, value_name = "COL", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Benign events to set the threshold on
+    #[arg(long, value_name = "DATA", num_args = 1..)]
+    pub calibrate: Vec<String>,
+    /// Share of benign events that may be flagged: of those to calibrate on, or of what a host does that nothing was
+    /// learnt from, with each host left out in turn [default: 0.001]
+    #[arg(long, value_name = "F", value_parser = parse_rate)]
+    pub false_positive_rate: Option<f64>,
+}
+
+fn parse_samples(text: &str) -> Result<MaxSamples, String> {
+    if text == "auto" {
+        return Ok(MaxSamples::Auto);
+    }
+    match (text.parse(), text.parse::<f64>()) {
+        (Ok(count), _) if count > 0 => Ok(MaxSamples::Count(count)),
+        (_, Ok(fraction)) if fraction > 0.0 && fraction <= 1.0 => {
+            Ok(MaxSamples::Fraction(fraction))
+        }
+        _ => Err("must be auto, a count of at least 1, or a fraction above 0 and up to 1".into()),
+    }
+}
+
+fn parse_contamination(text: &str) -> Result<Contamination, String> {
+    match text.parse::<f64>() {
+        _ if text == "auto" => Ok(Contamination::Auto),
+        Ok(fraction) if fraction > 0.0 && fraction <= 0.5 => Ok(Contamination::Fraction(fraction)),
+        _ => Err("must be auto, or a fraction above 0 and up to 0.5".into()),
+    }
+}
+
+fn parse_features(text: &str) -> Result<MaxFeatures, String> {
+    match (text.parse(), text.parse::<f64>()) {
+        (Ok(count), _) if count > 0 => Ok(MaxFeatures::Count(count)),
+        (_, Ok(fraction)) if fraction > 0.0 && fraction <= 1.0 => Ok(MaxFeatures::Fraction(fraction)),
+        _ => Err("must be a fraction above 0 and up to 1 (with a point, as in 1.0), or a count of at least 1".into()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.0..1.0).contains(&rate) => Ok(rate),
+        _ => Err("must be a fraction of at least 0 and below 1, such as 0.001".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_fractions_are_told_apart_as_in_scikit_learn() {
+        assert_eq!(parse_features("1"), Ok(MaxFeatures::Count(1)));
+        assert_eq!(parse_features("1.0"), Ok(MaxFeatures::Fraction(1.0)));
+        assert_eq!(parse_samples("0.5"), Ok(MaxSamples::Fraction(0.5)));
+        assert!(
+            parse_samples("0").is_err()
+                && parse_contamination("0.6").is_err()
+                && parse_features("nan").is_err()
+        );
+    }
+}

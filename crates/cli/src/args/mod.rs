@@ -15,7 +15,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 
 pub use demo::Demo;
 pub use evaluate::Evaluate;
-pub use explain::{Explain, SelectionArgs};
+pub use explain::Explain;
 pub use recipes::Recipes;
 pub use reproduce::Reproduce;
 pub use score::Score;

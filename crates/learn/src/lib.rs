@@ -22,6 +22,7 @@ pub mod rng;
 pub mod sampling;
 pub mod scaling;
 pub mod stats;
+pub mod umap;
 
 pub use matrix::{ColumnKind, Matrix, MatrixError};
 

@@ -1,0 +1,62 @@
+//! Distinct rows in ascending order: what makes the order and the number of equal rows leave no trace.
+
+use std::cmp::Ordering;
+
+use rayon::prelude::*;
+
+/// The distinct rows of some rows.
+pub(super) struct DistinctRows {
+    /// Row-major, in ascending order, first column first.
+    pub values: Vec<f64>,
+    /// For each given row the place of its distinct row; `None` where the row was not taken.
+    pub places: Vec<Option<u32>>,
+}
+
+impl DistinctRows {
+    /// The distinct rows among those of `values` that `takes` says yes to. Without NaN and −0.0.
+    pub fn of(n_features: usize, values: &[f64], takes: impl Fn(usize) -> bool) -> Self {
+        let n_rows = values.len() / n_features;
+        let row = |i: u32| &values[i as usize * n_features..(i as usize + 1) * n_features];
+        let mut order: Vec<u32> = (0..n_rows as u32).filter(|&i| takes(i as usize)).collect();
+        order.par_sort_unstable_by(|&a, &b| compare(row(a), row(b)).then(a.cmp(&b)));
+        let mut distinct = DistinctRows {
+            values: Vec::new(),
+            places: vec![None; n_rows],
+        };
+        let mut last = None;
+        for i in order {
+            if last.is_none_or(|last| compare(row(last), row(i)).is_ne()) {
+                distinct.values.extend_from_slice(row(i));
+                last = Some(i);
+            }
+            let count = distinct.values.len() / n_features;
+            distinct.places[i as usize] = Some(count as u32 - 1);
+        }
+        distinct
+    }
+
+    /// Number of distinct rows.
+    pub fn len(&self, n_features: usize) -> usize {
+        self.values.len() / n_features
+    }
+}
+
+fn compare(a: &[f64], b: &[f64]) -> Ordering {
+    let mut orders = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
+    orders
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_rows_share_a_place_and_places_ascend() {
+        let values = [3.0, 1.0, 1.0, 2.0, 3.0, 1.0, 1.0, -2.0, 9.0, 9.0];
+        let distinct = DistinctRows::of(2, &values, |row| row != 4);
+        assert_eq!(distinct.values, [1.0, -2.0, 1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(distinct.places, [Some(2), Some(1), Some(2), Some(0), None]);
+    }
+}

@@ -1,0 +1,164 @@
+//! New rows in a fitted embedding. Each depends on itself and the fitted model only.
+
+use rayon::prelude::*;
+
+use super::Umap;
+use super::draws::Draws;
+use super::force::{Kernel, Positions};
+use super::fuzzy::Bandwidth;
+use super::layout::{frequency, is_due, rate_at};
+use super::neighbors::Nearest;
+use super::rows::DistinctRows;
+
+/// umap-learn goes through the edges of new rows a third as often as in the fit, and moves them at a
+/// quarter of the rate: they start among settled neighbours.
+const EPOCHS_SHARE: usize = 3;
+const RATE_SHARE: f64 = 0.25;
+/// The stream of random numbers of all new rows: what they draw must not depend on which they are.
+const STREAM: u64 = 1 << 32;
+
+/// Why rows cannot be placed in an embedding.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TransformError {
+    /// The values do not fill whole rows.
+    #[error("{values} values do not fill rows of {n_features} features")]
+    RaggedRows {
+        /// Number of values given.
+        values: usize,
+        /// Columns of the rows that the embedding was fitted on.
+        n_features: usize,
+    },
+    /// A value is missing or infinite.
+    #[error("row {row}, column {column}: {value} is not a finite number; only those have a place")]
+    NotFinite {
+        /// Row, counted from 0.
+        row: usize,
+        /// Column, counted from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Too many rows in one call.
+    #[error("at most {max} rows are placed in one call, got {rows}")]
+    Rows {
+        /// Number of rows.
+        rows: usize,
+        /// The greatest allowed.
+        max: usize,
+    },
+}
+
+impl Umap {
+    /// Places new rows, row-major slices of [`n_features`](Self::n_features) values each, among the
+    /// fitted ones: row-major coordinates, [`n_components`](Self::n_components) for each row.
+    ///
+    /// The place of a row depends on the row and the model, not on the other rows of the call. A row at
+    /// distance 0 from a fitted one is put where that one is. Others start at the mean of their nearest
+    /// fitted rows, weighted by membership, and are then moved as in the fit, while the fitted rows
+    /// stay where they are.
+    ///
+    /// # Errors
+    /// When the values do not fill whole rows, or one is not finite.
+    pub fn transform(&self, rows: &[f64]) -> Result<Vec<f32>, TransformError> {
+        let n_features = self.n_features;
+        if !rows.len().is_multiple_of(n_features) {
+            return Err(TransformError::RaggedRows {
+                values: rows.len(),
+                n_features,
+            });
+        }
+        let (n_rows, max) = (rows.len() / n_features, u32::MAX as usize);
+        if n_rows > max {
+            return Err(TransformError::Rows { rows: n_rows, max });
+        }
+        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
+            return Err(TransformError::NotFinite {
+                row: at / n_features,
+                column: at % n_features,
+                value: rows[at],
+            });
+        }
+        Ok(self.place_all(rows))
+    }
+
+    /// Places finite rows, equal ones once.
+    pub(super) fn place_all(&self, rows: &[f64]) -> Vec<f32> {
+        let dim = self.n_components();
+        let distinct = DistinctRows::of(self.n_features, rows, |_| true);
+        let points = self.space.points(&distinct.values);
+        let mut placed = vec![0.0; distinct.len(self.n_features) * dim];
+        placed
+            .par_chunks_mut(dim)
+            .zip(points.par_chunks(self.space.width()))
+            .with_min_len(32)
+            .for_each(|(place, point)| self.place(point, place));
+        let places = distinct.places.iter().flatten();
+        let rows = places.map(|&at| &placed[at as usize * dim..][..dim]);
+        rows.flatten().copied().collect()
+    }
+
+    /// Writes the place of one point.
+    fn place(&self, point: &[f64], place: &mut [f32]) {
+        let dim = place.len();
+        let n = self.tree.len();
+        let mut nearest = Nearest::new(self.params.n_neighbors.min(n), None);
+        self.tree.search(point, &mut nearest);
+        let found = nearest.found();
+        let fitted = |id: u32| &self.distinct_embedding[id as usize * dim..][..dim];
+        if found[0].0 <= 0.0 {
+            place.copy_from_slice(fitted(found[0].1));
+            return;
+        }
+        let weights = self.memberships(found);
+        let total: f64 = weights.iter().sum();
+        for (weight, &(_, id)) in weights.iter().zip(found) {
+            for (place, x) in place.iter_mut().zip(fitted(id)) {
+                *place += (weight / total) as f32 * x;
+            }
+        }
+        match dim {
+            2 => self.settle(&mut place[..2], found, &weights),
+            3 => self.settle(&mut place[..3], found, &weights),
+            _ => self.settle(place, found, &weights),
+        }
+    }
+
+    /// How much a new row belongs to each of its neighbours. It need not be fully connected to any, so
+    /// the local connectivity is one less, as in umap-learn.
+    fn memberships(&self, found: &[(f64, u32)]) -> Vec<f64> {
+        let distances: Vec<f64> = found
+            .iter()
+            .map(|&(key, _)| self.space.distance(key))
+            .collect();
+        let connectivity = (self.params.local_connectivity - 1.0).max(0.0);
+        let bandwidth = Bandwidth::of(&distances, found.len(), connectivity, self.mean_distance);
+        let memberships = distances.iter().map(|&d| bandwidth.membership(d));
+        memberships.collect()
+    }
+
+    #[inline(always)]
+    fn settle(&self, place: &mut [f32], found: &[(f64, u32)], weights: &[f64]) {
+        let epochs = self.params.epochs(self.tree.len()) / EPOCHS_SHARE;
+        let greatest = weights.iter().copied().fold(0.0, f64::max);
+        let due: Vec<Option<u32>> = weights
+            .iter()
+            .map(|&weight| frequency(weight, greatest, epochs))
+            .collect();
+        let all = Positions {
+            values: &self.distinct_embedding,
+            n: self.tree.len() as u32,
+        };
+        let mut room = Kernel::room(place.len());
+        for epoch in 0..epochs {
+            let mut draws = Draws::new(self.params.seed, STREAM, epoch as u64);
+            let rate = rate_at(self.params.learning_rate * RATE_SHARE, epoch, epochs);
+            for (edge, (&(_, id), due)) in found.iter().zip(&due).enumerate() {
+                if due.is_some_and(|due| is_due(edge, due, epoch)) {
+                    let room = &mut room[..place.len()];
+                    self.new_row_kernel
+                        .act(place, &all, id, rate, &mut draws, room);
+                }
+            }
+        }
+    }
+}

@@ -24,6 +24,7 @@ mod leave_one_out;
 mod model;
 pub mod output;
 mod recipe;
+
 pub mod reproduce;
 pub mod score;
 mod scored;
@@ -31,6 +32,7 @@ pub mod simulate;
 mod source;
 mod tail;
 mod train;
+pub mod wording;
 
 pub use distil::budget_rows;
 pub use engine::{Engine, Progress, Silent};

@@ -9,8 +9,6 @@ mod score;
 mod simulate;
 mod train;
 
-pub use train::describe as describe_threshold;
-
 use crate::args::Command;
 use crate::context::Context;
 use crate::failure::Failure;

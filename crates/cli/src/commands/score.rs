@@ -7,7 +7,6 @@ use honeyguide::score::{Anomaly, ScoreOptions, ScoreSummary, most_anomalous, sco
 use honeyguide::{Model, Threshold};
 use serde::Serialize;
 
-use super::train::describe;
 use crate::args::Score;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
@@ -75,7 +74,7 @@ impl Outcome for Scored {
             count(anomalous),
             count(events),
             percent_of(anomalous, events),
-            describe(&self.threshold)
+            self.threshold
         )?;
         if unseen_categories > 0 {
             writeln!(

@@ -127,7 +127,7 @@ impl Outcome for Trained {
             )?;
         }
         writeln!(out, "forest     {} trees", self.trees)?;
-        writeln!(out, "threshold  {}", describe(&self.threshold))?;
+        writeln!(out, "threshold  {}", self.threshold)?;
         match &self.threshold.method {
             ThresholdMethod::LeaveOneHostOut { hosts, .. } => print_hosts(hosts, out),
             _ => Ok(()),
@@ -146,35 +146,4 @@ fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     writeln!(out, "\n{rates}")
-}
-
-/// A threshold in words.
-pub fn describe(threshold: &Threshold) -> String {
-    let why = match &threshold.method {
-        ThresholdMethod::Auto {} => "scikit-learn's default for contamination auto".to_owned(),
-        ThresholdMethod::Contamination { fraction } => {
-            format!("to flag {} of the training events", percent(*fraction))
-        }
-        ThresholdMethod::Calibrated {
-            nominal_rate,
-            realised_rate,
-            events,
-        } => format!(
-            "to flag at most {} of {} calibration events; flags {} of them",
-            percent(*nominal_rate),
-            count(*events),
-            percent(*realised_rate)
-        ),
-        ThresholdMethod::LeaveOneHostOut {
-            nominal_rate,
-            realised_rate,
-            hosts,
-        } => format!(
-            "to flag at most {} of a host that nothing was learnt from; flags {} in the mean of {} hosts left out",
-            percent(*nominal_rate),
-            percent(*realised_rate),
-            hosts.len()
-        ),
-    };
-    format!("{:.4}: {why}", threshold.value)
 }

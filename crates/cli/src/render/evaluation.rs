@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 
 use super::{count, defined, heading, percent, percent_of, printable, table_with_numbers};
-use crate::commands::describe_threshold;
 
 /// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
 pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
@@ -16,11 +15,7 @@ pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Res
         count(evaluation.events),
         percent_of(evaluation.anomalous, evaluation.events)
     )?;
-    writeln!(
-        out,
-        "threshold {}",
-        describe_threshold(&evaluation.threshold)
-    )?;
+    writeln!(out, "threshold {}", evaluation.threshold)?;
     for label in &evaluation.labels {
         print_label(label, &evaluation.recipe, out)?;
     }

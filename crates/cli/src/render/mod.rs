@@ -2,15 +2,14 @@
 
 mod anomaly;
 mod evaluation;
-mod numbers;
 mod text;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 pub use anomaly::{print_anomalies, print_explained};
 pub use evaluation::print_evaluation;
-pub use numbers::{count, defined, percent, percent_of};
-pub use text::{heading, printable, printable_lines};
+pub use honeyguide::wording::{count, defined, percent, percent_of, printable, printable_lines};
+pub use text::heading;
 
 /// Width of tables where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 120;

@@ -1,6 +1,10 @@
 //! Above which score an event is anomalous.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::wording::{count, percent};
 
 /// An event is anomalous when its score is greater than `value`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,5 +100,46 @@ impl Threshold {
                     share(*nominal_rate) && share(*realised_rate) && rates.all(share)
                 }
             }
+    }
+}
+
+/// In words.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4}: {}", self.value, self.method)
+    }
+}
+
+/// What it was chosen for, in words.
+impl fmt::Display for ThresholdMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto {} => f.write_str("scikit-learn's default for contamination auto"),
+            Self::Contamination { fraction } => {
+                write!(f, "to flag {} of the training events", percent(*fraction))
+            }
+            Self::Calibrated {
+                nominal_rate,
+                realised_rate,
+                events,
+            } => write!(
+                f,
+                "to flag at most {} of {} calibration events; flags {} of them",
+                percent(*nominal_rate),
+                count(*events),
+                percent(*realised_rate)
+            ),
+            Self::LeaveOneHostOut {
+                nominal_rate,
+                realised_rate,
+                hosts,
+            } => write!(
+                f,
+                "to flag at most {} of a host that nothing was learnt from; flags {} in the mean of {} hosts left out",
+                percent(*nominal_rate),
+                percent(*realised_rate),
+                hosts.len()
+            ),
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Numbers for people.
+//! Numbers and text for people. What comes from data never acts where it is shown: control characters become escapes.
+
+use std::borrow::Cow;
 
 /// A count with separators between thousands.
 pub fn count(number: u64) -> String {
@@ -40,6 +42,36 @@ pub fn defined(figure: Option<f64>) -> String {
     figure.map_or_else(|| "undefined".into(), |figure| format!("{figure:.4}"))
 }
 
+/// One line of text in which nothing acts on a terminal or reorders what stands around it.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, is_harmful)
+}
+
+/// Like [`printable`], for text that may have several lines.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |character| character != '\n' && is_harmful(character))
+}
+
+/// Control characters, and those that reorder the text around them.
+fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{061c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().map(|character| {
+        if is_harmful(character) {
+            character.escape_default().to_string()
+        } else {
+            character.to_string()
+        }
+    });
+    Cow::Owned(escaped.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +98,16 @@ mod tests {
             "0.000100 %",
         ];
         assert_eq!(shares.map(percent), shown);
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_is_shown_instead() {
+        assert_eq!(
+            printable("\u{1b}[31mred\u{1b}[0m\n"),
+            "\\u{1b}[31mred\\u{1b}[0m\\n"
+        );
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(printable("größe <b>"), "größe <b>");
+        assert_eq!(printable_lines("two\nlines\t"), "two\nlines\\t");
     }
 }

@@ -4,65 +4,137 @@
 use super::curve::Curve;
 use super::draws::Draws;
 
-/// Rows that act on a row at once: eight, for the sake of vector instructions.
-const LANES: usize = 8;
+/// Rows that act on a row at once: several, for the sake of vector instructions, and so many that umap's
+/// default of one pull and five pushes fills them evenly.
+const LANES: usize = 12;
 
 /// The longest move of one force along one axis, as in umap-learn.
 const CLIP: f32 = 4.0;
 
-/// Everything that one edge does to a row: its other end pulls, random rows push.
+/// What edges do to a row: the other end of each pulls, random rows push.
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
-    /// The pull, with as many pushes as there are lanes left, and pushes that need further lanes.
-    rounds: Vec<Round>,
+    /// Edges that act at once.
+    edges: usize,
+    /// Lanes of an edge: one that pulls, the others push.
+    span: usize,
+    forces: Forces,
+    /// Pushes for which an edge has no lane, a round of lanes each.
+    more: Vec<(usize, Forces)>,
 }
 
 impl Kernel {
-    /// A pull that counts `times_pulled`, and `pushes` pushes of a strength.
+    /// Pulls that count `times_pulled`, and for each of them `pushes` pushes of a strength.
     pub fn new(curve: Curve, strength: f64, times_pulled: f32, pushes: usize) -> Kernel {
-        let first = pushes.min(LANES - 1);
-        let mut rounds = vec![Round {
-            forces: Forces::pull_and_push(curve, strength, times_pulled, first),
-            pushing: 1..first + 1,
-        }];
-        let mut left = pushes - first;
+        let span = (1 + pushes).min(LANES);
+        let edges = LANES / span;
+        let mut more = Vec::new();
+        let mut left = 1 + pushes - span;
         while left > 0 {
             let pushing = left.min(LANES);
-            rounds.push(Round {
-                forces: Forces::push(curve, strength, pushing),
-                pushing: 0..pushing,
-            });
+            more.push((pushing, Forces::push(curve, strength)));
             left -= pushing;
         }
-        Kernel { rounds }
-    }
-
-    /// Moves `own` by what `puller` and random ones of the rows in `positions` do to it.
-    /// `room` has as many entries as `own`.
-    #[inline(always)]
-    pub fn act(
-        &self,
-        own: &mut [f32],
-        positions: &Positions,
-        puller: u32,
-        rate: f32,
-        draws: &mut Draws,
-        room: &mut [[f32; LANES]],
-    ) {
-        for round in &self.rounds {
-            let mut others = [puller; LANES];
-            for pair in others[round.pushing.clone()].chunks_mut(2) {
-                let drawn = draws.pair_below(positions.n);
-                pair.copy_from_slice(&drawn[..pair.len()]);
-            }
-            round.forces.act(own, positions.values, &others, rate, room);
+        Kernel {
+            edges,
+            span,
+            forces: Forces::pull_and_push(curve, strength, times_pulled, span),
+            more,
         }
     }
 
-    /// Room for the differences of rows with `dim` coordinates.
-    pub fn room(dim: usize) -> Vec<[f32; LANES]> {
-        vec![[0.0; LANES]; dim]
+    /// Moves `own` by what `pullers`, at most `edges` of them, and for each of them random ones of `all` do
+    /// to it. `room` has as many entries as `own`.
+    #[inline(always)]
+    fn act(
+        &self,
+        own: &mut [f32],
+        all: &Positions,
+        pullers: &[u32],
+        rate: f32,
+        draws: &mut Draws,
+        room: &mut Room,
+    ) {
+        let mut others = [0; LANES];
+        for (lanes, &puller) in others.chunks_mut(self.span).zip(pullers) {
+            lanes[0] = puller;
+            draw(&mut lanes[1..], all.n, draws);
+        }
+        let used = self.span * pullers.len();
+        self.forces
+            .act(own, all.values, &others[..used], rate, room);
+        for (pushing, forces) in &self.more {
+            draw(&mut others[..*pushing], all.n, draws);
+            forces.act(own, all.values, &others[..*pushing], rate, room);
+        }
     }
+}
+
+/// One row's way through its edges: they act in groups, as many as the kernel takes.
+pub(super) struct Pass<'a> {
+    kernel: &'a Kernel,
+    all: Positions<'a>,
+    rate: f32,
+    draws: Draws,
+    pullers: [u32; LANES],
+    waiting: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass that moves a row at `rate` among `all`.
+    #[inline(always)]
+    pub fn new(kernel: &'a Kernel, all: Positions<'a>, rate: f32, draws: Draws) -> Pass<'a> {
+        Pass {
+            kernel,
+            all,
+            rate,
+            draws,
+            pullers: [0; LANES],
+            waiting: 0,
+        }
+    }
+
+    /// Takes an edge to `puller`, and moves `own` when a group is complete.
+    #[inline(always)]
+    pub fn edge(&mut self, puller: u32, own: &mut [f32], room: &mut Room) {
+        self.pullers[self.waiting] = puller;
+        self.waiting += 1;
+        if self.waiting == self.kernel.edges {
+            self.act(own, room);
+        }
+    }
+
+    /// Moves `own` by the edges that are left.
+    #[inline(always)]
+    pub fn finish(mut self, own: &mut [f32], room: &mut Room) {
+        if self.waiting > 0 {
+            self.act(own, room);
+        }
+    }
+
+    #[inline(always)]
+    fn act(&mut self, own: &mut [f32], room: &mut Room) {
+        let pullers = &self.pullers[..self.waiting];
+        let (kernel, draws) = (self.kernel, &mut self.draws);
+        kernel.act(own, &self.all, pullers, self.rate, draws, room);
+        self.waiting = 0;
+    }
+}
+
+#[inline(always)]
+fn draw(others: &mut [u32], n: u32, draws: &mut Draws) {
+    for pair in others.chunks_mut(2) {
+        let drawn = draws.pair_below(n);
+        pair.copy_from_slice(&drawn[..pair.len()]);
+    }
+}
+
+/// Room for the differences of one row to others, one entry for each coordinate.
+pub(super) type Room = [[f32; LANES]];
+
+/// Room for rows of `dim` coordinates.
+pub(super) fn room(dim: usize) -> Box<Room> {
+    vec![[0.0; LANES]; dim].into_boxed_slice()
 }
 
 /// Where `n` rows are, row-major.
@@ -70,13 +142,6 @@ impl Kernel {
 pub(super) struct Positions<'a> {
     pub values: &'a [f32],
     pub n: u32,
-}
-
-/// Forces that act at once, and which of them push.
-#[derive(Clone, Debug)]
-struct Round {
-    forces: Forces,
-    pushing: std::ops::Range<usize>,
 }
 
 /// What the lanes do: the factor on the difference of two positions at squared distance s is
@@ -93,29 +158,29 @@ struct Forces {
 }
 
 impl Forces {
-    /// The first lane pulls, and counts `times_pulled`; `pushing` lanes after it push, the others do
-    /// nothing.
-    fn pull_and_push(curve: Curve, strength: f64, times_pulled: f32, pushing: usize) -> Forces {
-        let mut forces = Forces::push(curve, strength, pushing + 1);
-        (forces.pull[0], forces.push[0]) = ((-2.0 * curve.a * curve.b) as f32, 0.0);
-        // Keeps the quotient finite where both are at the same place.
-        forces.floor[0] = 1e-12;
-        forces.times[0] = times_pulled;
+    /// Every `span`-th lane pulls, and counts `times_pulled`; the others push.
+    fn pull_and_push(curve: Curve, strength: f64, times_pulled: f32, span: usize) -> Forces {
+        let mut forces = Forces::push(curve, strength);
+        for lane in (0..LANES).step_by(span) {
+            forces.pull[lane] = (-2.0 * curve.a * curve.b) as f32;
+            forces.push[lane] = 0.0;
+            // Keeps the quotient finite where both are at the same place.
+            forces.floor[lane] = 1e-12;
+            forces.times[lane] = times_pulled;
+        }
         forces
     }
 
-    /// The first `pushing` lanes push, the others do nothing.
-    fn push(curve: Curve, strength: f64, pushing: usize) -> Forces {
-        let mut forces = Forces {
+    /// All lanes push.
+    fn push(curve: Curve, strength: f64) -> Forces {
+        Forces {
             a: curve.a as f32,
             b: curve.b as f32,
             pull: [0.0; LANES],
-            push: [0.0; LANES],
+            push: [(2.0 * strength * curve.b) as f32; LANES],
             floor: [0.001; LANES],
             times: [1.0; LANES],
-        };
-        forces.push[..pushing].fill((2.0 * strength * curve.b) as f32);
-        forces
+        }
     }
 
     #[inline(always)]
@@ -129,31 +194,31 @@ impl Forces {
         factors
     }
 
-    /// Moves `own` by `rate` times what the rows `others` do to it, all as seen from where it is.
+    /// Moves `own` by `rate` times what the rows `others` do to it, all as seen from where it is. Lanes
+    /// beyond them do nothing.
     #[inline(always)]
-    fn act(
-        &self,
-        own: &mut [f32],
-        positions: &[f32],
-        others: &[u32; LANES],
-        rate: f32,
-        differences: &mut [[f32; LANES]],
-    ) {
+    fn act(&self, own: &mut [f32], positions: &[f32], others: &[u32], rate: f32, room: &mut Room) {
         let dim = own.len();
         for lane in 0..LANES {
-            let other = &positions[others[lane] as usize * dim..][..dim];
-            for c in 0..dim {
-                differences[c][lane] = own[c] - other[c];
+            match others.get(lane) {
+                Some(&other) => {
+                    let other = &positions[other as usize * dim..][..dim];
+                    for c in 0..dim {
+                        room[c][lane] = own[c] - other[c];
+                    }
+                }
+                // From its own place, nothing pulls or pushes.
+                None => (0..dim).for_each(|c| room[c][lane] = 0.0),
             }
         }
         let mut squares = [0.0; LANES];
-        for difference in differences.iter() {
+        for difference in room.iter() {
             for lane in 0..LANES {
                 squares[lane] += difference[lane] * difference[lane];
             }
         }
         let factors = self.factors(squares);
-        for (own, difference) in own.iter_mut().zip(differences.iter()) {
+        for (own, difference) in own.iter_mut().zip(room.iter()) {
             let mut moves = [0.0; LANES];
             for lane in 0..LANES {
                 moves[lane] = clip(factors[lane] * difference[lane]) * self.times[lane];
@@ -172,11 +237,13 @@ fn clip(x: f32) -> f32 {
 /// In an order that vector instructions can follow.
 #[inline(always)]
 fn sum(x: [f32; LANES]) -> f32 {
-    let mut halves = [0.0; LANES / 2];
-    for lane in 0..LANES / 2 {
-        halves[lane] = x[lane] + x[lane + LANES / 2];
+    let mut quarters = [0.0; 4];
+    for lanes in x.as_chunks::<4>().0 {
+        for (quarter, x) in quarters.iter_mut().zip(lanes) {
+            *quarter += x;
+        }
     }
-    (halves[0] + halves[2]) + (halves[1] + halves[3])
+    (quarters[0] + quarters[2]) + (quarters[1] + quarters[3])
 }
 
 /// `x` to the power `b`, `x` ≥ 0, to about 1e-6, in operations that every machine rounds alike. Of 0
@@ -238,15 +305,15 @@ mod tests {
     /// Where one row at a distance leads another that only it acts on.
     fn moved(forces: &Forces, distance: f32) -> f32 {
         let mut own = [0.0];
-        forces.act(&mut own, &[distance], &[0; LANES], 1.0, &mut [[0.0; LANES]]);
+        forces.act(&mut own, &[distance], &[0], 1.0, &mut room(1));
         own[0]
     }
 
     /// The forces are the derivatives of −ln Φ and −ln(1 − Φ), here as difference quotients.
     #[test]
     fn forces_are_gradients() {
-        let pull = Forces::pull_and_push(CURVE, 1.0, 1.0, 0);
-        let push = Forces::push(CURVE, 1.0, 1);
+        let pull = Forces::pull_and_push(CURVE, 1.0, 1.0, 6);
+        let push = Forces::push(CURVE, 1.0);
         let phi = |d: f64| 1.0 / (1.0 + CURVE.a * d.powf(2.0 * CURVE.b));
         let slope = |f: &dyn Fn(f64) -> f64, d: f64| (f(d + 1e-6) - f(d - 1e-6)) / 2e-6;
         for d in [0.5, 1.0, 2.0, 7.0] {
@@ -264,9 +331,46 @@ mod tests {
 
     #[test]
     fn the_same_place_moves_nothing_and_far_ones_are_clipped() {
-        let both = Forces::pull_and_push(CURVE, 1.0, 1.0, 5);
+        let both = Forces::pull_and_push(CURVE, 1.0, 1.0, 6);
         assert_eq!(moved(&both, 0.0), 0.0);
-        assert_eq!(moved(&Forces::push(CURVE, 1e3, 1), 0.01), -CLIP);
+        assert_eq!(moved(&Forces::push(CURVE, 1e3), 0.01), -CLIP);
         assert!(moved(&both, 1e18).is_finite());
+    }
+
+    /// Of all rows at one place, every one pulls or pushes alike: moves count pulls and pushes.
+    #[test]
+    fn every_edge_pulls_once_and_pushes_as_often_as_asked() {
+        let all = Positions {
+            values: &[2.0; 9],
+            n: 9,
+        };
+        let (pull, push) = (
+            moved(&Forces::pull_and_push(CURVE, 1.0, 1.0, 1), 2.0),
+            moved(&Forces::push(CURVE, 1.0), 2.0),
+        );
+        for pushes in [0, 1, 5, 11, 12, 40] {
+            let kernel = Kernel::new(CURVE, 1.0, 1.0, pushes);
+            // With further rounds, the later ones act from another place.
+            let edges = if kernel.more.is_empty() {
+                kernel.edges
+            } else {
+                continue;
+            };
+            let mut own = [0.0];
+            kernel.act(
+                &mut own,
+                &all,
+                &vec![0; edges],
+                1.0,
+                &mut Draws::new(1, 2, 3),
+                &mut room(1),
+            );
+            let wanted = edges as f32 * (pull + pushes as f32 * push);
+            assert!(
+                (own[0] - wanted).abs() < 1e-4,
+                "{pushes}: {} {wanted}",
+                own[0]
+            );
+        }
     }
 }

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::neighbors::Neighbors;
 use crate::real;
 
-/// Halvings of the search for a bandwidth, and how near its sum must come, as in umap-learn.
-const HALVINGS: usize = 64;
+/// Steps of the search for a bandwidth, and how near its sum must come, the latter as in umap-learn.
+const STEPS: usize = 64;
 const TOLERANCE: f64 = 1e-5;
 /// The least bandwidth, as a share of the mean distance.
 const LEAST_BANDWIDTH: f64 = 1e-3;
@@ -28,24 +28,23 @@ impl Bandwidth {
         let rho = connected_up_to(distances, local_connectivity);
         let target = log2(size as f64);
         let own_mean = mean_with_self(distances);
-        let (mut low, mut high, mut sigma) = (0.0, f64::INFINITY, own_mean);
-        for _ in 0..HALVINGS {
-            let sum: f64 = distances.iter().map(|&d| membership(d, rho, sigma)).sum();
-            if (sum - target).abs() < TOLERANCE {
+        // The sum is convex and falls with 1/sigma, so that Newton's method climbs from 0 without going
+        // too far. It ends at the limit where more distances than the target are at most rho.
+        let (mut rate, limit) = (0.0, 1.0 / (LEAST_BANDWIDTH * own_mean));
+        for _ in 0..STEPS {
+            let (mut sum, mut slope) = (0.0, 0.0);
+            for &distance in distances {
+                let beyond = (distance - rho).max(0.0);
+                let membership = real::exp2(-beyond * rate * LOG2_E);
+                sum += membership;
+                slope += beyond * membership;
+            }
+            if sum - target < TOLERANCE || rate >= limit {
                 break;
             }
-            if sum > target {
-                high = sigma;
-                sigma = 0.5 * (low + high);
-            } else {
-                low = sigma;
-                sigma = if high.is_finite() {
-                    0.5 * (low + high)
-                } else {
-                    2.0 * sigma
-                };
-            }
+            rate = (rate + (sum - target) / slope).min(limit);
         }
+        let sigma = 1.0 / rate;
         let least = LEAST_BANDWIDTH * if rho > 0.0 { own_mean } else { mean };
         Bandwidth {
             rho,

@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::draws::Draws;
-use super::force::{Kernel, Positions};
+use super::force::{Kernel, Pass, Positions, Room, room};
 use super::fuzzy::Graph;
 
 /// Turns of an epoch.
@@ -61,7 +61,7 @@ impl Descent {
             n: schedule.order.len() as u32,
         };
         let task = |(task, rows): (usize, &mut [f32])| {
-            let mut room = Kernel::room(dim);
+            let mut room = room(dim);
             let slots = block.start + task * ROWS_PER_TASK..;
             for (row, slot) in rows.chunks_exact_mut(dim).zip(slots) {
                 // Lengths that are known to the compiler make the common cases several times as fast.
@@ -88,16 +88,17 @@ impl Descent {
         slot: usize,
         epoch: usize,
         all: Positions,
-        room: &mut [[f32; 8]],
+        room: &mut Room,
     ) {
-        let mut draws = Draws::new(self.seed, epoch as u64, slot as u64);
+        let draws = Draws::new(self.seed, epoch as u64, slot as u64);
         let rate = rate_at(self.learning_rate, epoch, self.epochs);
+        let mut pass = Pass::new(&self.kernel, all, rate, draws);
         for edge in schedule.offsets[slot]..schedule.offsets[slot + 1] {
             if is_due(edge, schedule.frequencies[edge], epoch) {
-                let puller = schedule.targets[edge];
-                self.kernel.act(row, &all, puller, rate, &mut draws, room);
+                pass.edge(schedule.targets[edge], row, room);
             }
         }
+        pass.finish(row, room);
     }
 }
 

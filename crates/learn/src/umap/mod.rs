@@ -54,7 +54,7 @@ use draws::Draws;
 use force::Kernel;
 use fuzzy::Graph;
 use layout::Descent;
-use neighbors::{KdTree, Neighbors};
+use neighbors::Index;
 use rows::DistinctRows;
 use space::Space;
 
@@ -118,7 +118,7 @@ pub struct Umap {
     n_features: usize,
     curve: Curve,
     space: Space,
-    tree: KdTree,
+    index: Index,
     /// Of all neighbours' distances.
     mean_distance: f64,
     distinct_embedding: Vec<f32>,
@@ -146,9 +146,8 @@ impl UmapParams {
         let distinct = DistinctRows::of(n_features, matrix.values(), takes);
         let space = Space::of(self.metric, n_features, &distinct.values);
         let points = space.points(&distinct.values);
-        let tree = KdTree::new(space.norm(), space.width(), &points);
-        let size = self.n_neighbors.min(tree.len());
-        let neighbors = Neighbors::exact(&space, &points, &tree, size - 1);
+        let size = self.n_neighbors.min(distinct.len(n_features));
+        let (neighbors, index) = neighbors::neighbors(&space, points.clone(), size - 1, self.seed);
         let graph = Graph::of(
             &neighbors,
             size,
@@ -175,7 +174,7 @@ impl UmapParams {
             curve,
             mean_distance: fuzzy::mean_distance(&neighbors),
             space,
-            tree,
+            index,
             distinct_embedding: descent.run(&graph, &start),
             embedding: Vec::new(),
             new_row_kernel: kernel(1.0),
@@ -262,7 +261,7 @@ impl Umap {
 
     /// Number of distinct rows of weight above 0.
     pub fn n_distinct(&self) -> usize {
-        self.tree.len()
+        self.index.len()
     }
 
     /// The parameters of the fit.

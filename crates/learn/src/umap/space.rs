@@ -13,24 +13,90 @@ pub(super) enum Norm {
     Maximum,
 }
 
-impl Norm {
+/// A norm as a type, so that loops over coordinates are compiled for it. Its keys grow with distances.
+pub(super) trait Sum: Copy + Send + Sync {
     /// `sum` with one more coordinate's difference.
+    fn add(self, sum: f64, difference: f64) -> f64;
+
+    /// Two sums over different coordinates as one.
+    fn join(self, one: f64, other: f64) -> f64 {
+        one + other
+    }
+
+    /// The key of two points.
     #[inline(always)]
-    pub fn add(self, sum: f64, difference: f64) -> f64 {
-        match self {
-            Norm::Squares => sum + difference * difference,
-            Norm::Absolutes => sum + difference.abs(),
-            Norm::Maximum => sum.max(difference.abs()),
+    fn key(self, a: &[f64], b: &[f64]) -> f64 {
+        // Four sums at once do not wait for each other.
+        let mut sums = [0.0; 4];
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..4 {
+                sums[lane] = self.add(sums[lane], a[lane] - b[lane]);
+            }
+        }
+        for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+            sums[lane] = self.add(sums[lane], a - b);
+        }
+        self.join(self.join(sums[0], sums[1]), self.join(sums[2], sums[3]))
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Squares;
+#[derive(Clone, Copy)]
+pub(super) struct Absolutes;
+#[derive(Clone, Copy)]
+pub(super) struct Maximum;
+
+impl Sum for Squares {
+    #[inline(always)]
+    fn add(self, sum: f64, difference: f64) -> f64 {
+        sum + difference * difference
+    }
+}
+
+impl Sum for Absolutes {
+    #[inline(always)]
+    fn add(self, sum: f64, difference: f64) -> f64 {
+        sum + difference.abs()
+    }
+}
+
+impl Sum for Maximum {
+    #[inline(always)]
+    fn add(self, sum: f64, difference: f64) -> f64 {
+        if difference.abs() > sum {
+            difference.abs()
+        } else {
+            sum
         }
     }
 
-    /// The key of two points: a number that grows with their distance.
-    #[inline]
-    pub fn key(self, a: &[f64], b: &[f64]) -> f64 {
-        let coordinates = a.iter().zip(b);
-        coordinates.fold(0.0, |sum, (x, y)| self.add(sum, x - y))
+    fn join(self, one: f64, other: f64) -> f64 {
+        one.max(other)
     }
 }
+
+/// Evaluates an expression with the norm's type.
+macro_rules! with_sum {
+    ($norm:expr, $sum:ident => $value:expr) => {
+        match $norm {
+            $crate::umap::space::Norm::Squares => {
+                let $sum = $crate::umap::space::Squares;
+                $value
+            }
+            $crate::umap::space::Norm::Absolutes => {
+                let $sum = $crate::umap::space::Absolutes;
+                $value
+            }
+            $crate::umap::space::Norm::Maximum => {
+                let $sum = $crate::umap::space::Maximum;
+                $value
+            }
+        }
+    };
+}
+pub(super) use with_sum;
 
 /// How rows become points.
 ///
@@ -149,7 +215,7 @@ mod tests {
         let space = Space::of(metric, a.len(), &rows);
         let points = space.points(&rows);
         let (a, b) = points.split_at(space.width());
-        space.distance(space.norm().key(a, b))
+        space.distance(with_sum!(space.norm(), sum => sum.key(a, b)))
     }
 
     #[test]

@@ -15,6 +15,9 @@ const EFFORT: Effort = Effort {
     rounds: 12,
 };
 
+/// The side of a component's square, halved, as a share of the distance to the nearest other centre: at
+/// most 1/√8 ≈ 0.354, so that the squares do not touch.
+const REACH: f64 = 0.35;
 /// The most columns that place components.
 const MAX_COLUMNS: usize = 64;
 
@@ -157,7 +160,7 @@ impl Operator for Walk {
     }
 }
 
-/// Centres of the components and how far each may reach, which is halfway to the nearest other centre.
+/// Centres of the components and how far each may reach along an axis.
 fn place(
     components: &[Vec<u32>],
     points: &[f64],
@@ -187,7 +190,7 @@ fn place(
     let reach = centers.chunks_exact(dim).zip(0..).map(|(center, id)| {
         let mut nearest = Nearest::new(1, Some(id));
         tree.search(center, &mut nearest);
-        (0.5 * nearest.worst().sqrt()).max(share)
+        (REACH * nearest.worst().sqrt()).max(share)
     });
     let reach = reach.collect();
     (centers, reach)

@@ -1,18 +1,34 @@
 //! The nearest rows of each row.
 
+mod descent;
+mod forest;
+mod graph_search;
 mod nearest;
+mod part;
+mod shortlist;
 mod tree;
 
 use rayon::prelude::*;
 
-use super::space::Space;
+use super::space::{Norm, Space, Sum, with_sum};
+use descent::Lists;
+use forest::{Forest, Points};
+use graph_search::GraphSearch;
 pub(super) use nearest::Nearest;
 pub(super) use tree::KdTree;
 
-/// For each of some points its `k` nearest others, nearest first.
+/// Searches that tell what exact neighbours cost.
+const PROBES: usize = 256;
+/// The most points that an exact search may look at on average. About as many take an approximate one
+/// as long, which has to jump in memory.
+const MOST_COMPARED: usize = 8192;
+
+/// For each of some points near others, nearest first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Neighbors {
+    /// Number of points.
     pub n: usize,
+    /// Neighbours of each.
     pub k: usize,
     /// Numbers of points, `k` for each point.
     pub ids: Vec<u32>,
@@ -20,28 +36,122 @@ pub(super) struct Neighbors {
     pub distances: Vec<f64>,
 }
 
-impl Neighbors {
-    /// The exact neighbours of every point of the tree. `k` is less than the number of points.
-    pub fn exact(space: &Space, points: &[f64], tree: &KdTree, k: usize) -> Neighbors {
-        let width = space.width();
-        let mut neighbors = Neighbors::none(tree.len(), k);
-        // Leaf by leaf, so that searches that follow each other go the same way.
-        let found: Vec<Vec<(f64, u32)>> = tree
-            .order()
-            .par_iter()
-            .with_min_len(64)
-            .map(|&id| {
-                let mut nearest = Nearest::new(k, Some(id));
-                tree.search(&points[id as usize * width..][..width], &mut nearest);
-                nearest.into_found()
-            })
-            .collect();
-        for (&id, found) in tree.order().iter().zip(&found) {
-            neighbors.set(space, id as usize, found);
+/// Points arranged so that those near a new one are found.
+#[derive(Debug, Clone)]
+pub(super) enum Index {
+    /// Finds the nearest.
+    Exact(KdTree),
+    /// Finds most of the nearest.
+    Approximate(Box<GraphSearch>),
+}
+
+impl Index {
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        match self {
+            Index::Exact(tree) => tree.len(),
+            Index::Approximate(search) => search.len(),
         }
-        neighbors
     }
 
+    /// The keys and numbers of up to `k` points near a new one, at least one, nearest first.
+    pub fn nearest(&self, point: &[f64], k: usize) -> Vec<(f64, u32)> {
+        match self {
+            Index::Exact(tree) => {
+                let mut nearest = Nearest::new(k, None);
+                tree.search(point, &mut nearest);
+                nearest.into_found()
+            }
+            Index::Approximate(search) => search.nearest(point, k),
+        }
+    }
+}
+
+/// The `k` neighbours of every point, and the points arranged for searching. `k` is less than the number
+/// of points.
+///
+/// They are exact as long as that is cheap: in few dimensions for any number of points, in many for a few
+/// thousand. How many points searches look at decides, so that the answer is the same on every machine.
+pub(super) fn neighbors(
+    space: &Space,
+    points: Vec<f64>,
+    k: usize,
+    seed: u64,
+) -> (Neighbors, Index) {
+    let tree = KdTree::new(space.norm(), space.width(), &points);
+    if is_exact_cheap(&tree, space.width(), &points, k) {
+        return (exact(space, &points, &tree, k), Index::Exact(tree));
+    }
+    drop(tree);
+    approximate(space, points, k, seed)
+}
+
+fn is_exact_cheap(tree: &KdTree, width: usize, points: &[f64], k: usize) -> bool {
+    let n = tree.len();
+    if n <= MOST_COMPARED {
+        return true;
+    }
+    let probes = (0..PROBES).into_par_iter().map(|probe| {
+        let point = probe * (n / PROBES);
+        tree.search(
+            &points[point * width..][..width],
+            &mut Nearest::new(k, Some(point as u32)),
+        )
+    });
+    probes.sum::<usize>() <= PROBES * MOST_COMPARED
+}
+
+fn exact(space: &Space, points: &[f64], tree: &KdTree, k: usize) -> Neighbors {
+    let width = space.width();
+    let mut neighbors = Neighbors::none(tree.len(), k);
+    // Leaf by leaf, so that searches that follow each other go the same way.
+    let searches = tree.order().par_iter().with_min_len(64);
+    let found: Vec<Vec<(f64, u32)>> = searches
+        .map(|&id| {
+            let mut nearest = Nearest::new(k, Some(id));
+            tree.search(&points[id as usize * width..][..width], &mut nearest);
+            nearest.into_found()
+        })
+        .collect();
+    for (&id, found) in tree.order().iter().zip(&found) {
+        for (at, &(key, other)) in (id as usize * k..).zip(found) {
+            neighbors.ids[at] = other;
+            neighbors.distances[at] = space.distance(key);
+        }
+    }
+    neighbors
+}
+
+fn approximate(space: &Space, points: Vec<f64>, k: usize, seed: u64) -> (Neighbors, Index) {
+    let (norm, width) = (space.norm(), space.width());
+    let (forest, neighbors) = with_sum!(norm, sum => {
+        let points = Points { values: &points[..], width, sum };
+        let forest = Forest::grow(points, seed);
+        let neighbors = descend(space, points, &forest, k, seed);
+        (forest, neighbors)
+    });
+    let search = GraphSearch::new(norm, width, points, forest, &neighbors);
+    (neighbors, Index::Approximate(Box::new(search)))
+}
+
+fn descend<S: Sum>(
+    space: &Space,
+    points: Points<S>,
+    forest: &Forest,
+    k: usize,
+    seed: u64,
+) -> Neighbors {
+    let lists = Lists::of(points, forest, k, seed);
+    let entries = lists.entries.iter();
+    Neighbors {
+        n: points.len(),
+        k,
+        ids: entries.clone().map(|entry| entry.id).collect(),
+        distances: entries.map(|entry| space.distance(entry.key)).collect(),
+    }
+}
+
+impl Neighbors {
     fn none(n: usize, k: usize) -> Neighbors {
         Neighbors {
             n,
@@ -51,20 +161,73 @@ impl Neighbors {
         }
     }
 
-    fn set(&mut self, space: &Space, point: usize, found: &[(f64, u32)]) {
-        let range = point * self.k..(point + 1) * self.k;
-        let places = self.ids[range.clone()]
-            .iter_mut()
-            .zip(&mut self.distances[range]);
-        for ((id, distance), &(key, found)) in places.zip(found) {
-            *id = found;
-            *distance = space.distance(key);
-        }
-    }
-
     /// Numbers and distances of a point's neighbours.
     pub fn of(&self, point: usize) -> (&[u32], &[f64]) {
         let range = point * self.k..(point + 1) * self.k;
         (&self.ids[range.clone()], &self.distances[range])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::umap::Metric;
+    use crate::umap::draws::Draws;
+
+    fn sample(n: usize, width: usize) -> Vec<f64> {
+        (0..n * width)
+            .map(|i| Draws::new(9, 1, i as u64).signed())
+            .collect()
+    }
+
+    /// The share of the true neighbours that are found.
+    fn recall(found: &[u32], wanted: &[u32], k: usize) -> f64 {
+        let pairs = found.chunks_exact(k).zip(wanted.chunks_exact(k));
+        let hits =
+            pairs.map(|(found, wanted)| wanted.iter().filter(|id| found.contains(id)).count());
+        hits.sum::<usize>() as f64 / wanted.len() as f64
+    }
+
+    #[test]
+    fn approximate_neighbours_are_nearly_all_of_the_exact_ones() {
+        let k = 14;
+        for (metric, width) in [
+            (Metric::Euclidean, 8),
+            (Metric::Manhattan, 5),
+            (Metric::Cosine, 12),
+        ] {
+            let values = sample(4000, width);
+            let space = Space::of(metric, width, &values);
+            let points = space.points(&values);
+            let tree = KdTree::new(space.norm(), space.width(), &points);
+            let wanted = exact(&space, &points, &tree, k);
+            let (found, index) = approximate(&space, points.clone(), k, 1);
+            let share = recall(&found.ids, &wanted.ids, k);
+            assert!(share > 0.95, "{metric:?}: {share}");
+            let new = space.points(&sample(4200, width)[4000 * width..]);
+            let search = |index: &Index| -> Vec<u32> {
+                let points = new.chunks_exact(space.width());
+                points
+                    .flat_map(|point| index.nearest(point, k))
+                    .map(|found| found.1)
+                    .collect()
+            };
+            let share = recall(&search(&index), &search(&Index::Exact(tree)), k);
+            assert!(share > 0.95, "new, {metric:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn what_is_cheap_is_decided_by_dimension() {
+        let is_cheap = |n, width| {
+            let points = sample(n, width);
+            is_exact_cheap(
+                &KdTree::new(Norm::Squares, width, &points),
+                width,
+                &points,
+                14,
+            )
+        };
+        assert!(is_cheap(100_000, 2) && is_cheap(8000, 40) && !is_cheap(20_000, 40));
     }
 }

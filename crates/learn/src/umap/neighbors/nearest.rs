@@ -38,15 +38,27 @@ impl Nearest {
         self.insert(key, id);
     }
 
+    /// Takes a point that may have been offered before.
+    pub fn offer_once(&mut self, key: f64, id: u32) {
+        if key <= self.worst() && !self.found.iter().any(|point| point.1 == id) {
+            self.offer(key, id);
+        }
+    }
+
     fn insert(&mut self, key: f64, id: u32) {
-        let place = self.found.partition_point(|&point| point < (key, id));
-        if place >= self.k {
+        if self.found.len() < self.k {
+            self.found.push((key, id));
+        } else if self.found.last().is_some_and(|&last| (key, id) < last) {
+            self.found[self.k - 1] = (key, id);
+        } else {
             return;
         }
-        if self.found.len() == self.k {
-            self.found.pop();
+        let mut place = self.found.len() - 1;
+        while place > 0 && (key, id) < self.found[place - 1] {
+            self.found[place] = self.found[place - 1];
+            place -= 1;
         }
-        self.found.insert(place, (key, id));
+        self.found[place] = (key, id);
     }
 
     /// Keys and numbers, nearest first.

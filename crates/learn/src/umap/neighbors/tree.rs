@@ -4,7 +4,8 @@
 //! points. With up to [`LEAF`] points it is one leaf, and a search compares with every point.
 
 use super::nearest::Nearest;
-use crate::umap::space::Norm;
+use super::part::Part;
+use crate::umap::space::{Norm, Sum, with_sum};
 
 /// The most points of a leaf.
 const LEAF: usize = 32;
@@ -19,106 +20,72 @@ pub(in crate::umap) struct KdTree {
     values: Vec<f64>,
     /// The points' numbers, leaf by leaf.
     ids: Vec<u32>,
-    /// For each node, in breadth-first order, the least and then the greatest coordinates below it.
-    boxes: Vec<f64>,
+    /// For each inner node, in breadth-first order, the boxes of its halves, coordinate by coordinate.
+    boxes: Vec<Sides>,
 }
 
-/// A part of the tree: a node and the points below it, as places in `ids`.
-#[derive(Clone, Copy)]
-struct Part {
-    node: usize,
-    start: usize,
-    end: usize,
+/// One coordinate of two boxes.
+#[derive(Clone, Copy, Debug)]
+struct Sides {
+    low: [f64; 2],
+    high: [f64; 2],
 }
 
-impl Part {
-    fn len(self) -> usize {
-        self.end - self.start
-    }
-
-    fn halves(self) -> (Part, Part) {
-        let middle = self.start + self.len() / 2;
-        let (left, right) = (2 * self.node + 1, 2 * self.node + 2);
-        (
-            Part {
-                node: left,
-                end: middle,
-                ..self
-            },
-            Part {
-                node: right,
-                start: middle,
-                ..self
-            },
-        )
-    }
+impl Sides {
+    const NOTHING: Sides = Sides {
+        low: [f64::INFINITY; 2],
+        high: [f64::NEG_INFINITY; 2],
+    };
 }
 
 impl KdTree {
     /// The tree of `points`, `width` coordinates each.
     pub fn new(norm: Norm, width: usize, points: &[f64]) -> KdTree {
         let n = points.len() / width;
-        let depth = n.div_ceil(LEAF).next_power_of_two().trailing_zeros();
-        let n_nodes = (2 << depth) - 1;
+        let depth = Part::depth(n, LEAF);
         let mut tree = KdTree {
             norm,
             width,
             depth,
             values: vec![0.0; points.len()],
             ids: (0..n as u32).collect(),
-            boxes: vec![0.0; n_nodes * 2 * width],
+            boxes: vec![Sides::NOTHING; ((1 << depth) - 1) * width],
         };
         let mut ids = std::mem::take(&mut tree.ids);
-        tree.build(tree.root(n), depth, points, &mut ids);
+        tree.build(Part::root(n), depth, points, &mut ids);
         tree.ids = ids;
         tree
     }
 
-    fn root(&self, n: usize) -> Part {
-        Part {
-            node: 0,
-            start: 0,
-            end: n,
-        }
-    }
-
     fn build(&mut self, part: Part, depth: u32, points: &[f64], ids: &mut [u32]) {
         let members = &mut ids[part.start..part.end];
-        let widest = self.measure(part.node, points, members);
         if depth == 0 {
             members.sort_unstable();
             self.fill_leaf(part, points, members);
             return;
         }
+        let widest = widest(self.width, points, members);
         let at = |id: u32| points[id as usize * self.width + widest];
         let middle = members.len() / 2;
         members.select_nth_unstable_by(middle, |&a, &b| at(a).total_cmp(&at(b)).then(a.cmp(&b)));
+        self.measure(part.node, points, members.split_at(middle));
         let (left, right) = part.halves();
         self.build(left, depth - 1, points, ids);
         self.build(right, depth - 1, points, ids);
     }
 
-    /// Writes the node's box; returns the coordinate in which it is widest.
-    fn measure(&mut self, node: usize, points: &[f64], members: &[u32]) -> usize {
-        let width = self.width;
-        let (low, high) = self.boxes[node * 2 * width..(node + 1) * 2 * width].split_at_mut(width);
-        low.fill(f64::INFINITY);
-        high.fill(f64::NEG_INFINITY);
-        for &id in members {
-            let point = &points[id as usize * width..(id as usize + 1) * width];
-            for ((low, high), &value) in low.iter_mut().zip(high.iter_mut()).zip(point) {
-                *low = low.min(value);
-                *high = high.max(value);
+    /// Writes the boxes of a node's halves.
+    fn measure(&mut self, node: usize, points: &[f64], halves: (&[u32], &[u32])) {
+        let boxes = &mut self.boxes[node * self.width..][..self.width];
+        for (half, members) in [halves.0, halves.1].into_iter().enumerate() {
+            for &id in members {
+                let point = &points[id as usize * self.width..][..self.width];
+                for (sides, &value) in boxes.iter_mut().zip(point) {
+                    sides.low[half] = sides.low[half].min(value);
+                    sides.high[half] = sides.high[half].max(value);
+                }
             }
         }
-        let extent = |c: usize| high[c] - low[c];
-        (1..width).fold(0, |widest, c| {
-            if extent(c) > extent(widest) {
-                c
-            } else {
-                widest
-            }
-        })
     }
 
     fn fill_leaf(&mut self, part: Part, points: &[f64], members: &[u32]) {
@@ -143,32 +110,22 @@ impl KdTree {
     /// Offers to `nearest` every point that could be among them; returns the number of points that
     /// `point` was compared with.
     pub fn search(&self, point: &[f64], nearest: &mut Nearest) -> usize {
-        let root = self.root(self.len());
-        macro_rules! visit {
-            ($norm:path) => {{
-                let add = |sum, difference| $norm.add(sum, difference);
-                self.visit(root, self.depth, &Search { point, add }, nearest)
-            }};
-        }
-        match self.norm {
-            Norm::Squares => visit!(Norm::Squares),
-            Norm::Absolutes => visit!(Norm::Absolutes),
-            Norm::Maximum => visit!(Norm::Maximum),
-        }
+        let root = Part::root(self.len());
+        with_sum!(self.norm, sum => self.visit(root, self.depth, &Search { point, sum }, nearest))
     }
 
-    fn visit<A: Add>(
+    fn visit<S: Sum>(
         &self,
         part: Part,
         depth: u32,
-        search: &Search<A>,
+        search: &Search<S>,
         nearest: &mut Nearest,
     ) -> usize {
         if depth == 0 {
             return self.visit_leaf(part, search, nearest);
         }
         let (left, right) = part.halves();
-        let (to_left, to_right) = (self.to_box(left, search), self.to_box(right, search));
+        let [to_left, to_right] = self.to_boxes(part.node, search);
         let mut halves = [(to_left, left), (to_right, right)];
         if to_right < to_left {
             halves.swap(0, 1);
@@ -183,25 +140,31 @@ impl KdTree {
         compared
     }
 
-    /// The least key that a point in the box can have.
-    fn to_box<A: Add>(&self, part: Part, search: &Search<A>) -> f64 {
-        let bounds = &self.boxes[part.node * 2 * self.width..][..2 * self.width];
-        let (low, high) = bounds.split_at(self.width);
-        let sides = search.point.iter().zip(low.iter().zip(high));
-        sides.fold(0.0, |sum, (&x, (&low, &high))| {
-            let outside = (low - x).max(x - high).max(0.0);
-            (search.add)(sum, outside)
-        })
+    /// The least keys that points in the boxes of a node's two halves can have: summed as keys are, so
+    /// that rounding cannot make them greater.
+    #[inline(always)]
+    fn to_boxes<S: Sum>(&self, node: usize, search: &Search<S>) -> [f64; 2] {
+        let boxes = &self.boxes[node * self.width..][..self.width];
+        let mut keys = [0.0; 2];
+        for (sides, &x) in boxes.iter().zip(search.point) {
+            for half in 0..2 {
+                let (below, above) = (sides.low[half] - x, x - sides.high[half]);
+                let outside = if below > above { below } else { above };
+                let outside = if outside > 0.0 { outside } else { 0.0 };
+                keys[half] = search.sum.add(keys[half], outside);
+            }
+        }
+        keys
     }
 
-    fn visit_leaf<A: Add>(&self, part: Part, search: &Search<A>, nearest: &mut Nearest) -> usize {
+    fn visit_leaf<S: Sum>(&self, part: Part, search: &Search<S>, nearest: &mut Nearest) -> usize {
         let n = part.len();
         let leaf = &self.values[part.start * self.width..part.end * self.width];
         let mut keys = [0.0; LEAF];
         let keys = &mut keys[..n];
         for (lanes, &x) in leaf.chunks_exact(n.max(1)).zip(search.point) {
             for (key, &value) in keys.iter_mut().zip(lanes) {
-                *key = (search.add)(*key, x - value);
+                *key = search.sum.add(*key, x - value);
             }
         }
         for (&key, &id) in keys.iter().zip(&self.ids[part.start..part.end]) {
@@ -211,14 +174,25 @@ impl KdTree {
     }
 }
 
-/// What is searched for, and the norm's sum as a type of its own, so that loops are compiled for it.
-struct Search<'a, A> {
-    point: &'a [f64],
-    add: A,
+/// The coordinate in which some points are farthest apart.
+fn widest(width: usize, points: &[f64], members: &[u32]) -> usize {
+    let extent = |c: usize| {
+        let values = members.iter().map(|&id| points[id as usize * width + c]);
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+        high - low
+    };
+    let extents: Vec<f64> = (0..width).map(extent).collect();
+    let wider = |best, c: usize| if extents[c] > extents[best] { c } else { best };
+    (1..width).fold(0, wider)
 }
 
-trait Add: Fn(f64, f64) -> f64 {}
-impl<F: Fn(f64, f64) -> f64> Add for F {}
+/// What is searched for, and how differences are summed.
+struct Search<'a, S> {
+    point: &'a [f64],
+    sum: S,
+}
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +200,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn brute_force(norm: Norm, points: &[f64], point: &[f64], k: usize) -> Vec<(f64, u32)> {
-        let keys = points.chunks_exact(point.len()).map(|p| norm.key(point, p));
+        let key = |p: &[f64]| with_sum!(norm, sum => point.iter().zip(p).fold(0.0, |key, (x, y)| sum.add(key, x - y)));
+        let keys = points.chunks_exact(point.len()).map(key);
         let mut keys: Vec<(f64, u32)> = keys.zip(0..).collect();
         keys.sort_by(|a, b| a.partial_cmp(b).unwrap());
         keys.truncate(k);

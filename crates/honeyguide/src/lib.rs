@@ -20,6 +20,7 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+pub mod inspect;
 mod leave_one_out;
 mod model;
 pub mod output;

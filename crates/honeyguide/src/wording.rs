@@ -72,6 +72,26 @@ fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
+/// A number in at most 13 characters or so: whole ones in full where they are short, others with six digits.
+pub fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value.fract() == 0.0 && magnitude < 1e12 {
+        let sign = if value < 0.0 { "−" } else { "" };
+        return format!("{sign}{}", count(magnitude as u64));
+    }
+    if !(1e-4..1e9).contains(&magnitude) {
+        return format!("{value:.4e}").replace('-', "−");
+    }
+    let digits_before = magnitude.log10().floor().max(0.0) as usize + 1;
+    let text = format!("{value:.*}", 7_usize.saturating_sub(digits_before).max(1));
+    let short = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
+    short.replace('-', "−")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +102,33 @@ mod tests {
             [0, 999, 1000, 763_144, 10_000_000].map(count),
             ["0", "999", "1,000", "763,144", "10,000,000"]
         );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let numbers = [
+            0.0,
+            -3.0,
+            4_026_531_840.0,
+            1350.000_954,
+            0.5,
+            -12.345_678,
+            1e-7,
+            1e300,
+            0.000_123,
+        ];
+        let shown = [
+            "0",
+            "−3",
+            "4,026,531,840",
+            "1350.001",
+            "0.5",
+            "−12.34568",
+            "1.0000e−7",
+            "1.0000e300",
+            "0.000123",
+        ];
+        assert_eq!(numbers.map(number), shown);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Everything here takes a [`Matrix`]: distinct rows of `f64` features, each with a weight that says
 //! how often the row occurs. A billion events with a few hundred distinct rows cost a few hundred rows.
 //!
+//! - [`describe`]: counts, spread and correlation of columns of any length, in one pass.
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices of weighted, tied scores.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
@@ -14,6 +15,7 @@
 //! threads and on any machine.
 #![warn(missing_docs)]
 
+pub mod describe;
 pub mod iforest;
 pub mod matrix;
 pub mod metrics;

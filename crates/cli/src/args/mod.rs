@@ -3,6 +3,7 @@
 mod demo;
 mod evaluate;
 mod explain;
+mod inspect;
 mod recipes;
 mod reproduce;
 mod score;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 pub use demo::Demo;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
+pub use inspect::Inspect;
 pub use recipes::Recipes;
 pub use reproduce::Reproduce;
 pub use score::Score;
@@ -63,6 +65,8 @@ pub struct Global {
 pub enum Command {
     /// Simulate a fleet of hosts, find a break-in, and show what was found
     Demo(Demo),
+    /// Look at data: its columns, hosts, labels and correlations, and what they mean for a model
+    Inspect(Inspect),
     /// Learn from events what is normal, and write a model
     Train(Train),
     /// Give every event a score and a verdict, or show the most anomalous ones

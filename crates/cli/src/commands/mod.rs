@@ -3,6 +3,7 @@
 mod demo;
 mod evaluate;
 mod explain;
+mod inspect;
 mod recipes;
 mod reproduce;
 mod score;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(context, args).await,
+        Command::Inspect(args) => inspect::run(context, args).await,
         Command::Train(args) => train::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,

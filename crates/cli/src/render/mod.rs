@@ -2,14 +2,18 @@
 
 mod anomaly;
 mod evaluation;
+mod inspection;
 mod text;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 pub use anomaly::{print_anomalies, print_explained};
 pub use evaluation::print_evaluation;
-pub use honeyguide::wording::{count, defined, percent, percent_of, printable, printable_lines};
-pub use text::heading;
+pub use honeyguide::wording::{
+    count, defined, number, percent, percent_of, printable, printable_lines,
+};
+pub use inspection::{print_features, print_inspection};
+pub use text::{bars, fitted, heading, wrapped};
 
 /// Width of tables where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 120;

@@ -1,0 +1,19 @@
+//! `honeyguide inspect`.
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide inspect labelled_training_data.csv
+  honeyguide inspect 'logs/*.parquet' --json
+  honeyguide inspect today.csv --recipe context";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Inspect {
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// Describe the features that this recipe (built in, or a TOML file) makes of the data, instead of its columns
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+}

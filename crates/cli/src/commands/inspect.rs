@@ -1,0 +1,33 @@
+//! `honeyguide inspect`.
+
+use std::io::{self, Write};
+
+use honeyguide::inspect::{FeatureInspection, Inspection, features, inspect};
+
+use crate::args::Inspect;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{print_features, print_inspection};
+
+pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
+    let mut source = context.open(&args.data)?;
+    let Some(recipe) = args.recipe else {
+        return context.show(&inspect(&context.engine, &mut source).await?);
+    };
+    let recipe = context.recipe(&recipe)?;
+    let features = features(&context.engine, &mut source, &recipe).await?;
+    context.remark_malformed_args();
+    context.show(&features)
+}
+
+impl Outcome for Inspection {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_inspection(self, out)
+    }
+}
+
+impl Outcome for FeatureInspection {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_features(self, out)
+    }
+}

@@ -1,0 +1,314 @@
+//! An inspection on a terminal of 80 columns.
+
+use std::io::{self, Write};
+
+use honeyguide::inspect::{
+    ColumnSummary, Correlations, Distinct, FeatureInspection, FeatureSummary, Inspection,
+    LabelSummary, NumericSummary, Remark, ValueCount,
+};
+
+use super::{
+    bars, count, fitted, heading, number, percent, percent_of, printable, table_with_numbers,
+    wrapped,
+};
+
+/// What is written fits in so many columns.
+const WIDTH: usize = 80;
+/// Columns of the data that are shown; `--json` has all.
+const MAX_COLUMNS: usize = 60;
+/// Correlations that are shown, the strongest.
+const STRONGEST: usize = 6;
+/// Remarks that are shown.
+const MAX_REMARKS: usize = 30;
+/// Before what is said of a column.
+const INDENT: &str = "    ";
+/// Longest value in a list of values.
+const VALUE_WIDTH: usize = 40;
+
+/// Prints what was found in a table: what it is, its columns, first rows, labels, correlations and what stands out.
+pub fn print_inspection(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    print_overview(inspection, out)?;
+    writeln!(out, "\n{}", heading("Columns"))?;
+    for column in inspection.columns.iter().take(MAX_COLUMNS) {
+        print_column(column, inspection.rows, out)?;
+    }
+    print_more(inspection.columns.len(), out)?;
+    print_head(inspection, out)?;
+    print_labels(&inspection.labels, inspection.rows, out)?;
+    print_correlations(&inspection.correlations, out)?;
+    print_remarks(&inspection.remarks, out)
+}
+
+fn print_overview(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    let columns = inspection.columns.len() as u64;
+    writeln!(
+        out,
+        "{} rows, {} columns",
+        count(inspection.rows),
+        count(columns)
+    )?;
+    if let Some(hosts) = &inspection.hosts {
+        let many = distinct(hosts.distinct);
+        writeln!(
+            out,
+            "{many} hosts: {}",
+            values(&hosts.top, inspection.rows, WIDTH - 20)
+        )?;
+    }
+    if let Some(time) = &inspection.time {
+        let name = printable(&time.column);
+        writeln!(
+            out,
+            "{name} {} to {}",
+            number(time.first),
+            number(time.last)
+        )?;
+    }
+    Ok(())
+}
+
+fn print_column(column: &ColumnSummary, rows: u64, out: &mut dyn Write) -> io::Result<()> {
+    let nulls = match column.nulls {
+        0 => String::new(),
+        nulls => format!(", {} nulls ({})", count(nulls), percent_of(nulls, rows)),
+    };
+    writeln!(
+        out,
+        "{}  {}, {} distinct{nulls}",
+        heading(&fitted(&column.name, VALUE_WIDTH)),
+        printable(&column.data_type),
+        distinct(column.distinct),
+    )?;
+    if let Some(figures) = &column.numeric {
+        print_figures(figures, out)?;
+    }
+    let is_listed = column.numeric.is_none() || column.distinct.count <= 10;
+    if is_listed && !column.top.is_empty() {
+        let at_least = if column.top_missed > 0 {
+            "at least "
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{INDENT}{at_least}{}",
+            values(&column.top, rows, WIDTH - 14)
+        )?;
+    }
+    Ok(())
+}
+
+fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()> {
+    let about = if figures.exact { "" } else { "about " };
+    writeln!(
+        out,
+        "{INDENT}min {}, quartiles {about}{} · {} · {}, max {}",
+        number(figures.min),
+        number(figures.q1),
+        number(figures.median),
+        number(figures.q3),
+        number(figures.max),
+    )?;
+    let std = figures.std.map_or_else(|| "undefined".into(), number);
+    let infinite = match figures.infinite {
+        0 => String::new(),
+        infinite => format!(", infinite in {} rows", count(infinite)),
+    };
+    writeln!(
+        out,
+        "{INDENT}mean {}, std {std}{infinite}",
+        number(figures.mean)
+    )?;
+    if figures.min < figures.max {
+        let edges = &figures.histogram.edges;
+        let last = edges[edges.len() - 1];
+        let bars = bars(&figures.histogram.counts);
+        writeln!(
+            out,
+            "{INDENT}{} ▕{bars}▏ {}",
+            number(edges[0]),
+            number(last)
+        )?;
+    }
+    Ok(())
+}
+
+/// Values with their shares, as many as fit in `width`.
+fn values(top: &[ValueCount], rows: u64, width: usize) -> String {
+    let mut text = String::new();
+    for (index, value) in top.iter().enumerate() {
+        let name = fitted(&value.value, VALUE_WIDTH);
+        let next = format!("{name} ({})", percent_of(value.count, rows));
+        if index > 0
+            && console::measure_text_width(&text) + console::measure_text_width(&next) + 3 > width
+        {
+            return text + ", …";
+        }
+        text = if index == 0 {
+            next
+        } else {
+            format!("{text}, {next}")
+        };
+    }
+    text
+}
+
+fn distinct(distinct: Distinct) -> String {
+    let about = if distinct.exact { "" } else { "about " };
+    format!("{about}{}", count(distinct.count))
+}
+
+fn print_more(columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    if columns > MAX_COLUMNS {
+        let more = (columns - MAX_COLUMNS) as u64;
+        writeln!(
+            out,
+            "… and {} more columns; --json has all of them",
+            count(more)
+        )?;
+    }
+    Ok(())
+}
+
+/// The first rows side by side: a line per column of the data.
+fn print_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    const NAME: usize = 16;
+    const CELL: usize = 11;
+    writeln!(out, "\n{}", heading("First rows"))?;
+    for (index, column) in inspection.columns.iter().enumerate().take(MAX_COLUMNS) {
+        let name = fitted(&column.name, NAME);
+        let mut line = console::pad_str(&name, NAME, console::Alignment::Left, None).into_owned();
+        for row in &inspection.head {
+            let cell = fitted(row[index].as_deref().unwrap_or("-"), CELL);
+            line += "  ";
+            line += &console::pad_str(&cell, CELL, console::Alignment::Left, None);
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    print_more(inspection.columns.len(), out)
+}
+
+fn print_labels(labels: &LabelSummary, rows: u64, out: &mut dyn Write) -> io::Result<()> {
+    if labels.counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", heading("Labels"))?;
+    for label in &labels.counts {
+        let counts = label.values.iter().map(|value| {
+            let share = percent_of(value.count, rows);
+            format!(
+                "{} in {} rows ({share})",
+                printable(&value.value),
+                count(value.count)
+            )
+        });
+        let counts: Vec<_> = counts.collect();
+        writeln!(out, "{}: {}", printable(&label.label), counts.join(", "))?;
+    }
+    let Some(cross) = &labels.cross else {
+        return Ok(());
+    };
+    let mut second: Vec<&String> = cross.cells.iter().map(|cell| &cell.1).collect();
+    let mut first: Vec<&String> = cross.cells.iter().map(|cell| &cell.0).collect();
+    for values in [&mut first, &mut second] {
+        values.sort_unstable();
+        values.dedup();
+    }
+    let [rows_label, columns_label] = &cross.labels;
+    let header: Vec<String> = second
+        .iter()
+        .map(|value| printable(&format!("{columns_label} = {value}")).into_owned())
+        .collect();
+    let header: Vec<&str> = [""]
+        .into_iter()
+        .chain(header.iter().map(String::as_str))
+        .collect();
+    let mut crossed = table_with_numbers(&header, 1..header.len());
+    for row in first {
+        let cells = second.iter().map(|column| {
+            let found = cross
+                .cells
+                .iter()
+                .find(|cell| cell.0 == *row && cell.1 == **column);
+            count(found.map_or(0, |cell| cell.2))
+        });
+        let name = printable(&format!("{rows_label} = {row}")).into_owned();
+        crossed.add_row([name].into_iter().chain(cells));
+    }
+    writeln!(out, "{crossed}")
+}
+
+/// The strongest correlations.
+fn print_correlations(correlations: &Correlations, out: &mut dyn Write) -> io::Result<()> {
+    let n = correlations.names.len();
+    let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
+    let mut found: Vec<(f64, usize, usize)> = pairs
+        .filter_map(|(i, j)| Some((correlations.get(i, j)?, i, j)))
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.sort_by(|left, right| right.0.abs().total_cmp(&left.0.abs()));
+    writeln!(out, "\n{} (Pearson's r)", heading("Strongest correlations"))?;
+    for (r, i, j) in found.into_iter().take(STRONGEST) {
+        let [first, second] = [i, j].map(|column| fitted(&correlations.names[column], 30));
+        writeln!(out, "{r:>8.4}  {first} with {second}")?;
+    }
+    Ok(())
+}
+
+fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
+    if remarks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", heading("What this means for a model"))?;
+    for remark in remarks.iter().take(MAX_REMARKS) {
+        let lines = wrapped(&printable(&remark.text), WIDTH - 2);
+        writeln!(out, "- {}", lines.join("\n  "))?;
+    }
+    if remarks.len() > MAX_REMARKS {
+        let more = (remarks.len() - MAX_REMARKS) as u64;
+        writeln!(out, "… and {} more; --json has all of them", count(more))?;
+    }
+    Ok(())
+}
+
+/// Prints the features that a recipe makes of data.
+pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "recipe {}: {} features of {} events, {} distinct feature rows",
+        printable(&inspection.recipe),
+        inspection.features.len(),
+        count(inspection.events),
+        count(inspection.distinct_rows),
+    )?;
+    if inspection.sampled {
+        writeln!(
+            out,
+            "too many to keep: the figures are those of a sample of the distinct rows"
+        )?;
+    }
+    writeln!(out, "\n{}", heading("Features"))?;
+    for feature in inspection.features.iter().take(MAX_COLUMNS) {
+        print_feature(feature, inspection.events, out)?;
+    }
+    print_more(inspection.features.len(), out)?;
+    print_correlations(&inspection.correlations, out)
+}
+
+fn print_feature(feature: &FeatureSummary, events: u64, out: &mut dyn Write) -> io::Result<()> {
+    let missing = match feature.missing {
+        0.0 => String::new(),
+        missing => format!(", missing in {}", percent(missing / events as f64)),
+    };
+    let name = heading(&fitted(&feature.name, VALUE_WIDTH));
+    writeln!(out, "{name}  {} distinct{missing}", count(feature.distinct))?;
+    if let Some(figures) = &feature.numeric {
+        print_figures(figures, out)?;
+    }
+    if feature.numeric.is_none() || feature.distinct <= 10 {
+        writeln!(out, "{INDENT}{}", values(&feature.top, events, WIDTH - 14))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! What accumulates of one column.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use learn::describe::{Domain, KeyCounts, NumberCounts, Running, TextCounts};
+use learn::stats;
+
+use super::histogram::Histogram;
+use super::{ColumnSummary, Distinct, NumericSummary, TOP_VALUES, ValueCount};
+use crate::error::{Error, Result};
+use crate::source::Column;
+
+/// One column's counts and figures so far.
+pub(super) struct ColumnTally {
+    name: String,
+    data_type: DataType,
+    rows: u64,
+    nulls: u64,
+    values: Values,
+}
+
+enum Values {
+    Numbers(Box<Numbers>),
+    Texts(TextCounts),
+}
+
+struct Numbers {
+    counts: NumberCounts,
+    running: Running,
+    infinite: u64,
+    /// The last batch, NaN where there is no finite value.
+    batch: Vec<f64>,
+}
+
+impl ColumnTally {
+    pub fn new(column: &Column) -> Self {
+        let domain = match &column.data_type {
+            DataType::UInt64 => Some(Domain::Unsigned),
+            found if found.is_integer() => Some(Domain::Signed),
+            found if found.is_numeric() => Some(Domain::Float),
+            _ => None,
+        };
+        let values = match domain {
+            None => Values::Texts(TextCounts::default()),
+            Some(domain) => Values::Numbers(Box::new(Numbers {
+                counts: NumberCounts::new(domain),
+                running: Running::default(),
+                infinite: 0,
+                batch: Vec::new(),
+            })),
+        };
+        Self {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            rows: 0,
+            nulls: 0,
+            values,
+        }
+    }
+
+    pub fn push(&mut self, array: &ArrayRef) -> Result<()> {
+        self.rows += array.len() as u64;
+        let present = match &mut self.values {
+            Values::Numbers(numbers) => numbers.push(array)?,
+            Values::Texts(texts) => push_texts(texts, array)?,
+        };
+        self.nulls += array.len() as u64 - present;
+        Ok(())
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a column of numbers.
+    pub fn is_numeric(&self) -> bool {
+        matches!(self.values, Values::Numbers(_))
+    }
+
+    /// Whether it has fewer than two different finite numbers.
+    pub fn is_constant(&self) -> bool {
+        match &self.values {
+            Values::Numbers(numbers) => numbers.running.squares == 0.0,
+            Values::Texts(texts) => texts.keys().distinct() < 2,
+        }
+    }
+
+    /// The numbers of the last batch, NaN where there is no finite value.
+    pub fn last_batch(&self) -> &[f64] {
+        match &self.values {
+            Values::Numbers(numbers) => &numbers.batch,
+            Values::Texts(_) => &[],
+        }
+    }
+
+    fn keys(&self) -> &KeyCounts {
+        match &self.values {
+            Values::Numbers(numbers) => numbers.counts.keys(),
+            Values::Texts(texts) => texts.keys(),
+        }
+    }
+
+    /// How many single values are held.
+    pub fn held(&self) -> usize {
+        self.keys().len()
+    }
+
+    /// Holds at most `keep` single values.
+    pub fn cut(&mut self, keep: usize) {
+        match &mut self.values {
+            Values::Numbers(numbers) => numbers.counts.cut(keep),
+            Values::Texts(texts) => texts.cut(keep),
+        }
+    }
+
+    pub fn finish(&self) -> ColumnSummary {
+        let keys = self.keys();
+        let (numeric, top) = match &self.values {
+            Values::Numbers(numbers) => (numbers.summary(), numbers.top()),
+            Values::Texts(texts) => (None, top_texts(texts)),
+        };
+        ColumnSummary {
+            name: self.name.clone(),
+            data_type: self.data_type.to_string(),
+            nulls: self.nulls,
+            distinct: Distinct {
+                count: keys.distinct(),
+                exact: keys.is_complete(),
+            },
+            numeric,
+            top,
+            top_missed: keys.missed(),
+        }
+    }
+}
+
+impl Numbers {
+    /// Gives how many values were there.
+    fn push(&mut self, array: &ArrayRef) -> Result<u64> {
+        let before = self.infinite;
+        let floats = cast_to(array, &DataType::Float64)?;
+        let floats = floats.as_primitive::<Float64Type>();
+        self.batch.clear();
+        self.batch
+            .extend(floats.iter().map(|value| value.unwrap_or(f64::NAN)));
+        let missing = self.batch.iter().filter(|value| value.is_nan()).count() as u64;
+        match self.counts.domain() {
+            Domain::Float => {
+                let keys = self.batch.iter().filter(|value| !value.is_nan());
+                self.counts
+                    .push_keys(keys.map(|value| Domain::key_of_float(*value)));
+            }
+            Domain::Signed => {
+                let integers = cast_to(array, &DataType::Int64)?;
+                let integers = integers.as_primitive::<Int64Type>().iter().flatten();
+                self.counts.push_keys(integers.map(Domain::key_of_signed));
+            }
+            Domain::Unsigned => {
+                let integers = cast_to(array, &DataType::UInt64)?;
+                self.counts
+                    .push_keys(integers.as_primitive::<UInt64Type>().iter().flatten());
+            }
+        }
+        for value in self.batch.iter_mut().filter(|value| value.is_infinite()) {
+            *value = f64::NAN;
+            self.infinite += 1;
+        }
+        self.running.push(&self.batch);
+        debug_assert!(self.infinite >= before);
+        Ok(array.len() as u64 - missing)
+    }
+
+    fn top(&self) -> Vec<ValueCount> {
+        let top = self.counts.keys().top(TOP_VALUES).into_iter();
+        top.map(|(key, count)| ValueCount {
+            value: self.counts.domain().text(key),
+            count,
+        })
+        .collect()
+    }
+
+    fn summary(&self) -> Option<NumericSummary> {
+        let sorted = self.counts.sorted().into_iter();
+        let finite: Vec<(f64, f64)> = sorted
+            .filter(|cell| cell.0.is_finite())
+            .map(|(number, count)| {
+                (
+                    number.clamp(self.running.min, self.running.max),
+                    count as f64,
+                )
+            })
+            .collect();
+        NumericSummary::new(
+            &finite,
+            &self.running,
+            self.infinite,
+            self.counts.is_exact(),
+        )
+    }
+}
+
+impl NumericSummary {
+    /// Of ascending finite numbers with their counts, and their moments.
+    pub(super) fn new(
+        sorted: &[(f64, f64)],
+        running: &Running,
+        infinite: u64,
+        exact: bool,
+    ) -> Option<Self> {
+        let (numbers, counts): (Vec<f64>, Vec<f64>) = sorted.iter().copied().unzip();
+        let quantile = |q| stats::quantile(&numbers, &counts, q);
+        Some(Self {
+            min: running.min,
+            q1: quantile(0.25)?,
+            median: quantile(0.5)?,
+            q3: quantile(0.75)?,
+            max: running.max,
+            mean: running.mean,
+            std: running.sample_std(),
+            infinite,
+            exact,
+            histogram: Histogram::linear(sorted)?,
+            log_histogram: Histogram::logarithmic(sorted),
+        })
+    }
+}
+
+/// Gives how many texts were there. What is not text is counted as it is displayed.
+fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
+    if let Some(strings) = array.as_string_opt::<i32>() {
+        return Ok(push_strings(texts, strings));
+    }
+    if let Ok(strings) = cast(array, &DataType::Utf8) {
+        return Ok(push_strings(texts, strings.as_string()));
+    }
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(array, &options)
+        .map_err(|error| Error::internal(format!("a {} as text: {error}", array.data_type())))?;
+    let present = (0..array.len()).filter(|row| array.is_valid(*row));
+    let count = present
+        .map(|row| texts.push(&formatter.value(row).to_string()))
+        .count();
+    Ok(count as u64)
+}
+
+fn push_strings(texts: &mut TextCounts, strings: &StringArray) -> u64 {
+    strings.iter().flatten().for_each(|text| texts.push(text));
+    (strings.len() - strings.null_count()) as u64
+}
+
+fn top_texts(texts: &TextCounts) -> Vec<ValueCount> {
+    let top = texts.top(TOP_VALUES).into_iter();
+    top.map(|(text, count)| ValueCount {
+        value: text.to_owned(),
+        count,
+    })
+    .collect()
+}
+
+fn cast_to(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    cast(array, data_type)
+        .map_err(|error| Error::internal(format!("{} as {data_type}: {error}", array.data_type())))
+}

@@ -1,0 +1,183 @@
+//! What a recipe makes of data: its features described from the distinct rows and their counts.
+
+use learn::Matrix;
+use learn::describe::{CoMoments, Running};
+use serde::Serialize;
+
+use super::{Correlations, MAX_CORRELATED, NumericSummary, TOP_VALUES, ValueCount};
+use crate::distil::{Distilled, distil};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::features::{Encoder, EncodingData};
+use crate::recipe::{Kind, Recipe};
+use crate::source::Source;
+use crate::train::no_events;
+
+/// The features that a recipe makes of data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeatureInspection {
+    /// The recipe's name.
+    pub recipe: String,
+    /// How many events were read.
+    pub events: u64,
+    /// How many distinct rows of the recipe's inputs they had.
+    pub distinct_rows: u64,
+    /// Whether the figures come from a sample of the distinct rows; counts are then relative to each other only.
+    pub sampled: bool,
+    /// One per feature, as a forest trained on this data sees it.
+    pub features: Vec<FeatureSummary>,
+    /// Pearson's correlations of the numeric features over the events.
+    pub correlations: Correlations,
+}
+
+/// One feature described.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeatureSummary {
+    /// Its name.
+    pub name: String,
+    /// Whether its values have an order.
+    pub kind: Kind,
+    /// How many events have no value.
+    pub missing: f64,
+    /// How many different values there are.
+    pub distinct: u64,
+    /// Figures of a numeric feature.
+    pub numeric: Option<NumericSummary>,
+    /// The most frequent values, most frequent first. A number with a meaning in the recipe is followed by it.
+    pub top: Vec<ValueCount>,
+}
+
+/// Describes the features of `recipe` on `source`, in one pass.
+///
+/// # Errors
+/// The data lacks a column that the recipe needs, cannot be read or has no rows.
+pub async fn features(
+    engine: &Engine,
+    source: &mut Source,
+    recipe: &Recipe,
+) -> Result<FeatureInspection> {
+    let recipe = recipe.resolve(engine, source, &[])?;
+    let plan = recipe.plan(engine, source)?;
+    let distilled = distil(engine, source, &recipe, &plan, None, 0).await?;
+    if distilled.events == 0 {
+        return Err(no_events(source));
+    }
+    describe(&recipe, &distilled)
+}
+
+fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
+    let encodings = Encoder::fit(recipe, distilled)?;
+    let matrix = Encoder::new(recipe, &encodings)?.encode_training(distilled)?;
+    let columns: Vec<Vec<f64>> = (0..matrix.n_features())
+        .map(|column| {
+            (0..matrix.n_rows())
+                .map(|row| matrix.row(row)[column])
+                .collect()
+        })
+        .collect();
+    let features: Vec<FeatureSummary> = recipe
+        .features
+        .iter()
+        .zip(&encodings)
+        .zip(&columns)
+        .map(|((feature, encoding), column)| {
+            let categories = match encoding {
+                EncodingData::Categories(categories) => Some(categories.as_slice()),
+                _ => None,
+            };
+            summary(feature, categories, column, &matrix)
+        })
+        .collect();
+    Ok(FeatureInspection {
+        recipe: recipe.name.clone(),
+        events: distilled.events,
+        distinct_rows: distilled.distinct_rows,
+        sampled: distilled.sampled,
+        correlations: correlations(&features, &columns, &matrix),
+        features,
+    })
+}
+
+fn summary(
+    feature: &crate::recipe::Feature,
+    categories: Option<&[String]>,
+    column: &[f64],
+    matrix: &Matrix,
+) -> FeatureSummary {
+    let mut cells: Vec<(f64, f64)> = column
+        .iter()
+        .copied()
+        .zip(matrix.weights().iter().copied())
+        .collect();
+    cells.sort_by(|left, right| left.0.total_cmp(&right.0));
+    cells.dedup_by(|next, kept| {
+        let is_same = next.0.to_bits() == kept.0.to_bits();
+        if is_same {
+            kept.1 += next.1;
+        }
+        is_same
+    });
+    let missing = cells
+        .pop_if(|cell| cell.0.is_nan())
+        .map_or(0.0, |cell| cell.1);
+    let numeric = match feature.kind {
+        Kind::Numeric => NumericSummary::new(&cells, &Running::of_weighted(&cells), 0, true),
+        Kind::Categorical => None,
+    };
+    let distinct = cells.len() as u64;
+    let text = |value: f64| match categories {
+        Some(categories) => categories.get(value as usize).cloned().unwrap_or_default(),
+        None => meaning(feature, value),
+    };
+    cells.sort_by(|left, right| right.1.total_cmp(&left.1));
+    let top = cells
+        .iter()
+        .take(TOP_VALUES)
+        .map(|(value, count)| ValueCount {
+            value: text(*value),
+            count: *count as u64,
+        });
+    FeatureSummary {
+        name: feature.name.clone(),
+        kind: feature.kind,
+        missing,
+        distinct,
+        numeric,
+        top: top.collect(),
+    }
+}
+
+/// A number with what the recipe says it means.
+fn meaning(feature: &crate::recipe::Feature, value: f64) -> String {
+    let number = value.to_string();
+    match feature.values.get(&number) {
+        Some(meaning) => format!("{number} ({meaning})"),
+        None => number,
+    }
+}
+
+fn correlations(
+    features: &[FeatureSummary],
+    columns: &[Vec<f64>],
+    matrix: &Matrix,
+) -> Correlations {
+    let numeric = features
+        .iter()
+        .zip(columns)
+        .filter(|(feature, _)| feature.kind == Kind::Numeric);
+    let (features, columns): (Vec<&FeatureSummary>, Vec<&[f64]>) = numeric
+        .map(|(feature, column)| (feature, column.as_slice()))
+        .take(MAX_CORRELATED)
+        .unzip();
+    let mut moments = CoMoments::new(columns.len());
+    moments.push_weighted(&columns, matrix.weights());
+    let is_constant: Vec<bool> = features
+        .iter()
+        .map(|feature| feature.distinct < 2)
+        .collect();
+    let names = features
+        .iter()
+        .map(|feature| feature.name.clone())
+        .collect();
+    Correlations::new(names, &moments, &is_constant)
+}

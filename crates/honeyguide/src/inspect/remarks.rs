@@ -1,0 +1,128 @@
+//! What stands out in a table, and what it means for a model.
+
+use serde::Serialize;
+
+use super::{ColumnSummary, Correlations};
+use crate::event;
+
+/// From which correlation on two columns say nearly the same.
+const STRONG: f64 = 0.95;
+
+/// Something that stands out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Remark {
+    /// What it is.
+    pub kind: RemarkKind,
+    /// The columns that it is about.
+    pub columns: Vec<String>,
+    /// What it is and what it means for a model, in a sentence.
+    pub text: String,
+}
+
+/// The kinds of what stands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemarkKind {
+    /// No row has a value.
+    Empty,
+    /// A feature with one value.
+    Constant,
+    /// A label with one value.
+    OneClass,
+    /// A value of its own in every row.
+    Unique,
+    /// Two columns with |r| > 0.95.
+    Correlated,
+    /// Some values are infinite.
+    Infinite,
+}
+
+/// What stands out in a table of `rows` rows.
+pub(super) fn remarks(
+    rows: u64,
+    columns: &[ColumnSummary],
+    correlations: &Correlations,
+) -> Vec<Remark> {
+    columns
+        .iter()
+        .filter_map(|column| of_column(rows, column))
+        .chain(columns.iter().filter_map(infinite))
+        .chain(correlated(correlations))
+        .collect()
+}
+
+fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
+    let name = &column.name;
+    let is_label = event::LABELS.contains(&name.as_str());
+    let present = rows - column.nulls;
+    let remark = |kind, text: String| {
+        Some(Remark {
+            kind,
+            columns: vec![name.clone()],
+            text,
+        })
+    };
+    match column.distinct.count {
+        _ if present == 0 => remark(
+            RemarkKind::Empty,
+            format!("{name} has no value in any row: a model learns nothing from it."),
+        ),
+        1 if column.nulls == 0 && is_label => remark(
+            RemarkKind::OneClass,
+            format!(
+                "{name} is {} in every row: there is one class, so AUROC, precision and recall against it are undefined here.",
+                value(column)
+            ),
+        ),
+        1 if column.nulls == 0 && rows > 1 => remark(
+            RemarkKind::Constant,
+            format!(
+                "{name} is {} in every row: no tree can split on it, so a model ignores it, also where it is something else later.",
+                value(column)
+            ),
+        ),
+        distinct if column.distinct.exact && distinct == present && present > 1 && !is_label => {
+            remark(
+                RemarkKind::Unique,
+                format!(
+                    "{name} has a different value in every row: as a category it says nothing of other rows; as a number it \
+                 makes every row a distinct one, and new data lies outside what was learnt."
+                ),
+            )
+        }
+        _ => None,
+    }
+}
+
+fn value(column: &ColumnSummary) -> &str {
+    column.top.first().map_or("one value", |top| &top.value)
+}
+
+fn infinite(column: &ColumnSummary) -> Option<Remark> {
+    let infinite = column.numeric.as_ref()?.infinite;
+    (infinite > 0).then(|| Remark {
+        kind: RemarkKind::Infinite,
+        columns: vec![column.name.clone()],
+        text: format!(
+            "{} is infinite in {infinite} rows: they are left out of its figures here, and no model takes them.",
+            column.name
+        ),
+    })
+}
+
+fn correlated(correlations: &Correlations) -> impl Iterator<Item = Remark> {
+    let n = correlations.names.len();
+    let pairs = (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)));
+    pairs.filter_map(move |(i, j)| {
+        let r = correlations.get(i, j).filter(|r| r.abs() > STRONG)?;
+        let (first, second) = (&correlations.names[i], &correlations.names[j]);
+        Some(Remark {
+            kind: RemarkKind::Correlated,
+            columns: vec![first.clone(), second.clone()],
+            text: format!(
+                "{first} and {second} go together (r = {r:.4}): a model that has both counts the same thing twice; leave \
+                 one out with --exclude."
+            ),
+        })
+    })
+}

@@ -1,0 +1,159 @@
+//! The one pass over the data.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use learn::describe::CoMoments;
+
+use super::column::ColumnTally;
+use super::correlations::{Correlations, MAX_CORRELATED};
+use super::labels::LabelTally;
+use super::{HEAD_ROWS, Hosts, Inspection, TimeRange, remarks};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::leave_one_out::HOST_COLUMN;
+use crate::source::Source;
+
+/// Most single values that all columns hold together; at 17 bytes each and with room to grow, some 40 MiB.
+const MAX_HELD: usize = 1_800_000;
+/// The column that says when.
+const TIME_COLUMN: &str = "timestamp";
+
+/// What accumulates over all rows.
+pub(super) struct Scan {
+    pub rows: u64,
+    columns: Vec<ColumnTally>,
+    /// The columns that are correlated, by their positions.
+    correlated: Vec<usize>,
+    moments: CoMoments,
+    labels: LabelTally,
+    head: Vec<Vec<Option<String>>>,
+}
+
+/// Reads `source` once, in the order of its files, so that the figures do not depend on the number of threads.
+pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Scan> {
+    let needed: BTreeSet<String> = source
+        .columns()
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
+    source
+        .run(&needed, async |source| {
+            let mut scan = Scan::new(source);
+            for table in source.tables_in_order(engine)? {
+                let expected = source.expected_rows();
+                let consume = |batch: RecordBatch| Ok(scan.push(&batch)?);
+                engine
+                    .for_each_batch("inspecting", expected, table, consume)
+                    .await?;
+            }
+            Ok(scan)
+        })
+        .await
+}
+
+impl Scan {
+    fn new(source: &Source) -> Self {
+        let columns: Vec<ColumnTally> = source.columns().iter().map(ColumnTally::new).collect();
+        let numeric = (0..columns.len()).filter(|index| columns[*index].is_numeric());
+        let correlated: Vec<usize> = numeric.take(MAX_CORRELATED).collect();
+        let names: Vec<String> = columns
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect();
+        Self {
+            rows: 0,
+            moments: CoMoments::new(correlated.len()),
+            labels: LabelTally::new(&names),
+            correlated,
+            columns,
+            head: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        for row in 0..batch.num_rows() {
+            if self.head.len() == HEAD_ROWS {
+                break;
+            }
+            self.head.push(texts(batch.columns(), row)?);
+        }
+        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            column.push(array)?;
+        }
+        self.labels.push(batch.columns())?;
+        let numbers: Vec<&[f64]> = self
+            .correlated
+            .iter()
+            .map(|index| self.columns[*index].last_batch())
+            .collect();
+        self.moments.push(&numbers);
+        self.make_room();
+        Ok(())
+    }
+
+    /// Cuts the columns that hold most, until all fit.
+    fn make_room(&mut self) {
+        while self.columns.iter().map(ColumnTally::held).sum::<usize>() > MAX_HELD {
+            let Some(largest) = self.columns.iter_mut().max_by_key(|column| column.held()) else {
+                return;
+            };
+            largest.cut(largest.held() / 4);
+        }
+    }
+
+    pub fn finish(self) -> Inspection {
+        let columns: Vec<_> = self.columns.iter().map(ColumnTally::finish).collect();
+        let correlated = || self.correlated.iter().map(|index| &self.columns[*index]);
+        let correlations = Correlations::new(
+            correlated()
+                .map(|column| column.name().to_owned())
+                .collect(),
+            &self.moments,
+            &correlated()
+                .map(ColumnTally::is_constant)
+                .collect::<Vec<_>>(),
+        );
+        let named = |name: &str| columns.iter().find(|column| column.name == name);
+        let hosts = named(HOST_COLUMN).map(|column| Hosts {
+            column: column.name.clone(),
+            distinct: column.distinct,
+            top: column.top.clone(),
+        });
+        let time = named(TIME_COLUMN).and_then(|column| {
+            let figures = column.numeric.as_ref()?;
+            Some(TimeRange {
+                column: column.name.clone(),
+                first: figures.min,
+                last: figures.max,
+            })
+        });
+        let remarks = remarks::remarks(self.rows, &columns, &correlations);
+        Inspection {
+            rows: self.rows,
+            hosts,
+            time,
+            columns,
+            head: self.head,
+            labels: self.labels.finish(),
+            correlations,
+            remarks,
+        }
+    }
+}
+
+/// One row as text.
+fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
+    let options = FormatOptions::default();
+    let values = arrays.iter().map(|array| {
+        let formatter = ArrayFormatter::try_new(array, &options)
+            .map_err(|error| Error::internal(format!("a row as text: {error}")))?;
+        Ok(array
+            .is_valid(row)
+            .then(|| formatter.value(row).to_string()))
+    });
+    values.collect()
+}

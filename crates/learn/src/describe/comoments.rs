@@ -1,0 +1,259 @@
+//! How columns vary together: Pearson's correlation of every pair.
+
+/// Independent partial sums, which a processor adds side by side.
+const LANES: usize = 8;
+
+/// Sums over the rows in which both columns of a pair have a value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pair {
+    weight: f64,
+    means: [f64; 2],
+    squares: [f64; 2],
+    product: f64,
+}
+
+/// The correlation of a pair of columns, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Correlation {
+    /// Pearson's r, from −1 to 1.
+    Defined(f64),
+    /// In fewer than two rows both have a value.
+    TooFewRows,
+    /// The first, the second or both are constant in the rows in which both have a value.
+    Constant {
+        /// The first column.
+        first: bool,
+        /// The second column.
+        second: bool,
+    },
+}
+
+/// Correlations of all pairs of columns whose rows come in pieces. Values that are missing (NaN) leave their row out of
+/// the pairs of their column alone, as `pandas.DataFrame.corr` does. Pieces are merged by Chan, Golub & LeVeque 1983.
+#[derive(Debug, Clone)]
+pub struct CoMoments {
+    columns: usize,
+    /// Of the columns (i, j) with i < j, in the order of i, then j.
+    pairs: Vec<Pair>,
+}
+
+/// A column of a piece.
+struct Piece<'a> {
+    values: &'a [f64],
+    /// Deviations from the mean where no value is missing.
+    complete: Option<(f64, f64, Vec<f64>)>,
+}
+
+impl CoMoments {
+    /// Of no rows yet.
+    pub fn new(columns: usize) -> Self {
+        Self {
+            columns,
+            pairs: vec![Pair::default(); columns * columns.saturating_sub(1) / 2],
+        }
+    }
+
+    /// Adds rows: one slice per column, all of the same length, NaN where a value is missing.
+    ///
+    /// # Panics
+    /// When there is another number of columns.
+    pub fn push(&mut self, columns: &[&[f64]]) {
+        assert_eq!(columns.len(), self.columns, "one slice per column");
+        let pieces: Vec<Piece> = columns.iter().map(|values| Piece::new(values)).collect();
+        let mut pairs = self.pairs.iter_mut();
+        for (index, first) in pieces.iter().enumerate() {
+            for (second, pair) in pieces[index + 1..].iter().zip(&mut pairs) {
+                pair.merge(first.with(second));
+            }
+        }
+    }
+
+    /// Adds weighted rows. A weight stands for so many rows.
+    ///
+    /// # Panics
+    /// When there is another number of columns.
+    pub fn push_weighted(&mut self, columns: &[&[f64]], weights: &[f64]) {
+        assert_eq!(columns.len(), self.columns, "one slice per column");
+        let mut pairs = self.pairs.iter_mut();
+        for (index, first) in columns.iter().enumerate() {
+            for (second, pair) in columns[index + 1..].iter().zip(&mut pairs) {
+                pair.merge(Pair::of(first, second, |row| weights[row]));
+            }
+        }
+    }
+
+    /// The correlation of columns `i` and `j`.
+    ///
+    /// # Panics
+    /// When they are the same or there is no such column.
+    pub fn correlation(&self, i: usize, j: usize) -> Correlation {
+        let (i, j, is_swapped) = if i < j { (i, j, false) } else { (j, i, true) };
+        assert!(i < j && j < self.columns, "two different columns");
+        let before = i * (2 * self.columns - i - 1) / 2;
+        let pair = &self.pairs[before + j - i - 1];
+        if pair.weight < 2.0 {
+            return Correlation::TooFewRows;
+        }
+        let mut is_constant = pair.squares.map(|squares| squares == 0.0);
+        if is_constant != [false; 2] {
+            if is_swapped {
+                is_constant.reverse();
+            }
+            let [first, second] = is_constant;
+            return Correlation::Constant { first, second };
+        }
+        let scale = pair.squares[0].sqrt() * pair.squares[1].sqrt();
+        Correlation::Defined((pair.product / scale).clamp(-1.0, 1.0))
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn new(values: &'a [f64]) -> Self {
+        let complete =
+            (!values.is_empty() && !values.iter().any(|value| value.is_nan())).then(|| {
+                let mean = values[0]
+                    + sum(values.len(), |row| values[row] - values[0]) / values.len() as f64;
+                let deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();
+                (mean, dot(&deviations, &deviations), deviations)
+            });
+        Self { values, complete }
+    }
+
+    fn with(&self, other: &Self) -> Pair {
+        match (&self.complete, &other.complete) {
+            (Some((mean, squares, deviations)), Some((other_mean, other_squares, others))) => {
+                Pair {
+                    weight: deviations.len() as f64,
+                    means: [*mean, *other_mean],
+                    squares: [*squares, *other_squares],
+                    product: dot(deviations, others),
+                }
+            }
+            _ => Pair::of(self.values, other.values, |_| 1.0),
+        }
+    }
+}
+
+impl Pair {
+    /// Of the rows in which both columns have a value.
+    fn of(first: &[f64], second: &[f64], weight: impl Fn(usize) -> f64) -> Self {
+        let both = || {
+            let rows = first.iter().zip(second).enumerate();
+            rows.filter(|(_, (x, y))| !x.is_nan() && !y.is_nan())
+                .map(|(row, (x, y))| (weight(row), *x, *y))
+        };
+        let mut pair = Self::default();
+        let Some((_, x0, y0)) = both().next() else {
+            return pair;
+        };
+        let (mut x_sum, mut y_sum) = (0.0, 0.0);
+        for (w, x, y) in both() {
+            pair.weight += w;
+            x_sum += w * (x - x0);
+            y_sum += w * (y - y0);
+        }
+        if pair.weight == 0.0 {
+            return pair;
+        }
+        pair.means = [x0 + x_sum / pair.weight, y0 + y_sum / pair.weight];
+        for (w, x, y) in both() {
+            let [x, y] = [x - pair.means[0], y - pair.means[1]];
+            pair.squares[0] += w * x * x;
+            pair.squares[1] += w * y * y;
+            pair.product += w * x * y;
+        }
+        pair
+    }
+
+    fn merge(&mut self, piece: Self) {
+        if piece.weight == 0.0 {
+            return;
+        }
+        if self.weight == 0.0 {
+            *self = piece;
+            return;
+        }
+        let total = self.weight + piece.weight;
+        let factor = self.weight * (piece.weight / total);
+        let apart = [0, 1].map(|column| piece.means[column] - self.means[column]);
+        for (column, apart) in apart.into_iter().enumerate() {
+            self.means[column] += apart * (piece.weight / total);
+            self.squares[column] += piece.squares[column] + apart * apart * factor;
+        }
+        self.product += piece.product + apart[0] * apart[1] * factor;
+        self.weight = total;
+    }
+}
+
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    let right = &right[..left.len()];
+    sum(left.len(), |row| left[row] * right[row])
+}
+
+/// The sum of `term` over rows, in an order that does not depend on the machine.
+fn sum(rows: usize, term: impl Fn(usize) -> f64) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let whole = rows - rows % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, total) in lanes.iter_mut().enumerate() {
+            *total += term(start + lane);
+        }
+    }
+    let rest: f64 = (whole..rows).map(term).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAN: f64 = f64::NAN;
+
+    fn r(correlation: Correlation) -> f64 {
+        match correlation {
+            Correlation::Defined(r) => r,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pieces_with_gaps_give_what_the_complete_pairs_give() {
+        let x = [1.0, 2.0, NAN, 4.0, 7.0, 3.0];
+        let y = [2.0, 1.0, 5.0, NAN, 9.0, 4.0];
+        let mut pieces = CoMoments::new(2);
+        pieces.push(&[&x[..2], &y[..2]]);
+        pieces.push(&[&x[2..], &y[2..]]);
+        // Rows 0, 1, 4, 5: x − 3.25, y − 4.
+        let expected = 27.0 / (20.75f64 * 38.0).sqrt();
+        assert!((r(pieces.correlation(0, 1)) - expected).abs() < 1e-12);
+        assert_eq!(pieces.correlation(0, 1), pieces.correlation(1, 0));
+    }
+
+    #[test]
+    fn a_constant_has_no_correlation() {
+        let mut moments = CoMoments::new(3);
+        for _ in 0..3 {
+            moments.push(&[
+                &[0.1; 9],
+                &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+                &[NAN; 9],
+            ]);
+        }
+        let constant = |first, second| Correlation::Constant { first, second };
+        assert_eq!(moments.correlation(0, 1), constant(true, false));
+        assert_eq!(moments.correlation(1, 0), constant(false, true));
+        assert_eq!(moments.correlation(1, 2), Correlation::TooFewRows);
+    }
+
+    #[test]
+    fn weights_are_repetitions() {
+        let (x, y) = ([1.0, 2.0, 5.0], [3.0, 1.0, 4.0]);
+        let mut weighted = CoMoments::new(2);
+        weighted.push_weighted(&[&x, &y], &[1.0, 2.0, 3.0]);
+        let repeated = |v: [f64; 3]| [v[0], v[1], v[1], v[2], v[2], v[2]];
+        let mut plain = CoMoments::new(2);
+        plain.push(&[&repeated(x), &repeated(y)]);
+        let difference = r(weighted.correlation(0, 1)) - r(plain.correlation(0, 1));
+        assert!(difference.abs() < 1e-12);
+    }
+}

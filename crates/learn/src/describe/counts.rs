@@ -1,0 +1,196 @@
+//! Counts of 64-bit keys that can be cut down.
+
+use std::collections::HashMap;
+
+use crate::real;
+use crate::sampling::StableHash;
+
+/// Bits of a hash that choose a register.
+const REGISTER_BITS: u32 = 14;
+const REGISTERS: usize = 1 << REGISTER_BITS;
+/// The relative standard error of an estimated number of distinct keys: 1.04/√m for m registers (Flajolet et al. 2007).
+pub const DISTINCT_ERROR: f64 = 1.04 / 128.0;
+
+/// How often each key was pushed.
+///
+/// [`cut`](Self::cut) makes room as lossy counting does (Manku & Motwani 2002, "Approximate frequency counts over data
+/// streams", VLDB): keys of low count are forgotten, what is left is at most [`missed`](Self::missed) too low. From then
+/// on distinct keys are estimated by HyperLogLog (Flajolet, Fusy, Gandouet & Meunier 2007), which has seen every key.
+#[derive(Debug, Clone, Default)]
+pub struct KeyCounts {
+    counts: HashMap<u64, u64>,
+    /// A key that is pushed again and again is not looked up again and again.
+    last: Option<(u64, u64)>,
+    missed: u64,
+    registers: Option<Box<[u8]>>,
+}
+
+impl KeyCounts {
+    /// Counts `key` once more, and gives its count.
+    pub fn push(&mut self, key: u64) -> u64 {
+        match &mut self.last {
+            Some((last, count)) if *last == key => {
+                *count += 1;
+                *count
+            }
+            _ => self.change_to(key),
+        }
+    }
+
+    fn change_to(&mut self, key: u64) -> u64 {
+        self.settle();
+        let count = self.counts.entry(key).or_default();
+        *count += 1;
+        self.last = Some((key, *count));
+        if *count == 1
+            && let Some(registers) = &mut self.registers
+        {
+            register(registers, key);
+        }
+        *count
+    }
+
+    /// Writes down what was counted of the last key.
+    fn settle(&mut self) {
+        if let Some((key, count)) = self.last.take() {
+            self.counts.insert(key, count);
+        }
+    }
+
+    /// How many keys are held.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether no key is held.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Forgets the keys of lowest count, so that at most `keep` are left.
+    pub fn cut(&mut self, keep: usize) {
+        self.settle();
+        if self.counts.len() <= keep {
+            return;
+        }
+        let keys = &self.counts;
+        self.registers.get_or_insert_with(|| {
+            let mut registers = vec![0; REGISTERS].into_boxed_slice();
+            keys.keys().for_each(|key| register(&mut registers, *key));
+            registers
+        });
+        let mut counts: Vec<u64> = self.counts.values().copied().collect();
+        let forgotten = counts.len() - keep;
+        let (_, &mut highest, _) = counts.select_nth_unstable(forgotten - 1);
+        self.counts.retain(|_, count| *count > highest);
+        self.counts.shrink_to_fit();
+        self.missed += highest;
+    }
+
+    /// How much a count can be too low; 0 when all are exact.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// Whether no key was ever forgotten.
+    pub fn is_complete(&self) -> bool {
+        self.registers.is_none()
+    }
+
+    /// How many distinct keys there were: exact, or estimated once keys were forgotten.
+    pub fn distinct(&self) -> u64 {
+        match &self.registers {
+            None => self.counts.len() as u64,
+            Some(registers) => estimate(registers).round() as u64,
+        }
+    }
+
+    /// The keys with their counts, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        let last = self.last;
+        self.counts.iter().map(move |(&key, &count)| match last {
+            Some((last, newer)) if last == key => (key, newer),
+            _ => (key, count),
+        })
+    }
+
+    /// The `number` keys of highest count; of equal counts the lower key first.
+    pub fn top(&self, number: usize) -> Vec<(u64, u64)> {
+        let mut top: Vec<(u64, u64)> = self.iter().collect();
+        let order =
+            |left: &(u64, u64), right: &(u64, u64)| right.1.cmp(&left.1).then(left.0.cmp(&right.0));
+        if number > 0 && top.len() > number {
+            top.select_nth_unstable_by(number - 1, order);
+        }
+        top.truncate(number);
+        top.sort_unstable_by(order);
+        top
+    }
+}
+
+/// Notes a key: its register keeps the longest run of leading zeros.
+fn register(registers: &mut [u8], key: u64) {
+    let hash = StableHash::new(0).word(key).finish();
+    let index = (hash >> (64 - REGISTER_BITS)) as usize;
+    // The bit set below the run bounds it by the bits that are left.
+    let run = ((hash << REGISTER_BITS) | (1 << (REGISTER_BITS - 1))).leading_zeros() + 1;
+    registers[index] = registers[index].max(run as u8);
+}
+
+/// The raw estimate, or linear counting where it is low and registers are empty (section 4 of the paper).
+fn estimate(registers: &[u8]) -> f64 {
+    let m = registers.len() as f64;
+    let alpha = 0.7213 / (1.0 + 1.079 / m);
+    let inverse = |run: &u8| 1.0 / (1u64 << run) as f64;
+    let raw = alpha * m * m / registers.iter().map(inverse).sum::<f64>();
+    let empty = registers.iter().filter(|run| **run == 0).count();
+    if raw <= 2.5 * m && empty > 0 {
+        m * real::ln(m / empty as f64)
+    } else {
+        raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_exact_until_they_are_cut() {
+        let mut counts = KeyCounts::default();
+        for key in [5, 5, 7, 5, 9, 9] {
+            counts.push(key);
+        }
+        assert_eq!((counts.distinct(), counts.missed()), (3, 0));
+        assert_eq!(counts.top(2), [(5, 3), (9, 2)]);
+        assert_eq!(counts.push(9), 3);
+        assert_eq!(counts.top(9), [(5, 3), (9, 3), (7, 1)]);
+    }
+
+    #[test]
+    fn after_cuts_frequent_keys_are_still_known_and_distinct_ones_estimated() {
+        let mut counts = KeyCounts::default();
+        let n = 300_000;
+        for index in 0..n {
+            counts.push(index);
+            if index % 3 == 0 {
+                counts.push(u64::MAX - index % 5);
+            }
+            if counts.len() > 20_000 {
+                counts.cut(10_000);
+            }
+        }
+        let distinct = (n + 5) as f64;
+        let error = counts.distinct() as f64 / distinct - 1.0;
+        assert!(error.abs() < 4.0 * DISTINCT_ERROR, "{error}");
+        for (key, count) in counts.top(5) {
+            let frequent = n / 15;
+            assert!(key > u64::MAX - 5);
+            assert!(
+                count <= frequent && frequent <= count + counts.missed(),
+                "{count} + {}",
+                counts.missed()
+            );
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Numbers: how often which occurs, or falls into which narrow bucket, and their moments.
+
+use std::collections::HashMap;
+
+use super::KeyCounts;
+use crate::stats::Moments;
+
+/// Most buckets; fewer, wider ones are made when there are more.
+const MAX_BUCKETS: usize = 1 << 16;
+
+/// What a column's numbers are, so that each has a 64-bit key of the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// 64-bit floats.
+    Float,
+    /// Signed integers.
+    Signed,
+    /// Unsigned integers.
+    Unsigned,
+}
+
+const SIGN: u64 = 1 << 63;
+
+impl Domain {
+    /// The key of a float. NaN has none; −0 has the key of 0.
+    pub fn key_of_float(number: f64) -> u64 {
+        let bits = (number + 0.0).to_bits();
+        if bits & SIGN == 0 { bits | SIGN } else { !bits }
+    }
+
+    /// The key of a signed integer.
+    pub fn key_of_signed(number: i64) -> u64 {
+        number.cast_unsigned() ^ SIGN
+    }
+
+    /// The number of a key; integers beyond 2^53 are rounded.
+    pub fn number(self, key: u64) -> f64 {
+        match self {
+            Self::Float if key & SIGN == 0 => f64::from_bits(!key),
+            Self::Float => f64::from_bits(key & !SIGN),
+            Self::Signed => (key ^ SIGN).cast_signed() as f64,
+            Self::Unsigned => key as f64,
+        }
+    }
+
+    /// The number of a key as text, in full.
+    pub fn text(self, key: u64) -> String {
+        match self {
+            Self::Float => self.number(key).to_string(),
+            Self::Signed => (key ^ SIGN).cast_signed().to_string(),
+            Self::Unsigned => key.to_string(),
+        }
+    }
+}
+
+/// Counts of a column's numbers.
+///
+/// Once [`cut`](Self::cut), it goes on counting buckets of neighbouring keys: of floats that share their sign, exponent
+/// and first bits, as in the HDR histogram; of integers that share theirs.
+#[derive(Debug, Clone)]
+pub struct NumberCounts {
+    domain: Domain,
+    keys: KeyCounts,
+    buckets: Option<Buckets>,
+}
+
+impl NumberCounts {
+    /// Of no numbers yet.
+    pub fn new(domain: Domain) -> Self {
+        Self {
+            domain,
+            keys: KeyCounts::default(),
+            buckets: None,
+        }
+    }
+
+    /// Counts numbers by their keys.
+    pub fn push_keys(&mut self, keys: impl Iterator<Item = u64>) {
+        for key in keys {
+            self.push(key);
+        }
+    }
+
+    /// Counts one number by its key.
+    pub fn push(&mut self, key: u64) {
+        self.keys.push(key);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.add(key, 1);
+        }
+    }
+
+    /// The single numbers, as far as they are held.
+    pub fn keys(&self) -> &KeyCounts {
+        &self.keys
+    }
+
+    /// What the keys stand for.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// Holds at most `keep` single numbers.
+    pub fn cut(&mut self, keep: usize) {
+        let keys = &self.keys;
+        self.buckets.get_or_insert_with(|| {
+            let mut buckets = Buckets::default();
+            keys.iter().for_each(|(key, count)| buckets.add(key, count));
+            buckets
+        });
+        self.keys.cut(keep);
+    }
+
+    /// Whether every number is known.
+    pub fn is_exact(&self) -> bool {
+        self.buckets.is_none()
+    }
+
+    /// Ascending numbers with their counts: those that were pushed, or the middles of buckets.
+    pub fn sorted(&self) -> Vec<(f64, u64)> {
+        let mut keys: Vec<(u64, u64)> = match &self.buckets {
+            None => self.keys.iter().collect(),
+            Some(buckets) => buckets.middles().collect(),
+        };
+        keys.sort_unstable();
+        keys.into_iter()
+            .map(|(key, count)| (self.domain.number(key), count))
+            .collect()
+    }
+}
+
+/// Counts of keys without their last bits.
+#[derive(Debug, Clone, Default)]
+struct Buckets {
+    dropped_bits: u32,
+    counts: HashMap<u64, u64>,
+}
+
+impl Buckets {
+    fn add(&mut self, key: u64, count: u64) {
+        *self.counts.entry(key >> self.dropped_bits).or_default() += count;
+        while self.counts.len() > MAX_BUCKETS {
+            self.dropped_bits += 1;
+            for (key, count) in std::mem::take(&mut self.counts) {
+                *self.counts.entry(key >> 1).or_default() += count;
+            }
+        }
+    }
+
+    fn middles(&self) -> impl Iterator<Item = (u64, u64)> {
+        let half = (1 << self.dropped_bits) >> 1;
+        self.counts
+            .iter()
+            .map(move |(key, count)| ((key << self.dropped_bits) + half, *count))
+    }
+}
+
+/// Count, mean, spread and range of numbers that come in pieces, by the update of Chan, Golub & LeVeque 1983
+/// ("Algorithms for computing the sample variance").
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Running {
+    /// How many numbers.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The sum of squared deviations from the mean.
+    pub squares: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            mean: 0.0,
+            squares: 0.0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Running {
+    /// Of finite numbers, each with how often it occurs.
+    pub fn of_weighted(cells: &[(f64, f64)]) -> Self {
+        let mut running = Self::default();
+        let Some(moments) = Moments::of(cells.iter().copied()) else {
+            return running;
+        };
+        running.count = moments.weight as u64;
+        running.mean = moments.mean;
+        running.squares = moments.std * moments.std * moments.weight;
+        (running.min, running.max) = (moments.min, moments.max);
+        running
+    }
+
+    /// Adds a piece; NaN is passed over.
+    pub fn push(&mut self, numbers: &[f64]) {
+        let present = || numbers.iter().copied().filter(|number| !number.is_nan());
+        let Some(origin) = present().next() else {
+            return;
+        };
+        let mut piece = Self::default();
+        let mut sum = 0.0;
+        for number in present() {
+            piece.count += 1;
+            // Sums from the first number on: a constant's mean is the constant, to the bit.
+            sum += number - origin;
+            piece.min = piece.min.min(number);
+            piece.max = piece.max.max(number);
+        }
+        piece.mean = origin + sum / piece.count as f64;
+        piece.squares = present()
+            .map(|number| (number - piece.mean) * (number - piece.mean))
+            .sum();
+        self.merge(&piece);
+    }
+
+    fn merge(&mut self, piece: &Self) {
+        let (ours, theirs) = (self.count as f64, piece.count as f64);
+        let total = ours + theirs;
+        let apart = if self.count == 0 {
+            0.0
+        } else {
+            piece.mean - self.mean
+        };
+        self.mean = if self.count == 0 {
+            piece.mean
+        } else {
+            self.mean + apart * (theirs / total)
+        };
+        self.squares += piece.squares + apart * apart * (ours * theirs / total);
+        self.count += piece.count;
+        self.min = self.min.min(piece.min);
+        self.max = self.max.max(piece.max);
+    }
+
+    /// The sample standard deviation, with n − 1 below the sum of squares; `None` of fewer than two numbers.
+    pub fn sample_std(&self) -> Option<f64> {
+        (self.count > 1).then(|| (self.squares / (self.count - 1) as f64).sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn keys_have_the_order_of_their_numbers() {
+        let floats = [
+            f64::NEG_INFINITY,
+            -1e300,
+            -1.5,
+            -1e-320,
+            0.0,
+            1e-320,
+            2.0,
+            f64::INFINITY,
+        ];
+        let keys: Vec<u64> = floats
+            .iter()
+            .map(|number| Domain::key_of_float(*number))
+            .collect();
+        assert!(keys.is_sorted_by(|left, right| left < right));
+        for (number, key) in floats.iter().zip(&keys) {
+            assert_eq!(Domain::Float.number(*key), *number);
+        }
+        assert_eq!(Domain::key_of_float(-0.0), Domain::key_of_float(0.0));
+        let integers = [i64::MIN, -3, 0, 1 << 60, i64::MAX];
+        let keys: Vec<u64> = integers
+            .iter()
+            .map(|number| Domain::key_of_signed(*number))
+            .collect();
+        assert!(keys.is_sorted_by(|left, right| left < right));
+        assert_eq!(Domain::Signed.text(keys[3]), "1152921504606846976");
+    }
+
+    #[test]
+    fn buckets_stay_close_to_the_numbers() {
+        let mut counts = NumberCounts::new(Domain::Float);
+        let mut rng = Rng::new(1, 0);
+        let mut numbers: Vec<f64> = (0..200_000).map(|_| rng.normal() * 1e3).collect();
+        for (index, number) in numbers.iter().enumerate() {
+            counts.push(Domain::key_of_float(*number));
+            if index % 50_000 == 49_999 {
+                counts.cut(1_000);
+            }
+        }
+        assert!(!counts.is_exact());
+        numbers.sort_unstable_by(f64::total_cmp);
+        let sorted = counts.sorted();
+        assert!(sorted.len() <= MAX_BUCKETS && sorted.is_sorted());
+        assert_eq!(sorted.iter().map(|cell| cell.1).sum::<u64>(), 200_000);
+        let mut position = 0;
+        for (middle, count) in sorted {
+            let number = numbers[position];
+            assert!(
+                (middle - number).abs() <= 1e-3 * number.abs(),
+                "{middle} for {number}"
+            );
+            position += count as usize;
+        }
+    }
+
+    #[test]
+    fn moments_of_pieces_are_those_of_the_whole() {
+        let mut running = Running::default();
+        running.push(&[1.0, f64::NAN, 2.0]);
+        running.push(&[f64::NAN]);
+        running.push(&[6.0]);
+        assert_eq!(
+            (running.count, running.mean, running.min, running.max),
+            (3, 3.0, 1.0, 6.0)
+        );
+        assert!((running.sample_std().unwrap() - 7f64.sqrt()).abs() < 1e-12);
+        let mut constant = Running::default();
+        (0..3).for_each(|_| constant.push(&[0.1; 7]));
+        assert_eq!((constant.mean, constant.squares), (0.1, 0.0));
+    }
+}

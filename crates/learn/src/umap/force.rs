@@ -1,6 +1,8 @@
 //! How a row is pulled to its neighbours and pushed from others (McInnes, Healy & Melville 2018,
 //! section 4.2): stochastic descent on the cross-entropy between graph and embedding.
 
+use std::f32::consts::LN_2;
+
 use super::curve::Curve;
 use super::draws::Draws;
 
@@ -49,100 +51,192 @@ impl Kernel {
     fn act(
         &self,
         own: &mut [f32],
-        all: &Positions,
+        all: impl Positions,
         pullers: &[u32],
-        rate: f32,
-        draws: &mut Draws,
+        turn: &mut Turn,
         room: &mut Room,
     ) {
-        let mut others = [0; LANES];
-        for (lanes, &puller) in others.chunks_mut(self.span).zip(pullers) {
+        let mut others = draw(all.len(), &mut turn.draws);
+        for (lanes, &puller) in others.chunks_exact_mut(self.span).zip(pullers) {
             lanes[0] = puller;
-            draw(&mut lanes[1..], all.n, draws);
         }
         let used = self.span * pullers.len();
-        self.forces
-            .act(own, all.values, &others[..used], rate, room);
+        self.forces.act(own, all, &others, used, turn.rate, room);
         for (pushing, forces) in &self.more {
-            draw(&mut others[..*pushing], all.n, draws);
-            forces.act(own, all.values, &others[..*pushing], rate, room);
+            let others = draw(all.len(), &mut turn.draws);
+            forces.act(own, all, &others, *pushing, turn.rate, room);
         }
     }
 }
 
+/// A random row for every lane.
+#[inline(always)]
+fn draw(n: usize, draws: &mut Draws) -> [u32; LANES] {
+    let mut drawn = [0; LANES];
+    for pair in drawn.as_chunks_mut::<2>().0 {
+        *pair = draws.pair_below(n as u32);
+    }
+    drawn
+}
+
 /// One row's way through its edges: they act in groups, as many as the kernel takes.
-pub(super) struct Pass<'a> {
+pub(super) struct Pass<'a, P: Positions> {
     kernel: &'a Kernel,
-    all: Positions<'a>,
-    rate: f32,
-    draws: Draws,
+    all: P,
+    own: P::Row,
+    room: P::Room,
     pullers: [u32; LANES],
     waiting: usize,
 }
 
-impl<'a> Pass<'a> {
-    /// A pass that moves a row at `rate` among `all`.
+/// How far rows are moved, and the random numbers of a pass.
+pub(super) struct Turn {
+    pub rate: f32,
+    pub draws: Draws,
+}
+
+impl<'a, P: Positions> Pass<'a, P> {
+    /// Starts a row at `row` among `all`.
     #[inline(always)]
-    pub fn new(kernel: &'a Kernel, all: Positions<'a>, rate: f32, draws: Draws) -> Pass<'a> {
+    pub fn new(kernel: &'a Kernel, all: P, row: &[f32]) -> Self {
         Pass {
             kernel,
             all,
-            rate,
-            draws,
+            own: all.copy(row),
+            room: all.room(),
             pullers: [0; LANES],
             waiting: 0,
         }
     }
 
-    /// Takes an edge to `puller`, and moves `own` when a group is complete.
+    /// Takes an edge to `puller`, and moves the row when a group is complete.
     #[inline(always)]
-    pub fn edge(&mut self, puller: u32, own: &mut [f32], room: &mut Room) {
+    pub fn edge(&mut self, puller: u32, turn: &mut Turn) {
         self.pullers[self.waiting] = puller;
         self.waiting += 1;
         if self.waiting == self.kernel.edges {
-            self.act(own, room);
+            self.act(turn);
         }
     }
 
-    /// Moves `own` by the edges that are left.
+    /// Moves the row by the edges that are left.
     #[inline(always)]
-    pub fn finish(mut self, own: &mut [f32], room: &mut Room) {
+    pub fn flush(&mut self, turn: &mut Turn) {
         if self.waiting > 0 {
-            self.act(own, room);
+            self.act(turn);
         }
     }
 
+    /// Where the row is.
     #[inline(always)]
-    fn act(&mut self, own: &mut [f32], room: &mut Room) {
+    pub fn place(&self) -> &[f32] {
+        self.own.as_ref()
+    }
+
+    #[inline(always)]
+    fn act(&mut self, turn: &mut Turn) {
         let pullers = &self.pullers[..self.waiting];
-        let (kernel, draws) = (self.kernel, &mut self.draws);
-        kernel.act(own, &self.all, pullers, self.rate, draws, room);
+        let (own, room) = (self.own.as_mut(), self.room.as_mut());
+        self.kernel.act(own, self.all, pullers, turn, room);
         self.waiting = 0;
     }
 }
 
-#[inline(always)]
-fn draw(others: &mut [u32], n: u32, draws: &mut Draws) {
-    for pair in others.chunks_mut(2) {
-        let drawn = draws.pair_below(n);
-        pair.copy_from_slice(&drawn[..pair.len()]);
+/// Differences of one row to others, one entry for each coordinate.
+type Room = [[f32; LANES]];
+
+/// Where rows are.
+pub(super) trait Positions: Copy + Send + Sync {
+    /// The coordinates of one row.
+    type Row: AsRef<[f32]> + AsMut<[f32]>;
+    /// Room for the differences of one row to [`LANES`] others, one entry for each coordinate.
+    type Room: AsMut<Room>;
+
+    /// Number of rows.
+    fn len(self) -> usize;
+    /// The coordinates of a row.
+    fn get(&self, row: u32) -> &[f32];
+    /// A copy of one row's coordinates.
+    fn copy(self, row: &[f32]) -> Self::Row;
+    fn room(self) -> Self::Room;
+}
+
+/// Rows whose number of coordinates the compiler knows, which makes all loops over them several times as
+/// fast.
+impl<const DIM: usize> Positions for &[[f32; DIM]] {
+    type Row = [f32; DIM];
+    type Room = [[f32; LANES]; DIM];
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        <[_]>::len(self)
+    }
+
+    #[inline(always)]
+    fn get(&self, row: u32) -> &[f32] {
+        &self[row as usize]
+    }
+
+    #[inline(always)]
+    fn copy(self, row: &[f32]) -> [f32; DIM] {
+        std::array::from_fn(|c| row[c])
+    }
+
+    #[inline(always)]
+    fn room(self) -> Self::Room {
+        [[0.0; LANES]; DIM]
     }
 }
 
-/// Room for the differences of one row to others, one entry for each coordinate.
-pub(super) type Room = [[f32; LANES]];
-
-/// Room for rows of `dim` coordinates.
-pub(super) fn room(dim: usize) -> Box<Room> {
-    vec![[0.0; LANES]; dim].into_boxed_slice()
-}
-
-/// Where `n` rows are, row-major.
+/// Rows of any number of coordinates, row-major.
 #[derive(Clone, Copy)]
-pub(super) struct Positions<'a> {
+pub(super) struct AnyDimension<'a> {
     pub values: &'a [f32],
-    pub n: u32,
+    pub dim: usize,
 }
+
+impl Positions for AnyDimension<'_> {
+    type Row = Vec<f32>;
+    type Room = Vec<[f32; LANES]>;
+
+    fn len(self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    fn get(&self, row: u32) -> &[f32] {
+        &self.values[row as usize * self.dim..][..self.dim]
+    }
+
+    fn copy(self, row: &[f32]) -> Vec<f32> {
+        row.to_vec()
+    }
+
+    fn room(self) -> Self::Room {
+        vec![[0.0; LANES]; self.dim]
+    }
+}
+
+/// Calls a function with the rows of row-major values.
+macro_rules! with_positions {
+    ($values:expr, $dim:expr, $positions:ident => $value:expr) => {
+        match $dim {
+            2 => {
+                let $positions = $values.as_chunks::<2>().0;
+                $value
+            }
+            3 => {
+                let $positions = $values.as_chunks::<3>().0;
+                $value
+            }
+            dim => {
+                let values = $values;
+                let $positions = $crate::umap::force::AnyDimension { values, dim };
+                $value
+            }
+        }
+    };
+}
+pub(super) use with_positions;
 
 /// What the lanes do: the factor on the difference of two positions at squared distance s is
 /// (pull s^b + push) / ((floor + s)(1 + a s^b)), the gradients of ln Φ and ln(1 − Φ) of the curve Φ,
@@ -194,34 +288,37 @@ impl Forces {
         factors
     }
 
-    /// Moves `own` by `rate` times what the rows `others` do to it, all as seen from where it is. Lanes
-    /// beyond them do nothing.
+    /// Moves `own` by `rate` times what the first `used` of the rows `others` do to it, all as seen from
+    /// where it is.
     #[inline(always)]
-    fn act(&self, own: &mut [f32], positions: &[f32], others: &[u32], rate: f32, room: &mut Room) {
-        let dim = own.len();
-        for lane in 0..LANES {
-            match others.get(lane) {
-                Some(&other) => {
-                    let other = &positions[other as usize * dim..][..dim];
-                    for c in 0..dim {
-                        room[c][lane] = own[c] - other[c];
-                    }
-                }
-                // From its own place, nothing pulls or pushes.
-                None => (0..dim).for_each(|c| room[c][lane] = 0.0),
+    fn act(
+        &self,
+        own: &mut [f32],
+        all: impl Positions,
+        others: &[u32; LANES],
+        used: usize,
+        rate: f32,
+        room: &mut Room,
+    ) {
+        for (lane, &other) in others.iter().enumerate() {
+            let coordinates = own.iter().zip(all.get(other));
+            for (differences, (own, other)) in room.iter_mut().zip(coordinates) {
+                differences[lane] = own - other;
             }
         }
         let mut squares = [0.0; LANES];
-        for difference in room.iter() {
-            for lane in 0..LANES {
-                squares[lane] += difference[lane] * difference[lane];
+        for differences in room.iter() {
+            for (square, difference) in squares.iter_mut().zip(differences) {
+                *square += difference * difference;
             }
         }
         let factors = self.factors(squares);
-        for (own, difference) in own.iter_mut().zip(room.iter()) {
+        let mut times = self.times;
+        times[used..].fill(0.0);
+        for (own, differences) in own.iter_mut().zip(room.iter()) {
             let mut moves = [0.0; LANES];
             for lane in 0..LANES {
-                moves[lane] = clip(factors[lane] * difference[lane]) * self.times[lane];
+                moves[lane] = clip(factors[lane] * differences[lane]) * times[lane];
             }
             *own += rate * sum(moves);
         }
@@ -264,8 +361,7 @@ fn log2(x: f32) -> f32 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     // 2/ln 2 × (1, 1/3, 1/5, 1/7); |s| ≤ 0.1716, so the next term is below 1e-7.
-    let series =
-        2.885_390_1 + square * (0.961_796_7 + square * (0.577_078_04 + square * 0.412_198_6));
+    let series = 2.885_39 + square * (0.961_796_7 + square * (0.577_078_04 + square * 0.412_198_6));
     exponent + s * series
 }
 
@@ -280,7 +376,7 @@ fn exp2(x: f32) -> f32 {
     let shifted = x + ROUND;
     let y = x - (shifted - ROUND);
     let series = 1.0
-        + y * (0.693_147_2
+        + y * (LN_2
             + y * (0.240_226_5 + y * (0.055_504_11 + y * (0.009_618_129 + y * 0.001_333_355_8))));
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits());
     f32::from_bits(exponent.wrapping_add(127) << 23) * series
@@ -305,7 +401,8 @@ mod tests {
     /// Where one row at a distance leads another that only it acts on.
     fn moved(forces: &Forces, distance: f32) -> f32 {
         let mut own = [0.0];
-        forces.act(&mut own, &[distance], &[0], 1.0, &mut room(1));
+        let all: &[[f32; 1]] = &[[distance]];
+        forces.act(&mut own, all, &[0; LANES], 1, 1.0, &mut [[0.0; LANES]]);
         own[0]
     }
 
@@ -337,40 +434,38 @@ mod tests {
         assert!(moved(&both, 1e18).is_finite());
     }
 
-    /// Of all rows at one place, every one pulls or pushes alike: moves count pulls and pushes.
+    /// When all rows are at one place, any of them does the same, and moves count pulls and pushes.
     #[test]
     fn every_edge_pulls_once_and_pushes_as_often_as_asked() {
-        let all = Positions {
-            values: &[2.0; 9],
-            n: 9,
-        };
-        let (pull, push) = (
-            moved(&Forces::pull_and_push(CURVE, 1.0, 1.0, 1), 2.0),
-            moved(&Forces::push(CURVE, 1.0), 2.0),
-        );
-        for pushes in [0, 1, 5, 11, 12, 40] {
+        let all: &[[f32; 1]] = &[[2.0]; 9];
+        let pull = moved(&Forces::pull_and_push(CURVE, 1.0, 1.0, 1), 2.0);
+        let push = moved(&Forces::push(CURVE, 1.0), 2.0);
+        for pushes in [0, 1, 5, 11] {
             let kernel = Kernel::new(CURVE, 1.0, 1.0, pushes);
-            // With further rounds, the later ones act from another place.
-            let edges = if kernel.more.is_empty() {
-                kernel.edges
-            } else {
-                continue;
-            };
-            let mut own = [0.0];
-            kernel.act(
-                &mut own,
-                &all,
-                &vec![0; edges],
-                1.0,
-                &mut Draws::new(1, 2, 3),
-                &mut room(1),
-            );
-            let wanted = edges as f32 * (pull + pushes as f32 * push);
-            assert!(
-                (own[0] - wanted).abs() < 1e-4,
-                "{pushes}: {} {wanted}",
-                own[0]
-            );
+            for edges in 1..=kernel.edges {
+                let mut turn = turn();
+                let mut pass = Pass::new(&kernel, all, &[0.0]);
+                (0..edges).for_each(|_| pass.edge(0, &mut turn));
+                pass.flush(&mut turn);
+                let (place, wanted) = (
+                    pass.place()[0],
+                    edges as f32 * (pull + pushes as f32 * push),
+                );
+                assert!((place - wanted).abs() < 1e-4, "{pushes}: {place} {wanted}");
+            }
+        }
+        // Pushes beyond the lanes act one after the other.
+        let kernel = Kernel::new(CURVE, 1.0, 1.0, 40);
+        let mut pass = Pass::new(&kernel, all, &[0.0]);
+        pass.edge(0, &mut turn());
+        let pushed_by: usize = 11 + kernel.more.iter().map(|more| more.0).sum::<usize>();
+        assert!(pushed_by == 40 && pass.place()[0] < 2.0 * (pull + 11.0 * push));
+    }
+
+    fn turn() -> Turn {
+        Turn {
+            rate: 1.0,
+            draws: Draws::new(1, 2, 3),
         }
     }
 }

@@ -236,6 +236,9 @@ fn join(a: f64, b: f64, mix: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::umap::Metric;
+    use crate::umap::neighbors::neighbors;
+    use crate::umap::space::Space;
     use proptest::prelude::*;
 
     proptest! {
@@ -249,6 +252,55 @@ mod tests {
             let sum: f64 = distances.iter().map(|&d| bandwidth.membership(d)).sum();
             prop_assert_eq!(bandwidth.rho, distances[0]);
             prop_assert!((sum - (size as f64).log2()).abs() < 2e-5);
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        n_features: usize,
+        rows: Vec<f64>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        metric: Metric,
+        n_neighbors: usize,
+        local_connectivity: f64,
+        set_op_mix_ratio: f64,
+        edges: Vec<(u32, u32, f64)>,
+    }
+
+    /// tests/fixtures/make_umap_graph.py made the file with umap-learn, which rounds distances to 32 bits
+    /// and stops its search for a bandwidth at the same tolerance from another side.
+    #[test]
+    fn graphs_agree_with_umap_learn() {
+        let text = include_str!("../../tests/fixtures/umap_graph.json");
+        let fixture: Fixture = serde_json::from_str(text).unwrap();
+        for case in fixture.cases {
+            let space = Space::of(case.metric, fixture.n_features, &fixture.rows);
+            let points = space.points(&fixture.rows);
+            let (neighbors, _) = neighbors(&space, points, case.n_neighbors - 1, 0);
+            let (connectivity, mix) = (case.local_connectivity, case.set_op_mix_ratio);
+            let graph = Graph::of(&neighbors, case.n_neighbors, connectivity, mix);
+            let edges = (0..graph.len())
+                .flat_map(|from| graph.row(from).map(move |(to, weight)| (from, to, weight)));
+            let edges: Vec<_> = edges.filter(|edge| edge.2 > 1e-6).collect();
+            let wanted: Vec<_> = case
+                .edges
+                .into_iter()
+                .filter(|edge| edge.2 > 1e-6)
+                .collect();
+            assert_eq!(edges.len(), wanted.len(), "{:?}", case.metric);
+            for (found, wanted) in edges.iter().zip(&wanted) {
+                let same_ends = (found.0, found.1) == (wanted.0 as usize, wanted.1 as usize);
+                let apart = (f64::from(found.2) - wanted.2).abs();
+                assert!(
+                    same_ends && apart < 2e-5,
+                    "{:?}: {found:?} {wanted:?}",
+                    case.metric
+                );
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::draws::Draws;
-use super::force::{Kernel, Pass, Positions, Room, room};
+use super::force::{Kernel, Pass, Positions, Turn, with_positions};
 use super::fuzzy::Graph;
 
 /// Turns of an epoch.
@@ -56,28 +56,32 @@ impl Descent {
         let dim = self.dim;
         let own = block.start * dim..block.end * dim;
         let mut moved = positions[own.clone()].to_vec();
-        let all = Positions {
-            values: positions,
-            n: schedule.order.len() as u32,
-        };
+        with_positions!(&*positions, dim, all => self.move_rows(schedule, block, epoch, all, &mut moved));
+        positions[own].copy_from_slice(&moved);
+    }
+
+    fn move_rows(
+        &self,
+        schedule: &Schedule,
+        block: Range<usize>,
+        epoch: usize,
+        all: impl Positions,
+        moved: &mut [f32],
+    ) {
+        let dim = self.dim;
         let task = |(task, rows): (usize, &mut [f32])| {
-            let mut room = room(dim);
             let slots = block.start + task * ROWS_PER_TASK..;
             for (row, slot) in rows.chunks_exact_mut(dim).zip(slots) {
-                // Lengths that are known to the compiler make the common cases several times as fast.
-                match dim {
-                    2 => self.move_row(&mut row[..2], schedule, slot, epoch, all, &mut room[..2]),
-                    3 => self.move_row(&mut row[..3], schedule, slot, epoch, all, &mut room[..3]),
-                    _ => self.move_row(row, schedule, slot, epoch, all, &mut room),
-                }
+                self.move_row(row, schedule, slot, epoch, all);
             }
         };
-        let tasks = moved.par_chunks_mut(ROWS_PER_TASK * dim).enumerate();
         match block.len() <= ROWS_PER_TASK {
-            true => task((0, &mut moved)),
-            false => tasks.for_each(task),
+            true => task((0, moved)),
+            false => moved
+                .par_chunks_mut(ROWS_PER_TASK * dim)
+                .enumerate()
+                .for_each(task),
         }
-        positions[own].copy_from_slice(&moved);
     }
 
     #[inline(always)]
@@ -87,18 +91,20 @@ impl Descent {
         schedule: &Schedule,
         slot: usize,
         epoch: usize,
-        all: Positions,
-        room: &mut Room,
+        all: impl Positions,
     ) {
-        let draws = Draws::new(self.seed, epoch as u64, slot as u64);
-        let rate = rate_at(self.learning_rate, epoch, self.epochs);
-        let mut pass = Pass::new(&self.kernel, all, rate, draws);
+        let mut turn = Turn {
+            rate: rate_at(self.learning_rate, epoch, self.epochs),
+            draws: Draws::new(self.seed, epoch as u64, slot as u64),
+        };
+        let mut pass = Pass::new(&self.kernel, all, row);
         for edge in schedule.offsets[slot]..schedule.offsets[slot + 1] {
             if is_due(edge, schedule.frequencies[edge], epoch) {
-                pass.edge(schedule.targets[edge], row, room);
+                pass.edge(schedule.targets[edge], &mut turn);
             }
         }
-        pass.finish(row, room);
+        pass.flush(&mut turn);
+        row.copy_from_slice(pass.place());
     }
 }
 

@@ -39,12 +39,14 @@ mod rows;
 mod space;
 mod spectral;
 mod transform;
+mod trustworthiness;
 
 pub use params::{
     Epochs, Init, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEGATIVE_SAMPLE_RATE, MAX_NEIGHBORS, Metric,
     UmapParams,
 };
 pub use transform::TransformError;
+pub use trustworthiness::trustworthiness;
 
 use std::fmt;
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Umap;
 use super::draws::Draws;
-use super::force::{Pass, Positions, room};
+use super::force::{Pass, Positions, Turn, with_positions};
 use super::fuzzy::Bandwidth;
 use super::layout::{frequency, is_due, rate_at};
 use super::rows::DistinctRows;
@@ -113,11 +113,8 @@ impl Umap {
                 *place += (weight / total) as f32 * x;
             }
         }
-        match dim {
-            2 => self.settle(&mut place[..2], &found, &weights),
-            3 => self.settle(&mut place[..3], &found, &weights),
-            _ => self.settle(place, &found, &weights),
-        }
+        let embedding = &self.distinct_embedding[..];
+        with_positions!(embedding, dim, all => self.settle(all, place, &found, &weights));
     }
 
     /// How much a new row belongs to each of its neighbours, beside the nearest. It need not be fully
@@ -139,30 +136,37 @@ impl Umap {
         memberships.collect()
     }
 
-    #[inline(always)]
-    fn settle(&self, place: &mut [f32], found: &[(f64, u32)], weights: &[f64]) {
-        let epochs = self.params.epochs(self.index.len()) / EPOCHS_SHARE;
+    /// Moves a new row as the fit moves rows, while the fitted ones stay.
+    fn settle(
+        &self,
+        all: impl Positions,
+        place: &mut [f32],
+        found: &[(f64, u32)],
+        weights: &[f64],
+    ) {
+        let epochs = self.params.epochs(all.len()) / EPOCHS_SHARE;
         let greatest = weights.iter().copied().fold(0.0, f64::max);
-        let due: Vec<Option<u32>> = weights
+        let frequencies = weights
             .iter()
-            .map(|&weight| frequency(weight, greatest, epochs))
+            .map(|&weight| frequency(weight, greatest, epochs));
+        let edges: Vec<(u32, u32)> = found
+            .iter()
+            .zip(frequencies)
+            .filter_map(|(found, due)| Some((found.1, due?)))
             .collect();
-        let all = Positions {
-            values: &self.distinct_embedding,
-            n: self.index.len() as u32,
-        };
-        let mut room = room(place.len());
-        let room = &mut room[..place.len()];
+        let mut pass = Pass::new(&self.new_row_kernel, all, place);
         for epoch in 0..epochs {
-            let draws = Draws::new(self.params.seed, STREAM, epoch as u64);
-            let rate = rate_at(self.params.learning_rate * RATE_SHARE, epoch, epochs);
-            let mut pass = Pass::new(&self.new_row_kernel, all, rate, draws);
-            for (edge, (&(_, id), due)) in found.iter().zip(&due).enumerate() {
-                if due.is_some_and(|due| is_due(edge, due, epoch)) {
-                    pass.edge(id, place, room);
+            let mut turn = Turn {
+                rate: rate_at(self.params.learning_rate * RATE_SHARE, epoch, epochs),
+                draws: Draws::new(self.params.seed, STREAM, epoch as u64),
+            };
+            for (edge, &(id, due)) in edges.iter().enumerate() {
+                if is_due(edge, due, epoch) {
+                    pass.edge(id, &mut turn);
                 }
             }
-            pass.finish(place, room);
+            pass.flush(&mut turn);
         }
+        place.copy_from_slice(pass.place());
     }
 }

@@ -10,7 +10,7 @@ mod tree;
 
 use rayon::prelude::*;
 
-use super::space::{Norm, Space, Sum, with_sum};
+use super::space::{Space, Sum, with_sum};
 use descent::Lists;
 use forest::{Forest, Points};
 use graph_search::GraphSearch;
@@ -173,6 +173,7 @@ mod tests {
     use super::*;
     use crate::umap::Metric;
     use crate::umap::draws::Draws;
+    use crate::umap::space::Norm;
 
     fn sample(n: usize, width: usize) -> Vec<f64> {
         (0..n * width)

@@ -9,6 +9,8 @@ use crate::umap::space::{Norm, Sum, with_sum};
 
 /// The most points of a leaf.
 const LEAF: usize = 32;
+/// Points that are compared at once, for the sake of vector instructions.
+const LANES: usize = 8;
 
 /// Points arranged for searching.
 #[derive(Clone, Debug)]
@@ -16,8 +18,8 @@ pub(in crate::umap) struct KdTree {
     norm: Norm,
     width: usize,
     depth: u32,
-    /// Leaf by leaf; within a leaf coordinate by coordinate.
-    values: Vec<f64>,
+    /// Leaf by leaf tiles of [`LANES`] points, coordinate by coordinate.
+    tiles: Vec<[f64; LANES]>,
     /// The points' numbers, leaf by leaf.
     ids: Vec<u32>,
     /// For each inner node, in breadth-first order, the boxes of its halves, coordinate by coordinate.
@@ -47,7 +49,7 @@ impl KdTree {
             norm,
             width,
             depth,
-            values: vec![0.0; points.len()],
+            tiles: vec![[0.0; LANES]; ((LEAF / LANES) << depth) * width],
             ids: (0..n as u32).collect(),
             boxes: vec![Sides::NOTHING; ((1 << depth) - 1) * width],
         };
@@ -88,11 +90,14 @@ impl KdTree {
         }
     }
 
-    fn fill_leaf(&mut self, part: Part, points: &[f64], members: &[u32]) {
-        let leaf = &mut self.values[part.start * self.width..part.end * self.width];
-        for (c, lanes) in leaf.chunks_exact_mut(members.len().max(1)).enumerate() {
-            for (lane, &id) in lanes.iter_mut().zip(members) {
-                *lane = points[id as usize * self.width + c];
+    fn fill_leaf(&mut self, leaf: Part, points: &[f64], members: &[u32]) {
+        let first = self.first_tile(leaf);
+        let tiles = self.tiles[first..].chunks_exact_mut(self.width);
+        for (tile, members) in tiles.zip(members.chunks(LANES)) {
+            for (c, values) in tile.iter_mut().enumerate() {
+                for (value, &id) in values.iter_mut().zip(members) {
+                    *value = points[id as usize * self.width + c];
+                }
             }
         }
     }
@@ -147,30 +152,38 @@ impl KdTree {
         let boxes = &self.boxes[node * self.width..][..self.width];
         let mut keys = [0.0; 2];
         for (sides, &x) in boxes.iter().zip(search.point) {
-            for half in 0..2 {
-                let (below, above) = (sides.low[half] - x, x - sides.high[half]);
+            let (low, high) = (sides.low.iter(), sides.high.iter());
+            for (key, (low, high)) in keys.iter_mut().zip(low.zip(high)) {
+                let (below, above) = (low - x, x - high);
                 let outside = if below > above { below } else { above };
                 let outside = if outside > 0.0 { outside } else { 0.0 };
-                keys[half] = search.sum.add(keys[half], outside);
+                *key = search.sum.add(*key, outside);
             }
         }
         keys
     }
 
     fn visit_leaf<S: Sum>(&self, part: Part, search: &Search<S>, nearest: &mut Nearest) -> usize {
-        let n = part.len();
-        let leaf = &self.values[part.start * self.width..part.end * self.width];
-        let mut keys = [0.0; LEAF];
-        let keys = &mut keys[..n];
-        for (lanes, &x) in leaf.chunks_exact(n.max(1)).zip(search.point) {
-            for (key, &value) in keys.iter_mut().zip(lanes) {
-                *key = search.sum.add(*key, x - value);
+        let ids = &self.ids[part.start..part.end];
+        let tiles = &self.tiles[self.first_tile(part)..];
+        for (tile, ids) in tiles.chunks_exact(self.width).zip(ids.chunks(LANES)) {
+            let mut keys = [0.0; LANES];
+            for (values, &x) in tile.iter().zip(search.point) {
+                for (key, value) in keys.iter_mut().zip(values) {
+                    *key = search.sum.add(*key, x - value);
+                }
+            }
+            for (&key, &id) in keys.iter().zip(ids) {
+                nearest.offer(key, id);
             }
         }
-        for (&key, &id) in keys.iter().zip(&self.ids[part.start..part.end]) {
-            nearest.offer(key, id);
-        }
-        n
+        ids.len()
+    }
+
+    /// Where the tiles of a leaf start.
+    fn first_tile(&self, leaf: Part) -> usize {
+        let number = leaf.node + 1 - (1 << self.depth);
+        number * (LEAF / LANES) * self.width
     }
 }
 

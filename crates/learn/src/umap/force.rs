@@ -350,8 +350,7 @@ fn pow(x: f32, b: f32) -> f32 {
     exp2(b * log2(x))
 }
 
-/// log₂ of the mantissa m in [√½, √2) by the series in (m − 1)/(m + 1) (Abramowitz & Stegun 1964,
-/// 4.1.27).
+/// log₂ by the series of the mantissa m in [√½, √2) in (m − 1)/(m + 1) (Abramowitz & Stegun 1964, 4.1.27).
 #[inline(always)]
 fn log2(x: f32) -> f32 {
     const SQRT_HALF: u32 = 0x3F35_04F3;
@@ -361,12 +360,13 @@ fn log2(x: f32) -> f32 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     // 2/ln 2 × (1, 1/3, 1/5, 1/7); |s| ≤ 0.1716, so the next term is below 1e-7.
-    let series = 2.885_39 + square * (0.961_796_7 + square * (0.577_078_04 + square * 0.412_198_6));
-    exponent + s * series
+    let low = 2.885_39 + 0.961_796_7 * square;
+    let high = 0.577_078_04 + 0.412_198_6 * square;
+    exponent + s * (low + high * (square * square))
 }
 
 /// 2 to the power of `x`, held within the range of normal numbers, by the exponential series of the
-/// fraction (Abramowitz & Stegun 1964, 4.2.1).
+/// fraction (Abramowitz & Stegun 1964, 4.2.1), in pairs that do not wait for each other.
 #[inline(always)]
 fn exp2(x: f32) -> f32 {
     // Adding 1.5 × 2²³ rounds to a whole number, which is then in the low bits.
@@ -375,9 +375,11 @@ fn exp2(x: f32) -> f32 {
     let x = if x < 126.0 { x } else { 126.0 };
     let shifted = x + ROUND;
     let y = x - (shifted - ROUND);
-    let series = 1.0
-        + y * (LN_2
-            + y * (0.240_226_5 + y * (0.055_504_11 + y * (0.009_618_129 + y * 0.001_333_355_8))));
+    let square = y * y;
+    let low = 1.0 + LN_2 * y;
+    let middle = 0.240_226_5 + 0.055_504_11 * y;
+    let high = 0.009_618_129 + 0.001_333_355_8 * y;
+    let series = low + square * (middle + square * high);
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits());
     f32::from_bits(exponent.wrapping_add(127) << 23) * series
 }

@@ -8,6 +8,8 @@ pub(in crate::umap) struct Nearest {
     skip: u32,
     /// Ascending.
     found: Vec<(f64, u32)>,
+    /// The greatest key that could still enter.
+    worst: f64,
 }
 
 impl Nearest {
@@ -17,22 +19,20 @@ impl Nearest {
             k,
             skip: skip.unwrap_or(u32::MAX),
             found: Vec::with_capacity(k),
+            worst: f64::INFINITY,
         }
     }
 
     /// The greatest key that could still enter.
     #[inline]
     pub fn worst(&self) -> f64 {
-        match self.found.last() {
-            Some(&(key, _)) if self.found.len() == self.k => key,
-            _ => f64::INFINITY,
-        }
+        self.worst
     }
 
     /// Takes a point that was not offered before, if it is near enough.
     #[inline]
     pub fn offer(&mut self, key: f64, id: u32) {
-        if key > self.worst() || id == self.skip {
+        if key > self.worst || id == self.skip {
             return;
         }
         self.insert(key, id);
@@ -40,7 +40,7 @@ impl Nearest {
 
     /// Takes a point that may have been offered before.
     pub fn offer_once(&mut self, key: f64, id: u32) {
-        if key <= self.worst() && !self.found.iter().any(|point| point.1 == id) {
+        if key <= self.worst && !self.found.iter().any(|point| point.1 == id) {
             self.offer(key, id);
         }
     }
@@ -59,6 +59,9 @@ impl Nearest {
             place -= 1;
         }
         self.found[place] = (key, id);
+        if self.found.len() == self.k {
+            self.worst = self.found[self.k - 1].0;
+        }
     }
 
     /// Keys and numbers, nearest first.

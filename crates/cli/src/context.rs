@@ -84,6 +84,13 @@ impl Context {
         self.simulated.store(true, Ordering::Relaxed);
     }
 
+    /// Says on standard error that the data is simulated, where the result itself cannot say so.
+    pub fn remark_simulated(&self) {
+        if self.simulated.load(Ordering::Relaxed) {
+            self.remark("note: simulated data: these figures say nothing of real hosts");
+        }
+    }
+
     /// Whether the result is wanted as JSON.
     pub fn json(&self) -> bool {
         self.global.json

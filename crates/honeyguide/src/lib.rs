@@ -31,6 +31,7 @@ pub mod score;
 mod scored;
 pub mod simulate;
 mod source;
+pub mod sql;
 mod tail;
 mod train;
 pub mod wording;

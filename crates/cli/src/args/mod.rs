@@ -8,6 +8,7 @@ mod recipes;
 mod reproduce;
 mod score;
 mod simulate;
+mod sql;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -22,6 +23,7 @@ pub use recipes::Recipes;
 pub use reproduce::Reproduce;
 pub use score::Score;
 pub use simulate::Simulate;
+pub use sql::Sql;
 pub use train::Train;
 
 /// Which of these millions of kernel calls do not belong?
@@ -75,6 +77,8 @@ pub enum Command {
     Explain(Explain),
     /// Measure a model on labelled events, beside two baselines
     Evaluate(Evaluate),
+    /// Ask in SQL, over events and their scores
+    Sql(Sql),
     /// Run the published experiment on the three files of the BETH data set
     Reproduce(Reproduce),
     /// List the built-in recipes, or print one as TOML

@@ -8,6 +8,7 @@ mod recipes;
 mod reproduce;
 mod score;
 mod simulate;
+mod sql;
 mod train;
 
 use crate::args::Command;
@@ -23,6 +24,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Score(args) => score::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
+        Command::Sql(args) => sql::run(context, args).await,
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),
         Command::Simulate(args) => simulate::run(context, args).await,

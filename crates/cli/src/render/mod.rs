@@ -1,6 +1,7 @@
 //! How results look on a terminal.
 
 mod anomaly;
+mod answer;
 mod evaluation;
 mod inspection;
 mod text;
@@ -8,6 +9,7 @@ mod text;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 pub use anomaly::{print_anomalies, print_explained};
+pub use answer::print_answer;
 pub use evaluation::print_evaluation;
 pub use honeyguide::wording::{
     count, defined, number, percent, percent_of, printable, printable_lines,
@@ -25,12 +27,15 @@ pub fn table(header: &[&str]) -> Table {
         .load_preset(presets::NOTHING)
         .set_style(TableComponent::HeaderLines, '─');
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    let (_, width) = console::Term::stdout()
-        .size_checked()
-        .unwrap_or((0, DEFAULT_WIDTH));
-    table.set_width(width);
+    table.set_width(width());
     table.set_header(header);
     table
+}
+
+/// Of the terminal, where there is one.
+pub fn width() -> u16 {
+    let size = console::Term::stdout().size_checked();
+    size.map_or(DEFAULT_WIDTH, |(_, width)| width)
 }
 
 /// The same with some columns, by their positions, aligned like numbers.

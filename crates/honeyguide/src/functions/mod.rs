@@ -25,7 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
-pub(crate) use score::anomaly_score;
+pub(crate) use score::{anomaly_score, is_anomalous};
 
 /// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not
 /// read, once for each time one was read.

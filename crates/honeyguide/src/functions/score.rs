@@ -1,15 +1,16 @@
-//! `anomaly_score`: the forest as a SQL function.
+//! A model in memory as SQL functions: `anomaly_score` and `is_anomalous`.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::error::Error;
 use crate::model::Model;
 
 /// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
@@ -63,5 +64,61 @@ impl ScalarUDFImpl for AnomalyScore {
             .collect::<Result<_, _>>()?;
         let scores = self.model.scores_of_encoded(&self.model.encode(&arrays)?)?;
         Ok(ColumnarValue::Array(Arc::new(Float64Array::from(scores))))
+    }
+}
+
+/// `is_anomalous(score)`: whether a score is above the model's threshold.
+pub(crate) fn is_anomalous(model: &Arc<Model>) -> ScalarUDF {
+    ScalarUDF::from(IsAnomalous {
+        model: Arc::clone(model),
+        signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
+    })
+}
+
+#[derive(Debug)]
+struct IsAnomalous {
+    model: Arc<Model>,
+    signature: Signature,
+}
+
+impl PartialEq for IsAnomalous {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.model, &other.model)
+    }
+}
+
+impl Eq for IsAnomalous {}
+
+impl Hash for IsAnomalous {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.model).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for IsAnomalous {
+    fn name(&self) -> &str {
+        "is_anomalous"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType, DataFusionError> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let scores = arrays
+            .first()
+            .and_then(|scores| scores.as_primitive_opt::<Float64Type>())
+            .ok_or_else(|| Error::internal("is_anomalous without scores"))?;
+        let threshold = self.model.threshold();
+        let verdicts: BooleanArray = scores
+            .iter()
+            .map(|score| score.map(|score| threshold.flags(score)))
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(verdicts)))
     }
 }

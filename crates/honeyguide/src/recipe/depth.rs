@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-/// Most operators in an expression.
+/// Most operators in an expression or a query.
 const MAX_OPERATORS: usize = 256;
 
 /// Says why `sql` is too deep, if it is.
@@ -53,6 +53,11 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::OVERLAPS
                 | Keyword::REGEXP
                 | Keyword::RLIKE
+                | Keyword::SELECT
+                | Keyword::UNION
+                | Keyword::INTERSECT
+                | Keyword::EXCEPT
+                | Keyword::JOIN
         ),
         Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -82,6 +87,7 @@ mod tests {
             ("a = '+ - * AND' OR NOT b", 3),
             ("a::int::text[1]", 4),
             ("a AT TIME ZONE 'UTC' AT TIME ZONE 'UTC'", 2),
+            ("SELECT a FROM t UNION ALL SELECT b FROM u", 3),
         ] {
             assert_eq!(operators(sql), expected, "{sql}");
         }

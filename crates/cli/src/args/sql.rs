@@ -1,0 +1,43 @@
+//! `honeyguide sql`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide sql \"SELECT processName, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC\" today.csv
+  honeyguide sql \"SELECT processName, max(score) FROM events GROUP BY 1\" today.csv --model model.json
+  honeyguide sql \"SELECT * FROM events WHERE anomalous\" logs/ --model model.json --out alerts.parquet
+  honeyguide sql \"SELECT DISTINCT processName FROM today EXCEPT SELECT processName FROM usual\" \\
+      --table today=today.csv --table usual=training.parquet
+
+Names are case-sensitive and need no quotes: processName. Text is written in single quotes: 'sshd'.";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Sql {
+    /// One query; it can read, and nothing else
+    #[arg(value_name = "QUERY")]
+    pub query: String,
+    /// Files, folders or globs, which are the table `events`
+    #[arg(value_name = "DATA")]
+    pub data: Vec<String>,
+    /// Data under another name; a name that is given twice is one table
+    #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
+    pub tables: Vec<(String, String)>,
+    /// A model, which adds the columns `score` and `anomalous` to every table that has what it needs
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+    /// Write the answer to this file (.csv or .parquet) [default: a table on a terminal, CSV elsewhere, JSON with --json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+fn parse_table(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, data)) if !name.is_empty() && !data.is_empty() => {
+            Ok((name.to_owned(), data.to_owned()))
+        }
+        _ => Err("must be NAME=DATA, as in today=logs/today.csv".into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! `honeyguide sql`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use honeyguide::Model;
+use honeyguide::sql::{Database, Preview, TextFormat};
+use serde::Serialize;
+
+use crate::args::Sql;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, print_answer, printable};
+
+/// The table that data without a name becomes.
+const EVENTS: &str = "events";
+/// Most rows that are shown on a terminal.
+const SHOWN_ROWS: usize = 50;
+
+/// What was written to a file.
+#[derive(Serialize)]
+struct Written {
+    rows: u64,
+    out: PathBuf,
+}
+
+pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
+    let model = args.model.as_deref().map(Model::load).transpose()?;
+    let mut database = Database::new(&context.engine, model)?;
+    for (name, data) in tables(args.data, args.tables) {
+        database.add(&name, context.open(&data)?)?;
+    }
+    for why in database.unscored() {
+        context.remark(&format!("note: {why}"));
+    }
+    let answered = answer(context, &mut database, &args.query, args.out.as_deref()).await;
+    context.remark_malformed_args();
+    answered
+}
+
+/// The data of every table, in the order in which the tables are first named.
+fn tables(events: Vec<String>, named: Vec<(String, String)>) -> Vec<(String, Vec<String>)> {
+    let mut tables: Vec<(String, Vec<String>)> = Vec::new();
+    if !events.is_empty() {
+        tables.push((EVENTS.to_owned(), events));
+    }
+    for (name, data) in named {
+        match tables.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, all)) => all.push(data),
+            None => tables.push((name, vec![data])),
+        }
+    }
+    tables
+}
+
+async fn answer(
+    context: &Context,
+    database: &mut Database,
+    query: &str,
+    out: Option<&Path>,
+) -> Result<(), Failure> {
+    if let Some(path) = out {
+        let rows = database.write(query, path).await?;
+        let out = path.to_owned();
+        return context.show(&Written { rows, out });
+    }
+    if io::stdout().is_terminal() && !context.json() {
+        let preview = database.preview(query, SHOWN_ROWS).await?;
+        return context.show(&preview);
+    }
+    let format = if context.json() {
+        TextFormat::Json
+    } else {
+        TextFormat::Csv
+    };
+    let mut text = database.text(query, format).await?;
+    context.remark_simulated();
+    context.write(|out| io::copy(&mut text, out).map(drop))
+}
+
+impl Outcome for Written {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows = count(self.rows);
+        let path = self.out.display().to_string();
+        writeln!(out, "{rows} rows written to {}", printable(&path))
+    }
+}
+
+impl Outcome for Preview {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_answer(self, out)
+    }
+}

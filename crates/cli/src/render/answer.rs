@@ -1,0 +1,160 @@
+//! The answer to a query on a terminal.
+
+use std::io::{self, Write};
+
+use comfy_table::Cell;
+use honeyguide::sql::Preview;
+
+use super::{count, heading, printable, printable_lines, table_with_numbers, width};
+
+/// Longest value that is shown in a cell of a table.
+const CELL_CHARACTERS: usize = 60;
+/// Longest value that is shown where every column has a line of its own.
+const LINE_CHARACTERS: usize = 300;
+/// What a table puts between two columns.
+const GAP: usize = 2;
+/// The columns of the engine's answer to EXPLAIN.
+const PLAN: [&str; 2] = ["plan_type", "plan"];
+
+/// The first rows as a table, or row by row where a table would be wider than the terminal, and how many there are.
+pub fn print_answer(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
+    if answer.columns == PLAN {
+        return print_plans(answer, out);
+    }
+    if natural_width(answer) <= usize::from(width()) {
+        print_table(answer, out)?;
+    } else {
+        print_lines(answer, out)?;
+    }
+    let rows = match answer.total {
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", count(rows)),
+    };
+    match answer.total - answer.rows.len() as u64 {
+        0 => writeln!(out, "\n{rows}"),
+        more => writeln!(
+            out,
+            "\n{rows}, of which {} are not shown: LIMIT them, or write all with --out FILE or into a pipe",
+            count(more)
+        ),
+    }
+}
+
+fn natural_width(answer: &Preview) -> usize {
+    let columns = answer.columns.iter().enumerate();
+    columns
+        .map(|(index, name)| {
+            let values = answer
+                .rows
+                .iter()
+                .map(|row| shown(&row[index], CELL_CHARACTERS));
+            let widest = values
+                .map(|value| console::measure_text_width(&value))
+                .max();
+            widest
+                .unwrap_or(0)
+                .max(console::measure_text_width(&printable(name)))
+                + GAP
+        })
+        .sum()
+}
+
+fn print_table(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
+    let names: Vec<_> = answer.columns.iter().map(|name| printable(name)).collect();
+    let header: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let numbers = (0..header.len()).filter(|column| answer.is_number[*column]);
+    let mut table = table_with_numbers(&header, numbers);
+    for row in &answer.rows {
+        table.add_row(
+            row.iter()
+                .map(|value| Cell::new(shown(value, CELL_CHARACTERS))),
+        );
+    }
+    writeln!(out, "{table}")
+}
+
+fn print_lines(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
+    let names: Vec<_> = answer.columns.iter().map(|name| printable(name)).collect();
+    let widths = names.iter().map(|name| console::measure_text_width(name));
+    let widest = widths.max().unwrap_or(0);
+    for (number, row) in (1..).zip(&answer.rows) {
+        writeln!(out, "{}", heading(&format!("row {number}")))?;
+        for (name, value) in names.iter().zip(row) {
+            let padding = " ".repeat(widest - console::measure_text_width(name));
+            writeln!(out, "  {name}{padding}  {}", shown(value, LINE_CHARACTERS))?;
+        }
+    }
+    Ok(())
+}
+
+fn print_plans(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
+    for row in &answer.rows {
+        let [kind, plan] = [&row[0], &row[1]].map(|text| text.as_deref().unwrap_or_default());
+        writeln!(
+            out,
+            "{}\n{}",
+            heading(&printable(kind)),
+            printable_lines(plan)
+        )?;
+    }
+    Ok(())
+}
+
+fn shown(value: &Option<String>, most: usize) -> String {
+    let Some(value) = value else {
+        return "-".into();
+    };
+    let text = printable(value);
+    match text.char_indices().nth(most) {
+        None => text.into_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(columns: &[&str], values: &[&str], total: u64) -> String {
+        let answer = Preview {
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            is_number: vec![false; columns.len()],
+            rows: vec![
+                values
+                    .iter()
+                    .map(|value| Some((*value).to_owned()))
+                    .collect(),
+            ],
+            total,
+            ..Preview::default()
+        };
+        let mut out = Vec::new();
+        print_answer(&answer, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_side_by_side_goes_line_by_line() {
+        let narrow = printed(&["a", "b"], &["1", "2"], 1);
+        assert!(
+            narrow.contains(" a   b") && narrow.ends_with("\n1 row\n"),
+            "{narrow}"
+        );
+        let long = "x".repeat(70);
+        let wide = printed(&["a", "bc", "d"], &[&long, &long, "y"], 1);
+        assert!(
+            wide.contains(&format!("  a   {long}\n  bc  {long}\n  d   y")),
+            "{wide}"
+        );
+    }
+
+    #[test]
+    fn rows_that_are_not_shown_are_counted_and_text_cannot_act() {
+        let answer = printed(&["a\u{1b}"], &["x\ny\u{1b}[2J"], 1001);
+        assert!(answer.contains("x\\ny\\u{1b}[2J"), "{answer}");
+        assert!(
+            answer.contains("a\\u{1b}") && answer.contains("1,001 rows, of which 1,000"),
+            "{answer}"
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! What is wrong with a query, in words that lead to a better one.
+
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+
+use super::table::{ADDED_COLUMNS, Scoring, Table};
+use crate::error::Error;
+
+/// Most columns that a hint lists.
+const LISTED_COLUMNS: usize = 40;
+
+/// A text that is no SQL.
+pub(super) fn of_parsing(error: &DataFusionError) -> Error {
+    let message = match error.find_root() {
+        DataFusionError::SQL(parser, _) => parser.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let message = message
+        .trim_start_matches("sql parser error: ")
+        .trim_start_matches("This feature is not implemented: ");
+    Error::usage(format!("the query is not SQL: {}", one_line(message))).hint(
+        "one query without a semicolon inside, as in \"SELECT processName, count(*) FROM events GROUP BY 1\"",
+    )
+}
+
+/// Whether an error is the query's, however the data may be.
+pub(super) fn is_of_the_query(error: &DataFusionError) -> bool {
+    matches!(
+        error.find_root(),
+        DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::SQL(..)
+    )
+}
+
+/// A query that the engine cannot plan.
+pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table]) -> Error {
+    if let Some(own) = Error::own(&error) {
+        return own;
+    }
+    match error.find_root() {
+        DataFusionError::SchemaError(schema_error, _) => match schema_error.as_ref() {
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } => missing_column(field, valid_fields, query, tables),
+            other => Error::usage(format!("the query: {other}"))
+                .hint("name the table too, as in today.processName, or rename one column with AS"),
+        },
+        root => {
+            let text = root.strip_backtrace();
+            let text = [
+                "Error during planning: ",
+                "This feature is not implemented: ",
+            ]
+            .iter()
+            .fold(text.as_str(), |text, prefix| {
+                text.trim_start_matches(prefix)
+            });
+            Error::usage(format!("the query: {}", one_line(text)))
+        }
+    }
+}
+
+fn missing_column(field: &Column, valid: &[Column], query: &str, tables: &[Table]) -> Error {
+    let name = &field.name;
+    let error = Error::usage(format!("the query: there is no column `{name}` here"));
+    if ADDED_COLUMNS.contains(&name.as_str()) {
+        return error.hint(missing_score(tables));
+    }
+    if query.contains(&format!("\"{name}\"")) {
+        return error.hint(format!(
+            "text is written in single quotes, '{name}'; double quotes are for names. {}",
+            listed(valid)
+        ));
+    }
+    let same = |column: &&Column| column.name.eq_ignore_ascii_case(name);
+    match valid.iter().find(same) {
+        Some(column) => error.hint(format!(
+            "names are case-sensitive: did you mean {}?",
+            column.name
+        )),
+        None => error.hint(listed(valid)),
+    }
+}
+
+/// Why no table has scores.
+fn missing_score(tables: &[Table]) -> String {
+    let whys: Vec<_> = tables.iter().filter_map(Table::why_unscored).collect();
+    let asked = !tables
+        .iter()
+        .all(|table| matches!(table.scoring, Scoring::Unasked));
+    if !asked {
+        "score and anomalous come from a model: name it with --model MODEL".into()
+    } else if whys.is_empty() {
+        "score and anomalous are columns of the tables: a subquery has them only if it selects them"
+            .into()
+    } else {
+        whys.join("; ")
+    }
+}
+
+fn listed(valid: &[Column]) -> String {
+    if valid.is_empty() {
+        return "a column needs a table: SELECT … FROM events".into();
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for column in valid {
+        if !names.contains(&column.name.as_str()) {
+            names.push(&column.name);
+        }
+    }
+    let more = names.len().saturating_sub(LISTED_COLUMNS);
+    names.truncate(LISTED_COLUMNS);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("the columns are {}{more}", names.join(", "))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,241 @@
+//! Questions in SQL over tables of events, which a model gives the columns `score` and `anomalous`.
+//!
+//! A table is a [`Source`] under a name. With a model it is a view: the columns that the model adds are expressions over
+//! the recipe's inputs, so the engine evaluates them only where a query reads them. A query can only read.
+
+mod complaint;
+mod rows;
+mod scans;
+mod statement;
+mod table;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use tempfile::SpooledTempFile;
+
+pub use rows::{Preview, TextFormat};
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::features::locate_fault;
+use crate::model::Model;
+use crate::output::{TableFormat, TableWriter};
+use crate::source::Source;
+use rows::{Rows, TextWriter};
+use scans::Reads;
+use table::Table;
+
+/// Bytes of an answer in text that are kept in memory; what is longer waits in a temporary file.
+const SPOOLED_BYTES: usize = 8 << 20;
+
+/// Named tables and what is asked of them.
+pub struct Database {
+    engine: Engine,
+    context: SessionContext,
+    model: Option<Arc<Model>>,
+    tables: Vec<Table>,
+}
+
+impl Database {
+    /// A database without tables. The tables that are added get their scores and verdicts from `model`.
+    ///
+    /// # Errors
+    /// The engine refuses its own settings.
+    pub fn new(engine: &Engine, model: Option<Model>) -> Result<Self> {
+        let state = engine.context().state();
+        let config = state
+            .config()
+            .clone()
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(true);
+        let state = SessionStateBuilder::new_from_existing(state)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_config(config)
+            .build();
+        Ok(Self {
+            engine: engine.clone(),
+            context: SessionContext::new_with_state(state),
+            model: model.map(Arc::new),
+            tables: Vec::new(),
+        })
+    }
+
+    /// Adds a table, which queries know as `name`.
+    ///
+    /// # Errors
+    /// `name` is not an identifier, or a table has it already.
+    pub fn add(&mut self, name: &str, source: Source) -> Result<()> {
+        table::check_name(name)?;
+        if self.tables.iter().any(|table| table.name == name) {
+            return Err(Error::usage(format!("two tables are called `{name}`"))
+                .hint("give one of them another name: --table NAME=DATA"));
+        }
+        let table = Table::new(&self.engine, name, source, self.model.as_deref());
+        self.tables.push(table);
+        Ok(())
+    }
+
+    /// Why tables have no scores although there is a model, in a sentence each.
+    pub fn unscored(&self) -> impl Iterator<Item = String> {
+        self.tables.iter().filter_map(Table::why_unscored)
+    }
+
+    /// The first `limit` rows of the answer as text, and how many there are.
+    ///
+    /// # Errors
+    /// `query` is not one SQL query over the tables, or their data cannot be read.
+    pub async fn preview(&mut self, query: &str, limit: usize) -> Result<Preview> {
+        self.answer(query, |schema: SchemaRef| Ok(Preview::new(&schema, limit)))
+            .await
+    }
+
+    /// The whole answer as text, to be read from its start.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview); a column that the format cannot hold; no room for temporary files.
+    pub async fn text(&mut self, query: &str, format: TextFormat) -> Result<SpooledTempFile> {
+        let writer = self.answer(query, |schema: SchemaRef| {
+            TextWriter::new(format, &schema, SpooledTempFile::new(SPOOLED_BYTES))
+        });
+        writer.await?.finish()
+    }
+
+    /// Writes the answer to `path`, in the format that its ending says, and gives the number of rows.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview); the output cannot be written, cannot hold a column, or is one of the inputs. A
+    /// file that was there before is replaced only by a complete one.
+    pub async fn write(&mut self, query: &str, path: &Path) -> Result<u64> {
+        let format = TableFormat::of(path)?;
+        for table in &self.tables {
+            table.source.refuse_as_output(path)?;
+        }
+        let (writer, rows) = self
+            .answer(query, |schema: SchemaRef| {
+                rows::check_file_columns(format, &schema)?;
+                Ok((TableWriter::create(path, schema)?, 0))
+            })
+            .await?;
+        writer.finish()?;
+        Ok(rows)
+    }
+
+    /// Folds the answer. `begin` is called again when a scan has to be repeated.
+    async fn answer<R: Rows>(
+        &mut self,
+        query: &str,
+        begin: impl Fn(SchemaRef) -> Result<R>,
+    ) -> Result<R> {
+        let statement = statement::parse(&self.context, query)?;
+        self.check_tables(&statement)?;
+        loop {
+            self.register()?;
+            let plan = statement::plan(&self.context, statement.clone())
+                .await
+                .map_err(|error| complaint::of_planning(error, query, &self.tables))?;
+            let reads = Reads::of(&plan);
+            match self.run(plan, &reads, &begin).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.recover(error, &reads, query).await?,
+            }
+        }
+    }
+
+    /// Refuses tables that are not there, before the engine does it in its own words.
+    fn check_tables(&self, statement: &Statement) -> Result<()> {
+        let known: Vec<&str> = self
+            .tables
+            .iter()
+            .map(|table| table.name.as_str())
+            .collect();
+        statement::check_tables(&self.context, statement, &known)
+    }
+
+    /// Makes the tables known to the engine, as their sources are read now.
+    fn register(&self) -> Result<()> {
+        for table in &self.tables {
+            let register = || -> std::result::Result<(), DataFusionError> {
+                let view = table.view(&self.engine, self.model.as_ref())?;
+                self.context.deregister_table(table.reference())?;
+                self.context
+                    .register_table(table.reference(), view.into_view())?;
+                Ok(())
+            };
+            register()
+                .map_err(|error| Error::own(&error).unwrap_or_else(|| Error::engine(error)))?;
+        }
+        Ok(())
+    }
+
+    async fn run<R: Rows>(
+        &self,
+        plan: LogicalPlan,
+        reads: &Reads,
+        begin: impl Fn(SchemaRef) -> Result<R>,
+    ) -> std::result::Result<R, DataFusionError> {
+        let answer = self.context.execute_logical_plan(plan).await?;
+        let schema = Arc::clone(answer.schema().inner());
+        let mut rows = begin(schema)?;
+        let expected = self.tables.iter().filter(|table| reads.table(&table.name));
+        let expected: Option<u64> = expected.map(|table| table.source.expected_rows()).sum();
+        self.engine
+            .for_each_batch("querying", expected, answer, |batch| Ok(rows.push(&batch)?))
+            .await?;
+        Ok(rows)
+    }
+
+    /// Lets the tables that were read say what they know of a failure. When one of them has a remedy, the query can be
+    /// asked again.
+    async fn recover(&mut self, error: DataFusionError, reads: &Reads, query: &str) -> Result<()> {
+        if let Some(own) = Error::own(&error) {
+            return Err(self.locate(own).await);
+        }
+        if complaint::is_of_the_query(&error) {
+            return Err(complaint::of_planning(error, query, &self.tables));
+        }
+        let error = Arc::new(error);
+        let shared = || DataFusionError::Shared(Arc::clone(&error));
+        let unexplained = Error::engine(shared());
+        let read = self.tables.iter_mut();
+        for table in read.filter(|table| reads.table(&table.name)) {
+            let needed = table.needed(reads);
+            let mut failure = Some(shared());
+            // Fails once as the query did; is only run a second time when the source knows a remedy.
+            let retried = table
+                .source
+                .run(&needed, async |_| failure.take().map_or(Ok(()), Err));
+            match retried.await {
+                Ok(()) => return Ok(()),
+                Err(explained) if explained.to_string() != unexplained.to_string() => {
+                    return Err(explained);
+                }
+                Err(_) => {}
+            }
+        }
+        Err(unexplained)
+    }
+
+    /// The first row of a scored table with a value that its features cannot take, where that was the failure.
+    async fn locate(&mut self, mut error: Error) -> Error {
+        let Some(model) = &self.model else {
+            return error;
+        };
+        for table in &mut self.tables {
+            if error.is_feature_fault()
+                && let Some(plan) = table.scoring.plan()
+            {
+                error = locate_fault(&self.engine, &mut table.source, model.recipe(), plan, error)
+                    .await;
+            }
+        }
+        error
+    }
+}

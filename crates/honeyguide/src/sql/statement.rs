@@ -1,0 +1,152 @@
+//! From text to a plan that only reads.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
+
+use super::complaint;
+use crate::error::{Error, Result};
+use crate::recipe::depth;
+
+/// Longest text of a query, in bytes.
+const MAX_QUERY_BYTES: usize = 64 << 10;
+/// Most tables that a query may name; every one lets the engine recurse deeper.
+const MAX_TABLES: usize = 64;
+
+/// The one statement in `query`.
+pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> {
+    if query.len() > MAX_QUERY_BYTES {
+        return Err(Error::usage(format!(
+            "a query of {} bytes; the limit is {MAX_QUERY_BYTES}",
+            query.len()
+        )));
+    }
+    depth::check(query).map_err(|why| Error::usage(format!("the query: {why}")))?;
+    let state = context.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state
+        .sql_to_statement(query, &dialect)
+        .map_err(|error| complaint::of_parsing(&error))?;
+    if let Some(what) = refused(&statement) {
+        return Err(only_queries(&what));
+    }
+    let tables = named_tables(&statement);
+    if tables > MAX_TABLES {
+        return Err(Error::usage(format!(
+            "the query names {tables} tables; the limit is {MAX_TABLES}"
+        )));
+    }
+    Ok(statement)
+}
+
+/// How often a table is named.
+fn named_tables(statement: &Statement) -> usize {
+    match statement {
+        Statement::Statement(sql) => {
+            let mut tables = 0;
+            let _ = visit_relations(sql.as_ref(), |_| {
+                tables += 1;
+                ControlFlow::<()>::Continue(())
+            });
+            tables
+        }
+        Statement::Explain(explain) => named_tables(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => 0,
+    }
+}
+
+fn only_queries(what: &str) -> Error {
+    Error::usage(format!("{what}: only queries are answered here")).hint(
+        "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW read; to write a result, use --out FILE; to read other data, use --table NAME=DATA",
+    )
+}
+
+/// What a statement does, if it does more than read.
+fn refused(statement: &Statement) -> Option<String> {
+    match statement {
+        Statement::Statement(sql) => match sql.as_ref() {
+            Sql::Query(_)
+            | Sql::Explain { .. }
+            | Sql::ExplainTable { .. }
+            | Sql::ShowTables { .. }
+            | Sql::ShowColumns { .. }
+            | Sql::ShowFunctions { .. }
+            | Sql::ShowVariable { .. } => None,
+            other => Some(first_words(&other.to_string())),
+        },
+        Statement::Explain(explain) => refused(&explain.statement),
+        Statement::CreateExternalTable(_) => Some("CREATE EXTERNAL TABLE".into()),
+        Statement::CopyTo(_) => Some("COPY".into()),
+        Statement::Reset(_) => Some("RESET".into()),
+    }
+}
+
+fn first_words(sql: &str) -> String {
+    let is_keyword = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
+    let words: Vec<_> = sql
+        .split_whitespace()
+        .take_while(is_keyword)
+        .take(2)
+        .collect();
+    words.join(" ")
+}
+
+/// Refuses names that are no table's.
+pub(super) fn check_tables(
+    context: &SessionContext,
+    statement: &Statement,
+    known: &[&str],
+) -> Result<()> {
+    let references = context
+        .state()
+        .resolve_table_references(statement)
+        .map_err(|error| complaint::of_parsing(&error))?;
+    let unknown = references.iter().find(|reference| match reference {
+        TableReference::Bare { table } => !known.contains(&table.as_ref()),
+        TableReference::Partial { schema, .. } | TableReference::Full { schema, .. } => {
+            schema.as_ref() != "information_schema" && schema.as_ref() != "public"
+        }
+    });
+    let Some(unknown) = unknown else {
+        return Ok(());
+    };
+    let is_function = |name: &str| {
+        SessionStateDefaults::default_table_functions()
+            .iter()
+            .any(|function| function.name() == name)
+    };
+    if is_function(unknown.table()) {
+        return Ok(());
+    }
+    let error = Error::usage(format!("there is no table `{unknown}`"));
+    Err(if known.is_empty() {
+        error.hint("name the data: honeyguide sql \"SELECT …\" DATA makes a table `events`, --table NAME=DATA another")
+    } else {
+        error.hint(format!(
+            "there are {}; --table NAME=DATA adds one",
+            known.join(", ")
+        ))
+    })
+}
+
+/// The statement's optimised plan.
+pub(super) async fn plan(
+    context: &SessionContext,
+    statement: Statement,
+) -> std::result::Result<LogicalPlan, DataFusionError> {
+    let state = context.state();
+    let plan = state.statement_to_plan(statement).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    state.optimize(&plan)
+}

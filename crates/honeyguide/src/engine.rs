@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -106,10 +107,23 @@ impl Engine {
         what: &str,
         expected_rows: Option<u64>,
         query: DataFrame,
-        mut consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
+        consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
     ) -> std::result::Result<(), DataFusionError> {
         let task = Arc::new(query.task_ctx());
         let plan = query.create_physical_plan().await?;
+        self.for_each_batch_of(what, expected_rows, plan, task, consume)
+            .await
+    }
+
+    /// The same for a plan that is ready to run.
+    pub(crate) async fn for_each_batch_of(
+        &self,
+        what: &str,
+        expected_rows: Option<u64>,
+        plan: Arc<dyn ExecutionPlan>,
+        task: Arc<TaskContext>,
+        mut consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
+    ) -> std::result::Result<(), DataFusionError> {
         let mut batches = execute_stream(Arc::clone(&plan), task)?;
         let _running = Running::begin(self.progress.as_ref(), what, expected_rows);
         let mut tick = tokio::time::interval(TICK);

@@ -12,6 +12,7 @@
 //! The library prints nothing, reads no environment and no clock, and takes the seed from its caller.
 #![warn(missing_docs)]
 
+pub mod convert;
 mod distil;
 mod engine;
 mod error;

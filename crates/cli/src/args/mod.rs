@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them: one module per command. What they mean together is checked where they are used.
 
+mod convert;
 mod demo;
 mod evaluate;
 mod explain;
@@ -15,6 +16,7 @@ use std::num::NonZeroUsize;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 
+pub use convert::Convert;
 pub use demo::Demo;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
@@ -77,6 +79,8 @@ pub enum Command {
     Explain(Explain),
     /// Measure a model on labelled events, beside two baselines
     Evaluate(Evaluate),
+    /// Write data as well-made Parquet, sorted and compressed
+    Convert(Convert),
     /// Ask in SQL, over events and their scores
     Sql(Sql),
     /// Run the published experiment on the three files of the BETH data set

@@ -1,5 +1,6 @@
 //! One module per command: arguments in, an outcome out.
 
+mod convert;
 mod demo;
 mod evaluate;
 mod explain;
@@ -24,6 +25,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Score(args) => score::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
+        Command::Convert(args) => convert::run(context, args).await,
         Command::Sql(args) => sql::run(context, args).await,
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),

@@ -4,6 +4,7 @@
 
 mod arg;
 mod escape;
+mod lists;
 mod literal;
 mod path;
 mod score;
@@ -25,6 +26,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
+pub(crate) use lists::ListParser;
 pub(crate) use score::{anomaly_score, is_anomalous};
 
 /// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not

@@ -1,0 +1,161 @@
+//! `honeyguide convert`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use honeyguide::convert::{ConvertOptions, Converted, convert};
+use honeyguide::{Error, ErrorKind, Recipe, Source, TrainOptions, builtin, train};
+use serde::Serialize;
+
+use crate::args::Convert;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, percent_of, printable};
+
+/// Recipes to train with; the first that fits the data is taken.
+const RECIPES: [&str; 3] = ["context", "beth-paper", "raw"];
+
+/// What was converted, and what it is good for.
+#[derive(Serialize)]
+struct Report {
+    out: PathBuf,
+    #[serde(flatten)]
+    converted: Converted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training: Option<Training>,
+}
+
+/// How long it takes to train a forest of one tree: nearly all of it is the scan.
+#[derive(Serialize)]
+struct Training {
+    recipe: String,
+    seconds_before: f64,
+    seconds_after: f64,
+}
+
+pub async fn run(context: &Context, args: Convert) -> Result<(), Failure> {
+    let mut source = context.open(&args.data)?;
+    let options = ConvertOptions {
+        partition_by: args.partition_by,
+        parse_lists: args.parse_lists,
+    };
+    let converted = convert(&context.engine, &mut source, &args.out, &options).await?;
+    let training = if args.skip_timing || converted.events == 0 {
+        None
+    } else {
+        time_training(context, &mut source, &args.out).await?
+    };
+    let out = args.out;
+    context.show(&Report {
+        out,
+        converted,
+        training,
+    })
+}
+
+/// Trains on both, with a recipe that fits; `None` if none does. Both models must have seen the same events.
+async fn time_training(
+    context: &Context,
+    before: &mut Source,
+    out: &std::path::Path,
+) -> Result<Option<Training>, Failure> {
+    let mut after = context.open(&[out.display().to_string()])?;
+    for recipe in RECIPES.into_iter().filter_map(builtin) {
+        let (fingerprint, seconds_before) = match train_once(context, before, &recipe).await {
+            Err(error) if error.kind() == ErrorKind::Usage => continue,
+            Err(error) if error.kind() == ErrorKind::Data => {
+                context.remark(&format!("note: no training was timed: {error}"));
+                return Ok(None);
+            }
+            result => result?,
+        };
+        let (same, seconds_after) = train_once(context, &mut after, &recipe).await?;
+        if same != fingerprint {
+            let what = format!("{}: not the events that were converted", out.display());
+            return Err(Error::internal(what).into());
+        }
+        return Ok(Some(Training {
+            recipe: recipe.name,
+            seconds_before,
+            seconds_after,
+        }));
+    }
+    Ok(None)
+}
+
+/// The fingerprint of the training events, and how long training took.
+async fn train_once(
+    context: &Context,
+    source: &mut Source,
+    recipe: &Recipe,
+) -> Result<(String, f64), Error> {
+    let options = TrainOptions {
+        n_estimators: 1,
+        ..TrainOptions::default()
+    };
+    let begun = Instant::now();
+    let model = train(&context.engine, source, recipe, &options).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok((model.training().fingerprint.clone(), seconds))
+}
+
+impl Outcome for Report {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Converted {
+            events,
+            ref sorted_by,
+            bytes_before,
+            bytes_after,
+            files,
+            malformed_lists,
+        } = self.converted;
+        let path = self.out.display().to_string();
+        let plural = if files == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "{} events in {} file{plural}, written to {}",
+            count(events),
+            count(files),
+            printable(&path)
+        )?;
+        if !sorted_by.is_empty() {
+            writeln!(out, "sorted by {}", printable(&sorted_by.join(", ")))?;
+        }
+        writeln!(
+            out,
+            "{} bytes instead of {} ({})",
+            count(bytes_after),
+            count(bytes_before),
+            percent_of(bytes_after, bytes_before)
+        )?;
+        if malformed_lists > 0 {
+            writeln!(
+                out,
+                "{} texts could not be read as lists, and are null.",
+                count(malformed_lists)
+            )?;
+        }
+        match &self.training {
+            Some(training) => training.print(out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Training {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self {
+            recipe,
+            seconds_before,
+            seconds_after,
+        } = self;
+        writeln!(
+            out,
+            "training one tree with the recipe {} took {seconds_after:.2} s instead of {seconds_before:.2} s: \
+             {:.1} times as fast (each measured once, just now)",
+            printable(recipe),
+            seconds_before / seconds_after
+        )
+    }
+}

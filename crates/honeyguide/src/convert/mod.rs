@@ -1,0 +1,203 @@
+//! From data as it comes to well-made Parquet: sorted by host and time, compressed, with statistics, whole or not at all.
+
+mod folder;
+mod order;
+mod parquet;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::functions::ListParser;
+use crate::leave_one_out::HOST_COLUMN;
+use crate::model::with_columns;
+use crate::source::Source;
+use folder::Partitioned;
+use order::OrderedEvents;
+use parquet::ParquetFile;
+
+/// The column by which the events of a host are sorted.
+const TIME_COLUMN: &str = "timestamp";
+
+/// How data is converted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// Columns that files are laid out by, outermost first; none makes one file.
+    pub partition_by: Vec<String>,
+    /// Whether the texts in `args` and `stackAddresses` become lists.
+    pub parse_lists: bool,
+}
+
+/// What a conversion read and wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Converted {
+    /// How many events there are.
+    pub events: u64,
+    /// The columns by which they are sorted; events with the same values are in the order of the data.
+    pub sorted_by: Vec<String>,
+    /// Bytes of all files that were read.
+    pub bytes_before: u64,
+    /// Bytes of all files that were written.
+    pub bytes_after: u64,
+    /// How many files were written.
+    pub files: u64,
+    /// How many texts could not be read as lists, and are null.
+    pub malformed_lists: u64,
+}
+
+/// Writes the events of `source` to `out`: a file if the name ends in `.parquet`, else a folder.
+///
+/// # Errors
+/// `out` is one of the inputs, or a folder that holds something; a column to partition by is not there, is no plain value
+/// or has too many values; lists are to be parsed and there are none; the data cannot be read, the output not written.
+pub async fn convert(
+    engine: &Engine,
+    source: &mut Source,
+    out: &Path,
+    options: &ConvertOptions,
+) -> Result<Converted> {
+    check(source, out, options)?;
+    let bytes_before = source.files().map(|file| file.bytes).sum();
+    let sorted_by = sort_columns(source, &options.partition_by);
+    let names = source.columns().iter().map(|column| column.name.as_str());
+    let needed = with_columns(&BTreeSet::new(), names);
+    let is_simulated = source.is_simulated();
+    let written = source.run(&needed, async |source| {
+        let events = OrderedEvents::new(engine, source, &sorted_by).await?;
+        let mut writer = Writer::new(events.schema(), out, options, &sorted_by, is_simulated)?;
+        let expected = source.expected_rows();
+        let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
+        engine
+            .for_each_batch_of("converting", expected, plan, task, |batch| {
+                Ok(writer.write(&order::without_number(&batch)?)?)
+            })
+            .await?;
+        Ok(writer)
+    });
+    let writer = written.await?;
+    let (files, bytes_after) = writer.sink.finish()?;
+    Ok(Converted {
+        events: writer.events,
+        sorted_by,
+        bytes_before,
+        bytes_after,
+        files,
+        malformed_lists: writer.lists.map_or(0, |lists| lists.malformed()),
+    })
+}
+
+/// What can be refused before any work.
+fn check(source: &Source, out: &Path, options: &ConvertOptions) -> Result<()> {
+    source.refuse_as_output(out)?;
+    let columns = source.columns();
+    for name in &options.partition_by {
+        let column = columns.iter().find(|column| column.name == *name);
+        let refuse = |why: &str| Err(Error::usage(format!("--partition-by {name}: {why}")));
+        match column {
+            None => return refuse("the data has no such column"),
+            Some(column) if column.data_type.is_nested() => {
+                return refuse("a column of lists does not name folders");
+            }
+            Some(_) => {}
+        }
+    }
+    if is_file(out) && !options.partition_by.is_empty() {
+        return Err(Error::usage(format!(
+            "{}: --partition-by makes a folder, not a file",
+            out.display()
+        ))
+        .hint("leave the ending .parquet out"));
+    }
+    if options.parse_lists && ListParser::columns(&source.schema()).is_empty() {
+        return Err(Error::usage(
+            "--parse-lists: the data has no text in a column args or stackAddresses",
+        ));
+    }
+    Ok(())
+}
+
+fn is_file(out: &Path) -> bool {
+    out.extension().is_some_and(|ending| ending == "parquet")
+}
+
+/// What the rows are sorted by: the folders they go to, then host and time.
+fn sort_columns(source: &Source, partition_by: &[String]) -> Vec<String> {
+    let mut columns = partition_by.to_vec();
+    for name in [HOST_COLUMN, TIME_COLUMN] {
+        let has_order = source
+            .columns()
+            .iter()
+            .any(|column| column.name == name && !column.data_type.is_nested());
+        if has_order && !columns.iter().any(|known| known == name) {
+            columns.push(name.to_owned());
+        }
+    }
+    columns
+}
+
+/// Takes sorted events.
+struct Writer {
+    sink: Sink,
+    lists: Option<ListParser>,
+    events: u64,
+}
+
+enum Sink {
+    File(Box<ParquetFile>),
+    Folder(Box<Partitioned>),
+}
+
+impl Writer {
+    fn new(
+        schema: SchemaRef,
+        out: &Path,
+        options: &ConvertOptions,
+        sorted_by: &[String],
+        is_simulated: bool,
+    ) -> Result<Self> {
+        let lists = options.parse_lists.then(|| ListParser::new(&schema));
+        let schema = lists
+            .as_ref()
+            .map_or(schema, |lists| Arc::clone(lists.schema()));
+        let sink = if is_file(out) {
+            Sink::File(Box::new(ParquetFile::create(out, &schema, sorted_by)?))
+        } else {
+            let partition_by = &options.partition_by;
+            let folder = Partitioned::create(out, schema, partition_by, sorted_by, is_simulated)?;
+            Sink::Folder(Box::new(folder))
+        };
+        Ok(Self {
+            sink,
+            lists,
+            events: 0,
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.events += batch.num_rows() as u64;
+        let parsed = match &mut self.lists {
+            Some(lists) => lists.parse(batch)?,
+            None => batch.clone(),
+        };
+        match &mut self.sink {
+            Sink::File(file) => file.write(&parsed),
+            Sink::Folder(folder) => folder.write(&parsed),
+        }
+    }
+}
+
+impl Sink {
+    /// The number of files and their bytes.
+    fn finish(self) -> Result<(u64, u64)> {
+        match self {
+            Self::File(file) => Ok((1, file.finish()?)),
+            Self::Folder(folder) => folder.finish(),
+        }
+    }
+}

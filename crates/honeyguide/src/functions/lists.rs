@@ -1,0 +1,282 @@
+//! Whole columns of literals as lists: `stackAddresses` as numbers, `args` as structs of name, type and value.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListBuilder, StringBuilder, StructBuilder, UInt64Builder,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+
+use super::literal::{Malformed, Read, Reader, Value, closing};
+use crate::error::{Error, Result};
+
+/// The keys of an argument, which are the fields of its struct.
+const KEYS: [&str; 3] = ["name", "type", "value"];
+
+/// Which list a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// Addresses: numbers from 0 to 2^64 − 1.
+    Addresses,
+    /// The arguments of a call.
+    Arguments,
+}
+
+/// Turns the texts of some columns into lists.
+#[derive(Debug, Clone)]
+pub(crate) struct ListParser {
+    schema: SchemaRef,
+    columns: Vec<(usize, ListKind)>,
+    malformed: u64,
+}
+
+impl ListParser {
+    /// The columns that hold lists as text, by their positions.
+    pub fn columns(schema: &Schema) -> Vec<(usize, ListKind)> {
+        let fields = schema.fields().iter().enumerate();
+        let columns = fields.filter_map(|(index, field)| {
+            let kind = match field.name().as_str() {
+                "stackAddresses" => ListKind::Addresses,
+                "args" => ListKind::Arguments,
+                _ => return None,
+            };
+            field.data_type().is_string().then_some((index, kind))
+        });
+        columns.collect()
+    }
+
+    /// For batches of this schema.
+    pub fn new(schema: &Schema) -> Self {
+        let columns = Self::columns(schema);
+        let fields = schema.fields().iter().enumerate().map(|(index, field)| {
+            let list = columns.iter().find(|(column, _)| *column == index);
+            list.map_or(field.as_ref().clone(), |(_, kind)| {
+                Field::new(field.name(), kind.data_type(), true)
+            })
+        });
+        Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            columns,
+            malformed: 0,
+        }
+    }
+
+    /// Of the parsed batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many texts were no such lists, and became null.
+    pub fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    /// The batch with lists.
+    pub fn parse(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let failed = |error| Error::internal(format!("lists: {error}"));
+        let mut columns = batch.columns().to_vec();
+        for (index, kind) in &self.columns {
+            let texts = cast(&columns[*index], &DataType::Utf8).map_err(failed)?;
+            let (lists, malformed) = kind.parse(&texts);
+            columns[*index] = lists;
+            self.malformed += malformed;
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(failed)
+    }
+}
+
+impl ListKind {
+    fn item(self) -> Field {
+        let item = match self {
+            Self::Addresses => DataType::UInt64,
+            Self::Arguments => DataType::Struct(argument_fields()),
+        };
+        Field::new("item", item, true)
+    }
+
+    fn data_type(self) -> DataType {
+        DataType::List(Arc::new(self.item()))
+    }
+
+    /// The lists, and how many texts were none.
+    fn parse(self, texts: &ArrayRef) -> (ArrayRef, u64) {
+        let texts = texts.as_string::<i32>();
+        let mut malformed = 0;
+        let mut parsed = |row: usize| texts.is_valid(row).then(|| texts.value(row));
+        let rows = (0..texts.len()).map(&mut parsed);
+        match self {
+            Self::Addresses => {
+                let mut lists = ListBuilder::new(UInt64Builder::new()).with_field(self.item());
+                for text in rows {
+                    let list = known(text.map(addresses), &mut malformed);
+                    lists
+                        .values()
+                        .append_slice(list.as_deref().unwrap_or_default());
+                    lists.append(list.is_some());
+                }
+                (Arc::new(lists.finish()), malformed)
+            }
+            Self::Arguments => {
+                let structs = StructBuilder::from_fields(argument_fields(), texts.len());
+                let mut lists = ListBuilder::new(structs).with_field(self.item());
+                for text in rows {
+                    let list = known(text.map(arguments), &mut malformed);
+                    for argument in list.iter().flatten() {
+                        append_argument(lists.values(), argument);
+                    }
+                    lists.append(list.is_some());
+                }
+                (Arc::new(lists.finish()), malformed)
+            }
+        }
+    }
+}
+
+fn argument_fields() -> Fields {
+    let fields = KEYS.map(|key| Field::new(key, DataType::Utf8, true));
+    Fields::from(fields.to_vec())
+}
+
+/// A list that was read; those that could not be are counted.
+fn known<T>(read: Option<Read<Option<T>>>, malformed: &mut u64) -> Option<T> {
+    read?.unwrap_or_else(|Malformed| {
+        *malformed += 1;
+        None
+    })
+}
+
+/// The values of an argument's [`KEYS`].
+type Argument<'a> = [Option<Cow<'a, str>>; KEYS.len()];
+
+fn append_argument(structs: &mut StructBuilder, argument: &Argument) {
+    for (index, value) in argument.iter().enumerate() {
+        let field = structs.field_builder::<StringBuilder>(index);
+        let field = field.expect("every field of an argument is text");
+        field.append_option(value.as_deref());
+    }
+    structs.append(true);
+}
+
+fn addresses(text: &str) -> Read<Option<Vec<u64>>> {
+    let mut list = Vec::new();
+    let found = elements(text, |reader| {
+        let Value::Written(number) = reader.value(1)? else {
+            return Err(Malformed);
+        };
+        let address = match number.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => number.parse(),
+        };
+        list.push(address.map_err(|_| Malformed)?);
+        Ok(())
+    })?;
+    Ok(found.then_some(list))
+}
+
+fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
+    let mut list = Vec::new();
+    let found = elements(text, |reader| {
+        list.push(argument(reader)?);
+        Ok(())
+    })?;
+    Ok(found.then_some(list))
+}
+
+/// Reads a dict. Of a key that it repeats the last counts, as in Python and JSON.
+fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
+    if reader.token() != Some(b'{') {
+        return Err(Malformed);
+    }
+    let mut argument = [const { None }; KEYS.len()];
+    reader.sequence(b'}', |reader| {
+        let (key, entry) = reader.entry(2)?;
+        for (known, slot) in KEYS.iter().zip(&mut argument) {
+            if key.is_text(known)? {
+                *slot = match entry {
+                    Value::Null => None,
+                    Value::Written(text) => Some(Cow::Borrowed(text)),
+                    Value::Text(text) => Some(text.decoded()?),
+                };
+            }
+        }
+        Ok(())
+    })?;
+    Ok(argument)
+}
+
+/// Reads a list or a tuple to the end of the text; a text of null has none, and a blank one is empty.
+fn elements<'a>(text: &'a str, element: impl FnMut(&mut Reader<'a>) -> Read<()>) -> Read<bool> {
+    let mut reader = Reader::new(text);
+    let Some(first) = reader.token() else {
+        return Ok(true);
+    };
+    let found = match closing(first) {
+        Some(close) if first != b'{' => {
+            reader.sequence(close, element)?;
+            true
+        }
+        _ if reader.value(1)? == Value::Null => false,
+        _ => return Err(Malformed),
+    };
+    match reader.token() {
+        None => Ok(found),
+        Some(_) => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_keep_all_64_bits() {
+        for (text, expected) in [
+            ("[]", Ok(Some(vec![]))),
+            ("", Ok(Some(vec![]))),
+            ("None", Ok(None)),
+            (
+                "[140159195621643, 18446744073709551615]",
+                Ok(Some(vec![140_159_195_621_643, u64::MAX])),
+            ),
+            ("[0x7ffc, 1]", Ok(Some(vec![0x7ffc, 1]))),
+            ("[-1]", Err(Malformed)),
+            ("[18446744073709551616]", Err(Malformed)),
+            ("['1']", Err(Malformed)),
+            ("[1", Err(Malformed)),
+            ("[1] 2", Err(Malformed)),
+            ("17", Err(Malformed)),
+        ] {
+            assert_eq!(addresses(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_keep_what_is_written() {
+        let text = r#"[{'name': 'fd', 'type': 'int', 'value': 3}, {"value": null, "name": "a\tb", "other": [1]},
+            {'name': 'addr', 'type': 'struct sockaddr*', 'value': {'sa_family': 'AF_UNIX'}}]"#;
+        let list = arguments(text).unwrap().unwrap();
+        let shown: Vec<_> = list
+            .iter()
+            .map(|argument| {
+                argument
+                    .each_ref()
+                    .map(|value| value.as_deref().unwrap_or("-"))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ["fd", "int", "3"],
+                ["a\tb", "-", "-"],
+                ["addr", "struct sockaddr*", "{'sa_family': 'AF_UNIX'}"]
+            ]
+        );
+        for text in ["[3]", "[{'name': 'fd'", "{'name': 'fd'}", "x"] {
+            assert_eq!(arguments(text), Err(Malformed), "{text}");
+        }
+        assert_eq!(arguments("null"), Ok(None));
+    }
+}

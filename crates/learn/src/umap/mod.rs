@@ -35,6 +35,7 @@ mod fuzzy;
 mod layout;
 mod neighbors;
 mod params;
+mod placement;
 mod rows;
 mod space;
 mod spectral;

@@ -1,13 +1,12 @@
 //! Where rows start: eigenvectors of the graph's normalised Laplacian (Belkin & Niyogi 2003).
 //!
 //! Connected components have nothing that places them beside each other, so each is laid out on its own
-//! around the principal components of the components' means.
+//! in a cell of its own.
 
 use super::draws::Draws;
 use super::eigen::{Effort, Eigenvectors, Operator, leading};
 use super::fuzzy::Graph;
-use super::neighbors::{KdTree, Nearest};
-use super::space::Norm;
+use super::placement::cells;
 
 /// Ritz vectors this near to eigenvectors differ from them by less than the first epoch moves rows.
 const EFFORT: Effort = Effort {
@@ -15,13 +14,10 @@ const EFFORT: Effort = Effort {
     rounds: 12,
 };
 
-/// The side of a component's square, halved, as a share of the distance to the nearest other centre: at
-/// most 1/√8 ≈ 0.354, so that the squares do not touch.
-const REACH: f64 = 0.35;
-/// The most columns that place components.
-const MAX_COLUMNS: usize = 64;
+/// The share of its cell, along each axis, that a component fills at the start.
+const FILLED: f64 = 0.8;
 
-/// Coordinates of each vertex, `dim` each, in the unit square up to scale.
+/// Coordinates of each vertex, `dim` each, within the unit square.
 ///
 /// `points` are the rows as points of `width` coordinates, which place the components.
 pub(super) fn start(
@@ -32,16 +28,15 @@ pub(super) fn start(
     seed: u64,
 ) -> Vec<f64> {
     let components = components(graph);
-    let (centers, radii) = place(&components, points, width, dim, seed);
+    let cells = cells(&components, points, width, dim, seed);
     let mut start = vec![0.0; graph.len() * dim];
     let mut local = vec![0; graph.len()];
-    for (number, members) in components.iter().enumerate() {
+    for (members, cell) in components.iter().zip(cells) {
         let layout = lay_out(graph, members, &mut local, dim, seed);
-        let center = &centers[number * dim..(number + 1) * dim];
         for (&vertex, layout) in members.iter().zip(layout.chunks_exact(dim)) {
             let to = &mut start[vertex as usize * dim..][..dim];
-            for ((to, center), x) in to.iter_mut().zip(center).zip(layout) {
-                *to = center + radii[number] * x;
+            for ((to, side), x) in to.iter_mut().zip(&cell).zip(layout) {
+                *to = side.center() + 0.5 * FILLED * side.length() * x;
             }
         }
     }
@@ -160,133 +155,6 @@ impl Operator for Walk {
     }
 }
 
-/// Centres of the components and how far each may reach along an axis.
-fn place(
-    components: &[Vec<u32>],
-    points: &[f64],
-    width: usize,
-    dim: usize,
-    seed: u64,
-) -> (Vec<f64>, Vec<f64>) {
-    let n = components.len();
-    if n == 1 {
-        return (vec![0.0; dim], vec![1.0]);
-    }
-    let mut means: Vec<f64> = Vec::with_capacity(n * width);
-    for members in components {
-        let mean = |c: usize| {
-            let values = members.iter().map(|&v| points[v as usize * width + c]);
-            values.sum::<f64>() / members.len() as f64
-        };
-        means.extend((0..width).map(mean));
-    }
-    let mut centers = principal_components(&means, width, dim, seed);
-    // What the components would need if they shared the square evenly; centres may coincide.
-    let share = 0.1 / (n as f64).sqrt();
-    for (i, x) in centers.iter_mut().enumerate() {
-        *x += share * Draws::new(seed, 0, i as u64).signed();
-    }
-    let tree = KdTree::new(Norm::Squares, dim, &centers);
-    let reach = centers.chunks_exact(dim).zip(0..).map(|(center, id)| {
-        let mut nearest = Nearest::new(1, Some(id));
-        tree.search(center, &mut nearest);
-        (REACH * nearest.worst().sqrt()).max(share)
-    });
-    let reach = reach.collect();
-    (centers, reach)
-}
-
-/// The first `dim` principal components of some rows, scaled to [−1, 1].
-fn principal_components(rows: &[f64], width: usize, dim: usize, seed: u64) -> Vec<f64> {
-    let (rows, width) = most_varied(rows, width);
-    let n = rows.len() / width;
-    let mut scores = vec![0.0; n * dim];
-    let Some(covariance) = Covariance::of(&rows, width) else {
-        return scores;
-    };
-    let found = leading(&covariance, dim, None, EFFORT, seed);
-    for (row, scores) in rows.chunks_exact(width).zip(scores.chunks_exact_mut(dim)) {
-        for (x, axes) in row.iter().zip(found.vectors.chunks_exact(found.columns)) {
-            for (score, axis) in scores.iter_mut().zip(axes) {
-                *score += x * axis;
-            }
-        }
-    }
-    let greatest = scores.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
-    scores
-        .iter_mut()
-        .for_each(|x| *x /= greatest.max(f64::MIN_POSITIVE));
-    scores
-}
-
-/// The columns of greatest variance, at most [`MAX_COLUMNS`], centred, and their number.
-fn most_varied(rows: &[f64], width: usize) -> (Vec<f64>, usize) {
-    let n = (rows.len() / width) as f64;
-    let column = |c: usize| rows[c..].iter().step_by(width);
-    let means: Vec<f64> = (0..width).map(|c| column(c).sum::<f64>() / n).collect();
-    let variance = |c: usize| {
-        column(c)
-            .map(|x| (x - means[c]) * (x - means[c]))
-            .sum::<f64>()
-    };
-    let variances: Vec<f64> = (0..width).map(variance).collect();
-    let mut order: Vec<usize> = (0..width).collect();
-    order.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
-    order.truncate(MAX_COLUMNS);
-    let centred = |row: &[f64]| {
-        order
-            .iter()
-            .map(|&c| row[c] - means[c])
-            .collect::<Vec<f64>>()
-    };
-    (
-        rows.chunks_exact(width).flat_map(centred).collect(),
-        order.len(),
-    )
-}
-
-/// The covariance of centred rows, divided by its trace.
-struct Covariance {
-    width: usize,
-    entries: Vec<f64>,
-}
-
-impl Covariance {
-    /// `None` when the rows are all equal.
-    fn of(rows: &[f64], width: usize) -> Option<Covariance> {
-        let mut entries = vec![0.0; width * width];
-        for row in rows.chunks_exact(width) {
-            for (entries, x) in entries.chunks_exact_mut(width).zip(row) {
-                for (entry, y) in entries.iter_mut().zip(row) {
-                    *entry += x * y;
-                }
-            }
-        }
-        let trace: f64 = entries.iter().step_by(width + 1).sum();
-        entries.iter_mut().for_each(|entry| *entry /= trace);
-        (trace > 0.0).then_some(Covariance { width, entries })
-    }
-}
-
-impl Operator for Covariance {
-    fn size(&self) -> usize {
-        self.width
-    }
-
-    fn lowest(&self) -> f64 {
-        0.0
-    }
-
-    fn row_times(&self, row: usize, x: &[f64], sums: &mut [f64]) {
-        let entries = &self.entries[row * self.width..(row + 1) * self.width];
-        for (entry, x) in entries.iter().zip(x.chunks_exact(sums.len())) {
-            for (sum, x) in sums.iter_mut().zip(x) {
-                *sum += entry * x;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,12 +187,13 @@ mod tests {
         let edges: Vec<(u32, u32)> = (1..n).map(|i| (i - 1, i)).collect();
         let found = start(&graph(n, &edges), &vec![0.0; n as usize], 1, 2, 3);
         for c in 0..2 {
-            let sign = found[c].signum();
+            let centred = |x: f64| (x - 0.5) / (0.5 * FILLED);
+            let sign = centred(found[c]).signum();
             for (i, row) in found.chunks_exact(2).enumerate() {
                 let angle = std::f64::consts::PI * (c + 1) as f64 * i as f64 / f64::from(n - 1);
                 let wanted = sign * angle.cos();
                 assert!(
-                    (row[c] - wanted).abs() < 2e-2,
+                    (centred(row[c]) - wanted).abs() < 2e-2,
                     "{c} {i} {} {wanted}",
                     row[c]
                 );
@@ -338,7 +207,10 @@ mod tests {
         let n = 40;
         let edges: Vec<(u32, u32)> = (0..n).map(|i| (i, (i + 1) % n)).collect();
         let found = start(&graph(n, &edges), &vec![0.0; n as usize], 1, 2, 3);
-        let radii: Vec<f64> = found.chunks_exact(2).map(|p| p[0].hypot(p[1])).collect();
+        let radii: Vec<f64> = found
+            .chunks_exact(2)
+            .map(|p| (p[0] - 0.5).hypot(p[1] - 0.5))
+            .collect();
         let (least, most) = radii
             .iter()
             .fold((2.0, 0.0), |(a, b): (f64, f64), &r| (a.min(r), b.max(r)));
@@ -347,17 +219,23 @@ mod tests {
 
     #[test]
     fn components_keep_apart_and_odd_ones_are_fine() {
-        // A triangle, a pair and a lone vertex, with means at the corners of a triangle.
+        // A triangle, a pair and a lone vertex.
         let graph = graph(6, &[(0, 1), (1, 2), (0, 2), (3, 4)]);
         let points = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 9.0, 0.0, 0.0, 9.0];
-        let found = start(&graph, &points, 2, 2, 1);
-        let apart = |a: usize, b: usize| {
-            (found[2 * a] - found[2 * b]).hypot(found[2 * a + 1] - found[2 * b + 1])
-        };
-        assert!(found.iter().all(|x| x.is_finite()));
-        assert!(
-            apart(3, 4) < apart(3, 0) && apart(0, 1) < apart(0, 5),
-            "{found:?}"
-        );
+        for dim in 1..4 {
+            let found = start(&graph, &points, 2, dim, 1);
+            assert!(found.iter().all(|x| (0.0..=1.0).contains(x)), "{found:?}");
+            let bounds = |members: std::ops::Range<usize>, c: usize| {
+                let values = members.map(|vertex| found[vertex * dim + c]);
+                values.fold((1.0, 0.0), |(a, b): (f64, f64), x| (a.min(x), b.max(x)))
+            };
+            for (one, other) in [(0..3, 3..5), (0..3, 5..6), (3..5, 5..6)] {
+                let is_apart = |c: usize| {
+                    let (a, b) = (bounds(one.clone(), c), bounds(other.clone(), c));
+                    a.1 < b.0 || b.1 < a.0
+                };
+                assert!((0..dim).any(is_apart), "{dim} {one:?} {other:?} {found:?}");
+            }
+        }
     }
 }

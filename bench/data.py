@@ -6,6 +6,10 @@ normal.f64     1,000,000 rows of 10 independent standard normal features
 beth_like.f64  763,144 rows of the 7 features that the BETH paper's preprocessing leaves (Highnam et al. 2021,
                appendix A): four 0/1 columns, an event id, its number of arguments, and a sign. As many rows as BETH's
                training split, with a few hundred distinct ones; in all else they are not BETH.
+beth_sample.f64, beth_sample_new.f64
+               25,000 of those rows each, without repetition, standard-scaled
+mixture.f64, mixture_new.f64
+               25,000 rows each of 10 features, normal around 12 centres that are normal with standard deviation 4
 """
 
 import sys
@@ -16,6 +20,7 @@ import numpy as np
 NORMAL_SHAPE = (1_000_000, 10)
 BETH_ROWS = 763_144
 EVENTS = 32
+SAMPLE, GROUPS, MIXTURE_FEATURES = 25_000, 12, 10
 
 
 def normal(rng):
@@ -33,13 +38,35 @@ def beth_like(rng):
     return np.column_stack([*ones, event_ids[event], arguments[event], sign]).astype(np.float64)
 
 
+def beth_samples(rng):
+    rows = beth_like(np.random.default_rng(1))
+    scaled = (rows - rows.mean(0)) / rows.std(0)
+    return np.split(scaled[rng.permutation(BETH_ROWS)[: 2 * SAMPLE]], 2)
+
+
+def mixtures(rng):
+    centres = 4 * rng.standard_normal((GROUPS, MIXTURE_FEATURES))
+    return [
+        centres[rng.integers(0, GROUPS, SAMPLE)] + rng.standard_normal((SAMPLE, MIXTURE_FEATURES)) for _ in range(2)
+    ]
+
+
 def main():
     folder = Path(sys.argv[1])
-    for seed, make in enumerate((normal, beth_like)):
-        rows = make(np.random.default_rng(seed))
-        rows.astype("<f8").tofile(folder / f"{make.__name__}.f64")
+    beth_sample, beth_sample_new = beth_samples(np.random.default_rng(2))
+    mixture, mixture_new = mixtures(np.random.default_rng(3))
+    files = {
+        "normal": normal(np.random.default_rng(0)),
+        "beth_like": beth_like(np.random.default_rng(1)),
+        "beth_sample": beth_sample,
+        "beth_sample_new": beth_sample_new,
+        "mixture": mixture,
+        "mixture_new": mixture_new,
+    }
+    for name, rows in files.items():
+        rows.astype("<f8").tofile(folder / f"{name}.f64")
         distinct = len(np.unique(rows, axis=0))
-        print(f"{make.__name__}: {rows.shape[0]} rows, {rows.shape[1]} features, {distinct} distinct")
+        print(f"{name}: {rows.shape[0]} rows, {rows.shape[1]} features, {distinct} distinct")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,14 @@ use crate::command::{command, output};
 use crate::error::Result;
 
 /// Packages whose versions decide the peers' times.
-const PACKAGES: [&str; 4] = ["scikit-learn", "isotree", "shap", "numpy"];
+const PACKAGES: [&str; 6] = [
+    "scikit-learn",
+    "isotree",
+    "shap",
+    "umap-learn",
+    "pynndescent",
+    "numpy",
+];
 
 /// The machine and the versions.
 pub struct Machine {

@@ -1,4 +1,4 @@
-//! Times the forest beside its peers in Python, pair by pair, and writes the table.
+//! Times forests and embeddings beside their peers in Python, pair by pair, and writes the table.
 //!
 //! Ours and the peer run in turn, each in a process of its own, so that what else the machine does meets both. A run
 //! counts with the median of its repetitions, a pair with the median of its rounds' ratios.
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::statistics::median;
 
 use machine::Machine;
-use pairs::{PAIRS, Pair, Program, Time, Work};
+use pairs::{Data, PAIRS, Pair, Program, Subject, Time, Work};
 use report::report;
 
 /// How much is measured.
@@ -75,7 +75,8 @@ struct Round {
 /// What the pairs run, and the folder with their data.
 struct Programs {
     dir: PathBuf,
-    ours: PathBuf,
+    /// The program of each subject.
+    ours: Vec<(Subject, PathBuf)>,
     python: PathBuf,
 }
 
@@ -83,16 +84,18 @@ impl Programs {
     /// Builds ours, makes the Python environment and writes the data, as far as they are not there.
     fn prepare() -> Result<Self> {
         let dir = target_dir("bench")?;
-        let ours = build(&[
-            "--release",
-            "--package",
-            "honeyguide-learn",
-            "--example",
-            "bench_forest",
-        ])?;
+        let ours = Subject::ALL.into_iter().map(|subject| {
+            let package = ["--release", "--package", "honeyguide-learn"];
+            let example = ["--example", subject.example()];
+            Ok((subject, build(&[&package[..], &example].concat())?))
+        });
+        let ours = ours.collect::<Result<_>>()?;
         let python = python(&dir.join("venv"))?;
         let data = dir.join("data");
-        if !data.join(pairs::LAST_FILE).exists() {
+        if Data::ALL
+            .into_iter()
+            .any(|rows| !data.join(rows.file()).exists())
+        {
             fs::create_dir_all(&data).map_err(Error::file(&data))?;
             run_command(command(&python, ["bench/data.py"]).arg(&data))?;
         }
@@ -122,12 +125,17 @@ impl Programs {
     }
 
     fn process(&self, work: &Work, extent: Extent) -> Command {
+        let subject = work.data.subject();
         let mut process = match work.program {
-            Program::Ours => command(&self.ours, [work.name]),
-            Program::Peer => command(&self.python, ["bench/peers.py", work.name]),
+            Program::Ours => command(self.program_of(subject), [work.name]),
+            Program::Peer => command(&self.python, [subject.script(), work.name]),
         };
-        let file = self.dir.join("data").join(work.data.file());
+        let data = self.dir.join("data");
+        let file = data.join(work.data.file());
         process.arg("--file").arg(&file);
+        if let Some(new) = work.data.new_file() {
+            process.arg("--new").arg(data.join(new));
+        }
         process.args(["--features", &work.data.features().to_string()]);
         process.args(["--repeat", &work.repeat.to_string()]);
         if let Some(rows) = work.rows(extent) {
@@ -135,9 +143,16 @@ impl Programs {
         }
         if work.program == Program::Ours {
             process.args(["--threads", &work.threads.to_string()]);
+        }
+        if (work.program, subject) == (Program::Ours, Subject::Forest) {
             process.arg("--fit-file").arg(&file);
         }
         process
+    }
+
+    fn program_of(&self, subject: Subject) -> &Path {
+        let found = self.ours.iter().find(|ours| ours.0 == subject);
+        &found.expect("a program was built for every subject").1
     }
 }
 

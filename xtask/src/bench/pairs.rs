@@ -26,13 +26,40 @@ pub enum Goal {
     AtMost(f64),
 }
 
-/// Which of the two programs.
+/// Which of the two programs of a subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Program {
-    /// `bench_forest`, an example of the crate `learn`.
     Ours,
-    /// `bench/peers.py`.
     Peer,
+}
+
+/// What is timed, each with a program of ours and one for its peers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Subject {
+    /// Isolation forests.
+    Forest,
+    /// Embeddings.
+    Umap,
+}
+
+impl Subject {
+    pub const ALL: [Self; 2] = [Self::Forest, Self::Umap];
+
+    /// The example of the crate `learn` that times ours.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Forest => "bench_forest",
+            Self::Umap => "bench_umap",
+        }
+    }
+
+    /// The script that times the peers.
+    pub const fn script(self) -> &'static str {
+        match self {
+            Self::Forest => "bench/peers.py",
+            Self::Umap => "bench/umap_peers.py",
+        }
+    }
 }
 
 /// One run of a program.
@@ -86,23 +113,49 @@ pub enum Data {
     Normal,
     /// Seven features as in BETH, a few hundred distinct rows.
     BethLike,
+    /// A sample of the seven features, standard-scaled, and another one that is new.
+    BethSample,
+    /// Normal rows around twelve centres, and more of them that are new.
+    Mixture,
 }
 
-/// The file that is written last: where it is, all are.
-pub const LAST_FILE: &str = Data::BethLike.file();
-
 impl Data {
+    pub const ALL: [Self; 4] = [
+        Self::Normal,
+        Self::BethLike,
+        Self::BethSample,
+        Self::Mixture,
+    ];
+
+    pub const fn subject(self) -> Subject {
+        match self {
+            Self::Normal | Self::BethLike => Subject::Forest,
+            Self::BethSample | Self::Mixture => Subject::Umap,
+        }
+    }
+
     pub const fn file(self) -> &'static str {
         match self {
             Self::Normal => "normal.f64",
             Self::BethLike => "beth_like.f64",
+            Self::BethSample => "beth_sample.f64",
+            Self::Mixture => "mixture.f64",
+        }
+    }
+
+    /// The file of rows that are not fitted on.
+    pub const fn new_file(self) -> Option<&'static str> {
+        match self {
+            Self::Normal | Self::BethLike => None,
+            Self::BethSample => Some("beth_sample_new.f64"),
+            Self::Mixture => Some("mixture_new.f64"),
         }
     }
 
     pub const fn features(self) -> usize {
         match self {
-            Self::Normal => 10,
-            Self::BethLike => 7,
+            Self::Normal | Self::Mixture => 10,
+            Self::BethLike | Self::BethSample => 7,
         }
     }
 
@@ -110,6 +163,7 @@ impl Data {
         match self {
             Self::Normal => 1_000_000,
             Self::BethLike => 763_144,
+            Self::BethSample | Self::Mixture => 25_000,
         }
     }
 }
@@ -224,6 +278,42 @@ pub const PAIRS: &[Pair] = &[
         peer_name: "honeyguide, one thread",
         goal: Goal::OneIn(1.8),
         rounds: 5,
+    },
+    Pair {
+        name: "embed 25,000 × 7 rows, a few hundred distinct",
+        ours: Work::ours("fit", Data::BethSample, 3),
+        peer: Work::peer("fit", Data::BethSample, 1),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(50.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "embed 25,000 × 10 continuous rows",
+        ours: Work::ours("fit", Data::Mixture, 1),
+        peer: Work::peer("fit", Data::Mixture, 1),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(3.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "place 25,000 × 7 new rows in the embedding of the former",
+        ours: Work::ours("transform", Data::BethSample, 3),
+        peer: Work::peer("transform", Data::BethSample, 3),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(5.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "place 25,000 × 10 new rows in the embedding of the latter",
+        ours: Work::ours("transform", Data::Mixture, 3),
+        peer: Work::peer("transform", Data::Mixture, 3),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(5.0),
+        rounds: 3,
     },
 ];
 

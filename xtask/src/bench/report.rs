@@ -13,11 +13,12 @@ const HEADER: &str = "\
 ";
 
 const PROTOCOL: &str = "\
-`cargo xtask bench` writes this page: it builds the forest in the release profile, installs the peers that
+`cargo xtask bench` writes this page: it builds forest and embedding in the release profile, installs the peers that
 `bench/requirements.txt` pins into an environment of their own, and writes simulated rows (`bench/data.py`). Every
 forest has 100 trees of 256 samples. Unless the table says otherwise, times are CPU time on one thread, and forests that
 score or explain were fitted on all rows of the file before the clock started. Reading, checking and laying out the rows
-is not timed on either side: each library gets them in the layout that it takes without a copy.
+is not timed on either side: each library gets them in the layout that it takes without a copy. Embeddings have the
+defaults of umap-learn, which has compiled its functions on 5,000 rows before the clock starts.
 
 Ours and the peer run in turn, each in a process of its own. A process counts with the median of its repetitions. The
 times below are medians over the rounds; \"times as fast\" is the median of the rounds' ratios, with the lowest and the
@@ -26,7 +27,7 @@ highest ratio beside it.
 
 /// The page.
 pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> String {
-    let mut page = format!("# Speed of the isolation forest\n\n{PROTOCOL}\n");
+    let mut page = format!("# Speed beside other libraries\n\n{PROTOCOL}\n");
     if extent == Extent::Quick {
         page += "This was a quick run: a tenth of the rows, one round. It shows that everything runs, not how fast.\n\n";
     }

@@ -1,0 +1,67 @@
+"""Times one piece of work in umap-learn, as `bench_umap` times ours.
+
+usage: umap_peers.py WORK --file FILE --new FILE --features N [--rows N] [--repeat N]
+
+WORK is one of
+  fit        fit on the rows of --file
+  transform  place the rows of --new in an embedding fitted on those of --file
+
+One thread, umap-learn's defaults. The work is done on 5,000 rows first, which compiles what it calls: more than 4,096,
+so that neighbours are approximate as they are for all rows.
+
+Prints one line per repetition: work, rows, features, threads, CPU ns per row, wall ns per row.
+"""
+
+import argparse
+import os
+import time
+import warnings
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+# They say that TensorFlow is missing, which nothing here uses.
+warnings.filterwarnings("ignore")
+
+import numpy as np  # noqa: E402  (after the thread limits, which it reads)
+import umap  # noqa: E402
+
+COMPILED_ON = 5_000
+
+
+def read(file, features, limit):
+    return np.fromfile(file, dtype="<f8").reshape(-1, features)[:limit].astype(np.float32)
+
+
+def fit(rows, _):
+    umap.UMAP(n_jobs=1).fit(rows[:COMPILED_ON])
+    return lambda: umap.UMAP(n_jobs=1).fit(rows)
+
+
+def transform(rows, new):
+    model = umap.UMAP(n_jobs=1).fit(rows)
+    model.transform(new[:COMPILED_ON])
+    return lambda: model.transform(new)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", choices=["fit", "transform"])
+    parser.add_argument("--file", required=True)
+    parser.add_argument("--new", required=True)
+    parser.add_argument("--features", type=int, required=True)
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--repeat", type=int, default=1)
+    options = parser.parse_args()
+
+    rows = read(options.file, options.features, options.rows)
+    new = read(options.new, options.features, options.rows)
+    work = {"fit": fit, "transform": transform}[options.work](rows, new)
+    for _ in range(options.repeat):
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        work()
+        cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
+        n = len(rows)
+        print(f"{options.work},{n},{options.features},1,{cpu / n:.1f},{wall / n:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

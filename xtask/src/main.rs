@@ -2,6 +2,7 @@
 
 mod adbench;
 mod bench;
+mod browser;
 mod command;
 mod error;
 mod features;
@@ -17,7 +18,8 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  test [ARG]...    Run every test of the workspace; each ARG goes to `cargo test`
+  test [ARG]...    Run every test, those in a browser too where npm and Chromium are; each ARG goes to
+                   `cargo test`, which then runs alone
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Time the forest beside its peers in Python; write docs/benchmarks.md";
 

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use crate::browser::Tools;
 use crate::command::{cargo, each_line};
 use crate::error::{Error, Result};
 use crate::features;
 
-/// `cargo xtask test`; `arguments` go to `cargo test`.
+/// `cargo xtask test`; `arguments` go to `cargo test`. Without any, pages are tested in a browser too, where there is one.
 ///
 /// # Errors
 /// When tests do not compile, fail, are none, or would compile the dependencies again.
@@ -18,12 +19,29 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         println!("{line}");
         totals.add(line);
     });
+    let in_browser = match arguments.is_empty() {
+        true => test_pages(&mut totals),
+        false => Ok(()),
+    };
     println!("{totals}");
-    result?;
+    result.and(in_browser)?;
     if totals.passed == 0 {
         return Err(Error::NoTests);
     }
     Ok(())
+}
+
+fn test_pages(totals: &mut Totals) -> Result<()> {
+    match Tools::find() {
+        Ok(tools) => tools.run(|line| {
+            println!("{line}");
+            totals.add(line);
+        }),
+        Err(missing) => {
+            println!("The tests of pages in a browser did not run: {missing}");
+            Ok(())
+        }
+    }
 }
 
 /// Tests of all test programs together.
@@ -35,8 +53,14 @@ struct Totals {
 }
 
 impl Totals {
-    /// Adds the closing line of a test program; other lines count nothing.
+    /// Adds the closing lines of a test program, cargo's or node's; other lines count nothing.
     fn add(&mut self, line: &str) {
+        if let Some((what, number)) = line
+            .strip_prefix("# ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            self.add_count(number, what);
+        }
         let Some((_, counts)) = line
             .strip_prefix("test result: ")
             .and_then(|rest| rest.split_once(". "))
@@ -44,16 +68,21 @@ impl Totals {
             return;
         };
         for count in counts.split("; ") {
-            if let Some((number, what)) = count.split_once(' ')
-                && let Ok(number) = number.parse::<u64>()
-            {
-                match what {
-                    "passed" => self.passed += number,
-                    "failed" => self.failed += number,
-                    "ignored" => self.skipped += number,
-                    _ => {}
-                }
+            if let Some((number, what)) = count.split_once(' ') {
+                self.add_count(number, what);
             }
+        }
+    }
+
+    fn add_count(&mut self, number: &str, what: &str) {
+        let Ok(number) = number.parse::<u64>() else {
+            return;
+        };
+        match what {
+            "passed" | "pass" => self.passed += number,
+            "failed" | "fail" => self.failed += number,
+            "ignored" | "skipped" => self.skipped += number,
+            _ => {}
         }
     }
 }
@@ -81,9 +110,12 @@ mod tests {
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s",
             "test 7 passed; ... ok",
             "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.10s",
+            "# tests 5",
+            "# pass 4",
+            "# fail 1",
         ] {
             totals.add(line);
         }
-        assert_eq!(totals.to_string(), "7 passed, 1 failed, 1 skipped");
+        assert_eq!(totals.to_string(), "11 passed, 2 failed, 1 skipped");
     }
 }

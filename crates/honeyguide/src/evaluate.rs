@@ -219,7 +219,7 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
 const NOT_A_LABEL: i64 = i64::MIN;
 
 /// Whether the rule flags an event, where the data has its column.
-fn rule_key(source: &Source) -> Option<Key> {
+pub(crate) fn rule_key(source: &Source) -> Option<Key> {
     let column = source
         .columns()
         .iter()
@@ -251,7 +251,7 @@ pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
 }
 
 /// What accumulates over events in descending order of their scores.
-struct Tally {
+pub(crate) struct Tally {
     threshold: Threshold,
     events: u64,
     anomalous: u64,
@@ -266,7 +266,7 @@ struct LabelTally {
 }
 
 impl Tally {
-    fn new(labels: &[String], threshold: &Threshold) -> Self {
+    pub fn new(labels: &[String], threshold: &Threshold) -> Self {
         let labels = labels.iter().map(|label| LabelTally {
             label: label.clone(),
             ranking: RocAccumulator::new(),
@@ -281,7 +281,8 @@ impl Tally {
         }
     }
 
-    fn push(&mut self, group: ScoredGroup) -> Result<()> {
+    /// Counts events. Their keys are the labels, then whether the rule flags them, then what else there may be.
+    pub fn push(&mut self, group: ScoredGroup) -> Result<()> {
         let is_anomalous = self.threshold.flags(group.score);
         let by_rule = group.keys.get(self.labels.len()).copied().flatten() == Some(1);
         self.events += group.events;
@@ -303,7 +304,7 @@ impl Tally {
         Ok(())
     }
 
-    fn finish(self, recipe: String, has_rule: bool) -> Evaluation {
+    pub fn finish(self, recipe: String, has_rule: bool) -> Evaluation {
         let labels = self
             .labels
             .into_iter()

@@ -27,6 +27,7 @@ mod model;
 pub mod output;
 mod recipe;
 
+pub mod report;
 pub mod reproduce;
 pub mod score;
 mod scored;

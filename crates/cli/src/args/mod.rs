@@ -6,6 +6,7 @@ mod evaluate;
 mod explain;
 mod inspect;
 mod recipes;
+mod report;
 mod reproduce;
 mod score;
 mod simulate;
@@ -22,6 +23,7 @@ pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use inspect::Inspect;
 pub use recipes::Recipes;
+pub use report::Report;
 pub use reproduce::Reproduce;
 pub use score::Score;
 pub use simulate::Simulate;
@@ -83,6 +85,8 @@ pub enum Command {
     Convert(Convert),
     /// Ask in SQL, over events and their scores
     Sql(Sql),
+    /// Write one page: verdict, curves, a threshold to try out, the anomalies with their reasons
+    Report(Report),
     /// Run the published experiment on the three files of the BETH data set
     Reproduce(Reproduce),
     /// List the built-in recipes, or print one as TOML

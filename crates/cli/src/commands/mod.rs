@@ -1,11 +1,13 @@
 //! One module per command: arguments in, an outcome out.
 
 mod convert;
+mod command_line;
 mod demo;
 mod evaluate;
 mod explain;
 mod inspect;
 mod recipes;
+mod report;
 mod reproduce;
 mod score;
 mod simulate;
@@ -27,6 +29,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,
         Command::Sql(args) => sql::run(context, args).await,
+        Command::Report(args) => report::run(context, args).await,
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),
         Command::Simulate(args) => simulate::run(context, args).await,

@@ -308,6 +308,11 @@ impl IsolationForest {
         self.n_features
     }
 
+    /// The seed that every random choice followed from.
+    pub fn seed(&self) -> u64 {
+        self.params.seed
+    }
+
     /// Number of trees.
     pub fn n_estimators(&self) -> usize {
         self.trees.len()

@@ -1,0 +1,25 @@
+//! `honeyguide report`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide report model.json today.csv --out report.html
+  honeyguide report model.json events.parquet --label is_attack --out report.html";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Report {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// The page, one HTML file that opens without a network
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The column that is 1 for what should be found [default: sus and evil, where the data has them]
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+}

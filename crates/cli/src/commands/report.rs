@@ -1,0 +1,67 @@
+//! `honeyguide report`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::Model;
+use honeyguide::output::PendingFile;
+use honeyguide::report::{Origin, Report, report};
+use serde::Serialize;
+
+use super::command_line::CommandLine;
+use crate::args;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, percent_of, printable};
+
+#[derive(Serialize)]
+struct Written {
+    out: PathBuf,
+    #[serde(flatten)]
+    report: Report,
+}
+
+pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
+    let model = Model::load(&args.model)?;
+    let mut source = context.open(&args.data)?;
+    source.refuse_as_output(&args.out)?;
+    // An output that cannot be written is found before the work, not after it.
+    drop(PendingFile::create(&args.out)?);
+    let command = CommandLine::new("report")
+        .path(&args.model)
+        .data(&args.data)
+        .option("--label", args.label.as_deref())
+        .option("--out", args.out.to_str())
+        .finish();
+    let origin = Origin {
+        model: &args.model,
+        command: &command,
+    };
+    let label = args.label.as_deref();
+    let report = report(&context.engine, &model, &mut source, label, origin).await?;
+    report.page.save(&args.out)?;
+    context.remark_malformed_args();
+    let out = args.out;
+    context.show(&Written { out, report })
+}
+
+impl Outcome for Written {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let evaluation = &self.report.evaluation;
+        writeln!(
+            out,
+            "{} of {} events are anomalous ({}).",
+            count(evaluation.anomalous),
+            count(evaluation.events),
+            percent_of(evaluation.anomalous, evaluation.events)
+        )?;
+        if let Some(alerts) = self.report.alerts {
+            writeln!(out, "alerts     {}", count(alerts))?;
+        }
+        writeln!(
+            out,
+            "written to {}",
+            printable(&self.out.display().to_string())
+        )
+    }
+}

@@ -1,0 +1,226 @@
+//! Pages: whole, alone, the same every time, and inert whatever the data holds.
+
+mod common;
+
+use common::{Folder, HEADER, event, event_with};
+
+fn page(folder: &Folder, args: &[&str]) -> String {
+    folder.done(&[&["report", "model.json"], args, &["--out", "page.html"]].concat());
+    String::from_utf8(folder.read("page.html")).expect("a page is UTF-8")
+}
+
+/// What a reader sees, without the style, the scripts and their data.
+fn shown(page: &str) -> &str {
+    let body = page.split_once("<main").expect("a page has a main part").1;
+    body.split_once("</main>").expect("which ends").0
+}
+
+#[test]
+fn a_page_brings_along_all_it_needs_and_may_load_nothing() {
+    let folder = Folder::with_model(300);
+    let page = page(&folder, &["good.csv"]);
+    assert!(page.contains("default-src &#39;none&#39;; script-src &#39;sha256-"));
+    let markup = page.split("<script").next().expect("markup").to_owned() + shown(&page);
+    for loads in [
+        "src=", "<link", "<iframe", "url(", "@import", "http:", "https:", "href=\"h",
+    ] {
+        assert!(!markup.contains(loads), "{loads}");
+    }
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    assert_eq!(folder.names(), ["good.csv", "model.json", "page.html"]);
+}
+
+#[test]
+fn the_same_input_gives_the_same_page() {
+    let folder = Folder::with_model(300);
+    let first = page(&folder, &["good.csv"]);
+    for threads in ["1", "3"] {
+        assert!(
+            page(&folder, &["good.csv", "--threads", threads]) == first,
+            "{threads}"
+        );
+    }
+}
+
+#[test]
+fn the_page_says_what_the_evaluation_says() {
+    let folder = Folder::with_model(300);
+    let page = page(&folder, &["good.csv"]);
+    let evaluation = folder.done(&["evaluate", "model.json", "good.csv"]).stdout;
+    let flagged = evaluation.split(' ').next().expect("a count");
+    for says in [
+        &format!("{flagged} of them"),
+        "300 events of 1 host",
+        "An alert is one process (the same hostName, processId, processName) on one day",
+        "honeyguide report model.json good.csv --out page.html",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    let json = folder.done(&[
+        "report",
+        "model.json",
+        "good.csv",
+        "--out",
+        "page.html",
+        "--json",
+    ]);
+    assert!(
+        json.stdout.contains("\"alert_definition\""),
+        "{}",
+        json.stdout
+    );
+}
+
+#[test]
+fn simulated_data_is_called_simulated() {
+    let folder = Folder::with_model(300);
+    assert!(!page(&folder, &["good.csv"]).contains("Simulated data."));
+    folder.done(&["simulate", "--out", "sim", "--events", "3000"]);
+    let page = page(&folder, &["sim/labelled_testing_data.csv"]);
+    assert!(shown(&page).contains("Simulated data."));
+}
+
+#[test]
+fn names_from_the_data_are_only_ever_text() {
+    let folder = Folder::with_model(300);
+    let names = [
+        "<script>alert(1)</script>",
+        "</script><script>alert(2)</script>",
+        "\"\"><img src=x onerror=alert(3)>",
+        "<a href='javascript:alert(4)'>x</a>",
+        "\u{1b}[31mred\u{7}",
+        "a\u{202e}b\u{2028}c",
+        "{{ 7 * 7 }}%{x}${y}",
+    ];
+    let mut text = format!("{HEADER}\n");
+    for (index, name) in names.iter().enumerate() {
+        for column in [6, 7] {
+            text += &event_with(index * 97 + 96, column, &format!("\"{name}\""));
+            text.push('\n');
+        }
+    }
+    folder.write("hostile.csv", text);
+    let page = page(&folder, &["hostile.csv"]);
+    for raw in [
+        "<script>alert",
+        "<img",
+        "href='javascript",
+        "\u{1b}",
+        "\u{7}",
+        "\u{202e}",
+        "\u{2028}",
+    ] {
+        assert!(!page.contains(raw), "{raw:?} acts");
+    }
+    for escaped in [
+        "&#60;script&#62;alert(1)&#60;/script&#62;",
+        "\\u{1b}[31mred\\u{7}",
+        "a\\u{202e}b\\u{2028}c",
+    ] {
+        assert!(shown(&page).contains(escaped), "{escaped} is not shown");
+    }
+    let scripts = page.matches("<script").count();
+    assert_eq!(scripts, 3, "data, library, and the page's own");
+}
+
+#[test]
+fn odd_tables_have_pages_that_say_what_they_lack() {
+    let folder = Folder::new();
+    let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
+    let row = |index: usize| {
+        (0..300)
+            .map(|c| ((index * c) % 17).to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let rows: Vec<String> = (1..60).map(row).collect();
+    let cases = [
+        (
+            "one.csv",
+            format!("{HEADER}\n{}\n", event(3)),
+            "Every event has sus = 0",
+        ),
+        (
+            "wide.csv",
+            format!("{}\n{}\n", wide.join(","), rows.join("\n")),
+            "The data has no label",
+        ),
+        (
+            "flat.csv",
+            "x,y\n1,2\n1,2\n1,2\n".to_owned(),
+            "no column hostName",
+        ),
+        (
+            "late.csv",
+            "timestamp,x,hostName\n1.7e9,1,a\n1.70005e9,2,\n1.7001e9,1,b\n".to_owned(),
+            "2023-11-14",
+        ),
+    ];
+    for (name, text, says) in cases {
+        folder.write(name, text);
+        folder.done(&[
+            "train",
+            name,
+            "--recipe",
+            "raw",
+            "--trees",
+            "5",
+            "--out",
+            "model.json",
+        ]);
+        let page = page(&folder, &[name]);
+        assert!(shown(&page).contains(says), "{name}: {says}");
+        assert!(!shown(&page).contains("NaN"), "{name}");
+    }
+}
+
+#[test]
+fn days_and_hosts_are_counted_apart() {
+    let folder = Folder::with_model(300);
+    let mut text = format!("{HEADER}\n");
+    for day in 0..3 {
+        for host in ["alpha", "beta"] {
+            let time = (1_700_006_400 + day * 86_400).to_string();
+            let line = event_with(96, 7, host);
+            let rest = line.split_once(',').expect("columns").1;
+            text += &format!("{time},{rest}\n");
+        }
+    }
+    folder.write("days.csv", text);
+    let page = page(&folder, &["days.csv"]);
+    for says in [
+        "6 events of 2 hosts",
+        "id=\"chart-days\"",
+        "id=\"chart-host-days\"",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    assert!(page.contains("2023-11-15") && page.contains("2023-11-17"));
+}
+
+#[test]
+fn calls_that_cannot_work_are_refused_before_the_work() {
+    let folder = Folder::with_model(300);
+    folder.write("empty.csv", format!("{HEADER}\n"));
+    let refused = |args: &[&str], status, says: &[&str]| {
+        folder.refused(&[&["report", "model.json"], args].concat(), status, says);
+    };
+    refused(&["good.csv"], 2, &["--out"]);
+    refused(
+        &["good.csv", "--out", "no/page.html"],
+        2,
+        &["no/page.html", "mkdir"],
+    );
+    refused(&["good.csv", "--out", "good.csv"], 2, &["also an input"]);
+    refused(
+        &["good.csv", "--out", "p.html", "--label", "no"],
+        2,
+        &["--label no", "no such column"],
+    );
+    refused(
+        &["good.csv", "--out", "p.html", "--label", "userId"],
+        1,
+        &["must be 0 or 1"],
+    );
+    refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
+}

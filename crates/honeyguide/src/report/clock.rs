@@ -1,0 +1,187 @@
+//! When events happened: what the time column counts, and days of it.
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::functions::math::expr_fn::floor;
+use datafusion::logical_expr::{Expr, cast, ident, lit, try_cast};
+
+use crate::source::Source;
+
+/// The column that says when an event happened.
+const TIME_COLUMN: &str = "timestamp";
+const SECONDS_PER_DAY: f64 = 86_400.0;
+/// Seconds from here on count from 1970 (this is March 1973); fewer count from some start, as that of the host.
+const FIRST_DATE: f64 = 1e8;
+
+/// The time column of a source.
+#[derive(Debug, Clone)]
+pub(super) struct TimeColumn {
+    /// Its value as a float, or null.
+    pub ticks: Expr,
+    /// A tick in seconds, where the type says so.
+    unit: Option<f64>,
+}
+
+/// What a time column counts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Clock {
+    /// Seconds since the start as a float, or null.
+    pub seconds: Expr,
+    /// Whether the start is 1970-01-01 UTC.
+    pub is_date: bool,
+    /// Seconds of the first event.
+    pub first: f64,
+    /// Seconds of the last.
+    pub last: f64,
+}
+
+impl TimeColumn {
+    /// The column of `source`, where it has one of numbers or times.
+    pub fn of(source: &Source) -> Option<Self> {
+        let columns = source.columns();
+        let column = columns.iter().find(|column| column.name == TIME_COLUMN)?;
+        let float = |value: Expr| try_cast(value, DataType::Float64);
+        let integer = |value: Expr| cast(value, DataType::Int64);
+        let (ticks, unit) = match &column.data_type {
+            found if found.is_numeric() => (float(ident(TIME_COLUMN)), None),
+            DataType::Timestamp(unit, _) => {
+                (float(integer(ident(TIME_COLUMN))), Some(seconds(*unit)))
+            }
+            DataType::Date32 => (float(integer(ident(TIME_COLUMN))), Some(SECONDS_PER_DAY)),
+            DataType::Date64 => (float(integer(ident(TIME_COLUMN))), Some(1e-3)),
+            _ => return None,
+        };
+        Some(Self { ticks, unit })
+    }
+
+    /// The clock of a column whose values lie from `first` to `last`. Plain numbers that only make sense as milli-, micro-
+    /// or nanoseconds since 1970 are taken as such, others as seconds.
+    pub fn clock(&self, first: f64, last: f64) -> Clock {
+        let unit = self.unit.unwrap_or(match last.abs() {
+            ticks if ticks >= 1e17 => 1e-9,
+            ticks if ticks >= 1e14 => 1e-6,
+            ticks if ticks >= 1e11 => 1e-3,
+            _ => 1.0,
+        });
+        Clock {
+            seconds: self.ticks.clone() * lit(unit),
+            is_date: self.unit.is_some() || first * unit >= FIRST_DATE,
+            first: first * unit,
+            last: last * unit,
+        }
+    }
+}
+
+impl Clock {
+    /// The number of an event's day, from the start, as an integer or null.
+    pub fn day(&self) -> Expr {
+        let days = floor(self.seconds.clone() / lit(SECONDS_PER_DAY));
+        try_cast(days, DataType::Int64)
+    }
+
+    /// A day in words: its date, or its number from 1 where the start is unknown.
+    pub fn day_name(&self, day: i64) -> String {
+        if !self.is_date {
+            return format!("day {}", day.saturating_add(1));
+        }
+        let (year, month, day) = civil_from_days(day);
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    /// A moment in words: date and time in UTC, or hours from the start.
+    pub fn moment(&self, seconds: f64) -> String {
+        if !self.is_date {
+            return duration(seconds);
+        }
+        let day = (seconds / SECONDS_PER_DAY).floor();
+        let of_day = (seconds - day * SECONDS_PER_DAY).floor() as u64;
+        let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let day = self.day_name(day as i64);
+        format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
+    }
+}
+
+/// A duration in the largest units that say something of it.
+pub(super) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s.abs() < 120.0 => format!("{s:.1} s"),
+        s if s.abs() < 7_200.0 => format!("{:.1} min", s / 60.0),
+        s if s.abs() < 2.0 * SECONDS_PER_DAY => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / SECONDS_PER_DAY),
+    }
+}
+
+fn seconds(unit: TimeUnit) -> f64 {
+    match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e-3,
+        TimeUnit::Microsecond => 1e-6,
+        TimeUnit::Nanosecond => 1e-9,
+    }
+}
+
+/// Year, month and day of a number of days since 1970-01-01 in the proleptic Gregorian calendar, by counting in eras of 400
+/// years that begin on a first of March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013).
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    const DAYS_PER_ERA: i64 = 146_097;
+    let since = days.saturating_add(719_468);
+    let (era, of_era) = (
+        since.div_euclid(DAYS_PER_ERA),
+        since.rem_euclid(DAYS_PER_ERA),
+    );
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(unit: Option<f64>) -> TimeColumn {
+        let ticks = lit(0.0);
+        TimeColumn { ticks, unit }
+    }
+
+    #[test]
+    fn days_have_their_dates() {
+        let clock = column(Some(1.0)).clock(0.0, 0.0);
+        for (day, name) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (18_765, "2021-05-18"),
+            (20_779, "2026-11-22"),
+        ] {
+            assert_eq!(clock.day_name(day), name);
+        }
+        assert_eq!(clock.moment(1_621_321_445.9), "2021-05-18 07:04:05");
+    }
+
+    #[test]
+    fn what_numbers_count_is_told_by_their_size() {
+        for (first, last, is_date, seconds) in [
+            (12.5, 90_000.0, false, 90_000.0),
+            (1.6e9, 1.7e9, true, 1.7e9),
+            (1.6e12, 1.7e12, true, 1.7e9),
+            (1.6e15, 1.7e15, true, 1.7e9),
+            (1.6e18, 1.7e18, true, 1.7e9),
+        ] {
+            let clock = column(None).clock(first, last);
+            assert_eq!(clock.is_date, is_date, "{last}");
+            assert!((clock.last / seconds - 1.0).abs() < 1e-12, "{last}");
+        }
+        let clock = column(None).clock(0.0, 10.0);
+        assert_eq!(
+            (clock.day_name(0), clock.moment(5_400.0)),
+            ("day 1".into(), "90.0 min".into())
+        );
+    }
+}

@@ -1,0 +1,419 @@
+//! The report's charts: how scores rank labelled events, how they are distributed, and what each day holds.
+
+use plotly::common::{DashType, HoverInfo, Line, Marker, MarkerSymbol, Mode};
+use plotly::layout::{AxisRange, AxisType, BarMode, RangeMode};
+use plotly::{Bar, HeatMap, Layout, Scatter, Trace};
+use serde_json::{Value, json};
+
+use super::chart::{Chart, axis, clip, label, rounded, sequential};
+use super::report::Findings;
+use super::words::host_name;
+use crate::evaluate::{LabelEvaluation, Verdicts};
+use crate::wording::{defined, printable};
+
+/// Bars of a histogram.
+const BINS: usize = 60;
+const SERIES: [&str; 2] = ["--series-1", "--series-2"];
+const SOFT_SERIES: [&str; 2] = ["--series-1-soft", "--series-2-soft"];
+const ROC_HOVER: &str =
+    "threshold %{customdata:.4f}<br>recall %{y:.4~p}, false-positive rate %{x:.4~p}";
+const PR_HOVER: &str = "threshold %{customdata:.4f}<br>precision %{y:.4~p}, recall %{x:.4~p}";
+
+/// Events above every step, for one label.
+pub(super) struct Above {
+    /// The score that all of them lie above.
+    pub threshold: f64,
+    pub true_positives: u64,
+    pub false_positives: u64,
+}
+
+impl Findings<'_> {
+    /// All charts of the report.
+    pub fn charts(&self) -> Vec<Chart> {
+        let mut charts = Vec::new();
+        if self
+            .evaluation
+            .labels
+            .iter()
+            .any(|label| label.roc_auc.is_some())
+        {
+            charts.extend([self.roc(), self.precision_recall()]);
+        }
+        match self.labels.len() {
+            0 => charts.push(self.histogram("scores", None)),
+            _ => {
+                let ids = ["scores", "scores-2"];
+                let each = ids.into_iter().zip(0..self.labels.len());
+                charts.extend(each.map(|(id, index)| self.histogram(id, Some(index))));
+            }
+        }
+        if self.places.days.len() > 1 {
+            charts.push(self.by_day());
+            if self.places.hosts.len() > 1 {
+                charts.push(self.by_host_and_day());
+            }
+        }
+        charts
+    }
+
+    /// What lies above each step, from nothing to everything; one entry more than there are steps.
+    pub fn above(&self, label: usize) -> Vec<Above> {
+        let steps = self.steps.steps();
+        let start = self.steps.above_threshold();
+        let mut all = Vec::with_capacity(steps.len() + 1);
+        let (mut true_positives, mut false_positives) = (0, 0);
+        for position in 0..=steps.len() {
+            let threshold = match steps.get(position) {
+                _ if position == start => self.evaluation.threshold.value,
+                Some(step) => step.top,
+                None => 0.0,
+            };
+            all.push(Above {
+                threshold,
+                true_positives,
+                false_positives,
+            });
+            if let Some(step) = steps.get(position) {
+                true_positives += step.positives[label];
+                false_positives += step.events - step.positives[label];
+            }
+        }
+        all
+    }
+
+    fn with_both_classes(&self) -> impl Iterator<Item = (usize, &LabelEvaluation)> {
+        let labels = self.evaluation.labels.iter().enumerate();
+        labels.filter(|(_, label)| label.roc_auc.is_some())
+    }
+
+    fn roc(&self) -> Chart {
+        let mut traces: Vec<Box<dyn Trace>> = Vec::new();
+        let mut markers = serde_json::Map::new();
+        for (index, evaluation) in self.with_both_classes() {
+            let (positives, negatives) = (evaluation.positives, evaluation.negatives);
+            let points = self.above(index).into_iter().map(|above| {
+                let x = share(above.false_positives, negatives);
+                (x, share(above.true_positives, positives), above.threshold)
+            });
+            let name = format!(
+                "{}, AUROC {}",
+                label(&evaluation.label),
+                defined(evaluation.roc_auc)
+            );
+            traces.push(curve(&name, index, points.collect(), ROC_HOVER));
+        }
+        for (index, evaluation) in self.with_both_classes() {
+            markers.insert(traces.len().to_string(), json!(index));
+            let at = |verdicts: &Verdicts| (verdicts.false_positive_rate, verdicts.recall);
+            traces.push(marker(
+                evaluation,
+                index,
+                at(&evaluation.verdicts),
+                "this threshold",
+            ));
+            traces.extend(rule_marker(evaluation, index, at));
+        }
+        traces.push(baseline("a coin toss", vec![0.0, 1.0], vec![0.0, 1.0]));
+        let layout = Layout::new()
+            .hover_distance(60)
+            .x_axis(axis("false-positive rate").range(AxisRange::new(-0.01, 1.01)))
+            .y_axis(axis("recall").range(AxisRange::new(-0.01, 1.02)));
+        let alt = "Each point of a curve is a threshold; the filled circle is the chosen one. The further a curve reaches to the upper \
+             left, the better scores part labelled events from the rest. The dotted diagonal is chance, the hollow diamond the \
+             rule userId >= 1000.";
+        live(
+            Chart::new("roc", "ROC curve", alt, layout, traces),
+            "roc",
+            markers,
+        )
+    }
+
+    fn precision_recall(&self) -> Chart {
+        let mut traces: Vec<Box<dyn Trace>> = Vec::new();
+        let mut markers = serde_json::Map::new();
+        for (index, evaluation) in self.with_both_classes() {
+            let points = self.above(index).into_iter().filter_map(|above| {
+                let flagged = above.true_positives + above.false_positives;
+                let recall = share(above.true_positives, evaluation.positives);
+                (flagged > 0).then(|| {
+                    (
+                        recall,
+                        share(above.true_positives, flagged),
+                        above.threshold,
+                    )
+                })
+            });
+            let precision = defined(evaluation.average_precision);
+            let name = format!(
+                "{}, average precision {precision}",
+                label(&evaluation.label)
+            );
+            traces.push(curve(&name, index, points.collect(), PR_HOVER));
+        }
+        for (index, evaluation) in self.with_both_classes() {
+            markers.insert(traces.len().to_string(), json!(index));
+            let at = |verdicts: &Verdicts| (verdicts.recall, verdicts.precision);
+            traces.push(marker(
+                evaluation,
+                index,
+                at(&evaluation.verdicts),
+                "this threshold",
+            ));
+            traces.extend(rule_marker(evaluation, index, at));
+            let prevalence = share(
+                evaluation.positives,
+                evaluation.positives + evaluation.negatives,
+            );
+            let name = format!("{}: flag everything", label(&evaluation.label));
+            traces.push(baseline(&name, vec![0.0, 1.0], vec![prevalence; 2]));
+        }
+        let layout = Layout::new()
+            .hover_distance(60)
+            .x_axis(axis("recall").range(AxisRange::new(-0.01, 1.01)))
+            .y_axis(axis("precision").range(AxisRange::new(-0.01, 1.02)));
+        let alt = "How many of the flagged events are labelled, against how many of the labelled events are flagged. The filled circle \
+             is the chosen threshold, the dotted lines are what flagging everything gives, the hollow diamond the rule userId \
+             >= 1000.";
+        live(
+            Chart::new(
+                "precision-recall",
+                "Precision–recall curve",
+                alt,
+                layout,
+                traces,
+            ),
+            "pr",
+            markers,
+        )
+    }
+
+    fn histogram(&self, id: &'static str, index: Option<usize>) -> Chart {
+        let bins = self.score_bins(index);
+        let centers: Vec<f64> = bins
+            .iter()
+            .map(|bin| rounded((bin.low + bin.high) / 2.0))
+            .collect();
+        let ranges: Vec<String> = bins
+            .iter()
+            .map(|bin| format!("{:.3} to {:.3}", bin.low, bin.high))
+            .collect();
+        let bars = |name: String, color: &'static str, counts: Vec<u64>| -> Box<dyn Trace> {
+            Bar::new(centers.clone(), counts)
+                .name(name)
+                .hover_text_array(ranges.clone())
+                .hover_template("%{y:,d} events with scores %{hovertext}")
+                .marker(Marker::new().color(color))
+        };
+        let counts = |of: fn(&Bin) -> u64| bins.iter().map(of).collect::<Vec<u64>>();
+        let soft = |color: usize, name: String, of: fn(&Bin) -> u64| {
+            bars(name, SOFT_SERIES[color], counts(of))
+        };
+        let (traces, title) = match index.map(|index| &self.labels[index]) {
+            None => (
+                vec![soft(0, "events".into(), |bin| bin.others)],
+                "Scores".into(),
+            ),
+            Some(name) => (
+                vec![
+                    soft(0, format!("{} = 0", label(name)), |bin| bin.others),
+                    soft(1, format!("{} = 1", label(name)), |bin| bin.positives),
+                ],
+                format!("Scores by {}", printable(&clip(name))),
+            ),
+        };
+        let alt = "How many events have which score, on a logarithmic scale. Events right of the dashed line are flagged.";
+        let layout = Layout::new()
+            .bar_mode(BarMode::Overlay)
+            .bar_gap(0.04)
+            .x_axis(axis("anomaly score"))
+            .y_axis(
+                axis("events")
+                    .type_(AxisType::Log)
+                    .dtick(1.0)
+                    .tick_format(","),
+            );
+        live(
+            Chart::new(id, title, alt, layout, traces),
+            "histogram",
+            Default::default(),
+        )
+    }
+
+    /// Events by score in bars of equal width, by label `index` where there is one.
+    pub fn score_bins(&self, index: Option<usize>) -> Vec<Bin> {
+        let steps = self.steps.steps();
+        let (high, low) = match (steps.first(), steps.last()) {
+            (Some(first), Some(last)) if first.top > last.top => (first.top, last.top),
+            (Some(only), _) => (only.top + 0.005, only.top - 0.005),
+            _ => (1.0, 0.0),
+        };
+        let width = (high - low) / BINS as f64;
+        let edge = |bin: usize| low + width * bin as f64;
+        let mut bins: Vec<Bin> = (0..BINS)
+            .map(|bin| Bin {
+                low: edge(bin),
+                high: edge(bin + 1),
+                positives: 0,
+                others: 0,
+            })
+            .collect();
+        for step in steps {
+            let bin = &mut bins[(((step.top - low) / width) as usize).min(BINS - 1)];
+            let positives = index.map_or(0, |index| step.positives[index]);
+            bin.positives += positives;
+            bin.others += step.events - positives;
+        }
+        bins
+    }
+
+    /// What a count by host and day is called.
+    fn counted(&self) -> &'static str {
+        match self.alert_rule {
+            Some(_) => "alerts",
+            None => "events flagged",
+        }
+    }
+
+    fn day_names(&self) -> Vec<String> {
+        let names = self.places.day_names();
+        names.iter().map(|name| label(name)).collect()
+    }
+
+    fn by_day(&self) -> Chart {
+        let counted = self.counted();
+        let names = self.day_names();
+        let bars = Bar::new(names.clone(), vec![0_u64; names.len()])
+            .name(counted)
+            .hover_template(format!("%{{x}}: %{{y:,d}} {counted}<extra></extra>"))
+            .marker(Marker::new().color(SERIES[0]));
+        let layout = Layout::new()
+            .show_legend(false)
+            .x_axis(axis("").type_(AxisType::Category))
+            .y_axis(axis(counted).tick_format(",").range_mode(RangeMode::ToZero));
+        let alt = format!("The {counted} of each day at the chosen threshold, all hosts together.");
+        live(
+            Chart::new("days", "Day by day", alt, layout, vec![bars]),
+            "days",
+            Default::default(),
+        )
+    }
+
+    fn by_host_and_day(&self) -> Chart {
+        let counted = self.counted();
+        let hosts: Vec<String> = (0..self.places.hosts.len())
+            .map(|host| label(&host_name(&self.places, host)))
+            .collect();
+        let days = self.day_names();
+        let cells = vec![vec![0_u64; days.len()]; hosts.len()];
+        let map = HeatMap::new(days, hosts, cells)
+            .name(counted)
+            .color_scale(sequential())
+            .hover_template(format!(
+                "%{{y}}, %{{x}}: %{{z:,d}} {counted}<extra></extra>"
+            ));
+        let layout = Layout::new()
+            .x_axis(axis("").type_(AxisType::Category))
+            .y_axis(axis("").type_(AxisType::Category));
+        let alt = format!("The {counted} of each host on each day at the chosen threshold.");
+        live(
+            Chart::new(
+                "host-days",
+                "Host by host and day by day",
+                alt,
+                layout,
+                vec![map],
+            ),
+            "host-days",
+            Default::default(),
+        )
+    }
+}
+
+/// Events with scores in (`low`, `high`], and the least score in the first bar.
+pub(super) struct Bin {
+    pub low: f64,
+    pub high: f64,
+    pub positives: u64,
+    pub others: u64,
+}
+
+fn live(mut chart: Chart, kind: &str, markers: serde_json::Map<String, Value>) -> Chart {
+    chart.live = Some(json!({"kind": kind, "markers": markers}));
+    chart
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// A curve of label `index` through points with their thresholds.
+fn curve(
+    name: &str,
+    index: usize,
+    points: Vec<(f64, f64, f64)>,
+    hover: &'static str,
+) -> Box<dyn Trace> {
+    let part = |of: fn(&(f64, f64, f64)) -> f64| points.iter().map(move |point| rounded(of(point)));
+    Scatter::new(part(|p| p.0).collect(), part(|p| p.1).collect())
+        .name(name)
+        .mode(Mode::Lines)
+        .custom_data(part(|p| p.2).collect::<Vec<_>>())
+        .hover_template(hover)
+        .line(Line::new().color(SERIES[index % 2]).width(2.5))
+}
+
+/// Where verdicts lie; a figure that is not defined has no place.
+fn marker(
+    evaluation: &LabelEvaluation,
+    index: usize,
+    (x, y): (Option<f64>, Option<f64>),
+    what: &str,
+) -> Box<dyn Trace> {
+    Scatter::new(vec![x], vec![y])
+        .name(format!("{}: {what}", label(&evaluation.label)))
+        .mode(Mode::Markers)
+        .show_legend(false)
+        .hover_template("%{x:.4~p}, %{y:.4~p}")
+        .marker(
+            Marker::new()
+                .color(SERIES[index % 2])
+                .size(13)
+                .line(Line::new().color("--paper").width(2.0)),
+        )
+}
+
+/// The baseline that needs no model, where the data has its column.
+fn rule_marker(
+    evaluation: &LabelEvaluation,
+    index: usize,
+    at: impl Fn(&Verdicts) -> (Option<f64>, Option<f64>),
+) -> Option<Box<dyn Trace>> {
+    let rule = evaluation.baselines.get(1)?;
+    let (x, y) = at(&rule.verdicts);
+    let name = format!("{}: {}", label(&evaluation.label), label(&rule.name));
+    let symbol = Marker::new()
+        .color(SERIES[index % 2])
+        .symbol(MarkerSymbol::DiamondOpen)
+        .size(11);
+    Some(
+        Scatter::new(vec![x], vec![y])
+            .name(name)
+            .mode(Mode::Markers)
+            .show_legend(false)
+            .hover_template("%{x:.4~p}, %{y:.4~p}")
+            .marker(symbol),
+    )
+}
+
+fn baseline(name: &str, x: Vec<f64>, y: Vec<f64>) -> Box<dyn Trace> {
+    Scatter::new(x, y)
+        .name(name)
+        .mode(Mode::Lines)
+        .hover_info(HoverInfo::Skip)
+        .show_legend(false)
+        .line(Line::new().color("--soft").width(1.5).dash(DashType::Dot))
+}

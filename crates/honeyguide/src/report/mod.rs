@@ -1,0 +1,21 @@
+//! Pages: what a model finds in some events, on one file that opens anywhere.
+//!
+//! A page holds counts, never events, but for a bounded number of examples: its size does not grow with the data. The same
+//! input gives the same bytes.
+
+mod alerts;
+mod chart;
+mod clock;
+mod curves;
+mod live;
+mod page;
+mod places;
+mod report;
+mod steps;
+mod view;
+mod words;
+
+pub use page::Page;
+pub use places::{MAX_DAYS, MAX_HOSTS};
+pub use report::{Origin, Report, report};
+pub use steps::{MAX_CELLS, MAX_STEPS};

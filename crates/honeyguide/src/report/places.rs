@@ -1,0 +1,331 @@
+//! On which hosts and days events happened, few enough for a page.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::functions_aggregate::expr_fn::{count, max, min};
+use datafusion::logical_expr::{Case, Expr, cast, ident, lit};
+use datafusion::prelude::DataFrame;
+
+use super::clock::{Clock, TimeColumn};
+use crate::distil::Key;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::leave_one_out::HOST_COLUMN;
+use crate::model::with_columns;
+use crate::source::Source;
+
+/// Most hosts that are shown apart; those with fewer events are taken together.
+pub const MAX_HOSTS: usize = 40;
+/// Most days that are shown apart; of more, neighbours are taken together.
+pub const MAX_DAYS: usize = 62;
+/// Most pairs of a host and a day; a column with more is no calendar of events.
+const MAX_HOST_DAYS: usize = 100_000;
+
+const HOST: &str = "__host_name";
+const DAY: &str = "__day";
+const COUNT: &str = "__count";
+const TICKS: &str = "__ticks";
+const FIRST: &str = "__first";
+const LAST: &str = "__last";
+
+/// A host, or the rest of them together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Host {
+    /// Its name; `None` for events without one.
+    pub name: Option<String>,
+    /// Its events.
+    pub events: u64,
+    /// On how many days it has an event, summed over the hosts that are taken together; 0 without a clock.
+    pub days: u64,
+}
+
+/// Some neighbouring days, usually one, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Days {
+    /// The first.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+    /// On how many of them there is an event.
+    pub days: u64,
+}
+
+/// The hosts and days of some events.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Places {
+    /// All events.
+    pub events: u64,
+    /// How many hosts there are; `None` where the data does not tell hosts apart.
+    pub n_hosts: Option<u64>,
+    /// Most events first. At most [`MAX_HOSTS`], and then the others as one; one without a name where the data does not
+    /// tell hosts apart.
+    pub hosts: Vec<Host>,
+    /// `None` where the data does not say when events happened.
+    pub clock: Option<Clock>,
+    /// Ascending; at most [`MAX_DAYS`].
+    pub days: Vec<Days>,
+}
+
+/// Events by host and day number.
+type HostDays = BTreeMap<(usize, Option<i64>), u64>;
+
+impl Places {
+    /// Finds the hosts and days of `source`, in two scans of two columns.
+    ///
+    /// # Errors
+    /// The data cannot be read.
+    pub async fn find(engine: &Engine, source: &mut Source) -> Result<Self> {
+        let mut places = find_hosts(engine, source).await?;
+        if let Some(clock) = &places.clock {
+            let host_days = count_days(engine, source, &places.host_code(), &clock.day()).await?;
+            places.settle_days(&host_days);
+        }
+        Ok(places)
+    }
+
+    /// Whether the last host stands for many.
+    pub fn has_others(&self) -> bool {
+        self.n_hosts
+            .is_some_and(|n_hosts| n_hosts > self.hosts.len() as u64)
+    }
+
+    /// A host's position in [`Self::hosts`], as an expression.
+    pub fn host_code(&self) -> Expr {
+        if self.n_hosts.is_none() {
+            return lit(0_i64);
+        }
+        let named = self.hosts.len() - usize::from(self.has_others());
+        let codes = (0_i64..).zip(&self.hosts[..named]).map(|(code, host)| {
+            let is_it = match &host.name {
+                Some(name) => host_text().eq(lit(name.clone())),
+                None => host_text().is_null(),
+            };
+            (is_it, code)
+        });
+        choose(codes, self.hosts.len() as i64 - 1)
+    }
+
+    /// The place of an event as a key: its host's position × (number of days + 1) + its day's position from 1, or 0 where
+    /// it has no time.
+    pub fn key(&self) -> Key {
+        let slot = match &self.clock {
+            Some(clock) => choose(
+                (1_i64..)
+                    .zip(&self.days)
+                    .map(|(number, days)| (clock.day().lt_eq(lit(days.last)), number)),
+                0,
+            ),
+            None => lit(0_i64),
+        };
+        Key {
+            name: "__place".into(),
+            expr: self.host_code() * lit(self.slots() as i64) + slot,
+        }
+    }
+
+    /// The days in words.
+    pub fn day_names(&self) -> Vec<String> {
+        let Some(clock) = &self.clock else {
+            return Vec::new();
+        };
+        let name = |days: &Days| match days.first == days.last {
+            true => clock.day_name(days.first),
+            false => format!(
+                "{} to {}",
+                clock.day_name(days.first),
+                clock.day_name(days.last)
+            ),
+        };
+        self.days.iter().map(name).collect()
+    }
+
+    /// How many places a host has.
+    pub fn slots(&self) -> usize {
+        self.days.len() + 1
+    }
+
+    fn settle_days(&mut self, host_days: &HostDays) {
+        let distinct: BTreeSet<i64> = host_days.keys().filter_map(|(_, day)| *day).collect();
+        let distinct: Vec<i64> = distinct.into_iter().collect();
+        if distinct.is_empty() || host_days.len() >= MAX_HOST_DAYS {
+            self.clock = None;
+            return;
+        }
+        let together = distinct.len().div_ceil(MAX_DAYS);
+        let days = distinct.chunks(together).map(|days| Days {
+            first: days[0],
+            last: days[days.len() - 1],
+            days: days.len() as u64,
+        });
+        self.days = days.collect();
+        for (host, day) in host_days.keys() {
+            self.hosts[*host].days += u64::from(day.is_some());
+        }
+    }
+}
+
+fn host_text() -> Expr {
+    cast(ident(HOST_COLUMN), DataType::Utf8)
+}
+
+/// The number of the first condition that holds.
+fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i64) -> Expr {
+    let branches: Vec<_> = conditions
+        .map(|(condition, number)| (Box::new(condition), Box::new(lit(number))))
+        .collect();
+    if branches.is_empty() {
+        return lit(otherwise);
+    }
+    Expr::Case(Case::new(None, branches, Some(Box::new(lit(otherwise)))))
+}
+
+/// Hosts and the range of the time column; days are still to be found.
+async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
+    let has_hosts = source.has_column(HOST_COLUMN);
+    let host = if has_hosts { host_text() } else { lit("") };
+    let time = TimeColumn::of(source);
+    let ticks = time
+        .as_ref()
+        .map_or(lit(f64::NAN), |time| time.ticks.clone());
+    let needed = columns_of([&host, &ticks]);
+    let found = source
+        .run(&needed, async |source| {
+            let mut found = FoundHosts::default();
+            let query = by_host(source.table(engine)?, &host, &ticks)?;
+            let consume = |batch: RecordBatch| {
+                found.push(&batch);
+                Ok(())
+            };
+            engine
+                .for_each_batch("finding hosts", source.expected_rows(), query, consume)
+                .await?;
+            Ok(found)
+        })
+        .await?;
+    let clock = time
+        .zip(found.ticks)
+        .map(|(time, (first, last))| time.clock(first, last));
+    Ok(Places {
+        events: found.hosts.iter().map(|host| host.events).sum(),
+        n_hosts: has_hosts.then_some(found.n_hosts),
+        hosts: found.hosts,
+        clock,
+        days: Vec::new(),
+    })
+}
+
+/// Hosts with their events and times, most events first.
+fn by_host(
+    table: DataFrame,
+    host: &Expr,
+    ticks: &Expr,
+) -> std::result::Result<DataFrame, DataFusionError> {
+    let order = |name: &str, ascending| ident(name).sort(ascending, true);
+    table
+        .select(vec![host.clone().alias(HOST), ticks.clone().alias(TICKS)])?
+        .select(vec![ident(HOST), finite(ident(TICKS)).alias(TICKS)])?
+        .aggregate(
+            vec![ident(HOST)],
+            vec![
+                count(lit(1)).alias(COUNT),
+                min(ident(TICKS)).alias(FIRST),
+                max(ident(TICKS)).alias(LAST),
+            ],
+        )?
+        .sort(vec![order(COUNT, false), order(HOST, true)])
+}
+
+/// Null for NaN and for what is too large to be a time.
+fn finite(ticks: Expr) -> Expr {
+    const LARGEST: f64 = 1e300;
+    let is_time = ticks.clone().between(lit(-LARGEST), lit(LARGEST));
+    Expr::Case(Case::new(
+        None,
+        vec![(Box::new(is_time), Box::new(ticks))],
+        None,
+    ))
+}
+
+#[derive(Default)]
+struct FoundHosts {
+    hosts: Vec<Host>,
+    n_hosts: u64,
+    ticks: Option<(f64, f64)>,
+}
+
+impl FoundHosts {
+    fn push(&mut self, batch: &RecordBatch) {
+        let names = batch.column(0).as_string::<i32>();
+        let counts = batch.column(1).as_primitive::<Int64Type>();
+        let [first, last] = [2, 3].map(|column| batch.column(column).as_primitive::<Float64Type>());
+        for row in 0..batch.num_rows() {
+            self.n_hosts += 1;
+            let name = names.is_valid(row).then(|| names.value(row).to_owned());
+            self.add(name, counts.value(row).unsigned_abs());
+            if first.is_valid(row) {
+                let (low, high) = self.ticks.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
+                self.ticks = Some((low.min(first.value(row)), high.max(last.value(row))));
+            }
+        }
+    }
+
+    fn add(&mut self, name: Option<String>, events: u64) {
+        match self.hosts.get_mut(MAX_HOSTS) {
+            Some(others) => others.events += events,
+            None => self.hosts.push(Host {
+                name,
+                events,
+                days: 0,
+            }),
+        }
+    }
+}
+
+async fn count_days(
+    engine: &Engine,
+    source: &mut Source,
+    host: &Expr,
+    day: &Expr,
+) -> Result<HostDays> {
+    let needed = columns_of([host, day]);
+    source
+        .run(&needed, async |source| {
+            let mut counts = HostDays::new();
+            let query = source
+                .table(engine)?
+                .select(vec![host.clone().alias(HOST), day.clone().alias(DAY)])?
+                .aggregate(
+                    vec![ident(HOST), ident(DAY)],
+                    vec![count(lit(1)).alias(COUNT)],
+                )?;
+            let consume = |batch: RecordBatch| {
+                let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
+                for row in 0..batch.num_rows() {
+                    let day = column(1).is_valid(row).then(|| column(1).value(row));
+                    if counts.len() < MAX_HOST_DAYS {
+                        let events = column(2).value(row).unsigned_abs();
+                        counts.insert((column(0).value(row) as usize, day), events);
+                    }
+                }
+                Ok(())
+            };
+            engine
+                .for_each_batch("finding days", source.expected_rows(), query, consume)
+                .await?;
+            Ok(counts)
+        })
+        .await
+}
+
+/// The columns that expressions read.
+pub(super) fn columns_of<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> BTreeSet<String> {
+    let refs: Vec<_> = exprs.into_iter().flat_map(Expr::column_refs).collect();
+    with_columns(
+        &BTreeSet::new(),
+        refs.iter().map(|column| column.name.as_str()),
+    )
+}

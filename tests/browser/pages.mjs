@@ -1,0 +1,98 @@
+// What every browser test needs: pages made by the real command, and a browser that notes what a page must not do.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+const COLUMNS = ["timestamp", "processId", "threadId", "parentProcessId", "userId", "mountNamespace", "processName",
+  "hostName", "eventId", "eventName", "stackAddresses", "argsNum", "returnValue", "args", "sus", "evil"];
+
+/** A folder for one test file, in which `honeyguide` runs. */
+export class Workspace {
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), "honeyguide-pages-"));
+  }
+
+  run(...args) {
+    const program = process.env.HONEYGUIDE;
+    assert.ok(program, "HONEYGUIDE names the built command; `cargo xtask test` sets it");
+    return execFileSync(program, args, { cwd: this.folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  }
+
+  /** Writes events, each an object with some of BETH's columns. */
+  events(name, events) {
+    const text = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+    const usual = { timestamp: 1, processId: 1, threadId: 1, parentProcessId: 1, userId: 0, mountNamespace: 4026531840,
+      processName: "cron", hostName: "host-1", eventId: 257, eventName: "openat", stackAddresses: "[1]", argsNum: 3,
+      returnValue: 0, args: "[]", sus: 0, evil: 0 };
+    const rows = events.map((event) => COLUMNS.map((name) => text(String({ ...usual, ...event }[name]))).join(","));
+    writeFileSync(join(this.folder, name), [COLUMNS.join(","), ...rows, ""].join("\n"));
+  }
+
+  url(name) {
+    return pathToFileURL(join(this.folder, name)).href;
+  }
+
+  close() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const launch = () => chromium.launch({
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+});
+
+/** Opens a page, runs `act` on it, and then asserts that it said nothing on the console, failed nowhere and asked for nothing. */
+export const visit = async (browser, url, options, act) => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (message) => faults.push(`console ${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => faults.push(`error: ${error}`));
+  page.on("dialog", async (dialog) => { faults.push(`dialog: ${dialog.message()}`); await dialog.dismiss(); });
+  await context.route("**/*", (route) => {
+    const wanted = route.request().url();
+    if (wanted === url || /^(data|blob):/.test(wanted)) return route.continue();
+    faults.push(`request: ${wanted}`);
+    return route.abort();
+  });
+  try {
+    await page.goto(url);
+    await act(page);
+    assert.deepEqual(faults, []);
+  } finally {
+    await context.close();
+  }
+};
+
+/** Waits until a chart is drawn, scrolling to it as a reader does. */
+export const drawn = async (page, id) => {
+  const chart = page.locator(`#chart-${id}`);
+  await chart.scrollIntoViewIfNeeded();
+  await chart.locator("svg.main-svg").first().waitFor();
+  return chart;
+};
+
+/** Moves the mouse to a point in the middle of a trace. */
+export const pointAt = async (page, chart, trace) => {
+  const point = await chart.evaluate((element, index) => {
+    const { x, y } = element.data[index];
+    const middle = Math.floor(x.length / 2);
+    const { xaxis, yaxis } = element._fullLayout;
+    const area = element.querySelector(".nsewdrag").getBoundingClientRect();
+    return [area.x + xaxis.d2p(x[middle]), area.y + yaxis.d2p(y[middle])];
+  }, trace);
+  await page.mouse.move(point[0] - 3, point[1]);
+  await page.mouse.move(point[0], point[1]);
+};
+
+/** The text that the threshold changes. */
+export const live = (page, name) => page.locator(`[data-live="${name}"]`).first().textContent();
+
+/** A count as the page writes it, as a number. */
+export const number = (text) => Number(text.replaceAll(",", ""));

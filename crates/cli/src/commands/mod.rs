@@ -1,7 +1,7 @@
 //! One module per command: arguments in, an outcome out.
 
-mod convert;
 mod command_line;
+mod convert;
 mod demo;
 mod evaluate;
 mod explain;

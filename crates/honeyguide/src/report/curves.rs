@@ -6,7 +6,7 @@ use plotly::{Bar, HeatMap, Layout, Scatter, Trace};
 use serde_json::{Value, json};
 
 use super::chart::{Chart, axis, clip, label, rounded, sequential};
-use super::report::Findings;
+use super::judgement::Findings;
 use super::words::host_name;
 use crate::evaluate::{LabelEvaluation, Verdicts};
 use crate::wording::{defined, printable};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::report::Findings;
+use super::judgement::Findings;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

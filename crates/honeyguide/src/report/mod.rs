@@ -7,15 +7,15 @@ mod alerts;
 mod chart;
 mod clock;
 mod curves;
+mod judgement;
 mod live;
 mod page;
 mod places;
-mod report;
 mod steps;
 mod view;
 mod words;
 
+pub use judgement::{Origin, Report, report};
 pub use page::Page;
 pub use places::{MAX_DAYS, MAX_HOSTS};
-pub use report::{Origin, Report, report};
 pub use steps::{MAX_CELLS, MAX_STEPS};

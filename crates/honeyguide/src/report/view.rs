@@ -3,9 +3,9 @@
 use askama::Template;
 
 use super::chart::{Chart, clip};
+use super::judgement::Findings;
 use super::live::Live;
 use super::page::Frame;
-use super::report::Findings;
 use super::words::{host_name, per_day};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};

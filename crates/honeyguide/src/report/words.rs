@@ -1,8 +1,8 @@
 //! What a report says in sentences.
 
 use super::clock::duration;
+use super::judgement::Findings;
 use super::places::Places;
-use super::report::Findings;
 use crate::evaluate::LabelEvaluation;
 use crate::wording::{count, percent, percent_of, printable};
 

@@ -14,6 +14,8 @@
 
 pub mod convert;
 mod distil;
+pub mod drift;
+pub mod embed;
 mod engine;
 mod error;
 pub mod evaluate;
@@ -29,6 +31,7 @@ mod recipe;
 
 pub mod report;
 pub mod reproduce;
+pub mod sample;
 pub mod score;
 mod scored;
 pub mod simulate;

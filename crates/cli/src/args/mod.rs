@@ -2,12 +2,15 @@
 
 mod convert;
 mod demo;
+mod drift;
+mod embed;
 mod evaluate;
 mod explain;
 mod inspect;
 mod recipes;
 mod report;
 mod reproduce;
+mod sample;
 mod score;
 mod simulate;
 mod sql;
@@ -19,12 +22,15 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 
 pub use convert::Convert;
 pub use demo::Demo;
+pub use drift::Drift;
+pub use embed::Embed;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use inspect::Inspect;
 pub use recipes::Recipes;
 pub use report::Report;
 pub use reproduce::Reproduce;
+pub use sample::Sample;
 pub use score::Score;
 pub use simulate::Simulate;
 pub use sql::Sql;
@@ -73,6 +79,8 @@ pub enum Command {
     Demo(Demo),
     /// Look at data: its columns, hosts, labels and correlations, and what they mean for a model
     Inspect(Inspect),
+    /// Draw some rows, uniformly or so many of each label
+    Sample(Sample),
     /// Learn from events what is normal, and write a model
     Train(Train),
     /// Give every event a score and a verdict, or show the most anomalous ones
@@ -87,6 +95,10 @@ pub enum Command {
     Sql(Sql),
     /// Write one page: verdict, curves, a threshold to try out, the anomalies with their reasons
     Report(Report),
+    /// Compare data with what a model was trained on: features, scores, and whether the threshold still holds
+    Drift(Drift),
+    /// Place distinct feature rows on a map (UMAP)
+    Embed(Embed),
     /// Run the published experiment on the three files of the BETH data set
     Reproduce(Reproduce),
     /// List the built-in recipes, or print one as TOML

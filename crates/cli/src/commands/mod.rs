@@ -3,12 +3,15 @@
 mod command_line;
 mod convert;
 mod demo;
+mod drift;
+mod embed;
 mod evaluate;
 mod explain;
 mod inspect;
 mod recipes;
 mod report;
 mod reproduce;
+mod sample;
 mod score;
 mod simulate;
 mod sql;
@@ -30,6 +33,9 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Convert(args) => convert::run(context, args).await,
         Command::Sql(args) => sql::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
+        Command::Drift(args) => drift::run(context, args).await,
+        Command::Sample(args) => sample::run(context, args).await,
+        Command::Embed(args) => embed::run(context, args).await,
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),
         Command::Simulate(args) => simulate::run(context, args).await,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use honeyguide::drift::Closeness;
 use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3};
 use honeyguide::simulate::Split;
 use honeyguide::{Error, Source, reproduce};
@@ -77,13 +78,7 @@ impl Outcome for Reproduction {
 
 /// How far a split is from the training data, in a sentence.
 fn distance(split: &SplitResult) -> String {
-    let far = match split.total_variation {
-        far if far < 0.1 => "close to the training data",
-        far if far < 0.3 => "some way from the training data",
-        _ => {
-            "far from the training data, so that a threshold or result does not carry over from one to the other"
-        }
-    };
+    let far = Closeness::of(split.total_variation, 0.1, 0.3);
     format!(
         "The {} split is {far}: {} of its events would have to change to be distributed like the training events, and {} \
          have a feature row that no training event has.",

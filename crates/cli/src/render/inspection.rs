@@ -49,9 +49,14 @@ fn print_overview(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()
     )?;
     if let Some(hosts) = &inspection.hosts {
         let many = distinct(hosts.distinct);
+        let noun = if hosts.distinct.count == 1 {
+            "host"
+        } else {
+            "hosts"
+        };
         writeln!(
             out,
-            "{many} hosts: {}",
+            "{many} {noun}: {}",
             values(&hosts.top, inspection.rows, WIDTH - 20)
         )?;
     }
@@ -100,25 +105,27 @@ fn print_column(column: &ColumnSummary, rows: u64, out: &mut dyn Write) -> io::R
 
 fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()> {
     let about = if figures.exact { "" } else { "about " };
-    writeln!(
-        out,
-        "{INDENT}min {}, quartiles {about}{} · {} · {}, max {}",
-        number(figures.min),
-        number(figures.q1),
-        number(figures.median),
-        number(figures.q3),
-        number(figures.max),
-    )?;
+    let [min, q1, median, q3, max, mean] = [
+        figures.min,
+        figures.q1,
+        figures.median,
+        figures.q3,
+        figures.max,
+        figures.mean,
+    ]
+    .map(number);
     let std = figures.std.map_or_else(|| "undefined".into(), number);
     let infinite = match figures.infinite {
         0 => String::new(),
         infinite => format!(", infinite in {} rows", count(infinite)),
     };
-    writeln!(
-        out,
-        "{INDENT}mean {}, std {std}{infinite}",
-        number(figures.mean)
-    )?;
+    let range = format!("min {min}, quartiles {about}{q1} · {median} · {q3}, max {max}");
+    let moments = format!("mean {mean}, std {std}{infinite}");
+    for text in [range, moments] {
+        for line in wrapped(&text, WIDTH - INDENT.len()) {
+            writeln!(out, "{INDENT}{line}")?;
+        }
+    }
     if figures.min < figures.max {
         let edges = &figures.histogram.edges;
         let last = edges[edges.len() - 1];
@@ -172,7 +179,7 @@ fn print_more(columns: usize, out: &mut dyn Write) -> io::Result<()> {
 
 /// The first rows side by side: a line per column of the data.
 fn print_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
-    const NAME: usize = 16;
+    const NAME: usize = 15;
     const CELL: usize = 11;
     writeln!(out, "\n{}", heading("First rows"))?;
     for (index, column) in inspection.columns.iter().enumerate().take(MAX_COLUMNS) {

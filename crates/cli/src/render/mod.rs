@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod answer;
+mod drift;
 mod evaluation;
 mod inspection;
 mod text;
@@ -10,6 +11,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, pres
 
 pub use anomaly::{print_anomalies, print_explained};
 pub use answer::print_answer;
+pub use drift::print_drift;
 pub use evaluation::print_evaluation;
 pub use honeyguide::wording::{
     count, defined, number, percent, percent_of, printable, printable_lines,

@@ -1,10 +1,12 @@
 //! What accumulates of one column.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use learn::describe::{Domain, KeyCounts, NumberCounts, Running, TextCounts};
+use learn::describe::{Domain, NumberCounts, Running, TextCounts};
 use learn::stats;
 
 use super::histogram::Histogram;
@@ -79,11 +81,11 @@ impl ColumnTally {
         matches!(self.values, Values::Numbers(_))
     }
 
-    /// Whether it has fewer than two different finite numbers.
+    /// Whether it is a column of numbers with fewer than two different finite ones.
     pub fn is_constant(&self) -> bool {
         match &self.values {
             Values::Numbers(numbers) => numbers.running.squares == 0.0,
-            Values::Texts(texts) => texts.keys().distinct() < 2,
+            Values::Texts(_) => false,
         }
     }
 
@@ -95,16 +97,12 @@ impl ColumnTally {
         }
     }
 
-    fn keys(&self) -> &KeyCounts {
-        match &self.values {
-            Values::Numbers(numbers) => numbers.counts.keys(),
-            Values::Texts(texts) => texts.keys(),
-        }
-    }
-
     /// How many single values are held.
     pub fn held(&self) -> usize {
-        self.keys().len()
+        match &self.values {
+            Values::Numbers(numbers) => numbers.counts.held(),
+            Values::Texts(texts) => texts.held(),
+        }
     }
 
     /// Holds at most `keep` single values.
@@ -115,11 +113,14 @@ impl ColumnTally {
         }
     }
 
-    pub fn finish(&self) -> ColumnSummary {
-        let keys = self.keys();
-        let (numeric, top) = match &self.values {
+    pub fn finish(&mut self) -> ColumnSummary {
+        let (numeric, top) = match &mut self.values {
             Values::Numbers(numbers) => (numbers.summary(), numbers.top()),
             Values::Texts(texts) => (None, top_texts(texts)),
+        };
+        let keys = match &mut self.values {
+            Values::Numbers(numbers) => numbers.counts.keys(),
+            Values::Texts(texts) => texts.keys(),
         };
         ColumnSummary {
             name: self.name.clone(),
@@ -139,49 +140,48 @@ impl ColumnTally {
 impl Numbers {
     /// Gives how many values were there.
     fn push(&mut self, array: &ArrayRef) -> Result<u64> {
-        let before = self.infinite;
         let floats = cast_to(array, &DataType::Float64)?;
         let floats = floats.as_primitive::<Float64Type>();
         self.batch.clear();
-        self.batch
-            .extend(floats.iter().map(|value| value.unwrap_or(f64::NAN)));
-        let missing = self.batch.iter().filter(|value| value.is_nan()).count() as u64;
+        self.batch.extend_from_slice(floats.values());
+        for row in (0..floats.len()).filter(|row| floats.null_count() > 0 && floats.is_null(*row)) {
+            self.batch[row] = f64::NAN;
+        }
         match self.counts.domain() {
-            Domain::Float => {
-                let keys = self.batch.iter().filter(|value| !value.is_nan());
-                self.counts
-                    .push_keys(keys.map(|value| Domain::key_of_float(*value)));
-            }
+            Domain::Float => self.counts.push_floats(&self.batch),
             Domain::Signed => {
-                let integers = cast_to(array, &DataType::Int64)?;
-                let integers = integers.as_primitive::<Int64Type>().iter().flatten();
-                self.counts.push_keys(integers.map(Domain::key_of_signed));
+                let integers = present::<Int64Type>(array)?;
+                self.counts.push_signed(integers.values());
             }
             Domain::Unsigned => {
-                let integers = cast_to(array, &DataType::UInt64)?;
-                self.counts
-                    .push_keys(integers.as_primitive::<UInt64Type>().iter().flatten());
+                let integers = present::<UInt64Type>(array)?;
+                self.counts.push_unsigned(integers.values());
             }
         }
-        for value in self.batch.iter_mut().filter(|value| value.is_infinite()) {
-            *value = f64::NAN;
-            self.infinite += 1;
+        let (mut missing, mut infinite) = (0, 0);
+        for value in &mut self.batch {
+            missing += u64::from(value.is_nan());
+            if value.is_infinite() {
+                infinite += 1;
+                *value = f64::NAN;
+            }
         }
+        self.infinite += infinite;
         self.running.push(&self.batch);
-        debug_assert!(self.infinite >= before);
         Ok(array.len() as u64 - missing)
     }
 
-    fn top(&self) -> Vec<ValueCount> {
+    fn top(&mut self) -> Vec<ValueCount> {
+        let domain = self.counts.domain();
         let top = self.counts.keys().top(TOP_VALUES).into_iter();
         top.map(|(key, count)| ValueCount {
-            value: self.counts.domain().text(key),
+            value: domain.text(key),
             count,
         })
         .collect()
     }
 
-    fn summary(&self) -> Option<NumericSummary> {
+    fn summary(&mut self) -> Option<NumericSummary> {
         let sorted = self.counts.sorted().into_iter();
         let finite: Vec<(f64, f64)> = sorted
             .filter(|cell| cell.0.is_finite())
@@ -246,17 +246,31 @@ fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
 }
 
 fn push_strings(texts: &mut TextCounts, strings: &StringArray) -> u64 {
-    strings.iter().flatten().for_each(|text| texts.push(text));
+    if strings.null_count() == 0 {
+        (0..strings.len()).for_each(|row| texts.push(strings.value(row)));
+    } else {
+        strings.iter().flatten().for_each(|text| texts.push(text));
+    }
     (strings.len() - strings.null_count()) as u64
 }
 
-fn top_texts(texts: &TextCounts) -> Vec<ValueCount> {
+fn top_texts(texts: &mut TextCounts) -> Vec<ValueCount> {
     let top = texts.top(TOP_VALUES).into_iter();
     top.map(|(text, count)| ValueCount {
         value: text.to_owned(),
         count,
     })
     .collect()
+}
+
+/// The integers that are there.
+fn present<T: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<T>> {
+    let integers = cast_to(array, &T::DATA_TYPE)?;
+    let integers = integers.as_primitive::<T>();
+    if integers.null_count() == 0 {
+        return Ok(integers.clone());
+    }
+    Ok(PrimitiveArray::from_iter_values(integers.iter().flatten()))
 }
 
 fn cast_to(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {

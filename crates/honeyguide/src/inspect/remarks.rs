@@ -116,13 +116,22 @@ fn correlated(correlations: &Correlations) -> impl Iterator<Item = Remark> {
     pairs.filter_map(move |(i, j)| {
         let r = correlations.get(i, j).filter(|r| r.abs() > STRONG)?;
         let (first, second) = (&correlations.names[i], &correlations.names[j]);
+        let is_label = |name: &String| event::LABELS.contains(&name.as_str());
+        let meaning = match (is_label(first), is_label(second)) {
+            (true, true) => {
+                "results against one of these labels say little that is new of the other"
+            }
+            (false, false) => {
+                "a model that has both counts the same thing twice; leave one out with --exclude"
+            }
+            _ => {
+                "one nearly tells the other, so compare a detector with a rule on that column alone"
+            }
+        };
         Some(Remark {
             kind: RemarkKind::Correlated,
             columns: vec![first.clone(), second.clone()],
-            text: format!(
-                "{first} and {second} go together (r = {r:.4}): a model that has both counts the same thing twice; leave \
-                 one out with --exclude."
-            ),
+            text: format!("{first} and {second} go together (r = {r:.4}): {meaning}."),
         })
     })
 }

@@ -105,8 +105,8 @@ impl Scan {
         }
     }
 
-    pub fn finish(self) -> Inspection {
-        let columns: Vec<_> = self.columns.iter().map(ColumnTally::finish).collect();
+    pub fn finish(mut self) -> Inspection {
+        let columns: Vec<_> = self.columns.iter_mut().map(ColumnTally::finish).collect();
         let correlated = || self.correlated.iter().map(|index| &self.columns[*index]);
         let correlations = Correlations::new(
             correlated()

@@ -19,8 +19,6 @@ pub const DISTINCT_ERROR: f64 = 1.04 / 128.0;
 #[derive(Debug, Clone, Default)]
 pub struct KeyCounts {
     counts: HashMap<u64, u64>,
-    /// A key that is pushed again and again is not looked up again and again.
-    last: Option<(u64, u64)>,
     missed: u64,
     registers: Option<Box<[u8]>>,
 }
@@ -28,33 +26,19 @@ pub struct KeyCounts {
 impl KeyCounts {
     /// Counts `key` once more, and gives its count.
     pub fn push(&mut self, key: u64) -> u64 {
-        match &mut self.last {
-            Some((last, count)) if *last == key => {
-                *count += 1;
-                *count
-            }
-            _ => self.change_to(key),
-        }
+        self.add(key, 1)
     }
 
-    fn change_to(&mut self, key: u64) -> u64 {
-        self.settle();
+    /// Counts `key` `times` times more, at least once, and gives its count.
+    pub fn add(&mut self, key: u64, times: u64) -> u64 {
         let count = self.counts.entry(key).or_default();
-        *count += 1;
-        self.last = Some((key, *count));
-        if *count == 1
+        if *count == 0
             && let Some(registers) = &mut self.registers
         {
             register(registers, key);
         }
+        *count += times;
         *count
-    }
-
-    /// Writes down what was counted of the last key.
-    fn settle(&mut self) {
-        if let Some((key, count)) = self.last.take() {
-            self.counts.insert(key, count);
-        }
     }
 
     /// How many keys are held.
@@ -69,7 +53,6 @@ impl KeyCounts {
 
     /// Forgets the keys of lowest count, so that at most `keep` are left.
     pub fn cut(&mut self, keep: usize) {
-        self.settle();
         if self.counts.len() <= keep {
             return;
         }
@@ -107,11 +90,7 @@ impl KeyCounts {
 
     /// The keys with their counts, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        let last = self.last;
-        self.counts.iter().map(move |(&key, &count)| match last {
-            Some((last, newer)) if last == key => (key, newer),
-            _ => (key, count),
-        })
+        self.counts.iter().map(|(&key, &count)| (key, count))
     }
 
     /// The `number` keys of highest count; of equal counts the lower key first.

@@ -7,6 +7,7 @@
 mod comoments;
 mod counts;
 mod numbers;
+mod recent;
 mod texts;
 
 pub use comoments::{CoMoments, Correlation};

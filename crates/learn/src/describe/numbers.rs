@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::KeyCounts;
+use super::recent::{Recent, Slot};
 use crate::stats::Moments;
 
 /// Most buckets; fewer, wider ones are made when there are more.
@@ -60,8 +61,23 @@ impl Domain {
 #[derive(Debug, Clone)]
 pub struct NumberCounts {
     domain: Domain,
+    recent: Recent<()>,
+    table: Table,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Table {
     keys: KeyCounts,
     buckets: Option<Buckets>,
+}
+
+impl Table {
+    fn take(&mut self, slot: &Slot<()>) {
+        self.keys.add(slot.key, slot.times);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.add(slot.key, slot.times);
+        }
+    }
 }
 
 impl NumberCounts {
@@ -69,29 +85,53 @@ impl NumberCounts {
     pub fn new(domain: Domain) -> Self {
         Self {
             domain,
-            keys: KeyCounts::default(),
-            buckets: None,
+            recent: Recent::default(),
+            table: Table::default(),
         }
     }
 
-    /// Counts numbers by their keys.
-    pub fn push_keys(&mut self, keys: impl Iterator<Item = u64>) {
-        for key in keys {
-            self.push(key);
+    /// Counts floats; NaN is passed over.
+    pub fn push_floats(&mut self, numbers: &[f64]) {
+        for number in numbers.iter().filter(|number| !number.is_nan()) {
+            self.add(Domain::key_of_float(*number), 1);
         }
     }
 
-    /// Counts one number by its key.
-    pub fn push(&mut self, key: u64) {
-        self.keys.push(key);
-        if let Some(buckets) = &mut self.buckets {
-            buckets.add(key, 1);
+    /// Counts signed integers.
+    pub fn push_signed(&mut self, numbers: &[i64]) {
+        for number in numbers {
+            self.add(Domain::key_of_signed(*number), 1);
         }
+    }
+
+    /// Counts unsigned integers.
+    pub fn push_unsigned(&mut self, numbers: &[u64]) {
+        for number in numbers {
+            self.add(*number, 1);
+        }
+    }
+
+    /// Counts the number of `key` `times` times, at least once.
+    pub fn add(&mut self, key: u64, times: u64) {
+        let table = &mut self.table;
+        self.recent
+            .add(key, times, |slot| table.take(slot), |()| {});
+    }
+
+    /// How many single numbers are held; a few more may be on their way.
+    pub fn held(&self) -> usize {
+        self.table.keys.len()
+    }
+
+    fn settle(&mut self) {
+        let table = &mut self.table;
+        self.recent.settle(|slot| table.take(slot));
     }
 
     /// The single numbers, as far as they are held.
-    pub fn keys(&self) -> &KeyCounts {
-        &self.keys
+    pub fn keys(&mut self) -> &KeyCounts {
+        self.settle();
+        &self.table.keys
     }
 
     /// What the keys stand for.
@@ -101,24 +141,26 @@ impl NumberCounts {
 
     /// Holds at most `keep` single numbers.
     pub fn cut(&mut self, keep: usize) {
-        let keys = &self.keys;
-        self.buckets.get_or_insert_with(|| {
+        self.settle();
+        let Table { keys, buckets } = &mut self.table;
+        buckets.get_or_insert_with(|| {
             let mut buckets = Buckets::default();
             keys.iter().for_each(|(key, count)| buckets.add(key, count));
             buckets
         });
-        self.keys.cut(keep);
+        keys.cut(keep);
     }
 
     /// Whether every number is known.
     pub fn is_exact(&self) -> bool {
-        self.buckets.is_none()
+        self.table.buckets.is_none()
     }
 
     /// Ascending numbers with their counts: those that were pushed, or the middles of buckets.
-    pub fn sorted(&self) -> Vec<(f64, u64)> {
-        let mut keys: Vec<(u64, u64)> = match &self.buckets {
-            None => self.keys.iter().collect(),
+    pub fn sorted(&mut self) -> Vec<(f64, u64)> {
+        self.settle();
+        let mut keys: Vec<(u64, u64)> = match &self.table.buckets {
+            None => self.table.keys.iter().collect(),
             Some(buckets) => buckets.middles().collect(),
         };
         keys.sort_unstable();
@@ -284,7 +326,7 @@ mod tests {
         let mut rng = Rng::new(1, 0);
         let mut numbers: Vec<f64> = (0..200_000).map(|_| rng.normal() * 1e3).collect();
         for (index, number) in numbers.iter().enumerate() {
-            counts.push(Domain::key_of_float(*number));
+            counts.push_floats(&[*number]);
             if index % 50_000 == 49_999 {
                 counts.cut(1_000);
             }

@@ -1,0 +1,19 @@
+//! `honeyguide drift`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide drift model.json today.csv
+  honeyguide drift model.json 'logs/*.parquet' --json";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Drift {
+    /// The model file
+    pub model: PathBuf,
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+}

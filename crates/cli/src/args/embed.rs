@@ -1,0 +1,75 @@
+//! `honeyguide embed`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use learn::umap::{Epochs, Metric};
+
+const EXAMPLES: &str = "Examples:
+  honeyguide embed labelled_training_data.csv --out coords.parquet
+  honeyguide embed labelled_testing_data.csv --fit-on labelled_training_data.csv --recipe beth-paper --out coords.csv";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Embed {
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// Fit the map on this data instead, and place DATA on it
+    #[arg(long, value_name = "TRAIN", num_args = 1..)]
+    pub fit_on: Vec<String>,
+    /// A built-in recipe or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "context")]
+    pub recipe: String,
+    /// Size of a row's neighbourhood, the row itself included
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub neighbors: usize,
+    /// How close neighbours may come on the map
+    #[arg(long, value_name = "F", default_value_t = 0.1)]
+    pub min_dist: f64,
+    /// Dimensions of the map
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub components: usize,
+    /// How far apart two rows are
+    #[arg(long, value_enum, default_value_t = Distance::Euclidean)]
+    pub metric: Distance,
+    /// How many times to go through the neighbours: auto (500 up to 10,000 rows, 200 beyond) or a count
+    #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_epochs)]
+    pub epochs: Epochs,
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// The file to write (.csv or .parquet): a row per distinct feature row, with its place
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// The metrics by their names.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Distance {
+    Euclidean,
+    Manhattan,
+    Chebyshev,
+    Cosine,
+    Correlation,
+}
+
+impl From<Distance> for Metric {
+    fn from(distance: Distance) -> Self {
+        match distance {
+            Distance::Euclidean => Self::Euclidean,
+            Distance::Manhattan => Self::Manhattan,
+            Distance::Chebyshev => Self::Chebyshev,
+            Distance::Cosine => Self::Cosine,
+            Distance::Correlation => Self::Correlation,
+        }
+    }
+}
+
+fn parse_epochs(text: &str) -> Result<Epochs, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Epochs::Auto),
+        Ok(count) => Ok(Epochs::Count(count)),
+        Err(_) => Err("must be auto or a count".into()),
+    }
+}

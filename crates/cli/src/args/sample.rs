@@ -1,0 +1,32 @@
+//! `honeyguide sample`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide sample 'logs/*.csv.gz' --rows 10000 --out some.csv
+  honeyguide sample labelled_testing_data.csv --rows 25000 --label evil --fraction 0.5 --out half-evil.parquet";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Sample {
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// How many rows to draw, without replacement
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
+    /// Draw so many rows of each class of this column, which is 1 for some rows and 0 for the others
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// The share of rows with label 1
+    #[arg(long, value_name = "F", default_value_t = 0.5, requires = "label")]
+    pub fraction: f64,
+    /// Seed of the draw
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// The file to write (.csv or .parquet)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,25 @@
+//! `honeyguide drift`.
+
+use std::io::{self, Write};
+
+use honeyguide::Model;
+use honeyguide::drift::{Drift, drift};
+
+use crate::args::Drift as Args;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::print_drift;
+
+pub async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let model = Model::load(&args.model)?;
+    let mut source = context.open(&args.data)?;
+    let drift = drift(&context.engine, &model, &mut source).await?;
+    context.remark_malformed_args();
+    context.show(&drift)
+}
+
+impl Outcome for Drift {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_drift(self, out)
+    }
+}

@@ -1,0 +1,119 @@
+//! `honeyguide embed`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::embed::{Embedding, embed};
+use honeyguide::output::{PendingFile, TableFormat};
+use learn::umap::UmapParams;
+use serde::Serialize;
+
+use crate::args::Embed;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, printable};
+
+/// What was placed; the coordinates are in the file.
+#[derive(Serialize)]
+struct Embedded {
+    recipe: String,
+    features: Vec<String>,
+    events: u64,
+    distinct_rows: u64,
+    rows_placed: u64,
+    is_sample: bool,
+    rows_fitted: u64,
+    fitted_on_sample: bool,
+    out: PathBuf,
+}
+
+pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
+    TableFormat::of(&args.out)?;
+    let mut source = context.open(&args.data)?;
+    let mut fit_on = match args.fit_on.is_empty() {
+        true => None,
+        false => Some(context.open(&args.fit_on)?),
+    };
+    for input in std::iter::once(&source).chain(&fit_on) {
+        input.refuse_as_output(&args.out)?;
+    }
+    // An output that cannot be written is found before the work, not after it.
+    drop(PendingFile::create(&args.out)?);
+    let recipe = context.recipe(&args.recipe)?;
+    let params = UmapParams::new()
+        .n_neighbors(args.neighbors)
+        .min_dist(args.min_dist)
+        .n_components(args.components)
+        .metric(args.metric.into())
+        .n_epochs(args.epochs);
+    let engine = &context.engine;
+    let embedding = embed(
+        engine,
+        &mut source,
+        fit_on.as_mut(),
+        &recipe,
+        &params,
+        args.seed,
+    )
+    .await?;
+    embedding.write(&args.out)?;
+    context.remark_malformed_args();
+    context.show(&Embedded::new(embedding, args.out))
+}
+
+impl Embedded {
+    fn new(embedding: Embedding, out: PathBuf) -> Self {
+        Self {
+            rows_placed: embedding.counts.len() as u64,
+            recipe: embedding.recipe,
+            features: embedding.features,
+            events: embedding.events,
+            distinct_rows: embedding.distinct_rows,
+            is_sample: embedding.placed_sample,
+            rows_fitted: embedding.fitted_rows,
+            fitted_on_sample: embedding.fitted_sample,
+            out,
+        }
+    }
+}
+
+impl Outcome for Embedded {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let features = self.features.join(", ");
+        writeln!(
+            out,
+            "recipe {}: {}",
+            printable(&self.recipe),
+            printable(&features)
+        )?;
+        let about = if self.is_sample { "about " } else { "" };
+        writeln!(
+            out,
+            "{} events, {about}{} distinct feature rows",
+            count(self.events),
+            count(self.distinct_rows)
+        )?;
+        if self.is_sample {
+            writeln!(
+                out,
+                "placed a uniform sample of {} of them",
+                count(self.rows_placed)
+            )?;
+        }
+        let of_more = if self.fitted_on_sample {
+            ", a uniform sample of more"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "map fitted on {} rows{of_more}",
+            count(self.rows_fitted)
+        )?;
+        writeln!(
+            out,
+            "written to {}",
+            printable(&self.out.display().to_string())
+        )
+    }
+}

@@ -1,0 +1,80 @@
+//! `honeyguide sample`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::sample::{Balance, ClassSample, SampleOptions, SampleSummary, sample};
+use serde::Serialize;
+
+use crate::args::Sample;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, printable};
+
+#[derive(Serialize)]
+struct Sampled {
+    #[serde(flatten)]
+    summary: SampleSummary,
+    out: PathBuf,
+}
+
+pub async fn run(context: &Context, args: Sample) -> Result<(), Failure> {
+    let mut source = context.open(&args.data)?;
+    let fraction = args.fraction;
+    let options = SampleOptions {
+        rows: args.rows,
+        balance: args.label.map(|label| Balance { label, fraction }),
+        seed: args.seed,
+    };
+    let summary = sample(&context.engine, &mut source, &options, &args.out).await?;
+    context.show(&Sampled {
+        summary,
+        out: args.out,
+    })
+}
+
+impl Outcome for Sampled {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let SampleSummary {
+            rows_read,
+            rows_wanted,
+            rows_drawn,
+            classes,
+        } = &self.summary;
+        writeln!(
+            out,
+            "{} of {} rows, written to {}",
+            count(*rows_drawn),
+            count(*rows_read),
+            printable(&self.out.display().to_string())
+        )?;
+        let Some(classes) = classes else {
+            return match rows_drawn < rows_wanted {
+                true => writeln!(
+                    out,
+                    "{} were asked for: these are all there are",
+                    count(*rows_wanted)
+                ),
+                false => Ok(()),
+            };
+        };
+        let label = printable(&classes.label);
+        for (value, class) in [(1, classes.ones), (0, classes.zeros)] {
+            let ClassSample {
+                there_are,
+                wanted,
+                drawn,
+            } = class;
+            let short = match drawn < wanted {
+                true => format!(
+                    "; {} were asked for: these are all there are",
+                    count(wanted)
+                ),
+                false => String::new(),
+            };
+            let (drawn, there_are) = (count(drawn), count(there_are));
+            writeln!(out, "{label} = {value}: {drawn} of {there_are} rows{short}")?;
+        }
+        Ok(())
+    }
+}

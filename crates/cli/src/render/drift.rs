@@ -1,0 +1,102 @@
+//! Drift on a terminal of 80 columns.
+
+use std::io::{self, Write};
+
+use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
+
+use super::{count, fitted, heading, percent, percent_of, printable, table_with_numbers, wrapped};
+
+/// What is written fits in so many columns.
+const WIDTH: usize = 80;
+/// Features that are shown, the most shifted ones.
+const MAX_FEATURES: usize = 40;
+/// Unseen values that are shown of a feature.
+const UNSEEN: usize = 5;
+
+/// Prints the verdict, then the scores, the features and what was never seen.
+pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}",
+        wrapped(&printable(&drift.verdict), WIDTH).join("\n")
+    )?;
+    writeln!(
+        out,
+        "\n{} events held against {} training events, recipe {}",
+        count(drift.events),
+        count(drift.training_events),
+        printable(&drift.recipe)
+    )?;
+    print_scores(drift, out)?;
+    let mut features: Vec<&FeatureDrift> = drift.features.iter().collect();
+    features.sort_by(|left, right| right.psi.total_cmp(&left.psi));
+    let mut table =
+        table_with_numbers(&["feature", "PSI", "", "events with unseen values"], [1, 3]);
+    for feature in features.iter().take(MAX_FEATURES) {
+        table.add_row([
+            fitted(&feature.name, 30),
+            format!("{:.3}", feature.psi),
+            shift(feature.closeness).to_owned(),
+            percent_of(feature.unseen.events, drift.events),
+        ]);
+    }
+    writeln!(out, "\n{table}")?;
+    writeln!(
+        out,
+        "PSI: population stability index; below {PSI_SOME} no shift, from {PSI_FAR} a significant one."
+    )?;
+    print_unseen(&features, out)
+}
+
+fn shift(closeness: Closeness) -> &'static str {
+    match closeness {
+        Closeness::Close => "",
+        Closeness::SomeWay => "shifted",
+        Closeness::Far => "shifted far",
+    }
+}
+
+fn print_scores(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
+    let scores = &drift.scores;
+    let mut table = table_with_numbers(&["scores", "training", "now"], 1..3);
+    for quantile in &scores.quantiles {
+        let name = match quantile.q {
+            0.5 => "median".to_owned(),
+            1.0 => "highest".to_owned(),
+            q => format!("quantile {q}"),
+        };
+        table.add_row([
+            name,
+            format!("{:.4}", quantile.training),
+            format!("{:.4}", quantile.now),
+        ]);
+    }
+    table.add_row([
+        format!("above {:.4}, the threshold", drift.threshold.value),
+        percent(scores.expected_above_threshold),
+        percent(scores.above_threshold),
+    ]);
+    writeln!(out, "\n{table}")?;
+    writeln!(
+        out,
+        "PSI of the scores {:.3}, Kolmogorov–Smirnov distance {:.3}",
+        scores.psi, scores.kolmogorov_smirnov
+    )
+}
+
+fn print_unseen(features: &[&FeatureDrift], out: &mut dyn Write) -> io::Result<()> {
+    let with_unseen = features.iter().filter(|feature| feature.unseen.events > 0);
+    let with_unseen: Vec<_> = with_unseen.take(MAX_FEATURES).collect();
+    if with_unseen.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", heading("Never seen in training"))?;
+    for feature in with_unseen {
+        writeln!(out, "{}", fitted(&feature.name, WIDTH))?;
+        for value in feature.unseen.values.iter().take(UNSEEN) {
+            let events = count(value.count);
+            writeln!(out, "  {events:>11}  {}", fitted(&value.value, WIDTH - 15))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! How the scores shifted: the classifier-free two-sample figure for whole events.
+
+use learn::describe::{Domain, NumberCounts};
+use serde::Serialize;
+
+use super::reference::{Cell, stability_index};
+use crate::model::{Distribution, Model, Threshold, ThresholdMethod};
+
+/// The quantiles that are shown.
+const QUANTILES: [f64; 5] = [0.25, 0.5, 0.75, 0.95, 1.0];
+/// Most different scores that are counted one by one.
+const MAX_SCORES: usize = 1 << 17;
+
+/// Two distributions of scores. A score is one number for a whole event that the training data alone defined, so that
+/// comparing it compares all features together without another model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScoreDrift {
+    /// The population stability index.
+    pub psi: f64,
+    /// The two-sample statistic of Kolmogorov and Smirnov (Smirnov 1948): the greatest difference of the two cumulative
+    /// distributions, from 0 to 1. Where the model holds training scores in bins, at their edges: then it is a lower
+    /// bound. No p-value: events are not independent of each other.
+    pub kolmogorov_smirnov: f64,
+    /// Scores at some shares of the events.
+    pub quantiles: Vec<QuantileShift>,
+    /// The share that the threshold is expected to flag of benign events.
+    pub expected_above_threshold: f64,
+    /// What that share is of.
+    pub expected_of: String,
+    /// The share of these events above the threshold.
+    pub above_threshold: f64,
+    /// The share of benign events that the threshold was set for, where it was set for one.
+    pub nominal_rate: Option<f64>,
+}
+
+/// A quantile of both distributions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuantileShift {
+    /// The share of the events at or below.
+    pub q: f64,
+    /// The score in training.
+    pub training: f64,
+    /// The score now.
+    pub now: f64,
+}
+
+/// The scores of the events that are held against the training.
+pub(super) struct ScoreTally {
+    reference: Distribution,
+    threshold: Threshold,
+    counts: NumberCounts,
+    cells: Vec<f64>,
+    events: u64,
+    above: u64,
+}
+
+impl ScoreTally {
+    pub fn new(model: &Model) -> Self {
+        let reference = model.training().scores.clone();
+        Self {
+            cells: vec![0.0; reference.n_cells() + 1],
+            reference,
+            threshold: model.threshold().clone(),
+            counts: NumberCounts::new(Domain::Float),
+            events: 0,
+            above: 0,
+        }
+    }
+
+    pub fn push(&mut self, score: f64, events: u64) {
+        self.counts.add(Domain::key_of_float(score), events);
+        if self.counts.held() > MAX_SCORES {
+            self.counts.cut(MAX_SCORES / 2);
+        }
+        self.events += events;
+        self.above += if self.threshold.flags(score) {
+            events
+        } else {
+            0
+        };
+        let other = self.cells.len() - 1;
+        let cell = match self.reference.cell(score) {
+            Cell::Known(cell) | Cell::Beyond(cell) => cell,
+            Cell::Unseen => other,
+        };
+        self.cells[cell] += events as f64;
+    }
+
+    pub fn finish(&mut self) -> ScoreDrift {
+        let sorted = self.counts.sorted();
+        let total = self.events as f64;
+        let quantile_now = |q: f64| {
+            let mut below = 0.0;
+            let reached = sorted.iter().find(|(_, count)| {
+                below += *count as f64;
+                below >= q * total
+            });
+            reached.or(sorted.last()).map(|cell| cell.0)
+        };
+        let quantiles = QUANTILES.iter().filter_map(|&q| {
+            Some(QuantileShift {
+                q,
+                training: self.reference.quantile(q)?,
+                now: quantile_now(q)?,
+            })
+        });
+        let mut training = self.reference.cell_counts();
+        training.push(0.0);
+        let (expected_above_threshold, expected_of) = self.expected();
+        ScoreDrift {
+            psi: stability_index(&training, &self.cells),
+            kolmogorov_smirnov: self.kolmogorov_smirnov(&sorted),
+            quantiles: quantiles.collect(),
+            expected_above_threshold,
+            expected_of: expected_of.into(),
+            above_threshold: self.above as f64 / total,
+            nominal_rate: self.threshold.method.nominal_rate(),
+        }
+    }
+
+    /// What the threshold flagged where it was set.
+    fn expected(&self) -> (f64, &'static str) {
+        match &self.threshold.method {
+            ThresholdMethod::Auto {} => (
+                self.reference.share_above(self.threshold.value),
+                "of the training events, about",
+            ),
+            ThresholdMethod::Contamination { fraction } => (*fraction, "of the training events"),
+            ThresholdMethod::Calibrated { realised_rate, .. } => {
+                (*realised_rate, "of the events that it was calibrated on")
+            }
+            ThresholdMethod::LeaveOneHostOut { realised_rate, .. } => {
+                (*realised_rate, "of a host that nothing was learnt from")
+            }
+        }
+    }
+
+    fn kolmogorov_smirnov(&self, sorted: &[(f64, u64)]) -> f64 {
+        let mut below = 0;
+        let cumulative = sorted.iter().map(|(score, count)| {
+            below += count;
+            (*score, below as f64 / self.events as f64)
+        });
+        let cumulative: Vec<(f64, f64)> = cumulative.collect();
+        let up_to_now = |value: f64| match cumulative.partition_point(|cell| cell.0 <= value) {
+            0 => 0.0,
+            cells => cumulative[cells - 1].1,
+        };
+        // Two step functions are furthest apart at a step of one of them.
+        let points: Vec<f64> = match &self.reference {
+            Distribution::Values(values) => {
+                let known = values.iter().map(|value| value.0);
+                known.chain(sorted.iter().map(|cell| cell.0)).collect()
+            }
+            // Below the first edge there is nothing, but the least value lies on it.
+            Distribution::Bins { edges, .. } => edges[1..].to_vec(),
+            Distribution::Categories(_) => Vec::new(),
+        };
+        let apart = |value: f64| (1.0 - self.reference.share_above(value) - up_to_now(value)).abs();
+        points.into_iter().map(apart).fold(0.0, f64::max)
+    }
+}

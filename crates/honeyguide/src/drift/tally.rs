@@ -1,0 +1,129 @@
+//! The one pass over the data: distinct rows with their counts, each scored and counted once.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::Float64Type;
+use datafusion::arrow::record_batch::RecordBatch;
+
+use super::feature::{FeatureDrift, FeatureTally};
+use super::scores::{ScoreDrift, ScoreTally};
+use crate::distil::{KeyedCounts, count_distinct};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::features::{EncodingData, locate_fault};
+use crate::model::Model;
+use crate::recipe::layout::FeatureInputs;
+use crate::source::Source;
+
+/// Events counted by the cells of a model's training profile.
+pub(super) struct Tally<'a> {
+    pub events: u64,
+    model: &'a Model,
+    scores: ScoreTally,
+    features: Vec<FeatureTally<'a>>,
+}
+
+impl<'a> Tally<'a> {
+    /// Reads `source` once.
+    pub async fn of(engine: &Engine, model: &'a Model, source: &mut Source) -> Result<Self> {
+        let recipe = model.recipe();
+        let plan = recipe.plan(engine, source)?;
+        let tally = source
+            .run(&plan.needed, async |source| {
+                let mut tally = Self::new(model);
+                let query = count_distinct(source.table(engine)?, &plan, &[])?;
+                let expected = source.expected_rows();
+                let consume = |batch: RecordBatch| Ok(tally.push(&batch)?);
+                engine
+                    .for_each_batch("comparing", expected, query, consume)
+                    .await?;
+                Ok(tally)
+            })
+            .await;
+        match tally {
+            Ok(tally) => Ok(tally),
+            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
+        }
+    }
+
+    fn new(model: &'a Model) -> Self {
+        let profiles = model.training().profile.iter();
+        Self {
+            events: 0,
+            model,
+            scores: ScoreTally::new(model),
+            features: profiles.map(FeatureTally::new).collect(),
+        }
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (inputs, counts) = batch.columns().split_at(batch.num_columns() - 1);
+        let counts = KeyedCounts::new(counts)?;
+        let encoded = self.model.encode(inputs)?;
+        let scores = self.model.scores_of_encoded(&encoded)?;
+        for (row, values) in encoded.chunks_exact(self.features.len()).enumerate() {
+            let events = counts.count(row);
+            self.events += events;
+            self.scores.push(scores[row], events);
+            self.push_features(inputs, row, values, events);
+        }
+        Ok(())
+    }
+
+    fn push_features(&mut self, inputs: &[ArrayRef], row: usize, encoded: &[f64], events: u64) {
+        let layout = self.model.layout();
+        for (index, (tally, of)) in self.features.iter_mut().zip(&layout.features).enumerate() {
+            match of {
+                FeatureInputs::Own(input) => {
+                    let value = raw(&inputs[*input], row).unwrap_or(encoded[index]);
+                    let text = || text(&inputs[*input], row).unwrap_or_else(|| "missing".into());
+                    tally.push(value, events, None, text);
+                }
+                FeatureInputs::Rarity(of) => {
+                    let texts: Vec<Option<String>> =
+                        inputs.iter().map(|array| text(array, row)).collect();
+                    let sighting = self.model.encoder.sighting(index, &texts);
+                    let is_unseen = sighting.count == 0 || sighting.dropped > 0;
+                    let combination = || {
+                        let parts: Vec<&str> = of
+                            .iter()
+                            .map(|input| texts[*input].as_deref().unwrap_or("null"))
+                            .collect();
+                        parts.join(" · ")
+                    };
+                    tally.push(encoded[index], events, Some(is_unseen), combination);
+                }
+            }
+        }
+    }
+
+    pub fn scores(&mut self) -> ScoreDrift {
+        self.scores.finish()
+    }
+
+    pub fn features(&mut self) -> Vec<FeatureDrift> {
+        let features = self.features.iter_mut().zip(&self.model.encodings);
+        let described = features.map(|(feature, encoding)| match encoding {
+            EncodingData::Categories(categories) => feature.finish(Some(categories)),
+            _ => feature.finish(None),
+        });
+        described.collect()
+    }
+}
+
+/// A number as the recipe's expression gave it, before any transform; NaN where missing. `None` of a text.
+fn raw(array: &ArrayRef, row: usize) -> Option<f64> {
+    let numbers = array.as_primitive_opt::<Float64Type>()?;
+    let value = numbers.is_valid(row).then(|| numbers.value(row));
+    // Adding zero makes −0 and 0 one value.
+    Some(value.unwrap_or(f64::NAN) + 0.0)
+}
+
+fn text(array: &ArrayRef, row: usize) -> Option<String> {
+    if array.is_null(row) {
+        return None;
+    }
+    match array.as_string_opt::<i32>() {
+        Some(texts) => Some(texts.value(row).to_owned()),
+        None => raw(array, row).map(|number| number.to_string()),
+    }
+}

@@ -1,0 +1,400 @@
+//! Distinct feature rows as points of a map: UMAP of what a recipe makes of data, fitted on it or on other data.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use learn::Matrix;
+use learn::rng::Rng;
+use learn::sampling::StableHash;
+use learn::scaling::StandardScaler;
+use learn::umap::{Umap, UmapParams};
+
+use crate::distil::{Distilled, KeyedCounts, count_distinct, distil};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::evaluate::label_key;
+use crate::event;
+use crate::features::{Encoder, locate_fault};
+use crate::model::with_columns;
+use crate::output::TableWriter;
+use crate::recipe::{Kind, Recipe};
+use crate::source::Source;
+use crate::train::no_events;
+
+/// Most distinct rows that the map is fitted on; of more, a uniform sample is taken.
+pub const MAX_FITTED: usize = 100_000;
+/// Most values of distinct rows that are placed: rows × features. Of more rows, a uniform sample is placed.
+const MAX_PLACED_VALUES: usize = 1 << 23;
+/// The column that says how many events have a row's features.
+pub const COUNT_COLUMN: &str = "count";
+
+/// Distinct feature rows with their places on the map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// The recipe's name.
+    pub recipe: String,
+    /// The names of the features.
+    pub features: Vec<String>,
+    /// Row-major values of the features before scaling, the rows ascending.
+    pub values: Vec<f64>,
+    /// How many events have each row.
+    pub counts: Vec<u64>,
+    /// The labels that the data has.
+    pub labels: Vec<String>,
+    /// Per row and label, how many of the events are labelled 1; row-major.
+    pub labelled: Vec<u64>,
+    /// Dimensions of the map.
+    pub n_components: usize,
+    /// Row-major coordinates.
+    pub coordinates: Vec<f32>,
+    /// The events of the data.
+    pub events: u64,
+    /// The distinct rows of the data, all of which are placed unless `placed_sample`.
+    pub distinct_rows: u64,
+    /// Whether the rows here are a uniform sample.
+    pub placed_sample: bool,
+    /// How many rows the map was fitted on.
+    pub fitted_rows: u64,
+    /// Whether these were a uniform sample of more rows.
+    pub fitted_sample: bool,
+}
+
+/// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. Features are
+/// scaled to mean 0 and standard deviation 1 over the events that the map is fitted on. `seed` takes the place of that in
+/// `params`.
+///
+/// # Errors
+/// A parameter out of range; a feature that is categorical or missing in a row; data that lacks the recipe's columns,
+/// cannot be read or has no rows.
+pub async fn embed(
+    engine: &Engine,
+    source: &mut Source,
+    fit_on: Option<&mut Source>,
+    recipe: &Recipe,
+    params: &UmapParams,
+    seed: u64,
+) -> Result<Embedding> {
+    let params = &params.clone().seed(seed);
+    let recipe = recipe.resolve(engine, source, &[])?;
+    refuse_categories(&recipe)?;
+    let plan = recipe.plan(engine, source)?;
+    let fitted_source = fit_on.unwrap_or(&mut *source);
+    let fitted_plan = recipe.plan(engine, fitted_source)?;
+    let distilled = distil(engine, fitted_source, &recipe, &fitted_plan, None, seed).await?;
+    if distilled.events == 0 {
+        return Err(no_events(fitted_source));
+    }
+    let map = Map::fit(&recipe, &distilled, params, seed)?;
+    let labels: Vec<String> = event::LABELS
+        .into_iter()
+        .filter(|label| source.has_column(label))
+        .map(str::to_owned)
+        .collect();
+    let keys = labels
+        .iter()
+        .map(|label| label_key(source, label))
+        .collect::<Result<Vec<_>>>()?;
+    let needed = with_columns(&plan.needed, labels.iter().map(String::as_str));
+    let placed = source
+        .run(&needed, async |source| {
+            let mut rows = DistinctRows::new(recipe.features.len(), labels.len());
+            let query = count_distinct(source.table(engine)?, &plan, &keys)?;
+            let consume = |batch: RecordBatch| Ok(rows.push(&map.encoder, &batch)?);
+            engine
+                .for_each_batch("reading", source.expected_rows(), query, consume)
+                .await?;
+            Ok(rows)
+        })
+        .await;
+    match placed {
+        Ok(rows) if rows.events == 0 => Err(no_events(source)),
+        Ok(rows) => map.place(&recipe, labels, rows),
+        Err(error) => Err(locate_fault(engine, source, &recipe, &plan, error).await),
+    }
+}
+
+fn refuse_categories(recipe: &Recipe) -> Result<()> {
+    let categorical = recipe
+        .features
+        .iter()
+        .find(|feature| feature.kind == Kind::Categorical);
+    categorical.map_or(Ok(()), |feature| {
+        let message = format!(
+            "recipe `{}`, feature `{}`: a category has no distance to another, which a map needs",
+            recipe.name, feature.name
+        );
+        Err(Error::usage(message)
+            .hint("use a rarity of it, as recipe context does, or a recipe of numbers"))
+    })
+}
+
+/// A fitted map.
+struct Map {
+    encoder: Encoder,
+    scaler: StandardScaler,
+    umap: Umap,
+    fitted_rows: u64,
+    fitted_sample: bool,
+}
+
+impl Map {
+    fn fit(recipe: &Recipe, distilled: &Distilled, params: &UmapParams, seed: u64) -> Result<Self> {
+        let encodings = Encoder::fit(recipe, distilled)?;
+        let encoder = Encoder::new(recipe, &encodings)?;
+        let mut matrix = encoder.encode_training(distilled)?;
+        matrix.sort_rows();
+        refuse_missing(recipe, matrix.values())?;
+        let scaler =
+            StandardScaler::fit(&matrix).map_err(|error| Error::data(error.to_string()))?;
+        let fitted_sample = distilled.sampled || matrix.n_rows() > MAX_FITTED;
+        let mut matrix = uniform_sample(matrix, seed)?;
+        let defect =
+            |error: &dyn std::fmt::Display| Error::internal(format!("the map's rows: {error}"));
+        scaler.apply(&mut matrix).map_err(|error| defect(&error))?;
+        let umap = params
+            .fit(&matrix)
+            .map_err(|error| Error::usage(error.to_string()))?;
+        Ok(Self {
+            encoder,
+            scaler,
+            umap,
+            fitted_rows: matrix.n_rows() as u64,
+            fitted_sample,
+        })
+    }
+
+    fn place(self, recipe: &Recipe, labels: Vec<String>, rows: DistinctRows) -> Result<Embedding> {
+        let n_features = recipe.features.len();
+        let (events, placed_sample, distinct_rows) =
+            (rows.events, rows.is_sampled(), rows.distinct_rows());
+        let (values, tallies) = rows.finish();
+        refuse_missing(recipe, &values)?;
+        let mut scaled = values.clone();
+        for row in scaled.chunks_exact_mut(n_features) {
+            self.scaler
+                .apply_row(row)
+                .map_err(|error| Error::internal(error.to_string()))?;
+        }
+        let coordinates = self
+            .umap
+            .transform(&scaled)
+            .map_err(|error| Error::data(format!("cannot place a row: {error}")))?;
+        Ok(Embedding {
+            recipe: recipe.name.clone(),
+            features: recipe
+                .features
+                .iter()
+                .map(|feature| feature.name.clone())
+                .collect(),
+            values,
+            counts: tallies.iter().map(|tally| tally.events).collect(),
+            labels,
+            labelled: tallies
+                .into_iter()
+                .flat_map(|tally| tally.labelled)
+                .collect(),
+            n_components: self.umap.n_components(),
+            coordinates,
+            events,
+            distinct_rows,
+            placed_sample,
+            fitted_rows: self.fitted_rows,
+            fitted_sample: self.fitted_sample,
+        })
+    }
+}
+
+fn refuse_missing(recipe: &Recipe, values: &[f64]) -> Result<()> {
+    let missing = values.iter().position(|value| value.is_nan());
+    missing.map_or(Ok(()), |at| {
+        let feature = &recipe.features[at % recipe.features.len()];
+        let message = format!(
+            "recipe `{}`, feature `{}` is missing in some events, which then have no place on a map",
+            recipe.name, feature.name
+        );
+        Err(Error::data(message).hint("give it an expression that is never null, as with coalesce(column, 0)"))
+    })
+}
+
+/// At most [`MAX_FITTED`] rows, every set of them equally likely.
+fn uniform_sample(matrix: Matrix, seed: u64) -> Result<Matrix> {
+    if matrix.n_rows() <= MAX_FITTED {
+        return Ok(matrix);
+    }
+    let chosen = Rng::new(seed, 0).distinct_below(matrix.n_rows() as u64, MAX_FITTED as u64);
+    let values = chosen
+        .iter()
+        .flat_map(|row| matrix.row(*row as usize))
+        .copied()
+        .collect();
+    let weights = chosen
+        .iter()
+        .map(|row| matrix.weights()[*row as usize])
+        .collect();
+    Matrix::new(matrix.n_features(), values, weights)
+        .map_err(|error| Error::internal(format!("a sample of rows: {error}")))
+}
+
+/// The events of one distinct row.
+struct RowTally {
+    events: u64,
+    labelled: Vec<u64>,
+}
+
+/// Distinct rows as they come. Above the budget only those whose hash is below a bar stay, which is lowered by halves:
+/// a uniform sample with full counts, whatever the order.
+struct DistinctRows {
+    n_labels: usize,
+    n_features: usize,
+    budget: usize,
+    rows: HashMap<Vec<u64>, RowTally>,
+    halvings: u32,
+    events: u64,
+}
+
+impl DistinctRows {
+    fn new(n_features: usize, n_labels: usize) -> Self {
+        Self {
+            n_labels,
+            n_features,
+            budget: (MAX_PLACED_VALUES / n_features.max(1)).max(1),
+            rows: HashMap::new(),
+            halvings: 0,
+            events: 0,
+        }
+    }
+
+    fn push(&mut self, encoder: &Encoder, batch: &RecordBatch) -> Result<()> {
+        let n_keys = self.n_labels + 1;
+        let (inputs, groups) = batch.columns().split_at(batch.num_columns() - n_keys);
+        let groups = KeyedCounts::new(groups)?;
+        let encoded = encoder.encode(inputs)?;
+        for (row, values) in encoded.chunks_exact(self.n_features).enumerate() {
+            let events = groups.count(row);
+            self.events += events;
+            let key: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
+            if !is_in(&key, self.halvings) {
+                continue;
+            }
+            let n_labels = self.n_labels;
+            let tally = self.rows.entry(key).or_insert_with(|| RowTally {
+                events: 0,
+                labelled: vec![0; n_labels],
+            });
+            tally.events += events;
+            for (labelled, key) in tally.labelled.iter_mut().zip(groups.keys(row)) {
+                *labelled += if key == Some(1) { events } else { 0 };
+            }
+        }
+        while self.rows.len() > self.budget {
+            self.halvings += 1;
+            let halvings = self.halvings;
+            self.rows.retain(|key, _| is_in(key, halvings));
+        }
+        Ok(())
+    }
+
+    fn is_sampled(&self) -> bool {
+        self.halvings > 0
+    }
+
+    /// Estimated from the share that stayed where they are a sample.
+    fn distinct_rows(&self) -> u64 {
+        (self.rows.len() as u64) << self.halvings
+    }
+
+    /// Row-major values and the tallies, in ascending order of the rows.
+    fn finish(self) -> (Vec<f64>, Vec<RowTally>) {
+        let rows = self.rows.into_iter().map(|(key, tally)| {
+            let values: Vec<f64> = key.into_iter().map(f64::from_bits).collect();
+            (values, tally)
+        });
+        let mut rows: Vec<(Vec<f64>, RowTally)> = rows.collect();
+        rows.sort_by(|(left, _), (right, _)| {
+            let pairs = left.iter().zip(right);
+            pairs
+                .map(|(x, y)| x.total_cmp(y))
+                .find(|order| order.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        let (values, tallies): (Vec<Vec<f64>>, Vec<RowTally>) = rows.into_iter().unzip();
+        (values.concat(), tallies)
+    }
+}
+
+/// Whether a row stays after so many halvings.
+fn is_in(key: &[u64], halvings: u32) -> bool {
+    let hash = key
+        .iter()
+        .fold(StableHash::new(0), |hash, word| hash.word(*word));
+    hash.finish().leading_zeros() >= halvings
+}
+
+impl Embedding {
+    /// Writes a row per distinct feature row: its features, `count`, a count for each label, and `umap_1`, `umap_2`, ….
+    ///
+    /// # Errors
+    /// A feature has the name of another column; the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let n_features = self.features.len();
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        for (index, name) in self.features.iter().enumerate() {
+            let values = self.values.iter().skip(index).step_by(n_features).copied();
+            columns.push((
+                name.clone(),
+                Arc::new(Float64Array::from_iter_values(values)),
+            ));
+        }
+        let counts = UInt64Array::from(self.counts.clone());
+        columns.push((COUNT_COLUMN.to_owned(), Arc::new(counts)));
+        for (index, label) in self.labels.iter().enumerate() {
+            let labelled = self
+                .labelled
+                .iter()
+                .skip(index)
+                .step_by(self.labels.len())
+                .copied();
+            columns.push((
+                label.clone(),
+                Arc::new(UInt64Array::from_iter_values(labelled)),
+            ));
+        }
+        for component in 0..self.n_components {
+            let places = self
+                .coordinates
+                .iter()
+                .skip(component)
+                .step_by(self.n_components)
+                .copied();
+            let name = format!("umap_{}", component + 1);
+            columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
+        }
+        write_columns(path, columns)
+    }
+}
+
+fn write_columns(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<()> {
+    let mut names: Vec<&str> = columns.iter().map(|column| column.0.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::usage(format!(
+            "the output would have two columns named `{}`",
+            pair[0]
+        ))
+        .hint("rename the recipe's feature"));
+    }
+    let fields = columns
+        .iter()
+        .map(|(name, values)| Field::new(name, values.data_type().clone(), false));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let arrays = columns.iter().map(|column| Arc::clone(&column.1)).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
+        .map_err(|error| Error::internal(format!("the coordinates: {error}")))?;
+    let mut writer = TableWriter::create(path, schema)?;
+    writer.write(&batch)?;
+    writer.finish()
+}

@@ -1,0 +1,89 @@
+//! A small cache of the keys that were counted last: most columns say the same few things again and again, and a look
+//! into a large table costs more than all else.
+
+/// Slots, of which a key has one.
+const SLOT_BITS: u32 = 9;
+
+/// Keys with counts that are not in the table yet.
+#[derive(Debug, Clone)]
+pub(super) struct Recent<T> {
+    slots: Vec<Slot<T>>,
+}
+
+/// One key; `times` is 0 while the slot is empty.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slot<T> {
+    pub key: u64,
+    pub times: u64,
+    pub with: T,
+}
+
+impl<T: Default> Default for Recent<T> {
+    fn default() -> Self {
+        let empty = || Slot {
+            key: 0,
+            times: 0,
+            with: T::default(),
+        };
+        Self {
+            slots: (0..1 << SLOT_BITS).map(|_| empty()).collect(),
+        }
+    }
+}
+
+impl<T> Recent<T> {
+    /// Counts `key`. Where it takes another key's slot, that one is handed to `leave` first, and `enter` makes what is
+    /// kept with the new one.
+    pub fn add(
+        &mut self,
+        key: u64,
+        times: u64,
+        leave: impl FnOnce(&Slot<T>),
+        enter: impl FnOnce(&mut T),
+    ) {
+        // The upper bits of a product with 2^64 / golden ratio spread keys (Knuth, TAOCP vol. 3, 6.4).
+        let place = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOT_BITS);
+        let slot = &mut self.slots[place as usize];
+        if slot.times > 0 && slot.key == key {
+            slot.times += times;
+            return;
+        }
+        if slot.times > 0 {
+            leave(slot);
+        }
+        slot.key = key;
+        slot.times = times;
+        enter(&mut slot.with);
+    }
+
+    /// Hands all keys to `leave`.
+    pub fn settle(&mut self, mut leave: impl FnMut(&Slot<T>)) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.times > 0) {
+            leave(slot);
+            slot.times = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_count_leaves_once() {
+        let mut recent = Recent::<u64>::default();
+        let mut table = BTreeMap::<u64, u64>::new();
+        let mut note = |slot: &Slot<u64>| {
+            assert_eq!(slot.with, slot.key);
+            *table.entry(slot.key).or_default() += slot.times;
+        };
+        for index in 0..10_000_u64 {
+            let key = index * index % 3000;
+            recent.add(key, 2, &mut note, |with| *with = key);
+        }
+        recent.settle(&mut note);
+        recent.settle(|_| panic!("nothing is left"));
+        assert_eq!(table.values().sum::<u64>(), 20_000);
+    }
+}

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use honeyguide::{Engine, Error, Recipe, Source};
+use honeyguide::output::{Destination, TableFormat};
+use honeyguide::{Engine, Error, Recipe, Source, TraceeEvents};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -18,6 +19,8 @@ pub struct Context {
     global: Global,
     cancelled: Arc<AtomicBool>,
     simulated: AtomicBool,
+    /// A result goes to standard output, and what is said of it elsewhere.
+    output_taken: AtomicBool,
 }
 
 /// An outcome with what is true of every outcome.
@@ -43,10 +46,11 @@ impl Context {
             global,
             cancelled,
             simulated: AtomicBool::new(false),
+            output_taken: AtomicBool::new(false),
         }
     }
 
-    /// Shows an outcome on standard output, as text or as JSON.
+    /// Shows an outcome, as text or as JSON.
     pub fn show(&self, outcome: &impl Outcome) -> Result<(), Failure> {
         let simulated = self.simulated.load(Ordering::Relaxed);
         self.write(|out| {
@@ -66,12 +70,27 @@ impl Context {
         })
     }
 
-    /// Writes to standard output, buffered.
+    /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error.
+    pub fn destination(&self, out: &Path) -> Destination {
+        if out != Path::new("-") {
+            return out.into();
+        }
+        self.output_taken.store(true, Ordering::Relaxed);
+        let format = self.global.format.map(TableFormat::from);
+        Destination::stream("-", format, || Box::new(io::stdout()))
+    }
+
+    /// Writes to standard output, or to standard error where a result goes there, buffered.
     pub fn write(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        let stream: Box<dyn Write> = if self.output_taken.load(Ordering::Relaxed) {
+            Box::new(io::stderr().lock())
+        } else {
+            Box::new(io::stdout().lock())
+        };
+        let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
@@ -114,6 +133,34 @@ impl Context {
         }
     }
 
+    /// Says on standard error what became of the lines of JSON files: bad ones always, Tracee's events where there are some.
+    pub fn remark_intake(&self, source: &Source) {
+        let Some(intake) = source.intake() else {
+            return;
+        };
+        if let Some(TraceeEvents {
+            mapped,
+            aliased,
+            unknown,
+        }) = intake.tracee
+        {
+            self.remark(&format!(
+                "Tracee's events: {} mapped to BETH's by name, {} as cousins of theirs, {} unknown to BETH and kept",
+                count(mapped),
+                count(aliased),
+                count(unknown)
+            ));
+        }
+        if intake.bad_lines > 0 {
+            self.remark(&format!(
+                "note: {} of {} lines could not be read and were left out; the first:\n  {}",
+                count(intake.bad_lines),
+                count(intake.events + intake.bad_lines),
+                intake.first_bad_lines.join("\n  ")
+            ));
+        }
+    }
+
     /// Says something that is only wanted with `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.global.verbose {
@@ -123,7 +170,7 @@ impl Context {
 
     /// Finds data, and says what was found to those who want to know.
     pub fn open(&self, data: &[String]) -> Result<Source, Failure> {
-        let source = Source::open(data)?;
+        let source = Source::open_with(data, &self.global.read_options())?;
         if source.is_simulated() {
             self.mark_simulated();
         }

@@ -16,7 +16,6 @@ use futures::StreamExt;
 
 use crate::error::{Error, Result};
 use crate::functions;
-use crate::source::WatchedFiles;
 
 /// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
 const BATCH_ROWS: usize = 4096;
@@ -73,10 +72,7 @@ impl Engine {
         let malformed_args = Arc::new(AtomicU64::new(0));
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let sequential_context = SessionContext::new_with_config_rt(sequential, runtime);
-        let files =
-            url::Url::parse("file:///").map_err(|error| Error::internal(error.to_string()))?;
         for context in [&context, &sequential_context] {
-            context.register_object_store(&files, Arc::new(WatchedFiles::default()));
             functions::register(context, &malformed_args);
         }
         Ok(Self {

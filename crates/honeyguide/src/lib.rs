@@ -55,5 +55,7 @@ pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
 };
 pub use reproduce::reproduce;
-pub use source::{Column, Compression, DataFile, Format, Source};
+pub use source::{
+    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, TraceeEvents,
+};
 pub use train::{TrainOptions, calibrate, train};

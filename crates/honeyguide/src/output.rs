@@ -1,78 +1,173 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::io::{BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::csv::Writer as CsvWriter;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::writer::FileWriter as IpcWriter;
+use datafusion::arrow::json::writer::{
+    LineDelimited, LineDelimitedWriter, WriterBuilder as JsonWriterBuilder,
+};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::source::Format;
+
+/// Where a result goes.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    path: PathBuf,
+    format: Option<TableFormat>,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File,
+    Stream(fn() -> Box<dyn Write + Send>),
+}
+
+impl Destination {
+    /// A stream, such as standard output, which messages call `name`. It is opened when a result is complete. A table is
+    /// written in `format`, or as CSV.
+    pub fn stream(
+        name: &str,
+        format: Option<TableFormat>,
+        open: fn() -> Box<dyn Write + Send>,
+    ) -> Self {
+        Self {
+            path: name.into(),
+            format: format.or(Some(TableFormat::Csv)),
+            place: Place::Stream(open),
+        }
+    }
+
+    /// What it is called.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// In which format a table is written here.
+    ///
+    /// # Errors
+    /// The name does not tell.
+    pub fn format(&self) -> Result<TableFormat> {
+        self.format.map_or_else(|| TableFormat::of(&self.path), Ok)
+    }
+}
+
+impl From<&Destination> for Destination {
+    fn from(same: &Destination) -> Self {
+        same.clone()
+    }
+}
+
+impl From<&PathBuf> for Destination {
+    fn from(path: &PathBuf) -> Self {
+        path.as_path().into()
+    }
+}
+
+impl From<&Path> for Destination {
+    fn from(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            format: None,
+            place: Place::File,
+        }
+    }
+}
 
 /// A file that takes its name only when it is complete. Dropped before that, it leaves nothing behind.
 pub struct PendingFile {
     file: BufWriter<NamedTempFile>,
-    path: PathBuf,
+    to: Destination,
 }
 
 impl PendingFile {
-    /// Begins a file that will be called `path`.
+    /// Begins what will be at `to`.
     ///
     /// # Errors
-    /// The folder does not exist or cannot be written to, or `path` is a folder.
-    pub fn create(path: &Path) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        if !folder.is_dir() {
-            return Err(Error::usage(format!(
-                "{}: the folder {} does not exist",
-                path.display(),
-                folder.display()
-            ))
-            .hint(format!("create it first: mkdir -p '{}'", folder.display())));
-        }
-        if path.is_dir() || path.file_name().is_none() {
-            return Err(Error::usage(format!(
-                "{}: is a folder; a file's name is needed",
-                path.display()
-            )));
-        }
+    /// The folder does not exist or cannot be written to, or `to` is a folder.
+    pub fn create(to: impl Into<Destination>) -> Result<Self> {
+        let to = to.into();
         let mut builder = tempfile::Builder::new();
         builder.prefix(".honeyguide-").suffix(".partial");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .tempfile_in(folder)
-            .map_err(|error| Error::io("write", path, error))?;
+        let file = match to.place {
+            Place::File => {
+                #[cfg(unix)]
+                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+                builder.tempfile_in(folder_of(&to.path)?)
+            }
+            Place::Stream(_) => builder.tempfile(),
+        };
+        let file = file.map_err(|error| Error::io("write", &to.path, error))?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 18, file),
-            path: path.to_owned(),
+            to,
         })
     }
 
     /// Gives the file its name, replacing an older one.
     pub fn finish(self) -> Result<()> {
-        let Self { file, path } = self;
-        let failed = |error| Error::io("write", &path, error);
-        let file = file
+        let Self { file, to } = self;
+        let failed = |error| Error::io("write", &to.path, error);
+        let mut file = file
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
+        match to.place {
+            Place::File => {
+                file.as_file().sync_all().map_err(failed)?;
+                file.persist(&to.path)
+                    .map_err(|error| failed(error.error))?;
+            }
+            Place::Stream(open) => {
+                let mut stream = open();
+                file.rewind().map_err(failed)?;
+                match std::io::copy(&mut file, &mut stream).and_then(|_| stream.flush()) {
+                    // Whoever reads it has seen enough.
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                    copied => drop(copied.map_err(failed)?),
+                }
+            }
+        }
         Ok(())
     }
 
     /// Where the file will be.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.to.path
     }
+}
+
+/// The folder of a file that can be written there.
+fn folder_of(path: &Path) -> Result<&Path> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(Error::usage(format!(
+            "{}: the folder {} does not exist",
+            path.display(),
+            folder.display()
+        ))
+        .hint(format!("create it first: mkdir -p '{}'", folder.display())));
+    }
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(Error::usage(format!(
+            "{}: is a folder; a file's name is needed",
+            path.display()
+        )));
+    }
+    Ok(folder)
 }
 
 impl Write for PendingFile {
@@ -97,6 +192,22 @@ pub enum TableFormat {
     Csv,
     /// Apache Parquet with zstd.
     Parquet,
+    /// The file format of Apache Arrow IPC.
+    Arrow,
+    /// Newline-delimited JSON.
+    Json,
+}
+
+impl From<Format> for TableFormat {
+    /// How rows are written that are read so; Tracee's are written as any other JSON.
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv(_) => Self::Csv,
+            Format::Json(_) | Format::Tracee(_) => Self::Json,
+            Format::Parquet => Self::Parquet,
+            Format::Arrow => Self::Arrow,
+        }
+    }
 }
 
 impl TableFormat {
@@ -108,8 +219,10 @@ impl TableFormat {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("parquet") => Ok(Self::Parquet),
+            Some("arrow" | "feather" | "ipc") => Ok(Self::Arrow),
+            Some("ndjson" | "jsonl" | "json") => Ok(Self::Json),
             _ => Err(Error::usage(format!(
-                "{}: in what format? The name must end in .csv or .parquet",
+                "{}: in what format? The name must end in .arrow, .ndjson, .csv or .parquet",
                 path.display()
             ))),
         }
@@ -117,67 +230,91 @@ impl TableFormat {
 }
 
 /// A table that is written batch by batch.
-pub(crate) enum TableWriter {
-    Csv {
-        writer: Box<CsvWriter<PendingFile>>,
-        path: PathBuf,
-    },
-    Parquet {
-        writer: Box<ArrowWriter<PendingFile>>,
-        path: PathBuf,
-    },
+pub(crate) struct TableWriter {
+    writer: FormatWriter,
+    path: PathBuf,
+}
+
+enum FormatWriter {
+    Csv(Box<CsvWriter<PendingFile>>),
+    Parquet(Box<ArrowWriter<PendingFile>>),
+    Arrow(Box<IpcWriter<PendingFile>>),
+    Json(Box<LineDelimitedWriter<PendingFile>>),
 }
 
 impl TableWriter {
-    pub fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
-        let file = PendingFile::create(path)?;
-        let path = path.to_owned();
-        Ok(match TableFormat::of(&path)? {
-            TableFormat::Csv => {
-                let mut writer = Box::new(CsvWriter::new(file));
-                // So that a table without rows has its header.
-                let nothing = writer.write(&RecordBatch::new_empty(schema));
-                nothing.map_err(|error| write_error(&path, &error))?;
-                Self::Csv { writer, path }
-            }
-            TableFormat::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::default()));
-                let writer = ArrowWriter::try_new(file, schema, Some(properties.build()))
-                    .map_err(|error| write_error(&path, &error))?;
-                Self::Parquet {
-                    writer: Box::new(writer),
-                    path,
-                }
-            }
+    pub fn create(to: impl Into<Destination>, schema: SchemaRef) -> Result<Self> {
+        let to = to.into();
+        let (path, format) = (to.path.clone(), to.format()?);
+        let writer = FormatWriter::new(format, PendingFile::create(to)?, schema);
+        Ok(Self {
+            writer: writer.map_err(|error| write_error(&path, &error))?,
+            path,
         })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        match self {
-            Self::Csv { writer, path } => writer
-                .write(batch)
-                .map_err(|error| write_error(path, &error)),
-            Self::Parquet { writer, path } => writer
-                .write(batch)
-                .map_err(|error| write_error(path, &error)),
-        }
+        let written = self.writer.write(batch);
+        written.map_err(|error| write_error(&self.path, &error))
     }
 
     pub fn finish(self) -> Result<()> {
+        let file = self.writer.into_file();
+        file.map_err(|error| write_error(&self.path, &error))?
+            .finish()
+    }
+}
+
+impl FormatWriter {
+    fn new(format: TableFormat, file: PendingFile, schema: SchemaRef) -> EngineResult<Self> {
+        Ok(match format {
+            TableFormat::Csv => {
+                let mut writer = Box::new(CsvWriter::new(file));
+                // So that a table without rows has its header.
+                writer.write(&RecordBatch::new_empty(schema))?;
+                Self::Csv(writer)
+            }
+            TableFormat::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()));
+                let writer = ArrowWriter::try_new(file, schema, Some(properties.build()))?;
+                Self::Parquet(Box::new(writer))
+            }
+            TableFormat::Arrow => Self::Arrow(Box::new(IpcWriter::try_new(file, &schema)?)),
+            TableFormat::Json => {
+                // A row keeps its null values, so that every line names every column.
+                let builder = JsonWriterBuilder::new().with_explicit_nulls(true);
+                Self::Json(Box::new(builder.build::<_, LineDelimited>(file)))
+            }
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> EngineResult<()> {
         match self {
-            Self::Csv { writer, .. } => writer.into_inner().finish(),
-            Self::Parquet { writer, path } => writer
-                .into_inner()
-                .map_err(|error| write_error(&path, &error))?
-                .finish(),
+            Self::Csv(writer) => writer.write(batch)?,
+            Self::Parquet(writer) => writer.write(batch)?,
+            Self::Arrow(writer) => writer.write(batch)?,
+            Self::Json(writer) => writer.write(batch)?,
         }
+        Ok(())
+    }
+
+    fn into_file(self) -> EngineResult<PendingFile> {
+        Ok(match self {
+            Self::Csv(writer) => writer.into_inner(),
+            Self::Parquet(writer) => writer.into_inner()?,
+            Self::Arrow(writer) => writer.into_inner()?,
+            Self::Json(mut writer) => {
+                writer.finish()?;
+                writer.into_inner()
+            }
+        })
     }
 }
 
 /// Finds the operating system's error below a writer's.
-fn write_error(path: &Path, error: &(dyn std::error::Error + 'static)) -> Error {
-    let mut cause = Some(error);
+fn write_error(path: &Path, error: &DataFusionError) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             let copy = io

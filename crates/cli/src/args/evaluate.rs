@@ -11,7 +11,7 @@ use clap::Args as ClapArgs;
 pub struct Evaluate {
     /// The model file
     pub model: PathBuf,
-    /// Files, folders or globs
+    /// Files, folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The column that is 1 for what should be found [default: sus and evil]

@@ -19,6 +19,7 @@ mod train;
 use std::num::NonZeroUsize;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use honeyguide::{Format, ReadOptions};
 
 pub use convert::Convert;
 pub use demo::Demo;
@@ -71,6 +72,23 @@ pub struct Global {
     /// No progress and no remarks
     #[arg(long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// How DATA is written, whatever the names say: csv, ndjson, tracee, parquet or arrow [default: by the names]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Data")]
+    pub format: Option<Format>,
+    /// Take a line of JSON that cannot be read for an error; otherwise it is left out and counted
+    #[arg(long, global = true, help_heading = "Data")]
+    pub strict: bool,
+}
+
+impl Global {
+    /// How data is read.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions {
+            format: self.format,
+            strict: self.strict,
+            standard_input: Some(|| Box::new(std::io::stdin())),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,10 +14,11 @@ const EXAMPLES: &str = "Examples:
 pub struct Score {
     /// The model file
     pub model: PathBuf,
-    /// Files, folders or globs
+    /// Files, folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Write every event with its score and verdict to this file (.csv or .parquet)
+    /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet), or to - for standard
+    /// output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How many of the most anomalous events to show; events that look the same to the model are shown once

@@ -13,10 +13,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Train {
-    /// Files (.csv, .csv.gz, .csv.zst, .parquet), folders or globs
+    /// Files (.csv, .ndjson, .arrow, .parquet; text also .gz or .zst), folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The model file to write
+    /// The model file to write, or - for standard output
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
     /// A built-in recipe or a TOML file

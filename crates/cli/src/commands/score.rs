@@ -33,7 +33,14 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
         explain: args.explain,
     };
     let scored = if let Some(out) = args.out {
-        let summary = score_to_file(engine, &model, &mut source, &out, options).await?;
+        let summary = score_to_file(
+            engine,
+            &model,
+            &mut source,
+            context.destination(&out),
+            options,
+        )
+        .await?;
         Scored {
             summary,
             threshold,
@@ -51,6 +58,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
         }
     };
     context.remark_malformed_args();
+    context.remark_intake(&source);
     context.show(&scored)
 }
 

@@ -43,11 +43,12 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     } else {
         Some(context.open(&args.calibrate)?)
     };
+    let out = context.destination(&args.out);
     for input in std::iter::once(&source).chain(&calibration) {
-        input.refuse_as_output(&args.out)?;
+        input.refuse_as_output(&out)?;
     }
     // An output that cannot be written is found before the work, not after it.
-    drop(PendingFile::create(&args.out)?);
+    drop(PendingFile::create(&out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
     let is_left_out = args.contamination.is_none() && calibration.is_none();
     let left_out_rate = is_left_out.then_some(rate);
@@ -64,8 +65,10 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
     if let Some(mut benign) = calibration {
         calibrate(&context.engine, &mut model, &mut benign, rate).await?;
+        context.remark_intake(&benign);
     }
-    model.save(&args.out)?;
+    context.remark_intake(&source);
+    model.save(&out)?;
     context.remark_malformed_args();
     if left_out_rate.is_some() && is_scikit_learns(model.threshold()) {
         context.remark(NOT_LEFT_OUT);

@@ -3,6 +3,8 @@
 //! Only names and types are fixed here. Data may lack columns (BETH's per-host files have 13 of the 16) or have
 //! others; a recipe says which ones it needs.
 
+pub(crate) mod tracee;
+
 use datafusion::arrow::datatypes::DataType;
 
 /// Label columns, never features: `sus` (unusual enough to look at), `evil` (part of an attack).
@@ -27,6 +29,13 @@ const COLUMNS: [(&str, DataType); 16] = [
     ("sus", DataType::Int64),
     ("evil", DataType::Int64),
 ];
+
+/// The columns that a sensor fills: all but the labels.
+pub(crate) fn sensed_columns() -> impl Iterator<Item = (&'static str, DataType)> {
+    COLUMNS
+        .into_iter()
+        .filter(|(name, _)| !LABELS.contains(name))
+}
 
 /// The type of an event column in a text file; `None` for a column that is not BETH's.
 pub fn column_type(name: &str) -> Option<DataType> {

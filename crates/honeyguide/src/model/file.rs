@@ -1,6 +1,7 @@
 //! The model file: versioned JSON, described in `docs/formats/model.md`. Whatever a file holds, reading it is safe.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use learn::iforest::{ForestData, IsolationForest};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Model, Threshold, Training};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
-use crate::output::{PendingFile, read_bounded};
+use crate::output::{Destination, PendingFile, read_bounded};
 use crate::recipe::Recipe;
 
 /// Largest model file that is read.
@@ -38,6 +39,16 @@ struct ModelFile {
     threshold: Threshold,
     training: Training,
     forest: ForestData,
+}
+
+/// What a model file begins with; what writes it puts nothing between the tokens.
+const START: &[u8] = b"{\"format\":\"honeyguide-model\"";
+
+/// Whether a file is a model, as far as its first bytes tell.
+pub(crate) fn is_model_file(path: &Path) -> bool {
+    let mut start = [0; START.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == START
 }
 
 impl Model {
@@ -85,11 +96,11 @@ impl Model {
         file.into_model()
     }
 
-    /// Writes the model to `path`, whole or not at all.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let mut file = PendingFile::create(path)?;
-        self.write_json(&mut file)
-            .map_err(|error| Error::io("write", path, error))?;
+    /// Writes the model to `to`, whole or not at all.
+    pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
+        let mut file = PendingFile::create(to)?;
+        let written = self.write_json(&mut file);
+        written.map_err(|error| Error::io("write", file.path(), error))?;
         file.finish()
     }
 

@@ -11,6 +11,7 @@ use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
 
 pub use file::MAX_MODEL_BYTES;
+pub(crate) use file::is_model_file;
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile};
 pub use threshold::{HostRate, Threshold, ThresholdMethod};

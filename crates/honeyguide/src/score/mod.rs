@@ -3,7 +3,7 @@
 mod ranking;
 mod scan;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain::{Attribution, EventExplanation, Reason};
 use crate::model::Model;
-use crate::output::{TableFormat, TableWriter};
+use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::Source;
 use ranking::Ranking;
 use scan::{OrderedScan, ScoredBatch};
@@ -88,7 +88,7 @@ pub struct ScoreOptions {
     pub explain: bool,
 }
 
-/// Writes every event, or the anomalous ones only, with its score and verdict to `path`, in the order of the data.
+/// Writes every event, or the anomalous ones only, with its score and verdict to `to`, in the order of the data.
 ///
 /// # Errors
 /// The output cannot be written, the data already has the added columns, lacks the recipe's, or cannot be read. A file
@@ -97,11 +97,12 @@ pub async fn score_to_file(
     engine: &Engine,
     model: &Model,
     source: &mut Source,
-    path: &Path,
+    to: impl Into<Destination>,
     options: ScoreOptions,
 ) -> Result<ScoreSummary> {
-    let format = TableFormat::of(path)?;
-    source.refuse_as_output(path)?;
+    let to = to.into();
+    let format = to.format()?;
+    source.refuse_as_output(&to)?;
     let added = &ADDED_COLUMNS[..if options.explain { 3 } else { 2 }];
     if let Some(column) = added.iter().find(|column| source.has_column(column)) {
         return Err(
@@ -118,7 +119,7 @@ pub async fn score_to_file(
     let schema = scored_schema(&source, options.explain);
     let start = || {
         Ok((
-            TableWriter::create(path, Arc::clone(&schema))?,
+            TableWriter::create(&to, Arc::clone(&schema))?,
             ScoreSummary::default(),
             Attribution::new(model),
         ))

@@ -1,16 +1,16 @@
 //! Why a scan failed: the files are read again, record by record, until one is found that the engine cannot have read.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::str;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::expand::{Compression, Format};
+use super::file::{Chunks, DataFile};
+use super::format::{Compression, Format};
 use super::text::{self, INFERENCE_RECORDS, Records, parses};
-use super::{Column, Remedy, Source};
+use super::{Column, Remedy, Source, arrow, json};
 use crate::error::{Error, Result};
 
 /// Longest part of an offending value that a message shows.
@@ -25,18 +25,27 @@ pub(super) fn explain(
     if let Some(own) = Error::own(&error) {
         return Err(own);
     }
+    if let Some(misfit) = json::misfit(&error) {
+        return Ok(Remedy::Widen {
+            column: misfit.column.clone(),
+            data_type: DataType::Float64,
+        });
+    }
     let mut line_breaks = false;
     for file in &source.files {
         match file.file.format {
-            Format::Parquet => check_parquet(&file.file.path)?,
-            Format::Csv(compression) => {
+            Format::Parquet => check_parquet(&file.file)?,
+            Format::Arrow => arrow::check(&file.file)?,
+            // Its reader says by itself which line it cannot read.
+            Format::Json(_) | Format::Tracee(_) => {}
+            Format::Csv(_) => {
                 let columns: Vec<_> = source.read_columns(file);
                 let scan = TextScan {
-                    path: &file.file.path,
+                    file: &file.file,
                     columns: &columns,
                     needed,
                 };
-                match scan.check(compression)? {
+                match scan.check()? {
                     Finding::Remedy(remedy) => return Ok(remedy),
                     Finding::Sound { line_breaks: found } => line_breaks |= found,
                 }
@@ -49,13 +58,15 @@ pub(super) fn explain(
     Err(Error::engine(error))
 }
 
-fn check_parquet(path: &Path) -> Result<()> {
+fn check_parquet(file: &DataFile) -> Result<()> {
     let damaged = |error: &dyn std::fmt::Display| {
-        Error::data(format!("{}: damaged Parquet file: {error}", path.display()))
-            .hint("copy or write the file again")
+        Error::data(format!(
+            "{}: damaged Parquet file: {error}",
+            file.path.display()
+        ))
+        .hint("copy or write the file again")
     };
-    let file = std::fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Chunks::of(file))
         .and_then(ParquetRecordBatchReaderBuilder::build);
     for batch in reader.map_err(|error| damaged(&error))? {
         batch.map_err(|error| damaged(&error))?;
@@ -70,7 +81,7 @@ enum Finding {
 
 /// One text file and what the scan expected of it.
 struct TextScan<'a> {
-    path: &'a Path,
+    file: &'a DataFile,
     columns: &'a [Column],
     needed: &'a BTreeSet<String>,
 }
@@ -78,13 +89,13 @@ struct TextScan<'a> {
 impl TextScan<'_> {
     /// A fault in compressed text is reported only when the text can be decompressed to its end: damage to the stream
     /// explains whatever the text looks like.
-    fn check(&self, compression: Compression) -> Result<Finding> {
-        let mut records = Records::open(self.path, compression)?;
+    fn check(&self) -> Result<Finding> {
+        let mut records = Records::open(self.file)?;
         let found = self.check_records(&mut records);
-        if found.is_err() && compression != Compression::None {
+        if found.is_err() && self.file.format.compression() != Compression::None {
             let line = records.position().line();
             std::io::copy(records.rest(), &mut std::io::sink())
-                .map_err(|error| text::read_error(self.path, line, error.into()))?;
+                .map_err(|error| text::read_error(&self.file.path, line, error.into()))?;
         }
         found
     }
@@ -96,7 +107,7 @@ impl TextScan<'_> {
             let line = records.position().line();
             let found = records
                 .read(&mut record)
-                .map_err(|error| text::read_error(self.path, line, error))?;
+                .map_err(|error| text::read_error(&self.file.path, line, error))?;
             if !found {
                 break;
             }
@@ -118,7 +129,7 @@ impl TextScan<'_> {
     }
 
     fn wrong_length(&self, record: &csv::ByteRecord, line: u64, at_end: bool) -> Error {
-        let (place, expected, found) = (self.path.display(), self.columns.len(), record.len());
+        let (place, expected, found) = (self.file.path.display(), self.columns.len(), record.len());
         let name = |index: usize| self.columns.get(index).map_or("?", |column| &column.name);
         if at_end && found < expected && found > 0 {
             let last = found - 1;
@@ -153,7 +164,7 @@ impl TextScan<'_> {
             let place = || {
                 format!(
                     "{}: line {line}, column {number} (`{}`)",
-                    self.path.display(),
+                    self.file.path.display(),
                     column.name
                 )
             };

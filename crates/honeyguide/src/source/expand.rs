@@ -4,105 +4,24 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::file::DataFile;
+use super::format::{Format, endings};
 use crate::error::{Error, Result};
-use crate::output::regular_file_bytes;
+use crate::model::is_model_file;
 
-/// How a file's rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Comma-separated text with a header line.
-    Csv(Compression),
-    /// Apache Parquet.
-    Parquet,
-}
-
-/// How a text file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip, one or more members.
-    Gzip,
-    /// Zstandard.
-    Zstd,
-}
-
-/// Name endings and what they mean.
-const ENDINGS: [(&str, Format); 4] = [
-    (".csv", Format::Csv(Compression::None)),
-    (".csv.gz", Format::Csv(Compression::Gzip)),
-    (".csv.zst", Format::Csv(Compression::Zstd)),
-    (".parquet", Format::Parquet),
-];
-
-/// A data file that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFile {
-    /// As the caller will recognise it.
-    pub path: PathBuf,
-    /// By its name.
-    pub format: Format,
-    /// Its size on disk.
-    pub bytes: u64,
-}
-
-impl DataFile {
-    fn new(path: PathBuf) -> Result<Self> {
-        let format = format_of(&path).ok_or_else(|| {
-            Error::usage(format!(
-                "{}: what format is this? The name ends in none of {}",
-                path.display(),
-                endings()
-            ))
-            .hint("rename the file after its format")
-        })?;
-        Ok(Self {
-            bytes: regular_file_bytes(&path)?,
-            path,
-            format,
-        })
-    }
-}
-
-/// By the ending of the name.
-pub(super) fn format_of(path: &Path) -> Option<Format> {
-    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-    ENDINGS
-        .iter()
-        .find(|(ending, _)| name.ends_with(ending))
-        .map(|(_, format)| *format)
-}
-
-fn endings() -> String {
-    ENDINGS.map(|(ending, _)| ending).join(", ")
-}
-
-/// Resolves `inputs` in their order; within a folder or a glob the files are in the order of their names. A file that
-/// is named twice is read once.
+/// The data files behind one path or glob, in the order of their names. `format` is that of files whose names do not tell it.
 ///
 /// # Errors
-/// A path that does not exist, a folder or glob without data files, a file whose format its name does not tell.
-pub fn expand(inputs: &[String]) -> Result<Vec<DataFile>> {
-    let mut files = Vec::new();
-    for input in inputs {
-        files.extend(expand_one(input)?);
-    }
-    let mut seen = HashSet::new();
-    files.retain(|file| {
-        seen.insert(fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone()))
-    });
-    Ok(files)
-}
-
-fn expand_one(input: &str) -> Result<Vec<DataFile>> {
+/// A path that does not exist, a folder or glob without data files, a file whose format is not known.
+pub(super) fn expand(input: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
     let path = Path::new(input);
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => expand_folder(path),
-        Ok(_) => Ok(vec![DataFile::new(path.to_owned())?]),
+        Ok(metadata) if metadata.is_dir() => expand_folder(path, format),
+        Ok(_) => Ok(vec![DataFile::local(path.to_owned(), format)?]),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound && input.contains(['*', '?', '[']) =>
         {
-            expand_glob(input)
+            expand_glob(input, format)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::usage(format!("{input}: no such file or folder"))
@@ -112,7 +31,7 @@ fn expand_one(input: &str) -> Result<Vec<DataFile>> {
     }
 }
 
-fn expand_glob(pattern: &str) -> Result<Vec<DataFile>> {
+fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
     // As a shell does, and as for folders.
     let options = glob::MatchOptions {
         require_literal_leading_dot: true,
@@ -135,7 +54,7 @@ fn expand_glob(pattern: &str) -> Result<Vec<DataFile>> {
             )
         })?;
         if path.is_file() {
-            files.push(DataFile::new(path)?);
+            files.push(DataFile::local(path, format)?);
         }
     }
     if files.is_empty() {
@@ -146,9 +65,13 @@ fn expand_glob(pattern: &str) -> Result<Vec<DataFile>> {
     Ok(files)
 }
 
-fn expand_folder(folder: &Path) -> Result<Vec<DataFile>> {
+fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
-    collect_folder(folder, &mut HashSet::new(), &mut files)?;
+    let mut paths = Vec::new();
+    collect_folder(folder, &mut HashSet::new(), &mut paths)?;
+    for path in paths {
+        files.push(DataFile::local(path, format)?);
+    }
     if files.is_empty() {
         return Err(
             Error::usage(format!("{}: no data file in this folder", folder.display()))
@@ -159,11 +82,12 @@ fn expand_folder(folder: &Path) -> Result<Vec<DataFile>> {
 }
 
 /// Hidden files and those that begin with `_` are not data: writers of data lakes put their marks and unfinished work there.
+/// Nor are models, which are JSON too.
 /// A folder that links lead to again is read once.
 fn collect_folder(
     folder: &Path,
     visited: &mut HashSet<PathBuf>,
-    files: &mut Vec<DataFile>,
+    files: &mut Vec<PathBuf>,
 ) -> Result<()> {
     let read = |error| Error::io("list", folder, error);
     if !visited.insert(fs::canonicalize(folder).map_err(read)?) {
@@ -181,8 +105,10 @@ fn collect_folder(
         }
         if path.is_dir() {
             collect_folder(&path, visited, files)?;
-        } else if format_of(&path).is_some() {
-            files.push(DataFile::new(path)?);
+        } else if Format::of_name(&entry.file_name().to_string_lossy()).is_some()
+            && !is_model_file(&path)
+        {
+            files.push(path);
         }
     }
     Ok(())
@@ -193,9 +119,8 @@ mod tests {
     use super::*;
 
     fn names(inputs: &[String]) -> Vec<String> {
-        let files = expand(inputs).unwrap();
+        let files = inputs.iter().flat_map(|input| expand(input, None).unwrap());
         files
-            .iter()
             .map(|file| {
                 file.path
                     .file_name()
@@ -228,16 +153,12 @@ mod tests {
             names(&[format!("{root}/*.csv*")]),
             ["_temporary.csv", "b.csv", "c.csv.gz"]
         );
-        assert_eq!(
-            names(&[format!("{root}/b.csv"), root]),
-            ["b.csv", "a.parquet", "c.csv.gz"]
-        );
     }
 
     #[test]
     fn what_is_not_there_is_a_usage_error_that_names_it() {
         for input in ["/no/such/file.csv", "/no/such/*.csv", "Cargo.toml"] {
-            let error = expand(&[input.to_owned()]).unwrap_err();
+            let error = expand(input, None).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
             assert!(error.to_string().starts_with(input), "{error}");
         }

@@ -1,37 +1,52 @@
-//! Where events come from: data files behind paths, folders and globs, seen as one table.
+//! Where events come from: data files behind paths, folders and globs, or standard input, seen as one table.
 //!
-//! Every file must have the same columns, in any order. A scan that fails is explained: `diagnose` finds the record
+//! Every file must have the same columns, in any order. The columns of partitioned folders are among them. A scan that fails is explained: `diagnose` finds the record
 //! behind the engine's error, or says with which [`Scan`] settings the files can be read after all.
 
+mod arrow;
 mod diagnose;
 mod expand;
+mod file;
+mod format;
+mod intake;
+mod json;
+mod rows;
+mod spool;
 mod store;
+mod table;
 mod text;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashSet};
+use std::io::Read;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::Column as ColumnRef;
-use datafusion::datasource::file_format::FileFormat;
+use datafusion::common::{Column as ColumnRef, ScalarValue};
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{
-    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
-};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::cast;
+use datafusion::object_store::ObjectMeta;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use datafusion::prelude::{DataFrame, SessionContext};
 
-pub(crate) use store::WatchedFiles;
+pub use file::DataFile;
+pub use format::{Compression, Format};
+pub use intake::{Intake, TraceeEvents};
 
-pub use expand::{Compression, DataFile, Format};
+use file::Chunks;
+use intake::IntakeLog;
+use json::{JsonScan, Layout};
+use rows::Rows;
+use spool::Spool;
+use store::SourceStore;
+use table::{FilesTable, Reader};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::output::Destination;
 use crate::simulate::MARKER;
 
 /// A column of the table that the files make up.
@@ -45,7 +60,42 @@ pub struct Column {
     inferred: bool,
 }
 
+/// How data is found and read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// How the rows are written, whatever the names of the files say.
+    pub format: Option<Format>,
+    /// A line of JSON that cannot be read is an error; otherwise it is left out and counted.
+    pub strict: bool,
+    /// Opens what `-` names; none where nothing does.
+    pub standard_input: Option<fn() -> Box<dyn Read>>,
+}
+
+/// What standard input is called.
+const STANDARD: &str = "-";
+
 impl Column {
+    /// A column whose type is certain.
+    fn fixed(name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            name: name.into(),
+            data_type,
+            inferred: false,
+        }
+    }
+
+    /// A column whose type was learnt from some of its values.
+    fn inferred(name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            inferred: true,
+            ..Self::fixed(name, data_type)
+        }
+    }
+
+    fn field(&self) -> Field {
+        Field::new(&self.name, self.data_type.clone(), true)
+    }
+
     /// Takes on a type that holds the values of `other`'s column of the same name too.
     fn unify(&mut self, first: &SourceFile, other: &SourceFile) -> Result<()> {
         let Some(theirs) = other.columns.iter().find(|column| column.name == self.name) else {
@@ -79,14 +129,21 @@ pub struct Source {
     columns: Vec<Column>,
     /// Whether quoted values may hold line breaks: then a text file cannot be read from several places at once.
     line_breaks_in_values: bool,
+    store: Arc<SourceStore>,
+    strict: bool,
+    log: Arc<IntakeLog>,
 }
 
 #[derive(Debug, Clone)]
 struct SourceFile {
     file: DataFile,
-    /// The file's own columns, in its own order.
+    /// The columns within the file in its order, then those of its folders.
     columns: Vec<Column>,
-    /// Exact for Parquet, an estimate for plain text, unknown for compressed text.
+    /// How many of the columns are within the file.
+    n_inside: usize,
+    /// Of a JSON file.
+    layout: Layout,
+    /// Exact for Parquet, an estimate for plain tables of text, unknown for others.
     rows: Option<u64>,
 }
 
@@ -104,9 +161,26 @@ impl Source {
     /// # Errors
     /// Data that cannot be found or has no known format, files without a readable header, files with different columns.
     pub fn open(inputs: &[String]) -> Result<Self> {
-        let files: Vec<SourceFile> = expand::expand(inputs)?
+        Self::open_with(inputs, &ReadOptions::default())
+    }
+
+    /// [`Source::open`] for data of which more is known than its names say. Inputs keep their order; a file that is named
+    /// twice is read once.
+    ///
+    /// # Errors
+    /// As for [`Source::open`].
+    pub fn open_with(inputs: &[String], options: &ReadOptions) -> Result<Self> {
+        let mut files = Vec::new();
+        for input in inputs {
+            files.extend(find(input, options)?);
+        }
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(file.identity()));
+        let store = Arc::new(SourceStore::new(files.iter())?);
+        let has_fixed_format = options.format.is_some();
+        let files: Vec<SourceFile> = files
             .into_iter()
-            .map(SourceFile::open)
+            .map(|file| SourceFile::open(file, has_fixed_format))
             .collect::<Result<_>>()?;
         let first = files
             .first()
@@ -122,6 +196,9 @@ impl Source {
             files,
             columns,
             line_breaks_in_values: false,
+            store,
+            strict: options.strict,
+            log: Arc::default(),
         })
     }
 
@@ -132,22 +209,17 @@ impl Source {
 
     /// Whether some of the data says of itself that it is simulated.
     pub fn is_simulated(&self) -> bool {
-        let marked = |file: &DataFile| file.path.with_file_name(MARKER).is_file();
-        self.files().any(marked)
+        self.files().any(|file| file.has_neighbour(MARKER))
     }
 
     /// Refuses an output that is one of the files to be read.
     ///
     /// # Errors
     /// `output` is such a file, under whatever name.
-    pub fn refuse_as_output(&self, output: &Path) -> Result<()> {
-        let Ok(output_file) = std::fs::canonicalize(output) else {
-            return Ok(());
-        };
-        let is_input = self
-            .files()
-            .any(|file| std::fs::canonicalize(&file.path).is_ok_and(|input| input == output_file));
-        if is_input {
+    pub fn refuse_as_output(&self, output: impl Into<Destination>) -> Result<()> {
+        let output = output.into();
+        let output = output.path();
+        if self.files().any(|file| file.is_at(output)) {
             return Err(
                 Error::usage(format!("{}: the output is also an input", output.display()))
                     .hint("choose another name: the data would be lost"),
@@ -159,6 +231,11 @@ impl Source {
     /// The columns, in the order of the first file.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// What became of the lines of JSON files in the last scan; none where there are none.
+    pub fn intake(&self) -> Option<Intake> {
+        self.log.summary(self.files())
     }
 
     /// Whether there is a column of this name.
@@ -180,8 +257,7 @@ impl Source {
     #[must_use]
     pub(crate) fn as_text_except(&self, typed: &BTreeSet<String>) -> Self {
         let mut source = self.clone();
-        let is_text = |format: Format| matches!(format, Format::Csv(_));
-        if source.files.iter().all(|file| is_text(file.file.format)) {
+        if source.files().all(|file| file.format.is_text()) {
             for column in source
                 .columns
                 .iter_mut()
@@ -201,8 +277,12 @@ impl Source {
         mut work: impl AsyncFnMut(&Source) -> std::result::Result<T, DataFusionError>,
     ) -> Result<T> {
         loop {
+            self.log.clear();
             match work(self).await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.intake().map_or(Ok(()), |intake| intake.check())?;
+                    return Ok(value);
+                }
                 Err(error) => {
                     let remedy = diagnose::explain(self, needed, error)?;
                     self.apply(remedy);
@@ -263,17 +343,18 @@ impl Source {
         context: &SessionContext,
         group: &[&SourceFile],
     ) -> std::result::Result<DataFrame, DataFusionError> {
-        let urls = group
-            .iter()
-            .map(|file| file_url(&file.file.path))
-            .collect::<Result<Vec<_>>>()?;
-        let columns = self.read_columns(group[0]);
-        let options = ListingOptions::new(self.file_format(group[0].file.format, &columns))
-            .with_file_extension("");
-        let config = ListingTableConfig::new_with_multi_paths(urls)
-            .with_listing_options(options)
-            .with_schema(schema_of(&columns));
-        let table = context.read_table(Arc::new(ListingTable::try_new(config)?))?;
+        let first = group[0];
+        let columns = self.read_columns(first);
+        let (inside, outside) = columns.split_at(first.n_inside);
+        let files = group.iter().map(|file| self.engine_file(file, outside));
+        let partitions = outside.iter().map(|column| Arc::new(column.field()));
+        let table = FilesTable::new(
+            self.reader(first, inside),
+            (schema_of(inside), partitions.collect()),
+            files.collect::<std::result::Result<_, _>>()?,
+            Arc::clone(&self.store),
+        )?;
+        let table = context.read_table(Arc::new(table))?;
         let in_order = self.columns.iter().map(|column| {
             let read = Expr::Column(ColumnRef::from_name(&column.name));
             let same = columns
@@ -288,17 +369,42 @@ impl Source {
         table.select(in_order.collect::<Vec<_>>())
     }
 
-    /// A text file's values are parsed as what the whole source holds; a Parquet file's have the type they were written with.
+    /// A file for the engine, with its values of the columns `outside` it.
+    fn engine_file(
+        &self,
+        file: &SourceFile,
+        outside: &[Column],
+    ) -> std::result::Result<(PartitionedFile, Vec<ScalarValue>), DataFusionError> {
+        let meta = ObjectMeta {
+            location: file.file.location()?,
+            last_modified: file.file.last_modified(),
+            size: file.file.bytes,
+            e_tag: None,
+            version: None,
+        };
+        let value = |column: &Column| match file.file.partition(&column.name) {
+            Some(text) => ScalarValue::try_from_string(text.to_owned(), &column.data_type),
+            None => ScalarValue::try_from(&column.data_type),
+        };
+        let values = outside
+            .iter()
+            .map(value)
+            .collect::<std::result::Result<_, _>>()?;
+        Ok((PartitionedFile::new_from_meta(meta), values))
+    }
+
+    /// The values of text are parsed as what the whole source holds; others have the type they were written with.
     fn read_columns(&self, file: &SourceFile) -> Vec<Column> {
-        match file.file.format {
-            Format::Parquet => file.columns.clone(),
-            Format::Csv(_) => file
-                .columns
-                .iter()
-                .filter_map(|own| self.column(&own.name))
-                .cloned()
-                .collect(),
-        }
+        let own = file.columns.iter().enumerate();
+        own.filter_map(|(index, own)| {
+            if index < file.n_inside && !file.file.format.is_text() {
+                Some(own)
+            } else {
+                self.column(&own.name)
+            }
+        })
+        .cloned()
+        .collect()
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -307,9 +413,19 @@ impl Source {
 
     /// A piece of a text file that was cut inside a quoted value ends in an incomplete record, which is an error and
     /// leads to [`Remedy::LineBreaks`] — unless the value is the record's last, so that nothing is missing after it.
-    fn file_format(&self, format: Format, columns: &[Column]) -> Arc<dyn FileFormat> {
-        let Format::Csv(compression) = format else {
-            return Arc::new(ParquetFormat::default());
+    fn reader(&self, file: &SourceFile, columns: &[Column]) -> Reader {
+        let compression = match file.file.format {
+            Format::Csv(compression) => compression,
+            Format::Parquet => return Reader::Engine(Arc::new(ParquetFormat::default())),
+            Format::Arrow => return Reader::Ours(Rows::Arrow),
+            Format::Json(_) | Format::Tracee(_) => {
+                return Reader::Ours(Rows::Json(JsonScan {
+                    layout: file.layout,
+                    columns: columns.to_vec(),
+                    strict: self.strict,
+                    log: Arc::clone(&self.log),
+                }));
+            }
         };
         let text_last = columns
             .last()
@@ -318,68 +434,88 @@ impl Source {
         let csv = CsvFormat::default()
             .with_has_header(true)
             .with_newlines_in_values(self.line_breaks_in_values || text_last || cannot_be_split);
-        Arc::new(csv)
+        Reader::Engine(Arc::new(csv))
     }
 }
 
 impl SourceFile {
-    fn open(file: DataFile) -> Result<Self> {
-        match file.format {
-            Format::Csv(compression) => {
-                let columns = text::columns(&file.path, compression)?;
-                let rows = text::estimate_rows(&file, compression);
-                Ok(Self {
-                    columns,
-                    rows,
-                    file,
-                })
+    fn open(mut file: DataFile, has_fixed_format: bool) -> Result<Self> {
+        let (mut layout, mut rows) = (Layout::Plain, None);
+        let mut columns = match file.format {
+            Format::Csv(_) => {
+                rows = text::estimate_rows(&file);
+                text::columns(&file)?
             }
+            Format::Json(compression) | Format::Tracee(compression) => {
+                let is_tracee =
+                    has_fixed_format.then_some(matches!(file.format, Format::Tracee(_)));
+                let found = json::columns(&file, is_tracee)?;
+                layout = found.1;
+                if layout.is_tracee() {
+                    file.format = Format::Tracee(compression);
+                }
+                found.0
+            }
+            Format::Arrow => arrow::columns(&file)?,
             Format::Parquet => {
-                let (columns, rows) = parquet_columns(&file.path)?;
-                Ok(Self {
-                    columns,
-                    rows: Some(rows),
-                    file,
-                })
+                let (columns, counted) = parquet_columns(&file)?;
+                rows = Some(counted);
+                columns
+            }
+        };
+        let n_inside = columns.len();
+        for column in file.partition_columns() {
+            if columns.iter().all(|inside| inside.name != column.name) {
+                columns.push(column);
             }
         }
+        Ok(Self {
+            columns,
+            n_inside,
+            layout,
+            rows,
+            file,
+        })
     }
 
     fn reads_like(&self, other: &Self) -> bool {
-        self.file.format == other.file.format && self.columns == other.columns
+        self.file.format == other.file.format
+            && self.layout == other.layout
+            && self.n_inside == other.n_inside
+            && self.columns == other.columns
     }
 }
 
-fn parquet_columns(path: &Path) -> Result<(Vec<Column>, u64)> {
-    let file = std::fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
-    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|error| {
+/// The files behind one input.
+fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
+    match options.standard_input {
+        Some(open) if input == STANDARD => {
+            let spool = Spool::new(STANDARD.into())?.copy(&mut open())?;
+            let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
+            Ok(vec![file])
+        }
+        _ => expand::expand(input, options.format),
+    }
+}
+
+fn parquet_columns(file: &DataFile) -> Result<(Vec<Column>, u64)> {
+    let chunks = Chunks::of(file);
+    let metadata = ArrowReaderMetadata::load(&chunks, Default::default()).map_err(|error| {
         Error::data(format!(
             "{}: not a readable Parquet file: {error}",
-            path.display()
+            file.path.display()
         ))
         .hint("the file was cut off or is of another format: copy it again or check its name")
     })?;
-    let columns = metadata.schema().fields().iter().map(|field| Column {
-        name: field.name().clone(),
-        data_type: field.data_type().clone(),
-        inferred: false,
-    });
+    let fields = metadata.schema().fields().iter();
+    let columns = fields.map(|field| Column::fixed(field.name(), field.data_type().clone()));
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
     Ok((columns.collect(), rows))
 }
 
 fn schema_of(columns: &[Column]) -> SchemaRef {
-    let fields = columns
-        .iter()
-        .map(|column| Field::new(&column.name, column.data_type.clone(), true));
+    let fields = columns.iter().map(Column::field);
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-fn file_url(path: &Path) -> Result<ListingTableUrl> {
-    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
-    let url = url::Url::from_file_path(&absolute)
-        .map_err(|()| Error::usage(format!("{}: not a path that can be read", path.display())))?;
-    ListingTableUrl::try_new(url, None).map_err(Error::engine)
 }
 
 fn same_names(first: &SourceFile, other: &SourceFile) -> Result<()> {

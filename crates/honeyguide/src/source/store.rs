@@ -1,12 +1,12 @@
-//! Local files as the engine reads them: bytes, but never text in which a record has no end.
+//! A source's files as the engine reads them: bytes, but never text in which a record has no end.
 //!
 //! The engine collects a record whole before it looks at it, so that one quote which never closes would make it hold the
 //! rest of the file. Here text passes by in chunks on its way to the engine. A chunk costs next to nothing while it holds
 //! a line end and, once quotes were seen, a quote; only a long stretch without them is read as records a second time.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::object_store::local::LocalFileSystem;
@@ -16,40 +16,90 @@ use datafusion::object_store::{
     ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use sha2::{Digest, Sha256};
 
-use super::expand::{self, Compression, Format};
-use super::text::{self, MAX_RECORD_BYTES, Records};
+use super::file::DataFile;
+use super::format::{Compression, Format};
+use super::rows::Files;
+use super::text::{MAX_RECORD_BYTES, Records};
 
 /// Bytes that are read at once: few enough that an allocator takes them from memory that it has.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// The file system, with text watched on its way. Compressed text is decompressed, so that it can be watched too.
-#[derive(Debug, Default)]
-pub(crate) struct WatchedFiles(LocalFileSystem);
+/// The files of one source, with tables of text watched on their way. Compressed text is decompressed, so that it can be
+/// watched too.
+#[derive(Debug)]
+pub(super) struct SourceStore {
+    files: Files,
+    local: LocalFileSystem,
+    url: String,
+}
 
-impl std::fmt::Display for WatchedFiles {
+impl SourceStore {
+    /// A store of `files`.
+    ///
+    /// # Errors
+    /// A path that has no absolute form.
+    pub fn new<'a>(files: impl Iterator<Item = &'a DataFile>) -> crate::error::Result<Self> {
+        let located = files.map(|file| Ok((file.location()?, file.clone())));
+        let files: HashMap<_, _> = located.collect::<crate::error::Result<_>>()?;
+        Ok(Self {
+            url: url(&files),
+            files: Arc::new(files),
+            local: LocalFileSystem::new(),
+        })
+    }
+
+    /// What the engine knows the store by. Stores of the same files have the same.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The files by their locations in this store.
+    pub fn files(&self) -> Files {
+        Arc::clone(&self.files)
+    }
+
+    fn file(&self, location: &Path) -> Result<&DataFile> {
+        self.files.get(location).ok_or_else(|| Error::NotFound {
+            path: location.to_string(),
+            source: "not a file of this source".into(),
+        })
+    }
+}
+
+fn url(files: &HashMap<Path, DataFile>) -> String {
+    let mut locations: Vec<_> = files
+        .iter()
+        .map(|(location, file)| format!("{location} {:?} {}", file.format, file.bytes))
+        .collect();
+    locations.sort_unstable();
+    let hash = Sha256::digest(locations.join("\n"));
+    let hex: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("source://{hex}/")
+}
+
+impl std::fmt::Display for SourceStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.url)
     }
 }
 
 #[async_trait::async_trait]
-impl ObjectStore for WatchedFiles {
+impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let found = self.0.get_opts(location, options).await?;
-        match found.payload {
-            GetResultPayload::File(file, path) => {
-                let payload = match expand::format_of(&path) {
-                    Some(Format::Csv(compression)) => {
-                        let text = WatchedText::open(file, path, compression, &found.range)?;
-                        GetResultPayload::Stream(stream::iter(text).boxed())
-                    }
-                    _ => GetResultPayload::File(file, path),
-                };
-                Ok(GetResult { payload, ..found })
-            }
-            payload @ GetResultPayload::Stream(_) => Ok(GetResult { payload, ..found }),
+        let file = self.file(location)?;
+        let found = self.local.get_opts(location, options).await?;
+        if !matches!(file.format, Format::Csv(_)) {
+            return Ok(found);
         }
+        let text = WatchedText::open(file.clone(), &found.range)?;
+        let payload = GetResultPayload::Stream(stream::iter(text).boxed());
+        Ok(GetResult { payload, ..found })
     }
 
     async fn get_ranges(
@@ -57,51 +107,51 @@ impl ObjectStore for WatchedFiles {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        self.0.get_ranges(location, ranges).await
+        self.local.get_ranges(location, ranges).await
     }
 
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        self.0.put_opts(location, payload, options).await
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Err(read_only())
     }
 
     async fn put_multipart_opts(
         &self,
-        location: &Path,
-        options: PutMultipartOptions,
+        _: &Path,
+        _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, options).await
+        Err(read_only())
     }
 
     fn delete_stream(
         &self,
-        locations: BoxStream<'static, Result<Path>>,
+        _: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.0.delete_stream(locations)
+        stream::once(async { Err(read_only()) }).boxed()
     }
 
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list(prefix)
+    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        stream::once(async { Err(read_only()) }).boxed()
     }
 
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
+        Err(read_only())
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.0.copy_opts(from, to, options).await
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(read_only())
+    }
+}
+
+fn read_only() -> Error {
+    Error::NotSupported {
+        source: "a source's files are only read".into(),
     }
 }
 
 /// Text in chunks; ends with an error at a record that is too long.
 struct WatchedText {
     input: Box<dyn Read + Send>,
-    path: PathBuf,
-    compression: Compression,
+    file: DataFile,
     /// Of the text, up to the end of the last chunk.
     position: u64,
     watch: Watch,
@@ -111,22 +161,16 @@ struct WatchedText {
 }
 
 impl WatchedText {
-    fn open(
-        mut file: File,
-        path: PathBuf,
-        compression: Compression,
-        range: &std::ops::Range<u64>,
-    ) -> Result<Self> {
-        let input: Box<dyn Read + Send> = if compression == Compression::None {
-            file.seek(SeekFrom::Start(range.start)).map_err(refusal)?;
-            Box::new(file.take(range.end - range.start))
+    fn open(file: DataFile, range: &std::ops::Range<u64>) -> Result<Self> {
+        let input: Box<dyn Read + Send> = if file.format.compression() == Compression::None {
+            let stored = file.read_from(range.start).map_err(refusal)?;
+            Box::new(stored.take(range.end - range.start))
         } else {
-            text::open(&path, compression).map_err(refusal)?
+            file.read().map_err(refusal)?
         };
         Ok(Self {
             input,
-            path,
-            compression,
+            file,
             position: range.start,
             watch: Watch::default(),
             records: None,
@@ -154,7 +198,7 @@ impl WatchedText {
     fn read_records(&mut self) -> Result<()> {
         let records = match self.records.take() {
             Some(records) => records,
-            None => Records::open(&self.path, self.compression).map_err(refusal)?,
+            None => Records::open(&self.file).map_err(refusal)?,
         };
         let records = self.records.insert(records);
         let mut record = csv::ByteRecord::new();

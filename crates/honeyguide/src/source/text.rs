@@ -1,14 +1,14 @@
 //! Text files: decompression, the header, and the types of columns that are not BETH's.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use datafusion::arrow::datatypes::DataType;
 
 use super::Column;
-use super::expand::{Compression, DataFile};
+use super::file::DataFile;
+use super::format::Compression;
 use crate::error::{Error, Result};
 use crate::event;
 
@@ -23,26 +23,15 @@ pub(super) const MAX_RECORD_BYTES: u64 = 4 << 20;
 /// What a header line may hold; a longer one is not a table's.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// The decompressed bytes of a text file.
-pub(super) fn open(path: &Path, compression: Compression) -> Result<Box<dyn Read + Send>> {
-    let open = |error| Error::io("read", path, error);
-    let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(open)?);
-    Ok(match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(open)?),
-    })
-}
-
 /// The records of a text file, the header among them, one by one in bounded memory.
 pub(super) struct Records {
     reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
 }
 
 impl Records {
-    pub fn open(path: &Path, compression: Compression) -> Result<Self> {
+    pub fn open(file: &DataFile) -> Result<Self> {
         let bounded = Bounded {
-            inner: open(path, compression)?,
+            inner: file.read()?,
             left: MAX_RECORD_BYTES,
         };
         let reader = csv::ReaderBuilder::new()
@@ -91,36 +80,28 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// The columns of a text file: names from its header, types from BETH's schema or from its first records.
-pub(super) fn columns(path: &Path, compression: Compression) -> Result<Vec<Column>> {
-    let names = header(path, compression)?;
+pub(super) fn columns(file: &DataFile) -> Result<Vec<Column>> {
+    let names = header(file)?;
     let types = if names.iter().all(|name| event::column_type(name).is_some()) {
         vec![DataType::Utf8; names.len()]
     } else {
-        infer_types(path, compression, names.len())?
+        infer_types(file, names.len())?
     };
     let typed = names.into_iter().zip(types);
     Ok(typed
         .map(|(name, inferred)| match event::column_type(&name) {
-            Some(data_type) => Column {
-                name,
-                data_type,
-                inferred: false,
-            },
-            None => Column {
-                name,
-                data_type: inferred,
-                inferred: true,
-            },
+            Some(data_type) => Column::fixed(name, data_type),
+            None => Column::inferred(name, inferred),
         })
         .collect())
 }
 
 /// How many rows a plain text file has, from its size and the mean size of its first records.
-pub(super) fn estimate_rows(file: &DataFile, compression: Compression) -> Option<u64> {
-    if compression != Compression::None {
+pub(super) fn estimate_rows(file: &DataFile) -> Option<u64> {
+    if file.format.compression() != Compression::None {
         return None;
     }
-    let mut reader = Records::open(&file.path, compression).ok()?;
+    let mut reader = Records::open(file).ok()?;
     let mut record = csv::ByteRecord::new();
     reader.read(&mut record).ok()?;
     let header_bytes = reader.position().byte();
@@ -138,9 +119,10 @@ pub(super) fn estimate_rows(file: &DataFile, compression: Compression) -> Option
 }
 
 /// The names in the header line.
-pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String>> {
+pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
+    let path = &file.path;
     let place = path.display();
-    let input = open(path, compression)?.take(MAX_HEADER_BYTES);
+    let input = file.read()?.take(MAX_HEADER_BYTES);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(input);
@@ -194,8 +176,8 @@ pub(super) fn header(path: &Path, compression: Compression) -> Result<Vec<String
 
 /// The narrowest types that hold the first records. A column of which at most one value in [`STRAY_VALUES`] is no number
 /// is a column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
-fn infer_types(path: &Path, compression: Compression, columns: usize) -> Result<Vec<DataType>> {
-    let mut records = Records::open(path, compression)?;
+fn infer_types(file: &DataFile, columns: usize) -> Result<Vec<DataType>> {
+    let mut records = Records::open(file)?;
     let mut record = csv::ByteRecord::new();
     let mut seen = vec![Seen::default(); columns];
     // A record that cannot be read is found again, and explained, when the rows are read.

@@ -1,0 +1,160 @@
+//! Events of the sensor Tracee in BETH's columns.
+//!
+//! BETH was recorded with Tracee in 2021 (Highnam et al. 2021); that release's JSON has BETH's columns under BETH's names.
+//! Later releases renumbered the events, count other arguments and give the time in nanoseconds; and a newer C library
+//! makes other calls for the same purposes. Here an event is known by its name.
+
+/// Numbers that an event unknown to BETH keeps: those of x86-64 system calls, which never change. The others were
+/// renumbered between releases, so they are moved behind all of BETH's.
+const SYSTEM_CALLS: i64 = 600;
+/// Added to the sensor's number of any other event that BETH does not have.
+const UNKNOWN_OFFSET: i64 = 100_000;
+/// In a second.
+const NANOSECONDS: i64 = 1_000_000_000;
+
+/// An event of BETH: (eventName, eventId, argsNum). The last is the same in every row of an event.
+type Known = (&'static str, i64, i64);
+
+/// The events of BETH by name. System calls have their x86-64 number.
+const EVENTS: [Known; 38] = [
+    ("accept", 43, 3),
+    ("accept4", 288, 4),
+    ("access", 21, 2),
+    ("bind", 49, 3),
+    ("cap_capable", 1003, 1),
+    ("clone", 56, 5),
+    ("close", 3, 1),
+    ("connect", 42, 3),
+    ("dup", 32, 1),
+    ("dup2", 33, 2),
+    ("dup3", 292, 3),
+    ("execve", 59, 2),
+    ("fchmod", 91, 2),
+    ("fstat", 5, 2),
+    ("getdents64", 217, 3),
+    ("getsockname", 51, 3),
+    ("kill", 62, 2),
+    ("lchown", 94, 3),
+    ("listen", 50, 2),
+    ("lstat", 6, 2),
+    ("openat", 257, 4),
+    ("prctl", 157, 5),
+    ("sched_process_exit", 1010, 0),
+    ("security_bprm_check", 1004, 3),
+    ("security_file_open", 1005, 4),
+    ("security_inode_unlink", 1006, 1),
+    ("setfsgid", 123, 1),
+    ("setfsuid", 122, 1),
+    ("setgid", 106, 1),
+    ("setregid", 114, 2),
+    ("setreuid", 113, 2),
+    ("setuid", 105, 1),
+    ("socket", 41, 3),
+    ("stat", 4, 2),
+    ("symlink", 88, 2),
+    ("umount", 166, 2),
+    ("unlink", 87, 1),
+    ("unlinkat", 263, 3),
+];
+
+/// What newer C libraries and kernels call, and newer releases name, otherwise: (their name, BETH's). `newfstatat` without
+/// a path is `fstat`: see [`recognise`].
+const ALIASES: [(&str, &str); 8] = [
+    ("clone3", "clone"),
+    ("faccessat", "access"),
+    ("faccessat2", "access"),
+    ("newfstatat", "stat"),
+    ("openat2", "openat"),
+    ("statx", "stat"),
+    ("symlinkat", "symlink"),
+    ("umount2", "umount"),
+];
+
+/// What became of an event's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recognised {
+    /// BETH has it.
+    Mapped { id: i64, args_num: i64 },
+    /// BETH has its cousin.
+    Aliased {
+        name: &'static str,
+        id: i64,
+        args_num: i64,
+    },
+    /// BETH does not have it.
+    Unknown,
+}
+
+/// Finds an event's name among BETH's. `has_empty_path` is asked only where the path matters: C libraries since glibc 2.33
+/// make `fstat` of `newfstatat` with an empty path (`AT_EMPTY_PATH`, see stat(2)).
+pub(crate) fn recognise(name: &str, has_empty_path: impl FnOnce() -> bool) -> Recognised {
+    if let Some((_, id, args_num)) = known(name) {
+        return Recognised::Mapped { id, args_num };
+    }
+    let cousin = match ALIASES.iter().find(|(alias, _)| *alias == name) {
+        Some((_, "stat")) if has_empty_path() => "fstat",
+        Some((_, cousin)) => cousin,
+        None => return Recognised::Unknown,
+    };
+    known(cousin).map_or(Recognised::Unknown, |(name, id, args_num)| {
+        Recognised::Aliased { name, id, args_num }
+    })
+}
+
+fn known(name: &str) -> Option<Known> {
+    let found = EVENTS.binary_search_by(|(known, ..)| known.cmp(&name));
+    found.ok().map(|index| EVENTS[index])
+}
+
+/// The number of an event that BETH does not have, from the sensor's.
+pub(crate) fn unknown_id(id: i64) -> i64 {
+    if (0..SYSTEM_CALLS).contains(&id) {
+        id
+    } else {
+        id.saturating_add(UNKNOWN_OFFSET)
+    }
+}
+
+/// Seconds, as BETH has them. Whole seconds are converted apart, since nanoseconds since 1970 exceed a float's 53 bits.
+pub(crate) fn seconds(nanoseconds: i64) -> f64 {
+    let [whole, rest] = [nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS];
+    whole as f64 + rest as f64 / NANOSECONDS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_sorted_and_aliases_lead_to_them() {
+        assert!(EVENTS.is_sorted_by(|left, right| left.0 < right.0));
+        for (alias, cousin) in ALIASES {
+            assert!(known(alias).is_none() && known(cousin).is_some(), "{alias}");
+        }
+    }
+
+    #[test]
+    fn names_count_and_numbers_do_not() {
+        let mapped = recognise("security_file_open", || unreachable!());
+        assert_eq!(
+            mapped,
+            Recognised::Mapped {
+                id: 1005,
+                args_num: 4
+            }
+        );
+        for (is_empty, name, id) in [(true, "fstat", 5), (false, "stat", 4)] {
+            let aliased = recognise("newfstatat", || is_empty);
+            assert_eq!(
+                aliased,
+                Recognised::Aliased {
+                    name,
+                    id,
+                    args_num: 2
+                }
+            );
+        }
+        assert_eq!(recognise("io_uring_enter", || false), Recognised::Unknown);
+        assert_eq!((unknown_id(426), unknown_id(1005)), (426, 101_005));
+    }
+}

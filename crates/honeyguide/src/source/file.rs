@@ -1,0 +1,294 @@
+//! One data file: what it is called, where its bytes are, how they are read, and what its folders say of its rows.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
+use datafusion::parquet::file::reader::{ChunkReader, Length};
+use percent_encoding::percent_decode_str;
+use tempfile::TempPath;
+
+use super::Column;
+use super::format::{Compression, Format, SNIFFED_BYTES, endings};
+use crate::error::{Error, Result};
+use crate::event;
+use crate::output::regular_file_bytes;
+
+/// Bytes that are read from a file at once.
+const BUFFER_BYTES: usize = 1 << 16;
+/// What a Hive-partitioned folder is called whose rows have no value there.
+const NO_PARTITION_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// A data file that exists.
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    /// As the caller will recognise it: a path, a URL without secrets, or `-`.
+    pub path: PathBuf,
+    /// By its name, by what the caller says, or by its first bytes.
+    pub format: Format,
+    /// Its size as it is stored.
+    pub bytes: u64,
+    /// Columns that all rows share, from names of folders such as `hostName=x`; none for a null.
+    pub(super) partitions: Vec<(String, Option<String>)>,
+    pub(super) place: Place,
+}
+
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Local(PathBuf),
+    /// A copy of what can be read only once; it goes away with the last who knows of it.
+    Spooled(Arc<TempPath>),
+}
+
+/// A file as Parquet's reader wants it: pieces from any place.
+pub(super) struct Chunks {
+    file: DataFile,
+}
+
+impl Chunks {
+    pub fn of(file: &DataFile) -> Self {
+        Self { file: file.clone() }
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.file.bytes
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = Box<dyn ReadSeek>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let read = self.file.read_from(start);
+        read.map_err(|error| ParquetError::External(Box::new(error)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let mut bytes = Vec::with_capacity(length.min(BUFFER_BYTES));
+        self.get_read(start)?
+            .take(length as u64)
+            .read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF("the file is shorter than it was".into()));
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// Bytes that can be read from any place on.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl DataFile {
+    /// A local file. `format` says how its rows are written where its name does not, and overrules the name.
+    ///
+    /// # Errors
+    /// It is no regular file, cannot be read, or nothing tells its format.
+    pub(super) fn local(path: PathBuf, format: Option<Format>) -> Result<Self> {
+        let named = path
+            .file_name()
+            .and_then(|name| Format::of_name(&name.to_string_lossy()));
+        if named.is_none() && format.is_none() {
+            return Err(unknown_format(&path));
+        }
+        let bytes = regular_file_bytes(&path)?;
+        let file = Self {
+            bytes,
+            partitions: partitions(&path),
+            place: Place::Local(path.clone()),
+            format: named.or(format).unwrap_or(Format::Parquet),
+            path,
+        };
+        file.with_format(format)
+    }
+
+    /// What was copied to `spool`, called `path`. Without `format`, its first bytes tell.
+    pub(super) fn spooled(path: PathBuf, spool: TempPath, format: Option<Format>) -> Result<Self> {
+        let file = Self {
+            bytes: regular_file_bytes(&spool)?,
+            partitions: Vec::new(),
+            place: Place::Spooled(Arc::new(spool)),
+            format: Format::Csv(Compression::None),
+            path,
+        };
+        let format = match format {
+            Some(format) => format,
+            None => file.sniffed()?,
+        };
+        file.with_format(Some(format))
+    }
+
+    /// With the format that a caller names; how it is compressed is found out.
+    pub(super) fn with_format(mut self, format: Option<Format>) -> Result<Self> {
+        if let Some(format) = format {
+            let compression = Compression::sniff(&self.start(Compression::None)?);
+            self.format = format.compressed(compression);
+        }
+        Ok(self)
+    }
+
+    fn sniffed(&self) -> Result<Format> {
+        let compression = Compression::sniff(&self.start(Compression::None)?);
+        Ok(Format::sniff(&self.start(compression)?))
+    }
+
+    /// The first bytes after decompression.
+    fn start(&self, compression: Compression) -> Result<Vec<u8>> {
+        let mut start = Vec::new();
+        self.decompressed(compression)?
+            .take(SNIFFED_BYTES as u64)
+            .read_to_end(&mut start)
+            .map_err(|error| self.failed(error))?;
+        Ok(start)
+    }
+
+    /// The decompressed bytes.
+    pub(super) fn read(&self) -> Result<Box<dyn Read + Send>> {
+        self.decompressed(self.format.compression())
+    }
+
+    fn decompressed(&self, compression: Compression) -> Result<Box<dyn Read + Send>> {
+        let stored = BufReader::with_capacity(BUFFER_BYTES, self.open()?);
+        Ok(match compression {
+            Compression::None => Box::new(stored),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
+            Compression::Zstd => {
+                Box::new(zstd::Decoder::with_buffer(stored).map_err(|error| self.failed(error))?)
+            }
+        })
+    }
+
+    /// The stored bytes from `start` on.
+    pub(super) fn read_from(&self, start: u64) -> Result<Box<dyn ReadSeek>> {
+        let mut stored = self.open()?;
+        stored
+            .seek(SeekFrom::Start(start))
+            .map_err(|error| self.failed(error))?;
+        Ok(stored)
+    }
+
+    /// The stored bytes.
+    pub(super) fn open(&self) -> Result<Box<dyn ReadSeek>> {
+        let file = File::open(self.local_path()).map_err(|error| self.failed(error))?;
+        Ok(Box::new(file))
+    }
+
+    /// What the file is called in its source's store.
+    pub(super) fn location(&self) -> Result<ObjectPath> {
+        let path = self.local_path();
+        let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
+        ObjectPath::from_absolute_path(&absolute)
+            .map_err(|_| Error::usage(format!("{}: not a path that can be read", path.display())))
+    }
+
+    /// The file that holds the bytes.
+    pub(super) fn local_path(&self) -> &Path {
+        match &self.place {
+            Place::Local(path) => path,
+            Place::Spooled(path) => path,
+        }
+    }
+
+    /// What tells this file from others, whatever it is called.
+    pub(super) fn identity(&self) -> PathBuf {
+        let path = self.local_path();
+        std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    }
+
+    /// Whether this is the file at `path`, under whatever name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        std::fs::canonicalize(path).is_ok_and(|path| path == self.identity())
+    }
+
+    /// Whether there is a file called `name` beside this one.
+    pub(super) fn has_neighbour(&self, name: &str) -> bool {
+        match &self.place {
+            Place::Local(path) => path.with_file_name(name).is_file(),
+            Place::Spooled(_) => false,
+        }
+    }
+
+    /// When the file was written, as far as that is known.
+    pub(super) fn last_modified(&self) -> DateTime<Utc> {
+        let modified = std::fs::metadata(self.local_path()).and_then(|file| file.modified());
+        modified.map_or_else(|_| DateTime::default(), DateTime::from)
+    }
+
+    /// The text that all rows have in a column of the file's folders; none for a null.
+    pub(super) fn partition(&self, name: &str) -> Option<&str> {
+        let mut columns = self.partitions.iter();
+        columns.find(|(column, _)| column == name)?.1.as_deref()
+    }
+
+    /// The columns of the file's folders: BETH's with their types, whole numbers where the value is one, else text.
+    pub(super) fn partition_columns(&self) -> impl Iterator<Item = Column> {
+        self.partitions.iter().map(|(name, value)| {
+            let is_integer = value
+                .as_ref()
+                .is_some_and(|value| value.parse::<i64>().is_ok());
+            match event::column_type(name) {
+                Some(data_type) => Column::fixed(name, data_type),
+                None if is_integer => Column::inferred(name, DataType::Int64),
+                None => Column::inferred(name, DataType::Utf8),
+            }
+        })
+    }
+
+    /// An error of reading this file.
+    pub(super) fn failed(&self, error: std::io::Error) -> Error {
+        Error::io("read", &self.path, error)
+    }
+}
+
+fn unknown_format(path: &Path) -> Error {
+    Error::usage(format!(
+        "{}: what format is this? The name ends in none of {}",
+        path.display(),
+        endings()
+    ))
+    .hint("say it with --format, or rename the file after its format")
+}
+
+/// The columns in the names of a file's folders, outermost first, as Hive writes them: `name=value`, percent-encoded.
+pub(super) fn partitions(path: &Path) -> Vec<(String, Option<String>)> {
+    let folders = path.parent().into_iter().flat_map(Path::components);
+    folders
+        .filter_map(|folder| match folder {
+            Component::Normal(name) => partition(name.to_str()?),
+            _ => None,
+        })
+        .collect()
+}
+
+fn partition(folder: &str) -> Option<(String, Option<String>)> {
+    let (name, value) = folder.split_once('=')?;
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let value = (value != NO_PARTITION_VALUE).then(|| decoded(value));
+    (!name.is_empty()).then(|| (decoded(name), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_name_columns() {
+        let found = partitions(Path::new("lake/hostName=ip%2D1/day=3/__x/=1/part=0.csv"));
+        let expected = [("hostName", Some("ip-1")), ("day", Some("3"))];
+        assert_eq!(
+            found,
+            expected.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+        );
+        let null = partitions(Path::new("a=__HIVE_DEFAULT_PARTITION__/x.csv"));
+        assert_eq!(null, [("a".to_owned(), None)]);
+    }
+}

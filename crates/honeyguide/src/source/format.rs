@@ -1,0 +1,174 @@
+//! How the rows of a file are written, told by its name, by the caller, or by its first bytes.
+
+use std::str::FromStr;
+
+/// How a file's rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Comma-separated text with a header line.
+    Csv(Compression),
+    /// Newline-delimited JSON: one object per line.
+    Json(Compression),
+    /// Newline-delimited JSON of the sensor Tracee, in any of its forms, read as BETH's columns.
+    Tracee(Compression),
+    /// Apache Parquet.
+    Parquet,
+    /// The file format of Apache Arrow IPC, also known as Feather version 2.
+    Arrow,
+}
+
+/// How a text file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, one or more members.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// Endings of names and what they mean, without those of [`COMPRESSED`].
+const ENDINGS: [(&str, Format); 8] = [
+    (".csv", Format::Csv(Compression::None)),
+    (".parquet", Format::Parquet),
+    (".arrow", Format::Arrow),
+    (".feather", Format::Arrow),
+    (".ipc", Format::Arrow),
+    (".ndjson", Format::Json(Compression::None)),
+    (".jsonl", Format::Json(Compression::None)),
+    (".json", Format::Json(Compression::None)),
+];
+
+/// What text files of each compression end in, and what they begin with (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+const COMPRESSED: [(&str, Compression, &[u8]); 2] = [
+    (".gz", Compression::Gzip, &[0x1f, 0x8b]),
+    (".zst", Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd]),
+];
+
+/// How many bytes of a file [`Format::sniff`] needs.
+pub(super) const SNIFFED_BYTES: usize = 16;
+
+impl Format {
+    /// By the ending of a file's name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let (plain, compression) = COMPRESSED
+            .iter()
+            .find_map(|(ending, compression, _)| Some((name.strip_suffix(ending)?, *compression)))
+            .unwrap_or((&name, Compression::None));
+        let (_, format) = ENDINGS.iter().find(|(ending, _)| plain.ends_with(ending))?;
+        match compression {
+            Compression::None => Some(*format),
+            _ => format.is_text().then(|| format.compressed(compression)),
+        }
+    }
+
+    /// By what a file begins with: binary formats by their magic bytes, JSON by its brace. Anything else is taken for CSV.
+    pub(super) fn sniff(start: &[u8]) -> Self {
+        if start.starts_with(b"PAR1") {
+            return Self::Parquet;
+        }
+        if start.starts_with(b"ARROW1") {
+            return Self::Arrow;
+        }
+        let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
+        match text.trim_ascii_start().first() {
+            Some(b'{') => Self::Json(Compression::None),
+            _ => Self::Csv(Compression::None),
+        }
+    }
+
+    /// Whether the rows are text, which may be compressed.
+    pub(crate) fn is_text(self) -> bool {
+        !matches!(self, Self::Parquet | Self::Arrow)
+    }
+
+    /// How the whole file is compressed; Parquet and Arrow compress within.
+    pub(super) fn compression(self) -> Compression {
+        match self {
+            Self::Csv(compression) | Self::Json(compression) | Self::Tracee(compression) => {
+                compression
+            }
+            Self::Parquet | Self::Arrow => Compression::None,
+        }
+    }
+
+    /// The same rows, compressed; binary formats stay as they are.
+    pub(super) fn compressed(self, compression: Compression) -> Self {
+        match self {
+            Self::Csv(_) => Self::Csv(compression),
+            Self::Json(_) => Self::Json(compression),
+            Self::Tracee(_) => Self::Tracee(compression),
+            binary => binary,
+        }
+    }
+}
+
+/// By the name that a caller gives: `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, `arrow` (or `feather`,
+/// `ipc`). Compression is found out from the data.
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "csv" => Ok(Self::Csv(Compression::None)),
+            "ndjson" | "json" | "jsonl" => Ok(Self::Json(Compression::None)),
+            "tracee" => Ok(Self::Tracee(Compression::None)),
+            "parquet" => Ok(Self::Parquet),
+            "arrow" | "feather" | "ipc" => Ok(Self::Arrow),
+            _ => Err("must be csv, ndjson, tracee, parquet or arrow".into()),
+        }
+    }
+}
+
+impl Compression {
+    /// By what a file begins with.
+    pub(super) fn sniff(start: &[u8]) -> Self {
+        COMPRESSED
+            .iter()
+            .find(|(.., magic)| start.starts_with(magic))
+            .map_or(Self::None, |(_, compression, _)| *compression)
+    }
+}
+
+/// Endings of names that say what a file is, for messages.
+pub(super) fn endings() -> String {
+    let names: Vec<_> = ENDINGS.iter().map(|(ending, _)| *ending).collect();
+    format!("{}; text may be compressed: .gz, .zst", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_formats() {
+        for (name, expected) in [
+            ("a.csv", Some(Format::Csv(Compression::None))),
+            ("a.CSV.GZ", Some(Format::Csv(Compression::Gzip))),
+            ("a.jsonl.zst", Some(Format::Json(Compression::Zstd))),
+            ("a.feather", Some(Format::Arrow)),
+            ("a.parquet.gz", None),
+            ("a.gz", None),
+            ("csv", None),
+        ] {
+            assert_eq!(Format::of_name(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn first_bytes_tell_formats() {
+        for (start, expected) in [
+            (&b"PAR1...."[..], Format::Parquet),
+            (b"ARROW1\0\0", Format::Arrow),
+            (b"\xEF\xBB\xBF {\"a\":1}", Format::Json(Compression::None)),
+            (b"a,b\n", Format::Csv(Compression::None)),
+            (b"", Format::Csv(Compression::None)),
+        ] {
+            assert_eq!(Format::sniff(start), expected);
+        }
+        assert_eq!(Compression::sniff(b"\x1f\x8b\x08"), Compression::Gzip);
+        assert_eq!(Compression::sniff(b"\x28\xb5\x2f\xfd"), Compression::Zstd);
+    }
+}

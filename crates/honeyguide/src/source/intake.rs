@@ -1,0 +1,138 @@
+//! What became of the lines of JSON files: how many could not be read, and which of Tracee's events BETH has.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use super::file::DataFile;
+use super::json::lines::line_number;
+use crate::error::{Error, Result};
+
+/// How many bad lines are shown.
+const SHOWN: usize = 3;
+/// One bad line in this many is borne; more of them mean that something else is wrong.
+const TOLERATED: u64 = 100;
+/// So many bad lines are borne however few the good ones are.
+const ALWAYS_TOLERATED: u64 = 10;
+
+/// What became of the lines of JSON files in the last scan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Intake {
+    /// Lines that hold an event.
+    pub events: u64,
+    /// Lines that could not be read, and were left out.
+    pub bad_lines: u64,
+    /// The first of these, with their places and what is wrong.
+    pub first_bad_lines: Vec<String>,
+    /// Where the lines are Tracee's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracee: Option<TraceeEvents>,
+}
+
+/// How Tracee's events were taken for BETH's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TraceeEvents {
+    /// BETH has an event of this name.
+    pub mapped: u64,
+    /// BETH has its cousin, under whose name the event goes.
+    pub aliased: u64,
+    /// BETH does not have it; it keeps its name.
+    pub unknown: u64,
+}
+
+/// What pieces of files have come to so far; a piece that is read again replaces what it came to before.
+#[derive(Debug, Default)]
+pub(crate) struct IntakeLog(Mutex<BTreeMap<(PathBuf, u64), Piece>>);
+
+/// What one piece of a file came to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Piece {
+    pub events: u64,
+    pub bad_lines: u64,
+    /// The first bad lines: where they begin in the text, and what is wrong.
+    pub first: Vec<(u64, String)>,
+    pub tracee: Option<TraceeEvents>,
+}
+
+impl Piece {
+    /// A line that begins at `offset` of the text is bad.
+    pub fn add_bad(&mut self, offset: u64, why: String) {
+        self.bad_lines += 1;
+        if self.first.len() < SHOWN {
+            self.first.push((offset, why));
+        }
+    }
+}
+
+/// What is wrong with one line, and where it is.
+pub(super) fn bad_line(file: &DataFile, offset: u64, why: &str) -> Error {
+    let line = line_number(file, offset).map_or("?".into(), |line| line.to_string());
+    Error::data(format!("{}: line {line}: {why}", file.path.display()))
+}
+
+impl IntakeLog {
+    pub fn clear(&self) {
+        self.pieces().clear();
+    }
+
+    /// The piece of `file` that begins at `start` was read.
+    pub fn record(&self, file: &DataFile, start: u64, piece: Piece) {
+        self.pieces().insert((file.path.clone(), start), piece);
+    }
+
+    /// All pieces of `files` together; none where no line was read.
+    pub fn summary<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> Option<Intake> {
+        let pieces = self.pieces().clone();
+        let mut intake = Intake::default();
+        for file in files {
+            let of_file = pieces.iter().filter(|((path, _), _)| *path == file.path);
+            for (_, piece) in of_file {
+                intake.add(file, piece);
+            }
+        }
+        (intake.events + intake.bad_lines > 0).then_some(intake)
+    }
+
+    fn pieces(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, u64), Piece>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intake {
+    fn add(&mut self, file: &DataFile, piece: &Piece) {
+        self.events += piece.events;
+        self.bad_lines += piece.bad_lines;
+        let room = SHOWN - self.first_bad_lines.len();
+        let shown = piece.first.iter().take(room);
+        self.first_bad_lines
+            .extend(shown.map(|(offset, why)| bad_line(file, *offset, why).to_string()));
+        if let Some(TraceeEvents {
+            mapped,
+            aliased,
+            unknown,
+        }) = piece.tracee
+        {
+            let all = self.tracee.get_or_insert_default();
+            all.mapped += mapped;
+            all.aliased += aliased;
+            all.unknown += unknown;
+        }
+    }
+
+    /// # Errors
+    /// So many lines are bad that the others are not to be trusted.
+    pub(super) fn check(&self) -> Result<()> {
+        let lines = self.events + self.bad_lines;
+        if self.bad_lines <= ALWAYS_TOLERATED || self.bad_lines * TOLERATED <= lines {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "{} of {lines} lines cannot be read; at most one in {TOLERATED} is left out. The first is {}",
+            self.bad_lines,
+            self.first_bad_lines.join("; then ")
+        ))
+        .hint("is this newline-delimited JSON, and are its columns what its first lines promise?"))
+    }
+}

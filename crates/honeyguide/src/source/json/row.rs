@@ -1,0 +1,162 @@
+//! One line into the cells of the columns that are wanted.
+
+use std::collections::HashMap;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::cell::{Cell, CellSeed, Notation, Value};
+
+/// Where a column's values are in a line's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// The object's key.
+    pub key: String,
+    /// The key within the object that is found there.
+    pub member: Option<&'static str>,
+    pub notation: Notation,
+}
+
+/// Reads lines; what it learns of the order of their keys makes the next ones faster.
+pub(super) struct RowReader {
+    fields: Vec<Field>,
+    fields_by_key: HashMap<String, usize>,
+    /// The keys of the last line, with their fields.
+    order: Vec<(String, Option<usize>)>,
+    cells: Vec<Cell>,
+}
+
+impl RowReader {
+    pub fn new(fields: Vec<Field>) -> Self {
+        Self {
+            fields_by_key: fields
+                .iter()
+                .enumerate()
+                .map(|(index, field)| (field.key.clone(), index))
+                .collect(),
+            cells: fields.iter().map(|_| Cell::default()).collect(),
+            order: Vec::new(),
+            fields,
+        }
+    }
+
+    /// The fields' values in one line; a field that is not there is null, of a repeated one the last counts.
+    pub fn read(&mut self, line: &[u8]) -> serde_json::Result<&mut [Cell]> {
+        self.cells
+            .iter_mut()
+            .for_each(|cell| cell.value = Value::Null);
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        deserializer.deserialize_map(&mut *self)?;
+        deserializer.end()?;
+        Ok(&mut self.cells)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut RowReader {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let mut at = 0;
+        while let Some(found) = object.next_key_seed(KeySeed {
+            at,
+            order: &mut self.order,
+            fields_by_key: &self.fields_by_key,
+        })? {
+            at += 1;
+            match found {
+                Some(index) => object.next_value_seed(CellSeed {
+                    cell: &mut self.cells[index],
+                    member: self.fields[index].member,
+                    notation: self.fields[index].notation,
+                })?,
+                None => object.next_value::<IgnoredAny>().map(|_| ())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds the field of the key that comes as number `at`.
+struct KeySeed<'a> {
+    at: usize,
+    order: &'a mut Vec<(String, Option<usize>)>,
+    fields_by_key: &'a HashMap<String, usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        if let Some((known, field)) = self.order.get(self.at)
+            && known == key
+        {
+            return Ok(*field);
+        }
+        let field = self.fields_by_key.get(key).copied();
+        // An object of millions of keys must not be remembered.
+        self.order.truncate(self.at);
+        if self.at < MAX_REMEMBERED {
+            self.order.push((key.to_owned(), field));
+        }
+        Ok(field)
+    }
+}
+
+/// How many keys of a line are remembered.
+const MAX_REMEMBERED: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(key: &str) -> Field {
+        Field {
+            key: key.into(),
+            member: None,
+            notation: Notation::Json,
+        }
+    }
+
+    #[test]
+    fn keys_may_come_in_any_order_and_number() {
+        let mut reader = RowReader::new(vec![field("a"), field("b")]);
+        for (line, expected) in [
+            (
+                r#"{"a":1,"x":[{}],"b":2}"#,
+                [Value::Integer(1), Value::Integer(2)],
+            ),
+            (
+                r#"{"a":3,"x":0,"b":4}"#,
+                [Value::Integer(3), Value::Integer(4)],
+            ),
+            (r#"{"b":5,"a":6}"#, [Value::Integer(6), Value::Integer(5)]),
+            (r#"{"a":7}"#, [Value::Integer(7), Value::Null]),
+            (
+                r#"{"x":0,"\u0062":8,"b":9}"#,
+                [Value::Null, Value::Integer(9)],
+            ),
+            ("{}", [Value::Null, Value::Null]),
+        ] {
+            let cells = reader.read(line.as_bytes()).unwrap();
+            assert_eq!([cells[0].value, cells[1].value], expected, "{line}");
+        }
+        for broken in ["", "[1]", "{\"a\":1", "{\"a\":1} x", "{\"a\":nan}"] {
+            assert!(reader.read(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which columns a JSON file has: those of its first lines, or Tracee's.
+
+use datafusion::arrow::datatypes::DataType;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::Layout;
+use super::cell::Notation;
+use super::lines::Lines;
+use super::row::Field;
+use crate::error::{Error, Result};
+use crate::event;
+use crate::source::Column;
+use crate::source::file::DataFile;
+use crate::source::text::{INFERENCE_RECORDS, read_error};
+
+/// Keys of Tracee's events that came after 2021, when the time became nanoseconds.
+const LATER_KEYS: [&str; 4] = [
+    "threadStartTime",
+    "processorId",
+    "contextFlags",
+    "matchedPolicies",
+];
+/// What later releases of Tracee say beyond BETH's columns.
+const LATER_COLUMNS: [(&str, DataType); 8] = [
+    ("hostProcessId", DataType::Int64),
+    ("hostThreadId", DataType::Int64),
+    ("hostParentProcessId", DataType::Int64),
+    ("pidNamespace", DataType::Int64),
+    ("containerId", DataType::Utf8),
+    ("executable", DataType::Utf8),
+    ("syscall", DataType::Utf8),
+    ("matchedPolicies", DataType::Utf8),
+];
+
+/// The columns of a JSON file and what its lines are. Whether they are Tracee's is found out where `is_tracee` does not say.
+///
+/// # Errors
+/// The file cannot be read, or none of its first lines is an object.
+pub(in crate::source) fn columns(
+    file: &DataFile,
+    is_tracee: Option<bool>,
+) -> Result<(Vec<Column>, Layout)> {
+    let objects = first_objects(file)?;
+    let is_tracee = is_tracee.unwrap_or_else(|| objects.iter().any(is_event));
+    if !is_tracee {
+        return Ok((plain_columns(&objects), Layout::Plain));
+    }
+    let is_later = |object: &Object| LATER_KEYS.iter().any(|key| object.get(key).is_some());
+    let is_later = objects.iter().any(is_later);
+    let later = is_later.then_some(LATER_COLUMNS).into_iter().flatten();
+    let columns = event::sensed_columns().chain(later);
+    let layout = if is_later {
+        Layout::TraceeNanoseconds
+    } else {
+        Layout::TraceeSeconds
+    };
+    Ok((
+        columns
+            .map(|(name, data_type)| Column::fixed(name, data_type))
+            .collect(),
+        layout,
+    ))
+}
+
+/// Where the values of `column` are in a line.
+pub(super) fn field(column: &str, layout: Layout) -> Field {
+    let is_beths = event::column_type(column).is_some();
+    Field {
+        key: column.to_owned(),
+        member: (layout.is_tracee() && column == "executable").then_some("path"),
+        notation: if is_beths {
+            Notation::Python
+        } else {
+            Notation::Json
+        },
+    }
+}
+
+/// An object's keys and values in their order; of a repeated key, every one.
+struct Object(Vec<(String, Value)>);
+
+impl Object {
+    fn get(&self, key: &str) -> Option<&Value> {
+        let mut found = self.0.iter().filter(|(own, _)| own == key);
+        found.next_back().map(|(_, value)| value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Object;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Object, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Object(entries))
+    }
+}
+
+/// The first lines that are objects.
+fn first_objects(file: &DataFile) -> Result<Vec<Object>> {
+    let mut lines = Lines::new(file.read()?);
+    let mut objects = Vec::new();
+    let mut first_fault = None;
+    for number in 1..=2 * INFERENCE_RECORDS as u64 {
+        let line = lines
+            .next()
+            .map_err(|error| read_error(&file.path, number, error.into()))?;
+        let Some(line) = line else {
+            break;
+        };
+        let bytes = line.bytes.unwrap_or(b"too long");
+        if bytes.is_empty() {
+            continue;
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(object) => objects.push(object),
+            Err(_) => {
+                first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
+            }
+        }
+        if objects.len() == INFERENCE_RECORDS {
+            break;
+        }
+    }
+    match first_fault {
+        Some((line, is_list)) if objects.is_empty() => Err(no_objects(file, line, is_list)),
+        None if objects.is_empty() => Err(Error::data(format!(
+            "{}: the file is empty",
+            file.path.display()
+        ))
+        .hint("newline-delimited JSON has one object per line")),
+        _ => Ok(objects),
+    }
+}
+
+fn no_objects(file: &DataFile, line: u64, is_list: bool) -> Error {
+    let error = Error::data(format!(
+        "{}: line {line}: not a JSON object, and none of the next lines is one",
+        file.path.display()
+    ));
+    error.hint(if is_list {
+        "this is a list: write one object per line, as in jq -c '.[]' FILE"
+    } else {
+        "newline-delimited JSON has one object per line; jq -c . FILE writes it so"
+    })
+}
+
+/// In Tracee's JSON arguments are a list; in tables of BETH's columns they are text.
+fn is_event(object: &Object) -> bool {
+    let has = |key| object.get(key).is_some();
+    has("eventName") && has("processId") && object.get("args").is_some_and(Value::is_array)
+}
+
+fn plain_columns(objects: &[Object]) -> Vec<Column> {
+    let mut columns: Vec<(&str, Seen)> = Vec::new();
+    let mut positions = std::collections::HashMap::new();
+    for (key, value) in objects.iter().flat_map(|object| &object.0) {
+        let position = *positions.entry(key.as_str()).or_insert_with(|| {
+            columns.push((key, Seen::default()));
+            columns.len() - 1
+        });
+        columns[position].1.add(value);
+    }
+    columns
+        .into_iter()
+        .map(|(name, seen)| match event::column_type(name) {
+            Some(data_type) => Column::fixed(name, data_type),
+            None => Column::inferred(name, seen.data_type()),
+        })
+        .collect()
+}
+
+/// Which kinds of values a key had.
+#[derive(Default)]
+struct Seen {
+    integers: bool,
+    numbers: bool,
+    booleans: bool,
+    others: bool,
+}
+
+impl Seen {
+    fn add(&mut self, value: &Value) {
+        match value {
+            Value::Null => {}
+            Value::Bool(_) => self.booleans = true,
+            Value::Number(number) if number.is_i64() => self.integers = true,
+            Value::Number(_) => self.numbers = true,
+            _ => self.others = true,
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match (self.others, self.booleans, self.numbers, self.integers) {
+            (false, false, true, _) => DataType::Float64,
+            (false, false, false, true) => DataType::Int64,
+            (false, true, false, false) => DataType::Boolean,
+            _ => DataType::Utf8,
+        }
+    }
+}

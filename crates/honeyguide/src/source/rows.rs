@@ -1,0 +1,173 @@
+//! The engine's view of the formats that are read here: JSON and Arrow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileOpenFuture, FileOpener, FileScanConfig, FileSource,
+};
+use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::path::Path;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{PhysicalExpr, apply_expression_roots};
+use futures::{FutureExt, StreamExt, stream};
+
+use super::arrow;
+use super::file::DataFile;
+use super::format::Compression;
+use super::json::{self, JsonScan};
+use crate::error::Error;
+
+/// Files by their place in the source's store.
+pub(super) type Files = Arc<HashMap<Path, DataFile>>;
+
+/// How rows are read.
+#[derive(Clone)]
+pub(super) enum Rows {
+    Arrow,
+    Json(JsonScan),
+}
+
+/// Files whose rows are read here, with what the engine wants of them.
+#[derive(Clone)]
+pub(super) struct RowsSource {
+    rows: Rows,
+    files: Files,
+    schema: TableSchema,
+    projection: SplitProjection,
+    batch_rows: usize,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// Rows of a batch, unless the engine says otherwise.
+const BATCH_ROWS: usize = 4096;
+
+impl RowsSource {
+    pub fn new(rows: Rows, files: Files, schema: TableSchema) -> Self {
+        Self {
+            projection: SplitProjection::unprojected(&schema),
+            metrics: ExecutionPlanMetricsSet::new(),
+            batch_rows: BATCH_ROWS,
+            rows,
+            files,
+            schema,
+        }
+    }
+}
+
+impl FileSource for RowsSource {
+    fn create_file_opener(
+        &self,
+        _: Arc<dyn ObjectStore>,
+        _: &FileScanConfig,
+        _: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let wanted = self.projection.file_indices.clone();
+        let opener = Opener {
+            schema: Arc::new(self.schema.file_schema().project(&wanted)?),
+            rows: self.rows.clone(),
+            files: Arc::clone(&self.files),
+            batch_rows: self.batch_rows,
+            wanted,
+        };
+        ProjectionOpener::try_new(
+            self.projection.clone(),
+            Arc::new(opener),
+            self.schema.file_schema(),
+        )
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    fn with_batch_size(&self, batch_rows: usize) -> Arc<dyn FileSource> {
+        Arc::new(Self {
+            batch_rows,
+            ..self.clone()
+        })
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        Some(&self.projection.source)
+    }
+
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        let merged = self.projection.source.try_merge(projection)?;
+        Ok(Some(Arc::new(Self {
+            projection: SplitProjection::new(self.schema.file_schema(), &merged),
+            ..self.clone()
+        })))
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        apply_expression_roots(self.projection.source.iter(), visit)
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        &self.metrics
+    }
+
+    fn file_type(&self) -> &str {
+        match self.rows {
+            Rows::Arrow => "arrow",
+            Rows::Json(_) => "json",
+        }
+    }
+
+    /// A compressed text has no pieces.
+    fn supports_repartitioning(&self) -> bool {
+        let mut files = self.files.values();
+        files.all(|file| file.format.compression() == Compression::None)
+    }
+}
+
+struct Opener {
+    rows: Rows,
+    files: Files,
+    /// Which of the file's columns, and their schema.
+    wanted: Vec<usize>,
+    schema: SchemaRef,
+    batch_rows: usize,
+}
+
+impl FileOpener for Opener {
+    fn open(&self, part: PartitionedFile) -> Result<FileOpenFuture> {
+        let location = &part.object_meta.location;
+        let unknown = || Error::internal(format!("a file that no source has: {location}"));
+        let file = self.files.get(location).ok_or_else(unknown)?.clone();
+        let range = part.range.as_ref().map(|_| part.range());
+        let (wanted, batch_rows) = (self.wanted.clone(), self.batch_rows);
+        let (rows, schema) = (self.rows.clone(), Arc::clone(&self.schema));
+        let opened = move || {
+            Ok::<_, DataFusionError>(match rows {
+                Rows::Arrow => {
+                    stream::iter(arrow::BatchReader::open(file, range, &wanted, batch_rows)?)
+                        .boxed()
+                }
+                Rows::Json(scan) => {
+                    let output = (schema, batch_rows);
+                    stream::iter(json::BatchReader::open(
+                        &scan, file, range, &wanted, output,
+                    )?)
+                    .boxed()
+                }
+            })
+        };
+        Ok(async move { opened() }.boxed())
+    }
+}

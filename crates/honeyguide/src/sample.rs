@@ -113,7 +113,7 @@ pub async fn sample(
         .collect();
     let mut source = match format {
         TableFormat::Csv => source.as_text_except(&typed),
-        TableFormat::Parquet => source.clone(),
+        TableFormat::Parquet | TableFormat::Arrow | TableFormat::Json => source.clone(),
     };
     let schema = source.schema();
     let mut writer = TableWriter::create(path, Arc::clone(&schema))?;

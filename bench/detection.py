@@ -16,7 +16,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-RECIPES = ["beth-paper", "beth-timestamp", "context"]
+RECIPES = ["beth-paper", "beth-timestamp", "actors", "context"]
+# Those whose thresholds from left-out hosts are measured too.
+LEFT_OUT = ["actors", "context"]
 NOMINAL_RATES = [0.05, 0.01, 0.001, 0.0001]
 RULE_USER = 1000
 SPLITS = ["training", "validation", "testing"]
@@ -83,14 +85,23 @@ def measure(binary, recipe, folder, scratch):
     return figures, at_rates, alarms
 
 
-def left_out_and_rules(binary, folder, scratch):
-    """Rates of `context` with the threshold that left-out hosts set, of flagging everything, and of the rule."""
+def left_out(binary, recipe, folder, scratch):
+    """Rates of a recipe with the threshold that left-out hosts set."""
     model = scratch / "model.json"
-    run(binary, "train", folder / "labelled_training_data.csv", "--recipe", "context", "--out", model)
+    run(binary, "train", folder / "labelled_training_data.csv", "--recipe", recipe, "--out", model)
     threshold = json.loads(model.read_text())["threshold"]["value"]
     rows = list(scored(binary, model, folder / "labelled_testing_data.csv", scratch))
-    verdicts = [lambda row: row[0] > threshold, lambda row: True, lambda row: row[3]]
-    return [list(rates_of(rows, verdict)) for verdict in verdicts]
+    return list(rates_of(rows, lambda row: row[0] > threshold))
+
+
+def rules(folder):
+    """Rates of flagging everything, and of the rule."""
+    with (folder / "labelled_testing_data.csv").open(newline="") as lines:
+        rows = [
+            (0.0, row["sus"] == "1", row["evil"] == "1", int(row["userId"]) >= RULE_USER)
+            for row in csv.DictReader(lines)
+        ]
+    return [list(rates_of(rows, verdict)) for verdict in (lambda row: True, lambda row: row[3])]
 
 
 def spread(values, digits=4):
@@ -117,7 +128,8 @@ def main(binary, folders):
         for folder in folders:
             for recipe in RECIPES:
                 results[recipe].append(measure(binary, recipe, folder, Path(scratch)))
-            others.append(left_out_and_rules(binary, folder, Path(scratch)))
+            of_hosts = [left_out(binary, recipe, folder, Path(scratch)) for recipe in LEFT_OUT]
+            others.append(of_hosts + rules(folder))
     print_table(
         ["recipe", "AUROC, sus", "AP, sus", "AUROC, evil", "AP, evil"],
         [[recipe, *columns([figures for figures, _, _ in found])] for recipe, found in results.items()],
@@ -128,7 +140,7 @@ def main(binary, folders):
         for recipe, found in results.items()
         for rate in NOMINAL_RATES
     ]
-    names = [("context, hosts left out", "0.1 %"), ("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
+    names = [(f"{recipe}, hosts left out", "0.1 %") for recipe in LEFT_OUT] + [("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
     lines.extend([*name, *columns(found)] for name, found in zip(names, zip(*others)))
     print_table(["detector", "nominal rate", *rate_names], lines)
     print("False alarms of `context` at 0.1 %, by program:\n")

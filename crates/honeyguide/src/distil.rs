@@ -182,7 +182,7 @@ impl RowCollector {
             seed,
             sampler: PrioritySampler::new(n_inputs, budget_rows(n_inputs)),
             codes: vec![HashMap::new(); n_inputs],
-            rarities: vec![RarityCounts::new(); layout.rarities().count()],
+            rarities: vec![RarityCounts::default(); layout.rarities().count()],
             events: 0,
             hosts: by_host.then(|| HostCollector::new(n_inputs)),
             layout,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::features::{EncodingData, Sighting};
 use crate::model::{Distribution, FeatureProfile, Model};
-use crate::recipe::Feature;
 use crate::recipe::layout::FeatureInputs;
+use crate::recipe::{Feature, Recipe};
 
 /// What a feature has to do with an event's score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,8 +50,22 @@ pub(crate) struct Attribution<'a> {
     known: HashMap<Vec<u64>, Explanation>,
 }
 
-/// What parts the facts of a reason's text.
-const FACTS: &str = "; ";
+/// What a feature has to say of an event, fact by fact.
+struct Finding {
+    feature: usize,
+    contribution: f64,
+    facts: Vec<String>,
+}
+
+impl Finding {
+    fn into_reason(self, recipe: &Recipe) -> Reason {
+        Reason {
+            feature: recipe.features[self.feature].name.clone(),
+            contribution: self.contribution,
+            text: self.facts.join("; "),
+        }
+    }
+}
 
 /// Most contributions that are remembered: feature rows × features.
 const REMEMBERED: usize = 1 << 18;
@@ -87,7 +101,10 @@ impl Model {
         Ok(EventExplanation {
             normalised_path_length: explained.normalised_path_length(),
             base: explained.base,
-            reasons: self.all_reasons(event, &explained).collect(),
+            reasons: self
+                .findings(event, &explained)
+                .map(|finding| finding.into_reason(&self.recipe))
+                .collect(),
         })
     }
 
@@ -105,37 +122,32 @@ impl Model {
     ) -> Vec<Reason> {
         let mut said: Vec<String> = Vec::new();
         let speaking = self
-            .all_reasons(event, explained)
-            .take_while(|reason| reason.contribution < 0.0);
-        let news = speaking.filter_map(|reason| {
-            let facts: Vec<&str> = reason
-                .text
-                .split(FACTS)
-                .filter(|fact| !said.iter().any(|known| known == fact))
-                .collect();
-            let text = facts.join(FACTS);
-            said.extend(facts.into_iter().map(str::to_owned));
-            (!text.is_empty()).then_some(Reason { text, ..reason })
+            .findings(event, explained)
+            .take_while(|finding| finding.contribution < 0.0);
+        let news = speaking.filter_map(|mut finding| {
+            finding.facts.retain(|fact| !said.contains(fact));
+            said.extend(finding.facts.iter().cloned());
+            (!finding.facts.is_empty()).then(|| finding.into_reason(&self.recipe))
         });
         news.take(count).collect()
     }
 
     /// The strongest features for an anomaly first.
-    fn all_reasons(
+    fn findings(
         &self,
         event: &ExplainedEvent,
         explained: &Explanation,
-    ) -> impl Iterator<Item = Reason> {
+    ) -> impl Iterator<Item = Finding> {
         let mut order: Vec<usize> = (0..explained.contributions.len()).collect();
         order.sort_by(|a, b| explained.contributions[*a].total_cmp(&explained.contributions[*b]));
-        order.into_iter().map(|feature| Reason {
-            feature: self.recipe.features[feature].name.clone(),
+        order.into_iter().map(|feature| Finding {
+            feature,
             contribution: explained.contributions[feature],
-            text: self.describe(feature, event),
+            facts: self.describe(feature, event),
         })
     }
 
-    fn describe(&self, index: usize, event: &ExplainedEvent) -> String {
+    fn describe(&self, index: usize, event: &ExplainedEvent) -> Vec<String> {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
             (FeatureInputs::Rarity(inputs), _) => {
@@ -148,7 +160,12 @@ impl Model {
             }
             (FeatureInputs::Own(input), EncodingData::Categories(categories)) => {
                 let value = event.inputs[*input].as_deref();
-                describe_category(feature, value, categories, &self.training.profile[index])
+                vec![describe_category(
+                    feature,
+                    value,
+                    categories,
+                    &self.training.profile[index],
+                )]
             }
             (FeatureInputs::Own(input), _) => {
                 let value = event.inputs[*input]
@@ -202,10 +219,10 @@ fn part(sql: &str, value: &Option<String>) -> String {
     }
 }
 
-fn describe_sighting(parts: &[String], sighting: Sighting) -> String {
+fn describe_sighting(parts: &[String], sighting: Sighting) -> Vec<String> {
     let (value, given) = (&parts[0], &parts[1..]);
     let Sighting { count, of, dropped } = sighting;
-    let context = given[dropped.min(given.len())..].join(" and ");
+    let context = given[dropped.min(given.len())..].join(" with ");
     let beside = if context.is_empty() {
         String::new()
     } else {
@@ -219,9 +236,10 @@ fn describe_sighting(parts: &[String], sighting: Sighting) -> String {
         ),
     };
     if dropped == 0 {
-        return seen;
+        return vec![seen];
     }
-    format!("{} was never seen in training; {seen}", given.join(" and "))
+    let unseen = format!("{} was never seen in training", given.join(" with "));
+    vec![unseen, seen]
 }
 
 fn describe_category(
@@ -256,55 +274,71 @@ fn describe_number(
     columns: &str,
     value: Option<f64>,
     profile: &FeatureProfile,
-) -> String {
+) -> Vec<String> {
     let Some(value) = value else {
-        return format!("{columns}: no value");
+        return vec![format!("{columns}: no value")];
     };
     match &profile.distribution {
         Distribution::Values(values) => {
-            let total: f64 = values.iter().map(|(_, count)| count).sum::<f64>() + profile.missing;
-            let of_value = values
-                .iter()
-                .find(|(known, _)| *known == value)
-                .map_or(0.0, |(_, count)| *count);
-            let usual = values.iter().copied().fold((f64::NAN, 0.0), |best, next| {
-                if next.1 > best.1 { next } else { best }
-            });
-            let own = format!(
-                "{columns}{}: {} of the training events",
-                meaning(feature, value, " "),
-                share(of_value, total)
-            );
-            if usual.0 == value {
-                return own;
-            }
-            let name = meaning(feature, usual.0, "");
-            let name = if name.is_empty() {
-                usual.0.to_string()
-            } else {
-                name
-            };
-            format!("{own}; {}: {name}", share(usual.1, total))
+            describe_value(feature, columns, value, values, profile.missing)
         }
-        Distribution::Bins { edges, .. } => {
-            let last = edges.len() - 1;
-            let (low, high) = (edges[last / 4], edges[last - last / 4]);
-            let place = match value {
-                value if value < edges[0] => {
-                    format!("below all training events, which begin at {}", edges[0])
-                }
-                value if value > edges[last] => {
-                    format!("above all training events, which end at {}", edges[last])
-                }
-                _ => format!(
-                    "training events lie between {} and {}",
-                    edges[0], edges[last]
-                ),
-            };
-            format!("{columns}: {place}, half of them between {low} and {high}")
-        }
-        Distribution::Categories(_) => feature.name.clone(),
+        Distribution::Bins { edges, .. } => vec![format!("{columns}: {}", place(value, edges))],
+        Distribution::Categories(_) => vec![feature.name.clone()],
     }
+}
+
+/// How common a number is among few different ones, and which is the most common where it is another.
+fn describe_value(
+    feature: &Feature,
+    columns: &str,
+    value: f64,
+    values: &[(f64, f64)],
+    missing: f64,
+) -> Vec<String> {
+    let total: f64 = values.iter().map(|(_, count)| count).sum::<f64>() + missing;
+    let of_value = values
+        .iter()
+        .find(|(known, _)| *known == value)
+        .map_or(0.0, |(_, count)| *count);
+    let usual =
+        values.iter().copied().fold(
+            (f64::NAN, 0.0),
+            |best, next| {
+                if next.1 > best.1 { next } else { best }
+            },
+        );
+    let own = format!(
+        "{columns}{}: {} of the training events",
+        meaning(feature, value, " "),
+        share(of_value, total)
+    );
+    if usual.0 == value {
+        return vec![own];
+    }
+    let mut name = meaning(feature, usual.0, "");
+    if name.is_empty() {
+        name = usual.0.to_string();
+    }
+    vec![own, format!("{}: {name}", share(usual.1, total))]
+}
+
+/// Where a number lies among the training events, of which an equal share lies between each two edges.
+fn place(value: f64, edges: &[f64]) -> String {
+    let last = edges.len() - 1;
+    let (low, high) = (edges[last / 4], edges[last - last / 4]);
+    let place = match value {
+        value if value < edges[0] => {
+            format!("below all training events, which begin at {}", edges[0])
+        }
+        value if value > edges[last] => {
+            format!("above all training events, which end at {}", edges[last])
+        }
+        _ => format!(
+            "training events lie between {} and {}",
+            edges[0], edges[last]
+        ),
+    };
+    format!("{place}, half of them between {low} and {high}")
 }
 
 /// What a coded value means, in brackets after `before`, or bare when that is empty.
@@ -351,19 +385,22 @@ mod tests {
         let sighting = |count, of, dropped| Sighting { count, of, dropped };
         assert_eq!(
             describe_sighting(&process, sighting(0, 1000, 0)),
-            "processName scan was never seen in training"
+            ["processName scan was never seen in training"]
         );
         assert_eq!(
             describe_sighting(&event, sighting(5, 1000, 0)),
-            "eventName connect: 0.5 % of the training events with processName scan"
+            ["eventName connect: 0.5 % of the training events with processName scan"]
         );
         assert_eq!(
             describe_sighting(&event, sighting(0, 1000, 0)),
-            "eventName connect was never seen in training with processName scan"
+            ["eventName connect was never seen in training with processName scan"]
         );
         assert_eq!(
             describe_sighting(&event, sighting(5, 1000, 1)),
-            "processName scan was never seen in training; eventName connect: 0.5 % of the training events"
+            [
+                "processName scan was never seen in training",
+                "eventName connect: 0.5 % of the training events"
+            ]
         );
     }
 

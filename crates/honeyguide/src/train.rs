@@ -23,8 +23,8 @@ use crate::tail::Tail;
 pub struct TrainOptions {
     /// Number of trees.
     pub n_estimators: usize,
-    /// Events that each tree draws.
-    pub max_samples: MaxSamples,
+    /// Events that each tree draws; the recipe's number where there is none.
+    pub max_samples: Option<MaxSamples>,
     /// Columns that each tree sees.
     pub max_features: MaxFeatures,
     /// Whether a tree may draw an event twice.
@@ -40,11 +40,17 @@ pub struct TrainOptions {
     pub exclude: Vec<String>,
 }
 
+/// A recipe's `max_samples` is capped at one event in so many: a tree that draws most events takes the rare for usual,
+/// and has no place left for what is new (Liu et al. 2008, section 4, on swamping and masking).
+const EVENTS_PER_SAMPLE: u64 = 64;
+/// But never below the usual number.
+const FEWEST_SAMPLES: usize = 256;
+
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             n_estimators: 100,
-            max_samples: MaxSamples::Auto,
+            max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
             contamination: Contamination::Auto,
@@ -56,10 +62,16 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    fn forest_params(&self) -> IsolationForestParams {
+    fn forest_params(&self, recipe: &Recipe, events: u64) -> IsolationForestParams {
+        let of_recipe = || {
+            recipe.max_samples.map_or(MaxSamples::Auto, |most| {
+                let share = usize::try_from(events / EVENTS_PER_SAMPLE).unwrap_or(most);
+                MaxSamples::Count(most.min(share.max(FEWEST_SAMPLES)))
+            })
+        };
         IsolationForestParams::new()
             .n_estimators(self.n_estimators)
-            .max_samples(self.max_samples)
+            .max_samples(self.max_samples.unwrap_or_else(of_recipe))
             .max_features(self.max_features)
             .bootstrap(self.bootstrap)
             .contamination(self.contamination)
@@ -113,7 +125,7 @@ pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions)
     let fingerprint = fingerprint(distilled);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
     matrix.sort_rows();
-    let params = options.forest_params();
+    let params = options.forest_params(&recipe, distilled.events);
     let forest = params
         .clone()
         .column_kinds(encoder.column_kinds())

@@ -8,6 +8,7 @@
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices of weighted, tied scores.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
 //! - [`sampling`]: a weighted sample of rows in bounded memory.
+//! - [`real`]: logarithm and power of two with the same bits on every machine.
 //! - [`rng`]: the one generator that every random choice comes from.
 //!
 //! The crate does no input or output, reads no clock and no environment, and returns an error for
@@ -19,7 +20,7 @@ pub mod describe;
 pub mod iforest;
 pub mod matrix;
 pub mod metrics;
-mod real;
+pub mod real;
 pub mod rng;
 pub mod sampling;
 pub mod scaling;

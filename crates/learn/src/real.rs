@@ -7,7 +7,7 @@ use std::f64::consts::LN_2;
 
 /// Natural logarithm of a positive, normal `x`, to about 1 ulp, by the series
 /// ln m = 2 artanh((m − 1)/(m + 1)) of the mantissa (Abramowitz & Stegun 1964, 4.1.27).
-pub(crate) fn ln(x: f64) -> f64 {
+pub fn ln(x: f64) -> f64 {
     debug_assert!(x.is_normal() && x > 0.0);
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i64 - 1023;

@@ -25,9 +25,10 @@ pub struct Train {
     /// Number of trees
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub trees: usize,
-    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1
-    #[arg(long, value_name = "N|F", default_value = "auto", value_parser = parse_samples)]
-    pub samples: MaxSamples,
+    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: what the recipe says, else
+    /// auto]
+    #[arg(long, value_name = "N|F", value_parser = parse_samples)]
+    pub samples: Option<MaxSamples>,
     /// Share of the training events to call anomalous, or auto for a threshold of 0.5 [default: the threshold is set by
     /// --false-positive-rate where the data has three hosts or more, else auto]
     #[arg(long, value_name = "F", value_parser = parse_contamination, conflicts_with_all = ["calibrate", "false_positive_rate"])]

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ fn context(key: Key) -> Key {
 }
 
 /// How many training events had each combination.
-pub(crate) type RarityCounts = HashMap<Key, u64>;
+pub(crate) type RarityCounts = HashMap<Key, u64, RandomState>;
 
 /// A fitted rarity as the model file holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,7 +211,7 @@ impl RarityTable {
         values.sort_unstable();
         values.dedup();
         let levels = (0..=given).map(|dropped| {
-            let mut of_level = RarityCounts::new();
+            let mut of_level = RarityCounts::default();
             for (combination, count) in counts {
                 *of_level
                     .entry(without_first_given(*combination, dropped))
@@ -228,7 +229,7 @@ impl RarityTable {
         let sighting = self.sighting(key);
         let n_values = self.levels[sighting.dropped].n_values as f64;
         let all = sighting.of as f64 + SMOOTHING * (n_values + 1.0);
-        (all / (sighting.count as f64 + SMOOTHING)).ln()
+        learn::real::ln(all / (sighting.count as f64 + SMOOTHING))
     }
 
     /// How often a combination was seen, with as much of its context as was seen at all.
@@ -254,7 +255,7 @@ impl RarityTable {
 
 impl Level {
     fn new(combinations: RarityCounts, n_values: usize) -> Self {
-        let mut contexts = RarityCounts::new();
+        let mut contexts = RarityCounts::default();
         for (combination, count) in &combinations {
             *contexts.entry(context(*combination)).or_default() += count;
         }
@@ -278,7 +279,7 @@ mod tests {
     fn table() -> RarityTable {
         let ids = |value, given| key([value, given].into_iter());
         RarityTable::new(
-            &HashMap::from([(ids(1, 1), 6), (ids(2, 1), 2), (ids(1, 2), 1)]),
+            &RarityCounts::from_iter([(ids(1, 1), 6), (ids(2, 1), 2), (ids(1, 2), 1)]),
             1,
         )
     }
@@ -302,7 +303,8 @@ mod tests {
 
     #[test]
     fn a_table_survives_the_model_file() {
-        let counts = HashMap::from([(key([1, 2].into_iter()), 6), (key([0, 1].into_iter()), 2)]);
+        let counts =
+            RarityCounts::from_iter([(key([1, 2].into_iter()), 6), (key([0, 1].into_iter()), 2)]);
         let (values, given) = (["open".to_owned()], ["cron".to_owned(), "sshd".to_owned()]);
         let data = RarityData::new(&counts, &[&values, &given]);
         assert!(data.check("f", 2).is_ok());

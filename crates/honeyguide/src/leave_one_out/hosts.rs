@@ -198,7 +198,7 @@ fn keep_used(values: &mut [f64], n_inputs: usize, input: usize, texts: &[String]
 
 /// How many events had each combination of these inputs.
 fn counts_of(rows: &Matrix, inputs: &[usize]) -> RarityCounts {
-    let mut counts = RarityCounts::new();
+    let mut counts = RarityCounts::default();
     for row in 0..rows.n_rows() {
         let ids = inputs.iter().map(|input| id_of_code(rows.row(row)[*input]));
         *counts.entry(key(ids)).or_default() += rows.weights()[row] as u64;

@@ -2,8 +2,9 @@
 
 use super::Recipe;
 
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("builtin/context.toml"),
+    include_str!("builtin/actors.toml"),
     include_str!("builtin/beth-paper.toml"),
     include_str!("builtin/beth-timestamp.toml"),
     include_str!("builtin/raw.toml"),

@@ -11,6 +11,7 @@ pub(crate) mod plan;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use learn::iforest::MAX_SAMPLES;
 use serde::{Deserialize, Serialize};
 
 pub use builtin::{builtin, builtins};
@@ -36,6 +37,10 @@ pub struct Recipe {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Events that each tree draws, where the caller asks for no other number; fewer, down to 256, where that would be
+    /// more than one event in 64. What is rare is told from what is new only by trees that have seen the rare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_samples: Option<usize>,
     /// Makes a feature of every numeric column of the data, after those that are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numeric_columns: Option<NumericColumns>,
@@ -191,6 +196,14 @@ impl Recipe {
                 self.name
             )));
         }
+        if let Some(count) = self.max_samples
+            && !(1..=MAX_SAMPLES).contains(&(count as u64))
+        {
+            return Err(Error::usage(format!(
+                "recipe `{}`: max_samples = {count}; it must be from 1 to {MAX_SAMPLES}",
+                self.name
+            )));
+        }
         let mut names = HashSet::new();
         for feature in &self.features {
             if !names.insert(&feature.name) {
@@ -282,6 +295,10 @@ mod tests {
         let cases = [
             ("name = 3", "expected a string"),
             ("name = 'x'", "has no features"),
+            (
+                "name = 'x'\nmax_samples = 0\n[numeric_columns]",
+                "max_samples = 0; it must be from 1",
+            ),
             (
                 "name = 'x'\n[[feature]]\nname = 'a'\nexpr = '1'\n[[feature]]\nname = 'a'\nexpr = '2'",
                 "two features named `a`",

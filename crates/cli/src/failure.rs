@@ -10,7 +10,28 @@ const JOB: u8 = 1;
 /// The call cannot work.
 pub const USAGE: u8 = 2;
 /// 128 + SIGINT, as shells have it.
-pub const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = 130;
+/// 128 + SIGTERM.
+const TERMINATED: u8 = 143;
+
+/// What asks a run to end.
+#[derive(Debug, Clone, Copy)]
+pub enum Stop {
+    /// Ctrl-C.
+    Interrupt,
+    /// `kill`, or a service manager.
+    Terminate,
+}
+
+impl Stop {
+    /// The exit status of a run that was ended so.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Interrupt => INTERRUPTED,
+            Self::Terminate => TERMINATED,
+        }
+    }
+}
 
 /// Why a run ended early.
 pub enum Failure {
@@ -18,8 +39,8 @@ pub enum Failure {
     Error(Error),
     /// Whoever reads our output has seen enough.
     OutputClosed,
-    /// By Ctrl-C.
-    Interrupted,
+    /// Somebody asked for it.
+    Stopped(Stop),
 }
 
 impl From<Error> for Failure {
@@ -33,9 +54,9 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
-            Self::Interrupted => {
+            Self::Stopped(stop) => {
                 eprintln!("interrupted; nothing was left half-written");
-                ExitCode::from(INTERRUPTED)
+                ExitCode::from(stop.exit_status())
             }
             Self::Error(error) => {
                 eprintln!(

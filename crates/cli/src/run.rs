@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use honeyguide::{Engine, Error};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
 use crate::commands;
 use crate::context::Context;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::{Failure, Stop};
 use crate::progress;
 
 /// Runs the command that `args` ask for.
@@ -32,25 +33,32 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let engine = Engine::new(threads, progress::reporter(args.global.quiet))?;
     let context = Context::new(engine, args.global, Arc::clone(&cancelled));
     runtime.block_on(async {
-        tokio::spawn(exit_on_second_interrupt());
+        tokio::spawn(exit_on_second_signal());
         tokio::select! {
             // Polled first, so that the signal is caught before any file is begun.
             biased;
-            _ = tokio::signal::ctrl_c() => {
+            Some(stop) = stop_signal() => {
                 cancelled.store(true, Ordering::Relaxed);
-                Err(Failure::Interrupted)
+                Err(Failure::Stopped(stop))
             }
             result = commands::dispatch(&context, args.command) => result,
         }
     })
 }
 
-/// The first Ctrl-C waits until a forest is fitted or a batch is written; whoever presses it again does not want to wait.
-async fn exit_on_second_interrupt() {
-    for _ in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
-        }
+/// Waits for a signal to end; none where signals cannot be had.
+async fn stop_signal() -> Option<Stop> {
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt.ok().map(|()| Stop::Interrupt),
+        () = async { while terminate.recv().await.is_none() {} } => Some(Stop::Terminate),
     }
-    std::process::exit(i32::from(INTERRUPTED));
+}
+
+/// The first signal waits until a forest is fitted or a batch is written; whoever sends another does not want to wait.
+async fn exit_on_second_signal() {
+    stop_signal().await;
+    if let Some(stop) = stop_signal().await {
+        std::process::exit(i32::from(stop.exit_status()));
+    }
 }

@@ -257,6 +257,21 @@ fn recipes_that_do_not_fit() {
     }
 }
 
+#[test]
+fn a_model_does_not_overwrite_its_recipe() {
+    let folder = folder();
+    let recipe = "name = 'mine'\n[[feature]]\nname = 'f'\nexpr = 'userId'\n";
+    folder.write("r.toml", recipe);
+    folder.refused(
+        &[
+            "train", "good.csv", "--recipe", "r.toml", "--out", "./r.toml",
+        ],
+        2,
+        &["the output is also the recipe"],
+    );
+    assert_eq!(folder.read("r.toml"), recipe.as_bytes());
+}
+
 /// Values that the plan cannot foresee: found in the scan, with the row.
 #[test]
 fn expressions_that_fail_on_some_event() {

@@ -99,8 +99,8 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     assert_eq!(folder.read("old.csv"), b"kept\n");
 }
 
-/// Sends SIGINT once `begun` holds, and gives how the run ended.
-fn interrupt(folder: &Folder, args: &[&str], begun: impl Fn() -> bool) -> Run {
+/// Sends a signal once `begun` holds, and gives how the run ended.
+fn interrupt(folder: &Folder, signal: &str, args: &[&str], begun: impl Fn() -> bool) -> Run {
     let mut command = folder.command(args);
     let child = command
         .stdout(Stdio::piped())
@@ -112,7 +112,7 @@ fn interrupt(folder: &Folder, args: &[&str], begun: impl Fn() -> bool) -> Run {
         std::thread::sleep(Duration::from_millis(5));
     }
     let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args([signal, &child.id().to_string()])
         .status();
     assert!(
         sent.is_ok_and(|status| status.success()),
@@ -122,7 +122,7 @@ fn interrupt(folder: &Folder, args: &[&str], begun: impl Fn() -> bool) -> Run {
 }
 
 #[test]
-fn ctrl_c_leaves_nothing_behind() {
+fn signals_to_end_leave_nothing_behind() {
     let folder = folder();
     let rows = 150_000;
     folder.write("many.csv", events(rows));
@@ -132,13 +132,23 @@ fn ctrl_c_leaves_nothing_behind() {
             .expect("the folder")
             .count()
     };
-    for args in [
-        &["simulate", "--out", "out", "--events", "5000000"][..],
-        &["score", "model.json", "many.csv", "--out", "out/s.csv"],
-        &["score", "model.json", "many.csv", "--out", "out/s.parquet"],
+    let to_csv = ["score", "model.json", "many.csv", "--out", "out/s.csv"];
+    for (signal, status, args) in [
+        (
+            "-INT",
+            130,
+            &["simulate", "--out", "out", "--events", "5000000"][..],
+        ),
+        ("-INT", 130, &to_csv),
+        ("-TERM", 143, &to_csv),
+        (
+            "-INT",
+            130,
+            &["score", "model.json", "many.csv", "--out", "out/s.parquet"],
+        ),
     ] {
-        let run = interrupt(&folder, args, || out() > 0);
-        assert_eq!(run.status, 130, "{args:?}: {}{}", run.stdout, run.stderr);
+        let run = interrupt(&folder, signal, args, || out() > 0);
+        assert_eq!(run.status, status, "{args:?}: {}{}", run.stdout, run.stderr);
         assert!(
             run.stderr.contains("interrupted"),
             "{args:?}: {}",
@@ -157,7 +167,7 @@ fn ctrl_c_leaves_nothing_behind() {
         "--out",
         "out/m.json",
     ];
-    let run = interrupt(&folder, &train, || {
+    let run = interrupt(&folder, "-INT", &train, || {
         started.elapsed() > Duration::from_millis(150)
     });
     assert_eq!((run.status, out()), (130, 0), "{}", run.stderr);

@@ -1,10 +1,12 @@
 //! `honeyguide train`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use honeyguide::output::PendingFile;
-use honeyguide::{HostRate, Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train};
+use honeyguide::{
+    Error, HostRate, Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train,
+};
 use learn::iforest::Contamination;
 use serde::Serialize;
 
@@ -47,6 +49,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     for input in std::iter::once(&source).chain(&calibration) {
         input.refuse_as_output(&out)?;
     }
+    refuse_recipe_as_output(&args.recipe, &args.out)?;
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
@@ -74,6 +77,19 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         context.remark(NOT_LEFT_OUT);
     }
     context.show(&Trained::new(&model, args.out))
+}
+
+/// A recipe file of one's own is not to be lost to a slip of the keyboard.
+fn refuse_recipe_as_output(recipe: &str, out: &Path) -> Result<(), Failure> {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    let recipe = Path::new(recipe);
+    if canonical(out).is_none_or(|out| canonical(recipe) != Some(out)) {
+        return Ok(());
+    }
+    let message = format!("{}: the output is also the recipe", out.display());
+    Err(Error::usage(message)
+        .hint("choose another name for the model: the recipe would be lost")
+        .into())
 }
 
 fn is_scikit_learns(threshold: &Threshold) -> bool {

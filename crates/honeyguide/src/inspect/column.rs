@@ -144,8 +144,10 @@ impl Numbers {
         let floats = floats.as_primitive::<Float64Type>();
         self.batch.clear();
         self.batch.extend_from_slice(floats.values());
-        for row in (0..floats.len()).filter(|row| floats.null_count() > 0 && floats.is_null(*row)) {
-            self.batch[row] = f64::NAN;
+        if let Some(nulls) = floats.nulls() {
+            let rows = self.batch.iter_mut().zip(nulls);
+            rows.filter(|(_, is_valid)| !is_valid)
+                .for_each(|(value, _)| *value = f64::NAN);
         }
         match self.counts.domain() {
             Domain::Float => self.counts.push_floats(&self.batch),
@@ -217,7 +219,7 @@ impl NumericSummary {
             median: quantile(0.5)?,
             q3: quantile(0.75)?,
             max: running.max,
-            mean: running.mean,
+            mean: running.mean(),
             std: running.sample_std(),
             infinite,
             exact,

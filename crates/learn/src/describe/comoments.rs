@@ -1,5 +1,7 @@
 //! How columns vary together: Pearson's correlation of every pair.
 
+use std::borrow::Cow;
+
 /// Independent partial sums, which a processor adds side by side.
 const LANES: usize = 8;
 
@@ -32,23 +34,25 @@ pub enum Correlation {
 /// the pairs of their column alone, as `pandas.DataFrame.corr` does. Pieces are merged by Chan, Golub & LeVeque 1983.
 #[derive(Debug, Clone)]
 pub struct CoMoments {
-    columns: usize,
+    /// Per column its first value, from which all are measured, so that large values close together lose no digits; NaN
+    /// while there is none.
+    origins: Vec<f64>,
     /// Of the columns (i, j) with i < j, in the order of i, then j.
     pairs: Vec<Pair>,
 }
 
 /// A column of a piece.
-struct Piece<'a> {
-    values: &'a [f64],
-    /// Deviations from the mean where no value is missing.
-    complete: Option<(f64, f64, Vec<f64>)>,
+struct Piece {
+    values: Vec<f64>,
+    /// Where no value is missing: the mean and the sum of squared deviations from it; `values` are then the deviations.
+    complete: Option<(f64, f64)>,
 }
 
 impl CoMoments {
     /// Of no rows yet.
     pub fn new(columns: usize) -> Self {
         Self {
-            columns,
+            origins: vec![f64::NAN; columns],
             pairs: vec![Pair::default(); columns * columns.saturating_sub(1) / 2],
         }
     }
@@ -58,14 +62,9 @@ impl CoMoments {
     /// # Panics
     /// When there is another number of columns.
     pub fn push(&mut self, columns: &[&[f64]]) {
-        assert_eq!(columns.len(), self.columns, "one slice per column");
-        let pieces: Vec<Piece> = columns.iter().map(|values| Piece::new(values)).collect();
-        let mut pairs = self.pairs.iter_mut();
-        for (index, first) in pieces.iter().enumerate() {
-            for (second, pair) in pieces[index + 1..].iter().zip(&mut pairs) {
-                pair.merge(first.with(second));
-            }
-        }
+        let columns = self.moved_to_origins(columns);
+        let pieces: Vec<Piece> = columns.into_iter().map(Piece::new).collect();
+        self.merge(&pieces, Piece::with);
     }
 
     /// Adds weighted rows. A weight stands for so many rows.
@@ -73,13 +72,35 @@ impl CoMoments {
     /// # Panics
     /// When there is another number of columns.
     pub fn push_weighted(&mut self, columns: &[&[f64]], weights: &[f64]) {
-        assert_eq!(columns.len(), self.columns, "one slice per column");
+        let columns = self.moved_to_origins(columns);
+        self.merge(&columns, |first, second| {
+            Pair::of(first, second, |row| weights[row])
+        });
+    }
+
+    fn merge<T>(&mut self, columns: &[T], pair_of: impl Fn(&T, &T) -> Pair) {
         let mut pairs = self.pairs.iter_mut();
         for (index, first) in columns.iter().enumerate() {
             for (second, pair) in columns[index + 1..].iter().zip(&mut pairs) {
-                pair.merge(Pair::of(first, second, |row| weights[row]));
+                pair.merge(pair_of(first, second));
             }
         }
+    }
+
+    /// The columns as distances from their origins.
+    fn moved_to_origins(&mut self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
+        assert_eq!(columns.len(), self.origins.len(), "one slice per column");
+        let moved = columns
+            .iter()
+            .zip(&mut self.origins)
+            .map(|(values, origin)| {
+                if origin.is_nan() {
+                    let first = values.iter().copied().find(|value| !value.is_nan());
+                    *origin = first.unwrap_or(f64::NAN);
+                }
+                values.iter().map(|value| value - *origin).collect()
+            });
+        moved.collect()
     }
 
     /// The correlation of columns `i` and `j`.
@@ -88,8 +109,8 @@ impl CoMoments {
     /// When they are the same or there is no such column.
     pub fn correlation(&self, i: usize, j: usize) -> Correlation {
         let (i, j, is_swapped) = if i < j { (i, j, false) } else { (j, i, true) };
-        assert!(i < j && j < self.columns, "two different columns");
-        let before = i * (2 * self.columns - i - 1) / 2;
+        assert!(i < j && j < self.origins.len(), "two different columns");
+        let before = i * (2 * self.origins.len() - i - 1) / 2;
         let pair = &self.pairs[before + j - i - 1];
         if pair.weight < 2.0 {
             return Correlation::TooFewRows;
@@ -107,29 +128,37 @@ impl CoMoments {
     }
 }
 
-impl<'a> Piece<'a> {
-    fn new(values: &'a [f64]) -> Self {
-        let complete =
-            (!values.is_empty() && !values.iter().any(|value| value.is_nan())).then(|| {
-                let mean = values[0]
-                    + sum(values.len(), |row| values[row] - values[0]) / values.len() as f64;
-                let deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();
-                (mean, dot(&deviations, &deviations), deviations)
-            });
+impl Piece {
+    fn new(mut values: Vec<f64>) -> Self {
+        if values.is_empty() || values.iter().any(|value| value.is_nan()) {
+            return Self {
+                values,
+                complete: None,
+            };
+        }
+        let mean = sum(values.len(), |row| values[row]) / values.len() as f64;
+        values.iter_mut().for_each(|value| *value -= mean);
+        let complete = Some((mean, dot(&values, &values)));
         Self { values, complete }
     }
 
     fn with(&self, other: &Self) -> Pair {
-        match (&self.complete, &other.complete) {
-            (Some((mean, squares, deviations)), Some((other_mean, other_squares, others))) => {
-                Pair {
-                    weight: deviations.len() as f64,
-                    means: [*mean, *other_mean],
-                    squares: [*squares, *other_squares],
-                    product: dot(deviations, others),
-                }
-            }
-            _ => Pair::of(self.values, other.values, |_| 1.0),
+        match (self.complete, other.complete) {
+            (Some((mean, squares)), Some((other_mean, other_squares))) => Pair {
+                weight: self.values.len() as f64,
+                means: [mean, other_mean],
+                squares: [squares, other_squares],
+                product: dot(&self.values, &other.values),
+            },
+            _ => Pair::of(&self.as_given(), &other.as_given(), |_| 1.0),
+        }
+    }
+
+    /// The values before the mean was taken from them.
+    fn as_given(&self) -> Cow<'_, [f64]> {
+        match self.complete {
+            None => Cow::Borrowed(&self.values),
+            Some((mean, _)) => self.values.iter().map(|value| value + mean).collect(),
         }
     }
 }
@@ -143,6 +172,7 @@ impl Pair {
                 .map(|(row, (x, y))| (weight(row), *x, *y))
         };
         let mut pair = Self::default();
+        // From the first row on, so that a column which is constant here has no spread, to the bit.
         let Some((_, x0, y0)) = both().next() else {
             return pair;
         };
@@ -243,6 +273,17 @@ mod tests {
         assert_eq!(moments.correlation(0, 1), constant(true, false));
         assert_eq!(moments.correlation(1, 0), constant(false, true));
         assert_eq!(moments.correlation(1, 2), Correlation::TooFewRows);
+    }
+
+    #[test]
+    fn a_column_that_is_constant_where_the_other_has_values() {
+        let mut moments = CoMoments::new(2);
+        moments.push(&[&[0.3, 0.1, 0.1, 0.1], &[NAN, 1.0, 2.0, 4.0]]);
+        let expected = Correlation::Constant {
+            first: true,
+            second: false,
+        };
+        assert_eq!(moments.correlation(0, 1), expected);
     }
 
     #[test]

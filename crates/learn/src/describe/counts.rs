@@ -1,6 +1,7 @@
 //! Counts of 64-bit keys that can be cut down.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::real;
 use crate::sampling::StableHash;
@@ -18,7 +19,7 @@ pub const DISTINCT_ERROR: f64 = 1.04 / 128.0;
 /// on distinct keys are estimated by HyperLogLog (Flajolet, Fusy, Gandouet & Meunier 2007), which has seen every key.
 #[derive(Debug, Clone, Default)]
 pub struct KeyCounts {
-    counts: HashMap<u64, u64>,
+    counts: HashMap<u64, u64, BuildHasherDefault<Spread>>,
     missed: u64,
     registers: Option<Box<[u8]>>,
 }
@@ -107,6 +108,51 @@ impl KeyCounts {
     }
 }
 
+/// Spreads keys over a table.
+#[derive(Debug, Clone, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_u64(&mut self, key: u64) {
+        self.0 = fold(key ^ 0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash_bytes(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The two halves of the product, which depend on all bits of both factors.
+fn fold(left: u64, right: u64) -> u64 {
+    let product = u128::from(left) * u128::from(right);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// A fast 64-bit hash of bytes and their number, by products of sixteen bytes at a time; the same on every machine.
+pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+    let mix = |hash: u64, bytes: &[u8]| {
+        let (left, right) = bytes.split_at(8);
+        fold(word(left) ^ hash, word(right) ^ 0xD6E8_FEB8_6659_FD93)
+    };
+    let whole = bytes.chunks_exact(16);
+    let mut rest = [0; 16];
+    rest[..whole.remainder().len()].copy_from_slice(whole.remainder());
+    // Each step starts from another constant than 0, so that a product is 0 by chance alone.
+    let start = fold(
+        bytes.len() as u64 ^ 0xA076_1D64_78BD_642F,
+        0x9E37_79B9_7F4A_7C15,
+    );
+    let hash = whole.fold(start, |hash, bytes| {
+        mix(hash.rotate_left(17) ^ start, bytes)
+    });
+    fold(mix(hash, &rest) ^ start, 0xE703_7ED1_A0B4_28DB)
+}
+
 /// Notes a key: its register keeps the longest run of leading zeros.
 fn register(registers: &mut [u8], key: u64) {
     let hash = StableHash::new(0).word(key).finish();
@@ -133,6 +179,21 @@ fn estimate(registers: &[u8]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_told_apart() {
+        let mut hashes = std::collections::HashSet::new();
+        let text: Vec<u8> = (0..200).collect();
+        for length in 0..200 {
+            assert!(hashes.insert(hash_bytes(&text[..length])));
+            assert!(hashes.insert(hash_bytes(&vec![255; length + 2])));
+            for bit in 0..8 * length {
+                let mut flipped = text[..length].to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(hashes.insert(hash_bytes(&flipped)), "{length} {bit}");
+            }
+        }
+    }
 
     #[test]
     fn counts_are_exact_until_they_are_cut() {

@@ -197,29 +197,31 @@ impl Buckets {
 }
 
 /// Count, mean, spread and range of numbers that come in pieces, by the update of Chan, Golub & LeVeque 1983
-/// ("Algorithms for computing the sample variance").
+/// ("Algorithms for computing the sample variance"). Means are kept as distances from the first number, so that numbers
+/// which are large and close together lose no digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Running {
     /// How many numbers.
     pub count: u64,
-    /// Their mean.
-    pub mean: f64,
     /// The sum of squared deviations from the mean.
     pub squares: f64,
     /// The least.
     pub min: f64,
     /// The greatest.
     pub max: f64,
+    origin: f64,
+    mean: f64,
 }
 
 impl Default for Running {
     fn default() -> Self {
         Self {
             count: 0,
-            mean: 0.0,
             squares: 0.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
+            origin: 0.0,
+            mean: 0.0,
         }
     }
 }
@@ -227,56 +229,47 @@ impl Default for Running {
 impl Running {
     /// Of finite numbers, each with how often it occurs.
     pub fn of_weighted(cells: &[(f64, f64)]) -> Self {
-        let mut running = Self::default();
-        let Some(moments) = Moments::of(cells.iter().copied()) else {
-            return running;
-        };
-        running.count = moments.weight as u64;
-        running.mean = moments.mean;
-        running.squares = moments.std * moments.std * moments.weight;
-        (running.min, running.max) = (moments.min, moments.max);
-        running
+        Moments::of(cells.iter().copied()).map_or_else(Self::default, |moments| Self {
+            count: moments.weight as u64,
+            squares: moments.std * moments.std * moments.weight,
+            min: moments.min,
+            max: moments.max,
+            origin: moments.mean,
+            mean: 0.0,
+        })
     }
 
     /// Adds a piece; NaN is passed over.
     pub fn push(&mut self, numbers: &[f64]) {
         let present = || numbers.iter().copied().filter(|number| !number.is_nan());
-        let Some(origin) = present().next() else {
+        let Some(first) = present().next() else {
             return;
         };
-        let mut piece = Self::default();
-        let mut sum = 0.0;
-        for number in present() {
-            piece.count += 1;
-            // Sums from the first number on: a constant's mean is the constant, to the bit.
-            sum += number - origin;
-            piece.min = piece.min.min(number);
-            piece.max = piece.max.max(number);
+        if self.count == 0 {
+            self.origin = first;
         }
-        piece.mean = origin + sum / piece.count as f64;
-        piece.squares = present()
-            .map(|number| (number - piece.mean) * (number - piece.mean))
+        let (mut count, mut sum) = (0, 0.0);
+        for number in present() {
+            count += 1;
+            sum += number - self.origin;
+            self.min = self.min.min(number);
+            self.max = self.max.max(number);
+        }
+        let mean = sum / count as f64;
+        let deviation = |number: f64| number - self.origin - mean;
+        let squares: f64 = present()
+            .map(|number| deviation(number) * deviation(number))
             .sum();
-        self.merge(&piece);
+        let (ours, theirs) = (self.count as f64, count as f64);
+        let (total, apart) = (ours + theirs, mean - self.mean);
+        self.mean += apart * (theirs / total);
+        self.squares += squares + apart * apart * (ours * (theirs / total));
+        self.count += count;
     }
 
-    fn merge(&mut self, piece: &Self) {
-        let (ours, theirs) = (self.count as f64, piece.count as f64);
-        let total = ours + theirs;
-        let apart = if self.count == 0 {
-            0.0
-        } else {
-            piece.mean - self.mean
-        };
-        self.mean = if self.count == 0 {
-            piece.mean
-        } else {
-            self.mean + apart * (theirs / total)
-        };
-        self.squares += piece.squares + apart * apart * (ours * theirs / total);
-        self.count += piece.count;
-        self.min = self.min.min(piece.min);
-        self.max = self.max.max(piece.max);
+    /// The mean.
+    pub fn mean(&self) -> f64 {
+        self.origin + self.mean
     }
 
     /// The sample standard deviation, with n − 1 below the sum of squares; `None` of fewer than two numbers.
@@ -354,12 +347,12 @@ mod tests {
         running.push(&[f64::NAN]);
         running.push(&[6.0]);
         assert_eq!(
-            (running.count, running.mean, running.min, running.max),
+            (running.count, running.mean(), running.min, running.max),
             (3, 3.0, 1.0, 6.0)
         );
         assert!((running.sample_std().unwrap() - 7f64.sqrt()).abs() < 1e-12);
         let mut constant = Running::default();
         (0..3).for_each(|_| constant.push(&[0.1; 7]));
-        assert_eq!((constant.mean, constant.squares), (0.1, 0.0));
+        assert_eq!((constant.mean(), constant.squares), (0.1, 0.0));
     }
 }

@@ -2,7 +2,7 @@
 //! into a large table costs more than all else.
 
 /// Slots, of which a key has one.
-const SLOT_BITS: u32 = 9;
+const SLOT_BITS: u32 = 10;
 
 /// Keys with counts that are not in the table yet.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::KeyCounts;
+use super::counts::hash_bytes;
 use super::recent::{Recent, Slot};
-use crate::sampling::StableHash;
 
 /// Bytes of texts that are kept.
 const MAX_BYTES: usize = 1 << 20;
@@ -47,7 +47,7 @@ impl TextCounts {
 
     /// Counts a text `times` times more, at least once.
     pub fn add(&mut self, text: &str, times: u64) {
-        let key = StableHash::new(0).bytes(text.as_bytes()).finish();
+        let key = hash_bytes(text.as_bytes());
         let table = &mut self.table;
         let enter = |kept: &mut String| {
             kept.clear();

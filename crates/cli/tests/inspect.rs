@@ -262,3 +262,29 @@ fn the_features_of_a_recipe() {
     assert_eq!(user["top"][0]["count"], 960);
     assert_eq!(found["events"], 970);
 }
+
+#[test]
+fn the_types_of_parquet() {
+    let folder = Folder::new();
+    let query = "SELECT CAST(column1 AS BIGINT UNSIGNED) AS u, NULL AS n, CASE WHEN column1 > 1 THEN X'FF00' ELSE X'61' END \
+                 AS b, CAST(column1 AS TIMESTAMP) AS t, column1 > 1 AS f, CAST(column1 AS DECIMAL(10,2)) AS d \
+                 FROM (VALUES (1), (2), (3))";
+    folder.done(&["sql", query, "--out", "t.parquet"]);
+    let found = json(&folder, &["inspect", "t.parquet"]);
+    for (name, data_type, nulls, distinct) in [
+        ("u", "UInt64", 0, 3),
+        ("n", "Null", 3, 0),
+        ("b", "Binary", 0, 2),
+        ("t", "Timestamp(ns)", 0, 3),
+        ("f", "Boolean", 0, 2),
+        ("d", "Decimal128(10, 2)", 0, 3),
+    ] {
+        let column = column(&found, name);
+        assert_eq!(column["data_type"], data_type);
+        assert_eq!(column["nulls"], nulls, "{name}");
+        assert_eq!(column["distinct"]["count"], distinct, "{name}");
+    }
+    assert_eq!(column(&found, "d")["numeric"]["median"], 2.0);
+    assert_eq!(column(&found, "b")["top"][0]["value"], "ff00");
+    assert_eq!(found["head"][0][1], Value::Null);
+}

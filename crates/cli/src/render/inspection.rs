@@ -75,7 +75,7 @@ fn print_overview(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()
 fn print_column(column: &ColumnSummary, rows: u64, out: &mut dyn Write) -> io::Result<()> {
     let nulls = match column.nulls {
         0 => String::new(),
-        nulls => format!(", {} nulls ({})", count(nulls), percent_of(nulls, rows)),
+        nulls => format!(", {} null ({})", count(nulls), percent_of(nulls, rows)),
     };
     writeln!(
         out,
@@ -117,7 +117,7 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
     let std = figures.std.map_or_else(|| "undefined".into(), number);
     let infinite = match figures.infinite {
         0 => String::new(),
-        infinite => format!(", infinite in {} rows", count(infinite)),
+        infinite => format!(", {} infinite", count(infinite)),
     };
     let range = format!("min {min}, quartiles {about}{q1} · {median} · {q3}, max {max}");
     let moments = format!("mean {mean}, std {std}{infinite}");

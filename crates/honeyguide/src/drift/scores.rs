@@ -160,3 +160,45 @@ impl ScoreTally {
         points.into_iter().map(apart).fold(0.0, f64::max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(reference: Distribution, scores: &[(f64, u64)]) -> ScoreTally {
+        let mut tally = ScoreTally {
+            cells: vec![0.0; reference.n_cells() + 1],
+            reference,
+            threshold: Threshold {
+                value: 0.3,
+                method: ThresholdMethod::Auto {},
+            },
+            counts: NumberCounts::new(Domain::Float),
+            events: 0,
+            above: 0,
+        };
+        scores
+            .iter()
+            .for_each(|(score, events)| tally.push(*score, *events));
+        tally
+    }
+
+    #[test]
+    fn the_distance_of_known_samples() {
+        // scipy.stats.ks_2samp([.2] * 50 + [.4] * 50, [.2] * 25 + [.3] * 35 + [.4] * 40).statistic
+        let values = Distribution::Values(vec![(0.2, 50.0), (0.4, 50.0)]);
+        let scores = tally(values, &[(0.2, 25), (0.3, 35), (0.4, 40)]).finish();
+        assert!((scores.kolmogorov_smirnov - 0.25).abs() < 1e-12);
+        assert_eq!(
+            (scores.above_threshold, scores.expected_above_threshold),
+            (0.4, 0.5)
+        );
+        assert_eq!(scores.quantiles[1].now, 0.3);
+        let bins = Distribution::Bins {
+            edges: vec![0.2, 0.3, 0.4],
+            counts: vec![50.0, 50.0],
+        };
+        let scores = tally(bins, &[(0.2, 30), (0.5, 70)]).finish();
+        assert!((scores.kolmogorov_smirnov - 0.7).abs() < 1e-12);
+    }
+}

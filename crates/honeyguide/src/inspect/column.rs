@@ -234,7 +234,10 @@ fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
     if let Some(strings) = array.as_string_opt::<i32>() {
         return Ok(push_strings(texts, strings));
     }
-    if let Ok(strings) = cast(array, &DataType::Utf8) {
+    // Bytes need not be text: they are counted as they are displayed, in hexadecimal digits.
+    if !is_binary(array.data_type())
+        && let Ok(strings) = cast(array, &DataType::Utf8)
+    {
         return Ok(push_strings(texts, strings.as_string()));
     }
     let options = FormatOptions::default();
@@ -245,6 +248,14 @@ fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
         .map(|row| texts.push(&formatter.value(row).to_string()))
         .count();
     Ok(count as u64)
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, LargeBinary};
+    matches!(
+        data_type,
+        Binary | BinaryView | LargeBinary | FixedSizeBinary(_)
+    )
 }
 
 fn push_strings(texts: &mut TextCounts, strings: &StringArray) -> u64 {

@@ -7,6 +7,8 @@ use crate::event;
 
 /// From which correlation on two columns say nearly the same.
 const STRONG: f64 = 0.95;
+/// In fewer rows than these, being unique or going together is chance.
+const MIN_ROWS: u64 = 10;
 
 /// Something that stands out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,7 +49,7 @@ pub(super) fn remarks(
         .iter()
         .filter_map(|column| of_column(rows, column))
         .chain(columns.iter().filter_map(infinite))
-        .chain(correlated(correlations))
+        .chain(correlated(correlations).filter(|_| rows >= MIN_ROWS))
         .collect()
 }
 
@@ -81,7 +83,9 @@ fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
                 value(column)
             ),
         ),
-        distinct if column.distinct.exact && distinct == present && present > 1 && !is_label => {
+        distinct
+            if column.distinct.exact && distinct == present && present >= MIN_ROWS && !is_label =>
+        {
             remark(
                 RemarkKind::Unique,
                 format!(
@@ -104,8 +108,9 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
         kind: RemarkKind::Infinite,
         columns: vec![column.name.clone()],
         text: format!(
-            "{} is infinite in {infinite} rows: they are left out of its figures here, and no model takes them.",
-            column.name
+            "{} is infinite in {infinite} {}: they are left out of its figures here, and no model takes them.",
+            column.name,
+            if infinite == 1 { "row" } else { "rows" }
         ),
     })
 }

@@ -151,9 +151,11 @@ fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
     let values = arrays.iter().map(|array| {
         let formatter = ArrayFormatter::try_new(array, &options)
             .map_err(|error| Error::internal(format!("a row as text: {error}")))?;
-        Ok(array
-            .is_valid(row)
-            .then(|| formatter.value(row).to_string()))
+        // An array of type Null has no buffer of nulls, one of a dictionary may have them in its values.
+        let is_null = array
+            .logical_nulls()
+            .is_some_and(|nulls| nulls.is_null(row));
+        Ok((!is_null).then(|| formatter.value(row).to_string()))
     });
     values.collect()
 }

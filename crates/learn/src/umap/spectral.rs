@@ -8,11 +8,13 @@ use super::eigen::{Effort, Eigenvectors, Operator, leading};
 use super::fuzzy::Graph;
 use super::placement::cells;
 
-/// Ritz vectors this near to eigenvectors differ from them by less than the first epoch moves rows.
-const EFFORT: Effort = Effort {
-    tolerance: 1e-4,
-    rounds: 12,
-};
+/// Residuals at which coordinates differ from eigenvectors by less than the first epoch moves rows.
+const TOLERANCE: f64 = 1e-4;
+/// The most rounds of filter and rotation, and of the largest graphs, where a start need not be as good:
+/// rows are moved all the same, and far from every eigenvector the coordinates are still smooth.
+const ROUNDS: std::ops::RangeInclusive<usize> = 4..=12;
+/// The number of edges that all rounds together visit, as far as there are rounds to choose from.
+const EDGE_VISITS: usize = 60_000_000;
 
 /// The share of its cell, along each axis, that a component fills at the start.
 const FILLED: f64 = 0.8;
@@ -72,7 +74,12 @@ fn lay_out(graph: &Graph, members: &[u32], local: &mut [u32], dim: usize, seed: 
         local[vertex as usize] = place as u32;
     }
     let walk = Walk::of(graph, members, local);
-    let found = leading(&walk, dim, Some(&walk.stationary), EFFORT, seed);
+    let rounds = EDGE_VISITS / walk.edges.len().max(1);
+    let effort = Effort {
+        tolerance: TOLERANCE,
+        rounds: rounds.clamp(*ROUNDS.start(), *ROUNDS.end()),
+    };
+    let found = leading(&walk, dim, Some(&walk.stationary), effort, seed);
     let mut layout = vec![0.0; members.len() * dim];
     for c in 0..dim {
         let coordinate: Vec<f64> = match c < found.columns {

@@ -42,7 +42,7 @@ pub struct TrainOptions {
 
 /// A recipe's `max_samples` is capped at one event in so many: a tree that draws most events takes the rare for usual,
 /// and has no place left for what is new (Liu et al. 2008, section 4, on swamping and masking).
-const EVENTS_PER_SAMPLE: u64 = 64;
+const EVENTS_PER_SAMPLE: u64 = 32;
 /// But never below the usual number.
 const FEWEST_SAMPLES: usize = 256;
 

@@ -67,24 +67,66 @@ impl Rng {
     /// `k` distinct numbers of `0..n` in ascending order, every set equally likely (Floyd's
     /// algorithm; Bentley & Floyd 1987, "A sample of brilliance"). All of them when `k >= n`.
     pub fn distinct_below(&mut self, n: u64, k: u64) -> Vec<u64> {
-        let mut drawn = self.distinct_below_unordered(n, k);
-        drawn.sort_unstable();
-        drawn
-    }
-
-    /// As [`distinct_below`](Self::distinct_below), in an order that means nothing.
-    pub(crate) fn distinct_below_unordered(&mut self, n: u64, k: u64) -> Vec<u64> {
         if k >= n {
             return (0..n).collect();
         }
-        let mut drawn = DrawnSet::with_room_for(k as usize);
+        let mut numbers = Vec::with_capacity(k as usize);
+        self.each_distinct_below(n, k, |number| numbers.push(number));
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Hands those numbers to `take` in an order that means nothing, for `k < n`.
+    pub(crate) fn each_distinct_below(&mut self, n: u64, k: u64, take: impl FnMut(u64)) {
+        if n <= MOST_BITS && n <= BITS_PER_NUMBER * k {
+            self.floyd(n, k, Bitmap::new(n), take);
+        } else {
+            self.floyd(n, k, DrawnSet::with_room_for(k as usize), take);
+        }
+    }
+
+    /// Floyd's algorithm. `drawn` decides nothing but the time it takes.
+    fn floyd(&mut self, n: u64, k: u64, mut drawn: impl Drawn, mut take: impl FnMut(u64)) {
         for last in n - k..n {
             let candidate = self.below(last + 1);
-            if !drawn.insert(candidate) {
+            let number = if drawn.insert(candidate) {
+                candidate
+            } else {
                 drawn.insert(last);
-            }
+                last
+            };
+            take(number);
         }
-        drawn.numbers
+    }
+}
+
+/// A bitmap that is larger no longer fits a fast cache.
+const MOST_BITS: u64 = 1 << 21;
+/// Clearing more bits than this for each number takes longer than looking numbers up in a table.
+const BITS_PER_NUMBER: u64 = 1 << 9;
+
+/// The numbers drawn so far.
+trait Drawn {
+    /// Adds a number; says whether it is new.
+    fn insert(&mut self, number: u64) -> bool;
+}
+
+/// A set of small numbers, a bit for each.
+struct Bitmap(Vec<u64>);
+
+impl Bitmap {
+    fn new(n: u64) -> Bitmap {
+        Bitmap(vec![0; n.div_ceil(64) as usize])
+    }
+}
+
+impl Drawn for Bitmap {
+    #[inline]
+    fn insert(&mut self, number: u64) -> bool {
+        let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
     }
 }
 
@@ -105,7 +147,9 @@ impl DrawnSet {
             numbers: Vec::with_capacity(k),
         }
     }
+}
 
+impl Drawn for DrawnSet {
     fn insert(&mut self, number: u64) -> bool {
         // Multiplying by 2^64 / golden ratio spreads runs of numbers (Knuth, TAOCP vol. 3, 6.4).
         let mut slot = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
@@ -123,7 +167,7 @@ impl DrawnSet {
 
 #[cfg(test)]
 mod tests {
-    use super::Rng;
+    use super::{Bitmap, DrawnSet, Rng};
     use proptest::prelude::*;
 
     #[test]
@@ -136,6 +180,20 @@ mod tests {
         );
         assert_ne!(first(0, 0), first(0, 1));
         assert_ne!(first(0, 0), first(1, 0));
+    }
+
+    #[test]
+    fn bits_and_a_table_remember_the_same() {
+        for (n, k) in [(1, 1), (7, 6), (1000, 3), (70_000, 500)] {
+            let (mut by_bits, mut by_table) = (Vec::new(), Vec::new());
+            Rng::new(3, 0).floyd(n, k, Bitmap::new(n), |number| by_bits.push(number));
+            let table = DrawnSet::with_room_for(k as usize);
+            Rng::new(3, 0).floyd(n, k, table, |number| by_table.push(number));
+            assert_eq!(by_bits, by_table);
+            by_bits.sort_unstable();
+            by_bits.dedup();
+            assert_eq!(by_bits.len() as u64, k);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Events that each tree draws, where the caller asks for no other number; fewer, down to 256, where that would be
-    /// more than one event in 64. What is rare is told from what is new only by trees that have seen the rare.
+    /// more than one event in 32. What is rare is told from what is new only by trees that have seen the rare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_samples: Option<usize>,
     /// Makes a feature of every numeric column of the data, after those that are listed.

@@ -51,11 +51,11 @@ impl<'a> Sampler<'a> {
                 .map(|_| self.rows.at(rng.below(n_events as u64) as f64))
                 .collect(),
             _ => {
-                let events = rng.distinct_below_unordered(n_events as u64, self.size);
-                events
-                    .into_iter()
-                    .map(|event| self.rows.at(event as f64))
-                    .collect()
+                let mut rows = Vec::with_capacity(self.size as usize);
+                rng.each_distinct_below(n_events as u64, self.size, |event| {
+                    rows.push(self.rows.at(event as f64));
+                });
+                rows
             }
         };
         let once = self.matrix.weighting() == Weighting::Unit && !self.bootstrap;
@@ -92,7 +92,7 @@ impl RowFinder {
         });
         let ends: Vec<f64> = running.collect();
         // Parts so small that most begin and end in the same row, while they fit a fast cache.
-        let n_parts = (8 * ends.len()).min(ends.len().max(1 << 12));
+        let n_parts = (8 * ends.len()).min(ends.len().max(1 << 16));
         let mut row = 0;
         let starts = (0..n_parts).map(|part| {
             let start = part as f64 * (total / n_parts as f64);

@@ -78,14 +78,15 @@ export const drawn = async (page, id) => {
   return chart;
 };
 
-/** Moves the mouse to a point in the middle of a trace. */
+/** Moves the mouse to a point in the middle of a trace, or into its highest bar. */
 export const pointAt = async (page, chart, trace) => {
   const point = await chart.evaluate((element, index) => {
-    const { x, y } = element.data[index];
-    const middle = Math.floor(x.length / 2);
+    const { x, y, type } = element.data[index];
+    const point = type === "bar" ? y.indexOf(Math.max(...y)) : Math.floor(x.length / 2);
+    const height = type === "bar" ? y[point] / 2 : y[point];
     const { xaxis, yaxis } = element._fullLayout;
     const area = element.querySelector(".nsewdrag").getBoundingClientRect();
-    return [area.x + xaxis.d2p(x[middle]), area.y + yaxis.d2p(y[middle])];
+    return [area.x + xaxis.d2p(x[point]), area.y + yaxis.d2p(height)];
   }, trace);
   await page.mouse.move(point[0] - 3, point[1]);
   await page.mouse.move(point[0], point[1]);

@@ -92,6 +92,7 @@ test("curves and histograms follow the slider and answer to the mouse", async ()
     const after = await marks();
     assert.notDeepEqual(after, before);
     assert.ok(after.some(([x, y]) => x === 1 && y === 1), "everything is flagged");
+    await drawn(page, "roc");
     await pointAt(page, roc, 0);
     await roc.locator(".hoverlayer .hovertext").first().waitFor();
     assert.match(await roc.locator(".hoverlayer").textContent(), /threshold 0\.\d+/);

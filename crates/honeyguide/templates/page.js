@@ -21,7 +21,7 @@
   // Charts name colours by custom properties, so that one drawing serves both themes.
   const themed = (value) => {
     if (typeof value === "string") return value.startsWith("--") ? cssValue(value) : value;
-    if (Array.isArray(value)) return value.length && typeof value[0] === "number" ? value : value.map(themed);
+    if (Array.isArray(value)) return typeof value.at(-1) === "number" ? value : value.map(themed);
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner)]));
     }
@@ -58,10 +58,22 @@
     if (!Plotly || !chart || !target) return;
     const live = liveState(chart);
     const data = themed(chart.plot.data).map((trace, index) => ({ ...trace, ...(live.traces[index] || {}) }));
+    if (chart.pointTexts) showColoring(chart, data);
+    if (chart.cellTexts) data[0].customdata = chart.cellTexts;
     const layout = { ...themedLayout(chart.plot.layout), ...(live.shapes ? { shapes: themed(live.shapes) } : {}) };
+    if (chart.reversed) layout.yaxis.autorange = "reversed";
     drawn.set(id, true);
     Plotly.react(target, data, layout, { ...config, toImageButtonOptions: { filename: `honeyguide-${id}`, scale: 2 } });
   };
+  // A map has a set of traces for every colouring; the reader chooses which one is seen.
+  const showColoring = (chart, traces) => {
+    const choice = document.querySelector(`[data-colors="${chart.id}"]`);
+    traces.forEach((trace) => {
+      trace.visible = !choice || trace.meta === choice.value;
+      trace.hovertext = trace.customdata.map((point) => chart.pointTexts[point]);
+    });
+  };
+  document.querySelectorAll("[data-colors]").forEach((choice) => choice.addEventListener("change", () => draw(choice.dataset.colors)));
   const drawAll = () => charts.forEach((_, id) => draw(id));
   const redraw = () => drawn.forEach((_, id) => draw(id));
 

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  honeyguide demo --out /tmp/demo")]
 pub struct Demo {
-    /// Folder for the simulated data and the model
+    /// Folder for the simulated data, the model and two pages to look at
     #[arg(long, value_name = "DIR", default_value = "honeyguide-demo")]
     pub out: PathBuf,
     /// Seed of the simulation and of the forest

@@ -6,6 +6,7 @@ mod drift;
 mod embed;
 mod evaluate;
 mod explain;
+mod explore;
 mod inspect;
 mod recipes;
 mod report;
@@ -27,6 +28,7 @@ pub use drift::Drift;
 pub use embed::Embed;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
+pub use explore::Explore;
 pub use inspect::Inspect;
 pub use recipes::Recipes;
 pub use report::Report;
@@ -111,6 +113,8 @@ pub enum Command {
     Convert(Convert),
     /// Ask in SQL, over events and their scores
     Sql(Sql),
+    /// Write one page to look at data: columns, features, correlations, time, programs
+    Explore(Explore),
     /// Write one page: verdict, curves, a threshold to try out, the anomalies with their reasons
     Report(Report),
     /// Compare data with what a model was trained on: features, scores, and whether the threshold still holds

@@ -1,17 +1,18 @@
 //! `honeyguide demo`: the whole path on simulated data, in seconds.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use honeyguide::evaluate::Evaluation;
 use honeyguide::score::{Anomaly, most_anomalous};
 use honeyguide::simulate::DEFAULT_EVENTS;
-use honeyguide::{Source, TrainOptions, calibrate, evaluate, train};
+use honeyguide::{Source, TrainOptions, calibrate, train};
 use serde::Serialize;
 
 use super::simulate::{self, Simulated};
 use super::train::Trained;
-use crate::args::Demo;
+use super::{explore, report};
+use crate::args::{self, Demo};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{heading, print_anomalies, print_evaluation};
@@ -29,6 +30,8 @@ struct Shown {
     training: Trained,
     evaluation: Evaluation,
     most_anomalous: Vec<Anomaly>,
+    /// Written to be opened in a browser: a look at the third file, and the model's judgement of it.
+    pages: [PathBuf; 2],
 }
 
 pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
@@ -54,7 +57,21 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     .await?;
     let path = args.out.join("model.json");
     model.save(&path)?;
-    let evaluation = evaluate(engine, &model, &mut open(&test.file)?, None).await?;
+    let data = vec![test.file.display().to_string()];
+    let look = args::Explore {
+        data: data.clone(),
+        out: args.out.join("explore.html"),
+        recipe: None,
+        model: Some(path.clone()),
+    };
+    explore::write(context, &look).await?;
+    let judge = args::Report {
+        model: path.clone(),
+        data,
+        out: args.out.join("report.html"),
+        label: None,
+    };
+    let evaluation = report::write(context, &model, &judge).await?.evaluation;
     let (_, most_anomalous) =
         most_anomalous(engine, &model, &mut open(&test.file)?, SHOWN, false).await?;
     context.show(&Shown {
@@ -62,6 +79,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
         simulation,
         evaluation,
         most_anomalous,
+        pages: [look.out, judge.out],
     })
 }
 
@@ -93,7 +111,11 @@ impl Shown {
             return Ok(());
         };
         let folder = test.file.parent().unwrap_or(Path::new(".")).display();
-        writeln!(out, "{}", heading("Try next"))?;
+        writeln!(out, "{}", heading("Pages to open in a browser"))?;
+        for page in &self.pages {
+            writeln!(out, "  {}", page.display())?;
+        }
+        writeln!(out, "\n{}", heading("Try next"))?;
         writeln!(
             out,
             "  honeyguide score {folder}/model.json {} --out scored.parquet",

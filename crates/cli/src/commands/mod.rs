@@ -7,6 +7,7 @@ mod drift;
 mod embed;
 mod evaluate;
 mod explain;
+mod explore;
 mod inspect;
 mod recipes;
 mod report;
@@ -32,6 +33,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,
         Command::Sql(args) => sql::run(context, args).await,
+        Command::Explore(args) => explore::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Drift(args) => drift::run(context, args).await,
         Command::Sample(args) => sample::run(context, args).await,

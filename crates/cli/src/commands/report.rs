@@ -23,26 +23,36 @@ struct Written {
 
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
     let model = Model::load(&args.model)?;
+    let report = write(context, &model, &args).await?;
+    context.remark_malformed_args();
+    let out = args.out;
+    context.show(&Written { out, report })
+}
+
+/// Writes the page of `model`, which is the one that the arguments name.
+pub async fn write(
+    context: &Context,
+    model: &Model,
+    args: &args::Report,
+) -> Result<Report, Failure> {
     let mut source = context.open(&args.data)?;
     source.refuse_as_output(&args.out)?;
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&args.out)?);
+    let label = args.label.as_deref();
     let command = CommandLine::new("report")
         .path(&args.model)
         .data(&args.data)
-        .option("--label", args.label.as_deref())
+        .option("--label", label)
         .option("--out", args.out.to_str())
         .finish();
     let origin = Origin {
         model: &args.model,
         command: &command,
     };
-    let label = args.label.as_deref();
-    let report = report(&context.engine, &model, &mut source, label, origin).await?;
+    let report = report(&context.engine, model, &mut source, label, origin).await?;
     report.page.save(&args.out)?;
-    context.remark_malformed_args();
-    let out = args.out;
-    context.show(&Written { out, report })
+    Ok(report)
 }
 
 impl Outcome for Written {

@@ -5,7 +5,7 @@ use plotly::layout::{AxisRange, AxisType, BarMode, RangeMode};
 use plotly::{Bar, HeatMap, Layout, Scatter, Trace};
 use serde_json::{Value, json};
 
-use super::chart::{Chart, axis, clip, label, rounded, sequential};
+use super::chart::{Chart, SERIES, axis, clip, label, rounded, sequential};
 use super::judgement::Findings;
 use super::words::host_name;
 use crate::evaluate::{LabelEvaluation, Verdicts};
@@ -13,7 +13,6 @@ use crate::wording::{defined, printable};
 
 /// Bars of a histogram.
 const BINS: usize = 60;
-const SERIES: [&str; 2] = ["--series-1", "--series-2"];
 const SOFT_SERIES: [&str; 2] = ["--series-1-soft", "--series-2-soft"];
 const ROC_HOVER: &str =
     "threshold %{customdata:.4f}<br>recall %{y:.4~p}, false-positive rate %{x:.4~p}";
@@ -363,7 +362,7 @@ fn curve(
         .mode(Mode::Lines)
         .custom_data(part(|p| p.2).collect::<Vec<_>>())
         .hover_template(hover)
-        .line(Line::new().color(SERIES[index % 2]).width(2.5))
+        .line(Line::new().color(SERIES[index % SERIES.len()]).width(2.5))
 }
 
 /// Where verdicts lie; a figure that is not defined has no place.
@@ -380,7 +379,7 @@ fn marker(
         .hover_template("%{x:.4~p}, %{y:.4~p}")
         .marker(
             Marker::new()
-                .color(SERIES[index % 2])
+                .color(SERIES[index % SERIES.len()])
                 .size(13)
                 .line(Line::new().color("--paper").width(2.0)),
         )
@@ -396,7 +395,7 @@ fn rule_marker(
     let (x, y) = at(&rule.verdicts);
     let name = format!("{}: {}", label(&evaluation.label), label(&rule.name));
     let symbol = Marker::new()
-        .color(SERIES[index % 2])
+        .color(SERIES[index % SERIES.len()])
         .symbol(MarkerSymbol::DiamondOpen)
         .size(11);
     Some(

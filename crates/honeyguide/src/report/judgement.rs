@@ -11,6 +11,7 @@ use super::places::Places;
 use super::steps::Steps;
 use super::view::ReportPage;
 use crate::distil::Key;
+use crate::drift::{Drift, drift};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::evaluate::{Evaluation, Tally, class_of, label_key, labels, rule_key};
@@ -59,6 +60,7 @@ pub(super) struct Findings<'a> {
     pub alert_rule: Option<AlertRule>,
     pub alerts: AlertCells,
     pub anomalies: Vec<Anomaly>,
+    pub drift: Drift,
     pub unseen_categories: u64,
 }
 
@@ -87,6 +89,7 @@ pub async fn report(
         None => AlertCells::new(),
     };
     let (summary, anomalies) = most_anomalous(engine, model, source, SHOWN, false).await?;
+    let drift = drift(engine, model, source).await?;
     let findings = Findings {
         model,
         origin,
@@ -98,6 +101,7 @@ pub async fn report(
         alert_rule,
         alerts,
         anomalies,
+        drift,
         unseen_categories: summary.unseen_categories,
     };
     findings.finish()

@@ -7,6 +7,7 @@ mod alerts;
 mod chart;
 mod clock;
 mod curves;
+mod explore;
 mod judgement;
 mod live;
 mod page;
@@ -15,6 +16,7 @@ mod steps;
 mod view;
 mod words;
 
+pub use explore::{Exploration, ExploredFeatures, Lens, MAX_PICTURES, MAX_POINTS, explore};
 pub use judgement::{Origin, Report, report};
 pub use page::Page;
 pub use places::{MAX_DAYS, MAX_HOSTS};

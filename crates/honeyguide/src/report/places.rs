@@ -173,7 +173,7 @@ fn host_text() -> Expr {
 }
 
 /// The number of the first condition that holds.
-fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i64) -> Expr {
+pub(super) fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i64) -> Expr {
     let branches: Vec<_> = conditions
         .map(|(condition, number)| (Box::new(condition), Box::new(lit(number))))
         .collect();

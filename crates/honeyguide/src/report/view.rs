@@ -6,7 +6,8 @@ use super::chart::{Chart, clip};
 use super::judgement::Findings;
 use super::live::Live;
 use super::page::Frame;
-use super::words::{host_name, per_day};
+use super::words::{host_name, of_them, per_day};
+use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};
 use crate::event;
@@ -16,6 +17,8 @@ use crate::wording::{count, defined, percent, percent_of, printable};
 
 /// Columns that are shown of an event that has none of the known ones.
 const MAX_COLUMNS: usize = 8;
+/// Values that are named of those that training did not have.
+const UNSEEN_VALUES: usize = 3;
 /// Rows of the table of thresholds.
 const THRESHOLD_ROWS: usize = 20;
 
@@ -35,6 +38,9 @@ pub(super) struct ReportPage<'a> {
     slider: Slider,
     hosts: Vec<HostView>,
     anomalies: Vec<AnomalyView>,
+    drift: Vec<DriftRow>,
+    quantiles: Vec<[String; 3]>,
+    drift_verdict: String,
     facts: Vec<(&'static str, String)>,
     features: Vec<(String, String)>,
 }
@@ -116,6 +122,9 @@ impl<'a> ReportPage<'a> {
             slider: Slider::new(findings, alerts),
             hosts: hosts(findings, &live),
             anomalies: findings.anomalies.iter().map(AnomalyView::new).collect(),
+            drift: drift_rows(&findings.drift),
+            quantiles: quantiles(&findings.drift),
+            drift_verdict: printable(&findings.drift.verdict).into_owned(),
             facts: facts(findings),
             features: findings
                 .model
@@ -378,6 +387,66 @@ fn columns(anomaly: &Anomaly) -> Vec<(String, String)> {
         return anomaly.event.iter().take(MAX_COLUMNS).map(shown).collect();
     }
     known
+}
+
+/// A feature, or the scores, held against training.
+struct DriftRow {
+    name: String,
+    psi: String,
+    closeness: &'static str,
+    unseen: String,
+}
+
+/// The scores first, then the features that shifted most.
+fn drift_rows(drift: &Drift) -> Vec<DriftRow> {
+    let row = |name: String, psi: f64, closeness: Closeness, unseen: String| DriftRow {
+        name,
+        psi: format!("{psi:.3}"),
+        closeness: match closeness {
+            Closeness::Close => "close",
+            Closeness::SomeWay => "some way",
+            Closeness::Far => "far",
+        },
+        unseen,
+    };
+    let psi = drift.scores.psi;
+    let closeness = Closeness::of(psi, PSI_SOME, PSI_FAR);
+    let scores = row("anomaly score".into(), psi, closeness, String::new());
+    let mut features: Vec<&FeatureDrift> = drift.features.iter().collect();
+    features.sort_by(|left, right| right.psi.total_cmp(&left.psi));
+    let features = features.into_iter().map(|feature| {
+        let name = printable(&clip(&feature.name)).into_owned();
+        row(name, feature.psi, feature.closeness, unseen(feature))
+    });
+    [scores].into_iter().chain(features).collect()
+}
+
+/// What training did not have, with the most frequent values.
+fn unseen(feature: &FeatureDrift) -> String {
+    if feature.unseen.events == 0 {
+        return String::new();
+    }
+    let values = feature.unseen.values.iter().take(UNSEEN_VALUES);
+    let values: Vec<String> = values
+        .map(|value| {
+            format!(
+                "{} ({})",
+                printable(&clip(&value.value)),
+                count(value.count)
+            )
+        })
+        .collect();
+    let listed = if values.is_empty() { "" } else { ": " };
+    let events = of_them(feature.unseen.events, "event", "events");
+    format!("{events}{listed}{}", values.join(", "))
+}
+
+/// Scores in training and now.
+fn quantiles(drift: &Drift) -> Vec<[String; 3]> {
+    let score = |score: f64| format!("{score:.4}");
+    let shifts = drift.scores.quantiles.iter();
+    let rows = shifts.map(|shift| [percent(shift.q), score(shift.training), score(shift.now)]);
+    rows.collect()
 }
 
 /// Where the figures come from.

@@ -19,6 +19,26 @@ pub(super) fn host_name(places: &Places, index: usize) -> String {
     }
 }
 
+/// How many events of how many hosts, and when they happened.
+pub(super) fn what_and_when(places: &Places) -> String {
+    let hosts = match places.n_hosts {
+        Some(hosts) => format!(" of {}", of_them(hosts, "host", "hosts")),
+        None => String::new(),
+    };
+    let when = match &places.clock {
+        Some(clock) if clock.is_date => {
+            format!(
+                ", {} to {} UTC",
+                clock.moment(clock.first),
+                clock.moment(clock.last)
+            )
+        }
+        Some(clock) => format!(", over {}", duration(clock.last - clock.first)),
+        None => String::new(),
+    };
+    format!("{}{hosts}{when}", of_them(places.events, "event", "events"))
+}
+
 /// A number with its noun.
 pub(super) fn of_them(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
@@ -58,25 +78,9 @@ impl Findings<'_> {
     }
 
     fn what_was_scored(&self) -> String {
-        let places = &self.places;
-        let hosts = match places.n_hosts {
-            Some(hosts) => format!(" of {}", of_them(hosts, "host", "hosts")),
-            None => String::new(),
-        };
-        let when = match &places.clock {
-            Some(clock) if clock.is_date => {
-                format!(
-                    ", {} to {} UTC",
-                    clock.moment(clock.first),
-                    clock.moment(clock.last)
-                )
-            }
-            Some(clock) => format!(", over {}", duration(clock.last - clock.first)),
-            None => String::new(),
-        };
         format!(
-            "{}{hosts}{when}, were scored by what recipe {} learnt from {} training events.",
-            of_them(places.events, "event", "events"),
+            "{}, were scored by what recipe {} learnt from {} training events.",
+            what_and_when(&self.places),
             printable(&self.evaluation.recipe),
             count(self.model.training().events)
         )

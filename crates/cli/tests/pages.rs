@@ -5,7 +5,15 @@ mod common;
 use common::{Folder, HEADER, event, event_with};
 
 fn page(folder: &Folder, args: &[&str]) -> String {
-    folder.done(&[&["report", "model.json"], args, &["--out", "page.html"]].concat());
+    written(folder, &[&["report", "model.json"], args].concat())
+}
+
+fn look(folder: &Folder, args: &[&str]) -> String {
+    written(folder, &[&["explore"], args].concat())
+}
+
+fn written(folder: &Folder, args: &[&str]) -> String {
+    folder.done(&[args, &["--out", "page.html"]].concat());
     String::from_utf8(folder.read("page.html")).expect("a page is UTF-8")
 }
 
@@ -18,27 +26,33 @@ fn shown(page: &str) -> &str {
 #[test]
 fn a_page_brings_along_all_it_needs_and_may_load_nothing() {
     let folder = Folder::with_model(300);
-    let page = page(&folder, &["good.csv"]);
+    for page in [page(&folder, &["good.csv"]), look(&folder, &["good.csv"])] {
+        is_self_contained(&page);
+    }
+    assert_eq!(folder.names(), ["good.csv", "model.json", "page.html"]);
+}
+
+fn is_self_contained(page: &str) {
     assert!(page.contains("default-src &#39;none&#39;; script-src &#39;sha256-"));
-    let markup = page.split("<script").next().expect("markup").to_owned() + shown(&page);
+    let markup = page.split("<script").next().expect("markup").to_owned() + shown(page);
     for loads in [
         "src=", "<link", "<iframe", "url(", "@import", "http:", "https:", "href=\"h",
     ] {
         assert!(!markup.contains(loads), "{loads}");
     }
     assert!(page.len() < 3_000_000, "{} bytes", page.len());
-    assert_eq!(folder.names(), ["good.csv", "model.json", "page.html"]);
 }
 
 #[test]
 fn the_same_input_gives_the_same_page() {
     let folder = Folder::with_model(300);
-    let first = page(&folder, &["good.csv"]);
-    for threads in ["1", "3"] {
-        assert!(
-            page(&folder, &["good.csv", "--threads", threads]) == first,
-            "{threads}"
-        );
+    let explored = ["good.csv", "--model", "model.json"];
+    let first = (page(&folder, &["good.csv"]), look(&folder, &explored));
+    for threads in [["--threads", "1"], ["--threads", "3"]] {
+        let judged = page(&folder, &[&["good.csv"][..], &threads].concat());
+        assert!(judged == first.0, "report, {threads:?}");
+        let again = look(&folder, &[&explored[..], &threads].concat());
+        assert!(again == first.1, "explore, {threads:?}");
     }
 }
 
@@ -100,11 +114,15 @@ fn names_from_the_data_are_only_ever_text() {
         }
     }
     folder.write("hostile.csv", text);
-    let page = page(&folder, &["hostile.csv"]);
+    is_inert(&page(&folder, &["hostile.csv"]));
+    is_inert(&look(&folder, &["hostile.csv", "--recipe", "raw"]));
+}
+
+fn is_inert(page: &str) {
     for raw in [
         "<script>alert",
         "<img",
-        "href='javascript",
+        "<a href='",
         "\u{1b}",
         "\u{7}",
         "\u{202e}",
@@ -117,10 +135,41 @@ fn names_from_the_data_are_only_ever_text() {
         "\\u{1b}[31mred\\u{7}",
         "a\\u{202e}b\\u{2028}c",
     ] {
-        assert!(shown(&page).contains(escaped), "{escaped} is not shown");
+        assert!(shown(page).contains(escaped), "{escaped} is not shown");
     }
     let scripts = page.matches("<script").count();
     assert_eq!(scripts, 3, "data, library, and the page's own");
+}
+
+#[test]
+fn a_look_at_data_shows_columns_features_and_what_is_not_defined() {
+    let folder = Folder::with_model(300);
+    let page = look(&folder, &["good.csv", "--recipe", "beth-paper"]);
+    for says in [
+        "300 events of 1 host",
+        "id=\"chart-timeline\"",
+        "id=\"chart-programs\"",
+        "id=\"chart-column-0\"",
+        "id=\"chart-feature-0\"",
+        "mountNamespace is constant",
+        "Features of recipe beth-paper",
+        "sus = 1",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
+    let row = vec!["1"; 300].join(",");
+    folder.write("wide.csv", format!("{}\n{row}\n{row}\n", wide.join(",")));
+    let page = look(&folder, &["wide.csv", "--recipe", "raw"]);
+    for says in [
+        "The first 60 columns have a picture",
+        "no usable column timestamp",
+        "no columns processName",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    folder.write("one.csv", format!("{HEADER}\n{}\n", event(3)));
+    assert!(shown(&look(&folder, &["one.csv"])).contains("1 event of 1 host"));
 }
 
 #[test]
@@ -223,4 +272,22 @@ fn calls_that_cannot_work_are_refused_before_the_work() {
         &["must be 0 or 1"],
     );
     refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
+    let refused = |args: &[&str], status, says: &[&str]| {
+        folder.refused(&[&["explore"], args].concat(), status, says);
+    };
+    refused(&["good.csv"], 2, &["--out"]);
+    refused(&["good.csv", "--out", "good.csv"], 2, &["also an input"]);
+    refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
+    let recipe = ["--recipe", "no-such-recipe"];
+    refused(
+        &[&["good.csv", "--out", "p.html"][..], &recipe].concat(),
+        2,
+        &["no-such-recipe"],
+    );
+    let both = ["--recipe", "raw", "--model", "model.json"];
+    refused(
+        &[&["good.csv", "--out", "p.html"][..], &both].concat(),
+        2,
+        &["--model"],
+    );
 }

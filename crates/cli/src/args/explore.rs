@@ -1,0 +1,27 @@
+//! `honeyguide explore`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide explore today.csv --out look.html
+  honeyguide explore 'logs/*.parquet' --recipe beth-paper --out look.html
+  honeyguide explore today.csv --model model.json --out look.html";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Explore {
+    /// Files, folders or globs
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// The page, one HTML file that opens without a network
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Show the features of this recipe too: a built-in one, or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
+    /// Show the features of this model's recipe too
+    #[arg(long, value_name = "MODEL", conflicts_with = "recipe")]
+    pub model: Option<PathBuf>,
+}

@@ -1,0 +1,79 @@
+//! `honeyguide explore`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use honeyguide::Model;
+use honeyguide::output::PendingFile;
+use honeyguide::report::{Exploration, Lens, explore};
+use serde::Serialize;
+
+use super::command_line::CommandLine;
+use crate::args;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::render::{count, printable};
+
+#[derive(Serialize)]
+struct Written {
+    out: PathBuf,
+    #[serde(flatten)]
+    exploration: Exploration,
+}
+
+pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> {
+    let exploration = write(context, &args).await?;
+    context.remark_malformed_args();
+    let out = args.out;
+    context.show(&Written { out, exploration })
+}
+
+/// Writes the page.
+pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
+    let mut source = context.open(&args.data)?;
+    source.refuse_as_output(&args.out)?;
+    // An output that cannot be written is found before the work, not after it.
+    drop(PendingFile::create(&args.out)?);
+    let model = args.model.as_deref().map(Model::load).transpose()?;
+    let recipe = args.recipe.as_deref().map(|recipe| context.recipe(recipe));
+    let recipe = recipe.transpose()?;
+    let of_model = model.as_ref().map(Lens::Model);
+    let lens = of_model.or(recipe.as_ref().map(Lens::Recipe));
+    let command = CommandLine::new("explore")
+        .data(&args.data)
+        .option("--recipe", args.recipe.as_deref())
+        .option(
+            "--model",
+            args.model.as_ref().and_then(|path| path.to_str()),
+        )
+        .option("--out", args.out.to_str())
+        .finish();
+    let exploration = explore(&context.engine, &mut source, lens, &command).await?;
+    exploration.page.save(&args.out)?;
+    Ok(exploration)
+}
+
+impl Outcome for Written {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Exploration {
+            rows,
+            columns,
+            features,
+            ..
+        } = &self.exploration;
+        writeln!(out, "{} events, {columns} columns", count(*rows))?;
+        if let Some(features) = features {
+            writeln!(
+                out,
+                "recipe     {}: {} distinct feature rows",
+                printable(&features.recipe),
+                count(features.distinct_rows)
+            )?;
+        }
+        writeln!(
+            out,
+            "written to {}",
+            printable(&self.out.display().to_string())
+        )
+    }
+}

@@ -1,0 +1,96 @@
+//! Correlations as a heatmap. What is not defined stays blank, and the reason stands below.
+
+use plotly::common::{ColorScale, ColorScaleElement};
+use plotly::layout::AxisType;
+use plotly::{HeatMap, Layout};
+
+use super::super::chart::{Chart, axis};
+use super::columns::distinct_labels;
+use crate::inspect::Correlations;
+use crate::wording::printable;
+
+/// Most columns in a heatmap, the first ones.
+pub const MAX_SHOWN: usize = 120;
+/// How many of the strongest pairs are listed, and how many reasons.
+const LISTED: usize = 20;
+
+/// A heatmap; `None` with fewer than two columns.
+pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
+    let shown = correlations.names.len().min(MAX_SHOWN);
+    if shown < 2 {
+        return None;
+    }
+    let names = distinct_labels(correlations.names[..shown].iter().map(String::as_str));
+    let rows = (0..shown).map(|i| {
+        let row = (0..shown).map(|j| correlations.get(i, j).map(rounded));
+        row.collect::<Vec<_>>()
+    });
+    let map = HeatMap::new(names.clone(), names, rows.collect())
+        .zmin(-1.0)
+        .zmax(1.0)
+        .color_scale(diverging())
+        .hover_on_gaps(false)
+        .hover_template("%{y}, %{x}: %{z}<extra></extra>");
+    let layout = Layout::new()
+        .plot_background_color("--line")
+        .x_axis(axis("").type_(AxisType::Category).show_grid(false))
+        .y_axis(axis("").type_(AxisType::Category).show_grid(false));
+    let cut = match shown < correlations.names.len() {
+        true => format!(
+            " The first {shown} of {} are shown.",
+            correlations.names.len()
+        ),
+        false => String::new(),
+    };
+    let alt = format!(
+        "Pearson's correlation of every pair of numeric {of}: 1 means that one rises with the other, −1 that it falls. A \
+         grey cell is not defined.{cut}"
+    );
+    let title = format!("Correlations of {of}");
+    let mut chart = Chart::new(id, title, alt, layout, vec![map]);
+    chart.reversed = true;
+    Some(chart)
+}
+
+fn rounded(r: f64) -> f64 {
+    (r * 1e3).round() / 1e3
+}
+
+fn diverging() -> ColorScale {
+    let stops = [(0.0, "--series-2"), (0.5, "--paper"), (1.0, "--series-1")];
+    ColorScale::Vector(
+        stops
+            .map(|(at, color)| ColorScaleElement(at, color.to_owned()))
+            .to_vec(),
+    )
+}
+
+/// The strongest pairs with their correlations.
+pub fn strongest(correlations: &Correlations) -> Vec<[String; 3]> {
+    let n = correlations.names.len();
+    let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
+    let mut pairs: Vec<(usize, usize, f64)> = pairs
+        .filter_map(|(i, j)| Some((i, j, correlations.get(i, j)?)))
+        .collect();
+    pairs.sort_by(|left, right| right.2.abs().total_cmp(&left.2.abs()));
+    let name = |index: usize| printable(&correlations.names[index]).into_owned();
+    let listed = pairs.into_iter().take(LISTED);
+    listed
+        .map(|(i, j, r)| [name(i), name(j), format!("{r:.4}").replace('-', "−")])
+        .collect()
+}
+
+/// Why some cells are blank, each reason once.
+pub fn reasons(correlations: &Correlations) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    // A column's correlation with itself is undefined for the reason that leaves its row blank.
+    let n = correlations.names.len();
+    let own = (0..n).filter_map(|i| correlations.undefined[i * n + i].as_ref());
+    for reason in own.chain(correlations.undefined.iter().flatten()) {
+        let reason = printable(reason).into_owned();
+        if reasons.len() < LISTED && !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}

@@ -1,0 +1,377 @@
+//! What the exploration's template shows: every figure in words.
+
+use askama::Template;
+
+use super::columns::shown;
+use super::correlations::{reasons, strongest};
+use super::map::Map;
+use super::{Findings, MAX_PICTURES};
+use crate::error::Result;
+use crate::inspect::{
+    ColumnSummary, Correlations, Distinct, FeatureSummary, LabelCross, NumericSummary, ValueCount,
+};
+use crate::report::chart::{Chart, clip, cut};
+use crate::report::page::{Frame, Page};
+use crate::report::words::{of_them, what_and_when};
+use crate::wording::{count, percent_of, printable};
+
+/// Columns of the table of first rows.
+const HEAD_COLUMNS: usize = 24;
+/// Characters of a cell in it.
+const CELL: usize = 36;
+/// Values that are named in the table of columns.
+const NAMED_VALUES: usize = 3;
+
+#[derive(Template)]
+#[template(path = "explore.html")]
+struct ExplorePage<'a> {
+    frame: Frame,
+    charts: &'a [Chart],
+    simulated: bool,
+    lead: String,
+    tiles: Vec<(String, String)>,
+    remarks: Vec<String>,
+    labels: Vec<[String; 4]>,
+    cross: Option<CrossTable>,
+    head: HeadTable,
+    columns: Vec<ColumnView>,
+    column_pictures: Vec<&'a Chart>,
+    pictures_missed: usize,
+    correlations: CorrelationView,
+    features: Option<FeatureView<'a>>,
+    programs: Vec<[String; 3]>,
+    map: Option<MapView>,
+    why_no_timeline: bool,
+    why_no_programs: bool,
+    facts: Vec<(&'static str, String)>,
+}
+
+struct HeadTable {
+    names: Vec<String>,
+    rows: Vec<Vec<String>>,
+    missed: usize,
+}
+
+/// Two labels against each other.
+struct CrossTable {
+    corner: String,
+    header: Vec<String>,
+    rows: Vec<(String, Vec<String>)>,
+}
+
+/// A column or a feature as a row of a table.
+struct ColumnView {
+    name: String,
+    data_type: String,
+    nulls: String,
+    distinct: String,
+    /// Least, quartiles with the median, greatest, mean, standard deviation; empty for text.
+    numbers: Vec<String>,
+    top: String,
+}
+
+struct CorrelationView {
+    strongest: Vec<[String; 3]>,
+    reasons: Vec<String>,
+}
+
+struct FeatureView<'a> {
+    recipe: String,
+    summary: String,
+    rows: Vec<ColumnView>,
+    pictures: Vec<&'a Chart>,
+    pictures_missed: usize,
+    correlations: CorrelationView,
+}
+
+struct MapView {
+    why_none: String,
+    colorings: Vec<String>,
+    rows: Vec<[String; 5]>,
+}
+
+impl MapView {
+    fn new(map: &std::result::Result<Map, String>) -> Self {
+        match map {
+            Ok(map) => Self {
+                why_none: String::new(),
+                colorings: map.coloring_names(),
+                rows: map.most_frequent(),
+            },
+            Err(why) => Self {
+                why_none: printable(why).into_owned(),
+                colorings: Vec::new(),
+                rows: Vec::new(),
+            },
+        }
+    }
+}
+
+/// The page of all findings.
+pub fn page(findings: &Findings) -> Result<Page> {
+    let inspection = &findings.inspection;
+    let columns = &inspection.columns;
+    let template = ExplorePage {
+        frame: Frame::new::<()>(&findings.charts, None)?,
+        charts: &findings.charts,
+        simulated: findings.source.is_simulated(),
+        lead: lead(findings),
+        tiles: tiles(findings),
+        remarks: inspection
+            .remarks
+            .iter()
+            .map(|remark| printable(&remark.text).into_owned())
+            .collect(),
+        labels: labels(findings),
+        cross: inspection.labels.cross.as_ref().map(CrossTable::new),
+        head: HeadTable::new(findings),
+        columns: columns
+            .iter()
+            .map(|column| ColumnView::of_column(column, inspection.rows))
+            .collect(),
+        column_pictures: pictures(&findings.charts, "column-"),
+        pictures_missed: columns.len().saturating_sub(MAX_PICTURES),
+        correlations: CorrelationView::new(&inspection.correlations),
+        features: FeatureView::new(findings),
+        programs: findings
+            .programs
+            .as_ref()
+            .map_or_else(Vec::new, |programs| programs.most_frequent()),
+        map: findings.map.as_ref().map(MapView::new),
+        why_no_timeline: findings.timeline.is_none(),
+        why_no_programs: findings.programs.is_none(),
+        facts: facts(findings),
+    };
+    Page::render(&template)
+}
+
+impl ExplorePage<'_> {
+    /// The chart called `id`, where the data has one.
+    fn chart(&self, id: &str) -> Option<&Chart> {
+        self.charts.iter().find(|chart| chart.id == id)
+    }
+}
+
+fn pictures<'a>(charts: &'a [Chart], prefix: &str) -> Vec<&'a Chart> {
+    charts
+        .iter()
+        .filter(|chart| chart.id.starts_with(prefix))
+        .collect()
+}
+
+fn lead(findings: &Findings) -> String {
+    let columns = findings.inspection.columns.len();
+    format!(
+        "{}, in {}.",
+        what_and_when(&findings.places),
+        of_them(columns as u64, "column", "columns")
+    )
+}
+
+fn tiles(findings: &Findings) -> Vec<(String, String)> {
+    let mut tiles = vec![
+        ("Events".to_owned(), count(findings.inspection.rows)),
+        (
+            "Columns".to_owned(),
+            count(findings.inspection.columns.len() as u64),
+        ),
+    ];
+    tiles.extend(
+        findings
+            .places
+            .n_hosts
+            .map(|hosts| ("Hosts".to_owned(), count(hosts))),
+    );
+    if let Some(features) = &findings.features {
+        tiles.push((
+            format!("Distinct rows of recipe {}", printable(&features.recipe)),
+            count(features.distinct_rows),
+        ));
+    }
+    tiles
+}
+
+fn labels(findings: &Findings) -> Vec<[String; 4]> {
+    let rows = findings.inspection.rows;
+    let labels = findings.inspection.labels.counts.iter();
+    let values = labels.flat_map(|label| label.values.iter().map(move |value| (label, value)));
+    values
+        .map(|(label, value)| {
+            let share = percent_of(value.count, rows);
+            [
+                text(&label.label),
+                text(&value.value),
+                count(value.count),
+                share,
+            ]
+        })
+        .collect()
+}
+
+fn text(value: &str) -> String {
+    printable(&clip(value)).into_owned()
+}
+
+/// The beginning of a value, for a table with many columns.
+fn short(value: &str) -> String {
+    printable(&cut(value, CELL)).into_owned()
+}
+
+impl CrossTable {
+    fn new(cross: &LabelCross) -> Self {
+        let values = |of: fn(&(String, String, u64)) -> &String| {
+            let mut values: Vec<&String> = cross.cells.iter().map(of).collect();
+            values.sort();
+            values.dedup();
+            values
+        };
+        let (rows, columns) = (values(|cell| &cell.0), values(|cell| &cell.1));
+        let events = |row: &str, column: &str| {
+            let cell = cross
+                .cells
+                .iter()
+                .find(|cell| cell.0 == row && cell.1 == column);
+            count(cell.map_or(0, |cell| cell.2))
+        };
+        let [first, second] = &cross.labels;
+        let named = |label: &str, value: &str| format!("{} = {}", text(label), text(value));
+        Self {
+            corner: format!("{} and {}", text(first), text(second)),
+            header: columns.iter().map(|value| named(second, value)).collect(),
+            rows: rows
+                .iter()
+                .map(|row| {
+                    let cells = columns.iter().map(|column| events(row, column));
+                    (named(first, row), cells.collect())
+                })
+                .collect(),
+        }
+    }
+}
+
+impl HeadTable {
+    fn new(findings: &Findings) -> Self {
+        let columns = &findings.inspection.columns;
+        let rows = findings.inspection.head.iter().map(|row| {
+            let cells = row.iter().take(HEAD_COLUMNS);
+            cells
+                .map(|value| short(value.as_deref().unwrap_or("–")))
+                .collect()
+        });
+        Self {
+            names: columns
+                .iter()
+                .take(HEAD_COLUMNS)
+                .map(|column| text(&column.name))
+                .collect(),
+            rows: rows.collect(),
+            missed: columns.len().saturating_sub(HEAD_COLUMNS),
+        }
+    }
+}
+
+impl ColumnView {
+    fn of_column(column: &ColumnSummary, rows: u64) -> Self {
+        Self {
+            name: text(&column.name),
+            data_type: column.data_type.clone(),
+            nulls: match column.nulls {
+                0 => "0".into(),
+                nulls => format!("{} ({})", count(nulls), percent_of(nulls, rows)),
+            },
+            distinct: distinct(column.distinct),
+            numbers: column.numeric.as_ref().map_or_else(Vec::new, numbers),
+            top: top(&column.top, column.numeric.is_some()),
+        }
+    }
+
+    fn of_feature(feature: &FeatureSummary) -> Self {
+        Self {
+            name: text(&feature.name),
+            data_type: match feature.kind {
+                crate::recipe::Kind::Numeric => "numeric".into(),
+                crate::recipe::Kind::Categorical => "categorical".into(),
+            },
+            nulls: shown(feature.missing),
+            distinct: count(feature.distinct),
+            numbers: feature.numeric.as_ref().map_or_else(Vec::new, numbers),
+            top: top(&feature.top, false),
+        }
+    }
+}
+
+fn distinct(distinct: Distinct) -> String {
+    let about = if distinct.exact { "" } else { "about " };
+    format!("{about}{}", count(distinct.count))
+}
+
+fn numbers(numeric: &NumericSummary) -> Vec<String> {
+    let NumericSummary {
+        min,
+        q1,
+        median,
+        q3,
+        max,
+        mean,
+        ..
+    } = *numeric;
+    let figures = [min, q1, median, q3, max, mean].map(shown);
+    let std = numeric.std.map_or_else(|| "undefined".into(), shown);
+    figures.into_iter().chain([std]).collect()
+}
+
+/// The most frequent values; those of a number say little.
+fn top(values: &[ValueCount], is_number: bool) -> String {
+    if is_number {
+        return String::new();
+    }
+    let named = values.iter().take(NAMED_VALUES);
+    let named = named.map(|value| format!("{} ({})", short(&value.value), count(value.count)));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+impl CorrelationView {
+    fn new(correlations: &Correlations) -> Self {
+        Self {
+            strongest: strongest(correlations),
+            reasons: reasons(correlations),
+        }
+    }
+}
+
+impl<'a> FeatureView<'a> {
+    fn new(findings: &'a Findings) -> Option<Self> {
+        let found = findings.features.as_ref()?;
+        let sampled = match found.sampled {
+            true => "; too many to keep, so that these figures come from a sample of them",
+            false => "",
+        };
+        Some(Self {
+            recipe: text(&found.recipe),
+            summary: format!(
+                "{} become {}{sampled}.",
+                of_them(found.events, "event", "events"),
+                of_them(found.distinct_rows, "distinct row", "distinct rows"),
+            ),
+            rows: found.features.iter().map(ColumnView::of_feature).collect(),
+            pictures: pictures(&findings.charts, "feature-")
+                .into_iter()
+                .filter(|chart| chart.id != "feature-correlations")
+                .collect(),
+            pictures_missed: found.features.len().saturating_sub(MAX_PICTURES),
+            correlations: CorrelationView::new(&found.correlations),
+        })
+    }
+}
+
+fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
+    let files = findings.source.files().map(|file| {
+        let path = file.path.display().to_string();
+        format!("{} ({} bytes)", printable(&path), count(file.bytes))
+    });
+    vec![
+        ("Command", printable(findings.command).into_owned()),
+        ("Files", files.collect::<Vec<_>>().join("; ")),
+        ("honeyguide", env!("CARGO_PKG_VERSION").to_owned()),
+    ]
+}

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Workspace, drawn, launch, pointAt, visit } from "./pages.mjs";
+
+const HOSTILE = ["<img src=x onerror=\"document.title='acted'\">", "<a href=\"javascript:document.title='acted'\">x</a>", "\u202egnp.exe"];
+
+let browser;
+let work;
+
+before(async () => {
+  browser = await launch();
+  work = new Workspace();
+  work.run("simulate", "--out", "sim", "--events", "20000");
+  work.run("explore", "sim/labelled_training_data.csv", "--recipe", "beth-paper", "--out", "explore.html");
+  work.events("hostile.csv", HOSTILE.map((name, index) => ({ processName: name, eventName: name, hostName: name, processId: index })));
+  work.run("explore", "hostile.csv", "--recipe", "raw", "--out", "hostile.html");
+});
+
+after(async () => {
+  await browser?.close();
+  work?.close();
+});
+
+test("every picture is drawn, in both themes and both widths", async () => {
+  for (const [colorScheme, width] of [["light", 1600], ["dark", 390]]) {
+    await visit(browser, work.url("explore.html"), { colorScheme, viewport: { width, height: 900 } }, async (page) => {
+      await drawn(page, "timeline");
+      await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      const missing = await page.evaluate(() => [...document.querySelectorAll(".chart")].filter((chart) => !chart.querySelector("svg.main-svg")).map((chart) => chart.id));
+      assert.deepEqual(missing, []);
+      assert.ok(await page.locator(".chart").count() > 20);
+      const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.ok(beyond <= 0, `${beyond} px beyond ${width}`);
+    });
+  }
+});
+
+test("hovering tells what a picture shows", async () => {
+  await visit(browser, work.url("explore.html"), {}, async (page) => {
+    const column = await drawn(page, "column-0");
+    await pointAt(page, column, 0);
+    await column.locator(".hoverlayer .hovertext").first().waitFor();
+    assert.match(await column.locator(".hoverlayer").textContent(), /[\d.,]+ to [\d.,]+: [\d,]+/);
+    const programs = await drawn(page, "programs");
+    const box = await programs.locator(".nsewdrag").first().boundingBox();
+    await page.mouse.move(box.x + 12, box.y + 8);
+    await page.mouse.move(box.x + 14, box.y + 9);
+    await programs.locator(".hoverlayer .hovertext").first().waitFor();
+    assert.match(await programs.locator(".hoverlayer").textContent(), /\w+, \w+: [\d,]+/);
+  });
+});
+
+test("undefined correlations are no number", async () => {
+  await visit(browser, work.url("explore.html"), {}, async (page) => {
+    await drawn(page, "correlations");
+    const { names, cells } = await page.evaluate(() => {
+      const [map] = document.getElementById("chart-correlations").data;
+      return { names: map.y, cells: map.z };
+    });
+    const evil = names.indexOf("evil");
+    assert.ok(evil >= 0 && cells[evil].every((cell) => cell === null), "evil is constant in training");
+    assert.equal(cells[0][0], 1);
+    assert.ok((await page.locator("#columns").textContent()).includes("evil is constant"));
+  });
+});
+
+test("the map can be coloured in several ways, and each point tells what it is", async () => {
+  await visit(browser, work.url("explore.html"), {}, async (page) => {
+    const map = await drawn(page, "map");
+    const seen = () => page.evaluate(() => document.getElementById("chart-map").data.filter((trace) => trace.visible).map((trace) => trace.name));
+    const byLabel = await seen();
+    assert.ok(byLabel.some((name) => name.includes("of the events sus")), byLabel.join("\n"));
+    await page.locator("#map-coloring").selectOption("program");
+    const byProgram = await seen();
+    assert.ok(byProgram.length > 3 && byProgram.every((name) => !byLabel.includes(name)), byProgram.join("\n"));
+    const index = await page.evaluate(() => document.getElementById("chart-map").data.findIndex((trace) => trace.visible));
+    await pointAt(page, map, index);
+    await map.locator(".hoverlayer .hovertext").first().waitFor();
+    assert.match(await map.locator(".hoverlayer").textContent(), /\d events.*for example .* · /);
+  });
+});
+
+test("hostile names are text in every picture", async () => {
+  await visit(browser, work.url("hostile.html"), {}, async (page) => {
+    const title = await page.title();
+    const programs = await drawn(page, "programs");
+    const labels = await programs.locator("text").allTextContents();
+    assert.ok(labels.some((label) => label.startsWith("<img src=x")), labels.join("\n"));
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    assert.equal(await page.locator("main img, main svg a, main script").count(), 0);
+    assert.ok(!(await page.locator("main").textContent()).includes("\u202e"));
+    assert.equal(await page.title(), title);
+  });
+});

@@ -49,7 +49,7 @@ export const launch = () => chromium.launch({
 
 /** Opens a page, runs `act` on it, and then asserts that it said nothing on the console, failed nowhere and asked for nothing. */
 export const visit = async (browser, url, options, act) => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   const faults = [];
   page.on("console", (message) => faults.push(`console ${message.type()}: ${message.text()}`));

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::draws::Draws;
 use super::force::{Kernel, Pass, Positions, Turn, with_positions};
 use super::fuzzy::Graph;
+use crate::rng::Rng;
 
 /// Turns of an epoch.
 const BLOCKS: usize = 8;
@@ -39,7 +40,11 @@ impl Descent {
             positions[slot * dim..][..dim].copy_from_slice(&start[*row as usize * dim..][..dim]);
         }
         for epoch in 0..self.epochs {
-            for block in &schedule.blocks {
+            // In an order of their own every time: of two rows that pull each other the first moves farther,
+            // and with always the same first ones the map would run after the last ones.
+            let mut blocks = schedule.blocks.clone();
+            Rng::new(self.seed, epoch as u64).shuffle(&mut blocks);
+            for block in &blocks {
                 self.turn(&schedule, block.clone(), epoch, &mut positions);
             }
         }

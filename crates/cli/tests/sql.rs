@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Folder, event, event_with, events, events_with_line};
+use common::{Folder, event, event_with, events_with_line};
 
 /// What `sql` prints for a query over `good.csv` with `model.json`.
 fn ask(folder: &Folder, query: &str) -> String {
@@ -383,5 +383,106 @@ fn an_answer_without_rows_has_its_columns() {
         folder.done(&["sql", query, "one.csv", "--json"]).stdout,
         "[\n]\n"
     );
-    assert_eq!(events(1).lines().count(), 2);
+}
+
+/// A model that a query names gives what `--model` and the commands give.
+#[test]
+fn functions_say_what_the_commands_say() {
+    let folder = Folder::with_model(3000);
+    let train = [
+        "train",
+        "good.csv",
+        "--out",
+        "context.json",
+        "--trees",
+        "10",
+        "--contamination",
+        "0.01",
+    ];
+    folder.done(&train);
+    folder.done(&[
+        "score",
+        "context.json",
+        "good.csv",
+        "--explain",
+        "--out",
+        "scored.csv",
+    ]);
+    let stored = "SELECT timestamp, score, anomalous, reasons FROM events ORDER BY timestamp";
+    let stored = folder.done(&["sql", stored, "scored.csv"]).stdout;
+    let named = "SELECT timestamp, anomaly_score('context.json') AS score, is_anomalous('context.json') AS anomalous, \
+                 CASE WHEN is_anomalous('context.json') THEN explain_anomaly('context.json') END AS reasons \
+                 FROM events ORDER BY timestamp";
+    let named = folder.done(&["sql", named, "good.csv"]).stdout;
+    assert!(named.contains(",true,") && named.contains(" of the training events"));
+    assert!(named == stored);
+    let both = "SELECT count(*) AS n FROM events WHERE anomaly_score('model.json') = score";
+    assert_eq!(ask(&folder, both), "n\n3000\n");
+    let by_hand = "SELECT count(*) AS n FROM events WHERE score = anomaly_score('model.json', processId NOT IN (0, 1, 2), \
+                   parentProcessId NOT IN (0, 1, 2), userId >= 1000, mountNamespace <> 4026531840, eventId, argsNum, \
+                   signum(returnValue))";
+    assert_eq!(ask(&folder, by_hand), "n\n3000\n");
+}
+
+#[test]
+fn functions_of_models_go_where_columns_go() {
+    let folder = Folder::with_model(1000);
+    let most = |score: &str| {
+        let query =
+            format!("SELECT timestamp FROM events ORDER BY {score} DESC, timestamp LIMIT 20");
+        ask(&folder, &query)
+    };
+    assert_eq!(most("anomaly_score('model.json')"), most("score"));
+    let features = "SELECT anomaly_features('model.json')['userId'] AS class, count(*) AS n FROM events GROUP BY 1 ORDER BY 1";
+    assert_eq!(ask(&folder, features), "class,n\n0.0,990\n1.0,10\n");
+    let grouped = "SELECT userId, max(ANOMALY_SCORE('model.json')) = max(score) AS same FROM events GROUP BY 1 ORDER BY 1";
+    assert_eq!(ask(&folder, grouped), "userId,same\n0,true\n1001,true\n");
+    let bare = "SELECT anomaly_score('model.json'), is_anomalous('model.json') FROM events LIMIT 0";
+    assert_eq!(ask(&folder, bare), "anomaly_score,is_anomalous\n");
+}
+
+#[test]
+fn calls_of_functions_that_cannot_be() {
+    let folder = Folder::with_model(100);
+    for (call, says) in [
+        (
+            "anomaly_score('no.json')",
+            ["no.json: no such model file", ""],
+        ),
+        (
+            "anomaly_score(processName)",
+            [
+                "names a model's file as a text",
+                "anomaly_score('model.json')",
+            ],
+        ),
+        ("anomaly_score()", ["anomaly_score", ""]),
+        (
+            "anomaly_score('model.json', 1)",
+            ["has 7 inputs, but 1 follow", "leave them all out"],
+        ),
+        (
+            "anomaly_score('model.json', 1, 2, 3, 4, 5, 6, processName)",
+            ["`returnValue` is made of a number, not of Utf8", ""],
+        ),
+    ] {
+        let query = format!("SELECT {call} FROM events");
+        folder.refused(&["sql", &query, "good.csv"], 2, &says);
+    }
+    let lacking = "SELECT anomaly_score('model.json') FROM (SELECT processName FROM events)";
+    folder.refused(
+        &["sql", lacking, "good.csv"],
+        2,
+        &["no column `processId`", "processName"],
+    );
+    folder.write(
+        "missing.csv",
+        events_with_line(100, 50, &event_with(48, 4, "")),
+    );
+    let missing = [
+        "sql",
+        "SELECT max(anomaly_score('model.json')) FROM events",
+        "missing.csv",
+    ];
+    folder.refused(&missing, 1, &["feature `userId` is null", "IS NOT NULL"]);
 }

@@ -37,6 +37,7 @@ pub(super) struct Partitioned {
     is_simulated: bool,
     open: Option<(Values, ParquetFile)>,
     files: u64,
+    most_files: u64,
     bytes: u64,
 }
 
@@ -48,7 +49,7 @@ impl Partitioned {
         sorted_by: &[String],
         is_simulated: bool,
     ) -> Result<Self> {
-        let mut folder = Self {
+        Ok(Self {
             folder: PendingFolder::create(path)?,
             schema,
             partition_by: partition_by.to_vec(),
@@ -56,17 +57,16 @@ impl Partitioned {
             is_simulated,
             open: None,
             files: 0,
+            most_files: MAX_PARTITIONS,
             bytes: 0,
-        };
-        if partition_by.is_empty() {
-            // So that a table without rows has its columns.
-            folder.begin(Vec::new())?;
-        }
-        Ok(folder)
+        })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if self.partition_by.is_empty() {
+            if self.open.is_none() {
+                self.begin(Vec::new())?;
+            }
             return self.write_rows(batch);
         }
         let failed = |error: ArrowError| Error::internal(format!("a partition: {error}"));
@@ -100,10 +100,11 @@ impl Partitioned {
     /// Ends the open file and begins that of other values.
     fn begin(&mut self, values: Values) -> Result<()> {
         self.end_file()?;
-        if self.files == MAX_PARTITIONS {
+        if self.files == self.most_files {
             return Err(Error::usage(format!(
-                "--partition-by {}: more than {MAX_PARTITIONS} folders",
-                self.partition_by.join(",")
+                "--partition-by {}: more than {} folders",
+                self.partition_by.join(","),
+                self.most_files
             ))
             .hint("choose a column with fewer values, such as hostName"));
         }
@@ -115,13 +116,11 @@ impl Partitioned {
             .map_err(|error| Error::io("create the folder", &folder, error))?;
         let path = folder.join(FILE_NAME);
         if path.exists() {
+            let shown = folder.strip_prefix(self.folder.path()).unwrap_or(&folder);
             return Err(Error::data(format!(
-                "--partition-by {}: two values of it name the folder {}",
+                "--partition-by {}: two values name the folder {}",
                 self.partition_by.join(","),
-                folder_name(
-                    &self.partition_by[values.len() - 1],
-                    values[values.len() - 1].as_deref()
-                )
+                shown.display()
             )));
         }
         if self.is_simulated {
@@ -143,6 +142,11 @@ impl Partitioned {
     /// Gives the folder its name; the number of files and their bytes.
     pub fn finish(mut self) -> Result<(u64, u64)> {
         self.end_file()?;
+        if self.files == 0 {
+            // So that a table without rows has its columns.
+            self.begin(Vec::new())?;
+            self.end_file()?;
+        }
         self.folder.finish()?;
         Ok((self.files, self.bytes))
     }
@@ -250,7 +254,24 @@ fn refuse_to_mix(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    #[test]
+    fn too_many_folders_are_refused_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let hosts: ArrayRef = Arc::new(StringArray::from(vec!["a", "a", "b", "c"]));
+        let batch = RecordBatch::try_from_iter([("host", hosts)]).unwrap();
+        let by = ["host".to_owned()];
+        let out = root.path().join("lake");
+        let mut lake = Partitioned::create(&out, batch.schema(), &by, &by, false).unwrap();
+        lake.most_files = 2;
+        let error = lake.write(&batch).unwrap_err().to_string();
+        assert_eq!(error, "--partition-by host: more than 2 folders");
+        drop(lake);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn folders_are_named_as_hive_names_them() {

@@ -6,6 +6,7 @@ mod arg;
 mod escape;
 mod lists;
 mod literal;
+mod model;
 mod path;
 mod score;
 
@@ -27,6 +28,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 
 pub(crate) use lists::ListParser;
+pub(crate) use model::{ModelFunction, Models, register_model_functions};
 pub(crate) use score::{anomaly_score, is_anomalous};
 
 /// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not

@@ -62,9 +62,17 @@ impl ScalarUDFImpl for AnomalyScore {
             .into_iter()
             .map(|value| value.into_array(rows))
             .collect::<Result<_, _>>()?;
-        let scores = self.model.scores_of_encoded(&self.model.encode(&arrays)?)?;
-        Ok(ColumnarValue::Array(Arc::new(Float64Array::from(scores))))
+        Ok(ColumnarValue::Array(Arc::new(scores(
+            &self.model,
+            &arrays,
+        )?)))
     }
+}
+
+/// The anomaly scores of events, given the inputs of the model's recipe.
+pub(super) fn scores(model: &Model, inputs: &[ArrayRef]) -> crate::error::Result<Float64Array> {
+    let scores = model.scores_of_encoded(&model.encode(inputs)?)?;
+    Ok(Float64Array::from(scores))
 }
 
 /// `is_anomalous(score)`: whether a score is above the model's threshold.

@@ -20,10 +20,11 @@ use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::Source;
 use ranking::Ranking;
+pub(crate) use scan::texts;
 use scan::{OrderedScan, ScoredBatch};
 
 /// How many reasons an anomaly is given.
-const REASONS: usize = 3;
+pub(crate) const REASONS: usize = 3;
 
 /// The columns that scoring adds; the last only when reasons are asked for.
 pub const ADDED_COLUMNS: [&str; 3] = ["score", "anomalous", "reasons"];

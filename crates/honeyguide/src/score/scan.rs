@@ -218,7 +218,7 @@ impl Entry {
 }
 
 /// One row of many columns as text.
-fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
+pub(crate) fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
     let options = FormatOptions::default();
     let values = arrays.iter().map(|array| {
         let formatter = ArrayFormatter::try_new(array, &options);

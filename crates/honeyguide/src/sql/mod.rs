@@ -4,6 +4,7 @@
 //! the recipe's inputs, so the engine evaluates them only where a query reads them. A query can only read.
 
 mod complaint;
+mod expand;
 mod rows;
 mod scans;
 mod statement;
@@ -26,6 +27,7 @@ pub use rows::{Preview, TextFormat};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::locate_fault;
+use crate::functions::{Models, register_model_functions};
 use crate::model::Model;
 use crate::output::{TableFormat, TableWriter};
 use crate::source::Source;
@@ -41,6 +43,8 @@ pub struct Database {
     engine: Engine,
     context: SessionContext,
     model: Option<Arc<Model>>,
+    /// Those that queries name.
+    models: Arc<Models>,
     tables: Vec<Table>,
 }
 
@@ -60,10 +64,14 @@ impl Database {
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .with_config(config)
             .build();
+        let context = SessionContext::new_with_state(state);
+        let models = Arc::default();
+        register_model_functions(&context, &models);
         Ok(Self {
             engine: engine.clone(),
-            context: SessionContext::new_with_state(state),
+            context,
             model: model.map(Arc::new),
+            models,
             tables: Vec::new(),
         })
     }
@@ -134,8 +142,9 @@ impl Database {
         query: &str,
         begin: impl Fn(SchemaRef) -> Result<R>,
     ) -> Result<R> {
-        let statement = statement::parse(&self.context, query)?;
+        let mut statement = statement::parse(&self.context, query)?;
         self.check_tables(&statement)?;
+        expand::expand(&self.context, &self.models, &mut statement)?;
         loop {
             self.register()?;
             let plan = statement::plan(&self.context, statement.clone())
@@ -225,16 +234,17 @@ impl Database {
 
     /// The first row of a scored table with a value that its features cannot take, where that was the failure.
     async fn locate(&mut self, mut error: Error) -> Error {
-        let Some(model) = &self.model else {
-            return error;
-        };
         for table in &mut self.tables {
             if error.is_feature_fault()
+                && let Some(model) = &self.model
                 && let Some(plan) = table.scoring.plan()
             {
                 error = locate_fault(&self.engine, &mut table.source, model.recipe(), plan, error)
                     .await;
             }
+        }
+        if error.is_feature_fault() {
+            return error.hint("leave such events out: WHERE … IS NOT NULL");
         }
         error
     }

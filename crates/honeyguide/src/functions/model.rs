@@ -1,0 +1,300 @@
+//! A model that a query names as SQL functions: `anomaly_score`, `is_anomalous`, `explain_anomaly`, `anomaly_features`.
+//!
+//! The first argument names the model's file; the others are the inputs of its recipe, in their order. A plan holds the
+//! name alone: a file is read once, by the first query that names it.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Float64Array, StringArray, StructArray,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::prelude::SessionContext;
+use datafusion::scalar::ScalarValue;
+
+use super::score::scores;
+use crate::error::{Error, Result};
+use crate::explain::{Attribution, ExplainedEvent};
+use crate::model::Model;
+use crate::recipe::layout::{Input, InputKind};
+use crate::score::{REASONS, texts};
+
+/// What a function says of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ModelFunction {
+    Score,
+    Verdict,
+    Explanation,
+    Features,
+}
+
+impl ModelFunction {
+    const ALL: [Self; 4] = [
+        Self::Score,
+        Self::Verdict,
+        Self::Explanation,
+        Self::Features,
+    ];
+
+    /// The function of this name; names of functions have no case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|function| function.name().eq_ignore_ascii_case(name))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Score => "anomaly_score",
+            Self::Verdict => "is_anomalous",
+            Self::Explanation => "explain_anomaly",
+            Self::Features => "anomaly_features",
+        }
+    }
+
+    fn data_type(self, model: &Model) -> DataType {
+        match self {
+            Self::Score => DataType::Float64,
+            Self::Verdict => DataType::Boolean,
+            Self::Explanation => DataType::Utf8,
+            Self::Features => DataType::Struct(feature_fields(model)),
+        }
+    }
+}
+
+/// The models that queries name, read once each.
+#[derive(Debug, Default)]
+pub(crate) struct Models(Mutex<BTreeMap<String, Arc<Model>>>);
+
+impl Models {
+    /// The model in the file `name`.
+    pub fn get(&self, name: &str) -> Result<Arc<Model>> {
+        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = models.get(name) {
+            return Ok(Arc::clone(model));
+        }
+        let model = Arc::new(Model::load(Path::new(name))?);
+        models.insert(name.to_owned(), Arc::clone(&model));
+        Ok(model)
+    }
+}
+
+/// Makes the functions known to `context`; they take their models from `models`.
+pub(crate) fn register_model_functions(context: &SessionContext, models: &Arc<Models>) {
+    for function in ModelFunction::ALL {
+        context.register_udf(ScalarUDF::from(OfModel {
+            function,
+            models: Arc::clone(models),
+            signature: Signature::variadic_any(Volatility::Immutable),
+        }));
+    }
+}
+
+#[derive(Debug)]
+struct OfModel {
+    function: ModelFunction,
+    models: Arc<Models>,
+    signature: Signature,
+}
+
+impl PartialEq for OfModel {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function && Arc::ptr_eq(&self.models, &other.models)
+    }
+}
+
+impl Eq for OfModel {}
+
+impl Hash for OfModel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.function.hash(state);
+        Arc::as_ptr(&self.models).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for OfModel {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> std::result::Result<DataType, DataFusionError> {
+        Err(Error::internal("the type of a model's function depends on the model").into())
+    }
+
+    fn return_field_from_args(
+        &self,
+        args: ReturnFieldArgs,
+    ) -> std::result::Result<FieldRef, DataFusionError> {
+        let model = self.model(args.scalar_arguments.first().copied().flatten())?;
+        let types: Vec<&DataType> = args.arg_fields[1..]
+            .iter()
+            .map(|field| field.data_type())
+            .collect();
+        self.check(&model, &types)?;
+        let data_type = self.function.data_type(&model);
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    }
+
+    fn invoke_with_args(
+        &self,
+        args: ScalarFunctionArgs,
+    ) -> std::result::Result<ColumnarValue, DataFusionError> {
+        let Some((ColumnarValue::Scalar(name), rest)) = args.args.split_first() else {
+            return Err(self.unnamed().into());
+        };
+        let model = self.model(Some(name))?;
+        let n_inputs = model.layout().inputs.len();
+        let arrays = rest.iter().map(|value| value.to_array(args.number_rows));
+        let arrays: Vec<ArrayRef> = arrays.collect::<std::result::Result<_, _>>()?;
+        let (inputs, columns) = arrays.split_at(n_inputs.min(arrays.len()));
+        let inputs = model.layout().inputs.iter().zip(inputs);
+        let inputs: Vec<ArrayRef> = inputs
+            .map(|(input, array)| as_input(input, array))
+            .collect::<std::result::Result<_, _>>()?;
+        Ok(ColumnarValue::Array(self.values(&model, &inputs, columns)?))
+    }
+}
+
+impl OfModel {
+    fn unnamed(&self) -> Error {
+        let name = self.name();
+        Error::usage(format!(
+            "{name}: the first argument names a model's file as a text"
+        ))
+        .hint(format!("{name}('model.json')"))
+    }
+
+    fn model(&self, name: Option<&ScalarValue>) -> Result<Arc<Model>> {
+        let name = name.and_then(|name| name.try_as_str().flatten());
+        self.models.get(name.ok_or_else(|| self.unnamed())?)
+    }
+
+    /// Checks the arguments behind the model's name before any row is read.
+    fn check(&self, model: &Model, types: &[&DataType]) -> Result<()> {
+        let inputs = &model.layout().inputs;
+        let fits = match self.function {
+            ModelFunction::Explanation => types.len() >= inputs.len(),
+            _ => types.len() == inputs.len(),
+        };
+        if !fits {
+            let listed: Vec<_> = inputs.iter().map(|input| input.sql.as_str()).collect();
+            return Err(Error::usage(format!(
+                "{}: the recipe `{}` has {} inputs, but {} follow the model's name",
+                self.name(),
+                model.recipe().name,
+                inputs.len(),
+                types.len()
+            ))
+            .hint(format!(
+                "leave them all out, or give these: {}",
+                listed.join(", ")
+            )));
+        }
+        let mut numbers = inputs
+            .iter()
+            .zip(types)
+            .filter(|(input, _)| input.kind == InputKind::Number);
+        let is_number = |found: &DataType| {
+            found.is_numeric() || matches!(found, DataType::Boolean | DataType::Null)
+        };
+        match numbers.find(|(_, found)| !is_number(found)) {
+            None => Ok(()),
+            Some((input, found)) => Err(Error::usage(format!(
+                "{}: feature `{}` is made of a number, not of {found}",
+                self.name(),
+                input.feature
+            ))),
+        }
+    }
+
+    fn values(&self, model: &Model, inputs: &[ArrayRef], columns: &[ArrayRef]) -> Result<ArrayRef> {
+        match self.function {
+            ModelFunction::Score => Ok(Arc::new(scores(model, inputs)?)),
+            ModelFunction::Verdict => {
+                let flags = |score: Option<f64>| score.map(|score| model.threshold().flags(score));
+                let verdicts: BooleanArray = scores(model, inputs)?.iter().map(flags).collect();
+                Ok(Arc::new(verdicts))
+            }
+            ModelFunction::Explanation => explanations(model, inputs, columns),
+            ModelFunction::Features => features(model, inputs),
+        }
+    }
+}
+
+/// An input's values as the type that the recipe's own plan gives them.
+fn as_input(input: &Input, array: &ArrayRef) -> std::result::Result<ArrayRef, DataFusionError> {
+    if input.kind.is_text() {
+        return Ok(cast(array, &DataType::Utf8)?);
+    }
+    let is_flag = *array.data_type() == DataType::Boolean;
+    let number = if is_flag {
+        cast(array, &DataType::Int64)?
+    } else {
+        Arc::clone(array)
+    };
+    Ok(cast(&number, &DataType::Float64)?)
+}
+
+fn feature_fields(model: &Model) -> Fields {
+    let features = model.recipe().features.iter();
+    features
+        .map(|feature| Field::new(&feature.name, DataType::Float64, true))
+        .collect()
+}
+
+/// What the forest sees: a struct of the features' values, of which a missing one is null.
+fn features(model: &Model, inputs: &[ArrayRef]) -> Result<ArrayRef> {
+    let rows = model.encode(inputs)?;
+    let n_features = model.recipe().features.len();
+    let columns = (0..n_features).map(|feature| {
+        let values = rows.iter().skip(feature).step_by(n_features);
+        let values = values.map(|value| (!value.is_nan()).then_some(*value));
+        Arc::new(values.collect::<Float64Array>()) as ArrayRef
+    });
+    Ok(Arc::new(StructArray::new(
+        feature_fields(model),
+        columns.collect(),
+        None,
+    )))
+}
+
+/// The strongest reasons for an anomaly as one text; null where nothing speaks for one. `columns` are names and values of
+/// the event's own columns in turn.
+fn explanations(model: &Model, inputs: &[ArrayRef], columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let rows = model.encode(inputs)?;
+    let n_features = model.recipe().features.len();
+    let mut attribution = Attribution::new(model);
+    let (names, values): (Vec<_>, Vec<_>) = columns
+        .chunks_exact(2)
+        .map(|pair| (Arc::clone(&pair[0]), Arc::clone(&pair[1])))
+        .unzip();
+    let reasons = rows.chunks(n_features).enumerate().map(|(row, features)| {
+        let names = names.iter().map(|name| match name.as_string_opt::<i32>() {
+            Some(name) => name.value(row).to_owned(),
+            None => String::new(),
+        });
+        let columns: Vec<_> = names.zip(texts(&values, row)?).collect();
+        let event = ExplainedEvent {
+            features,
+            inputs: &texts(inputs, row)?,
+            columns: &columns,
+        };
+        let reasons = attribution.strongest(&event, REASONS)?;
+        let reasons: Vec<_> = reasons.into_iter().map(|reason| reason.text).collect();
+        Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+    });
+    Ok(Arc::new(reasons.collect::<Result<StringArray>>()?))
+}

@@ -152,6 +152,16 @@ fn lists_become_lists() {
     let expected = "[\n{\"stack\":[140159195621643,18446744073709551615],\"first\":\"0\"},\n\
                     {\"stack\":[1,2],\"first\":\"/etc/a\"},\n{\"stack\":null,\"first\":\"2\"}\n]\n";
     assert_eq!(run.stdout, expected);
+    let text = "SELECT arg(args, 'pathname') AS path, arg(args, 'fd') AS fd FROM events ORDER BY timestamp";
+    let [of_lists, of_text] =
+        ["lists.parquet", "lists.csv"].map(|data| folder.done(&["sql", text, data]).stdout);
+    assert_eq!(of_lists, "path,fd\n,0\n/etc/a,\n,2\n");
+    assert_eq!(of_text, of_lists);
+    let model = |data| {
+        folder.done(&["train", data, "--out", "model.json"]);
+        folder.read("model.json")
+    };
+    assert!(model("lists.parquet") == model("lists.csv"));
     let again = [
         "convert",
         "lists.parquet",
@@ -229,6 +239,7 @@ fn nothing_is_mixed_and_nothing_half_done() {
         ("good.csv", "full", &[][..], 2, "the folder is not empty"),
         ("good.csv", "good.csv", &[], 2, "also an input"),
         ("good.csv", "bad.csv", &[], 2, "bad.csv: is a file"),
+        ("good.csv", "-", &[], 2, "not standard output"),
         (
             "good.csv",
             "no/lake",

@@ -486,3 +486,46 @@ fn calls_of_functions_that_cannot_be() {
     ];
     folder.refused(&missing, 1, &["feature `userId` is null", "IS NOT NULL"]);
 }
+
+#[test]
+fn every_source_can_be_asked() {
+    let folder = Folder::with_model(1000);
+    let query = "SELECT count(*) AS n, max(score) AS top FROM events";
+    let expected = ask(&folder, query);
+    folder.done(&[
+        "sql",
+        "SELECT * FROM events",
+        "good.csv",
+        "--out",
+        "good.ndjson",
+    ]);
+    let mut lines = folder.read("good.ndjson");
+    lines.extend_from_slice(b"{\"timestamp\": 1, oops\n");
+    folder.write("good.ndjson", lines);
+    let run = folder.done(&["sql", query, "good.ndjson", "--model", "model.json"]);
+    assert_eq!(run.stdout, expected);
+    assert!(
+        run.stderr.contains("1 of 1,001 lines could not be read"),
+        "{}",
+        run.stderr
+    );
+    folder.write(
+        "noise.ndjson",
+        [folder.read("good.ndjson"), b"{oops\n".repeat(500)].concat(),
+    );
+    folder.refused(
+        &["sql", query, "noise.ndjson", "--model", "model.json"],
+        1,
+        &["lines cannot be read"],
+    );
+    folder.done(&[
+        "convert",
+        "good.csv",
+        "--out",
+        "lake",
+        "--partition-by",
+        "userId",
+    ]);
+    let run = folder.done(&["sql", query, "lake", "--model", "model.json", "--out", "-"]);
+    assert_eq!(run.stdout, expected);
+}

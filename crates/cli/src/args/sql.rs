@@ -19,7 +19,7 @@ pub struct Sql {
     /// One query; it can read, and nothing else
     #[arg(value_name = "QUERY")]
     pub query: String,
-    /// Files, folders or globs, which are the table `events`
+    /// Files, folders or globs, or - for standard input, which are the table `events`
     #[arg(value_name = "DATA")]
     pub data: Vec<String>,
     /// Data under another name; a name that is given twice is one table
@@ -28,7 +28,7 @@ pub struct Sql {
     /// A model, which adds the columns `score` and `anomalous` to every table that has what it needs
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
-    /// Write the answer to this file (.csv or .parquet) [default: a table on a terminal, CSV elsewhere, JSON with --json]
+    /// Write the answer to this file (.csv, .ndjson, .arrow or .parquet), or to - for standard output [default: a table on a terminal, CSV elsewhere, JSON with --json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -34,6 +34,9 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
         context.remark(&format!("note: {why}"));
     }
     let answered = answer(context, &mut database, &args.query, args.out.as_deref()).await;
+    database
+        .sources()
+        .for_each(|source| context.remark_intake(source));
     context.remark_malformed_args();
     answered
 }
@@ -60,7 +63,7 @@ async fn answer(
     out: Option<&Path>,
 ) -> Result<(), Failure> {
     if let Some(path) = out {
-        let rows = database.write(query, path).await?;
+        let rows = database.write(query, context.destination(path)).await?;
         let out = path.to_owned();
         return context.show(&Written { rows, out });
     }

@@ -95,6 +95,12 @@ pub async fn convert(
 /// What can be refused before any work.
 fn check(source: &Source, out: &Path, options: &ConvertOptions) -> Result<()> {
     source.refuse_as_output(out)?;
+    if out == Path::new("-") {
+        return Err(
+            Error::usage("-: a folder or a file is written, not standard output")
+                .hint("honeyguide sql \"SELECT * FROM events\" DATA --out - writes a table there"),
+        );
+    }
     let columns = source.columns();
     for name in &options.partition_by {
         let column = columns.iter().find(|column| column.name == *name);

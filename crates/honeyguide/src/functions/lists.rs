@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ListBuilder, StringBuilder, StructBuilder, UInt64Builder,
+    Array, ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder, StructBuilder, UInt64Builder,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 
 use super::literal::{Malformed, Read, Reader, Value, closing};
@@ -138,6 +139,45 @@ impl ListKind {
 fn argument_fields() -> Fields {
     let fields = KEYS.map(|key| Field::new(key, DataType::Utf8, true));
     Fields::from(fields.to_vec())
+}
+
+/// Whether values of this type are lists of a call's arguments.
+pub(super) fn are_arguments(data_type: &DataType) -> bool {
+    let (DataType::List(item) | DataType::LargeList(item)) = data_type else {
+        return false;
+    };
+    let DataType::Struct(fields) = item.data_type() else {
+        return false;
+    };
+    fields.len() == KEYS.len()
+        && fields
+            .iter()
+            .zip(KEYS)
+            .all(|(field, key)| field.name() == key)
+}
+
+/// What `arg` gives for lists of arguments: the value of the first of the name.
+pub(super) fn named_arguments(
+    lists: &ArrayRef,
+    names: &ArrayRef,
+) -> std::result::Result<ArrayRef, ArrowError> {
+    let lists = cast(lists, &ListKind::Arguments.data_type())?;
+    let lists = lists.as_list::<i32>();
+    let wanted = cast(names, &DataType::Utf8)?;
+    let wanted = wanted.as_string::<i32>();
+    let arguments = lists.values().as_struct();
+    let [names, _, values] = [0, 1, 2].map(|field| arguments.column(field).as_string::<i32>());
+    let offsets = lists.value_offsets();
+    let found = (0..lists.len()).map(|row| {
+        if lists.is_null(row) || wanted.is_null(row) {
+            return None;
+        }
+        let mut range = offsets[row] as usize..offsets[row + 1] as usize;
+        let is_named = |at: &usize| names.is_valid(*at) && names.value(*at) == wanted.value(row);
+        let at = range.find(is_named)?;
+        values.is_valid(at).then(|| values.value(at))
+    });
+    Ok(Arc::new(found.collect::<StringArray>()))
 }
 
 /// A list that was read; those that could not be are counted.

@@ -23,7 +23,7 @@ use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
     Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TypeSignatureClass, Volatility,
+    Signature, TypeSignature, TypeSignatureClass, Volatility,
 };
 use datafusion::prelude::SessionContext;
 
@@ -36,7 +36,13 @@ pub(crate) use score::{anomaly_score, is_anomalous};
 pub(crate) fn register(context: &SessionContext, malformed: &Arc<AtomicU64>) {
     context.register_udf(ScalarUDF::from(Arg {
         malformed: Arc::clone(malformed),
-        signature: Signature::coercible(vec![text(), text()], Volatility::Immutable),
+        signature: Signature::one_of(
+            vec![
+                TypeSignature::Coercible(vec![text(), text()]),
+                TypeSignature::Any(2),
+            ],
+            Volatility::Immutable,
+        ),
     }));
     let whole = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
@@ -87,13 +93,34 @@ impl ScalarUDFImpl for Arg {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let [args, name] = take_function_args(self.name(), types)?;
+        let is_text = |found: &DataType| match found {
+            DataType::Dictionary(_, value) => value.is_string(),
+            other => other.is_string() || other.is_null(),
+        };
+        if (is_text(args) || lists::are_arguments(args)) && is_text(name) {
+            return Ok(DataType::Utf8);
+        }
+        plan_err!(
+            "arg: takes args as text or as a list of arguments, and a name, not {args} and {name}"
+        )
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [texts, names] = take_function_args(self.name(), args.args)?;
         let texts = texts.into_array(args.number_rows)?;
+        if lists::are_arguments(texts.data_type()) {
+            let names = names.into_array(args.number_rows)?;
+            return Ok(ColumnarValue::Array(lists::named_arguments(
+                &texts, &names,
+            )?));
+        }
+        let texts = if texts.data_type().is_string() {
+            texts
+        } else {
+            cast(&texts, &DataType::Utf8)?
+        };
         let mut malformed = 0;
         let mut value = |text, name| {
             arg::argument(text, name).unwrap_or_else(|literal::Malformed| {

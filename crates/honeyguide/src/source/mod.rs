@@ -238,6 +238,16 @@ impl Source {
         self.log.summary(self.files())
     }
 
+    /// Counts lines anew.
+    pub(crate) fn begin_intake(&self) {
+        self.log.clear();
+    }
+
+    /// Refuses a scan that left too many lines out.
+    pub(crate) fn check_intake(&self) -> Result<()> {
+        self.intake().map_or(Ok(()), |intake| intake.check())
+    }
+
     /// Whether there is a column of this name.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
@@ -277,10 +287,10 @@ impl Source {
         mut work: impl AsyncFnMut(&Source) -> std::result::Result<T, DataFusionError>,
     ) -> Result<T> {
         loop {
-            self.log.clear();
+            self.begin_intake();
             match work(self).await {
                 Ok(value) => {
-                    self.intake().map_or(Ok(()), |intake| intake.check())?;
+                    self.check_intake()?;
                     return Ok(value);
                 }
                 Err(error) => {

@@ -10,7 +10,6 @@ mod scans;
 mod statement;
 mod table;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -29,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::features::locate_fault;
 use crate::functions::{Models, register_model_functions};
 use crate::model::Model;
-use crate::output::{TableFormat, TableWriter};
+use crate::output::{Destination, TableWriter};
 use crate::source::Source;
 use rows::{Rows, TextWriter};
 use scans::Reads;
@@ -55,11 +54,13 @@ impl Database {
     /// The engine refuses its own settings.
     pub fn new(engine: &Engine, model: Option<Model>) -> Result<Self> {
         let state = engine.context().state();
-        let config = state
+        let mut config = state
             .config()
             .clone()
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(true);
+        // Several sorts at once, and a merge of what they give, would divide the memory that one needs for whole events.
+        config.options_mut().optimizer.repartition_sorts = false;
         let state = SessionStateBuilder::new_from_existing(state)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .with_config(config)
@@ -96,6 +97,11 @@ impl Database {
         self.tables.iter().filter_map(Table::why_unscored)
     }
 
+    /// Where the tables come from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.tables.iter().map(|table| &table.source)
+    }
+
     /// The first `limit` rows of the answer as text, and how many there are.
     ///
     /// # Errors
@@ -116,20 +122,21 @@ impl Database {
         writer.await?.finish()
     }
 
-    /// Writes the answer to `path`, in the format that its ending says, and gives the number of rows.
+    /// Writes the answer to `to`, in the format that its ending says, and gives the number of rows.
     ///
     /// # Errors
     /// As for [`preview`](Self::preview); the output cannot be written, cannot hold a column, or is one of the inputs. A
     /// file that was there before is replaced only by a complete one.
-    pub async fn write(&mut self, query: &str, path: &Path) -> Result<u64> {
-        let format = TableFormat::of(path)?;
+    pub async fn write(&mut self, query: &str, to: impl Into<Destination>) -> Result<u64> {
+        let to = to.into();
+        let format = to.format()?;
         for table in &self.tables {
-            table.source.refuse_as_output(path)?;
+            table.source.refuse_as_output(&to)?;
         }
         let (writer, rows) = self
             .answer(query, |schema: SchemaRef| {
                 rows::check_file_columns(format, &schema)?;
-                Ok((TableWriter::create(path, schema)?, 0))
+                Ok((TableWriter::create(&to, schema)?, 0))
             })
             .await?;
         writer.finish()?;
@@ -152,7 +159,12 @@ impl Database {
                 .map_err(|error| complaint::of_planning(error, query, &self.tables))?;
             let reads = Reads::of(&plan);
             match self.run(plan, &reads, &begin).await {
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => {
+                    for table in &self.tables {
+                        table.source.check_intake()?;
+                    }
+                    return Ok(rows);
+                }
                 Err(error) => self.recover(error, &reads, query).await?,
             }
         }
@@ -171,6 +183,7 @@ impl Database {
     /// Makes the tables known to the engine, as their sources are read now.
     fn register(&self) -> Result<()> {
         for table in &self.tables {
+            table.source.begin_intake();
             let register = || -> std::result::Result<(), DataFusionError> {
                 let view = table.view(&self.engine, self.model.as_ref())?;
                 self.context.deregister_table(table.reference())?;

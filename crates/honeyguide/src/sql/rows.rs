@@ -33,8 +33,9 @@ pub struct Preview {
     pub rows: Vec<Vec<Option<String>>>,
     /// How many rows the answer has.
     pub total: u64,
+    /// How many rows were asked for.
     #[serde(skip)]
-    limit: usize,
+    pub limit: usize,
 }
 
 impl Preview {

@@ -6,6 +6,7 @@ mod browser;
 mod command;
 mod error;
 mod features;
+mod servers;
 mod statistics;
 mod test;
 

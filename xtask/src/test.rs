@@ -5,7 +5,7 @@ use std::fmt;
 use crate::browser::Tools;
 use crate::command::{cargo, each_line};
 use crate::error::{Error, Result};
-use crate::features;
+use crate::{features, servers};
 
 /// `cargo xtask test`; `arguments` go to `cargo test`. Without any, pages are tested in a browser too, where there is one.
 ///
@@ -13,8 +13,12 @@ use crate::features;
 /// When tests do not compile, fail, are none, or would compile the dependencies again.
 pub fn run(arguments: &[&str]) -> Result<()> {
     features::check()?;
+    let servers = servers::start()?;
     let mut totals = Totals::default();
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(servers) = &servers {
+        servers.announce(&mut tests);
+    }
     let result = each_line(tests.args(arguments), |line| {
         println!("{line}");
         totals.add(line);

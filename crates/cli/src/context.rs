@@ -71,13 +71,14 @@ impl Context {
     }
 
     /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error.
-    pub fn destination(&self, out: &Path) -> Destination {
+    pub fn destination(&self, out: &Path) -> Result<Destination, Failure> {
         if out != Path::new("-") {
-            return out.into();
+            return Ok(Destination::parse(out, &self.global.storage()?)?);
         }
         self.output_taken.store(true, Ordering::Relaxed);
         let format = self.global.format.map(TableFormat::from);
-        Destination::stream("-", format, || Box::new(io::stdout()))
+        let open = || Box::new(io::stdout()) as _;
+        Ok(Destination::stream("-", format, open))
     }
 
     /// Writes to standard output, or to standard error where a result goes there, buffered.
@@ -170,7 +171,7 @@ impl Context {
 
     /// Finds data, and says what was found to those who want to know.
     pub fn open(&self, data: &[String]) -> Result<Source, Failure> {
-        let source = Source::open_with(data, &self.global.read_options())?;
+        let source = Source::open_with(data, &self.global.read_options()?)?;
         if source.is_simulated() {
             self.mark_simulated();
         }

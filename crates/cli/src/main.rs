@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod context;
+mod environment;
 mod failure;
 mod memory;
 mod progress;

@@ -75,6 +75,22 @@ impl Error {
         }
     }
 
+    /// A refusal of a store or a server.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Io, message)
+    }
+
+    /// The error of ours that passed through a reader, or `other` made of what it is instead.
+    pub(crate) fn through_reader(
+        error: std::io::Error,
+        other: impl FnOnce(std::io::Error) -> Self,
+    ) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => own,
+            Err(error) => other(error),
+        }
+    }
+
     /// A defect: something that the code holds to be impossible.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message).hint(
@@ -113,10 +129,18 @@ impl Error {
 
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
     pub(crate) fn own(error: &DataFusionError) -> Option<Self> {
-        let DataFusionError::External(inner) = error.find_root() else {
-            return None;
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        let own = loop {
+            let current = cause?;
+            if let Some(own) = current.downcast_ref::<Self>() {
+                break own;
+            }
+            // An error within one of these is not its source but what it stands for.
+            cause = match current.downcast_ref::<std::io::Error>() {
+                Some(error) => error.get_ref().map(|inner| inner as _),
+                None => current.source(),
+            };
         };
-        let own = inner.downcast_ref::<Self>()?;
         Some(Self {
             kind: own.kind,
             message: own.message.clone(),

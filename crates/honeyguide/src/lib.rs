@@ -39,6 +39,7 @@ mod source;
 pub mod sql;
 mod tail;
 mod train;
+mod upload;
 pub mod wording;
 
 pub use distil::budget_rows;
@@ -56,6 +57,7 @@ pub use recipe::{
 };
 pub use reproduce::reproduce;
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, StorageOptions,
+    TraceeEvents,
 };
 pub use train::{TrainOptions, calibrate, train};

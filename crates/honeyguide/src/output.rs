@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Read, Seek, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::csv::Writer as CsvWriter;
@@ -18,7 +18,13 @@ use datafusion::parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
-use crate::source::Format;
+use crate::source::secret::redacted;
+use crate::source::storage::{self, ObjectPlace};
+use crate::source::{Format, StorageOptions, is_web_url};
+use crate::upload::Upload;
+
+/// Bytes that are collected before a file is written to.
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// Where a result goes.
 #[derive(Debug, Clone)]
@@ -32,6 +38,7 @@ pub struct Destination {
 enum Place {
     File,
     Stream(fn() -> Box<dyn Write + Send>),
+    Object(ObjectPlace),
 }
 
 impl Destination {
@@ -47,6 +54,36 @@ impl Destination {
             format: format.or(Some(TableFormat::Csv)),
             place: Place::Stream(open),
         }
+    }
+
+    /// A URL such as `s3://bucket/name.parquet`, or a path.
+    ///
+    /// # Errors
+    /// The URL is of no object store that can be written to.
+    pub fn parse(to: &Path, options: &StorageOptions) -> Result<Self> {
+        let text = to.to_string_lossy();
+        if is_web_url(&text) {
+            let shown = redacted(&text);
+            return Err(
+                Error::usage(format!("{shown}: web servers are only read from"))
+                    .hint("write to a path, or to s3://, az:// or gs://"),
+            );
+        }
+        if !storage::is_object_url(&text) {
+            return Ok(to.into());
+        }
+        let place = storage::open(&text, options)?;
+        if place.path.as_ref().is_empty() || text.ends_with('/') {
+            let shown = place.about.shown.display();
+            return Err(Error::usage(format!(
+                "{shown}: is a folder; a file's name is needed"
+            )));
+        }
+        Ok(Self {
+            path: place.about.shown.clone(),
+            format: None,
+            place: Place::Object(place),
+        })
     }
 
     /// What it is called.
@@ -87,8 +124,14 @@ impl From<&Path> for Destination {
 
 /// A file that takes its name only when it is complete. Dropped before that, it leaves nothing behind.
 pub struct PendingFile {
-    file: BufWriter<NamedTempFile>,
-    to: Destination,
+    content: Content,
+    path: PathBuf,
+}
+
+enum Content {
+    File(BufWriter<NamedTempFile>),
+    Stream(BufWriter<NamedTempFile>, fn() -> Box<dyn Write + Send>),
+    Upload(Upload),
 }
 
 impl PendingFile {
@@ -97,53 +140,56 @@ impl PendingFile {
     /// # Errors
     /// The folder does not exist or cannot be written to, or `to` is a folder.
     pub fn create(to: impl Into<Destination>) -> Result<Self> {
-        let to = to.into();
+        let Destination { path, place, .. } = to.into();
+        let failed = |error| Error::io("write", &path, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(".honeyguide-").suffix(".partial");
-        let file = match to.place {
+        let content = match place {
             Place::File => {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-                builder.tempfile_in(folder_of(&to.path)?)
+                let file = builder.tempfile_in(folder_of(&path)?).map_err(failed)?;
+                Content::File(BufWriter::with_capacity(BUFFER_BYTES, file))
             }
-            Place::Stream(_) => builder.tempfile(),
+            Place::Stream(open) => {
+                let file = builder.tempfile().map_err(failed)?;
+                Content::Stream(BufWriter::with_capacity(BUFFER_BYTES, file), open)
+            }
+            Place::Object(place) => Content::Upload(Upload::new(place)?),
         };
-        let file = file.map_err(|error| Error::io("write", &to.path, error))?;
-        Ok(Self {
-            file: BufWriter::with_capacity(1 << 18, file),
-            to,
-        })
+        Ok(Self { content, path })
     }
 
     /// Gives the file its name, replacing an older one.
     pub fn finish(self) -> Result<()> {
-        let Self { file, to } = self;
-        let failed = |error| Error::io("write", &to.path, error);
-        let mut file = file
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        match to.place {
-            Place::File => {
+        let Self { content, path } = self;
+        let failed = |error| Error::io("write", &path, error);
+        match content {
+            Content::Upload(upload) => upload.finish(),
+            Content::File(file) => {
+                let file = file.into_inner();
+                let file = file.map_err(|error| failed(error.into_error()))?;
                 file.as_file().sync_all().map_err(failed)?;
-                file.persist(&to.path)
-                    .map_err(|error| failed(error.error))?;
+                file.persist(&path).map_err(|error| failed(error.error))?;
+                Ok(())
             }
-            Place::Stream(open) => {
-                let mut stream = open();
+            Content::Stream(file, open) => {
+                let file = file.into_inner();
+                let mut file = file.map_err(|error| failed(error.into_error()))?;
                 file.rewind().map_err(failed)?;
-                match std::io::copy(&mut file, &mut stream).and_then(|_| stream.flush()) {
+                let mut stream = open();
+                match io::copy(&mut file, &mut stream).and_then(|_| stream.flush()) {
                     // Whoever reads it has seen enough.
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-                    copied => drop(copied.map_err(failed)?),
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                    copied => copied.map_err(failed),
                 }
             }
         }
-        Ok(())
     }
 
     /// Where the file will be.
     pub fn path(&self) -> &Path {
-        &self.to.path
+        &self.path
     }
 }
 
@@ -171,12 +217,18 @@ fn folder_of(path: &Path) -> Result<&Path> {
 }
 
 impl Write for PendingFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.content {
+            Content::File(file) | Content::Stream(file, _) => file.write(bytes),
+            Content::Upload(upload) => upload.write(bytes),
+        }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.content {
+            Content::File(file) | Content::Stream(file, _) => file.flush(),
+            Content::Upload(_) => Ok(()),
+        }
     }
 }
 
@@ -314,6 +366,9 @@ impl FormatWriter {
 
 /// Finds the operating system's error below a writer's.
 fn write_error(path: &Path, error: &DataFusionError) -> Error {
+    if let Some(own) = Error::own(error) {
+        return own;
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {

@@ -20,7 +20,9 @@ mod train;
 use std::num::NonZeroUsize;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
-use honeyguide::{Format, ReadOptions};
+use honeyguide::{Error, Format, ReadOptions, StorageOptions};
+
+use crate::environment;
 
 pub use convert::Convert;
 pub use demo::Demo;
@@ -80,16 +82,51 @@ pub struct Global {
     /// Take a line of JSON that cannot be read for an error; otherwise it is left out and counted
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
+    /// A setting of an object store, such as aws_region=eu-west-1 or azure_storage_account_name=lake; else the
+    /// environment variables and profiles of the cloud count
+    #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Data", value_parser = parse_storage_option)]
+    pub storage_option: Vec<StorageOption>,
+}
+
+/// One `KEY=VALUE`, which may be secret and so shows nothing of itself.
+#[derive(Clone)]
+pub struct StorageOption(String);
+
+impl std::fmt::Debug for StorageOption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StorageOption")
+    }
+}
+
+fn parse_storage_option(text: &str) -> Result<StorageOption, std::convert::Infallible> {
+    Ok(StorageOption(text.to_owned()))
 }
 
 impl Global {
     /// How data is read.
-    pub fn read_options(&self) -> ReadOptions {
-        ReadOptions {
+    ///
+    /// # Errors
+    /// A storage option that is none.
+    pub fn read_options(&self) -> Result<ReadOptions, Error> {
+        Ok(ReadOptions {
             format: self.format,
             strict: self.strict,
             standard_input: Some(|| Box::new(std::io::stdin())),
+            storage: self.storage()?,
+        })
+    }
+
+    /// Settings of object stores: those that are named, those of the environment, and those of profiles.
+    ///
+    /// # Errors
+    /// A storage option that is none.
+    pub fn storage(&self) -> Result<StorageOptions, Error> {
+        let mut options = StorageOptions::default();
+        for StorageOption(option) in &self.storage_option {
+            options.set(option)?;
         }
+        environment::add_found(&mut options);
+        Ok(options)
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             engine,
             &model,
             &mut source,
-            context.destination(&out),
+            context.destination(&out)?,
             options,
         )
         .await?;

@@ -45,7 +45,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     } else {
         Some(context.open(&args.calibrate)?)
     };
-    let out = context.destination(&args.out);
+    let out = context.destination(&args.out)?;
     for input in std::iter::once(&source).chain(&calibration) {
         input.refuse_as_output(&out)?;
     }

@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::ObjectMeta;
+use datafusion::object_store::path::{Path as ObjectPath, PathPart};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use percent_encoding::percent_decode_str;
@@ -16,6 +17,7 @@ use tempfile::TempPath;
 
 use super::Column;
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
+use super::remote::{RemoteFile, RemoteReader};
 use crate::error::{Error, Result};
 use crate::event;
 use crate::output::regular_file_bytes;
@@ -45,6 +47,13 @@ pub(super) enum Place {
     Local(PathBuf),
     /// A copy of what can be read only once; it goes away with the last who knows of it.
     Spooled(Arc<TempPath>),
+    Remote(RemoteFile),
+}
+
+/// [`Place`] without the difference between a file and a copy.
+pub(super) enum Stored<'a> {
+    Here(&'a Path),
+    There(&'a RemoteFile),
 }
 
 /// A file as Parquet's reader wants it: pieces from any place.
@@ -127,6 +136,31 @@ impl DataFile {
         file.with_format(Some(format))
     }
 
+    /// A remote file called `path`, whose last name is `name`. Without a format in its name, its first bytes tell.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn remote(
+        path: PathBuf,
+        name: &str,
+        remote: RemoteFile,
+        format: Option<Format>,
+    ) -> Result<Self> {
+        let named = Format::of_name(name);
+        let file = Self {
+            bytes: remote.meta.size,
+            partitions: partitions(&path),
+            format: named.unwrap_or(Format::Csv(Compression::None)),
+            place: Place::Remote(remote),
+            path,
+        };
+        let format = match (format, named) {
+            (None, None) => Some(file.sniffed()?),
+            (format, _) => format,
+        };
+        file.with_format(format)
+    }
+
     /// With the format that a caller names; how it is compressed is found out.
     pub(super) fn with_format(mut self, format: Option<Format>) -> Result<Self> {
         if let Some(format) = format {
@@ -178,35 +212,53 @@ impl DataFile {
 
     /// The stored bytes.
     pub(super) fn open(&self) -> Result<Box<dyn ReadSeek>> {
-        let file = File::open(self.local_path()).map_err(|error| self.failed(error))?;
-        Ok(Box::new(file))
+        match self.stored() {
+            Stored::Here(path) => {
+                let file = File::open(path).map_err(|error| self.failed(error))?;
+                Ok(Box::new(file))
+            }
+            Stored::There(remote) => Ok(Box::new(RemoteReader::new(remote.clone()))),
+        }
     }
 
     /// What the file is called in its source's store.
     pub(super) fn location(&self) -> Result<ObjectPath> {
-        let path = self.local_path();
+        let path = match self.stored() {
+            Stored::Here(path) => path,
+            // The version belongs to the name, so that nothing that is remembered of another one is taken for this one's.
+            Stored::There(remote) => {
+                let version = remote.meta.e_tag.as_deref().unwrap_or("-");
+                let name = self.path.to_string_lossy();
+                let parts = [&*name, version].map(PathPart::from);
+                return Ok(parts.into_iter().collect());
+            }
+        };
         let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
         ObjectPath::from_absolute_path(&absolute)
             .map_err(|_| Error::usage(format!("{}: not a path that can be read", path.display())))
     }
 
-    /// The file that holds the bytes.
-    pub(super) fn local_path(&self) -> &Path {
+    /// Where the bytes can be read as often as needed.
+    pub(super) fn stored(&self) -> Stored<'_> {
         match &self.place {
-            Place::Local(path) => path,
-            Place::Spooled(path) => path,
+            Place::Local(path) => Stored::Here(path),
+            Place::Spooled(path) => Stored::Here(path),
+            Place::Remote(remote) => Stored::There(remote),
         }
     }
 
     /// What tells this file from others, whatever it is called.
     pub(super) fn identity(&self) -> PathBuf {
-        let path = self.local_path();
-        std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+        match self.stored() {
+            Stored::Here(path) => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            Stored::There(_) => self.path.clone(),
+        }
     }
 
     /// Whether this is the file at `path`, under whatever name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        std::fs::canonicalize(path).is_ok_and(|path| path == self.identity())
+        let same = std::fs::canonicalize(path).is_ok_and(|path| path == self.identity());
+        same || matches!(self.place, Place::Remote(_)) && path == self.path
     }
 
     /// Whether there is a file called `name` beside this one.
@@ -214,13 +266,26 @@ impl DataFile {
         match &self.place {
             Place::Local(path) => path.with_file_name(name).is_file(),
             Place::Spooled(_) => false,
+            Place::Remote(remote) => remote.has_neighbour(name),
         }
     }
 
-    /// When the file was written, as far as that is known.
-    pub(super) fn last_modified(&self) -> DateTime<Utc> {
-        let modified = std::fs::metadata(self.local_path()).and_then(|file| file.modified());
-        modified.map_or_else(|_| DateTime::default(), DateTime::from)
+    /// How a store would describe the file.
+    pub(super) fn meta(&self) -> Result<ObjectMeta> {
+        let last_modified = match self.stored() {
+            Stored::Here(path) => {
+                let modified = std::fs::metadata(path).and_then(|file| file.modified());
+                modified.map_or_else(|_| DateTime::default(), DateTime::from)
+            }
+            Stored::There(remote) => remote.meta.last_modified,
+        };
+        Ok(ObjectMeta {
+            location: self.location()?,
+            last_modified,
+            size: self.bytes,
+            e_tag: None,
+            version: None,
+        })
     }
 
     /// The text that all rows have in a column of the file's folders; none for a null.
@@ -245,7 +310,7 @@ impl DataFile {
 
     /// An error of reading this file.
     pub(super) fn failed(&self, error: std::io::Error) -> Error {
-        Error::io("read", &self.path, error)
+        Error::through_reader(error, |error| Error::io("read", &self.path, error))
     }
 }
 

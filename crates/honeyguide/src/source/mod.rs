@@ -1,4 +1,5 @@
-//! Where events come from: data files behind paths, folders and globs, or standard input, seen as one table.
+//! Where events come from: data files behind paths, folders, globs and URLs, or standard input, seen as one
+//! table.
 //!
 //! Every file must have the same columns, in any order. The columns of partitioned folders are among them. A scan that fails is explained: `diagnose` finds the record
 //! behind the engine's error, or says with which [`Scan`] settings the files can be read after all.
@@ -8,10 +9,15 @@ mod diagnose;
 mod expand;
 mod file;
 mod format;
+mod http;
 mod intake;
 mod json;
+mod lake;
+pub(crate) mod remote;
 mod rows;
+pub(crate) mod secret;
 mod spool;
+pub(crate) mod storage;
 mod store;
 mod table;
 mod text;
@@ -28,13 +34,14 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::cast;
-use datafusion::object_store::ObjectMeta;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 pub use file::DataFile;
 pub use format::{Compression, Format};
 pub use intake::{Intake, TraceeEvents};
+pub(crate) use lake::is_web_url;
+pub use storage::StorageOptions;
 
 use file::Chunks;
 use intake::IntakeLog;
@@ -69,6 +76,8 @@ pub struct ReadOptions {
     pub strict: bool,
     /// Opens what `-` names; none where nothing does.
     pub standard_input: Option<fn() -> Box<dyn Read>>,
+    /// Credentials and settings of object stores.
+    pub storage: StorageOptions,
 }
 
 /// What standard input is called.
@@ -385,13 +394,6 @@ impl Source {
         file: &SourceFile,
         outside: &[Column],
     ) -> std::result::Result<(PartitionedFile, Vec<ScalarValue>), DataFusionError> {
-        let meta = ObjectMeta {
-            location: file.file.location()?,
-            last_modified: file.file.last_modified(),
-            size: file.file.bytes,
-            e_tag: None,
-            version: None,
-        };
         let value = |column: &Column| match file.file.partition(&column.name) {
             Some(text) => ScalarValue::try_from_string(text.to_owned(), &column.data_type),
             None => ScalarValue::try_from(&column.data_type),
@@ -400,7 +402,7 @@ impl Source {
             .iter()
             .map(value)
             .collect::<std::result::Result<_, _>>()?;
-        Ok((PartitionedFile::new_from_meta(meta), values))
+        Ok((PartitionedFile::new_from_meta(file.file.meta()?), values))
     }
 
     /// The values of text are parsed as what the whole source holds; others have the type they were written with.
@@ -504,6 +506,8 @@ fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
             let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
             Ok(vec![file])
         }
+        _ if storage::is_object_url(input) => lake::expand(input, options),
+        _ if lake::is_web_url(input) => lake::download(input, options),
         _ => expand::expand(input, options.format),
     }
 }

@@ -12,14 +12,16 @@ use bytes::Bytes;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    Attributes, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::file::DataFile;
+use super::file::{DataFile, Stored};
 use super::format::{Compression, Format};
+use super::remote::RemoteFile;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
 
@@ -93,7 +95,10 @@ impl std::fmt::Display for SourceStore {
 impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let file = self.file(location)?;
-        let found = self.local.get_opts(location, options).await?;
+        let found = match file.stored() {
+            Stored::Here(_) => self.local.get_opts(location, options).await?,
+            Stored::There(remote) => from_afar(file, remote.clone(), &options)?,
+        };
         if !matches!(file.format, Format::Csv(_)) {
             return Ok(found);
         }
@@ -107,7 +112,16 @@ impl ObjectStore for SourceStore {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        self.local.get_ranges(location, ranges).await
+        match self.file(location)?.stored() {
+            Stored::Here(_) => self.local.get_ranges(location, ranges).await,
+            Stored::There(remote) => {
+                let get = |range| {
+                    let remote = remote.clone();
+                    async move { remote.get(range).await.map_err(refusal) }
+                };
+                coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
+            }
+        }
     }
 
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
@@ -140,6 +154,24 @@ impl ObjectStore for SourceStore {
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         Err(read_only())
     }
+}
+
+/// A remote file, or a range of it, in one piece once it is asked for.
+fn from_afar(file: &DataFile, remote: RemoteFile, options: &GetOptions) -> Result<GetResult> {
+    let range = match &options.range {
+        Some(range) => range.as_range(file.bytes).map_err(refusal)?,
+        None => 0..file.bytes,
+    };
+    let bytes = stream::once({
+        let range = range.clone();
+        async move { remote.get(range).await.map_err(refusal) }
+    });
+    Ok(GetResult {
+        payload: GetResultPayload::Stream(bytes.boxed()),
+        meta: file.meta().map_err(refusal)?,
+        range,
+        attributes: Attributes::new(),
+    })
 }
 
 fn read_only() -> Error {
@@ -229,7 +261,7 @@ impl Iterator for WatchedText {
 
 fn refusal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Generic {
-        store: "local files",
+        store: "source",
         source: error.into(),
     }
 }

@@ -245,6 +245,10 @@ pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
     }
 }
 
+fn is_ours(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Error>())
+}
+
 /// A failure of reading bytes, such as a compressed stream that ends too early.
 pub(super) fn read_error(path: &Path, line: u64, error: csv::Error) -> Error {
     let place = path.display();
@@ -260,6 +264,9 @@ pub(super) fn read_error(path: &Path, line: u64, error: csv::Error) -> Error {
                 "{place}: the compressed stream ends too early, near line {line} of its text"
             ))
             .hint("the file was cut off: copy or download it again")
+        }
+        csv::ErrorKind::Io(error) if is_ours(&error) => {
+            Error::through_reader(error, |error| Error::io("read", path, error))
         }
         csv::ErrorKind::Io(error) if error.raw_os_error().is_none() => Error::data(format!(
             "{place}: cannot be decompressed, near line {line} of its text: {error}"

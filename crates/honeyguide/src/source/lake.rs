@@ -1,0 +1,151 @@
+//! From a URL to data files: one object, the objects below a folder, those that a pattern names, or a file on a web server.
+
+use std::path::PathBuf;
+
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::{Error as StoreError, ObjectMeta, ObjectStoreExt};
+use futures::TryStreamExt;
+
+use super::ReadOptions;
+use super::file::DataFile;
+use super::format::{Format, endings};
+use super::http::{self, Found};
+use super::remote::{RemoteFile, wait};
+use super::secret::redacted;
+use super::storage::{self, ObjectPlace};
+use crate::error::{Error, Result};
+
+/// Whether a web server has the file.
+pub(crate) fn is_web_url(input: &str) -> bool {
+    input.starts_with("http://") || input.starts_with("https://")
+}
+
+/// A file on a web server; a copy of it where the server does not send ranges.
+///
+/// # Errors
+/// The server does not give it.
+pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
+    let shown: PathBuf = redacted(input).into();
+    let path = input.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let file = match wait(http::open(input, shown.clone()))?? {
+        Found::Ranges(file) => {
+            DataFile::remote(shown, name, RemoteFile::on_server(file), options.format)
+        }
+        Found::Whole(copy) => {
+            let format = options.format.or_else(|| Format::of_name(name));
+            DataFile::spooled(shown, copy, format)
+        }
+    };
+    Ok(vec![file?])
+}
+
+/// The data files behind a URL of an object store, in the order of their names.
+///
+/// # Errors
+/// There are none, or the store does not give them.
+pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
+    let place = storage::open(input, &options.storage)?;
+    let listed = wait(list(input, &place))??;
+    let n_parts = place.path.parts().count();
+    let bucket = bucket_of(input);
+    let files = listed.into_iter().filter(|found| found.size > 0);
+    let files = files.map(|found| {
+        let name = found.location.filename().unwrap_or_default().to_owned();
+        let shown = PathBuf::from(format!("{bucket}/{}", found.location));
+        let place = ObjectPlace {
+            path: found.location.clone(),
+            about: place.about.of(shown.clone()).into(),
+            ..place.clone()
+        };
+        let is_single = found.location.parts().count() == n_parts;
+        if !is_single && Format::of_name(&name).is_none() && options.format.is_none() {
+            return Ok(None);
+        }
+        let remote = RemoteFile::in_store(place, found);
+        DataFile::remote(shown, &name, remote, options.format).map(Some)
+    });
+    let files: Vec<_> = files.filter_map(Result::transpose).collect::<Result<_>>()?;
+    if files.is_empty() {
+        let shown = place.about.shown.display();
+        return Err(Error::usage(format!("{shown}: no data file there"))
+            .hint(format!("data files are not empty and end in {}", endings())));
+    }
+    Ok(files)
+}
+
+/// The scheme and the bucket or container of a URL, without what may be secret.
+fn bucket_of(input: &str) -> String {
+    let shown = redacted(input);
+    let after_scheme = shown.find("://").map_or(0, |at| at + 3);
+    let end = shown[after_scheme..]
+        .find('/')
+        .map_or(shown.len(), |slash| after_scheme + slash);
+    shown[..end].to_owned()
+}
+
+/// The objects that a URL means, sorted.
+async fn list(input: &str, place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
+    let refused = |error| place.about.refused("list", &error);
+    if place.path.as_ref().contains(['*', '?', '[']) {
+        return matching(place).await;
+    }
+    if !input.ends_with('/') && !place.path.as_ref().is_empty() {
+        match place.store.head(&place.path).await {
+            Ok(found) => return Ok(vec![found]),
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    let below = below(place, &place.path).await?;
+    if below.is_empty() && !input.ends_with('/') {
+        let shown = place.about.shown.display();
+        return Err(Error::usage(format!("{shown}: no such file or folder"))
+            .hint("check the spelling; names in buckets are case-sensitive"));
+    }
+    Ok(below)
+}
+
+/// All visible objects below a folder.
+async fn below(place: &ObjectPlace, folder: &ObjectPath) -> Result<Vec<ObjectMeta>> {
+    let listed = place.store.list(Some(folder)).try_collect::<Vec<_>>().await;
+    let mut found = listed.map_err(|error| place.about.refused("list", &error))?;
+    found.retain(|found| is_visible(folder, &found.location));
+    found.sort_by(|left, right| left.location.cmp(&right.location));
+    Ok(found)
+}
+
+/// As for folders on disk, what begins with a dot or an underscore is not data.
+fn is_visible(folder: &ObjectPath, location: &ObjectPath) -> bool {
+    let mut inside = location.parts().skip(folder.parts().count());
+    inside.all(|part| !part.as_ref().starts_with(['.', '_']))
+}
+
+async fn matching(place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
+    let shown = place.about.shown.display();
+    let text = place.path.as_ref();
+    let pattern = glob::Pattern::new(text)
+        .map_err(|error| Error::usage(format!("{shown}: not a valid pattern: {}", error.msg)))?;
+    let is_plain =
+        |part: &datafusion::object_store::path::PathPart| !part.as_ref().contains(['*', '?', '[']);
+    let folder: ObjectPath = place.path.parts().take_while(is_plain).collect();
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let listed = place
+        .store
+        .list(Some(&folder))
+        .try_collect::<Vec<_>>()
+        .await;
+    let mut found = listed.map_err(|error| place.about.refused("list", &error))?;
+    found.retain(|found| pattern.matches_with(found.location.as_ref(), options));
+    found.sort_by(|left, right| left.location.cmp(&right.location));
+    if found.is_empty() {
+        return Err(Error::usage(format!("{shown}: no object matches")).hint(
+            "quote the pattern so that the shell passes it on unchanged, and check its folder",
+        ));
+    }
+    Ok(found)
+}

@@ -1,0 +1,202 @@
+//! Files in object stores and on web servers, read piece by piece: every piece of the same version of the file, or an error.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinHandle;
+
+use super::http::HttpFile;
+use super::storage::ObjectPlace;
+use crate::error::{Error, Result};
+
+/// Bytes of the first piece that a reader asks for; each is twice as large as the one before, up to the largest.
+const FIRST_PIECE: u64 = 1 << 18;
+const LARGEST_PIECE: u64 = 1 << 22;
+
+/// A file elsewhere, at one version of it.
+#[derive(Clone)]
+pub(super) struct RemoteFile {
+    at: At,
+    pub meta: ObjectMeta,
+}
+
+#[derive(Clone)]
+enum At {
+    Store(ObjectPlace),
+    Server(Arc<HttpFile>),
+}
+
+impl std::fmt::Debug for RemoteFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteFile")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RemoteFile {
+    /// The object at `place`, which `meta` describes.
+    pub fn in_store(place: ObjectPlace, meta: ObjectMeta) -> Self {
+        Self {
+            at: At::Store(place),
+            meta,
+        }
+    }
+
+    /// A file on a web server that sends ranges of it.
+    pub fn on_server(file: HttpFile) -> Self {
+        Self {
+            meta: file.meta(),
+            at: At::Server(Arc::new(file)),
+        }
+    }
+
+    /// Bytes of the file.
+    ///
+    /// # Errors
+    /// They cannot be had, or are those of another version.
+    pub async fn get(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        match &self.at {
+            At::Store(place) => self.get_object(place, range).await,
+            At::Server(file) => file.get(range).await,
+        }
+    }
+
+    async fn get_object(&self, place: &ObjectPlace, range: Range<u64>) -> Result<Bytes> {
+        let refused = |error| place.about.refused("read", &error);
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            if_match: self.meta.e_tag.clone(),
+            ..GetOptions::default()
+        };
+        let found = place
+            .store
+            .get_opts(&place.path, options)
+            .await
+            .map_err(refused)?;
+        // Not every server heeds the condition.
+        if found.meta.e_tag != self.meta.e_tag || found.meta.size != self.meta.size {
+            return Err(place.about.replaced());
+        }
+        let bytes = found.bytes().await.map_err(refused)?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(place.about.replaced());
+        }
+        Ok(bytes)
+    }
+
+    /// Whether an object called `name` is beside this one.
+    pub fn has_neighbour(&self, name: &str) -> bool {
+        let At::Store(place) = &self.at else {
+            return false;
+        };
+        let mut parts: Vec<_> = place.path.parts().collect();
+        parts.pop();
+        let neighbour = parts.into_iter().chain([name.into()]).collect();
+        wait(place.store.head(&neighbour)).is_ok_and(|found| found.is_ok())
+    }
+}
+
+/// Waits for a piece of work from a function that is not asynchronous.
+///
+/// # Errors
+/// There is no runtime with several threads to do it.
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
+    match Handle::try_current() {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            Ok(tokio::task::block_in_place(|| handle.block_on(work)))
+        }
+        _ => Err(Error::usage(
+            "remote files need a tokio runtime with several threads",
+        )),
+    }
+}
+
+/// A remote file as bytes one after the other. While a piece is used, the next is on its way.
+pub(super) struct RemoteReader {
+    file: RemoteFile,
+    position: u64,
+    piece: Bytes,
+    piece_bytes: u64,
+    next: Option<(u64, JoinHandle<Result<Bytes>>)>,
+}
+
+impl RemoteReader {
+    pub fn new(file: RemoteFile) -> Self {
+        Self {
+            file,
+            position: 0,
+            piece: Bytes::new(),
+            piece_bytes: FIRST_PIECE,
+            next: None,
+        }
+    }
+
+    /// Takes the piece at the current position, and asks for the one behind it.
+    fn advance(&mut self) -> Result<()> {
+        let awaited = match self.next.take() {
+            Some((start, piece)) if start == self.position => piece,
+            _ => self.ask(self.position)?,
+        };
+        let piece = wait(awaited)?;
+        self.piece = piece.map_err(|error| Error::internal(error.to_string()))??;
+        let behind = self.position + self.piece.len() as u64;
+        if behind < self.file.meta.size {
+            self.next = Some((behind, self.ask(behind)?));
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, start: u64) -> Result<JoinHandle<Result<Bytes>>> {
+        let end = (start + self.piece_bytes).min(self.file.meta.size);
+        self.piece_bytes = (2 * self.piece_bytes).min(LARGEST_PIECE);
+        let file = self.file.clone();
+        let handle = Handle::try_current().map_err(|error| Error::usage(error.to_string()))?;
+        Ok(handle.spawn(async move { file.get(start..end).await }))
+    }
+}
+
+impl Drop for RemoteReader {
+    fn drop(&mut self) {
+        if let Some((_, piece)) = &self.next {
+            piece.abort();
+        }
+    }
+}
+
+impl Read for RemoteReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() && self.position < self.file.meta.size {
+            self.advance().map_err(io::Error::other)?;
+        }
+        let length = buffer.len().min(self.piece.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for RemoteReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.file.meta.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        let position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        let ahead = position.checked_sub(self.position);
+        match ahead.and_then(|ahead| usize::try_from(ahead).ok()) {
+            Some(ahead) if ahead <= self.piece.len() => drop(self.piece.split_to(ahead)),
+            _ => self.piece = Bytes::new(),
+        }
+        self.position = position;
+        Ok(position)
+    }
+}

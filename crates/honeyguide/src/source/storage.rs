@@ -1,0 +1,366 @@
+//! Object stores: the one place that turns a URL and credentials into a store.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use datafusion::object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use datafusion::object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::{
+    BackoffConfig, ClientOptions, Error as StoreError, ObjectStore, RetryConfig,
+};
+use url::Url;
+
+use super::secret::{Secret, redacted};
+use crate::error::{Error, Result};
+
+/// How often a request that may succeed later is sent again.
+pub(super) const MAX_RETRIES: usize = 6;
+/// No request is sent again after this time.
+const RETRY_TIME: Duration = Duration::from_secs(45);
+/// The longest that a connection may take to come about.
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// The longest that a request of at most a few MiB may take.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(60);
+
+/// Settings of object stores by name, such as `aws_access_key_id`: those that delta-rs and polars know, which are
+/// object_store's. Values show themselves as stars.
+#[derive(Clone, Default)]
+pub struct StorageOptions {
+    /// What a caller names; a name that a store does not know is an error.
+    named: BTreeMap<String, Secret>,
+    /// What is found in the surroundings; unknown names are none of our business.
+    found: BTreeMap<String, Secret>,
+}
+
+/// A place in an object store.
+#[derive(Clone)]
+pub(crate) struct ObjectPlace {
+    pub store: Arc<dyn ObjectStore>,
+    pub path: ObjectPath,
+    pub about: Arc<About>,
+}
+
+impl fmt::Debug for ObjectPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The store knows credentials.
+        f.debug_struct("ObjectPlace")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What messages say of a place: its name without secrets, and which texts to strike out.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub shown: PathBuf,
+    secrets: Vec<Secret>,
+}
+
+impl StorageOptions {
+    /// Adds an option that a caller names as `KEY=VALUE`; the last of a name counts.
+    ///
+    /// # Errors
+    /// No equals sign.
+    pub fn set(&mut self, option: &str) -> Result<()> {
+        // The message must not repeat what may be a secret.
+        let (key, value) = option.split_once('=').ok_or_else(|| {
+            Error::usage("a storage option without an equals sign")
+                .hint("write KEY=VALUE, as in --storage-option aws_region=eu-west-1")
+        })?;
+        let key = key.trim().to_ascii_lowercase();
+        self.named.insert(key, Secret::new(value));
+        Ok(())
+    }
+
+    /// Adds a setting that was found in the environment or in a profile; what was found before counts.
+    pub fn add_found(&mut self, key: &str, value: &str) {
+        let key = key.to_ascii_lowercase();
+        self.found.entry(key).or_insert_with(|| Secret::new(value));
+    }
+
+    /// The settings that a store knows, named ones last.
+    ///
+    /// # Errors
+    /// A named one that no store knows.
+    fn keys<K: FromStr>(&self, url: &Url) -> Result<Vec<(K, String)>> {
+        let parsed =
+            |(key, value): (&String, &Secret)| Some((key.parse().ok()?, value.reveal().into()));
+        let mut keys: Vec<_> = self.found.iter().filter_map(parsed).collect();
+        for (key, value) in &self.named {
+            match key.parse() {
+                Ok(parsed) => keys.push((parsed, value.reveal().into())),
+                Err(_) if is_known_elsewhere(key) => {}
+                Err(_) => {
+                    return Err(Error::usage(format!(
+                        "`{key}` is no storage option of {}://",
+                        url.scheme()
+                    ))
+                    .hint("options are named as in object_store, delta-rs and polars: aws_access_key_id, azure_storage_account_name, google_service_account"));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        let is_secret = |(key, _): &(&String, &Secret)| {
+            ["key", "token", "secret", "password", "sas", "signature"]
+                .iter()
+                .any(|word| key.contains(word))
+        };
+        let all = self.named.iter().chain(&self.found).filter(is_secret);
+        all.map(|(_, secret)| secret.clone()).collect()
+    }
+}
+
+impl fmt::Debug for StorageOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.named).finish()
+    }
+}
+
+/// Data of one call may be in several stores.
+fn is_known_elsewhere(key: &str) -> bool {
+    AmazonS3ConfigKey::from_str(key).is_ok()
+        || AzureConfigKey::from_str(key).is_ok()
+        || GoogleConfigKey::from_str(key).is_ok()
+}
+
+/// Whether this is the URL of an object store; then its scheme is one of those that [`open`] knows.
+pub(crate) fn is_object_url(text: &str) -> bool {
+    let schemes = [
+        "s3", "s3a", "gs", "gcs", "az", "adl", "azure", "abfs", "abfss",
+    ];
+    text.split_once("://")
+        .is_some_and(|(scheme, _)| schemes.contains(&scheme))
+}
+
+/// The store and the path that a URL names.
+///
+/// # Errors
+/// It is no URL, or the options do not make a store.
+pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> {
+    let about = About {
+        shown: redacted(text).into(),
+        secrets: options.secrets(),
+    };
+    let unusable = |error: &dyn fmt::Display| {
+        let why = about.clean(&error.to_string());
+        Error::usage(format!("{}: {why}", about.shown.display()))
+    };
+    let url = Url::parse(text).map_err(|error| unusable(&error))?;
+    let store = match url.scheme() {
+        "s3" | "s3a" => amazon(&url, options)?,
+        "gs" | "gcs" => google(&url, options)?,
+        _ => azure(&url, options)?,
+    };
+    let store = store.map_err(|error| unusable(&error))?;
+    let path = ObjectPath::from_url_path(object_path(text)).map_err(|error| unusable(&error))?;
+    Ok(ObjectPlace {
+        store,
+        path,
+        about: Arc::new(about),
+    })
+}
+
+/// What follows the bucket or container: wildcards such as `?` stand in it too.
+fn object_path(text: &str) -> &str {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    after_scheme.split_once('/').map_or("", |(_, path)| path)
+}
+
+type Built = std::result::Result<Arc<dyn ObjectStore>, StoreError>;
+
+fn amazon(url: &Url, options: &StorageOptions) -> Result<Built> {
+    let builder = AmazonS3Builder::new()
+        .with_client_options(client())
+        .with_retry(retries());
+    let keys = options.keys(url)?.into_iter();
+    let builder = keys.fold(builder, |builder, (key, value)| {
+        builder.with_config(key, value)
+    });
+    let bucket = url.host_str().unwrap_or_default();
+    Ok(builder
+        .with_bucket_name(bucket)
+        .build()
+        .map(|store| Arc::new(store) as _))
+}
+
+fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
+    let builder = GoogleCloudStorageBuilder::new()
+        .with_client_options(client())
+        .with_retry(retries());
+    let keys = options.keys(url)?.into_iter();
+    let builder = keys.fold(builder, |builder, (key, value)| {
+        builder.with_config(key, value)
+    });
+    let bucket = url.host_str().unwrap_or_default();
+    Ok(builder
+        .with_bucket_name(bucket)
+        .build()
+        .map(|store| Arc::new(store) as _))
+}
+
+/// `az://CONTAINER/PATH`, or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`.
+fn azure(url: &Url, options: &StorageOptions) -> Result<Built> {
+    let builder = MicrosoftAzureBuilder::new()
+        .with_client_options(client())
+        .with_retry(retries());
+    let keys = options.keys(url)?.into_iter();
+    let builder = keys.fold(builder, |builder, (key, value)| {
+        builder.with_config(key, value)
+    });
+    let base = format!("{}://{}", url.scheme(), url.authority());
+    Ok(builder
+        .with_url(base)
+        .build()
+        .map(|store| Arc::new(store) as _))
+}
+
+fn client() -> ClientOptions {
+    ClientOptions::new()
+        .with_timeout(REQUEST_TIME)
+        .with_connect_timeout(CONNECT_TIME)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIME,
+    }
+}
+
+impl About {
+    /// Of a place that is called `shown`, which holds no secrets.
+    pub fn new(shown: PathBuf) -> Self {
+        Self {
+            shown,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// The same secrets, for a place that is called `shown`.
+    pub fn of(&self, shown: PathBuf) -> Self {
+        Self {
+            shown,
+            ..self.clone()
+        }
+    }
+
+    /// The first line of `text` without anything secret.
+    fn clean(&self, text: &str) -> String {
+        let line = redacted(text.lines().next().unwrap_or_default());
+        self.secrets
+            .iter()
+            .fold(line, |line, secret| secret.strike_out(&line))
+    }
+
+    /// What a store's refusal means, while doing `what` here.
+    pub fn refused(&self, what: &str, error: &StoreError) -> Error {
+        let shown = self.shown.display();
+        match error {
+            StoreError::NotFound { .. } => {
+                Error::usage(format!("{shown}: no such file, bucket or container"))
+                    .hint("check the spelling; the bucket must exist")
+            }
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+                Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
+                    .hint("check the environment variables, the profile or --storage-option, and what the account may do; for a public bucket say --storage-option aws_skip_signature=true")
+            }
+            StoreError::Precondition { .. } => self.replaced(),
+            other => {
+                let cause = innermost(other).to_string();
+                Error::refused(format!("cannot {what} {shown}: {}", self.clean(&cause)))
+                    .hint("it was tried several times: check the network, the address of the store and its credentials")
+            }
+        }
+    }
+
+    /// The file is no longer the one that was begun.
+    pub fn replaced(&self) -> Error {
+        Error::data(format!(
+            "{}: was replaced while it was read",
+            self.shown.display()
+        ))
+        .hint("run the command again; nothing was written")
+    }
+}
+
+fn innermost<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(named: &[&str]) -> StorageOptions {
+        let mut options = StorageOptions::default();
+        named.iter().for_each(|option| options.set(option).unwrap());
+        options
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let secret = "abcdefghijklmnop";
+        let options = options(&[
+            "AWS_SECRET_ACCESS_KEY=abcdefghijklmnop",
+            "aws_access_key_id=AKID",
+        ]);
+        assert!(!format!("{options:?}").contains(secret), "{options:?}");
+        let place = open("s3://bucket/a.csv", &options).unwrap();
+        let error = place.about.refused(
+            "read",
+            &StoreError::Generic {
+                store: "S3",
+                source: format!("signed with {secret} at https://me:pw@h/?sig=1").into(),
+            },
+        );
+        for part in [secret, "pw", "sig=1"] {
+            assert!(!format!("{error:?}").contains(part), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_options_are_refused_without_their_value() {
+        let error = open("s3://b/a.csv", &options(&["aws_regio=hidden-value"]));
+        let error = error.err().expect("an unknown option").to_string();
+        assert!(
+            error.contains("aws_regio") && !error.contains("hidden-value"),
+            "{error}"
+        );
+        let of_another = options(&["azure_storage_account_name=x", "aws_region=us-east-1"]);
+        assert!(open("s3://b/a.csv", &of_another).is_ok());
+        let error = StorageOptions::default().set("hidden-value").unwrap_err();
+        assert!(!error.to_string().contains("hidden-value"));
+    }
+
+    #[test]
+    fn named_options_count_more_than_found_ones() {
+        let mut options = options(&["aws_region=named"]);
+        options.add_found("AWS_REGION", "found");
+        options.add_found("AWS_ENDPOINT_URL", "http://first");
+        options.add_found("aws_endpoint_url", "http://second");
+        let url = Url::parse("s3://b/").unwrap();
+        let keys: Vec<(AmazonS3ConfigKey, String)> = options.keys(&url).unwrap();
+        let values: Vec<_> = keys.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["http://first", "found", "named"]);
+    }
+}

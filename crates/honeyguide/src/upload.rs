@@ -1,0 +1,109 @@
+//! An object that is uploaded in parts and appears when all of them are there.
+
+use std::io::{self, Write};
+
+use datafusion::object_store::{
+    Error as StoreError, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload,
+};
+use futures::StreamExt;
+
+use crate::error::Result;
+use crate::source::remote::wait;
+use crate::source::storage::ObjectPlace;
+
+/// Bytes of a part. S3 wants at least 5 MiB.
+const PART_BYTES: usize = 8 << 20;
+/// After so many parts they become larger by [`PART_BYTES`]: S3 takes at most 10,000 of them.
+const PARTS_OF_A_SIZE: usize = 1000;
+
+/// An object on its way. Dropped before it is finished, its parts are given up.
+pub(crate) struct Upload {
+    place: ObjectPlace,
+    /// Begun with the first full part.
+    parts: Option<Box<dyn MultipartUpload>>,
+    n_parts: usize,
+    buffer: Vec<u8>,
+}
+
+impl Upload {
+    /// Begins an object.
+    ///
+    /// # Errors
+    /// The bucket does not exist or cannot be reached.
+    pub fn new(place: ObjectPlace) -> Result<Self> {
+        let first = wait(place.store.list(Some(&place.path)).next())?;
+        match first {
+            // Who may write need not be allowed to list.
+            Some(Err(StoreError::PermissionDenied { .. })) | Some(Ok(_)) | None => Ok(Self {
+                place,
+                parts: None,
+                n_parts: 0,
+                buffer: Vec::new(),
+            }),
+            Some(Err(error)) => Err(place.about.refused("write", &error)),
+        }
+    }
+
+    fn part_bytes(&self) -> usize {
+        PART_BYTES * (1 + self.n_parts / PARTS_OF_A_SIZE)
+    }
+
+    fn send_part(&mut self) -> Result<()> {
+        let place = &self.place;
+        let refused = |error| place.about.refused("write", &error);
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            None => {
+                let begun = wait(place.store.put_multipart(&place.path))?;
+                self.parts.insert(begun.map_err(refused)?)
+            }
+        };
+        let part = PutPayload::from(std::mem::take(&mut self.buffer));
+        wait(parts.put_part(part))?.map_err(refused)?;
+        self.n_parts += 1;
+        Ok(())
+    }
+
+    /// Sends the rest, and makes the object appear in place of an older one.
+    pub fn finish(mut self) -> Result<()> {
+        if self.parts.is_some() && !self.buffer.is_empty() {
+            self.send_part()?;
+        }
+        let about = self.place.about.clone();
+        let refused = |error| about.refused("write", &error);
+        match &mut self.parts {
+            Some(parts) => {
+                wait(parts.complete())?.map_err(refused)?;
+                self.parts = None;
+            }
+            None => {
+                let whole = PutPayload::from(std::mem::take(&mut self.buffer));
+                wait(self.place.store.put(&self.place.path, whole))?.map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(mut parts) = self.parts.take() {
+            // Parts that cannot be given up now are removed by the bucket's own rules; they are never seen as an object.
+            let _ = wait(parts.abort());
+        }
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= self.part_bytes() {
+            self.send_part().map_err(io::Error::other)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

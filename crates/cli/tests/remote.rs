@@ -19,6 +19,9 @@ const TRAIN: [&str; 7] = [
     "--quiet",
 ];
 
+/// What a server answers request number 0, 1, …
+type Fault = fn(usize) -> Answer;
+
 fn train(folder: &Folder, data: &[&str]) -> Run {
     folder.run(&[&["train"], data, &TRAIN].concat())
 }
@@ -47,9 +50,7 @@ fn a_web_server_gives_what_the_disk_gives() {
     );
     for name in ["a.csv", "a.csv.zst", "a.parquet", "a.arrow", "a.ndjson"] {
         let same = expected(&folder, name);
-        for answer in
-            [|_| Answer::Good, |_| Answer::Whole, |_| Answer::Late] as [fn(usize) -> Answer; 3]
-        {
+        for answer in [|_| Answer::Good, |_| Answer::Whole, |_| Answer::Late] as [Fault; 3] {
             let server = Server::start(folder.read(name), answer);
             for link in [
                 format!("{}/x/{name}", server.url),
@@ -67,7 +68,7 @@ fn a_web_server_gives_what_the_disk_gives() {
 fn faults_that_pass_are_borne() {
     let folder = Folder::with(&[("a.csv", events(MANY))]);
     let same = expected(&folder, "a.csv");
-    let faults: [fn(usize) -> Answer; 4] = [
+    let faults: [Fault; 4] = [
         |request| {
             if request % 3 == 1 {
                 Answer::Status(500)
@@ -109,7 +110,7 @@ fn faults_that_pass_are_borne() {
 #[test]
 fn faults_that_stay_are_one_error() {
     let folder = Folder::with(&[("a.csv", events(MANY))]);
-    let cases: [(fn(usize) -> Answer, i32, &str); 6] = [
+    let cases: [(Fault, i32, &str); 6] = [
         (
             |_| Answer::Status(404),
             2,
@@ -205,7 +206,7 @@ fn stores() -> Vec<Store> {
             "aws_secret_access_key=S3RVER".into(),
             "aws_region=us-east-1".into(),
         ],
-        wrong: ["aws_secret_access_key=wrong-secret"],
+        wrong: ["aws_access_key_id=wrong-key-id"],
     });
     let azure = std::env::var("HONEYGUIDE_TEST_AZURE").map(|endpoint| Store {
         base: "az://lake",

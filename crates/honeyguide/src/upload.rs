@@ -34,7 +34,7 @@ impl Upload {
         let first = wait(place.store.list(Some(&place.path)).next())?;
         match first {
             // Who may write need not be allowed to list.
-            Some(Err(StoreError::PermissionDenied { .. })) | Some(Ok(_)) | None => Ok(Self {
+            Some(Err(StoreError::PermissionDenied { .. }) | Ok(_)) | None => Ok(Self {
                 place,
                 parts: None,
                 n_parts: 0,

@@ -43,7 +43,10 @@ impl RemoteFile {
     pub fn in_store(place: ObjectPlace, meta: ObjectMeta) -> Self {
         Self {
             at: At::Store(place),
-            meta,
+            meta: ObjectMeta {
+                e_tag: meta.e_tag.as_deref().map(quoted),
+                ..meta
+            },
         }
     }
 
@@ -82,7 +85,9 @@ impl RemoteFile {
             .await
             .map_err(refused)?;
         // Not every server heeds the condition.
-        if found.meta.e_tag != self.meta.e_tag || found.meta.size != self.meta.size {
+        if found.meta.e_tag.as_deref().map(quoted) != self.meta.e_tag
+            || found.meta.size != self.meta.size
+        {
             return Err(place.about.replaced());
         }
         let bytes = found.bytes().await.map_err(refused)?;
@@ -101,6 +106,15 @@ impl RemoteFile {
         parts.pop();
         let neighbour = parts.into_iter().chain([name.into()]).collect();
         wait(place.store.head(&neighbour)).is_ok_and(|found| found.is_ok())
+    }
+}
+
+/// An entity tag as conditions want it (RFC 9110, section 8.8.3); Azure's listings leave out the quotes.
+fn quoted(e_tag: &str) -> String {
+    if e_tag.ends_with('"') {
+        e_tag.to_owned()
+    } else {
+        format!("\"{e_tag}\"")
     }
 }
 

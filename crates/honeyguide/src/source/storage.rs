@@ -269,22 +269,36 @@ impl About {
     /// What a store's refusal means, while doing `what` here.
     pub fn refused(&self, what: &str, error: &StoreError) -> Error {
         let shown = self.shown.display();
+        let cause = innermost(error).to_string();
+        // A listing that is refused says so in words only.
+        let answers = |statuses: [&str; 2]| statuses.iter().any(|status| cause.contains(status));
         match error {
-            StoreError::NotFound { .. } => {
-                Error::usage(format!("{shown}: no such file, bucket or container"))
-                    .hint("check the spelling; the bucket must exist")
+            StoreError::Precondition { .. } => self.replaced(),
+            StoreError::NotFound { .. } => self.absent(),
+            StoreError::Generic { .. } if answers(["404 Not Found", "NoSuchBucket"]) => {
+                self.absent()
             }
             StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-                Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
-                    .hint("check the environment variables, the profile or --storage-option, and what the account may do; for a public bucket say --storage-option aws_skip_signature=true")
+                self.unauthorised(what)
             }
-            StoreError::Precondition { .. } => self.replaced(),
-            other => {
-                let cause = innermost(other).to_string();
-                Error::refused(format!("cannot {what} {shown}: {}", self.clean(&cause)))
-                    .hint("it was tried several times: check the network, the address of the store and its credentials")
+            StoreError::Generic { .. } if answers(["403 Forbidden", "401 Unauthorized"]) => {
+                self.unauthorised(what)
             }
+            _ => Error::refused(format!("cannot {what} {shown}: {}", self.clean(&cause)))
+                .hint("it was tried several times: check the network, the address of the store and its credentials"),
         }
+    }
+
+    fn absent(&self) -> Error {
+        let shown = self.shown.display();
+        Error::usage(format!("{shown}: no such file, bucket or container"))
+            .hint("check the spelling; the bucket must exist")
+    }
+
+    fn unauthorised(&self, what: &str) -> Error {
+        let shown = self.shown.display();
+        Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
+            .hint("check the environment variables, the profile or --storage-option, and what the account may do; for a public bucket say --storage-option aws_skip_signature=true")
     }
 
     /// The file is no longer the one that was begun.
@@ -341,7 +355,7 @@ mod tests {
     #[test]
     fn unknown_options_are_refused_without_their_value() {
         let error = open("s3://b/a.csv", &options(&["aws_regio=hidden-value"]));
-        let error = error.err().expect("an unknown option").to_string();
+        let error = error.expect_err("an unknown option").to_string();
         assert!(
             error.contains("aws_regio") && !error.contains("hidden-value"),
             "{error}"

@@ -63,7 +63,7 @@ async fn answer(
     out: Option<&Path>,
 ) -> Result<(), Failure> {
     if let Some(path) = out {
-        let rows = database.write(query, context.destination(path)).await?;
+        let rows = database.write(query, context.destination(path)?).await?;
         let out = path.to_owned();
         return context.show(&Written { rows, out });
     }

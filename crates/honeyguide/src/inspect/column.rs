@@ -6,7 +6,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use learn::describe::{Domain, NumberCounts, Running, TextCounts};
+use learn::describe::{Census, Domain, NumberCounts, Running, TextCounts};
 use learn::stats;
 
 use super::histogram::Histogram;
@@ -160,17 +160,10 @@ impl Numbers {
                 self.counts.push_unsigned(integers.values());
             }
         }
-        let (mut missing, mut infinite) = (0, 0);
-        for value in &mut self.batch {
-            missing += u64::from(value.is_nan());
-            if value.is_infinite() {
-                infinite += 1;
-                *value = f64::NAN;
-            }
-        }
-        self.infinite += infinite;
+        let census = Census::of(&mut self.batch);
+        self.infinite += census.infinite;
         self.running.push(&self.batch);
-        Ok(array.len() as u64 - missing)
+        Ok(array.len() as u64 - census.missing)
     }
 
     fn top(&mut self) -> Vec<ValueCount> {

@@ -1,8 +1,6 @@
 //! Counts of 64-bit keys that can be cut down.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+use super::table::{CountTable, fold};
 use crate::real;
 use crate::sampling::StableHash;
 
@@ -19,7 +17,7 @@ pub const DISTINCT_ERROR: f64 = 1.04 / 128.0;
 /// on distinct keys are estimated by HyperLogLog (Flajolet, Fusy, Gandouet & Meunier 2007), which has seen every key.
 #[derive(Debug, Clone, Default)]
 pub struct KeyCounts {
-    counts: HashMap<u64, u64, BuildHasherDefault<Spread>>,
+    counts: CountTable,
     missed: u64,
     registers: Option<Box<[u8]>>,
 }
@@ -32,14 +30,13 @@ impl KeyCounts {
 
     /// Counts `key` `times` times more, at least once, and gives its count.
     pub fn add(&mut self, key: u64, times: u64) -> u64 {
-        let count = self.counts.entry(key).or_default();
-        if *count == 0
+        let count = self.counts.add(key, times);
+        if count == times
             && let Some(registers) = &mut self.registers
         {
             register(registers, key);
         }
-        *count += times;
-        *count
+        count
     }
 
     /// How many keys are held.
@@ -49,7 +46,7 @@ impl KeyCounts {
 
     /// Whether no key is held.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.counts.len() == 0
     }
 
     /// Forgets the keys of lowest count, so that at most `keep` are left.
@@ -60,14 +57,14 @@ impl KeyCounts {
         let keys = &self.counts;
         self.registers.get_or_insert_with(|| {
             let mut registers = vec![0; REGISTERS].into_boxed_slice();
-            keys.keys().for_each(|key| register(&mut registers, *key));
+            keys.iter()
+                .for_each(|(key, _)| register(&mut registers, key));
             registers
         });
-        let mut counts: Vec<u64> = self.counts.values().copied().collect();
+        let mut counts: Vec<u64> = self.counts.iter().map(|(_, count)| count).collect();
         let forgotten = counts.len() - keep;
         let (_, &mut highest, _) = counts.select_nth_unstable(forgotten - 1);
-        self.counts.retain(|_, count| *count > highest);
-        self.counts.shrink_to_fit();
+        self.counts.forget(highest);
         self.missed += highest;
     }
 
@@ -91,7 +88,7 @@ impl KeyCounts {
 
     /// The keys with their counts, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.counts.iter().map(|(&key, &count)| (key, count))
+        self.counts.iter()
     }
 
     /// The `number` keys of highest count; of equal counts the lower key first.
@@ -106,30 +103,6 @@ impl KeyCounts {
         top.sort_unstable_by(order);
         top
     }
-}
-
-/// Spreads keys over a table.
-#[derive(Debug, Clone, Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write_u64(&mut self, key: u64) {
-        self.0 = fold(key ^ 0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash_bytes(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// The two halves of the product, which depend on all bits of both factors.
-fn fold(left: u64, right: u64) -> u64 {
-    let product = u128::from(left) * u128::from(right);
-    product as u64 ^ (product >> 64) as u64
 }
 
 /// A fast 64-bit hash of bytes and their number, by products of sixteen bytes at a time; the same on every machine.

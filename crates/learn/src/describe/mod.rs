@@ -8,9 +8,10 @@ mod comoments;
 mod counts;
 mod numbers;
 mod recent;
+mod table;
 mod texts;
 
 pub use comoments::{CoMoments, Correlation};
 pub use counts::{DISTINCT_ERROR, KeyCounts};
-pub use numbers::{Domain, NumberCounts, Running};
+pub use numbers::{Census, Domain, NumberCounts, Running};
 pub use texts::TextCounts;

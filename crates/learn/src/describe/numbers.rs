@@ -196,6 +196,30 @@ impl Buckets {
     }
 }
 
+/// How many values are no finite numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// NaN.
+    pub missing: u64,
+    /// Positive or negative infinity.
+    pub infinite: u64,
+}
+
+impl Census {
+    /// Counts them, and makes infinite values missing.
+    pub fn of(numbers: &mut [f64]) -> Self {
+        let mut census = Self::default();
+        for number in numbers {
+            census.missing += u64::from(number.is_nan());
+            if number.is_infinite() {
+                census.infinite += 1;
+                *number = f64::NAN;
+            }
+        }
+        census
+    }
+}
+
 /// Count, mean, spread and range of numbers that come in pieces, by the update of Chan, Golub & LeVeque 1983
 /// ("Algorithms for computing the sample variance"). Means are kept as distances from the first number, so that numbers
 /// which are large and close together lose no digits.
@@ -338,6 +362,17 @@ mod tests {
             );
             position += count as usize;
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_counted() {
+        let mut numbers = [1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        let expected = Census {
+            missing: 1,
+            infinite: 2,
+        };
+        assert_eq!(Census::of(&mut numbers), expected);
+        assert!(numbers[1..].iter().all(|number| number.is_nan()));
     }
 
     #[test]

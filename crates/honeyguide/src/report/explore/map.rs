@@ -27,6 +27,7 @@ use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::report::chart::{Chart, SERIES, axis, label, rounded};
 use crate::report::places::columns_of;
+use crate::report::words::of_them;
 use crate::source::Source;
 use crate::wording::{count, printable};
 
@@ -156,7 +157,7 @@ impl Map {
     fn by_label(&self, index: usize, name: &str) -> Coloring {
         let n_labels = self.embedding.labels.len();
         let mut groups = [("none", 0), ("some", 6), ("all", 1)].map(|(share, color)| Group {
-            name: format!("{share} of the events {name}"),
+            name: format!("{name} = 1 in {share} of its events"),
             color: SERIES[color],
             rows: Vec::new(),
         });
@@ -264,7 +265,7 @@ impl Map {
 
     fn hover(&self, row: usize) -> String {
         let point = &self.points[row];
-        let events = format!("{} events", count(self.embedding.counts[row]));
+        let events = of_them(self.embedding.counts[row], "event", "events");
         let score = point.score.map(|score| format!("score {score:.3}"));
         let example = format!("for example {}", point.example);
         let lines = [events, point.program().to_owned()]

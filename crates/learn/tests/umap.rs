@@ -200,18 +200,29 @@ fn odd_matrices_are_fine() {
 
 #[test]
 fn parameters_shape_the_embedding() {
-    let rows = grouped(200, 3, 1, 11);
+    let rows = grouped(400, 3, 1, 11);
+    // The root mean square distance from the middle.
     let extent = |params: UmapParams| {
-        let umap = fit(&params.n_epochs(Epochs::Count(100)), 3, &rows);
-        let x = umap.embedding().iter().step_by(2);
-        x.clone().copied().fold(f32::MIN, f32::max) - x.copied().fold(f32::MAX, f32::min)
+        let umap = fit(&params, 3, &rows);
+        let variance = |axis: usize| {
+            let places = umap.embedding()[axis..].iter().step_by(2);
+            let places = places.map(|x| f64::from(*x));
+            let mean = places.clone().sum::<f64>() / 400.0;
+            places.map(|x| (x - mean).powi(2)).sum::<f64>() / 400.0
+        };
+        (variance(0) + variance(1)).sqrt()
     };
     let params = UmapParams::new();
     let plain = extent(params.clone());
-    assert!(extent(params.clone().spread(3.0)) > 1.5 * plain);
-    assert!(extent(params.clone().min_dist(0.9)) > plain);
-    assert!(extent(params.clone().repulsion_strength(0.1)) < plain);
-    assert!(extent(params.clone().negative_sample_rate(30)) > plain);
+    for (params, ratios) in [
+        (params.clone().spread(3.0), 1.5..9.0),
+        (params.clone().min_dist(0.9), 1.05..9.0),
+        (params.clone().repulsion_strength(0.1), 0.0..0.9),
+        (params.clone().negative_sample_rate(30), 1.1..9.0),
+    ] {
+        let ratio = extent(params.clone()) / plain;
+        assert!(ratios.contains(&ratio), "{ratio} with {params:?}");
+    }
     assert_ne!(plain, extent(params.clone().seed(1)));
     assert_eq!(plain, extent(params));
 }

@@ -6,87 +6,60 @@ use std::f32::consts::LN_2;
 use super::curve::Curve;
 use super::draws::Draws;
 
-/// Rows that act on a row at once: several, for the sake of vector instructions, and so many that umap's
-/// default of one pull and five pushes fills them evenly.
-const LANES: usize = 12;
+/// Rows that act on a row at once: several, for the sake of vector instructions.
+const LANES: usize = 8;
 
 /// The longest move along one axis, of one force, as in umap-learn, and of forces that act at once.
 const CLIP: f32 = 4.0;
 
-/// What edges do to a row: the other end of each pulls, random rows push.
+/// What an edge does to a row: its other end pulls, random rows push.
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
-    /// Edges that act at once.
-    edges: usize,
-    /// Lanes of an edge: one that pulls, the others push.
-    span: usize,
+    /// The pull, in the first lane, and the pushes for which it leaves lanes.
     forces: Forces,
-    /// Pushes for which an edge has no lane, a round of lanes each.
+    /// Lanes in use.
+    used: usize,
+    /// Further pushes, a round of lanes each.
     more: Vec<(usize, Forces)>,
 }
 
+/// How the end of an edge is pulled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pull {
+    /// How many times the pull counts.
+    pub times: f32,
+    /// The share of the distance that one pull can lead over. Beyond, rows would be thrown about by their
+    /// neighbours.
+    pub reach: f32,
+}
+
 impl Kernel {
-    /// Pulls that count `times_pulled`, and for each of them `pushes` pushes of a strength.
-    pub fn new(curve: Curve, strength: f64, times_pulled: f32, pushes: usize) -> Kernel {
-        let span = (1 + pushes).min(LANES);
-        let edges = LANES / span;
+    /// A pull and `pushes` pushes of a strength.
+    pub fn new(curve: Curve, strength: f64, pull: Pull, pushes: usize) -> Kernel {
+        let used = (1 + pushes).min(LANES);
         let mut more = Vec::new();
-        let mut left = 1 + pushes - span;
+        let mut left = 1 + pushes - used;
         while left > 0 {
             let pushing = left.min(LANES);
             more.push((pushing, Forces::push(curve, strength)));
             left -= pushing;
         }
         Kernel {
-            edges,
-            span,
-            forces: Forces::pull_and_push(curve, strength, times_pulled, span),
+            forces: Forces::pull_and_push(curve, strength, pull),
+            used,
             more,
         }
     }
-
-    /// Moves `own` by what `pullers`, at most `edges` of them, and for each of them random ones of `all` do
-    /// to it. `room` has as many entries as `own`.
-    #[inline(always)]
-    fn act(
-        &self,
-        own: &mut [f32],
-        all: impl Positions,
-        pullers: &[u32],
-        turn: &mut Turn,
-        room: &mut Room,
-    ) {
-        let mut others = draw(all.len(), &mut turn.draws);
-        for (lanes, &puller) in others.chunks_exact_mut(self.span).zip(pullers) {
-            lanes[0] = puller;
-        }
-        let used = self.span * pullers.len();
-        self.forces.act(own, all, &others, used, turn.rate, room);
-        for (pushing, forces) in &self.more {
-            let others = draw(all.len(), &mut turn.draws);
-            forces.act(own, all, &others, *pushing, turn.rate, room);
-        }
-    }
 }
 
-/// A random row for every lane.
-#[inline(always)]
-fn draw(n: usize, draws: &mut Draws) -> [u32; LANES] {
-    let mut drawn = [0; LANES];
-    for pair in drawn.as_chunks_mut::<2>().0 {
-        *pair = draws.pair_below(n as u32);
-    }
-    drawn
-}
-
-/// One row's way through its edges: they act in groups, as many as the kernel takes.
+/// One row's way through its edges.
 pub(super) struct Pass<'a, P: Positions> {
     kernel: &'a Kernel,
     all: P,
+    /// From where the row is pulled.
+    origin: P::Row,
     own: P::Row,
     room: P::Room,
-    pullers: [u32; LANES],
-    waiting: usize,
 }
 
 /// How far rows are moved, and the random numbers of a pass.
@@ -102,29 +75,36 @@ impl<'a, P: Positions> Pass<'a, P> {
         Pass {
             kernel,
             all,
+            origin: all.copy(row),
             own: all.copy(row),
             room: all.room(),
-            pullers: [0; LANES],
-            waiting: 0,
         }
     }
 
-    /// Takes an edge to `puller`, and moves the row when a group is complete.
+    /// Moves the row by an edge to `puller`: pulled as seen from where it started, pushed as seen from
+    /// where it is.
     #[inline(always)]
     pub fn edge(&mut self, puller: u32, turn: &mut Turn) {
-        self.pullers[self.waiting] = puller;
-        self.waiting += 1;
-        if self.waiting == self.kernel.edges {
-            self.act(turn);
+        let Kernel { forces, used, more } = self.kernel;
+        let (own, room) = (self.own.as_mut(), self.room.as_mut());
+        let mut others = draw(self.all.len(), &mut turn.draws);
+        others[0] = puller;
+        differences(own, self.all, &others, room);
+        let coordinates = self.origin.as_ref().iter().zip(self.all.get(puller));
+        for (differences, (origin, other)) in room.iter_mut().zip(coordinates) {
+            differences[0] = origin - other;
+        }
+        forces.act(own, room, *used, turn.rate);
+        for (pushing, forces) in more {
+            differences(own, self.all, &draw(self.all.len(), &mut turn.draws), room);
+            forces.act(own, room, *pushing, turn.rate);
         }
     }
 
-    /// Moves the row by the edges that are left.
+    /// Lets the row be pulled from where it is.
     #[inline(always)]
-    pub fn flush(&mut self, turn: &mut Turn) {
-        if self.waiting > 0 {
-            self.act(turn);
-        }
+    pub fn start_here(&mut self) {
+        self.origin.as_mut().copy_from_slice(self.own.as_ref());
     }
 
     /// Where the row is.
@@ -132,14 +112,27 @@ impl<'a, P: Positions> Pass<'a, P> {
     pub fn place(&self) -> &[f32] {
         self.own.as_ref()
     }
+}
 
-    #[inline(always)]
-    fn act(&mut self, turn: &mut Turn) {
-        let pullers = &self.pullers[..self.waiting];
-        let (own, room) = (self.own.as_mut(), self.room.as_mut());
-        self.kernel.act(own, self.all, pullers, turn, room);
-        self.waiting = 0;
+/// Differences of a row to others, a lane each.
+#[inline(always)]
+fn differences(own: &[f32], all: impl Positions, others: &[u32; LANES], room: &mut Room) {
+    for (lane, &other) in others.iter().enumerate() {
+        let coordinates = own.iter().zip(all.get(other));
+        for (differences, (own, other)) in room.iter_mut().zip(coordinates) {
+            differences[lane] = own - other;
+        }
     }
+}
+
+/// A random row for every lane.
+#[inline(always)]
+fn draw(n: usize, draws: &mut Draws) -> [u32; LANES] {
+    let mut drawn = [0; LANES];
+    for pair in drawn.as_chunks_mut::<2>().0 {
+        *pair = draws.pair_below(n as u32);
+    }
+    drawn
 }
 
 /// Differences of one row to others, one entry for each coordinate.
@@ -249,23 +242,19 @@ struct Forces {
     push: [f32; LANES],
     floor: [f32; LANES],
     times: [f32; LANES],
-    /// All pulls together, in factors: no more than what takes a row to where it is pulled. Beyond, rows
-    /// would be thrown about by their neighbours, and small components through the map.
-    pulled: f32,
+    /// What the rate is multiplied with to give the negative inverse of the least factor.
+    held: f32,
 }
 
 impl Forces {
-    /// Every `span`-th lane pulls, and counts `times_pulled`; the others push.
-    fn pull_and_push(curve: Curve, strength: f64, times_pulled: f32, span: usize) -> Forces {
+    /// The first lane pulls, the others push.
+    fn pull_and_push(curve: Curve, strength: f64, pull: Pull) -> Forces {
         let mut forces = Forces::push(curve, strength);
-        for lane in (0..LANES).step_by(span) {
-            forces.pull[lane] = (-2.0 * curve.a * curve.b) as f32;
-            forces.push[lane] = 0.0;
-            // Keeps the quotient finite where both are at the same place.
-            forces.floor[lane] = 1e-12;
-            forces.times[lane] = times_pulled;
-            forces.pulled += times_pulled;
-        }
+        (forces.pull[0], forces.push[0]) = ((-2.0 * curve.a * curve.b) as f32, 0.0);
+        // Keeps the quotient finite where both are at the same place.
+        forces.floor[0] = 1e-12;
+        forces.times[0] = pull.times;
+        forces.held = pull.times / pull.reach;
         forces
     }
 
@@ -278,7 +267,7 @@ impl Forces {
             push: [(2.0 * strength * curve.b) as f32; LANES],
             floor: [0.001; LANES],
             times: [1.0; LANES],
-            pulled: 0.0,
+            held: 0.0,
         }
     }
 
@@ -293,24 +282,9 @@ impl Forces {
         factors
     }
 
-    /// Moves `own` by `rate` times what the first `used` of the rows `others` do to it, all as seen from
-    /// where it is.
+    /// Moves `own` by `rate` times what the rows in the first `used` lanes do to it.
     #[inline(always)]
-    fn act(
-        &self,
-        own: &mut [f32],
-        all: impl Positions,
-        others: &[u32; LANES],
-        used: usize,
-        rate: f32,
-        room: &mut Room,
-    ) {
-        for (lane, &other) in others.iter().enumerate() {
-            let coordinates = own.iter().zip(all.get(other));
-            for (differences, (own, other)) in room.iter_mut().zip(coordinates) {
-                differences[lane] = own - other;
-            }
-        }
+    fn act(&self, own: &mut [f32], room: &Room, used: usize, rate: f32) {
         let mut squares = [0.0; LANES];
         for differences in room.iter() {
             for (square, difference) in squares.iter_mut().zip(differences) {
@@ -318,7 +292,7 @@ impl Forces {
             }
         }
         let mut factors = self.factors(squares);
-        let least = -1.0 / (rate * self.pulled);
+        let least = -1.0 / (rate * self.held);
         for factor in &mut factors {
             *factor = if *factor > least { *factor } else { least };
         }
@@ -329,8 +303,10 @@ impl Forces {
             for lane in 0..LANES {
                 moves[lane] = clip(factors[lane] * differences[lane]) * times[lane];
             }
-            // One after the other, forces would not push a row on that is no longer near.
-            *own += rate * clip(sum(moves));
+            // The pull apart, so that both ends of an edge move equally far. One after the other, pushes
+            // would not push a row on that is no longer near.
+            let pulled = std::mem::replace(&mut moves[0], 0.0);
+            *own += rate * (pulled + clip(sum(moves)));
         }
     }
 }
@@ -410,21 +386,25 @@ mod tests {
 
     const CURVE: Curve = Curve { a: 1.577, b: 0.895 };
 
+    const ONCE: Pull = Pull {
+        times: 1.0,
+        reach: 1.0,
+    };
+
     /// Small enough for no pull to be held back.
     const RATE: f32 = 1e-3;
 
     /// Where one row at a distance leads another that only it acts on, at rate 1.
     fn moved(forces: &Forces, distance: f32) -> f32 {
         let mut own = [0.0];
-        let all: &[[f32; 1]] = &[[distance]];
-        forces.act(&mut own, all, &[0; LANES], 1, RATE, &mut [[0.0; LANES]]);
+        forces.act(&mut own, &[[-distance; LANES]], 1, RATE);
         own[0] / RATE
     }
 
     /// The forces are the derivatives of −ln Φ and −ln(1 − Φ), here as difference quotients.
     #[test]
     fn forces_are_gradients() {
-        let pull = Forces::pull_and_push(CURVE, 1.0, 1.0, 6);
+        let pull = Forces::pull_and_push(CURVE, 1.0, ONCE);
         let push = Forces::push(CURVE, 1.0);
         let phi = |d: f64| 1.0 / (1.0 + CURVE.a * d.powf(2.0 * CURVE.b));
         let slope = |f: &dyn Fn(f64) -> f64, d: f64| (f(d + 1e-6) - f(d - 1e-6)) / 2e-6;
@@ -443,50 +423,59 @@ mod tests {
 
     #[test]
     fn the_same_place_moves_nothing_and_far_ones_are_clipped() {
-        let both = Forces::pull_and_push(CURVE, 1.0, 1.0, 6);
-        assert_eq!(moved(&both, 0.0), 0.0);
-        assert_eq!(moved(&Forces::push(CURVE, 1e3), 0.01), -CLIP);
-        assert!(moved(&both, 1e18).is_finite());
+        let pull = Forces::pull_and_push(CURVE, 1.0, ONCE);
+        assert_eq!(moved(&pull, 0.0), 0.0);
+        assert_eq!(moved(&Forces::push(CURVE, 0.0), 0.01), 0.0);
+        assert!((moved(&pull, 1e18)).is_finite());
+        let mut own = [0.0];
+        Forces::push(CURVE, 1e3).act(&mut own, &[[0.01; LANES]], LANES, 1.0);
+        // The first lane is not clipped together with the others.
+        assert_eq!(own[0], 2.0 * CLIP);
     }
 
     #[test]
-    fn a_pull_leads_no_farther_than_to_the_row_that_pulls() {
-        let pull = Forces::pull_and_push(CURVE, 1.0, 2.0, LANES);
-        let all: &[[f32; 1]] = &[[0.5]];
-        let mut own = [0.0];
-        pull.act(&mut own, all, &[0; LANES], 1, 1.0, &mut [[0.0; LANES]]);
-        assert!((own[0] - 0.5).abs() < 1e-6, "{}", own[0]);
+    fn both_ends_meet_halfway_at_most() {
+        let pull = Pull {
+            times: 2.0,
+            reach: 0.5,
+        };
+        let kernel = Kernel::new(CURVE, 1.0, pull, 0);
+        for distance in [0.5, 3.0] {
+            let all: &[[f32; 1]] = &[[1.0], [1.0 + distance]];
+            let ends = [0, 1].map(|row: u32| {
+                let start = all[row as usize];
+                let mut pass = Pass::new(&kernel, all, &start);
+                pass.edge(1 - row, &mut turn(1.0));
+                pass.place()[0] - start[0]
+            });
+            assert_eq!(ends[0], -ends[1]);
+            assert!(ends[0] > 0.0 && ends[0] <= 0.5 * distance, "{ends:?}");
+        }
     }
 
     /// When all rows are at one place, any of them does the same, and moves count pulls and pushes.
     #[test]
     fn every_edge_pulls_once_and_pushes_as_often_as_asked() {
         let all: &[[f32; 1]] = &[[2.0]; 9];
-        let pull = moved(&Forces::pull_and_push(CURVE, 1.0, 1.0, 1), 2.0);
-        let push = moved(&Forces::push(CURVE, 1.0), 2.0);
-        for pushes in [0, 1, 5, 11] {
-            let kernel = Kernel::new(CURVE, 1.0, 1.0, pushes);
-            for edges in 1..=kernel.edges.min(4) {
-                let mut turn = turn();
-                let mut pass = Pass::new(&kernel, all, &[0.0]);
-                (0..edges).for_each(|_| pass.edge(0, &mut turn));
-                pass.flush(&mut turn);
-                let wanted = edges as f32 * (pull + pushes as f32 * push);
-                let place = pass.place()[0] / RATE;
-                assert!((place - wanted).abs() < 1e-3, "{pushes}: {place} {wanted}");
-            }
+        let pull = moved(&Forces::pull_and_push(CURVE, 1.0, ONCE), 2.0);
+        let push = {
+            let mut own = [0.0];
+            let forces = Forces::push(CURVE, 1.0);
+            forces.act(&mut own, &[[-2.0; LANES]], LANES, RATE);
+            own[0] / RATE / LANES as f32
+        };
+        for pushes in [0, 1, 5, 7, 8, 15, 40] {
+            let kernel = Kernel::new(CURVE, 1.0, ONCE, pushes);
+            let mut pass = Pass::new(&kernel, all, &[0.0]);
+            pass.edge(0, &mut turn(RATE));
+            let (place, wanted) = (pass.place()[0] / RATE, pull + pushes as f32 * push);
+            assert!((place - wanted).abs() < 0.02, "{pushes}: {place} {wanted}");
         }
-        // Pushes beyond the lanes act one after the other.
-        let kernel = Kernel::new(CURVE, 1.0, 1.0, 40);
-        let mut pass = Pass::new(&kernel, all, &[0.0]);
-        pass.edge(0, &mut turn());
-        let pushed_by: usize = 11 + kernel.more.iter().map(|more| more.0).sum::<usize>();
-        assert!(pushed_by == 40 && pass.place()[0] / RATE < pull + 30.0 * push);
     }
 
-    fn turn() -> Turn {
+    fn turn(rate: f32) -> Turn {
         Turn {
-            rate: RATE,
+            rate,
             draws: Draws::new(1, 2, 3),
         }
     }

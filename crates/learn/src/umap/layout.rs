@@ -1,24 +1,27 @@
 //! The descent from the start to the embedding, the same on any number of threads.
 //!
-//! umap-learn goes through the edges one after the other and moves both ends. Here the rows are dealt
-//! into [`BLOCKS`] blocks. The blocks take turns; within a turn every row of the block goes through its
-//! own edges, moving itself, while all other rows are where they were when the turn began. So rows of a
-//! turn can be moved at the same time, and a row sees others at most one turn old. Both ends of an edge
-//! go through it, which replaces moving both at once.
-
-use std::ops::Range;
+//! umap-learn goes through the edges one after the other and moves both ends. Here the edges are dealt
+//! into [`CLASSES`] classes, which take turns. Within a turn every row goes through its own edges of the
+//! class, moving itself, while all others are where they were when the turn began; so all rows can be
+//! moved at the same time. A class has few edges of a row, one or two that are due, so that a row sees
+//! others hardly older than if edges came one by one.
+//!
+//! Both ends of an edge are pulled in the same turn, as seen from where both were when it began, by equal
+//! moves in opposite directions. Pulls that are not reciprocal would add up to a drift that tears parts of
+//! the map from each other.
 
 use rayon::prelude::*;
 
 use super::draws::Draws;
 use super::force::{Kernel, Pass, Positions, Turn, with_positions};
 use super::fuzzy::Graph;
-use crate::rng::Rng;
 
 /// Turns of an epoch.
-const BLOCKS: usize = 8;
+const CLASSES: usize = 4;
 /// Rows that are moved without asking for another thread.
-const ROWS_PER_TASK: usize = 256;
+const ROWS_PER_TASK: usize = 512;
+/// Up to so many rows, sharing them among threads costs more than it saves.
+const LEAST_SHARED: usize = 2048;
 
 /// How a layout is made.
 #[derive(Clone, Debug)]
@@ -32,84 +35,67 @@ pub(super) struct Descent {
 
 impl Descent {
     /// The rows of `graph`, moved from where `start` has them.
-    pub fn run(&self, graph: &Graph, start: &[f32]) -> Vec<f32> {
-        let schedule = Schedule::of(graph, self.epochs);
-        let dim = self.dim;
-        let mut positions = vec![0.0; start.len()];
-        for (slot, row) in schedule.order.iter().enumerate() {
-            positions[slot * dim..][..dim].copy_from_slice(&start[*row as usize * dim..][..dim]);
-        }
+    pub fn run(&self, graph: &Graph, start: Vec<f32>) -> Vec<f32> {
+        let schedule = Schedule::of(graph, self.epochs, self.seed);
+        let (mut now, mut next) = (start.clone(), start);
         for epoch in 0..self.epochs {
-            // In an order of their own every time: of two rows that pull each other the first moves farther,
-            // and with always the same first ones the map would run after the last ones.
-            let mut blocks = schedule.blocks.clone();
-            Rng::new(self.seed, epoch as u64).shuffle(&mut blocks);
-            for block in &blocks {
-                self.turn(&schedule, block.clone(), epoch, &mut positions);
+            for turn in 0..CLASSES {
+                let class = (epoch + turn) % CLASSES;
+                with_positions!(&now[..], self.dim, all => {
+                    self.turn(&schedule, class, epoch, all, &mut next)
+                });
+                std::mem::swap(&mut now, &mut next);
             }
         }
-        let mut embedding = vec![0.0; start.len()];
-        for (slot, row) in schedule.order.iter().enumerate() {
-            embedding[*row as usize * dim..][..dim]
-                .copy_from_slice(&positions[slot * dim..][..dim]);
-        }
-        embedding
+        now
     }
 
-    /// Moves the rows of one block.
-    fn turn(&self, schedule: &Schedule, block: Range<usize>, epoch: usize, positions: &mut [f32]) {
-        let dim = self.dim;
-        let own = block.start * dim..block.end * dim;
-        let mut moved = positions[own.clone()].to_vec();
-        with_positions!(&*positions, dim, all => self.move_rows(schedule, block, epoch, all, &mut moved));
-        positions[own].copy_from_slice(&moved);
-    }
-
-    fn move_rows(
+    /// Writes where all rows are after the turn of a class.
+    fn turn(
         &self,
         schedule: &Schedule,
-        block: Range<usize>,
+        class: usize,
         epoch: usize,
         all: impl Positions,
-        moved: &mut [f32],
+        next: &mut [f32],
     ) {
-        let dim = self.dim;
         let task = |(task, rows): (usize, &mut [f32])| {
-            let slots = block.start + task * ROWS_PER_TASK..;
-            for (row, slot) in rows.chunks_exact_mut(dim).zip(slots) {
-                self.move_row(row, schedule, slot, epoch, all);
+            for (place, row) in rows.chunks_exact_mut(self.dim).zip(task * ROWS_PER_TASK..) {
+                self.move_row(schedule, row * CLASSES + class, epoch, all, place);
             }
         };
-        match block.len() <= ROWS_PER_TASK {
-            true => task((0, moved)),
-            false => moved
-                .par_chunks_mut(ROWS_PER_TASK * dim)
-                .enumerate()
-                .for_each(task),
+        let tasks = ROWS_PER_TASK * self.dim;
+        match all.len() <= LEAST_SHARED {
+            true => next.chunks_mut(tasks).enumerate().for_each(task),
+            false => next.par_chunks_mut(tasks).enumerate().for_each(task),
         }
     }
 
+    /// Writes where a row is after its edges of a class, which are part `part` of the schedule.
     #[inline(always)]
     fn move_row(
         &self,
-        row: &mut [f32],
         schedule: &Schedule,
-        slot: usize,
+        part: usize,
         epoch: usize,
         all: impl Positions,
+        place: &mut [f32],
     ) {
+        let row = (part / CLASSES) as u32;
+        place.copy_from_slice(all.get(row));
+        let edges = &schedule.edges[schedule.offsets[part]..schedule.offsets[part + 1]];
+        let is_due = |edge: &&Edge| is_due(edge.phase, edge.frequency, epoch);
+        let mut due = edges.iter().filter(is_due).peekable();
+        if due.peek().is_none() {
+            return;
+        }
         let mut turn = Turn {
             rate: rate_at(self.learning_rate, epoch, self.epochs),
-            draws: Draws::new(self.seed, epoch as u64, slot as u64),
+            draws: Draws::new(self.seed, epoch as u64, part as u64),
         };
-        let mut pass = Pass::new(&self.kernel, all, row);
-        for edge in schedule.offsets[slot]..schedule.offsets[slot + 1] {
-            if is_due(edge, schedule.frequencies[edge], epoch) {
-                pass.edge(schedule.targets[edge], &mut turn);
-            }
-        }
-        pass.flush(&mut turn);
-        row.copy_from_slice(pass.place());
+        let mut pass = Pass::new(&self.kernel, all, place);
+        due.for_each(|edge| pass.edge(edge.target, &mut turn));
+        place.copy_from_slice(pass.place());
     }
 }
 
@@ -118,12 +104,11 @@ pub(super) fn rate_at(first: f64, epoch: usize, epochs: usize) -> f32 {
     (first * (1.0 - epoch as f64 / epochs as f64)) as f32
 }
 
-/// Whether an edge is gone through in an epoch: a share `frequency` / 2³² of the epochs, evenly spaced.
-/// Edges start at places of their own, spread evenly by the golden ratio.
+/// Whether an edge is gone through in an epoch: a share `frequency` / 2³² of the epochs, evenly spaced,
+/// beginning at a place that the phase says.
 #[inline(always)]
-pub(super) fn is_due(edge: usize, frequency: u32, epoch: usize) -> bool {
-    let start = (edge as u32).wrapping_mul(0x9E37_79B9);
-    let at = start.wrapping_add(frequency.wrapping_mul(epoch as u32));
+pub(super) fn is_due(phase: u32, frequency: u32, epoch: usize) -> bool {
+    let at = phase.wrapping_add(frequency.wrapping_mul(epoch as u32));
     at.checked_add(frequency).is_none()
 }
 
@@ -134,49 +119,46 @@ pub(super) fn frequency(weight: f64, greatest: f64, epochs: usize) -> Option<u32
     (share * epochs as f64 >= 1.0).then_some((share * 4_294_967_296.0) as u32)
 }
 
-/// The graph arranged for the descent: rows by block, edges with their frequencies.
+/// The graph arranged for the descent.
 struct Schedule {
-    blocks: Vec<Range<usize>>,
-    /// The row in each slot.
-    order: Vec<u32>,
+    /// Where the edges of each row and class start, and the end.
     offsets: Vec<usize>,
-    /// Slots at the other ends of edges.
-    targets: Vec<u32>,
-    frequencies: Vec<u32>,
+    edges: Vec<Edge>,
+}
+
+/// An edge as one of its ends sees it. Phase and class are the same for both.
+#[derive(Clone, Copy)]
+struct Edge {
+    target: u32,
+    frequency: u32,
+    phase: u32,
 }
 
 impl Schedule {
-    fn of(graph: &Graph, epochs: usize) -> Schedule {
-        let n = graph.len();
-        let mut order: Vec<u32> = Vec::with_capacity(n);
-        let mut blocks = Vec::new();
-        for block in 0..BLOCKS.min(n) {
-            let first = order.len();
-            order.extend((block..n).step_by(BLOCKS).map(|row| row as u32));
-            blocks.push(first..order.len());
-        }
-        let mut slots = vec![0; n];
-        for (slot, row) in order.iter().enumerate() {
-            slots[*row as usize] = slot as u32;
-        }
+    fn of(graph: &Graph, epochs: usize, seed: u64) -> Schedule {
         let greatest = graph.weights.iter().copied().fold(0.0, f32::max);
         let mut schedule = Schedule {
-            blocks,
             offsets: vec![0],
-            targets: Vec::new(),
-            frequencies: Vec::new(),
-            order: Vec::new(),
+            edges: Vec::new(),
         };
-        for row in &order {
-            for (other, weight) in graph.row(*row as usize) {
-                if let Some(due) = frequency(f64::from(weight), f64::from(greatest), epochs) {
-                    schedule.targets.push(slots[other]);
-                    schedule.frequencies.push(due);
-                }
+        let mut classes: [Vec<Edge>; CLASSES] = Default::default();
+        for row in 0..graph.len() {
+            for (other, weight) in graph.row(row) {
+                let due = frequency(f64::from(weight), f64::from(greatest), epochs);
+                let Some(frequency) = due else { continue };
+                let (low, high) = (row.min(other), row.max(other));
+                let drawn = Draws::new(seed, low as u64, high as u64).next_u64();
+                classes[(drawn >> 32) as usize % CLASSES].push(Edge {
+                    target: other as u32,
+                    frequency,
+                    phase: drawn as u32,
+                });
             }
-            schedule.offsets.push(schedule.targets.len());
+            for class in &mut classes {
+                schedule.edges.append(class);
+                schedule.offsets.push(schedule.edges.len());
+            }
         }
-        schedule.order = order;
         schedule
     }
 }
@@ -189,9 +171,10 @@ mod tests {
     fn edges_are_due_as_often_as_their_weight_says() {
         for (weight, wanted) in [(1.0, 200), (0.5, 100), (0.25, 50), (0.005, 1)] {
             let due = frequency(weight, 1.0, 200).unwrap();
-            for edge in 0..100 {
-                let times = (0..200).filter(|&epoch| is_due(edge, due, epoch)).count();
-                assert!(times.abs_diff(wanted) <= 1, "{weight} {edge} {times}");
+            for phase in (0..100).map(|i: u32| i.wrapping_mul(0x9E37_79B9)) {
+                let epochs = 0..200;
+                let times = epochs.filter(|&epoch| is_due(phase, due, epoch)).count();
+                assert!(times.abs_diff(wanted) <= 1, "{weight} {phase} {times}");
             }
         }
         assert_eq!(frequency(0.0049, 1.0, 200), None);

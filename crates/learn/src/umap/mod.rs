@@ -54,7 +54,7 @@ use std::fmt;
 use crate::matrix::Matrix;
 use curve::Curve;
 use draws::Draws;
-use force::Kernel;
+use force::{Kernel, Pull};
 use fuzzy::Graph;
 use layout::Descent;
 use neighbors::Index;
@@ -129,6 +129,16 @@ pub struct Umap {
     new_row_kernel: Kernel,
 }
 
+/// Both directions of an edge pull its ends, which see it once each; together they can meet halfway.
+const BOTH_ENDS: Pull = Pull {
+    times: 2.0,
+    reach: 0.5,
+};
+/// Of the edge of a new row, the row moves only.
+const NEW_END: Pull = Pull {
+    times: 1.0,
+    reach: 1.0,
+};
 /// The side of the square in which rows start, as in umap-learn.
 const START_SIDE: f64 = 10.0;
 /// How far rows are moved at random from where they start, so that none coincide.
@@ -159,13 +169,12 @@ impl UmapParams {
         );
         let start = self.start(&graph, &points, space.width());
         let curve = Curve::fit(self.min_dist, self.spread);
-        let kernel = |times_pulled| {
+        let kernel = |pull| {
             let (strength, pushes) = (self.repulsion_strength, self.negative_sample_rate);
-            Kernel::new(curve, strength, times_pulled, pushes)
+            Kernel::new(curve, strength, pull, pushes)
         };
         let descent = Descent {
-            // Both directions of an edge pull its ends; here each end sees its edge once.
-            kernel: kernel(2.0),
+            kernel: kernel(BOTH_ENDS),
             dim: self.n_components,
             epochs: self.epochs(graph.len()),
             learning_rate: self.learning_rate,
@@ -178,9 +187,9 @@ impl UmapParams {
             mean_distance: fuzzy::mean_distance(&neighbors),
             space,
             index,
-            distinct_embedding: descent.run(&graph, &start),
+            distinct_embedding: descent.run(&graph, start),
             embedding: Vec::new(),
-            new_row_kernel: kernel(1.0),
+            new_row_kernel: kernel(NEW_END),
         };
         umap.embedding = umap.place_given(matrix, &distinct);
         Ok(umap)

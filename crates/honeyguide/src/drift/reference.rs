@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_quantiles_lie_evenly_in_a_bin() {
+    fn shares_lie_evenly_in_a_bin_and_quantiles_at_its_end() {
         assert_eq!(
             [-1.0, 0.5, 2.0, 3.0].map(|value| bins().share_above(value)),
             [1.0, 0.875, 0.375, 0.0]
         );
         assert_eq!(
             [0.0, 0.25, 0.625, 1.0].map(|q| bins().quantile(q)),
-            [0.0, 1.0, 2.0, 3.0].map(Some)
+            [1.0, 1.0, 3.0, 3.0].map(Some)
         );
         assert_eq!(Distribution::Values(vec![]).quantile(0.5), None);
     }

@@ -32,9 +32,9 @@ impl Histogram {
         let edges = if bins == 1 || bins < BINS || max - min == (BINS - 1) as f64 && is_whole(min) {
             (0..=bins).map(|bin| min - 0.5 + bin as f64).collect()
         } else {
-            // Halves, so that the width of the widest range is finite.
+            // Halves, which round alike, so that the widest range stays finite.
             let width = max / bins as f64 - min / bins as f64;
-            let inner = (1..bins).map(|bin| min + width * bin as f64);
+            let inner = (1..bins).map(|bin| 2.0 * (min / 2.0 + width / 2.0 * bin as f64));
             [min].into_iter().chain(inner).chain([max]).collect()
         };
         Some(Self::fill(edges, sorted))

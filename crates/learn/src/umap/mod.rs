@@ -36,6 +36,7 @@ mod layout;
 mod neighbors;
 mod params;
 mod placement;
+mod power;
 mod rows;
 mod space;
 mod spectral;

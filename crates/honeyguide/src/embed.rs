@@ -63,6 +63,31 @@ pub struct Embedding {
     pub fitted_sample: bool,
 }
 
+impl Embedding {
+    /// Keeps `most` of the rows, every set of them equally likely; `distinct_rows` and `events` stay those of the data.
+    pub(crate) fn sample(&mut self, most: usize, seed: u64) {
+        let n_rows = self.counts.len();
+        if n_rows <= most {
+            return;
+        }
+        let kept = Rng::new(seed, 0).distinct_below(n_rows as u64, most as u64);
+        let kept: Vec<usize> = kept.into_iter().map(|row| row as usize).collect();
+        self.values = rows_of(&self.values, self.features.len(), &kept);
+        self.counts = rows_of(&self.counts, 1, &kept);
+        self.labelled = rows_of(&self.labelled, self.labels.len(), &kept);
+        self.coordinates = rows_of(&self.coordinates, self.n_components, &kept);
+        self.placed_sample = true;
+    }
+}
+
+/// These rows of a row-major table.
+fn rows_of<T: Copy>(table: &[T], n_columns: usize, rows: &[usize]) -> Vec<T> {
+    let rows = rows.iter();
+    rows.flat_map(|row| &table[row * n_columns..][..n_columns])
+        .copied()
+        .collect()
+}
+
 /// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. Features are
 /// scaled to mean 0 and standard deviation 1 over the events that the map is fitted on. `seed` takes the place of that in
 /// `params`.
@@ -226,15 +251,9 @@ fn uniform_sample(matrix: Matrix, seed: u64) -> Result<Matrix> {
         return Ok(matrix);
     }
     let chosen = Rng::new(seed, 0).distinct_below(matrix.n_rows() as u64, MAX_FITTED as u64);
-    let values = chosen
-        .iter()
-        .flat_map(|row| matrix.row(*row as usize))
-        .copied()
-        .collect();
-    let weights = chosen
-        .iter()
-        .map(|row| matrix.weights()[*row as usize])
-        .collect();
+    let chosen: Vec<usize> = chosen.into_iter().map(|row| row as usize).collect();
+    let values = rows_of(matrix.values(), matrix.n_features(), &chosen);
+    let weights = rows_of(matrix.weights(), 1, &chosen);
     Matrix::new(matrix.n_features(), values, weights)
         .map_err(|error| Error::internal(format!("a sample of rows: {error}")))
 }
@@ -397,4 +416,40 @@ fn write_columns(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<()> {
     let mut writer = TableWriter::create(path, schema)?;
     writer.write(&batch)?;
     writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_keeps_rows_whole() {
+        let rows: Vec<u64> = (0..100).collect();
+        let mut embedding = Embedding {
+            recipe: String::new(),
+            features: vec!["a".into(), "b".into()],
+            values: rows
+                .iter()
+                .flat_map(|row| [*row as f64, -(*row as f64)])
+                .collect(),
+            counts: rows.clone(),
+            labels: Vec::new(),
+            labelled: Vec::new(),
+            n_components: 1,
+            coordinates: rows.iter().map(|row| *row as f32).collect(),
+            events: 4950,
+            distinct_rows: 100,
+            placed_sample: false,
+            fitted_rows: 100,
+            fitted_sample: false,
+        };
+        embedding.sample(7, 1);
+        assert!(embedding.placed_sample && embedding.counts.is_sorted());
+        assert_eq!((embedding.counts.len(), embedding.distinct_rows), (7, 100));
+        for (row, count) in embedding.counts.iter().enumerate() {
+            let number = *count as f64;
+            assert_eq!(embedding.values[2 * row..][..2], [number, -number]);
+            assert_eq!(f64::from(embedding.coordinates[row]), number);
+        }
+    }
 }

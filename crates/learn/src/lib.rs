@@ -7,6 +7,7 @@
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices of weighted, tied scores.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
+//! - [`umap`]: maps of rows in few dimensions, and of new rows among them (McInnes, Healy & Melville 2018).
 //! - [`sampling`]: a weighted sample of rows in bounded memory.
 //! - [`real`]: logarithm and power of two with the same bits on every machine.
 //! - [`rng`]: the one generator that every random choice comes from.

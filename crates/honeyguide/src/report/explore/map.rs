@@ -31,8 +31,10 @@ use crate::report::words::of_them;
 use crate::source::Source;
 use crate::wording::{count, printable};
 
-/// Most distinct feature rows that a page maps; `honeyguide embed` places more.
+/// Most points that a page draws; of more distinct feature rows it shows a uniform sample.
 pub const MAX_POINTS: usize = 3_000;
+/// Most distinct feature rows that are placed for a page; `honeyguide embed` places more.
+const MAX_ROWS: u64 = 50_000;
 /// Features that are named of a row.
 const NAMED_FEATURES: usize = 12;
 /// Programs with a colour of their own.
@@ -71,21 +73,22 @@ impl Map {
         lens: Option<Lens<'_>>,
         distinct_rows: u64,
     ) -> Result<std::result::Result<Self, String>> {
-        if distinct_rows > MAX_POINTS as u64 {
+        if distinct_rows > MAX_ROWS {
             return Ok(Err(format!(
                 "There are {} distinct rows; a page maps at most {}. honeyguide embed places them all.",
                 count(distinct_rows),
-                count(MAX_POINTS as u64)
+                count(MAX_ROWS)
             )));
         }
         let params = UmapParams::new();
-        let embedding = match embed(engine, source, None, recipe, &params, 0).await {
+        let mut embedding = match embed(engine, source, None, recipe, &params, 0).await {
             Ok(embedding) => embedding,
             Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::Data) => {
                 return Ok(Err(format!("There is no map: {error}.")));
             }
             Err(error) => return Err(error),
         };
+        embedding.sample(MAX_POINTS, 0);
         let points = points(engine, source, recipe, lens, &embedding).await?;
         Ok(Ok(Self { embedding, points }))
     }
@@ -106,9 +109,10 @@ impl Map {
         let bare = || axis("").show_tick_labels(false).zero_line(false);
         let layout = Layout::new().x_axis(bare()).y_axis(bare());
         let alt = format!(
-            "{} distinct feature rows; rows that are alike lie side by side, and only that means something, not the axes. A \
+            "{} distinct feature rows{}; rows that are alike lie side by side, and only that means something, not the axes. A \
              larger point stands for more events.",
-            count(self.points.len() as u64)
+            count(self.points.len() as u64),
+            self.drawn_of()
         );
         let mut chart = Chart::new("map", "Distinct feature rows", alt, layout, traces);
         chart.point_texts = Some((0..self.points.len()).map(|row| self.hover(row)).collect());
@@ -140,6 +144,15 @@ impl Map {
             ]
         });
         listed.collect()
+    }
+
+    /// Of how many rows the points are a sample, if they are.
+    fn drawn_of(&self) -> String {
+        let all = self.embedding.distinct_rows;
+        if all == self.points.len() as u64 {
+            return String::new();
+        }
+        format!(", drawn at random of {} that were placed", count(all))
     }
 
     fn is_scored(&self) -> bool {

@@ -24,12 +24,34 @@ pub fn command<A: AsRef<OsStr>>(
     command
 }
 
-/// The cargo that runs this task, with `arguments`.
+/// The cargo that runs this task, with `arguments`, as if it were called from a shell.
 pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    command(
+    let mut cargo = command(
         std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
         arguments,
-    )
+    );
+    // What cargo tells this task about its own package would look like a change to build scripts that ask for it, and
+    // everything above them would be compiled again.
+    for (name, _) in std::env::vars_os() {
+        if is_of_package(&name.to_string_lossy()) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// Whether a variable says something of the package that cargo runs.
+fn is_of_package(name: &str) -> bool {
+    let beginnings = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    let names = [
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    beginnings
+        .iter()
+        .any(|beginning| name.starts_with(beginning))
+        || names.contains(&name)
 }
 
 /// Runs `command` to its end; its output goes where ours goes.
@@ -117,6 +139,12 @@ pub fn shown(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_cargo_says_of_a_package_is_left_out() {
+        assert!(is_of_package("CARGO_PKG_NAME") && is_of_package("CARGO_MANIFEST_DIR"));
+        assert!(!is_of_package("CARGO_HOME") && !is_of_package("CARGO_TARGET_DIR"));
+    }
 
     #[test]
     fn a_failure_names_the_command_and_its_status() {

@@ -137,7 +137,7 @@ mod tests {
     fn what_does_not_fit_side_by_side_goes_line_by_line() {
         let narrow = printed(&["a", "b"], &["1", "2"], 1);
         assert!(
-            narrow.contains(" a   b") && narrow.ends_with("\n1 row\n"),
+            narrow.contains(" a  b") && narrow.ends_with("\n1 row\n"),
             "{narrow}"
         );
         let long = "x".repeat(70);

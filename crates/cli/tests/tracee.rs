@@ -11,16 +11,7 @@ const OF_TODAY: &str = include_str!("fixtures/tracee/v0.20.ndjson");
 fn folder() -> Folder {
     let folder = Folder::with(&[("old.ndjson", OF_2021), ("new.ndjson", OF_TODAY)]);
     folder.write("train.csv", events(500));
-    folder.done(&[
-        "train",
-        "train.csv",
-        "--recipe",
-        "beth-paper",
-        "--trees",
-        "5",
-        "--out",
-        "model.json",
-    ]);
+    folder.train_small("train.csv");
     folder
 }
 

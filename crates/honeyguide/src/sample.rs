@@ -173,13 +173,8 @@ async fn draw(
     options: &SampleOptions,
     key: Option<&Key>,
 ) -> Result<Drawing> {
-    let needed: BTreeSet<String> = source
-        .columns()
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
     source
-        .run(&needed, async |source| {
+        .run(&source.column_names(), async |source| {
             let mut drawing = Drawing::new(&source.schema(), options)?;
             for table in source.tables_in_order(engine)? {
                 let columns = source.columns().iter().map(|column| ident(&column.name));

@@ -12,7 +12,7 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent_of, printable};
+use crate::render::{count, print_anomalous, printable};
 
 #[derive(Serialize)]
 struct Written {
@@ -58,13 +58,7 @@ pub async fn write(
 impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let evaluation = &self.report.evaluation;
-        writeln!(
-            out,
-            "{} of {} events are anomalous ({}).",
-            count(evaluation.anomalous),
-            count(evaluation.events),
-            percent_of(evaluation.anomalous, evaluation.events)
-        )?;
+        print_anomalous(evaluation.anomalous, evaluation.events, out)?;
         if let Some(alerts) = self.report.alerts {
             writeln!(out, "alerts     {}", count(alerts))?;
         }

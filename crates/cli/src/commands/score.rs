@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Score;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent_of, print_anomalies, printable};
+use crate::render::{count, print_anomalies, print_anomalous, printable};
 
 #[derive(Serialize)]
 struct Scored {
@@ -76,14 +76,8 @@ impl Outcome for Scored {
             anomalous,
             unseen_categories,
         } = self.summary;
-        writeln!(
-            out,
-            "{} of {} events are anomalous ({}).\nthreshold {}",
-            count(anomalous),
-            count(events),
-            percent_of(anomalous, events),
-            self.threshold
-        )?;
+        print_anomalous(anomalous, events, out)?;
+        writeln!(out, "threshold {}", self.threshold)?;
         if unseen_categories > 0 {
             writeln!(
                 out,

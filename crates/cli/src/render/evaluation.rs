@@ -8,18 +8,23 @@ use super::{count, defined, heading, percent, percent_of, printable, table_with_
 
 /// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
 pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "{} of {} events are anomalous ({}).",
-        count(evaluation.anomalous),
-        count(evaluation.events),
-        percent_of(evaluation.anomalous, evaluation.events)
-    )?;
+    print_anomalous(evaluation.anomalous, evaluation.events, out)?;
     writeln!(out, "threshold {}", evaluation.threshold)?;
     for label in &evaluation.labels {
         print_label(label, &evaluation.recipe, out)?;
     }
     Ok(())
+}
+
+/// How many events are above the threshold.
+pub fn print_anomalous(anomalous: u64, events: u64, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} of {} events are anomalous ({}).",
+        count(anomalous),
+        count(events),
+        percent_of(anomalous, events)
+    )
 }
 
 fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io::Result<()> {

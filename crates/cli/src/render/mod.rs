@@ -12,7 +12,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, pres
 pub use anomaly::{print_anomalies, print_explained};
 pub use answer::print_answer;
 pub use drift::print_drift;
-pub use evaluation::print_evaluation;
+pub use evaluation::{print_anomalous, print_evaluation};
 pub use honeyguide::wording::{
     count, defined, number, percent, percent_of, printable, printable_lines,
 };

@@ -78,9 +78,15 @@ impl Folder {
     /// A folder with `good.csv`, a table of `count` events, and `model.json`, a small model of them.
     pub fn with_model(count: usize) -> Self {
         let folder = Self::with(&[("good.csv", events(count))]);
-        folder.done(&[
+        folder.train_small("good.csv");
+        folder
+    }
+
+    /// Trains `model.json`, a small model of `data`.
+    pub fn train_small(&self, data: &str) {
+        self.done(&[
             "train",
-            "good.csv",
+            data,
             "--recipe",
             "beth-paper",
             "--trees",
@@ -88,7 +94,6 @@ impl Folder {
             "--out",
             "model.json",
         ]);
-        folder
     }
 
     pub fn new() -> Self {

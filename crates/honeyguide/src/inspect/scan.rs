@@ -1,7 +1,5 @@
 //! The one pass over the data.
 
-use std::collections::BTreeSet;
-
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -34,13 +32,8 @@ pub(super) struct Scan {
 
 /// Reads `source` once, in the order of its files, so that the figures do not depend on the number of threads.
 pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Scan> {
-    let needed: BTreeSet<String> = source
-        .columns()
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
     source
-        .run(&needed, async |source| {
+        .run(&source.column_names(), async |source| {
             let mut scan = Scan::new(source);
             for table in source.tables_in_order(engine)? {
                 let expected = source.expected_rows();

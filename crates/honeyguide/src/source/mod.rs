@@ -257,6 +257,11 @@ impl Source {
         self.intake().map_or(Ok(()), |intake| intake.check())
     }
 
+    /// The names of all columns.
+    pub(crate) fn column_names(&self) -> BTreeSet<String> {
+        names_of(&self.columns)
+    }
+
     /// Whether there is a column of this name.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
@@ -532,14 +537,12 @@ fn schema_of(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+fn names_of(columns: &[Column]) -> BTreeSet<String> {
+    columns.iter().map(|column| column.name.clone()).collect()
+}
+
 fn same_names(first: &SourceFile, other: &SourceFile) -> Result<()> {
-    let names = |file: &SourceFile| -> BTreeSet<String> {
-        file.columns
-            .iter()
-            .map(|column| column.name.clone())
-            .collect()
-    };
-    let (ours, theirs) = (names(first), names(other));
+    let (ours, theirs) = (names_of(&first.columns), names_of(&other.columns));
     if ours == theirs {
         return Ok(());
     }

@@ -177,14 +177,19 @@ fn object_path(text: &str) -> &str {
 
 type Built = std::result::Result<Arc<dyn ObjectStore>, StoreError>;
 
+/// A builder with our time-outs and the options that it knows. The builders have the same methods, but no trait.
+macro_rules! configured {
+    ($builder:expr, $url:expr, $options:expr) => {{
+        let builder = $builder.with_client_options(client()).with_retry(retries());
+        let keys = $options.keys($url)?.into_iter();
+        keys.fold(builder, |builder, (key, value)| {
+            builder.with_config(key, value)
+        })
+    }};
+}
+
 fn amazon(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = AmazonS3Builder::new()
-        .with_client_options(client())
-        .with_retry(retries());
-    let keys = options.keys(url)?.into_iter();
-    let builder = keys.fold(builder, |builder, (key, value)| {
-        builder.with_config(key, value)
-    });
+    let builder = configured!(AmazonS3Builder::new(), url, options);
     let bucket = url.host_str().unwrap_or_default();
     Ok(builder
         .with_bucket_name(bucket)
@@ -193,13 +198,7 @@ fn amazon(url: &Url, options: &StorageOptions) -> Result<Built> {
 }
 
 fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = GoogleCloudStorageBuilder::new()
-        .with_client_options(client())
-        .with_retry(retries());
-    let keys = options.keys(url)?.into_iter();
-    let builder = keys.fold(builder, |builder, (key, value)| {
-        builder.with_config(key, value)
-    });
+    let builder = configured!(GoogleCloudStorageBuilder::new(), url, options);
     let bucket = url.host_str().unwrap_or_default();
     Ok(builder
         .with_bucket_name(bucket)
@@ -209,13 +208,7 @@ fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
 
 /// `az://CONTAINER/PATH`, or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`.
 fn azure(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = MicrosoftAzureBuilder::new()
-        .with_client_options(client())
-        .with_retry(retries());
-    let keys = options.keys(url)?.into_iter();
-    let builder = keys.fold(builder, |builder, (key, value)| {
-        builder.with_config(key, value)
-    });
+    let builder = configured!(MicrosoftAzureBuilder::new(), url, options);
     let base = format!("{}://{}", url.scheme(), url.authority());
     Ok(builder
         .with_url(base)

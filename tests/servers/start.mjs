@@ -1,14 +1,17 @@
-// Starts an S3 server and Azurite on free ports of the loopback interface, in the folder that is named, with a bucket and
-// a container called `lake`. Prints their addresses, then waits until standard input ends.
+// Starts an S3 server, Azurite and a front for Google's clients on free ports of the loopback interface, in the folder that
+// is named, with a bucket and a container called `lake`, and `lake-of-google`. Prints their addresses, then waits until
+// standard input ends.
 import { createHmac } from "node:crypto";
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
+import { createServer as createWebServer, request } from "node:http";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 
 const require = createRequire(import.meta.url);
 const folder = process.argv[2];
 const bucket = "lake";
+const bucketOfGoogle = "lake-of-google";
 // Azurite's account, which everybody knows: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 const account = "devstoreaccount1";
 const key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
@@ -29,10 +32,44 @@ async function startS3() {
     port: 0,
     silent: true,
     directory: join(folder, "s3"),
-    configureBuckets: [{ name: bucket }],
+    configureBuckets: [{ name: bucket }, { name: bucketOfGoogle }],
   });
   const { port } = await server.run();
   return `http://127.0.0.1:${port}`;
+}
+
+// Google's XML API is S3's in the calls that object_store makes: https://cloud.google.com/storage/docs/interoperability
+// What differs is done here: a bearer token, which may be empty but must be there, and the condition that an object be new.
+async function startGoogle(s3) {
+  const { hostname, port } = new URL(s3);
+  const ask = (method, path, headers, body) =>
+    new Promise((resolve, reject) => {
+      const asked = request({ hostname, port, method, path, headers }, resolve).on("error", reject);
+      if (body) body.pipe(asked);
+      else asked.end();
+    });
+  const server = createWebServer(async (question, answer) => {
+    const { authorization, "x-goog-if-generation-match": generation, ...headers } = question.headers;
+    const refuse = (status) => {
+      question.resume();
+      answer.writeHead(status, { "content-length": 0 }).end();
+    };
+    try {
+      if (!authorization?.startsWith("Bearer")) return refuse(401);
+      if (generation === "0") {
+        const found = await ask("HEAD", question.url, {});
+        found.resume();
+        if (found.statusCode === 200) return refuse(412);
+      }
+      const given = await ask(question.method, question.url, headers, question);
+      answer.writeHead(given.statusCode, given.headers);
+      given.pipe(answer);
+    } catch {
+      refuse(502);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
 async function startAzure() {
@@ -71,7 +108,11 @@ async function createContainer(endpoint) {
   }
 }
 
-console.log(`HONEYGUIDE_TEST_S3=${await startS3()}`);
+const s3 = await startS3();
+console.log(`HONEYGUIDE_TEST_S3=${s3}`);
+// Where unfinished uploads can be seen; the server does not list them.
+console.log(`HONEYGUIDE_TEST_S3_FOLDER=${join(folder, "s3")}`);
+console.log(`HONEYGUIDE_TEST_GOOGLE=${await startGoogle(s3)}`);
 console.log(`HONEYGUIDE_TEST_AZURE=${await startAzure()}`);
 console.log("ready");
 process.stdin.resume();

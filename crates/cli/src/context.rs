@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use honeyguide::output::{Destination, TableFormat};
-use honeyguide::{Engine, Error, Recipe, Source, TraceeEvents};
+use honeyguide::{Engine, Error, Model, Recipe, Source, StorageOptions, TraceeEvents};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -73,7 +73,7 @@ impl Context {
     /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error.
     pub fn destination(&self, out: &Path) -> Result<Destination, Failure> {
         if out != Path::new("-") {
-            return Ok(Destination::parse(out, &self.global.storage()?)?);
+            return Ok(Destination::parse(out, &self.storage()?)?);
         }
         self.output_taken.store(true, Ordering::Relaxed);
         let format = self.global.format.map(TableFormat::from);
@@ -185,9 +185,19 @@ impl Context {
         Ok(source)
     }
 
-    /// Loads a recipe by name or from a file.
-    pub fn recipe(&self, name_or_path: &str) -> Result<Recipe, Failure> {
-        Ok(Recipe::load(name_or_path)?)
+    /// Loads a recipe by name, or from a path or a URL.
+    pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
+        Ok(Recipe::load_with(name_or_place, &self.storage()?)?)
+    }
+
+    /// Loads a model from a path or a URL.
+    pub fn model(&self, place: &Path) -> Result<Model, Failure> {
+        Ok(Model::load_with(place, &self.storage()?)?)
+    }
+
+    /// Credentials and settings of object stores.
+    pub fn storage(&self) -> Result<StorageOptions, Failure> {
+        Ok(self.global.storage()?)
     }
 
     /// Runs work that never waits, away from the thread that listens for Ctrl-C. It is handed a flag that says when to stop.

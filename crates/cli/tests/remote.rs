@@ -4,6 +4,11 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
 use common::{Folder, Run, events};
 use server::{Answer, Server};
 
@@ -160,6 +165,81 @@ fn faults_that_stay_are_one_error() {
 }
 
 #[test]
+fn models_and_recipes_come_from_web_servers() {
+    let folder = Folder::with_model(300);
+    let model = folder.read("model.json");
+    let here = folder.done(&["score", "model.json", "good.csv", "--json"]);
+    let answers: [Fault; 4] = [
+        |_| Answer::Good,
+        |_| Answer::Whole,
+        |_| Answer::Late,
+        |request| {
+            if request % 2 == 0 {
+                Answer::Status(503)
+            } else {
+                Answer::Good
+            }
+        },
+    ];
+    for answer in answers {
+        let server = Server::start(model.clone(), answer);
+        let link = format!("{}/m?token=hidden-token", server.url);
+        let there = folder.done(&["score", &link, "good.csv", "--json"]);
+        assert_eq!(there.stdout, here.stdout);
+    }
+    let server = Server::start(model, |_| Answer::Good);
+    let link = format!("{}/m.json?token=hidden-token", server.url);
+    let scored = format!("SELECT sum(anomaly_score('{link}')) FROM events");
+    let named = folder.done(&["sql", &scored, "good.csv"]);
+    let given = [
+        "sql",
+        "SELECT sum(score) FROM events",
+        "good.csv",
+        "--model",
+    ];
+    let given = folder.done(&[&given[..], &[&link]].concat());
+    let values = |run: &Run| run.stdout.lines().nth(1).map(str::to_owned);
+    assert!(values(&named).is_some() && values(&named) == values(&given));
+    folder.done(&["report", &link, "good.csv", "--out", "page.html"]);
+    let page = String::from_utf8(folder.read("page.html")).unwrap();
+    assert!(page.contains("/m.json?***") && !page.contains("hidden-token"));
+    let recipe = folder.done(&["recipes", "beth-paper"]).stdout;
+    let server = Server::start(recipe.into_bytes(), |_| Answer::Good);
+    let link = format!("{}/recipe", server.url);
+    folder.done(&[
+        "train", "good.csv", "--recipe", &link, "--trees", "5", "--out", "m.json",
+    ]);
+    assert!(folder.read("m.json") == folder.read("model.json"));
+}
+
+#[test]
+fn what_is_no_model_or_recipe_is_refused_wherever_it_is() {
+    let folder = Folder::with_model(300);
+    let long = " ".repeat((4 << 20) + 1).into_bytes();
+    for answer in [|_| Answer::Good, |_| Answer::Whole] as [Fault; 2] {
+        let server = Server::start(long.clone(), answer);
+        let link = format!("{}/r?token=hidden-token", server.url);
+        let run = folder.run(&["train", "good.csv", "--recipe", &link, "--out", "x.json"]);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        assert!(run.stderr.contains("/r?***: "), "{}", run.stderr);
+        assert!(run.stderr.contains("limit"), "{}", run.stderr);
+    }
+    let cases: [(&[u8], Fault, i32, &str); 4] = [
+        (b"{}", |_| Answer::Good, 1, "not a honeyguide model"),
+        (b"\xff\xfe", |_| Answer::Good, 1, "not text"),
+        (b"{}", |_| Answer::Status(404), 2, "no such file"),
+        (b"{}", |_| Answer::Status(403), 1, "the server answers 403"),
+    ];
+    for (content, answer, status, says) in cases {
+        let server = Server::start(content.to_vec(), answer);
+        let link = format!("{}/m.json?token=hidden-token", server.url);
+        folder.refused(&["score", &link, "good.csv"], status, &["/m.json", says]);
+        let run = folder.run(&["score", &link, "good.csv", "-v"]);
+        assert!(!run.stderr.contains("hidden-token"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn what_no_store_knows_is_refused_without_being_shown() {
     let folder = Folder::with(&[("a.csv", events(9))]);
     for (arguments, says) in [
@@ -218,7 +298,17 @@ fn stores() -> Vec<Store> {
         ],
         wrong: ["azure_storage_account_key=d3Jvbmctc2VjcmV0"],
     });
-    s3.into_iter().chain(azure).collect()
+    let google = std::env::var("HONEYGUIDE_TEST_GOOGLE").map(|endpoint| Store {
+        base: "gs://lake-of-google",
+        options: vec![
+            format!(
+                r#"google_service_account_key={{"gcs_base_url":"{endpoint}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#
+            ),
+            "google_allow_http=true".into(),
+        ],
+        wrong: ["google_skip_signature=true"],
+    });
+    s3.into_iter().chain(azure).chain(google).collect()
 }
 
 impl Store {
@@ -313,6 +403,227 @@ fn object_stores_give_and_take_what_the_disk_does() {
                 &at("m.json"),
             ],
         );
+        judge_with_a_model_at(&store, &folder, &at("m.json"));
+    }
+}
+
+/// Every command that takes a model, and a recipe from the same store.
+fn judge_with_a_model_at(store: &Store, folder: &Folder, model: &str) {
+    let data = ["good.csv", "--json"];
+    for command in ["score", "evaluate", "drift"] {
+        let here = folder.done(&[&[command, "model.json"], &data[..]].concat());
+        let there = store.done(folder, &[&[command, model], &data[..]].concat());
+        assert_eq!(there.stdout, here.stdout, "{command} {model}");
+    }
+    store.done(folder, &["explain", model, "good.csv", "--row", "7"]);
+    store.done(folder, &["report", model, "good.csv", "--out", "p.html"]);
+    store.done(
+        folder,
+        &["explore", "good.csv", "--model", model, "--out", "p.html"],
+    );
+    let query = format!("SELECT max(score), max(anomaly_score('{model}')) FROM events");
+    let run = store.done(folder, &["sql", &query, "good.csv", "--model", model]);
+    let values: Vec<_> = run
+        .stdout
+        .lines()
+        .skip(1)
+        .flat_map(|row| row.split(','))
+        .collect();
+    assert!(values.len() == 2 && values[0] == values[1], "{values:?}");
+    for missing in [
+        format!("{model}.not"),
+        model.replacen(store.base, &format!("{}-that-is-not", store.base), 1),
+    ] {
+        let run = store.run(folder, &["score", &missing, "good.csv"]);
+        assert_eq!(run.status, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("no such model file"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn every_output_goes_to_an_object_store() {
+    let folder = Folder::with_model(3000);
+    for store in stores() {
+        let at = |name: &str| format!("{}/outputs/{name}", store.base);
+        let calls: [(&str, &[&str]); 6] = [
+            ("s.csv", &["sample", "good.csv", "--rows", "50"]),
+            (
+                "q.parquet",
+                &["sql", "SELECT userId, 1 + 1 AS two FROM events", "good.csv"],
+            ),
+            (
+                "e.csv",
+                &[
+                    "embed",
+                    "good.csv",
+                    "--recipe",
+                    "beth-paper",
+                    "--epochs",
+                    "20",
+                ],
+            ),
+            ("x.html", &["explore", "good.csv"]),
+            ("r.html", &["report", "model.json", "good.csv"]),
+            ("c.parquet", &["convert", "good.csv"]),
+        ];
+        for (name, call) in calls {
+            folder.done(&[call, &["--out", name]].concat());
+            let out = at(name);
+            let run = store.done(&folder, &[call, &["--out", &out]].concat());
+            assert!(run.stdout.contains(&out), "{}", run.stdout);
+        }
+        for name in ["s.csv", "q.parquet", "e.csv", "c.parquet"] {
+            let all = ["sql", "SELECT * FROM events"];
+            let here = folder.done(&[&all[..], &[name]].concat());
+            let there = store.done(&folder, &[&all[..], &[&at(name)]].concat());
+            assert_eq!(there.stdout, here.stdout, "{}", at(name));
+        }
+        let run = store.run(
+            &folder,
+            &["sample", "good.csv", "--rows", "5", "--out", &at("")],
+        );
+        assert_eq!(run.status, 2, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_folder_of_objects_is_whole_or_not_there() {
+    let folder = Folder::with_model(3000);
+    let query = "SELECT processId, count(*), sum(eventId) FROM events GROUP BY 1 ORDER BY 1";
+    let expected = folder.done(&["sql", query, "good.csv"]).stdout;
+    for store in stores() {
+        let lake = format!("{}/folders/whole", store.base);
+        let convert = [
+            "convert",
+            "good.csv",
+            "--partition-by",
+            "processId",
+            "--out",
+        ];
+        let convert_to = |out: &str| store.run(&folder, &[&convert[..], &[out]].concat());
+        let run = convert_to(&lake);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        for data in [
+            lake.clone(),
+            format!("{lake}/"),
+            format!("{lake}/*/*.parquet"),
+        ] {
+            assert_eq!(store.done(&folder, &["sql", query, &data]).stdout, expected);
+        }
+        let run = convert_to(&lake);
+        assert_eq!(run.status, 2, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("the folder is not empty"),
+            "{}",
+            run.stderr
+        );
+
+        // What a job leaves that was killed between the first object and the last.
+        let half = format!("{}/folders/half", store.base);
+        let (claim, part) = (
+            format!("{half}/_honeyguide_unfinished"),
+            format!("{half}/processId=0/part-0.parquet"),
+        );
+        let train = ["train", "good.csv", "--trees", "2", "--out", &claim];
+        store.done(&folder, &train);
+        store.done(&folder, &["convert", "good.csv", "--out", &part]);
+        for data in [
+            half.clone(),
+            format!("{half}/*/*.parquet"),
+            format!("{}/folders", store.base),
+        ] {
+            let run = store.run(&folder, &["sql", query, &data]);
+            assert_eq!(run.status, 1, "{data}: {}", run.stderr);
+            assert!(
+                run.stderr.contains("not written to its end"),
+                "{}",
+                run.stderr
+            );
+        }
+        let run = convert_to(&half);
+        assert!(run.status != 0, "{}", run.stdout);
+        assert!(run.stderr.contains("folder"), "{}", run.stderr);
+        let run = convert_to(&format!("{}-that-is-not/x", store.base));
+        assert_eq!(run.status, 2, "{}", run.stderr);
+    }
+}
+
+/// Whether the S3 server holds parts of an object that has not appeared: it keeps them in a folder beside the object's name.
+fn has_unfinished_upload(bucket: &str, key: &str) -> bool {
+    let Ok(folder) = std::env::var("HONEYGUIDE_TEST_S3_FOLDER") else {
+        return false;
+    };
+    let uploads = PathBuf::from(folder).join(bucket).join("._S3rver_uploads");
+    let uploads = std::fs::read_dir(uploads).into_iter().flatten().flatten();
+    let mut keys = uploads.map(|upload| std::fs::read(upload.path().join("key")));
+    keys.any(|found| found.is_ok_and(|found| found == key.as_bytes()))
+}
+
+/// Starts `score` with an output of several parts, and sends it `signal` when some of them are sent and others are not.
+fn end_in_mid_upload(store: &Store, folder: &Folder, key: &str, signal: &str) -> i32 {
+    let server = Server::start(folder.read("large.csv"), |request| {
+        if request < 9 {
+            Answer::Good
+        } else {
+            Answer::Slow
+        }
+    });
+    let data = format!("{}/large.csv", server.url);
+    let out = format!("{}/{key}", store.base);
+    let mut job = folder.command(&["score", "model.json", &data, "--out", &out, "--quiet"]);
+    for option in &store.options {
+        job.args(["--storage-option", option]);
+    }
+    let mut job = job.spawn().expect("the command starts");
+    let bucket = store.base.split_once("://").unwrap().1;
+    for _ in 0..600 {
+        let has_begun = store.base.starts_with("az") || has_unfinished_upload(bucket, key);
+        if server.requests() > 10 && has_begun {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(job.try_wait().unwrap().is_none(), "the job was too fast");
+    assert!(store.base.starts_with("az") || has_unfinished_upload(bucket, key));
+    let pid = job.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(sent.success());
+    let status = job.wait().unwrap();
+    status
+        .code()
+        .or(status.signal().map(|signal| 128 + signal))
+        .unwrap()
+}
+
+#[test]
+fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
+    let folder = Folder::with_model(300);
+    folder.write("large.csv", events(400_000));
+    folder.write("small.csv", events(500));
+    for store in stores() {
+        let bucket = store.base.split_once("://").unwrap().1;
+        for (signal, status) in [("-KILL", 137), ("-TERM", 143)] {
+            let new = format!("killed/new{signal}.csv");
+            assert_eq!(end_in_mid_upload(&store, &folder, &new, signal), status);
+            let url = format!("{}/{new}", store.base);
+            let run = store.run(&folder, &["inspect", &url]);
+            assert!(run.stderr.contains("no such file"), "{}", run.stderr);
+            if signal == "-TERM" {
+                assert!(!has_unfinished_upload(bucket, &new));
+            }
+
+            let old = format!("killed/old{signal}.csv");
+            let url = format!("{}/{old}", store.base);
+            store.done(
+                &folder,
+                &["score", "model.json", "small.csv", "--out", &url],
+            );
+            let count = ["sql", "SELECT count(*) AS events, sum(score) FROM events"];
+            let before = store.done(&folder, &[&count[..], &[&url]].concat()).stdout;
+            assert_eq!(end_in_mid_upload(&store, &folder, &old, signal), status);
+            let after = store.done(&folder, &[&count[..], &[&url]].concat()).stdout;
+            assert_eq!(after, before, "{url}");
+        }
     }
 }
 

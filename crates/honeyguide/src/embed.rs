@@ -1,7 +1,6 @@
 //! Distinct feature rows as points of a map: UMAP of what a recipe makes of data, fitted on it or on other data.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
@@ -20,7 +19,7 @@ use crate::evaluate::label_key;
 use crate::event;
 use crate::features::{Encoder, locate_fault};
 use crate::model::with_columns;
-use crate::output::TableWriter;
+use crate::output::{Destination, TableWriter};
 use crate::recipe::{Kind, Recipe};
 use crate::source::Source;
 use crate::train::no_events;
@@ -358,7 +357,7 @@ impl Embedding {
     ///
     /// # Errors
     /// A feature has the name of another column; the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(&self, to: impl Into<Destination>) -> Result<()> {
         let n_features = self.features.len();
         let mut columns: Vec<(String, ArrayRef)> = Vec::new();
         for (index, name) in self.features.iter().enumerate() {
@@ -392,11 +391,11 @@ impl Embedding {
             let name = format!("umap_{}", component + 1);
             columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
         }
-        write_columns(path, columns)
+        write_columns(to.into(), columns)
     }
 }
 
-fn write_columns(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<()> {
+fn write_columns(to: Destination, columns: Vec<(String, ArrayRef)>) -> Result<()> {
     let mut names: Vec<&str> = columns.iter().map(|column| column.0.as_str()).collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -413,7 +412,7 @@ fn write_columns(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<()> {
     let arrays = columns.iter().map(|column| Arc::clone(&column.1)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
         .map_err(|error| Error::internal(format!("the coordinates: {error}")))?;
-    let mut writer = TableWriter::create(path, schema)?;
+    let mut writer = TableWriter::create(to, schema)?;
     writer.write(&batch)?;
     writer.finish()
 }

@@ -49,8 +49,8 @@ pub use evaluate::evaluate;
 pub use features::MAX_CATEGORIES;
 pub use leave_one_out::{HOST_COLUMN, MIN_HOSTS};
 pub use model::{
-    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, Threshold, ThresholdMethod,
-    Training,
+    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
+    ThresholdMethod, Training,
 };
 pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
@@ -58,6 +58,6 @@ pub use recipe::{
 pub use reproduce::reproduce;
 pub use source::{
     Column, Compression, DataFile, Format, Intake, ReadOptions, Source, StorageOptions,
-    TraceeEvents,
+    TraceeEvents, is_url, redacted,
 };
 pub use train::{TrainOptions, calibrate, train};

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read, Seek, Write};
+use std::fs;
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::csv::Writer as CsvWriter;
@@ -73,12 +73,6 @@ impl Destination {
             return Ok(to.into());
         }
         let place = storage::open(&text, options)?;
-        if place.path.as_ref().is_empty() || text.ends_with('/') {
-            let shown = place.about.shown.display();
-            return Err(Error::usage(format!(
-                "{shown}: is a folder; a file's name is needed"
-            )));
-        }
         Ok(Self {
             path: place.about.shown.clone(),
             format: None,
@@ -89,6 +83,14 @@ impl Destination {
     /// What it is called.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where in a bucket it is; none elsewhere.
+    pub(crate) fn object(&self) -> Option<&ObjectPlace> {
+        match &self.place {
+            Place::Object(place) => Some(place),
+            Place::File | Place::Stream(_) => None,
+        }
     }
 
     /// In which format a table is written here.
@@ -155,9 +157,33 @@ impl PendingFile {
                 let file = builder.tempfile().map_err(failed)?;
                 Content::Stream(BufWriter::with_capacity(BUFFER_BYTES, file), open)
             }
-            Place::Object(place) => Content::Upload(Upload::new(place)?),
+            Place::Object(place) => {
+                if place.path.as_ref().is_empty() || path.to_string_lossy().ends_with('/') {
+                    return Err(a_folder(&path));
+                }
+                Content::Upload(Upload::new(place)?)
+            }
         };
         Ok(Self { content, path })
+    }
+
+    /// An object that is to appear with others.
+    pub(crate) fn of_upload(upload: Upload, path: PathBuf) -> Self {
+        let content = Content::Upload(upload);
+        Self { content, path }
+    }
+
+    /// The object, where it is one.
+    pub(crate) fn into_upload(self) -> Option<Upload> {
+        match self.content {
+            Content::Upload(upload) => Some(upload),
+            Content::File(_) | Content::Stream(..) => None,
+        }
+    }
+
+    /// The error of ours in what a writer to this file met, or the operating system's.
+    pub(crate) fn failed(&self, error: io::Error) -> Error {
+        Error::through_reader(error, |error| Error::io("write", &self.path, error))
     }
 
     /// Gives the file its name, replacing an older one.
@@ -208,12 +234,14 @@ fn folder_of(path: &Path) -> Result<&Path> {
         .hint(format!("create it first: mkdir -p '{}'", folder.display())));
     }
     if path.is_dir() || path.file_name().is_none() {
-        return Err(Error::usage(format!(
-            "{}: is a folder; a file's name is needed",
-            path.display()
-        )));
+        return Err(a_folder(path));
     }
     Ok(folder)
+}
+
+fn a_folder(path: &Path) -> Error {
+    let shown = path.display();
+    Error::usage(format!("{shown}: is a folder; a file's name is needed"))
 }
 
 impl Write for PendingFile {
@@ -398,24 +426,4 @@ pub(crate) fn regular_file_bytes(path: &Path) -> Result<u64> {
         );
     }
     Ok(metadata.len())
-}
-
-/// Text of at most `limit` bytes.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<String> {
-    let bytes = regular_file_bytes(path)?;
-    if bytes > limit {
-        return Err(Error::data(format!(
-            "{}: {bytes} bytes; the limit is {limit}",
-            path.display()
-        )));
-    }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_string(&mut text))
-        .map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => Error::data(format!("{}: not text", path.display()))
-                .hint("is this the right file, and whole?"),
-            _ => Error::io("read", path, error),
-        })?;
-    Ok(text)
 }

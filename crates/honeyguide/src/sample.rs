@@ -6,7 +6,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
@@ -23,7 +22,7 @@ use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evaluate::{class_of, label_key};
-use crate::output::{TableFormat, TableWriter};
+use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::Source;
 use crate::train::no_events;
 
@@ -89,7 +88,7 @@ pub struct ClassSample {
     pub drawn: u64,
 }
 
-/// Writes a sample of `source` to `path`, its rows in the order of the data, its columns as they were read.
+/// Writes a sample of `source` to `to`, its rows in the order of the data, its columns as they were read.
 ///
 /// # Errors
 /// An option out of range, a label that is neither 0 nor 1, an output that cannot be written, data that cannot be read
@@ -98,11 +97,12 @@ pub async fn sample(
     engine: &Engine,
     source: &mut Source,
     options: &SampleOptions,
-    path: &Path,
+    to: impl Into<Destination>,
 ) -> Result<SampleSummary> {
     options.check()?;
-    let format = TableFormat::of(path)?;
-    source.refuse_as_output(path)?;
+    let to = to.into();
+    let format = to.format()?;
+    source.refuse_as_output(&to)?;
     let balance = options.balance.as_ref();
     let key = balance
         .map(|balance| label_key(source, &balance.label))
@@ -116,7 +116,7 @@ pub async fn sample(
         TableFormat::Parquet | TableFormat::Arrow | TableFormat::Json => source.clone(),
     };
     let schema = source.schema();
-    let mut writer = TableWriter::create(path, Arc::clone(&schema))?;
+    let mut writer = TableWriter::create(&to, Arc::clone(&schema))?;
     let drawing = draw(engine, &mut source, options, key.as_ref()).await?;
     let summary = drawing.summary(options);
     if summary.rows_read == 0 {

@@ -17,6 +17,7 @@ use crate::recipe::Recipe;
 use crate::scored::{Order, ScoredCounts};
 use crate::source::Source;
 use crate::tail::Tail;
+use crate::wording::hex;
 
 /// What `train` can be asked for, with scikit-learn's names, meaning and defaults.
 #[derive(Debug, Clone)]
@@ -160,6 +161,7 @@ pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions)
         forest,
         threshold,
         training,
+        origin: None,
     })
 }
 
@@ -210,6 +212,7 @@ pub async fn calibrate(
             events: tail.events(),
         },
     };
+    model.origin = None;
     Ok(())
 }
 
@@ -239,8 +242,5 @@ fn fingerprint(distilled: &Distilled) -> String {
             hash.update(number.to_bits().to_le_bytes());
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
 }

@@ -15,6 +15,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A share as a percentage, with as many digits as tell it from 0 and from 100 %.
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;

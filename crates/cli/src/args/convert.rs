@@ -15,7 +15,7 @@ pub struct Convert {
     /// Files, folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The file to write if its name ends in .parquet, else a new folder
+    /// The file to write if its name ends in .parquet, else a new folder: a path or a URL in a bucket
     #[arg(long, value_name = "DIR|FILE.parquet")]
     pub out: PathBuf,
     /// Make a folder of every value of these columns, as in hostName=web-1; the columns stay in the files too

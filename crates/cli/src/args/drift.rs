@@ -11,7 +11,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Drift {
-    /// The model file
+    /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]

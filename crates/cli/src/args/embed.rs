@@ -18,7 +18,7 @@ pub struct Embed {
     /// Fit the map on this data instead, and place DATA on it
     #[arg(long, value_name = "TRAIN", num_args = 1..)]
     pub fit_on: Vec<String>,
-    /// A built-in recipe or a TOML file
+    /// A built-in recipe, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
     /// Size of a row's neighbourhood, the row itself included
@@ -39,7 +39,8 @@ pub struct Embed {
     /// Seed of every random choice
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// The file to write (.csv or .parquet): a row per distinct feature row, with its place
+    /// The file to write (.csv, .ndjson, .arrow or .parquet; a path, an object's URL, or - for standard output): a row per
+    /// distinct feature row, with its place
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
     after_help = "Examples:\n  honeyguide evaluate model.json labelled_testing_data.csv\n  honeyguide evaluate model.json events.parquet --label is_attack --json"
 )]
 pub struct Evaluate {
-    /// The model file
+    /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files, folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]

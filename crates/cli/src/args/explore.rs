@@ -15,10 +15,10 @@ pub struct Explore {
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network
+    /// The page, one HTML file that opens without a network: a path or an object's URL
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Show the features of this recipe too: a built-in one, or a TOML file
+    /// Show the features of this recipe too: a built-in one, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     /// Show the features of this model's recipe too

@@ -13,7 +13,7 @@ pub struct Inspect {
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Describe the features that this recipe (built in, or a TOML file) makes of the data, instead of its columns
+    /// Describe the features that this recipe (built in, or the path or URL of a TOML file) makes of the data, instead of its columns
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
 }

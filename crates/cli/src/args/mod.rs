@@ -53,7 +53,7 @@ pub use train::Train;
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Start with:\n  honeyguide demo\n\nExit status: 0 done, 1 the job failed, 2 the call cannot work, 130 interrupted."
+    after_help = "Start with:\n  honeyguide demo\n\nExit status: 0 done, 1 the job failed, 2 the call cannot work, 130 interrupted, 143 terminated."
 )]
 pub struct Args {
     #[command(subcommand)]

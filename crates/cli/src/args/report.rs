@@ -11,12 +11,12 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Report {
-    /// The model file
+    /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network
+    /// The page, one HTML file that opens without a network: a path or an object's URL
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// The column that is 1 for what should be found [default: sus and evil, where the data has them]

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
     after_help = "Examples:\n  honeyguide reproduce beth/\n  honeyguide simulate --out simulated && honeyguide reproduce simulated"
 )]
 pub struct Reproduce {
-    /// The folder with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv
+    /// The folder, or its URL, with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// How many forests to average

@@ -26,7 +26,7 @@ pub struct Sample {
     /// Seed of the draw
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// The file to write (.csv or .parquet)
+    /// The file to write (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

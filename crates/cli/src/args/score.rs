@@ -12,13 +12,13 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Score {
-    /// The model file
+    /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files, folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet), or to - for standard
-    /// output
+    /// Write every event with its score and verdict to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to
+    /// - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How many of the most anomalous events to show; events that look the same to the model are shown once

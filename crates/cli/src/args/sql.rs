@@ -25,10 +25,10 @@ pub struct Sql {
     /// Data under another name; a name that is given twice is one table
     #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
     pub tables: Vec<(String, String)>,
-    /// A model, which adds the columns `score` and `anomalous` to every table that has what it needs
+    /// The path or URL of a model, which adds the columns `score` and `anomalous` to every table that has what it needs
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
-    /// Write the answer to this file (.csv, .ndjson, .arrow or .parquet), or to - for standard output [default: a table on a terminal, CSV elsewhere, JSON with --json]
+    /// Write the answer to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to - for standard output [default: a table on a terminal, CSV elsewhere, JSON with --json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

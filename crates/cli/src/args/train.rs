@@ -16,10 +16,10 @@ pub struct Train {
     /// Files (.csv, .ndjson, .arrow, .parquet; text also .gz or .zst), folders or globs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The model file to write, or - for standard output
+    /// The model file to write: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
-    /// A built-in recipe or a TOML file
+    /// A built-in recipe, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
     /// Number of trees

@@ -40,14 +40,15 @@ pub async fn run(context: &Context, args: Convert) -> Result<(), Failure> {
         partition_by: args.partition_by,
         parse_lists: args.parse_lists,
     };
-    let converted = convert(&context.engine, &mut source, &args.out, &options).await?;
+    let to = context.destination(&args.out)?;
+    let converted = convert(&context.engine, &mut source, &to, &options).await?;
     context.remark_intake(&source);
     let training = if args.skip_timing || converted.events == 0 {
         None
     } else {
         time_training(context, &mut source, &args.out).await?
     };
-    let out = args.out;
+    let out = to.path().to_owned();
     context.show(&Report {
         out,
         converted,

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use honeyguide::Model;
 use honeyguide::drift::{Drift, drift};
 
 use crate::args::Drift as Args;
@@ -11,7 +10,7 @@ use crate::failure::Failure;
 use crate::render::print_drift;
 
 pub async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    let model = Model::load(&args.model)?;
+    let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let drift = drift(&context.engine, &model, &mut source).await?;
     context.remark_malformed_args();

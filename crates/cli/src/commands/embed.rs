@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::embed::{Embedding, embed};
-use honeyguide::output::{PendingFile, TableFormat};
+use honeyguide::output::PendingFile;
 use learn::umap::UmapParams;
 use serde::Serialize;
 
@@ -28,17 +28,18 @@ struct Embedded {
 }
 
 pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
-    TableFormat::of(&args.out)?;
+    let out = context.destination(&args.out)?;
+    out.format()?;
     let mut source = context.open(&args.data)?;
     let mut fit_on = match args.fit_on.is_empty() {
         true => None,
         false => Some(context.open(&args.fit_on)?),
     };
     for input in std::iter::once(&source).chain(&fit_on) {
-        input.refuse_as_output(&args.out)?;
+        input.refuse_as_output(&out)?;
     }
     // An output that cannot be written is found before the work, not after it.
-    drop(PendingFile::create(&args.out)?);
+    drop(PendingFile::create(&out)?);
     let recipe = context.recipe(&args.recipe)?;
     let params = UmapParams::new()
         .n_neighbors(args.neighbors)
@@ -56,9 +57,9 @@ pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
         args.seed,
     )
     .await?;
-    embedding.write(&args.out)?;
+    embedding.write(&out)?;
     context.remark_malformed_args();
-    context.show(&Embedded::new(embedding, args.out))
+    context.show(&Embedded::new(embedding, out.path().to_owned()))
 }
 
 impl Embedded {

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use honeyguide::evaluate;
 use honeyguide::evaluate::Evaluation;
-use honeyguide::{Model, evaluate};
 
 use crate::args::Evaluate;
 use crate::context::{Context, Outcome};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::render::print_evaluation;
 
 pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
-    let model = Model::load(&args.model)?;
+    let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let evaluation = evaluate(&context.engine, &model, &mut source, args.label.as_deref()).await?;
     context.remark_malformed_args();

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use honeyguide::Error;
 use honeyguide::score::{Explained, Selection, explain_event};
-use honeyguide::{Error, Model};
 
 use crate::args::Explain;
 use crate::context::{Context, Outcome};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::render::print_explained;
 
 pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
-    let model = Model::load(&args.model)?;
+    let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let selection = match (args.selection.row, args.selection.condition) {
         (Some(row), None) => Selection::Row(row),

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use honeyguide::Model;
 use honeyguide::output::PendingFile;
 use honeyguide::report::{Exploration, Lens, explore};
 use serde::Serialize;
@@ -24,17 +23,19 @@ struct Written {
 pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> {
     let exploration = write(context, &args).await?;
     context.remark_malformed_args();
-    let out = args.out;
+    let out = context.destination(&args.out)?.path().to_owned();
     context.show(&Written { out, exploration })
 }
 
 /// Writes the page.
 pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
     let mut source = context.open(&args.data)?;
-    source.refuse_as_output(&args.out)?;
+    let out = context.destination(&args.out)?;
+    source.refuse_as_output(&out)?;
     // An output that cannot be written is found before the work, not after it.
-    drop(PendingFile::create(&args.out)?);
-    let model = args.model.as_deref().map(Model::load).transpose()?;
+    drop(PendingFile::create(&out)?);
+    let model = args.model.as_deref().map(|model| context.model(model));
+    let model = model.transpose()?;
     let recipe = args.recipe.as_deref().map(|recipe| context.recipe(recipe));
     let recipe = recipe.transpose()?;
     let of_model = model.as_ref().map(Lens::Model);
@@ -49,7 +50,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
         .option("--out", args.out.to_str())
         .finish();
     let exploration = explore(&context.engine, &mut source, lens, &command).await?;
-    exploration.page.save(&args.out)?;
+    exploration.page.save(&out)?;
     Ok(exploration)
 }
 

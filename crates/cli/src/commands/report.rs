@@ -22,10 +22,10 @@ struct Written {
 }
 
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
-    let model = Model::load(&args.model)?;
+    let model = context.model(&args.model)?;
     let report = write(context, &model, &args).await?;
     context.remark_malformed_args();
-    let out = args.out;
+    let out = context.destination(&args.out)?.path().to_owned();
     context.show(&Written { out, report })
 }
 
@@ -36,9 +36,10 @@ pub async fn write(
     args: &args::Report,
 ) -> Result<Report, Failure> {
     let mut source = context.open(&args.data)?;
-    source.refuse_as_output(&args.out)?;
+    let out = context.destination(&args.out)?;
+    source.refuse_as_output(&out)?;
     // An output that cannot be written is found before the work, not after it.
-    drop(PendingFile::create(&args.out)?);
+    drop(PendingFile::create(&out)?);
     let label = args.label.as_deref();
     let command = CommandLine::new("report")
         .path(&args.model)
@@ -51,7 +52,7 @@ pub async fn write(
         command: &command,
     };
     let report = report(&context.engine, model, &mut source, label, origin).await?;
-    report.page.save(&args.out)?;
+    report.page.save(&out)?;
     Ok(report)
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use honeyguide::drift::Closeness;
 use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3};
 use honeyguide::simulate::Split;
-use honeyguide::{Error, Source, reproduce};
+use honeyguide::{Error, Source, is_url, reproduce};
 
 use crate::args::Reproduce;
 use crate::context::{Context, Outcome};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::render::{count, defined, percent, table_with_numbers};
 
 pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
-    if !args.folder.is_dir() {
+    if !is_url(&args.folder.to_string_lossy()) && !args.folder.is_dir() {
         return Err(Error::usage(format!("{}: no such folder", args.folder.display()))
             .hint("name the folder that holds BETH's three labelled files; `honeyguide simulate` makes a stand-in")
             .into());

@@ -26,10 +26,11 @@ pub async fn run(context: &Context, args: Sample) -> Result<(), Failure> {
         balance: args.label.map(|label| Balance { label, fraction }),
         seed: args.seed,
     };
-    let summary = sample(&context.engine, &mut source, &options, &args.out).await?;
+    let to = context.destination(&args.out)?;
+    let summary = sample(&context.engine, &mut source, &options, &to).await?;
     context.show(&Sampled {
         summary,
-        out: args.out,
+        out: to.path().to_owned(),
     })
 }
 

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use honeyguide::Threshold;
 use honeyguide::score::{Anomaly, ScoreOptions, ScoreSummary, most_anomalous, score_to_file};
-use honeyguide::{Model, Threshold};
 use serde::Serialize;
 
 use crate::args::Score;
@@ -24,7 +24,7 @@ struct Scored {
 }
 
 pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
-    let model = Model::load(&args.model)?;
+    let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let threshold = model.threshold().clone();
     let engine = &context.engine;
@@ -33,18 +33,12 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
         explain: args.explain,
     };
     let scored = if let Some(out) = args.out {
-        let summary = score_to_file(
-            engine,
-            &model,
-            &mut source,
-            context.destination(&out)?,
-            options,
-        )
-        .await?;
+        let to = context.destination(&out)?;
+        let summary = score_to_file(engine, &model, &mut source, &to, options).await?;
         Scored {
             summary,
             threshold,
-            out: Some(out),
+            out: Some(to.path().to_owned()),
             most_anomalous: None,
         }
     } else {

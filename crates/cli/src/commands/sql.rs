@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use honeyguide::Model;
 use honeyguide::sql::{Database, Preview, TextFormat};
 use serde::Serialize;
 
@@ -25,8 +24,9 @@ struct Written {
 }
 
 pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
-    let model = args.model.as_deref().map(Model::load).transpose()?;
-    let mut database = Database::new(&context.engine, model)?;
+    let model = args.model.as_deref().map(|model| context.model(model));
+    let model = model.transpose()?;
+    let mut database = Database::new(&context.engine, model, context.storage()?)?;
     for (name, data) in tables(args.data, args.tables) {
         database.add(&name, context.open(&data)?)?;
     }
@@ -63,8 +63,9 @@ async fn answer(
     out: Option<&Path>,
 ) -> Result<(), Failure> {
     if let Some(path) = out {
-        let rows = database.write(query, context.destination(path)?).await?;
-        let out = path.to_owned();
+        let to = context.destination(path)?;
+        let rows = database.write(query, &to).await?;
+        let out = to.path().to_owned();
         return context.show(&Written { rows, out });
     }
     if io::stdout().is_terminal() && !context.json() {

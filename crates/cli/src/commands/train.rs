@@ -76,14 +76,14 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     if left_out_rate.is_some() && is_scikit_learns(model.threshold()) {
         context.remark(NOT_LEFT_OUT);
     }
-    context.show(&Trained::new(&model, args.out))
+    context.show(&Trained::new(&model, out.path().to_owned()))
 }
 
 /// A recipe file of one's own is not to be lost to a slip of the keyboard.
 fn refuse_recipe_as_output(recipe: &str, out: &Path) -> Result<(), Failure> {
-    let canonical = |path: &Path| path.canonicalize().ok();
-    let recipe = Path::new(recipe);
-    if canonical(out).is_none_or(|out| canonical(recipe) != Some(out)) {
+    // What has no canonical path is a URL, or is not there.
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if canonical(out) != canonical(Path::new(recipe)) {
         return Ok(());
     }
     let message = format!("{}: the output is also the recipe", out.display());

@@ -19,6 +19,8 @@ pub enum Answer {
     Cut,
     /// What was asked for, after a while.
     Late,
+    /// The same, after so long that somebody may lose patience.
+    Slow,
     /// A range of another version of the file.
     Replaced,
 }
@@ -92,8 +94,9 @@ fn serve(
                 )?;
                 return out.write_all(&part[..part.len() / 2]);
             }
-            Answer::Late => {
-                std::thread::sleep(Duration::from_millis(300));
+            slow @ (Answer::Late | Answer::Slow) => {
+                let is_late = slow == Answer::Late;
+                std::thread::sleep(Duration::from_millis(if is_late { 300 } else { 2000 }));
                 let (headers, part) = part(content, range.as_deref(), "one");
                 send(&mut out, "206 Part", &headers, part)?;
             }

@@ -1,22 +1,18 @@
-//! A folder that takes its name only when it is complete, with a folder in it for every value of some columns, as Hive
-//! lays them out: `hostName=web-1/part-0.parquet`.
+//! A folder with a folder in it for every value of some columns, as Hive lays them out: `hostName=web-1/part-0.parquet`.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 
+use super::parquet::ParquetFile;
+use super::pending::PendingFolder;
+use crate::error::{Error, Result};
+use crate::output::Destination;
+use crate::simulate::{MARKER, MARKER_TEXT};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::{cast, partition};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
-use tempfile::TempDir;
-
-use super::parquet::ParquetFile;
-use crate::error::{Error, Result};
-use crate::output::PendingFile;
-use crate::simulate::{MARKER, MARKER_TEXT};
 
 /// Most folders that values are laid out in.
 const MAX_PARTITIONS: u64 = 10_000;
@@ -43,14 +39,14 @@ pub(super) struct Partitioned {
 
 impl Partitioned {
     pub fn create(
-        path: &Path,
+        to: &Destination,
         schema: SchemaRef,
         partition_by: &[String],
         sorted_by: &[String],
         is_simulated: bool,
     ) -> Result<Self> {
         Ok(Self {
-            folder: PendingFolder::create(path)?,
+            folder: PendingFolder::create(to)?,
             schema,
             partition_by: partition_by.to_vec(),
             sorted_by: sorted_by.to_vec(),
@@ -108,33 +104,39 @@ impl Partitioned {
             ))
             .hint("choose a column with fewer values, such as hostName"));
         }
-        let mut folder = self.folder.path().to_owned();
-        for (column, value) in self.partition_by.iter().zip(&values) {
-            folder.push(folder_name(column, value.as_deref()));
-        }
-        fs::create_dir_all(&folder)
-            .map_err(|error| Error::io("create the folder", &folder, error))?;
-        let path = folder.join(FILE_NAME);
-        if path.exists() {
-            let shown = folder.strip_prefix(self.folder.path()).unwrap_or(&folder);
+        let names = self.partition_by.iter().zip(&values);
+        let names = names.map(|(column, value)| folder_name(column, value.as_deref()));
+        let folder = names.map(|name| name + "/").collect::<String>();
+        let Some(file) = self.folder.begin(&format!("{folder}{FILE_NAME}"))? else {
             return Err(Error::data(format!(
                 "--partition-by {}: two values name the folder {}",
                 self.partition_by.join(","),
-                shown.display()
+                folder.trim_end_matches('/')
             )));
-        }
+        };
         if self.is_simulated {
-            mark_simulated(&folder)?;
+            self.mark_simulated(&folder)?;
         }
-        let file = ParquetFile::create(&path, &self.schema, &self.sorted_by)?;
+        let file = ParquetFile::new(file, &self.schema, &self.sorted_by)?;
         self.open = Some((values, file));
         Ok(())
     }
 
+    /// Simulated data says so beside every file.
+    fn mark_simulated(&mut self, folder: &str) -> Result<()> {
+        let marker = self.folder.begin(&format!("{folder}{MARKER}"))?;
+        let mut marker = marker.ok_or_else(|| Error::internal("a folder is marked twice"))?;
+        let written = marker.write_all(MARKER_TEXT.as_bytes());
+        written.map_err(|error| marker.failed(error))?;
+        self.folder.push(marker)
+    }
+
     fn end_file(&mut self) -> Result<()> {
         if let Some((_, file)) = self.open.take() {
+            let (file, bytes) = file.close()?;
+            self.folder.push(file)?;
             self.files += 1;
-            self.bytes += file.finish()?;
+            self.bytes += bytes;
         }
         Ok(())
     }
@@ -156,16 +158,6 @@ fn value(column: &StringArray, row: usize) -> Option<String> {
     column.is_valid(row).then(|| column.value(row).to_owned())
 }
 
-/// Simulated data says so beside every file.
-fn mark_simulated(folder: &Path) -> Result<()> {
-    let mut marker = PendingFile::create(&folder.join(MARKER))?;
-    let path = marker.path().to_owned();
-    marker
-        .write_all(MARKER_TEXT.as_bytes())
-        .map_err(|error| Error::io("write", &path, error))?;
-    marker.finish()
-}
-
 /// `column=value`, with bytes percent-encoded that are neither letters nor digits nor one of `-_.~`.
 fn folder_name(column: &str, value: Option<&str>) -> String {
     let value = value.map_or(NULL_PARTITION.to_owned(), encoded);
@@ -184,74 +176,6 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// A folder beside its place, which is removed unless it is finished.
-struct PendingFolder {
-    folder: TempDir,
-    path: PathBuf,
-}
-
-impl PendingFolder {
-    fn create(path: &Path) -> Result<Self> {
-        let beside = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        if !beside.is_dir() {
-            return Err(Error::usage(format!(
-                "{}: the folder {} does not exist",
-                path.display(),
-                beside.display()
-            ))
-            .hint(format!("create it first: mkdir -p '{}'", beside.display())));
-        }
-        refuse_to_mix(path)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".honeyguide-").suffix(".partial");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let folder = builder
-            .tempdir_in(beside)
-            .map_err(|error| Error::io("write", path, error))?;
-        Ok(Self {
-            folder,
-            path: path.to_owned(),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn finish(self) -> Result<()> {
-        let Self { folder, path } = self;
-        refuse_to_mix(&path)?;
-        fs::rename(folder.path(), &path).map_err(|error| Error::io("write", &path, error))?;
-        // What was renamed is no longer there to be removed.
-        let _ = folder.keep();
-        Ok(())
-    }
-}
-
-/// A folder may take the place of an empty one, and of nothing else.
-fn refuse_to_mix(path: &Path) -> Result<()> {
-    match fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            Err(Error::usage(format!("{}: is a file", path.display()))
-                .hint("a folder is written, or a file if its name ends in .parquet"))
-        }
-        Err(error) => Err(Error::io("read", path, error)),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Error::usage(format!(
-                "{}: the folder is not empty, and data is not mixed",
-                path.display()
-            ))
-            .hint("choose another name, or remove the folder first")),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -265,12 +189,13 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("host", hosts)]).unwrap();
         let by = ["host".to_owned()];
         let out = root.path().join("lake");
-        let mut lake = Partitioned::create(&out, batch.schema(), &by, &by, false).unwrap();
+        let mut lake =
+            Partitioned::create(&out.as_path().into(), batch.schema(), &by, &by, false).unwrap();
         lake.most_files = 2;
         let error = lake.write(&batch).unwrap_err().to_string();
         assert_eq!(error, "--partition-by host: more than 2 folders");
         drop(lake);
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod folder;
 mod order;
 mod parquet;
+mod pending;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::functions::ListParser;
 use crate::leave_one_out::HOST_COLUMN;
 use crate::model::with_columns;
+use crate::output::{Destination, PendingFile};
 use crate::source::Source;
 use folder::Partitioned;
 use order::OrderedEvents;
@@ -59,9 +61,10 @@ pub struct Converted {
 pub async fn convert(
     engine: &Engine,
     source: &mut Source,
-    out: &Path,
+    out: impl Into<Destination>,
     options: &ConvertOptions,
 ) -> Result<Converted> {
+    let out = &out.into();
     check(source, out, options)?;
     let bytes_before = source.files().map(|file| file.bytes).sum();
     let sorted_by = sort_columns(source, &options.partition_by);
@@ -93,9 +96,9 @@ pub async fn convert(
 }
 
 /// What can be refused before any work.
-fn check(source: &Source, out: &Path, options: &ConvertOptions) -> Result<()> {
+fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result<()> {
     source.refuse_as_output(out)?;
-    if out == Path::new("-") {
+    if out.path() == Path::new("-") {
         return Err(
             Error::usage("-: a folder or a file is written, not standard output")
                 .hint("honeyguide sql \"SELECT * FROM events\" DATA --out - writes a table there"),
@@ -116,7 +119,7 @@ fn check(source: &Source, out: &Path, options: &ConvertOptions) -> Result<()> {
     if is_file(out) && !options.partition_by.is_empty() {
         return Err(Error::usage(format!(
             "{}: --partition-by makes a folder, not a file",
-            out.display()
+            out.path().display()
         ))
         .hint("leave the ending .parquet out"));
     }
@@ -128,8 +131,10 @@ fn check(source: &Source, out: &Path, options: &ConvertOptions) -> Result<()> {
     Ok(())
 }
 
-fn is_file(out: &Path) -> bool {
-    out.extension().is_some_and(|ending| ending == "parquet")
+fn is_file(out: &Destination) -> bool {
+    out.path()
+        .extension()
+        .is_some_and(|ending| ending == "parquet")
 }
 
 /// What the rows are sorted by: the folders they go to, then host and time.
@@ -162,7 +167,7 @@ enum Sink {
 impl Writer {
     fn new(
         schema: SchemaRef,
-        out: &Path,
+        out: &Destination,
         options: &ConvertOptions,
         sorted_by: &[String],
         is_simulated: bool,
@@ -172,7 +177,11 @@ impl Writer {
             .as_ref()
             .map_or(schema, |lists| Arc::clone(lists.schema()));
         let sink = if is_file(out) {
-            Sink::File(Box::new(ParquetFile::create(out, &schema, sorted_by)?))
+            Sink::File(Box::new(ParquetFile::new(
+                PendingFile::create(out)?,
+                &schema,
+                sorted_by,
+            )?))
         } else {
             let partition_by = &options.partition_by;
             let folder = Partitioned::create(out, schema, partition_by, sorted_by, is_simulated)?;
@@ -202,7 +211,11 @@ impl Sink {
     /// The number of files and their bytes.
     fn finish(self) -> Result<(u64, u64)> {
         match self {
-            Self::File(file) => Ok((1, file.finish()?)),
+            Self::File(file) => {
+                let (file, bytes) = file.close()?;
+                file.finish()?;
+                Ok((1, bytes))
+            }
             Self::Folder(folder) => folder.finish(),
         }
     }

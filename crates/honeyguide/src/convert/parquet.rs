@@ -48,19 +48,14 @@ impl Write for Counted {
 }
 
 impl ParquetFile {
-    /// Begins a file of rows that come sorted by the columns `sorted_by`.
-    pub fn create(path: &Path, schema: &SchemaRef, sorted_by: &[String]) -> Result<Self> {
-        let file = Counted {
-            file: PendingFile::create(path)?,
-            bytes: 0,
-        };
+    /// Makes `file` one of rows that come sorted by the columns `sorted_by`.
+    pub fn new(file: PendingFile, schema: &SchemaRef, sorted_by: &[String]) -> Result<Self> {
+        let path = file.path().to_owned();
+        let file = Counted { file, bytes: 0 };
         let properties = properties(schema, sorted_by)?;
         let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))
-            .map_err(|error| write_error(path, error))?;
-        Ok(Self {
-            writer,
-            path: path.to_owned(),
-        })
+            .map_err(|error| write_error(&path, error))?;
+        Ok(Self { writer, path })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -72,14 +67,13 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// Gives the file its name, and says how long it is.
-    pub fn finish(self) -> Result<u64> {
+    /// The file, to which nothing more is to be written, and its bytes.
+    pub fn close(self) -> Result<(PendingFile, u64)> {
         let Self { writer, path } = self;
         let file = writer
             .into_inner()
             .map_err(|error| write_error(&path, error))?;
-        file.file.finish()?;
-        Ok(file.bytes)
+        Ok((file.file, file.bytes))
     }
 }
 
@@ -134,7 +128,7 @@ fn leaves(data_type: &DataType) -> usize {
 fn write_error(path: &Path, error: ParquetError) -> Error {
     match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(error) => Error::io("write", path, *error),
+            Ok(error) => Error::through_reader(*error, |error| Error::io("write", path, error)),
             Err(other) => Error::data(format!("cannot write {}: {other}", path.display())),
         },
         other => Error::data(format!("cannot write {}: {other}", path.display())),

@@ -1,6 +1,6 @@
 //! A model that a query names as SQL functions: `anomaly_score`, `is_anomalous`, `explain_anomaly`, `anomaly_features`.
 //!
-//! The first argument names the model's file; the others are the inputs of its recipe, in their order. A plan holds the
+//! The first argument names the model's file, by its path or its URL; the others are the inputs of its recipe, in their order. A plan holds the
 //! name alone: a file is read once, by the first query that names it.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ use crate::explain::{Attribution, ExplainedEvent};
 use crate::model::Model;
 use crate::recipe::layout::{Input, InputKind};
 use crate::score::{REASONS, texts};
+use crate::source::StorageOptions;
 
 /// What a function says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,17 +73,28 @@ impl ModelFunction {
 }
 
 /// The models that queries name, read once each.
-#[derive(Debug, Default)]
-pub(crate) struct Models(Mutex<BTreeMap<String, Arc<Model>>>);
+#[derive(Debug)]
+pub(crate) struct Models {
+    read: Mutex<BTreeMap<String, Arc<Model>>>,
+    storage: StorageOptions,
+}
 
 impl Models {
+    /// Models at paths and at URLs, whose stores have the settings `storage`.
+    pub fn new(storage: StorageOptions) -> Self {
+        Self {
+            read: Mutex::default(),
+            storage,
+        }
+    }
+
     /// The model in the file `name`.
     pub fn get(&self, name: &str) -> Result<Arc<Model>> {
-        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(name) {
             return Ok(Arc::clone(model));
         }
-        let model = Arc::new(Model::load(Path::new(name))?);
+        let model = Arc::new(Model::load_with(Path::new(name), &self.storage)?);
         models.insert(name.to_owned(), Arc::clone(&model));
         Ok(model)
     }

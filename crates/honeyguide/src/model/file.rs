@@ -6,12 +6,15 @@ use std::path::Path;
 
 use learn::iforest::{ForestData, IsolationForest};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Model, Threshold, Training};
+use super::{Model, ModelOrigin, Threshold, Training};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
-use crate::output::{Destination, PendingFile, read_bounded};
+use crate::output::{Destination, PendingFile};
 use crate::recipe::Recipe;
+use crate::source::{StorageOptions, document, redacted};
+use crate::wording::hex;
 
 /// Largest model file that is read.
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
@@ -57,19 +60,33 @@ impl Model {
     /// # Errors
     /// The file cannot be read, is no model file, is of a newer version, or does not hold together.
     pub fn load(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Err(
-                Error::usage(format!("{}: no such model file", path.display()))
-                    .hint("`honeyguide train` makes one"),
-            );
-        }
-        let text = read_bounded(path, MAX_MODEL_BYTES)?;
-        Self::from_json(&text).map_err(|error| {
+        Self::load_with(path, &StorageOptions::default())
+    }
+
+    /// Reads the model file at a path or a URL, and remembers where that was.
+    ///
+    /// # Errors
+    /// As for [`Model::load`]; a server or a store does not give it.
+    pub fn load_with(place: &Path, storage: &StorageOptions) -> Result<Self> {
+        let Some(found) = document::read(place, MAX_MODEL_BYTES, storage)? else {
+            let shown = redacted(&place.to_string_lossy());
+            return Err(Error::usage(format!("{shown}: no such model file"))
+                .hint("`honeyguide train` makes one"));
+        };
+        let origin = ModelOrigin {
+            uri: found.uri,
+            sha256: hex(&Sha256::digest(&found.text)),
+        };
+        let model = Self::from_json(&found.text).map_err(|error| {
             let hint = error
                 .hint_text()
                 .unwrap_or("train the model again, or copy the file again")
                 .to_owned();
-            Error::data(format!("{}: {error}", path.display())).hint(hint)
+            Error::data(format!("{}: {error}", found.shown.display())).hint(hint)
+        })?;
+        Ok(Self {
+            origin: Some(origin),
+            ..model
         })
     }
 
@@ -100,7 +117,7 @@ impl Model {
     pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
         let mut file = PendingFile::create(to)?;
         let written = self.write_json(&mut file);
-        written.map_err(|error| Error::io("write", file.path(), error))?;
+        written.map_err(|error| file.failed(error))?;
         file.finish()
     }
 
@@ -164,6 +181,7 @@ impl ModelFile {
             forest,
             threshold,
             training,
+            origin: None,
         })
     }
 }

@@ -30,6 +30,17 @@ pub struct Model {
     pub(crate) forest: IsolationForest,
     pub(crate) threshold: Threshold,
     pub(crate) training: Training,
+    /// None once the model is no longer what the file holds.
+    pub(crate) origin: Option<ModelOrigin>,
+}
+
+/// The file that a model was read from. It is no part of the model: the same file elsewhere holds the same model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelOrigin {
+    /// An absolute path, or a URL without what may be secret in it.
+    pub uri: String,
+    /// SHA-256 of the file's bytes, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// What a model was trained on. It tells apart data, not files: the same rows in other files give the same values.
@@ -70,6 +81,11 @@ impl Model {
     /// The forest.
     pub fn forest(&self) -> &IsolationForest {
         &self.forest
+    }
+
+    /// Which file the model was read from; none where it was made or changed since.
+    pub fn origin(&self) -> Option<&ModelOrigin> {
+        self.origin.as_ref()
     }
 
     /// The recipe's input columns, which are the first among `arrays`, as the rows that the forest sees, row-major.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use builtin::{builtin, builtins};
 
 use crate::error::{Error, Result};
-use crate::output::read_bounded;
+use crate::source::{StorageOptions, document, redacted};
 
 /// Most features a recipe may have.
 pub const MAX_FEATURES: usize = 4096;
@@ -143,23 +143,31 @@ impl Recipe {
     /// # Errors
     /// Neither is there; the file is not a recipe.
     pub fn load(name_or_path: &str) -> Result<Self> {
-        if let Some(recipe) = builtin(name_or_path) {
+        Self::load_with(name_or_path, &StorageOptions::default())
+    }
+
+    /// [`Recipe::load`] of what may be behind a URL too.
+    ///
+    /// # Errors
+    /// As for [`Recipe::load`]; a server or a store does not give it.
+    pub fn load_with(name_or_place: &str, storage: &StorageOptions) -> Result<Self> {
+        if let Some(recipe) = builtin(name_or_place) {
             return Ok(recipe);
         }
-        let path = Path::new(name_or_path);
-        if !path.exists() {
+        let found = document::read(Path::new(name_or_place), MAX_FILE_BYTES, storage)?;
+        let Some(found) = found else {
             let names: Vec<_> = builtins().map(|recipe| recipe.name).collect();
             return Err(Error::usage(format!(
-                "{name_or_path}: neither a built-in recipe nor a file"
+                "{}: neither a built-in recipe nor a file",
+                redacted(name_or_place)
             ))
             .hint(format!(
                 "built in are {}; a file of your own is TOML, see `honeyguide recipes NAME`",
                 names.join(", ")
             )));
-        }
-        let text = read_bounded(path, MAX_FILE_BYTES)?;
-        Self::from_toml(&text).map_err(|error| {
-            Error::usage(format!("{name_or_path}: {error}"))
+        };
+        Self::from_toml(&found.text).map_err(|error| {
+            Error::usage(format!("{}: {error}", found.shown.display()))
                 .hint("`honeyguide recipes beth-paper` prints a recipe to compare with")
         })
     }

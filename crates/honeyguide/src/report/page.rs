@@ -5,7 +5,6 @@
 //! unpacks it.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -17,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::chart::Chart;
 use crate::error::{Error, Result};
-use crate::output::PendingFile;
+use crate::output::{Destination, PendingFile};
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
@@ -121,14 +120,14 @@ impl Page {
         &self.html
     }
 
-    /// Writes the page to `path`, which appears whole or not at all.
+    /// Writes the page to `to`, where it appears whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let mut file = PendingFile::create(path)?;
-        file.write_all(self.html.as_bytes())
-            .map_err(|error| Error::io("write", path, error))?;
+    pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
+        let mut file = PendingFile::create(to)?;
+        let written = file.write_all(self.html.as_bytes());
+        written.map_err(|error| file.failed(error))?;
         file.finish()
     }
 }

@@ -13,6 +13,7 @@ use crate::evaluate::{LabelEvaluation, Verdicts};
 use crate::event;
 use crate::recipe::Feature;
 use crate::score::Anomaly;
+use crate::source::redacted;
 use crate::wording::{count, defined, percent, percent_of, printable};
 
 /// Columns that are shown of an event that has none of the known ones.
@@ -472,7 +473,7 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
         ("Scored files", files.join("; ")),
         (
             "Model",
-            printable(&findings.origin.model.display().to_string()).into_owned(),
+            printable(&redacted(&findings.origin.model.to_string_lossy())).into_owned(),
         ),
         ("Recipe", printable(&model.recipe().name).into_owned()),
         ("Trained on", trained),

@@ -51,11 +51,11 @@ enum Refusal {
     Final(Error),
 }
 
-/// Asks a web server for a file.
+/// Asks a web server for a file. A copy has at most `limit` bytes.
 ///
 /// # Errors
 /// It has none, does not give it, or cannot be reached.
-pub(super) async fn open(text: &str, shown: PathBuf) -> Result<Found> {
+pub(super) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found> {
     let about = About::new(shown);
     let unusable = |_| Error::usage(format!("{}: not a URL", about.shown.display()));
     let url = Url::parse(text).map_err(unusable)?;
@@ -68,6 +68,7 @@ pub(super) async fn open(text: &str, shown: PathBuf) -> Result<Found> {
         client: &client,
         url: &url,
         about: &about,
+        limit,
     };
     let mut attempts = Attempts::new(&about);
     let found = loop {
@@ -110,6 +111,7 @@ impl HttpFile {
             client: &self.client,
             url: &self.url,
             about: &self.about,
+            limit: self.version.bytes,
         };
         let mut attempts = Attempts::new(&self.about);
         loop {
@@ -202,6 +204,8 @@ struct Request<'a> {
     client: &'a Client,
     url: &'a Url,
     about: &'a About,
+    /// Of a copy of the whole file.
+    limit: u64,
 }
 
 impl Request<'_> {
@@ -252,7 +256,7 @@ impl Request<'_> {
 
     /// Copies the whole file; nothing where there is no response with a body.
     async fn spool(&self, response: Option<Response>) -> std::result::Result<Probed, Refusal> {
-        let mut spool = Spool::new(self.about.shown.clone()).map_err(Refusal::Final)?;
+        let mut spool = Spool::new(self.about.shown.clone(), self.limit).map_err(Refusal::Final)?;
         if let Some(mut response) = response {
             while let Some(bytes) = response.chunk().await.map_err(passing)? {
                 let written = spool.write_all(&bytes);

@@ -12,8 +12,10 @@ use super::format::{Format, endings};
 use super::http::{self, Found};
 use super::remote::{RemoteFile, wait};
 use super::secret::redacted;
+use super::spool::MAX_SPOOLED_BYTES;
 use super::storage::{self, ObjectPlace};
 use crate::error::{Error, Result};
+use crate::upload::refuse_unfinished;
 
 /// Whether a web server has the file.
 pub(crate) fn is_web_url(input: &str) -> bool {
@@ -28,7 +30,7 @@ pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFil
     let shown: PathBuf = redacted(input).into();
     let path = input.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    let file = match wait(http::open(input, shown.clone()))?? {
+    let file = match wait(http::open(input, shown.clone(), MAX_SPOOLED_BYTES))?? {
         Found::Ranges(file) => {
             DataFile::remote(shown, name, RemoteFile::on_server(file), options.format)
         }
@@ -110,6 +112,7 @@ async fn list(input: &str, place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
 async fn below(place: &ObjectPlace, folder: &ObjectPath) -> Result<Vec<ObjectMeta>> {
     let listed = place.store.list(Some(folder)).try_collect::<Vec<_>>().await;
     let mut found = listed.map_err(|error| place.about.refused("list", &error))?;
+    refuse_unfinished(&place.about, &found)?;
     found.retain(|found| is_visible(folder, &found.location));
     found.sort_by(|left, right| left.location.cmp(&right.location));
     Ok(found)
@@ -140,6 +143,7 @@ async fn matching(place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
         .try_collect::<Vec<_>>()
         .await;
     let mut found = listed.map_err(|error| place.about.refused("list", &error))?;
+    refuse_unfinished(&place.about, &found)?;
     found.retain(|found| pattern.matches_with(found.location.as_ref(), options));
     found.sort_by(|left, right| left.location.cmp(&right.location));
     if found.is_empty() {

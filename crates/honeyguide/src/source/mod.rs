@@ -6,6 +6,7 @@
 
 mod arrow;
 mod diagnose;
+pub(crate) mod document;
 mod expand;
 mod file;
 mod format;
@@ -41,13 +42,14 @@ pub use file::DataFile;
 pub use format::{Compression, Format};
 pub use intake::{Intake, TraceeEvents};
 pub(crate) use lake::is_web_url;
+pub use secret::redacted;
 pub use storage::StorageOptions;
 
 use file::Chunks;
 use intake::IntakeLog;
 use json::{JsonScan, Layout};
 use rows::Rows;
-use spool::Spool;
+use spool::{MAX_SPOOLED_BYTES, Spool};
 use store::SourceStore;
 use table::{FilesTable, Reader};
 
@@ -503,11 +505,16 @@ impl SourceFile {
     }
 }
 
+/// Whether `text` is a URL of those that data is read from.
+pub fn is_url(text: &str) -> bool {
+    storage::is_object_url(text) || is_web_url(text)
+}
+
 /// The files behind one input.
 fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     match options.standard_input {
         Some(open) if input == STANDARD => {
-            let spool = Spool::new(STANDARD.into())?.copy(&mut open())?;
+            let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(&mut open())?;
             let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
             Ok(vec![file])
         }

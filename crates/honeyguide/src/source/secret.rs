@@ -43,7 +43,7 @@ impl fmt::Display for Secret {
 }
 
 /// `text` in which no URL has a user, a password, a query or a fragment: there signatures and tokens stand.
-pub(crate) fn redacted(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -51,7 +51,8 @@ pub(crate) fn redacted(text: &str) -> String {
         out.push_str(before);
         let end = url.find(is_outside_url).unwrap_or(url.len());
         let (url, after) = url.split_at(end);
-        push_url(url, &mut out);
+        let is_web = before.ends_with("http://") || before.ends_with("https://");
+        push_url(url, is_web, &mut out);
         rest = after;
     }
     out.push_str(rest);
@@ -63,12 +64,12 @@ fn is_outside_url(character: char) -> bool {
 }
 
 /// Adds what follows a URL's scheme.
-fn push_url(url: &str, out: &mut String) {
+fn push_url(url: &str, is_web: bool, out: &mut String) {
     let authority_end = url.find(['/', '?', '#']).unwrap_or(url.len());
     let (authority, rest) = url.split_at(authority_end);
     // In abfss://container@account a container stands before the @; it is no secret, but a user with a password is.
     match authority.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
+        Some((user, host)) if is_web || user.contains(':') => {
             out.push_str(STARS);
             out.push('@');
             out.push_str(host);
@@ -77,7 +78,7 @@ fn push_url(url: &str, out: &mut String) {
     }
     match rest.find(['?', '#']) {
         // A question mark within a bucket's path is a wildcard; a query has an equals sign.
-        Some(query) if rest[query..].contains('=') => {
+        Some(query) if is_web || rest[query..].contains('=') => {
             out.push_str(&rest[..=query]);
             out.push_str(STARS);
         }
@@ -117,6 +118,8 @@ mod tests {
             ),
             ("s3://bucket/day?.csv", "s3://bucket/day?.csv"),
             ("https://h/a#token=x", "https://h/a#***"),
+            ("https://token@host/a?token", "https://***@host/a?***"),
+            ("https://a@b@host", "https://***@host"),
             ("no url at all?x=1", "no url at all?x=1"),
         ] {
             assert_eq!(redacted(text), expected);

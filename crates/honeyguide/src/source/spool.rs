@@ -7,28 +7,30 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, Result};
 
-/// What a copy may hold.
-const MAX_BYTES: u64 = 64 << 30;
+/// What a copy of data may hold.
+pub(super) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
 
 /// A copy on its way.
 pub(super) struct Spool {
     file: BufWriter<NamedTempFile>,
     bytes: u64,
+    limit: u64,
     /// What is copied, as messages call it.
     of: PathBuf,
 }
 
 impl Spool {
-    /// Begins a copy of `of` in the temporary folder.
+    /// Begins a copy of `of` in the temporary folder, of at most `limit` bytes.
     ///
     /// # Errors
     /// No file can be made there.
-    pub fn new(of: PathBuf) -> Result<Self> {
+    pub fn new(of: PathBuf, limit: u64) -> Result<Self> {
         let file = tempfile::Builder::new().prefix("honeyguide-").tempfile();
         let file = file.map_err(|error| Error::io("make a temporary copy of", &of, error))?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 18, file),
             bytes: 0,
+            limit,
             of,
         })
     }
@@ -53,9 +55,10 @@ impl Spool {
     /// An error of copying.
     pub fn failed(&self, error: io::Error) -> Error {
         if error.kind() == ErrorKind::FileTooLarge {
-            let of = self.of.display();
-            return Error::data(format!("{of}: more than {MAX_BYTES} bytes, the limit of what is copied to the temporary folder"))
-                .hint("write it to a file first");
+            let (of, limit) = (self.of.display(), self.limit);
+            return Error::data(format!(
+                "{of}: more than {limit} bytes, the limit of what is copied to the temporary folder"
+            ));
         }
         Error::io("copy", &self.of, error)
     }
@@ -64,7 +67,7 @@ impl Spool {
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes += bytes.len() as u64;
-        if self.bytes > MAX_BYTES {
+        if self.bytes > self.limit {
             return Err(ErrorKind::FileTooLarge.into());
         }
         self.file.write_all(bytes)?;

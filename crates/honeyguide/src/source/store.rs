@@ -24,6 +24,7 @@ use super::format::{Compression, Format};
 use super::remote::RemoteFile;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
+use crate::wording::hex;
 
 /// Bytes that are read at once: few enough that an allocator takes them from memory that it has.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -77,12 +78,7 @@ fn url(files: &HashMap<Path, DataFile>) -> String {
         .collect();
     locations.sort_unstable();
     let hash = Sha256::digest(locations.join("\n"));
-    let hex: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("source://{hex}/")
+    format!("source://{}/", hex(&hash[..8]))
 }
 
 impl std::fmt::Display for SourceStore {

@@ -29,7 +29,7 @@ use crate::features::locate_fault;
 use crate::functions::{Models, register_model_functions};
 use crate::model::Model;
 use crate::output::{Destination, TableWriter};
-use crate::source::Source;
+use crate::source::{Source, StorageOptions};
 use rows::{Rows, TextWriter};
 use scans::Reads;
 use table::Table;
@@ -48,11 +48,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database without tables. The tables that are added get their scores and verdicts from `model`.
+    /// A database without tables. The tables that are added get their scores and verdicts from `model`. Stores of models
+    /// that queries name have the settings `storage`.
     ///
     /// # Errors
     /// The engine refuses its own settings.
-    pub fn new(engine: &Engine, model: Option<Model>) -> Result<Self> {
+    pub fn new(engine: &Engine, model: Option<Model>, storage: StorageOptions) -> Result<Self> {
         let state = engine.context().state();
         let mut config = state
             .config()
@@ -66,7 +67,7 @@ impl Database {
             .with_config(config)
             .build();
         let context = SessionContext::new_with_state(state);
-        let models = Arc::default();
+        let models = Arc::new(Models::new(storage));
         register_model_functions(&context, &models);
         Ok(Self {
             engine: engine.clone(),

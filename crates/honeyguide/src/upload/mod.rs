@@ -1,4 +1,6 @@
-//! An object that is uploaded in parts and appears when all of them are there.
+//! Objects that are uploaded in parts and appear when all of them are there: one alone, or a folder of them.
+
+mod folder;
 
 use std::io::{self, Write};
 
@@ -6,6 +8,8 @@ use datafusion::object_store::{
     Error as StoreError, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload,
 };
 use futures::StreamExt;
+
+pub(crate) use folder::{UploadedFolder, refuse_unfinished};
 
 use crate::error::Result;
 use crate::source::remote::wait;
@@ -34,14 +38,27 @@ impl Upload {
         let first = wait(place.store.list(Some(&place.path)).next())?;
         match first {
             // Who may write need not be allowed to list.
-            Some(Err(StoreError::PermissionDenied { .. }) | Ok(_)) | None => Ok(Self {
-                place,
-                parts: None,
-                n_parts: 0,
-                buffer: Vec::new(),
-            }),
+            Some(Err(StoreError::PermissionDenied { .. }) | Ok(_)) | None => Ok(Self::begin(place)),
             Some(Err(error)) => Err(place.about.refused("write", &error)),
         }
+    }
+
+    /// Begins an object in a bucket that is known to be there.
+    fn begin(place: ObjectPlace) -> Self {
+        Self {
+            place,
+            parts: None,
+            n_parts: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Sends what there is, so that nothing but the last step is missing.
+    fn seal(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.send_part()
     }
 
     fn part_bytes(&self) -> usize {
@@ -66,8 +83,8 @@ impl Upload {
 
     /// Sends the rest, and makes the object appear in place of an older one.
     pub fn finish(mut self) -> Result<()> {
-        if self.parts.is_some() && !self.buffer.is_empty() {
-            self.send_part()?;
+        if self.parts.is_some() {
+            self.seal()?;
         }
         let about = self.place.about.clone();
         let refused = |error| about.refused("write", &error);

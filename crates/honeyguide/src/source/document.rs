@@ -1,0 +1,118 @@
+//! A small text that is read whole, wherever it is: a model, a recipe.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
+
+use super::http::{self, Found};
+use super::lake::is_web_url;
+use super::remote::{RemoteFile, RemoteReader, wait};
+use super::secret::redacted;
+use super::storage::{self, StorageOptions};
+use crate::error::{Error, Result};
+use crate::output::regular_file_bytes;
+
+/// What was read, and what it is called.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub text: String,
+    /// As the caller will recognise it: the path, or the URL without secrets.
+    pub shown: PathBuf,
+    /// The same from whatever folder it is asked for: an absolute path, or the URL without secrets.
+    pub uri: String,
+}
+
+/// The text at a path or a URL, of at most `limit` bytes; none where nothing is there.
+///
+/// # Errors
+/// It cannot be read, is longer or no text, or is no regular file.
+pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
+    let url = place.to_string_lossy();
+    if storage::is_object_url(&url) {
+        return read_object(&url, limit, options);
+    }
+    if is_web_url(&url) {
+        return read_from_server(&url, limit).map(Some);
+    }
+    if !place.exists() {
+        return Ok(None);
+    }
+    let uri = std::path::absolute(place).map_err(|error| Error::io("find", place, error))?;
+    Ok(Some(Document {
+        text: read_file(place, place, limit)?,
+        shown: place.to_owned(),
+        uri: uri.display().to_string(),
+    }))
+}
+
+fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
+    let place = storage::open(url, options)?;
+    let shown = place.about.shown.clone();
+    if place.path.as_ref().is_empty() {
+        let shown = shown.display();
+        return Err(Error::usage(format!("{shown}: a file's name is needed")));
+    }
+    let meta = match wait(place.store.head(&place.path))? {
+        Ok(meta) => meta,
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(place.about.refused("read", &error)),
+    };
+    read_remote(RemoteFile::in_store(place, meta), shown, limit).map(Some)
+}
+
+fn read_from_server(url: &str, limit: u64) -> Result<Document> {
+    let shown = PathBuf::from(redacted(url));
+    match wait(http::open(url, shown.clone(), limit))?? {
+        Found::Ranges(file) => read_remote(RemoteFile::on_server(file), shown, limit),
+        Found::Whole(copy) => {
+            let text = read_file(&copy, &shown, limit)?;
+            Ok(Document::of_url(text, shown))
+        }
+    }
+}
+
+fn read_remote(file: RemoteFile, shown: PathBuf, limit: u64) -> Result<Document> {
+    check_size(file.meta.size, limit, &shown)?;
+    let text = read_text(RemoteReader::new(file), &shown)?;
+    Ok(Document::of_url(text, shown))
+}
+
+/// The text of the file at `path`, which is called `shown`.
+fn read_file(path: &Path, shown: &Path, limit: u64) -> Result<String> {
+    check_size(regular_file_bytes(path)?, limit, shown)?;
+    let file = File::open(path).map_err(|error| Error::io("read", shown, error))?;
+    read_text(file.take(limit), shown)
+}
+
+fn check_size(bytes: u64, limit: u64, shown: &Path) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let shown = shown.display();
+    Err(Error::data(format!(
+        "{shown}: {bytes} bytes; the limit is {limit}"
+    )))
+}
+
+fn read_text(mut from: impl Read, shown: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = from.read_to_string(&mut text);
+    read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Error::data(format!("{}: not text", shown.display()))
+            .hint("is this the right file, and whole?"),
+        _ => Error::through_reader(error, |error| Error::io("read", shown, error)),
+    })?;
+    Ok(text)
+}
+
+impl Document {
+    fn of_url(text: String, shown: PathBuf) -> Self {
+        Self {
+            text,
+            uri: shown.display().to_string(),
+            shown,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A folder of objects that counts as written when all of them are there.
+//!
+//! A bucket cannot rename a folder. So every object is sent whole but for the step that makes it appear. When all are
+//! there, a claim is laid beside them, all appear, `_SUCCESS` follows (as Hadoop has it), and the claim is taken away. A
+//! folder with a claim and without `_SUCCESS` is half of something, and is not read.
+
+use std::collections::HashSet;
+
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::{
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
+use futures::{StreamExt, TryStreamExt};
+
+use super::Upload;
+use crate::error::{Error, Result};
+use crate::source::remote::wait;
+use crate::source::storage::{About, ObjectPlace};
+
+/// Is there while objects appear.
+const CLAIM: &str = "_honeyguide_unfinished";
+/// Is there when all have appeared.
+const SUCCESS: &str = "_SUCCESS";
+
+/// Objects on their way. Dropped before they are finished, they are given up, and those that appeared are removed.
+pub(crate) struct UploadedFolder {
+    place: ObjectPlace,
+    waiting: Vec<Upload>,
+    names: HashSet<String>,
+    appeared: Vec<ObjectPath>,
+    is_claimed: bool,
+}
+
+impl UploadedFolder {
+    /// Begins a folder.
+    ///
+    /// # Errors
+    /// It holds something, or cannot be listed.
+    pub fn new(place: ObjectPlace) -> Result<Self> {
+        let folder = Self {
+            place,
+            waiting: Vec::new(),
+            names: HashSet::new(),
+            appeared: Vec::new(),
+            is_claimed: false,
+        };
+        folder.refuse_to_mix()?;
+        Ok(folder)
+    }
+
+    /// Begins the object `name`, whose slashes part folders; none if it was begun before.
+    pub fn begin(&mut self, name: &str) -> Result<Option<Upload>> {
+        let place = self.at(name)?;
+        let is_new = self.names.insert(name.to_owned());
+        Ok(is_new.then(|| Upload::begin(place)))
+    }
+
+    /// Takes an object that is complete but for its last step.
+    pub fn push(&mut self, mut upload: Upload) -> Result<()> {
+        upload.seal()?;
+        self.waiting.push(upload);
+        Ok(())
+    }
+
+    /// Makes all objects appear.
+    ///
+    /// # Errors
+    /// Somebody else writes there, or the store refuses. Then nothing is left, as far as the store lets it be removed.
+    pub fn finish(mut self) -> Result<()> {
+        self.claim()?;
+        self.refuse_to_mix()?;
+        for upload in std::mem::take(&mut self.waiting) {
+            self.appeared.push(upload.place.path.clone());
+            upload.finish()?;
+        }
+        let success = self.at(SUCCESS)?;
+        self.appeared.push(success.path.clone());
+        Upload::begin(success).finish()?;
+        self.appeared.clear();
+        self.remove_claim();
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> Result<ObjectPath> {
+        let folder = self.place.path.as_ref();
+        let separator = if folder.is_empty() { "" } else { "/" };
+        let path = format!("{folder}{separator}{name}");
+        ObjectPath::parse(&path).map_err(|error| Error::usage(format!("{path}: {error}")))
+    }
+
+    fn at(&self, name: &str) -> Result<ObjectPlace> {
+        let shown = self.place.about.shown.join(name);
+        Ok(ObjectPlace {
+            path: self.path(name)?,
+            about: self.place.about.of(shown).into(),
+            ..self.place.clone()
+        })
+    }
+
+    /// Of several jobs that write to one folder at once, one lays the claim, where the store can tell.
+    fn claim(&mut self) -> Result<()> {
+        let claim = self.at(CLAIM)?;
+        let text =
+            "A folder is being written here. Without _SUCCESS beside this, it is not complete.\n";
+        let put = |mode: PutMode| {
+            let options = PutOptions::from(mode);
+            let payload = PutPayload::from_static(text.as_bytes());
+            wait(claim.store.put_opts(&claim.path, payload, options))
+        };
+        let mut laid = put(PutMode::Create)?;
+        if matches!(laid, Err(StoreError::NotImplemented { .. })) {
+            laid = put(PutMode::Overwrite)?;
+        }
+        match laid {
+            Ok(_) => self.is_claimed = true,
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                return Err(unfinished(&self.place.about));
+            }
+            Err(error) => return Err(claim.about.refused("write", &error)),
+        }
+        Ok(())
+    }
+
+    /// A folder is written where nothing is.
+    fn refuse_to_mix(&self) -> Result<()> {
+        let (store, about) = (&self.place.store, &self.place.about);
+        let claim = self.path(CLAIM)?;
+        let mut others = store.list(Some(&self.place.path)).try_filter(|found| {
+            let is_ours = self.is_claimed && found.location == claim;
+            std::future::ready(!is_ours)
+        });
+        match wait(others.next())? {
+            None => Ok(()),
+            Some(Err(error)) => Err(about.refused("list", &error)),
+            Some(Ok(found)) if found.location == claim => Err(unfinished(about)),
+            Some(Ok(_)) => Err(Error::usage(format!(
+                "{}: the folder is not empty, and data is not mixed",
+                about.shown.display()
+            ))
+            .hint("choose another name, or remove what is below it first")),
+        }
+    }
+
+    /// Beside `_SUCCESS` a claim that stays says nothing any more.
+    fn remove_claim(&mut self) {
+        self.is_claimed = false;
+        if let Ok(claim) = self.path(CLAIM) {
+            let _ = wait(self.place.store.delete(&claim));
+        }
+    }
+}
+
+impl Drop for UploadedFolder {
+    /// The claim goes last, and stays where something stays that it warns of.
+    fn drop(&mut self) {
+        self.waiting.clear();
+        let stays = |path: &&ObjectPath| {
+            let removed = wait(self.place.store.delete(path));
+            !matches!(removed, Ok(Ok(()) | Err(StoreError::NotFound { .. })))
+        };
+        let stay = self.appeared.iter().filter(stays).count();
+        if self.is_claimed && stay == 0 {
+            self.remove_claim();
+        }
+    }
+}
+
+/// Refuses a listing in which a folder is claimed and not complete.
+///
+/// # Errors
+/// It holds one.
+pub(crate) fn refuse_unfinished(about: &About, listed: &[ObjectMeta]) -> Result<()> {
+    let locations = || listed.iter().map(|found| found.location.as_ref());
+    for claim in locations() {
+        let folder = match claim.strip_suffix(CLAIM) {
+            Some(folder) if folder.is_empty() || folder.ends_with('/') => folder,
+            _ => continue,
+        };
+        let success = format!("{folder}{SUCCESS}");
+        if locations().all(|location| location != success) {
+            return Err(unfinished(about));
+        }
+    }
+    Ok(())
+}
+
+fn unfinished(about: &About) -> Error {
+    Error::data(format!(
+        "{}: holds a folder that was not written to its end, or is being written",
+        about.shown.display()
+    ))
+    .hint(format!(
+        "wait for the job that writes it; if that was killed, remove the folder with {CLAIM} in it and write it again"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(names: &[&str]) -> Vec<ObjectMeta> {
+        let object = |name: &&str| ObjectMeta {
+            location: ObjectPath::from(*name),
+            last_modified: Default::default(),
+            size: 1,
+            e_tag: None,
+            version: None,
+        };
+        names.iter().map(object).collect()
+    }
+
+    #[test]
+    fn a_claim_without_success_is_half_of_something() {
+        let about = About::new("s3://b/x".into());
+        for (names, is_refused) in [
+            (&["a/part.parquet"][..], false),
+            (&["a/_honeyguide_unfinished", "a/part.parquet"], true),
+            (&["_honeyguide_unfinished"], true),
+            (&["a/_honeyguide_unfinished", "b/_SUCCESS"], true),
+            (&["a/_SUCCESS", "a/_honeyguide_unfinished"], false),
+            (&["a/not_honeyguide_unfinished"], false),
+        ] {
+            let refused = refuse_unfinished(&about, &listed(names)).is_err();
+            assert_eq!(refused, is_refused, "{names:?}");
+        }
+    }
+}

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use honeyguide::output::{Destination, TableFormat};
-use honeyguide::{Engine, Error, Model, Recipe, Source, StorageOptions, TraceeEvents};
+use honeyguide::{Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents};
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::render::{count, printable_lines};
+
+/// How many keys a remark names.
+const SHOWN_KEYS: usize = 10;
 
 /// What every command is given.
 pub struct Context {
@@ -152,6 +155,9 @@ impl Context {
                 count(unknown)
             ));
         }
+        if let Some(keys) = late_keys(&intake) {
+            self.remark(&keys);
+        }
         if intake.bad_lines > 0 {
             self.remark(&format!(
                 "note: {} of {} lines could not be read and were left out; the first:\n  {}",
@@ -214,6 +220,25 @@ impl Context {
             Err(error) => Err(Error::internal(error.to_string()).into()),
         }
     }
+}
+
+/// A remark on keys that are in the data and not among the columns, if there are any.
+fn late_keys(intake: &Intake) -> Option<String> {
+    let keys = &intake.late_keys;
+    let (shown, more) = match keys.len() {
+        0 => return None,
+        n if n <= SHOWN_KEYS => (keys.join(", "), ""),
+        _ => (keys[..SHOWN_KEYS].join(", "), ", …"),
+    };
+    let number = count(keys.len() as u64);
+    let number = if keys.len() == 1 {
+        "1 key".to_owned()
+    } else {
+        format!("{number} keys")
+    };
+    Some(format!(
+        "note: {number} of JSON that none of the first 1,000 lines has became no columns and were left out: {shown}{more}"
+    ))
 }
 
 /// Raises the flag when the work that waits for a blocking task is dropped; the runtime then waits for the task to end.

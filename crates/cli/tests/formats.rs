@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use common::{Folder, events};
@@ -133,6 +134,44 @@ fn partitioned_folders_are_columns() {
     folder.write("lake/extra.csv", format!("{header}\n1,1,open\n"));
     let train = ["train", "lake", "--recipe", "raw", "--out", "n.json"];
     folder.refused(&train, 1, &["different columns", "hostName"]);
+}
+
+#[test]
+fn keys_that_come_late_are_named() {
+    let text = |late: usize| {
+        let mut text = String::new();
+        for index in 0..MANY {
+            let more = match index {
+                5 => ",\"early\":1",
+                index if index == late => ",\"late\":{\"inner\":1}",
+                index if index == MANY - 1 => ",\"later\":null",
+                _ => "",
+            };
+            let _ = writeln!(text, "{{\"a\":{},\"b\":2{more}}}", index % 7);
+        }
+        text
+    };
+    let folder = Folder::with(&[("late.ndjson", text(1000)), ("good.ndjson", text(999))]);
+    let calls: [&[&str]; 4] = [
+        &["inspect", "late.ndjson"],
+        &["train", "late.ndjson", "--recipe", "raw", "--out", "m.json"],
+        &["sql", "SELECT count(a) FROM events", "late.ndjson"],
+        &["sample", "late.ndjson", "--rows", "9", "--out", "s.csv"],
+    ];
+    for call in calls {
+        for threads in ["1", "2"] {
+            let run = folder.done(&[call, &["--threads", threads]].concat());
+            assert!(
+                run.stderr.contains("note: 2 keys of JSON")
+                    && run.stderr.contains(": late, later\n"),
+                "{call:?}: {}",
+                run.stderr
+            );
+        }
+    }
+    let run = folder.done(&["inspect", "good.ndjson"]);
+    assert!(run.stderr.contains("note: 1 key of JSON") && run.stderr.contains(": later\n"));
+    assert!(run.stdout.contains("late") && run.stdout.contains("early"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
         _ => return Err(Error::usage("either --row or --where is needed, not both").into()),
     };
     let explained = explain_event(&context.engine, &model, &mut source, &selection).await?;
+    context.remark_intake(&source);
     context.show(&explained)
 }
 

@@ -51,6 +51,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
         .finish();
     let exploration = explore(&context.engine, &mut source, lens, &command).await?;
     exploration.page.save(&out)?;
+    context.remark_intake(&source);
     Ok(exploration)
 }
 

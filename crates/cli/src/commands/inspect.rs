@@ -12,11 +12,14 @@ use crate::render::{print_features, print_inspection};
 pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
     let Some(recipe) = args.recipe else {
-        return context.show(&inspect(&context.engine, &mut source).await?);
+        let inspection = inspect(&context.engine, &mut source).await?;
+        context.remark_intake(&source);
+        return context.show(&inspection);
     };
     let recipe = context.recipe(&recipe)?;
     let features = features(&context.engine, &mut source, &recipe).await?;
     context.remark_malformed_args();
+    context.remark_intake(&source);
     context.show(&features)
 }
 

@@ -53,6 +53,7 @@ pub async fn write(
     };
     let report = report(&context.engine, model, &mut source, label, origin).await?;
     report.page.save(&out)?;
+    context.remark_intake(&source);
     Ok(report)
 }
 

@@ -1,6 +1,6 @@
 //! What became of the lines of JSON files: how many could not be read, and which of Tracee's events BETH has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 const SHOWN: usize = 3;
 /// One bad line in this many is borne; more of them mean that something else is wrong.
 const TOLERATED: u64 = 100;
+/// How many keys that are no columns are kept, and how much of each.
+const MAX_LATE_KEYS: usize = 100;
+const MAX_KEY_CHARS: usize = 64;
 /// So many bad lines are borne however few the good ones are.
 const ALWAYS_TOLERATED: u64 = 10;
 
@@ -26,9 +29,29 @@ pub struct Intake {
     pub bad_lines: u64,
     /// The first of these, with their places and what is wrong.
     pub first_bad_lines: Vec<String>,
+    /// Keys that no line had from which the columns were learnt: they are no columns. Sorted, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late_keys: Vec<String>,
     /// Where the lines are Tracee's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracee: Option<TraceeEvents>,
+}
+
+/// Keys of objects that are no columns, as many as there is room for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LateKeys(BTreeSet<String>);
+
+impl LateKeys {
+    /// Takes a key; of too many, those that come first in the alphabet stay.
+    pub fn add(&mut self, key: &str) {
+        if self.0.contains(key) {
+            return;
+        }
+        self.0.insert(key.chars().take(MAX_KEY_CHARS).collect());
+        if self.0.len() > MAX_LATE_KEYS {
+            self.0.pop_last();
+        }
+    }
 }
 
 /// How Tracee's events were taken for BETH's.
@@ -54,6 +77,7 @@ pub(super) struct Piece {
     /// The first bad lines: where they begin in the text, and what is wrong.
     pub first: Vec<(u64, String)>,
     pub tracee: Option<TraceeEvents>,
+    pub late_keys: LateKeys,
 }
 
 impl Piece {
@@ -86,12 +110,15 @@ impl IntakeLog {
     pub fn summary<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> Option<Intake> {
         let pieces = self.pieces().clone();
         let mut intake = Intake::default();
+        let mut late_keys = LateKeys::default();
         for file in files {
             let of_file = pieces.iter().filter(|((path, _), _)| *path == file.path);
             for (_, piece) in of_file {
                 intake.add(file, piece);
+                piece.late_keys.0.iter().for_each(|key| late_keys.add(key));
             }
         }
+        intake.late_keys = late_keys.0.into_iter().collect();
         (intake.events + intake.bad_lines > 0).then_some(intake)
     }
 

@@ -1,6 +1,7 @@
 //! The lines of a piece of a file as batches.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -43,6 +44,14 @@ pub(in crate::source) struct JsonScan {
     /// A bad line ends the scan.
     pub strict: bool,
     pub log: Arc<IntakeLog>,
+}
+
+impl JsonScan {
+    /// The names of all columns; none of Tracee's, of whose keys some are left out on purpose.
+    fn names(&self) -> Option<HashSet<String>> {
+        let names = self.columns.iter().map(|column| column.name.clone());
+        (!self.layout.is_tracee()).then(|| names.collect())
+    }
 }
 
 /// Batches of the wanted columns of one piece of a file.
@@ -103,7 +112,7 @@ impl BatchReader {
                 ..Piece::default()
             },
             columns: columns.collect(),
-            rows: RowReader::new(fields),
+            rows: RowReader::new(fields, scan.names()),
             log: Arc::clone(&scan.log),
             strict: scan.strict,
             buffer: String::new(),
@@ -184,7 +193,8 @@ impl Iterator for BatchReader {
 impl Drop for BatchReader {
     /// Also where a query has enough rows before the end.
     fn drop(&mut self) {
-        let piece = std::mem::take(&mut self.piece);
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.late_keys = self.rows.take_late_keys();
         self.log.record(&self.file, self.start, piece);
     }
 }

@@ -1,10 +1,11 @@
 //! One line into the cells of the columns that are wanted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::cell::{Cell, CellSeed, Notation, Value};
+use crate::source::intake::LateKeys;
 
 /// Where a column's values are in a line's object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +24,34 @@ pub(super) struct RowReader {
     /// The keys of the last line, with their fields.
     order: Vec<(String, Option<usize>)>,
     cells: Vec<Cell>,
+    strangers: Strangers,
+}
+
+/// Keys that no column of the file has.
+#[derive(Default)]
+struct Strangers {
+    /// The columns of the file; none where it does not matter what else there is.
+    columns: Option<HashSet<String>>,
+    met: LateKeys,
+}
+
+impl Strangers {
+    fn meet(&mut self, key: &str) {
+        let is_column = |columns: &HashSet<String>| columns.contains(key);
+        if !self.columns.as_ref().is_none_or(is_column) {
+            self.met.add(key);
+        }
+    }
 }
 
 impl RowReader {
-    pub fn new(fields: Vec<Field>) -> Self {
+    /// Reads `fields`. Keys that are not among `columns`, where there are any, are noted.
+    pub fn new(fields: Vec<Field>, columns: Option<HashSet<String>>) -> Self {
         Self {
+            strangers: Strangers {
+                columns,
+                met: LateKeys::default(),
+            },
             fields_by_key: fields
                 .iter()
                 .enumerate()
@@ -37,6 +61,11 @@ impl RowReader {
             order: Vec::new(),
             fields,
         }
+    }
+
+    /// The keys that were met and are no columns.
+    pub fn take_late_keys(&mut self) -> LateKeys {
+        std::mem::take(&mut self.strangers.met)
     }
 
     /// The fields' values in one line; a field that is not there is null, of a repeated one the last counts.
@@ -64,6 +93,7 @@ impl<'de> Visitor<'de> for &mut RowReader {
             at,
             order: &mut self.order,
             fields_by_key: &self.fields_by_key,
+            strangers: &mut self.strangers,
         })? {
             at += 1;
             match found {
@@ -84,6 +114,7 @@ struct KeySeed<'a> {
     at: usize,
     order: &'a mut Vec<(String, Option<usize>)>,
     fields_by_key: &'a HashMap<String, usize>,
+    strangers: &'a mut Strangers,
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
@@ -108,6 +139,9 @@ impl Visitor<'_> for KeySeed<'_> {
             return Ok(*field);
         }
         let field = self.fields_by_key.get(key).copied();
+        if field.is_none() {
+            self.strangers.meet(key);
+        }
         // An object of millions of keys must not be remembered.
         self.order.truncate(self.at);
         if self.at < MAX_REMEMBERED {
@@ -134,7 +168,7 @@ mod tests {
 
     #[test]
     fn keys_may_come_in_any_order_and_number() {
-        let mut reader = RowReader::new(vec![field("a"), field("b")]);
+        let mut reader = RowReader::new(vec![field("a"), field("b")], None);
         for (line, expected) in [
             (
                 r#"{"a":1,"x":[{}],"b":2}"#,
@@ -155,8 +189,26 @@ mod tests {
             let cells = reader.read(line.as_bytes()).unwrap();
             assert_eq!([cells[0].value, cells[1].value], expected, "{line}");
         }
+        assert_eq!(reader.take_late_keys(), LateKeys::default());
         for broken in ["", "[1]", "{\"a\":1", "{\"a\":1} x", "{\"a\":nan}"] {
             assert!(reader.read(broken.as_bytes()).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn keys_that_are_no_columns_are_noted_once() {
+        let columns = ["a", "unwanted"].map(str::to_owned).into();
+        let mut reader = RowReader::new(vec![field("a")], Some(columns));
+        for line in [
+            r#"{"a":1,"unwanted":2}"#,
+            r#"{"a":1,"late":2}"#,
+            r#"{"late":2,"a":1,"later":{"inner":1}}"#,
+        ] {
+            reader.read(line.as_bytes()).unwrap();
+        }
+        let mut expected = LateKeys::default();
+        ["late", "later"].iter().for_each(|key| expected.add(key));
+        assert_eq!(reader.take_late_keys(), expected);
+        assert_eq!(reader.take_late_keys(), LateKeys::default());
     }
 }

@@ -1,0 +1,167 @@
+"""From files to scores, beside engines that only read the same columns: CPU time per million events on one thread.
+
+    python3 bench/reading.py HONEYGUIDE DIR [--rounds N] [--scratch DIR]
+
+HONEYGUIDE is the binary; DIR holds labelled_training_data.csv in the columns of BETH. The file is written as
+newline-delimited JSON and as Parquet (by `honeyguide convert`), and a model is trained with the recipe `context`.
+Needs polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
+
+Ours is a whole process, from its start to its exit. A peer is what its library takes within a Python process that has
+imported it, to read the columns that the model needs and to count the values of each. Ours and the peers run in turn;
+figures are medians over the rounds, and a ratio is the median of the rounds' ratios.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# What the recipe `context` reads.
+COLUMNS = [
+    "processName",
+    "eventName",
+    "returnValue",
+    "userId",
+    "parentProcessId",
+    "mountNamespace",
+    "args",
+]
+FORMATS = ["csv", "ndjson", "parquet"]
+PEERS = ["polars", "duckdb", "datafusion"]
+
+
+def polars_read(path, kind):
+    import polars
+
+    scan = {"csv": polars.scan_csv, "ndjson": polars.scan_ndjson, "parquet": polars.scan_parquet}[kind]
+    query = scan(path).select(polars.col(COLUMNS).count())
+    return lambda: query.collect(engine="streaming").row(0)
+
+
+def duckdb_read(path, kind):
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET threads = 1")
+    read = {"csv": "read_csv", "ndjson": "read_json", "parquet": "read_parquet"}[kind]
+    counts = ", ".join(f'count("{column}")' for column in COLUMNS)
+    return lambda: connection.execute(f"SELECT {counts} FROM {read}('{path}')").fetchone()
+
+
+def datafusion_read(path, kind):
+    from datafusion import SessionConfig, SessionContext, column, functions
+
+    context = SessionContext(SessionConfig().with_target_partitions(1))
+    read = {"csv": context.read_csv, "ndjson": context.read_json, "parquet": context.read_parquet}[kind]
+    options = {"ndjson": {"file_extension": ".ndjson"}}.get(kind, {})
+    counts = [functions.count(column(f'"{name}"')) for name in COLUMNS]
+
+    def work():
+        batch = read(path, **options).aggregate([], counts).collect()[0]
+        return tuple(batch.column(index)[0].as_py() for index in range(len(COLUMNS)))
+
+    return work
+
+
+def peer(name, path, kind):
+    """Within a process of its own: prints the CPU seconds and what was counted."""
+    work = {"polars": polars_read, "duckdb": duckdb_read, "datafusion": datafusion_read}[name](path, kind)
+    begun = time.process_time()
+    counts = work()
+    print(time.process_time() - begun, *counts)
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def time_peer(name, path, kind):
+    environment = os.environ | {"POLARS_MAX_THREADS": "1", "TOKIO_WORKER_THREADS": "1"}
+    command = [sys.executable, __file__, "--peer", name, str(path), kind]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    seconds, *counts = done.stdout.split()
+    return float(seconds), [int(count) for count in counts]
+
+
+def time_ours(binary, arguments):
+    before = children_seconds()
+    done = subprocess.run(
+        [binary, *map(str, arguments), "--threads", "1", "--quiet"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return children_seconds() - before, done.stdout
+
+
+def ours(model, path):
+    return {
+        "honeyguide, a score for every event": [
+            "sql", "SELECT count(*), sum(score) FROM events", path, "--model", model,
+        ],
+        "honeyguide, scores and labels of distinct rows": ["evaluate", model, path],
+    }
+
+
+def prepare(binary, folder, scratch):
+    """The files by format, the model, and how many events there are."""
+    source = Path(folder) / "labelled_training_data.csv"
+    files = {"csv": source, "ndjson": scratch / "events.ndjson", "parquet": scratch / "events.parquet"}
+    run = lambda *arguments: subprocess.run([binary, *map(str, arguments), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    run("sql", "SELECT * FROM events", source, "--out", files["ndjson"])
+    run("convert", source, "--skip-timing", "--out", files["parquet"])
+    model = scratch / "model.json"
+    run("train", source, "--out", model)
+    with source.open("rb") as lines:
+        events = sum(1 for _ in lines) - 1
+    return files, model, events
+
+
+def measure(binary, files, model, events, rounds):
+    for kind, path in files.items():
+        times = {}
+        for number in range(rounds + 1):
+            for name, arguments in ours(model, path).items():
+                seconds, _ = time_ours(binary, arguments)
+                times.setdefault(name, []).append(seconds)
+            for name in PEERS:
+                seconds, counts = time_peer(name, path, kind)
+                if max(counts) != events:
+                    sys.exit(f"{name} counted {counts} values of {events} events in {path}")
+                times.setdefault(f"{name}, reading only", []).append(seconds)
+            if number == 0:
+                times.clear()  # The first round warms the page cache.
+        yield kind, times
+
+
+def print_table(kind, times, events):
+    base = times["honeyguide, a score for every event"]
+    for name, seconds in times.items():
+        per_million = statistics.median(seconds) / events * 1e6
+        ratio = statistics.median(own / other for own, other in zip(base, seconds))
+        print(f"| {kind} | {name} | {per_million:.2f} s | {1 / per_million:.2f} M | {ratio:.2f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("folder")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scratch")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
+        files, model, events = prepare(given.binary, given.folder, Path(scratch))
+        print("| format | what | CPU time per million events | events per second and core | `honeyguide sql` takes |")
+        print("|---|---|--:|--:|--:|")
+        for kind, times in measure(given.binary, files, model, events, given.rounds):
+            print_table(kind, times, events)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 5 and sys.argv[1] == "--peer":
+        peer(*sys.argv[2:])
+    else:
+        main()

@@ -7,7 +7,8 @@ newline-delimited JSON and as Parquet (by `honeyguide convert`), and a model is 
 Needs polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
 
 Ours is a whole process, from its start to its exit. A peer is what its library takes within a Python process that has
-imported it, to read the columns that the model needs and to count the values of each. Ours and the peers run in turn;
+imported it, to read the columns that the model needs and to add up their numbers and the lengths of their texts, so
+that none can answer from a file's statistics; all must come to the same sums. Ours and the peers run in turn;
 figures are medians over the rounds, and a ratio is the median of the rounds' ratios.
 """
 
@@ -22,16 +23,8 @@ import time
 from pathlib import Path
 
 # What the recipe `context` reads.
-COLUMNS = [
-    "processName",
-    "eventName",
-    "returnValue",
-    "userId",
-    "parentProcessId",
-    "mountNamespace",
-    "args",
-]
-FORMATS = ["csv", "ndjson", "parquet"]
+TEXTS = ["processName", "eventName", "args"]
+NUMBERS = ["returnValue", "userId", "parentProcessId", "mountNamespace"]
 PEERS = ["polars", "duckdb", "datafusion"]
 
 
@@ -39,7 +32,8 @@ def polars_read(path, kind):
     import polars
 
     scan = {"csv": polars.scan_csv, "ndjson": polars.scan_ndjson, "parquet": polars.scan_parquet}[kind]
-    query = scan(path).select(polars.col(COLUMNS).count())
+    texts = [polars.col(name).str.len_bytes().sum() for name in TEXTS]
+    query = scan(path).select(*texts, *[polars.col(name).sum() for name in NUMBERS])
     return lambda: query.collect(engine="streaming").row(0)
 
 
@@ -49,8 +43,8 @@ def duckdb_read(path, kind):
     connection = duckdb.connect()
     connection.execute("SET threads = 1")
     read = {"csv": "read_csv", "ndjson": "read_json", "parquet": "read_parquet"}[kind]
-    counts = ", ".join(f'count("{column}")' for column in COLUMNS)
-    return lambda: connection.execute(f"SELECT {counts} FROM {read}('{path}')").fetchone()
+    sums = [f'sum(strlen("{name}"))' for name in TEXTS] + [f'sum("{name}")' for name in NUMBERS]
+    return lambda: connection.execute(f"SELECT {', '.join(sums)} FROM {read}('{path}')").fetchone()
 
 
 def datafusion_read(path, kind):
@@ -59,21 +53,22 @@ def datafusion_read(path, kind):
     context = SessionContext(SessionConfig().with_target_partitions(1))
     read = {"csv": context.read_csv, "ndjson": context.read_json, "parquet": context.read_parquet}[kind]
     options = {"ndjson": {"file_extension": ".ndjson"}}.get(kind, {})
-    counts = [functions.count(column(f'"{name}"')) for name in COLUMNS]
+    texts = [functions.sum(functions.octet_length(column(f'"{name}"'))) for name in TEXTS]
+    numbers = [functions.sum(column(f'"{name}"')) for name in NUMBERS]
 
     def work():
-        batch = read(path, **options).aggregate([], counts).collect()[0]
-        return tuple(batch.column(index)[0].as_py() for index in range(len(COLUMNS)))
+        batch = read(path, **options).aggregate([], texts + numbers).collect()[0]
+        return tuple(batch.column(index)[0].as_py() for index in range(len(TEXTS + NUMBERS)))
 
     return work
 
 
 def peer(name, path, kind):
-    """Within a process of its own: prints the CPU seconds and what was counted."""
+    """Within a process of its own: prints the CPU seconds and the sums."""
     work = {"polars": polars_read, "duckdb": duckdb_read, "datafusion": datafusion_read}[name](path, kind)
     begun = time.process_time()
-    counts = work()
-    print(time.process_time() - begun, *counts)
+    sums = work()
+    print(time.process_time() - begun, *sums)
 
 
 def children_seconds():
@@ -85,16 +80,16 @@ def time_peer(name, path, kind):
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "TOKIO_WORKER_THREADS": "1"}
     command = [sys.executable, __file__, "--peer", name, str(path), kind]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    seconds, *counts = done.stdout.split()
-    return float(seconds), [int(count) for count in counts]
+    seconds, *sums = done.stdout.split()
+    return float(seconds), sums
 
 
 def time_ours(binary, arguments):
     before = children_seconds()
-    done = subprocess.run(
-        [binary, *map(str, arguments), "--threads", "1", "--quiet"], check=True, stdout=subprocess.PIPE, text=True
+    subprocess.run(
+        [binary, *map(str, arguments), "--threads", "1", "--quiet"], check=True, stdout=subprocess.DEVNULL
     )
-    return children_seconds() - before, done.stdout
+    return children_seconds() - before
 
 
 def ours(model, path):
@@ -108,30 +103,34 @@ def ours(model, path):
 
 def prepare(binary, folder, scratch):
     """The files by format, the model, and how many events there are."""
+
+    def run(*arguments):
+        subprocess.run([binary, *map(str, arguments), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
     source = Path(folder) / "labelled_training_data.csv"
     files = {"csv": source, "ndjson": scratch / "events.ndjson", "parquet": scratch / "events.parquet"}
-    run = lambda *arguments: subprocess.run([binary, *map(str, arguments), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    model = scratch / "model.json"
     run("sql", "SELECT * FROM events", source, "--out", files["ndjson"])
     run("convert", source, "--skip-timing", "--out", files["parquet"])
-    model = scratch / "model.json"
     run("train", source, "--out", model)
     with source.open("rb") as lines:
         events = sum(1 for _ in lines) - 1
     return files, model, events
 
 
-def measure(binary, files, model, events, rounds):
+def measure(binary, files, model, rounds):
     for kind, path in files.items():
         times = {}
         for number in range(rounds + 1):
             for name, arguments in ours(model, path).items():
-                seconds, _ = time_ours(binary, arguments)
-                times.setdefault(name, []).append(seconds)
+                times.setdefault(name, []).append(time_ours(binary, arguments))
+            answers = set()
             for name in PEERS:
-                seconds, counts = time_peer(name, path, kind)
-                if max(counts) != events:
-                    sys.exit(f"{name} counted {counts} values of {events} events in {path}")
+                seconds, sums = time_peer(name, path, kind)
+                answers.add(tuple(sums))
                 times.setdefault(f"{name}, reading only", []).append(seconds)
+            if len(answers) != 1:
+                sys.exit(f"the peers do not agree on {path}: {answers}")
             if number == 0:
                 times.clear()  # The first round warms the page cache.
         yield kind, times
@@ -156,7 +155,7 @@ def main():
         files, model, events = prepare(given.binary, given.folder, Path(scratch))
         print("| format | what | CPU time per million events | events per second and core | `honeyguide sql` takes |")
         print("|---|---|--:|--:|--:|")
-        for kind, times in measure(given.binary, files, model, events, given.rounds):
+        for kind, times in measure(given.binary, files, model, given.rounds):
             print_table(kind, times, events)
 
 

@@ -2,11 +2,12 @@
 // is named, with a bucket and a container called `lake`, and `lake-of-google`. Prints their addresses, then waits until
 // standard input ends.
 import { createHmac } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { createServer as createWebServer, request } from "node:http";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 const require = createRequire(import.meta.url);
 const folder = process.argv[2];
@@ -38,9 +39,12 @@ async function startS3() {
   return `http://127.0.0.1:${port}`;
 }
 
-// Google's XML API is S3's in the calls that object_store makes: https://cloud.google.com/storage/docs/interoperability
-// What differs is done here: a bearer token, which may be empty but must be there, and the condition that an object be new.
-async function startGoogle(s3) {
+// Before the S3 server stands a front that does what it leaves out: giving up an upload in parts, for which it has a folder.
+//
+// Google's clients have a front of their own. Google's XML API is S3's in the calls that object_store makes:
+// https://cloud.google.com/storage/docs/interoperability (PyPI's gcp-storage-emulator 2026.7.19 has no uploads in parts of
+// that API). What differs is that the condition that an object be new is told by its generation, and the empty token.
+async function startFront(s3) {
   const { hostname, port } = new URL(s3);
   const ask = (method, path, headers, body) =>
     new Promise((resolve, reject) => {
@@ -48,25 +52,32 @@ async function startGoogle(s3) {
       if (body) body.pipe(asked);
       else asked.end();
     });
-  const server = createWebServer(async (question, answer) => {
+  const answerTo = async (question, answer) => {
     const { authorization, "x-goog-if-generation-match": generation, ...headers } = question.headers;
-    const refuse = (status) => {
+    if (authorization && authorization !== "Bearer") headers.authorization = authorization;
+    const say = (status) => {
       question.resume();
       answer.writeHead(status, { "content-length": 0 }).end();
     };
-    try {
-      if (!authorization?.startsWith("Bearer")) return refuse(401);
-      if (generation === "0") {
-        const found = await ask("HEAD", question.url, {});
-        found.resume();
-        if (found.statusCode === 200) return refuse(412);
-      }
-      const given = await ask(question.method, question.url, headers, question);
-      answer.writeHead(given.statusCode, given.headers);
-      given.pipe(answer);
-    } catch {
-      refuse(502);
+    const { pathname, searchParams } = new URL(question.url, s3);
+    const ofBucket = decodeURIComponent(pathname.split("/")[1]);
+    const upload = searchParams.get("uploadId");
+    if (question.method === "DELETE" && upload) {
+      const uploads = join(folder, "s3", ofBucket, "._S3rver_uploads");
+      await rm(join(uploads, basename(upload)), { recursive: true });
+      return say(204);
     }
+    if (generation === "0") {
+      const found = await ask("HEAD", question.url, {});
+      found.resume();
+      if (found.statusCode === 200) return say(412);
+    }
+    const given = await ask(question.method, question.url, headers, question);
+    answer.writeHead(given.statusCode, given.headers);
+    given.pipe(answer);
+  };
+  const server = createWebServer((question, answer) => {
+    answerTo(question, answer).catch(() => answer.writeHead(502, { "content-length": 0 }).end());
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;
@@ -109,10 +120,10 @@ async function createContainer(endpoint) {
 }
 
 const s3 = await startS3();
-console.log(`HONEYGUIDE_TEST_S3=${s3}`);
+console.log(`HONEYGUIDE_TEST_S3=${await startFront(s3)}`);
 // Where unfinished uploads can be seen; the server does not list them.
 console.log(`HONEYGUIDE_TEST_S3_FOLDER=${join(folder, "s3")}`);
-console.log(`HONEYGUIDE_TEST_GOOGLE=${await startGoogle(s3)}`);
+console.log(`HONEYGUIDE_TEST_GOOGLE=${await startFront(s3)}`);
 console.log(`HONEYGUIDE_TEST_AZURE=${await startAzure()}`);
 console.log("ready");
 process.stdin.resume();

@@ -28,7 +28,9 @@ pub fn start() -> Result<Option<Servers>> {
         .stderr(Stdio::null())
         .status();
     if !has_npm.is_ok_and(|status| status.success()) {
-        println!("npm is not installed: the tests of S3 and Azure do nothing; all others run");
+        println!(
+            "npm is not installed: the tests of S3, Azure and Google do nothing; all others run"
+        );
         return Ok(None);
     }
     let folder = command::root().join(FOLDER);

@@ -154,7 +154,16 @@ fn keys_that_come_late_are_named() {
     let folder = Folder::with(&[("late.ndjson", text(1000)), ("good.ndjson", text(999))]);
     let calls: [&[&str]; 4] = [
         &["inspect", "late.ndjson"],
-        &["train", "late.ndjson", "--recipe", "raw", "--out", "m.json"],
+        &[
+            "train",
+            "late.ndjson",
+            "--recipe",
+            "raw",
+            "--exclude",
+            "early",
+            "--out",
+            "m.json",
+        ],
         &["sql", "SELECT count(a) FROM events", "late.ndjson"],
         &["sample", "late.ndjson", "--rows", "9", "--out", "s.csv"],
     ];

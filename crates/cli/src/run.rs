@@ -1,10 +1,11 @@
 //! Sets up threads and the engine, and runs one command.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use honeyguide::{Engine, Error};
+use honeyguide::{Engine, Error, until_stopped};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
@@ -12,6 +13,9 @@ use crate::commands;
 use crate::context::Context;
 use crate::failure::{Failure, Stop};
 use crate::progress;
+
+/// How long a run that was asked to end waits for threads that read from a server.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command that `args` ask for.
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -32,18 +36,32 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let engine = Engine::new(threads, progress::reporter(args.global.quiet))?;
     let context = Context::new(engine, args.global, Arc::clone(&cancelled));
-    runtime.block_on(async {
+    let stopped = Arc::new(OnceLock::new());
+    let result = runtime.block_on(async {
         tokio::spawn(exit_on_second_signal());
+        let end_of_patience = note_signal(Arc::clone(&stopped));
+        let work = commands::dispatch(&context, args.command);
         tokio::select! {
             // Polled first, so that the signal is caught before any file is begun.
             biased;
-            Some(stop) = stop_signal() => {
-                cancelled.store(true, Ordering::Relaxed);
-                Err(Failure::Stopped(stop))
-            }
-            result = commands::dispatch(&context, args.command) => result,
+            () = note_signal(Arc::clone(&stopped)) => Ok(()),
+            result = until_stopped(end_of_patience, work) => result,
         }
-    })
+    });
+    let Some(stop) = stopped.get() else {
+        return result;
+    };
+    cancelled.store(true, Ordering::Relaxed);
+    runtime.shutdown_timeout(PATIENCE);
+    Err(Failure::Stopped(*stop))
+}
+
+/// Ends with the first signal, and notes which it was.
+async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
+    match stop_signal().await {
+        Some(stop) => drop(stopped.set(stop)),
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for a signal to end; none where signals cannot be had.

@@ -7,7 +7,7 @@ mod server;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Folder, Run, events};
 use server::{Answer, Server};
@@ -162,6 +162,47 @@ fn faults_that_stay_are_one_error() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn nobody_has_to_wait_for_a_server_that_does_not_answer() {
+    let folder = Folder::with_model(MANY);
+    folder.done(&["score", "model.json", "good.csv", "--out", "good.ndjson"]);
+    for name in ["good.csv", "good.ndjson"] {
+        for (n_answers, threads) in [(0, "1"), (3, "1"), (6, "2")] {
+            let answer: Fault = match n_answers {
+                0 => |_| Answer::Never,
+                3 => |request| {
+                    if request < 3 {
+                        Answer::Good
+                    } else {
+                        Answer::Never
+                    }
+                },
+                _ => |request| {
+                    if request < 6 {
+                        Answer::Good
+                    } else {
+                        Answer::Never
+                    }
+                },
+            };
+            let server = Server::start(folder.read(name), answer);
+            let data = format!("{}/{name}", server.url);
+            let call = ["evaluate", "model.json", &data, "--threads", threads];
+            let mut job = folder.command(&call).spawn().expect("the command starts");
+            while server.requests() <= n_answers {
+                assert!(job.try_wait().unwrap().is_none(), "{call:?}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            let asked = Instant::now();
+            let pid = job.id().to_string();
+            assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+            assert_eq!(job.wait().unwrap().code(), Some(143), "{call:?}");
+            assert!(asked.elapsed() < Duration::from_secs(20), "{call:?}");
+        }
+    }
 }
 
 #[test]

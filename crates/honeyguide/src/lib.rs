@@ -58,6 +58,6 @@ pub use recipe::{
 pub use reproduce::reproduce;
 pub use source::{
     Column, Compression, DataFile, Format, Intake, ReadOptions, Source, StorageOptions,
-    TraceeEvents, is_url, redacted,
+    TraceeEvents, is_url, redacted, until_stopped,
 };
 pub use train::{TrainOptions, calibrate, train};

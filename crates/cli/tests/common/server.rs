@@ -21,6 +21,8 @@ pub enum Answer {
     Late,
     /// The same, after so long that somebody may lose patience.
     Slow,
+    /// Nothing, and the connection stays.
+    Never,
     /// A range of another version of the file.
     Replaced,
 }
@@ -84,6 +86,9 @@ fn serve(
             Answer::Status(status) => {
                 write!(out, "HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n\r\n")?;
             }
+            Answer::Never => loop {
+                std::thread::park();
+            },
             Answer::Whole => send(&mut out, "200 OK", "", content)?,
             Answer::Cut => {
                 let (headers, part) = part(content, range.as_deref(), "one");

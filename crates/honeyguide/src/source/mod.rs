@@ -42,6 +42,7 @@ pub use file::DataFile;
 pub use format::{Compression, Format};
 pub use intake::{Intake, TraceeEvents};
 pub(crate) use lake::is_web_url;
+pub use remote::until_stopped;
 pub use secret::redacted;
 pub use storage::StorageOptions;
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
@@ -118,11 +120,45 @@ fn quoted(e_tag: &str) -> String {
     }
 }
 
+tokio::task_local! {
+    /// What ends the waiting of the work that is under way.
+    static STOP: Shared<BoxFuture<'static, ()>>;
+}
+
+/// Does `work`. Once `stop` is ready, what waits in it for a remote file or a store fails at once, so that nobody has to
+/// bear a server that does not answer.
+pub async fn until_stopped<T>(
+    stop: impl Future<Output = ()> + Send + 'static,
+    work: impl Future<Output = T>,
+) -> T {
+    let stop = stop.boxed().shared();
+    // Polled once, so that it listens before the first wait.
+    let _ = stop.clone().now_or_never();
+    STOP.scope(stop, work).await
+}
+
 /// Waits for a piece of work from a function that is not asynchronous.
 ///
 /// # Errors
-/// There is no runtime with several threads to do it.
+/// There is no runtime with several threads to do it, or [`until_stopped`] ended it.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
+    match STOP.try_with(Clone::clone) {
+        Err(_) => wait_to_end(work),
+        Ok(stop) => wait_to_end(async {
+            tokio::select! {
+                biased;
+                () = stop => Err(Error::refused("interrupted")),
+                done = work => Ok(done),
+            }
+        })?,
+    }
+}
+
+/// [`wait`] for what tidies up, which is not to be left out when somebody loses patience.
+///
+/// # Errors
+/// There is no runtime with several threads to do it.
+pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
     match Handle::try_current() {
         Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
             Ok(tokio::task::block_in_place(|| handle.block_on(work)))

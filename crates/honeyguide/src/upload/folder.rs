@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::Upload;
 use crate::error::{Error, Result};
-use crate::source::remote::wait;
+use crate::source::remote::{wait, wait_to_end};
 use crate::source::storage::{About, ObjectPlace};
 
 /// Is there while objects appear.
@@ -145,7 +145,7 @@ impl UploadedFolder {
     fn remove_claim(&mut self) {
         self.is_claimed = false;
         if let Ok(claim) = self.path(CLAIM) {
-            let _ = wait(self.place.store.delete(&claim));
+            let _ = wait_to_end(self.place.store.delete(&claim));
         }
     }
 }
@@ -155,7 +155,7 @@ impl Drop for UploadedFolder {
     fn drop(&mut self) {
         self.waiting.clear();
         let stays = |path: &&ObjectPath| {
-            let removed = wait(self.place.store.delete(path));
+            let removed = wait_to_end(self.place.store.delete(path));
             !matches!(removed, Ok(Ok(()) | Err(StoreError::NotFound { .. })))
         };
         let stay = self.appeared.iter().filter(stays).count();

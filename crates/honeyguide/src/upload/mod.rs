@@ -12,7 +12,7 @@ use futures::StreamExt;
 pub(crate) use folder::{UploadedFolder, refuse_unfinished};
 
 use crate::error::Result;
-use crate::source::remote::wait;
+use crate::source::remote::{wait, wait_to_end};
 use crate::source::storage::ObjectPlace;
 
 /// Bytes of a part. S3 wants at least 5 MiB.
@@ -106,7 +106,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         if let Some(mut parts) = self.parts.take() {
             // Parts that cannot be given up now are removed by the bucket's own rules; they are never seen as an object.
-            let _ = wait(parts.abort());
+            let _ = wait_to_end(parts.abort());
         }
     }
 }

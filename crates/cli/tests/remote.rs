@@ -534,7 +534,9 @@ fn a_folder_of_objects_is_whole_or_not_there() {
     let query = "SELECT processId, count(*), sum(eventId) FROM events GROUP BY 1 ORDER BY 1";
     let expected = folder.done(&["sql", query, "good.csv"]).stdout;
     for store in stores() {
-        let lake = format!("{}/folders/whole", store.base);
+        // A name that no earlier run has written to.
+        let folders = format!("{}/folders-{}", store.base, std::process::id());
+        let lake = format!("{folders}/whole");
         let convert = [
             "convert",
             "good.csv",
@@ -561,7 +563,7 @@ fn a_folder_of_objects_is_whole_or_not_there() {
         );
 
         // What a job leaves that was killed between the first object and the last.
-        let half = format!("{}/folders/half", store.base);
+        let half = format!("{folders}/half");
         let (claim, part) = (
             format!("{half}/_honeyguide_unfinished"),
             format!("{half}/processId=0/part-0.parquet"),
@@ -569,11 +571,7 @@ fn a_folder_of_objects_is_whole_or_not_there() {
         let train = ["train", "good.csv", "--trees", "2", "--out", &claim];
         store.done(&folder, &train);
         store.done(&folder, &["convert", "good.csv", "--out", &part]);
-        for data in [
-            half.clone(),
-            format!("{half}/*/*.parquet"),
-            format!("{}/folders", store.base),
-        ] {
+        for data in [half.clone(), format!("{half}/*/*.parquet"), folders.clone()] {
             let run = store.run(&folder, &["sql", query, &data]);
             assert_eq!(run.status, 1, "{data}: {}", run.stderr);
             assert!(

@@ -1,12 +1,13 @@
 """From files to scores, beside engines that only read the same columns: CPU time per million events on one thread.
 
-    python3 bench/reading.py HONEYGUIDE DIR [--rounds N] [--scratch DIR]
+    python3 bench/reading.py HONEYGUIDE SCAN DIR [--rounds N] [--scratch DIR]
 
-HONEYGUIDE is the binary; DIR holds labelled_training_data.csv in the columns of BETH. The file is written as
+HONEYGUIDE is the binary; SCAN is the example `scan` of the crate honeyguide in the same build (`cargo build --release -p
+honeyguide -p honeyguide-cli --example scan`): the engine alone, as honeyguide is built and sets it; DIR holds labelled_training_data.csv in the columns of BETH. The file is written as
 newline-delimited JSON and as Parquet (by `honeyguide convert`), and a model is trained with the recipe `context`.
 Needs polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
 
-Ours is a whole process, from its start to its exit. A peer is what its library takes within a Python process that has
+Ours and SCAN are whole processes, from their start to their exit. A peer is what its library takes within a Python process that has
 imported it, to read the columns that the model needs and to add up their numbers and the lengths of their texts, so
 that none can answer from a file's statistics; all must come to the same sums. Ours and the peers run in turn;
 figures are medians over the rounds, and a ratio is the median of the rounds' ratios.
@@ -84,20 +85,19 @@ def time_peer(name, path, kind):
     return float(seconds), sums
 
 
-def time_ours(binary, arguments):
+def time_ours(command):
     before = children_seconds()
-    subprocess.run(
-        [binary, *map(str, arguments), "--threads", "1", "--quiet"], check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     return children_seconds() - before
 
 
-def ours(model, path):
+def ours(binary, scan, model, path):
+    options = ["--threads", "1", "--quiet"]
+    every = "SELECT count(*), sum(score) FROM events"
     return {
-        "honeyguide, a score for every event": [
-            "sql", "SELECT count(*), sum(score) FROM events", path, "--model", model,
-        ],
-        "honeyguide, scores and labels of distinct rows": ["evaluate", model, path],
+        "honeyguide, a score for every event": [binary, "sql", every, path, "--model", model, *options],
+        "honeyguide, scores and labels of distinct rows": [binary, "evaluate", model, path, *options],
+        "the engine alone in this build, reading only": [scan, path, "1", *TEXTS, *NUMBERS],
     }
 
 
@@ -118,12 +118,12 @@ def prepare(binary, folder, scratch):
     return files, model, events
 
 
-def measure(binary, files, model, rounds):
+def measure(given, files, model, rounds):
     for kind, path in files.items():
         times = {}
         for number in range(rounds + 1):
-            for name, arguments in ours(model, path).items():
-                times.setdefault(name, []).append(time_ours(binary, arguments))
+            for name, command in ours(given.binary, given.scan, model, path).items():
+                times.setdefault(name, []).append(time_ours(command))
             answers = set()
             for name in PEERS:
                 seconds, sums = time_peer(name, path, kind)
@@ -137,25 +137,29 @@ def measure(binary, files, model, rounds):
 
 
 def print_table(kind, times, events):
-    base = times["honeyguide, a score for every event"]
+    every, distinct = list(times.values())[:2]
     for name, seconds in times.items():
         per_million = statistics.median(seconds) / events * 1e6
-        ratio = statistics.median(own / other for own, other in zip(base, seconds))
-        print(f"| {kind} | {name} | {per_million:.2f} s | {1 / per_million:.2f} M | {ratio:.2f} |", flush=True)
+        ratios = [
+            statistics.median(own / other for own, other in zip(base, seconds)) for base in (every, distinct)
+        ]
+        ratios = " | ".join(f"{ratio:.1f}" for ratio in ratios)
+        print(f"| {kind} | {name} | {per_million:.2f} s | {1 / per_million:.2f} M | {ratios} |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
+    parser.add_argument("scan")
     parser.add_argument("folder")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scratch")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
         files, model, events = prepare(given.binary, given.folder, Path(scratch))
-        print("| format | what | CPU time per million events | events per second and core | `honeyguide sql` takes |")
-        print("|---|---|--:|--:|--:|")
-        for kind, times in measure(given.binary, files, model, given.rounds):
+        print("| format | what | CPU time per million events | events per second and core | every event takes × | distinct rows take × |")
+        print("|---|---|--:|--:|--:|--:|")
+        for kind, times in measure(given, files, model, given.rounds):
             print_table(kind, times, events)
 
 

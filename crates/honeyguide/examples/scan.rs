@@ -1,14 +1,19 @@
 //! What reading costs without learning anything: the engine's own scan of the columns that a recipe needs.
 //!
-//! `cargo run --release -p honeyguide --example scan -- FILE.csv THREADS COLUMN…` reads the columns and counts the rows,
-//! with the settings that honeyguide's scans have. Compare its CPU time with that of `honeyguide train`.
+//! `cargo run --release -p honeyguide --example scan -- FILE THREADS COLUMN…` reads the columns of a `.csv`, `.ndjson` or
+//! `.parquet` file and counts the rows, with the settings that honeyguide's scans have. Compare its CPU time with that of
+//! `honeyguide train`; `bench/reading.py` compares it with scores.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::ident;
-use datafusion::prelude::{CsvReadOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{
+    CsvReadOptions, DataFrame, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext,
+};
 use futures::TryStreamExt;
 use honeyguide::event;
 
@@ -17,7 +22,7 @@ const BATCH_ROWS: usize = 4096;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: scan FILE.csv THREADS COLUMN…";
+    let usage = "usage: scan FILE THREADS COLUMN…";
     let file = arguments.next().ok_or(usage)?;
     let threads: usize = arguments.next().ok_or(usage)?.parse()?;
     let columns: Vec<String> = arguments.collect();
@@ -27,23 +32,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(scan(&file, threads, &columns))
 }
 
-async fn scan(file: &str, threads: usize, columns: &[String]) -> Result<(), Box<dyn Error>> {
-    let header = std::io::BufRead::lines(std::io::BufReader::new(std::fs::File::open(file)?))
-        .next()
-        .ok_or("an empty file")??;
+async fn open(context: &SessionContext, file: &str) -> Result<DataFrame, Box<dyn Error>> {
+    let table = match file.rsplit('.').next() {
+        Some("parquet") => {
+            context
+                .read_parquet(file, ParquetReadOptions::new())
+                .await?
+        }
+        Some("ndjson") => {
+            let options = JsonReadOptions::default().file_extension(".ndjson");
+            context.read_json(file, options).await?
+        }
+        _ => {
+            let schema = schema_of(file)?;
+            let options = CsvReadOptions::new().schema(&schema);
+            context.read_csv(file, options).await?
+        }
+    };
+    Ok(table)
+}
+
+/// BETH's types for the columns of a CSV file's header.
+fn schema_of(file: &str) -> Result<Schema, Box<dyn Error>> {
+    let lines = BufReader::new(File::open(file)?).lines();
+    let header = lines.map_while(Result::ok).next().ok_or("an empty file")?;
     let fields = header.split(',').map(|name| {
         let data_type = event::column_type(name).unwrap_or(DataType::Utf8);
         Field::new(name, data_type, true)
     });
-    let schema = Schema::new(fields.collect::<Vec<_>>());
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+async fn scan(file: &str, threads: usize, columns: &[String]) -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_batch_size(BATCH_ROWS)
         .with_collect_statistics(false);
     let context = SessionContext::new_with_config(config);
-    let table = context
-        .read_csv(file, CsvReadOptions::new().schema(&schema))
-        .await?;
+    let table = open(&context, file).await?;
     let columns = columns.iter().map(ident).collect::<Vec<_>>();
     let partitions = table.select(columns)?.execute_stream_partitioned().await?;
     let counts = partitions.into_iter().map(|mut batches| {

@@ -7,10 +7,10 @@ import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { createServer as createWebServer, request } from "node:http";
 import { createServer } from "node:net";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 const require = createRequire(import.meta.url);
-const folder = process.argv[2];
+const folder = resolve(process.argv[2]);
 const bucket = "lake";
 const bucketOfGoogle = "lake-of-google";
 // Azurite's account, which everybody knows: https://learn.microsoft.com/azure/storage/common/storage-use-azurite

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Folder, Run, events};
+use serde_json::Value;
 use server::{Answer, Server};
 
 /// Large enough that a file is read in several pieces, and by two threads.
@@ -301,11 +302,22 @@ fn what_no_store_knows_is_refused_without_being_shown() {
             run.stderr
         );
     }
-    folder.refused(
-        &["train", "a.csv", "--out", "http://x/m.json"],
-        2,
-        &["only read from"],
-    );
+    for (call, says) in [
+        (
+            ["train", "a.csv", "--out", "http://x/m.json"],
+            "only read from",
+        ),
+        (
+            ["simulate", "--events", "9000", "--out=s3://b/x"],
+            "a folder on disk",
+        ),
+        (
+            ["convert", "a.csv", "--out", "https://x/y"],
+            "only read from",
+        ),
+    ] {
+        folder.refused(&call, 2, &[says]);
+    }
 }
 
 /// An object store that `cargo xtask test` started, and how it is called.
@@ -526,6 +538,30 @@ fn every_output_goes_to_an_object_store() {
         );
         assert_eq!(run.status, 2, "{}", run.stderr);
     }
+}
+
+#[test]
+fn the_published_experiment_runs_on_a_folder_of_objects() {
+    let folder = Folder::new();
+    folder.done(&["simulate", "--out", "beth", "--events", "20000"]);
+    let reproduce = ["--seeds", "2", "--json"];
+    let here = folder.done(&[&["reproduce", "beth"], &reproduce[..]].concat());
+    let here: Value = serde_json::from_str(&here.stdout).unwrap();
+    for store in stores() {
+        let there = format!("{}/beth", store.base);
+        for split in ["training", "validation", "testing"] {
+            let name = format!("labelled_{split}_data.csv");
+            let (data, out) = (format!("beth/{name}"), format!("{there}/{name}"));
+            let copy = ["sql", "SELECT * FROM events", &data, "--out", &out];
+            store.done(&folder, &copy);
+        }
+        for url in [there.clone(), format!("{there}/")] {
+            let run = store.done(&folder, &[&["reproduce", &url], &reproduce[..]].concat());
+            let found: Value = serde_json::from_str(&run.stdout).unwrap();
+            assert_eq!(found["splits"], here["splits"], "{url}");
+        }
+    }
+    folder.refused(&["reproduce", "not-there"], 2, &["no such folder"]);
 }
 
 #[test]

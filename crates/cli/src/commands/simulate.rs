@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use honeyguide::Error;
 use honeyguide::output::{PendingFile, create_folder};
 use honeyguide::simulate::{MARKER, MARKER_TEXT, Simulation, Split, Summary};
+use honeyguide::{Error, is_url, redacted};
 use serde::Serialize;
 
 use crate::args::Simulate;
@@ -46,6 +46,7 @@ pub async fn write(
 ) -> Result<Simulated, Failure> {
     let simulation =
         Simulation::new(events, seed).map_err(|error| Error::usage(error.to_string()))?;
+    refuse_url(folder)?;
     create_folder(folder)?;
     refuse_to_replace(folder)?;
     let folder = folder.to_owned();
@@ -76,6 +77,17 @@ pub async fn write(
             })
         })
         .await
+}
+
+/// A URL would become a folder on disk of that name.
+fn refuse_url(folder: &Path) -> Result<(), Error> {
+    let text = folder.to_string_lossy();
+    if !is_url(&text) {
+        return Ok(());
+    }
+    let shown = redacted(&text);
+    let message = format!("{shown}: simulated logs are written to a folder on disk");
+    Err(Error::usage(message).hint("honeyguide convert FOLDER --out URL brings them to a bucket"))
 }
 
 /// Logs that are not marked as simulated are somebody's data, perhaps BETH itself.

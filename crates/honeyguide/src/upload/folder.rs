@@ -196,7 +196,84 @@ fn unfinished(about: &About) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use datafusion::object_store::memory::InMemory;
+
     use super::*;
+
+    fn place(path: &str) -> ObjectPlace {
+        ObjectPlace {
+            store: Arc::new(InMemory::new()),
+            path: path.into(),
+            about: About::new(format!("mem://b/{path}").into()).into(),
+        }
+    }
+
+    /// The names of all objects.
+    fn names(place: &ObjectPlace) -> Vec<String> {
+        let all = wait(place.store.list(None).try_collect::<Vec<_>>());
+        let mut names: Vec<_> = all
+            .unwrap()
+            .unwrap()
+            .into_iter()
+            .map(|found| found.location.to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Two objects, of which one has several parts.
+    fn fill(folder: &mut UploadedFolder) {
+        for (name, bytes) in [("h=a%2Fb/part-0", 20 << 20), ("h=c/part-0", 3)] {
+            let mut upload = folder.begin(name).unwrap().unwrap();
+            upload.write_all(&vec![7; bytes]).unwrap();
+            folder.push(upload).unwrap();
+            assert!(folder.begin(name).unwrap().is_none());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn objects_appear_together() {
+        for path in ["lake/out", ""] {
+            let place = place(path);
+            let mut folder = UploadedFolder::new(place.clone()).unwrap();
+            fill(&mut folder);
+            assert!(names(&place).is_empty());
+            folder.finish().unwrap();
+            let prefix = if path.is_empty() { "" } else { "lake/out/" };
+            let expected = ["_SUCCESS", "h=a%2Fb/part-0", "h=c/part-0"];
+            assert_eq!(
+                names(&place),
+                expected.map(|name| format!("{prefix}{name}"))
+            );
+            let refused = UploadedFolder::new(place).err().unwrap().to_string();
+            assert!(refused.contains("not empty"), "{refused}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_stays_of_what_is_given_up_or_comes_second() {
+        let place = place("out");
+        let mut folder = UploadedFolder::new(place.clone()).unwrap();
+        fill(&mut folder);
+        drop(folder);
+        assert!(names(&place).is_empty());
+
+        for (theirs, says) in [("other", "not empty"), (CLAIM, "not written to its end")] {
+            let mut folder = UploadedFolder::new(place.clone()).unwrap();
+            fill(&mut folder);
+            let other = folder.at(theirs).unwrap();
+            wait(other.store.put(&other.path, "x".into()))
+                .unwrap()
+                .unwrap();
+            let refused = folder.finish().unwrap_err().to_string();
+            assert!(refused.contains(says), "{refused}");
+            assert_eq!(names(&place), [format!("out/{theirs}")]);
+            wait(other.store.delete(&other.path)).unwrap().unwrap();
+        }
+    }
 
     fn listed(names: &[&str]) -> Vec<ObjectMeta> {
         let object = |name: &&str| ObjectMeta {

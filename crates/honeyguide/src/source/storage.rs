@@ -291,7 +291,16 @@ impl About {
     fn unauthorised(&self, what: &str) -> Error {
         let shown = self.shown.display();
         Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
-            .hint("check the environment variables, the profile or --storage-option, and what the account may do; for a public bucket say --storage-option aws_skip_signature=true")
+            .hint(format!("check the environment variables, the profile or --storage-option, and what the account may do; for what is public say --storage-option {}_skip_signature=true", self.cloud()))
+    }
+
+    /// What names of storage options begin with.
+    fn cloud(&self) -> &'static str {
+        match self.shown.to_string_lossy().split_once("://") {
+            Some(("s3" | "s3a", _)) => "aws",
+            Some(("gs" | "gcs", _)) => "google",
+            _ => "azure",
+        }
     }
 
     /// The file is no longer the one that was begun.

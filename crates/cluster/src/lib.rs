@@ -1,0 +1,1 @@
+//! honeyguide on a cluster.

@@ -53,6 +53,11 @@ impl Context {
         }
     }
 
+    /// What every command may be told.
+    pub fn global(&self) -> &Global {
+        &self.global
+    }
+
     /// Shows an outcome, as text or as JSON.
     pub fn show(&self, outcome: &impl Outcome) -> Result<(), Failure> {
         let simulated = self.simulated.load(Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! One module per command: arguments in, an outcome out.
 
+mod cluster;
 mod command_line;
 mod convert;
 mod demo;
@@ -41,5 +42,6 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Reproduce(args) => reproduce::run(context, args).await,
         Command::Recipes(args) => recipes::run(context, args),
         Command::Simulate(args) => simulate::run(context, args).await,
+        Command::Cluster(args) => cluster::run(context, args).await,
     }
 }

@@ -1,0 +1,141 @@
+//! `honeyguide cluster`.
+#![cfg_attr(
+    not(feature = "cluster"),
+    allow(dead_code, reason = "without clusters the arguments are only checked")
+)]
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+const EXAMPLES: &str = "Examples, on one machine:
+  honeyguide cluster scheduler
+  honeyguide cluster executor --scheduler 127.0.0.1:50050
+  honeyguide train logs.parquet --out model.json --cluster df://127.0.0.1:50050";
+
+const SCHEDULER_EXAMPLES: &str = "Examples:
+  honeyguide cluster scheduler
+  honeyguide cluster scheduler --bind 10.0.0.1:50050
+
+Pages for people and programs on the same port:
+  /healthz              answers while the scheduler lives
+  /metrics              figures for Prometheus
+  /honeyguide/cluster   executors, slots and removals as JSON
+
+SIGTERM and Ctrl-C cancel the jobs that run, and end the scheduler with status 0.";
+
+const EXECUTOR_EXAMPLES: &str = "Examples:
+  honeyguide cluster executor --scheduler 127.0.0.1:50050
+  honeyguide cluster executor --scheduler 10.0.0.1:50050 --bind 10.0.0.7:50051 \\
+      --work-dir /var/lib/honeyguide --slots 16 --memory 48G
+
+Other executors and clients fetch results from its port. On the same port:
+  /healthz   answers while the executor lives
+  /metrics   figures for Prometheus
+
+SIGTERM and Ctrl-C hand back what was begun, and end the executor with status 0.";
+
+/// A program of a cluster: its scheduler, or one of its executors.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Cluster {
+    #[command(subcommand)]
+    pub node: Node,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// Take jobs from commands that are given --cluster, and tasks of these jobs to executors
+    Scheduler(Scheduler),
+    /// Run tasks for a scheduler
+    Executor(Executor),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SCHEDULER_EXAMPLES)]
+pub struct Scheduler {
+    /// Where to listen; whoever reaches this port may use the cluster
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:50050")]
+    pub bind: SocketAddr,
+    /// After how long a silence an executor is taken for dead, and its jobs are run again
+    #[arg(long, value_name = "SECONDS", default_value_t = 6, value_parser = seconds(2))]
+    pub executor_timeout: u64,
+    /// How often to look for dead executors
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = seconds(1))]
+    pub check_every: u64,
+    /// How long executors keep the results of a finished job
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = seconds(1))]
+    pub keep_results: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXECUTOR_EXAMPLES)]
+pub struct Executor {
+    /// The scheduler to work for
+    #[arg(long, value_name = "HOST:PORT")]
+    pub scheduler: String,
+    /// Where to listen, port 0 for any that is free; whoever reaches this port may fetch results
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    pub bind: SocketAddr,
+    /// The name or address by which others find this executor [default: the one of --bind, else what the scheduler sees]
+    #[arg(long, value_name = "HOST")]
+    pub advertise: Option<String>,
+    /// A folder for results and for what does not fit into memory [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Tasks to run at once [default: one per thread]
+    #[arg(long, value_name = "N")]
+    pub slots: Option<NonZeroUsize>,
+    /// Memory for the groups and sorts of all tasks, such as 48G [default: 70 % of what the machine or its control group has]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub memory: Option<u64>,
+    /// How long to look for the scheduler at the start
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub patience: u64,
+}
+
+/// A number of seconds up to a day.
+fn seconds(lowest: u64) -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(lowest..=86_400)
+}
+
+/// A number of bytes, or of KiB, MiB, GiB or TiB as in `512M`, `48G` or `48GiB`.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no number of bytes; write it as 512M or 48G");
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let power = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "K" | "KiB" => 1,
+        "M" | "MiB" => 2,
+        "G" | "GiB" => 3,
+        "T" | "TiB" => 4,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.checked_mul(1 << (10 * power)).ok_or_else(wrong)?;
+    (bytes > 0).then_some(bytes).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_bytes;
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        for (text, expected) in [
+            ("1", 1),
+            ("7B", 7),
+            ("3K", 3 << 10),
+            ("512M", 512 << 20),
+            ("48GiB", 48 << 30),
+            ("2T", 2 << 40),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "G", "-1", "1.5G", "1 G", "1Q", "99999999T"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `honeyguide cluster`: this program as a node of a cluster.
+
+use crate::args::Cluster;
+use crate::context::Context;
+use crate::failure::Failure;
+
+#[cfg(feature = "cluster")]
+pub use with::run;
+
+/// Says how to get a program that can be a node.
+#[cfg(not(feature = "cluster"))]
+pub async fn run(_: &Context, _: Cluster) -> Result<(), Failure> {
+    Err(crate::cluster::without("honeyguide cluster").into())
+}
+
+#[cfg(feature = "cluster")]
+mod with {
+    use std::future::pending;
+    use std::net::SocketAddr;
+    use std::num::NonZeroUsize;
+    use std::thread::available_parallelism;
+    use std::time::Duration;
+
+    use honeyguide_cluster::{
+        Executor, ExecutorSettings, NodeServices, Scheduler, SchedulerSettings,
+    };
+    use log::LevelFilter;
+
+    use super::{Cluster, Context, Failure};
+    use crate::args::cluster::{self, Node};
+    use crate::run::stop_signal;
+
+    /// Runs a scheduler or an executor until somebody asks it to stop.
+    pub async fn run(context: &Context, args: Cluster) -> Result<(), Failure> {
+        log_to_standard_error(context);
+        let services = NodeServices::new(&context.global().storage()?);
+        match args.node {
+            Node::Scheduler(args) => scheduler(args, services).await,
+            Node::Executor(args) => executor(context, args, services).await,
+        }
+    }
+
+    async fn scheduler(args: cluster::Scheduler, services: NodeServices) -> Result<(), Failure> {
+        let settings = SchedulerSettings {
+            bind: args.bind,
+            executor_timeout: Duration::from_secs(args.executor_timeout),
+            check_every: Duration::from_secs(args.check_every),
+            keep_results: Duration::from_secs(args.keep_results),
+        };
+        let scheduler = Scheduler::bind(&settings, services).await?;
+        announce("scheduler", scheduler.address());
+        Ok(scheduler.serve(stop()).await?)
+    }
+
+    async fn executor(
+        context: &Context,
+        args: cluster::Executor,
+        services: NodeServices,
+    ) -> Result<(), Failure> {
+        let threads = context.global().threads;
+        let slots = args.slots.or(threads);
+        let slots = slots.unwrap_or_else(|| available_parallelism().unwrap_or(NonZeroUsize::MIN));
+        let settings = ExecutorSettings {
+            scheduler: args.scheduler.parse()?,
+            bind: args.bind,
+            advertise: args.advertise,
+            work_dir: args.work_dir,
+            slots: slots.get(),
+            memory: args.memory,
+            patience: Duration::from_secs(args.patience),
+        };
+        let executor = Executor::bind(settings, services).await?;
+        announce("executor", executor.address());
+        Ok(executor.serve(stop()).await?)
+    }
+
+    /// Ends when somebody asks this process to.
+    async fn stop() {
+        if stop_signal().await.is_none() {
+            pending().await
+        }
+    }
+
+    /// The line that scripts wait for, and a warning where strangers may be near.
+    fn announce(node: &str, address: SocketAddr) {
+        eprintln!("{node} listening on {address}");
+        if !address.ip().is_loopback() {
+            log::warn!(
+                "other machines can reach this port, and it asks nobody who they are: keep it in a private network"
+            );
+        }
+    }
+
+    /// Our own messages; of what lies below only what is wrong, since it writes whole queries with their values. The
+    /// variable `RUST_LOG` may say otherwise.
+    fn log_to_standard_error(context: &Context) {
+        let global = context.global();
+        let (ours, theirs) = match (global.quiet, global.verbose) {
+            (true, _) => (LevelFilter::Error, LevelFilter::Error),
+            (_, true) => (LevelFilter::Debug, LevelFilter::Warn),
+            _ => (LevelFilter::Info, LevelFilter::Warn),
+        };
+        env_logger::Builder::new()
+            .filter_level(theirs)
+            // Each failed call of its loop, which we tell of once.
+            .filter_module("ballista_executor::execution_loop", LevelFilter::Error)
+            .filter_module("honeyguide", ours)
+            .parse_default_env()
+            .init();
+    }
+}

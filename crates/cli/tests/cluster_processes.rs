@@ -1,0 +1,225 @@
+//! A cluster as processes: it comes up, hears of what dies, and goes down as it is asked to.
+
+#[path = "common/cluster.rs"]
+mod cluster;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, Node, page, wait_until};
+
+fn honeyguide(args: &[&str]) -> Output {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
+    command.args(args).output().expect("the program starts")
+}
+
+/// The call must fail with `status` and say all of `says`.
+fn refused(args: &[&str], status: i32, says: &[&str]) {
+    let output = honeyguide(args);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {stderr}");
+    for part in says {
+        assert!(stderr.contains(part), "{args:?}: no `{part}` in: {stderr}");
+    }
+}
+
+#[test]
+fn it_comes_up_notices_the_dead_takes_the_new_and_goes_down() {
+    let mut cluster = Cluster::start(2);
+    assert_eq!(cluster.status("executors"), 2);
+    assert_eq!(cluster.status("slots"), 4);
+    assert_eq!(cluster.status("removals"), 0);
+
+    let killed = Instant::now();
+    cluster.kill_executor(0);
+    wait_until(|| cluster.status("removals") == 1, || "no removal".into());
+    // Six seconds of silence, looked for every two, on a machine with other work.
+    assert!(
+        killed.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        killed.elapsed()
+    );
+    assert_eq!(cluster.status("executors"), 1);
+
+    cluster.add_executor();
+    cluster.wait_for_executors();
+    assert_eq!(cluster.status("slots"), 4);
+    assert_eq!(cluster.status("removals"), 1, "joining removes nobody");
+
+    // One that leaves says so: long before its silence would be noticed.
+    let asked = Instant::now();
+    let mut leaving = cluster.executors().remove(0);
+    assert_eq!(leaving.stop().code(), Some(0), "{}", leaving.log());
+    wait_until(|| cluster.status("removals") == 2, || "no removal".into());
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    sleep(Duration::from_secs(10));
+    assert_eq!(cluster.status("removals"), 2, "it left once");
+    assert_eq!(cluster.status("executors"), 1);
+
+    let status = cluster.scheduler().stop();
+    assert_eq!(status.code(), Some(0));
+    // It works for nobody now, and still ends when it is asked to.
+    let status = cluster.executors()[0].stop();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn executors_find_a_scheduler_that_was_started_anew() {
+    let mut cluster = Cluster::start(2);
+    let before = cluster.scheduler().page("/honeyguide/cluster");
+    cluster.kill_scheduler();
+    let executor = &cluster.executors()[0];
+    wait_until(
+        || executor.metric("honeyguide_executor_joined") == 0.0,
+        || executor.log(),
+    );
+    cluster.restart_scheduler();
+    assert_eq!(cluster.status("executors"), 2);
+    let after = cluster.scheduler().page("/honeyguide/cluster");
+    let incarnation = |page: &str| {
+        let page: serde_json::Value = serde_json::from_str(page).expect("JSON");
+        page["incarnation"].as_str().expect("a text").to_owned()
+    };
+    assert_ne!(incarnation(&before), incarnation(&after));
+    let log = cluster.executors()[0].log();
+    assert_eq!(
+        log.matches("no work from the scheduler").count(),
+        1,
+        "{log}"
+    );
+}
+
+#[test]
+fn an_executor_that_was_away_is_removed_and_comes_back() {
+    let mut cluster = Cluster::start(1);
+    cluster.executors()[0].signal("STOP");
+    wait_until(|| cluster.status("removals") == 1, || "no removal".into());
+    cluster.executors()[0].signal("CONT");
+    cluster.wait_for_executors();
+    let executor = &cluster.executors()[0];
+    wait_until(
+        || executor.metric("honeyguide_executor_joined") == 1.0,
+        || executor.log(),
+    );
+}
+
+#[test]
+fn folders_are_private_and_go_with_their_processes() {
+    let mut cluster = Cluster::start(2);
+    let folders = |cluster: &Cluster| -> Vec<_> {
+        let entries = fs::read_dir(cluster.work_dir()).expect("a work folder");
+        entries.map(|entry| entry.expect("an entry")).collect()
+    };
+    let found = folders(&cluster);
+    assert_eq!(found.len(), 2);
+    for folder in &found {
+        let mode = folder.metadata().expect("its mode").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.path().display());
+    }
+    cluster.kill_executor(0);
+    assert_eq!(
+        folders(&cluster).len(),
+        2,
+        "a killed process removes nothing"
+    );
+    cluster.add_executor();
+    assert_eq!(folders(&cluster).len(), 2, "the next one does");
+    for executor in cluster.executors() {
+        assert_eq!(executor.stop().code(), Some(0));
+    }
+    assert_eq!(folders(&cluster).len(), 0);
+}
+
+#[test]
+fn figures_are_there_for_prometheus() {
+    let mut cluster = Cluster::start(1);
+    assert_eq!(
+        cluster.scheduler().metric("honeyguide_scheduler_executors"),
+        1.0
+    );
+    assert_eq!(
+        cluster.scheduler().metric("honeyguide_scheduler_slots"),
+        2.0
+    );
+    let submitted = r#"honeyguide_scheduler_jobs_total{state="submitted"}"#;
+    assert_eq!(cluster.scheduler().metric(submitted), 0.0);
+    assert_eq!(cluster.scheduler().page("/healthz"), "ok\n");
+    let executor = &cluster.executors()[0];
+    assert_eq!(executor.metric("honeyguide_executor_slots"), 2.0);
+    assert_eq!(executor.page("/healthz"), "ok\n");
+    assert_eq!(page(executor.address, "/secrets"), None);
+}
+
+#[test]
+fn addresses_that_cannot_be_had_are_said() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let in_use = [address.as_str(), "in use", "--bind"];
+    refused(&["cluster", "scheduler", "--bind", &address], 1, &in_use);
+    let executor = [
+        "cluster",
+        "executor",
+        "--scheduler",
+        "127.0.0.1:1",
+        "--bind",
+    ];
+    refused(&[&executor[..], &[&address]].concat(), 1, &in_use);
+
+    refused(
+        &["cluster", "scheduler", "--bind", "nowhere"],
+        2,
+        &["nowhere"],
+    );
+    // An address for documentation (RFC 5737), which no machine has.
+    let foreign = ["cluster", "scheduler", "--bind", "192.0.2.1:50050"];
+    refused(&foreign, 2, &["192.0.2.1:50050", "address of this machine"]);
+    let nobody = ["cluster", "executor", "--scheduler", "http://127.0.0.1"];
+    refused(&nobody, 2, &["http://127.0.0.1", "df://"]);
+    refused(&["cluster", "executor"], 2, &["--scheduler"]);
+}
+
+#[test]
+fn an_executor_without_a_scheduler_says_so_in_time() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("its address").to_string();
+    drop(free);
+    let args = [
+        "cluster",
+        "executor",
+        "--scheduler",
+        &address,
+        "--patience",
+        "2",
+    ];
+    refused(
+        &args,
+        1,
+        &[&address, "refused", "tried for 2 s", "cluster scheduler"],
+    );
+}
+
+#[test]
+fn an_executor_waits_for_its_scheduler() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address: SocketAddr = free.local_addr().expect("its address");
+    drop(free);
+    let address = address.to_string();
+    let executor = ["executor", "--scheduler", &address];
+    let executor = Node::start(&executor, &folder.path().join("executor.log"));
+    assert_eq!(executor.metric("honeyguide_executor_joined"), 0.0);
+    let scheduler = ["scheduler", "--bind", &address];
+    let _scheduler = Node::start(&scheduler, &folder.path().join("scheduler.log"));
+    wait_until(
+        || executor.metric("honeyguide_executor_joined") == 1.0,
+        || executor.log(),
+    );
+}

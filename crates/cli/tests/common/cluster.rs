@@ -1,0 +1,267 @@
+//! A real cluster of processes on loopback, on ports that are free. Whatever a test does, no process outlives it.
+#![allow(
+    dead_code,
+    reason = "every test program uses some of these helpers, none uses all"
+)]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The longest that anything may take which a test waits for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until `holds`, or panics with what `what` says.
+pub fn wait_until(mut holds: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "not in time: {}", what());
+        sleep(PAUSE);
+    }
+}
+
+/// The body that a page of `address` answers with; none unless it answers with status 200.
+pub fn page(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200 ").then(|| body.to_owned())
+}
+
+/// A scheduler or an executor. It is killed when this goes.
+pub struct Node {
+    child: Child,
+    log: PathBuf,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Node {
+    /// Starts `honeyguide cluster ARGS`, with its standard error in the file `log`, and waits until it listens.
+    pub fn start(args: &[&str], log: &Path) -> Self {
+        let child = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"))
+            .arg("cluster")
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(log).expect("a log"))
+            .spawn()
+            .expect("the program starts");
+        let mut node = Self {
+            child,
+            log: log.to_owned(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut address = None;
+        wait_until(
+            || {
+                let log = node.log();
+                address = log.lines().find_map(listening_address);
+                let ended = node.child.try_wait().expect("its status");
+                assert!(ended.is_none(), "{args:?} ended: {log}");
+                address.is_some()
+            },
+            || format!("{args:?} does not listen"),
+        );
+        node.address = address.expect("it listens");
+        node
+    }
+
+    /// What it has written to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("a log")
+    }
+
+    /// A page of its port, which must be there.
+    pub fn page(&self, path: &str) -> String {
+        page(self.address, path).unwrap_or_else(|| panic!("no {path}: {}", self.log()))
+    }
+
+    /// The value of a sample on its page of metrics.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let page = self.page("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(sample));
+        let value = line.unwrap_or_else(|| panic!("no {sample} in: {page}"));
+        value.trim().parse().expect("a number")
+    }
+
+    /// Ends it as no process can prevent.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its status");
+    }
+
+    /// Sends it a signal by its name, as kill(1) does.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill(1)").success(), "{name} to {id}");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        let mut status = None;
+        wait_until(
+            || {
+                status = self.child.try_wait().expect("its status");
+                status.is_some()
+            },
+            || {
+                format!(
+                    "it does not end: {}",
+                    fs::read_to_string(&self.log).unwrap_or_default()
+                )
+            },
+        );
+        status.expect("it has ended")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}:\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+fn listening_address(line: &str) -> Option<SocketAddr> {
+    line.split_once(" listening on ")?.1.parse().ok()
+}
+
+/// A scheduler and executors, in a folder of their own.
+pub struct Cluster {
+    scheduler: Node,
+    executors: Vec<Node>,
+    url: String,
+    started: usize,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// A scheduler and so many executors, all of which have joined. Each executor runs two tasks at once.
+    pub fn start(executors: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let scheduler = Node::start(
+            &["scheduler", "--bind", "127.0.0.1:0"],
+            &folder.path().join("scheduler-0.log"),
+        );
+        let url = format!("df://{}", scheduler.address);
+        let mut cluster = Self {
+            scheduler,
+            executors: Vec::new(),
+            url,
+            started: 0,
+            folder,
+        };
+        for _ in 0..executors {
+            cluster.begin_executor(&[]);
+        }
+        cluster.wait_for_executors();
+        cluster
+    }
+
+    /// What commands are given as `--cluster`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The scheduler.
+    pub fn scheduler(&mut self) -> &mut Node {
+        &mut self.scheduler
+    }
+
+    /// The executors that were started and not killed, in the order of their start.
+    pub fn executors(&mut self) -> &mut Vec<Node> {
+        &mut self.executors
+    }
+
+    /// The folder in which every executor has a folder of its own.
+    pub fn work_dir(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    fn log(&mut self, node: &str) -> PathBuf {
+        self.started += 1;
+        self.folder
+            .path()
+            .join(format!("{node}-{}.log", self.started))
+    }
+
+    /// Starts an executor and does not wait for it to join.
+    fn begin_executor(&mut self, args: &[&str]) {
+        let address = self.scheduler.address.to_string();
+        let work_dir = self.work_dir().display().to_string();
+        let usual = [
+            "executor",
+            "--scheduler",
+            &address,
+            "--work-dir",
+            &work_dir,
+            "--slots",
+            "2",
+        ];
+        let log = self.log("executor");
+        self.executors
+            .push(Node::start(&[&usual, args].concat(), &log));
+    }
+
+    /// Starts one more executor, and waits until it has joined.
+    pub fn add_executor(&mut self) {
+        self.begin_executor(&[]);
+        let executor = self.executors.last().expect("one was started");
+        wait_until(
+            || executor.metric("honeyguide_executor_joined") == 1.0,
+            || format!("the executor does not join: {}", executor.log()),
+        );
+    }
+
+    /// Kills the executor at `index` of those that live. The scheduler has to find out by itself.
+    pub fn kill_executor(&mut self, index: usize) {
+        self.executors.remove(index).kill();
+    }
+
+    /// Kills the scheduler.
+    pub fn kill_scheduler(&mut self) {
+        self.scheduler.kill();
+    }
+
+    /// Starts the scheduler anew where it was, and waits until all executors have joined again.
+    pub fn restart_scheduler(&mut self) {
+        let address = self.scheduler.address.to_string();
+        let log = self.log("scheduler");
+        self.scheduler = Node::start(&["scheduler", "--bind", &address], &log);
+        self.wait_for_executors();
+    }
+
+    /// A figure of the scheduler's page about the cluster.
+    pub fn status(&self, figure: &str) -> u64 {
+        let page = self.scheduler.page("/honeyguide/cluster");
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        page[figure].as_u64().expect("a number")
+    }
+
+    /// Waits until the scheduler counts the executors that live, and no others.
+    pub fn wait_for_executors(&self) {
+        let expected = self.executors.len() as u64;
+        wait_until(
+            || self.status("executors") == expected,
+            || format!("{expected} executors: {}", self.scheduler.log()),
+        );
+    }
+}

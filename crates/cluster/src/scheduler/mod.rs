@@ -1,0 +1,260 @@
+//! The scheduler: Ballista's own, told to stop rather than to repair. When an executor goes, the aborted attempt of a
+//! task can stay among the inputs of the next stage, and a count come out wrong; so the jobs that run are cancelled,
+//! and their clients run them again.
+
+mod removals;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
+use ballista_scheduler::cluster::BallistaCluster;
+use ballista_scheduler::config::SchedulerConfig;
+use ballista_scheduler::scheduler_server::SchedulerServer;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use honeyguide::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+
+use self::removals::{CountedRemovals, Removals};
+use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
+use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
+use crate::status::{ClusterStatus, STATUS_PATH};
+
+/// How long a stopping scheduler waits for cancelled jobs to be told so, and then for open calls to end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
+/// How a scheduler is run.
+#[derive(Debug, Clone)]
+pub struct SchedulerSettings {
+    /// Where it listens; port 0 for any that is free.
+    pub bind: SocketAddr,
+    /// An executor that was silent for so long is removed. Executors speak every second.
+    pub executor_timeout: Duration,
+    /// How often silent executors are looked for.
+    pub check_every: Duration,
+    /// How long executors keep a finished job's results for its client.
+    pub keep_results: Duration,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 50050)),
+            executor_timeout: Duration::from_secs(6),
+            check_every: Duration::from_secs(2),
+            keep_results: Duration::from_secs(300),
+        }
+    }
+}
+
+impl SchedulerSettings {
+    fn config(&self) -> SchedulerConfig {
+        // Ballista takes 0 seconds for "never".
+        let seconds = |duration: Duration| duration.as_secs().max(1);
+        SchedulerConfig {
+            bind_host: self.bind.ip().to_string(),
+            bind_port: self.bind.port(),
+            scheduling_policy: TaskSchedulingPolicy::PullStaged,
+            executor_timeout_seconds: seconds(self.executor_timeout),
+            no_executors_grace_period_seconds: seconds(self.executor_timeout),
+            expire_dead_executor_interval_seconds: seconds(self.check_every),
+            finished_job_data_clean_up_interval_seconds: seconds(self.keep_results),
+            finished_job_state_clean_up_interval_seconds: seconds(self.keep_results),
+            // A second attempt of a stage is what makes wrong counts.
+            stage_max_failures: 1,
+            task_max_failures: 1,
+            grpc_server_max_decoding_message_size: MAX_MESSAGE_BYTES,
+            grpc_server_max_encoding_message_size: MAX_MESSAGE_BYTES,
+            grpc_client_max_message_size: MAX_MESSAGE_BYTES,
+            ..SchedulerConfig::default()
+        }
+    }
+}
+
+/// A scheduler that listens and does not answer yet.
+pub struct Scheduler {
+    listener: TcpListener,
+    address: SocketAddr,
+    node: Node,
+}
+
+impl Scheduler {
+    /// Takes the port and sets everything up.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
+        let (listener, address) = crate::listen(settings.bind).await?;
+        let node = Node::start(settings, services).await?;
+        Ok(Self {
+            listener,
+            address,
+            node,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`; then cancels what runs, so that clients hear of it at once, and ends.
+    ///
+    /// # Errors
+    /// When the system refuses connections.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
+        let Self { listener, node, .. } = self;
+        let watch = tokio::spawn(node.clone().cancel_after_removals());
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let listener = listener.tap_io(|stream| {
+            // Without it small answers wait for others; an error only makes them slower.
+            let _ = stream.set_nodelay(true);
+        });
+        let router = node
+            .router()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, router).with_graceful_shutdown(async {
+            // An error is an end, too.
+            let _ = ended.await;
+        });
+        let mut server = std::pin::pin!(server.into_future());
+        let result = tokio::select! {
+            result = &mut server => result,
+            () = async { stop.await; node.cancel_all().await } => {
+                let _ = end.send(());
+                // Connections that outlive the wait are cut when the process ends.
+                timeout(GOODBYE, server).await.unwrap_or(Ok(()))
+            }
+        };
+        watch.abort();
+        result.map_err(|error| Error::io("serve on", Path::new(&self.address.to_string()), error))
+    }
+}
+
+/// What answers.
+#[derive(Clone)]
+struct Node {
+    server: Server,
+    metrics: Arc<SchedulerMetrics>,
+    removals: Arc<Removals>,
+}
+
+impl Node {
+    async fn start(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
+        let config = Arc::new(settings.config());
+        let codec = services.codec();
+        let memory = BallistaCluster::new_memory(
+            config.scheduler_id.clone(),
+            Arc::new(move |config| services.session(config)),
+            Arc::new(NodeServices::session_config),
+        );
+        let removals = Arc::new(Removals::default());
+        let counted = CountedRemovals::new(memory.cluster_state(), Arc::clone(&removals));
+        let cluster = BallistaCluster::new(Arc::new(counted), memory.job_state());
+        let metrics = Arc::new(SchedulerMetrics::default());
+        let mut server = Server::new(
+            config.scheduler_endpoint(),
+            cluster,
+            codec,
+            config,
+            Arc::clone(&metrics) as _,
+        );
+        let started = server.init().await;
+        started.map_err(|error| Error::internal(format!("no scheduler can be set up: {error}")))?;
+        Ok(Self {
+            server,
+            metrics,
+            removals,
+        })
+    }
+
+    /// Ballista's calls and our pages, on one port.
+    fn router(&self) -> Router {
+        let limit = MAX_MESSAGE_BYTES as usize;
+        let calls = SchedulerGrpcServer::new(self.server.clone())
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        let [pages, status] = [(); 2].map(|()| self.clone());
+        tonic::service::Routes::new(calls)
+            .into_axum_router()
+            .route(STATUS_PATH, get(async move || Json(status.status().await)))
+            .route("/metrics", get(async move || pages.metrics().await))
+            .route("/healthz", get(async || "ok\n"))
+    }
+
+    async fn status(&self) -> ClusterStatus {
+        let state = &self.server.state;
+        // Read first: executors that are counted below were there after these removals.
+        let removals = self.removals.count();
+        let executors = state.executor_manager.get_executors_state().await;
+        let executors = executors.unwrap_or_default();
+        ClusterStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: self.server.scheduler_id.clone(),
+            executors: executors.len(),
+            slots: executors
+                .iter()
+                .map(|(executor, ..)| u64::from(executor.specification.vcores))
+                .sum(),
+            removals,
+            running_jobs: self.server.running_job_number(),
+        }
+    }
+
+    async fn metrics(&self) -> ([(&'static str, &'static str); 1], String) {
+        let mut waiting = 0;
+        for job in self
+            .server
+            .state
+            .task_manager
+            .get_running_job_cache()
+            .values()
+        {
+            waiting += job.execution_graph.read().await.available_tasks();
+        }
+        let text = self.metrics.text(&self.status().await, waiting);
+        ([("content-type", CONTENT_TYPE)], text)
+    }
+
+    /// Cancels what runs whenever an executor was removed.
+    async fn cancel_after_removals(self) {
+        loop {
+            self.removals.next().await;
+            log::warn!("an executor was removed: every job that runs is cancelled");
+            self.cancel_running().await;
+        }
+    }
+
+    async fn cancel_running(&self) {
+        let running = self.server.state.task_manager.get_running_job_cache();
+        for job in running.keys() {
+            if let Err(error) = self.server.cancel_job(job.clone()).await {
+                log::error!("job {job} cannot be cancelled: {error}");
+            }
+        }
+    }
+
+    /// Cancels until nothing runs and nothing waits, for a bounded time.
+    async fn cancel_all(&self) {
+        log::info!("stopping: every job that runs is cancelled");
+        let quiet = async {
+            while self.server.running_job_number() + self.server.pending_job_number() > 0 {
+                self.cancel_running().await;
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if timeout(GOODBYE, quiet).await.is_err() {
+            log::warn!("some jobs could not be cancelled in time");
+        }
+    }
+}

@@ -15,7 +15,13 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     features::check()?;
     let servers = servers::start()?;
     let mut totals = Totals::default();
-    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    let mut tests = cargo([
+        "test",
+        "--workspace",
+        "--features",
+        features::CLUSTER,
+        "--no-fail-fast",
+    ]);
     if let Some(servers) = &servers {
         servers.announce(&mut tests);
     }

@@ -1,6 +1,7 @@
 //! The command `honeyguide`: arguments → a command → what it prints → an exit status. Everything else is the library's.
 
 mod args;
+mod cluster;
 mod commands;
 mod context;
 mod environment;

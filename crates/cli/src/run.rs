@@ -8,7 +8,8 @@ use std::time::Duration;
 use honeyguide::{Engine, Error, until_stopped};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::Args;
+use crate::args::{Args, Command, OnCluster};
+use crate::cluster;
 use crate::commands;
 use crate::context::Context;
 use crate::failure::{Failure, Stop};
@@ -34,18 +35,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    let engine = Engine::new(threads, progress::reporter(args.global.quiet))?;
-    let context = Context::new(engine, args.global, Arc::clone(&cancelled));
+    // A node of a cluster hears the signal itself, and ends as it should.
+    let is_node = matches!(args.command, Command::Cluster(_));
     let stopped = Arc::new(OnceLock::new());
     let result = runtime.block_on(async {
         tokio::spawn(exit_on_second_signal());
         let end_of_patience = note_signal(Arc::clone(&stopped));
-        let work = commands::dispatch(&context, args.command);
+        let work = work(args, threads, &cancelled);
+        let work = async {
+            match is_node {
+                true => work.await,
+                false => until_stopped(end_of_patience, work).await,
+            }
+        };
         tokio::select! {
             // Polled first, so that the signal is caught before any file is begun.
             biased;
-            () = note_signal(Arc::clone(&stopped)) => Ok(()),
-            result = until_stopped(end_of_patience, work) => result,
+            () = note_signal(Arc::clone(&stopped)), if !is_node => Ok(()),
+            result = work => result,
         }
     });
     let Some(stop) = stopped.get() else {
@@ -64,8 +71,24 @@ async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
     }
 }
 
+/// Runs the command on this machine's engine, or on a cluster's.
+async fn work(
+    args: Args,
+    threads: NonZeroUsize,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let Args { command, global } = args;
+    let progress = progress::reporter(global.quiet);
+    let engine = match command.on_cluster().and_then(OnCluster::url) {
+        Some((url, limit)) => cluster::engine(url, limit, global.quiet, progress).await?,
+        None => Engine::new(threads, progress)?,
+    };
+    let context = Context::new(engine, global, Arc::clone(cancelled));
+    commands::dispatch(&context, command).await
+}
+
 /// Waits for a signal to end; none where signals cannot be had.
-async fn stop_signal() -> Option<Stop> {
+pub async fn stop_signal() -> Option<Stop> {
     let mut terminate = signal(SignalKind::terminate()).ok()?;
     tokio::select! {
         interrupt = tokio::signal::ctrl_c() => interrupt.ok().map(|()| Stop::Interrupt),

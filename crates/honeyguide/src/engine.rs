@@ -23,6 +23,8 @@ const BATCH_ROWS: usize = 4096;
 const QUERY_MEMORY: usize = 48 << 20;
 /// Memory that a sort keeps back for merging its spilled runs.
 const SORT_SPILL_RESERVATION: usize = 2 << 20;
+/// Fewest bytes of a file that are worth a partition of their own on another machine.
+const SMALLEST_PIECE: usize = 1 << 20;
 /// How often progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -45,6 +47,25 @@ impl Progress for Silent {
     fn end(&self) {}
 }
 
+/// Has other machines run parts of plans.
+pub trait Distribute: Send + Sync {
+    /// How many partitions are worth having: as many as the machines can run at once.
+    fn slots(&self) -> NonZeroUsize;
+
+    /// The settings of a session whose plans others will run.
+    fn configure(&self, config: SessionConfig) -> SessionConfig;
+
+    /// `plan` with everything that other machines can do replaced by what has them do it. The rows are the same, and so is
+    /// their order where the plan has one; partitions follow one another.
+    ///
+    /// # Errors
+    /// The plan cannot be divided.
+    fn distribute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError>;
+}
+
 /// A session in which identifiers are case-sensitive without quotes, with bounded memory and a fixed number of threads.
 #[derive(Clone)]
 pub struct Engine {
@@ -52,11 +73,25 @@ pub struct Engine {
     sequential_context: SessionContext,
     progress: Arc<dyn Progress>,
     malformed_args: Arc<AtomicU64>,
+    others: Option<Arc<dyn Distribute>>,
 }
 
 impl Engine {
     /// An engine that uses `threads` partitions and reports to `progress`.
     pub fn new(threads: NonZeroUsize, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::build(threads, progress, None)
+    }
+
+    /// An engine that plans here and has `others` run what they can.
+    pub fn distributed(others: Arc<dyn Distribute>, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::build(others.slots(), progress, Some(others))
+    }
+
+    fn build(
+        threads: NonZeroUsize,
+        progress: Arc<dyn Progress>,
+        others: Option<Arc<dyn Distribute>>,
+    ) -> Result<Self> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(QUERY_MEMORY), NonZeroUsize::MIN);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
@@ -68,7 +103,14 @@ impl Engine {
         config.options_mut().sql_parser.enable_ident_normalization = false;
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION;
         config.options_mut().execution.collect_statistics = false;
-        let sequential = config.clone().with_target_partitions(1);
+        let sequential = match &others {
+            Some(others) => {
+                config = others.configure(config);
+                config.options_mut().optimizer.repartition_file_min_size = SMALLEST_PIECE;
+                config.clone()
+            }
+            None => config.clone().with_target_partitions(1),
+        };
         let malformed_args = Arc::new(AtomicU64::new(0));
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let sequential_context = SessionContext::new_with_config_rt(sequential, runtime);
@@ -80,7 +122,24 @@ impl Engine {
             sequential_context,
             progress,
             malformed_args,
+            others,
         })
+    }
+
+    /// Whether other machines run parts of plans.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.others.is_some()
+    }
+
+    /// `plan` as it is to be run.
+    pub(crate) fn distribute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        match &self.others {
+            Some(others) => others.distribute(plan),
+            None => Ok(plan),
+        }
     }
 
     /// How many values of `args` could not be read so far; `arg` gave null for them.
@@ -92,7 +151,8 @@ impl Engine {
         &self.context
     }
 
-    /// A context whose scans keep the order of a file's rows.
+    /// A context whose scans keep the order of a file's rows: in one partition, or on other machines in partitions that
+    /// follow one another.
     pub(crate) fn sequential_context(&self) -> &SessionContext {
         &self.sequential_context
     }
@@ -120,6 +180,7 @@ impl Engine {
         task: Arc<TaskContext>,
         mut consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
     ) -> std::result::Result<(), DataFusionError> {
+        let plan = self.distribute(plan)?;
         let mut batches = execute_stream(Arc::clone(&plan), task)?;
         let _running = Running::begin(self.progress.as_ref(), what, expected_rows);
         let mut tick = tokio::time::interval(TICK);

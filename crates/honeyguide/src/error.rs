@@ -4,12 +4,13 @@ use std::fmt::Display;
 use std::path::Path;
 
 use datafusion::error::DataFusionError;
+use serde::{Deserialize, Serialize};
 
 /// The library's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Whose mistake an [`Error`] is. A program maps it to its exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// The call cannot work with these arguments, whatever the rows say: a path that matches nothing, a recipe that
     /// names a column which the data lacks, a parameter out of range.
@@ -20,6 +21,18 @@ pub enum ErrorKind {
     Io,
     /// A defect of honeyguide or of a library below it.
     Internal,
+}
+
+/// Stands before an error in another process's text.
+const CARRIED: &str = "honeyguide-error:";
+
+/// An [`Error`] as it goes from one process to another.
+#[derive(Serialize, Deserialize)]
+struct CarriedError {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    is_feature_fault: bool,
 }
 
 /// What failed, where, and what to do next.
@@ -76,7 +89,7 @@ impl Error {
     }
 
     /// A refusal of a store or a server.
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
+    pub fn refused(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Io, message)
     }
 
@@ -105,6 +118,15 @@ impl Error {
         self
     }
 
+    /// The same error with `place` before its message. A feature fault stays as it is: its place is found later.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        if !self.is_feature_fault {
+            self.message = format!("{place}: {}", self.message);
+        }
+        self
+    }
+
     /// Whose mistake it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -128,7 +150,7 @@ impl Error {
     }
 
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
-    pub(crate) fn own(error: &DataFusionError) -> Option<Self> {
+    pub fn own(error: &DataFusionError) -> Option<Self> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         let own = loop {
             let current = cause?;
@@ -147,6 +169,35 @@ impl Error {
             hint: own.hint.clone(),
             is_feature_fault: own.is_feature_fault,
             source: None,
+        })
+    }
+
+    /// The error as a text from which [`carried_in`](Self::carried_in) makes it again, whatever is written around it.
+    pub fn carried(&self) -> String {
+        let carried = CarriedError {
+            kind: self.kind,
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            is_feature_fault: self.is_feature_fault,
+        };
+        let json = serde_json::to_vec(&carried).unwrap_or_default();
+        // Digits alone pass unchanged through whatever quotes and escapes a text on its way.
+        let digits: String = json.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} [{CARRIED}{digits}]", self.message)
+    }
+
+    /// The first error that another process wrote into `text`.
+    pub fn carried_in(text: &str) -> Option<Self> {
+        let (_, behind) = text.split_once(CARRIED)?;
+        let end = behind.find(|character: char| !character.is_ascii_hexdigit());
+        let digits = &behind[..end.unwrap_or(behind.len())];
+        let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+        let json: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+        let carried: CarriedError = serde_json::from_slice(&json?).ok()?;
+        Some(Self {
+            hint: carried.hint,
+            is_feature_fault: carried.is_feature_fault,
+            ..Self::new(carried.kind, carried.message)
         })
     }
 
@@ -179,4 +230,32 @@ impl From<Error> for DataFusionError {
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_text_of_another_process() {
+        let error = Error::usage("`a\"b`: 100 % of ünusual\nlines").hint("say {\"x\"}");
+        let text = format!("{:?}", format!("Job x failed: {:?}", error.carried()));
+        let found = Error::carried_in(&text).expect("the error");
+        assert_eq!(found.to_string(), error.to_string());
+        assert_eq!(found.hint_text(), error.hint_text());
+        assert_eq!(found.kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_text_without_an_error_carries_none() {
+        for text in [
+            "",
+            "honeyguide-error:",
+            "honeyguide-error:7",
+            "honeyguide-error:7b é",
+            "Job failed",
+        ] {
+            assert!(Error::carried_in(text).is_none(), "{text}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ mod functions;
 pub mod inspect;
 mod leave_one_out;
 mod model;
+pub mod node;
 pub mod output;
 mod recipe;
 
@@ -43,7 +44,7 @@ mod upload;
 pub mod wording;
 
 pub use distil::budget_rows;
-pub use engine::{Engine, Progress, Silent};
+pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluate::evaluate;
 pub use features::MAX_CATEGORIES;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide convert 'logs/*.csv.gz' --out logs.parquet
   honeyguide convert logs/ --out lake --partition-by hostName
@@ -27,4 +29,6 @@ pub struct Convert {
     /// Do not measure how much faster training becomes, which takes a scan of the data and one of what was written
     #[arg(long)]
     pub skip_timing: bool,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide drift model.json today.csv
   honeyguide drift model.json 'logs/*.parquet' --json";
@@ -16,4 +18,6 @@ pub struct Drift {
     /// Files, folders or globs
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Examples:\n  honeyguide evaluate model.json labelled_testing_data.csv\n  honeyguide evaluate model.json events.parquet --label is_attack --json"
@@ -17,4 +19,6 @@ pub struct Evaluate {
     /// The column that is 1 for what should be found [default: sus and evil]
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }

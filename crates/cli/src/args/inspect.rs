@@ -2,6 +2,8 @@
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide inspect labelled_training_data.csv
   honeyguide inspect 'logs/*.parquet' --json
@@ -16,4 +18,6 @@ pub struct Inspect {
     /// Describe the features that this recipe (built in, or the path or URL of a TOML file) makes of the data, instead of its columns
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }

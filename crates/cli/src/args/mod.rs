@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them: one module per command. What they mean together is checked where they are used.
 
+pub mod cluster;
 mod convert;
 mod demo;
 mod drift;
@@ -8,6 +9,7 @@ mod evaluate;
 mod explain;
 mod explore;
 mod inspect;
+mod on_cluster;
 mod recipes;
 mod report;
 mod reproduce;
@@ -24,6 +26,7 @@ use honeyguide::{Error, Format, ReadOptions, StorageOptions};
 
 use crate::environment;
 
+pub use cluster::Cluster;
 pub use convert::Convert;
 pub use demo::Demo;
 pub use drift::Drift;
@@ -32,6 +35,7 @@ pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use explore::Explore;
 pub use inspect::Inspect;
+pub use on_cluster::OnCluster;
 pub use recipes::Recipes;
 pub use report::Report;
 pub use reproduce::Reproduce;
@@ -164,6 +168,25 @@ pub enum Command {
     Recipes(Recipes),
     /// Write simulated kernel-call logs: benign hosts, and one that is broken into
     Simulate(Simulate),
+    /// Run a program of a cluster: its scheduler, or one of its executors
+    Cluster(Cluster),
+}
+
+impl Command {
+    /// Who does the work, for commands that may have a cluster do it.
+    pub fn on_cluster(&self) -> Option<&OnCluster> {
+        match self {
+            Self::Train(command) => Some(&command.on_cluster),
+            Self::Score(command) => Some(&command.on_cluster),
+            Self::Evaluate(command) => Some(&command.on_cluster),
+            Self::Reproduce(command) => Some(&command.on_cluster),
+            Self::Inspect(command) => Some(&command.on_cluster),
+            Self::Drift(command) => Some(&command.on_cluster),
+            Self::Sql(command) => Some(&command.on_cluster),
+            Self::Convert(command) => Some(&command.on_cluster),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Examples:\n  honeyguide reproduce beth/\n  honeyguide simulate --out simulated && honeyguide reproduce simulated"
@@ -15,4 +17,6 @@ pub struct Reproduce {
     /// How many forests to average
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub seeds: u64,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide score model.json today.csv
   honeyguide score model.json logs/ --out scored.parquet
@@ -30,6 +32,8 @@ pub struct Score {
     /// Write the three strongest reasons of every anomalous event too; what is shown has them anyway
     #[arg(long)]
     pub explain: bool,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }
 
 fn parse_top(text: &str) -> Result<usize, String> {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide sql \"SELECT processName, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC\" today.csv
   honeyguide sql \"SELECT processName, max(score) FROM events GROUP BY 1\" today.csv --model model.json
@@ -31,6 +33,8 @@ pub struct Sql {
     /// Write the answer to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to - for standard output [default: a table on a terminal, CSV elsewhere, JSON with --json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }
 
 fn parse_table(text: &str) -> Result<(String, String), String> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use learn::iforest::{Contamination, MaxFeatures, MaxSamples};
 
+use super::OnCluster;
+
 const EXAMPLES: &str = "Examples:
   honeyguide train labelled_training_data.csv --out model.json
   honeyguide train 'logs/*.csv.gz' --out model.json --calibrate quiet-week.parquet --false-positive-rate 0.001
@@ -52,6 +54,8 @@ pub struct Train {
     /// learnt from, with each host left out in turn [default: 0.001]
     #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
 }
 
 fn parse_samples(text: &str) -> Result<MaxSamples, String> {

@@ -39,7 +39,7 @@ impl OrderedEvents {
     ) -> std::result::Result<Self, DataFusionError> {
         let mut files = Vec::new();
         for table in source.tables_in_order(engine)? {
-            files.push(table.create_physical_plan().await?);
+            files.push(engine.distribute(table.create_physical_plan().await?)?);
         }
         let mut fields = source.schema().fields().to_vec();
         fields.push(Arc::new(Field::new(NUMBER, DataType::UInt64, false)));

@@ -8,6 +8,7 @@ mod lists;
 mod literal;
 mod model;
 mod path;
+mod published;
 mod score;
 
 use std::borrow::Cow;
@@ -29,12 +30,21 @@ use datafusion::prelude::SessionContext;
 
 pub(crate) use lists::ListParser;
 pub(crate) use model::{ModelFunction, Models, register_model_functions};
+pub use published::KeptModels;
+pub(crate) use published::encode;
 pub(crate) use score::{anomaly_score, is_anomalous};
 
 /// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not
 /// read, once for each time one was read.
 pub(crate) fn register(context: &SessionContext, malformed: &Arc<AtomicU64>) {
-    context.register_udf(ScalarUDF::from(Arg {
+    for function in functions(malformed) {
+        context.register_udf(function);
+    }
+}
+
+/// The functions that are known by name in every session.
+pub(crate) fn functions(malformed: &Arc<AtomicU64>) -> [ScalarUDF; 3] {
+    let arg = ScalarUDF::from(Arg {
         malformed: Arc::clone(malformed),
         signature: Signature::one_of(
             vec![
@@ -43,18 +53,19 @@ pub(crate) fn register(context: &SessionContext, malformed: &Arc<AtomicU64>) {
             ],
             Volatility::Immutable,
         ),
-    }));
+    });
     let whole = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
         vec![TypeSignatureClass::Integer],
         NativeType::Int64,
     );
-    context.register_udf(ScalarUDF::from(PathPrefix {
+    let prefix = ScalarUDF::from(PathPrefix {
         signature: Signature::coercible(vec![text(), whole], Volatility::Immutable),
-    }));
-    context.register_udf(ScalarUDF::from(PathShape {
+    });
+    let shape = ScalarUDF::from(PathShape {
         signature: Signature::coercible(vec![text()], Volatility::Immutable),
-    }));
+    });
+    [arg, prefix, shape]
 }
 
 /// An argument of any of Arrow's text types.

@@ -20,17 +20,19 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
+use serde::{Deserialize, Serialize};
 
+use super::published::KeptModels;
 use super::score::scores;
 use crate::error::{Error, Result};
 use crate::explain::{Attribution, ExplainedEvent};
-use crate::model::Model;
+use crate::model::{Model, ModelOrigin};
 use crate::recipe::layout::{Input, InputKind};
 use crate::score::{REASONS, texts};
 use crate::source::StorageOptions;
 
 /// What a function says of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum ModelFunction {
     Score,
     Verdict,
@@ -73,23 +75,37 @@ impl ModelFunction {
 }
 
 /// The models that queries name, read once each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Models {
     read: Mutex<BTreeMap<String, Arc<Model>>>,
     storage: StorageOptions,
+    /// What the names mean to the process that planned the query, where that is another one.
+    meant: Option<(BTreeMap<String, ModelOrigin>, Arc<KeptModels>)>,
 }
 
 impl Models {
     /// Models at paths and at URLs, whose stores have the settings `storage`.
     pub fn new(storage: StorageOptions) -> Self {
         Self {
-            read: Mutex::default(),
             storage,
+            ..Self::default()
+        }
+    }
+
+    /// Models that another process names: `origins` says where they are.
+    pub fn meant(origins: BTreeMap<String, ModelOrigin>, kept: Arc<KeptModels>) -> Self {
+        Self {
+            meant: Some((origins, kept)),
+            ..Self::default()
         }
     }
 
     /// The model in the file `name`.
     pub fn get(&self, name: &str) -> Result<Arc<Model>> {
+        if let Some((origins, kept)) = &self.meant {
+            let unknown = || Error::internal(format!("the query does not say where `{name}` is"));
+            return kept.get(origins.get(name).ok_or_else(unknown)?);
+        }
         let mut models = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(name) {
             return Ok(Arc::clone(model));
@@ -98,23 +114,38 @@ impl Models {
         models.insert(name.to_owned(), Arc::clone(&model));
         Ok(model)
     }
+
+    /// Where other processes find the models that were read.
+    pub fn origins(&self) -> BTreeMap<String, ModelOrigin> {
+        if let Some((origins, _)) = &self.meant {
+            return origins.clone();
+        }
+        let models = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin =
+            |(name, model): (&String, &Arc<Model>)| Some((name.clone(), model.origin()?.clone()));
+        models.iter().filter_map(origin).collect()
+    }
 }
 
 /// Makes the functions known to `context`; they take their models from `models`.
 pub(crate) fn register_model_functions(context: &SessionContext, models: &Arc<Models>) {
     for function in ModelFunction::ALL {
-        context.register_udf(ScalarUDF::from(OfModel {
-            function,
-            models: Arc::clone(models),
-            signature: Signature::variadic_any(Volatility::Immutable),
-        }));
+        context.register_udf(of_model(function, Arc::clone(models)));
     }
 }
 
+pub(super) fn of_model(function: ModelFunction, models: Arc<Models>) -> ScalarUDF {
+    ScalarUDF::from(OfModel {
+        function,
+        models,
+        signature: Signature::variadic_any(Volatility::Immutable),
+    })
+}
+
 #[derive(Debug)]
-struct OfModel {
-    function: ModelFunction,
-    models: Arc<Models>,
+pub(super) struct OfModel {
+    pub function: ModelFunction,
+    pub models: Arc<Models>,
     signature: Signature,
 }
 

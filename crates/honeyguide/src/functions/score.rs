@@ -10,36 +10,74 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::published::KeptModels;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::{Model, ModelOrigin};
 
 /// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
 pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
+    score_of(Scorer::Here(Arc::clone(model)))
+}
+
+pub(super) fn score_of(model: Scorer) -> ScalarUDF {
     ScalarUDF::from(AnomalyScore {
-        model: Arc::clone(model),
+        model,
         signature: Signature::variadic_any(Volatility::Immutable),
     })
 }
 
-#[derive(Debug)]
-struct AnomalyScore {
-    model: Arc<Model>,
-    signature: Signature,
+/// The model of a function.
+#[derive(Debug, Clone)]
+pub(super) enum Scorer {
+    /// In memory.
+    Here(Arc<Model>),
+    /// To be read when it is first needed.
+    There(ModelOrigin, Arc<KeptModels>),
 }
 
-/// Two functions are the same when they share one model in memory.
-impl PartialEq for AnomalyScore {
+impl Scorer {
+    fn model(&self) -> crate::error::Result<Arc<Model>> {
+        match self {
+            Self::Here(model) => Ok(Arc::clone(model)),
+            Self::There(origin, kept) => kept.get(origin),
+        }
+    }
+
+    /// Where other processes find the model; none where they cannot.
+    pub fn origin(&self) -> Option<&ModelOrigin> {
+        match self {
+            Self::Here(model) => model.origin(),
+            Self::There(origin, _) => Some(origin),
+        }
+    }
+}
+
+/// Two are the same when they share one model in memory, or mean the same file.
+impl PartialEq for Scorer {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.model, &other.model)
+        match (self, other) {
+            (Self::Here(left), Self::Here(right)) => Arc::ptr_eq(left, right),
+            (Self::There(left, _), Self::There(right, _)) => left == right,
+            _ => false,
+        }
     }
 }
 
-impl Eq for AnomalyScore {}
+impl Eq for Scorer {}
 
-impl Hash for AnomalyScore {
+impl Hash for Scorer {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.model).hash(state);
+        match self {
+            Self::Here(model) => Arc::as_ptr(model).hash(state),
+            Self::There(origin, _) => origin.sha256.hash(state),
+        }
     }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct AnomalyScore {
+    pub model: Scorer,
+    signature: Signature,
 }
 
 impl ScalarUDFImpl for AnomalyScore {
@@ -62,10 +100,8 @@ impl ScalarUDFImpl for AnomalyScore {
             .into_iter()
             .map(|value| value.into_array(rows))
             .collect::<Result<_, _>>()?;
-        Ok(ColumnarValue::Array(Arc::new(scores(
-            &self.model,
-            &arrays,
-        )?)))
+        let scores = scores(&*self.model.model()?, &arrays)?;
+        Ok(ColumnarValue::Array(Arc::new(scores)))
     }
 }
 
@@ -77,30 +113,20 @@ pub(super) fn scores(model: &Model, inputs: &[ArrayRef]) -> crate::error::Result
 
 /// `is_anomalous(score)`: whether a score is above the model's threshold.
 pub(crate) fn is_anomalous(model: &Arc<Model>) -> ScalarUDF {
+    verdict_of(Scorer::Here(Arc::clone(model)))
+}
+
+pub(super) fn verdict_of(model: Scorer) -> ScalarUDF {
     ScalarUDF::from(IsAnomalous {
-        model: Arc::clone(model),
+        model,
         signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
     })
 }
 
-#[derive(Debug)]
-struct IsAnomalous {
-    model: Arc<Model>,
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct IsAnomalous {
+    pub model: Scorer,
     signature: Signature,
-}
-
-impl PartialEq for IsAnomalous {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.model, &other.model)
-    }
-}
-
-impl Eq for IsAnomalous {}
-
-impl Hash for IsAnomalous {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.model).hash(state);
-    }
 }
 
 impl ScalarUDFImpl for IsAnomalous {
@@ -122,7 +148,8 @@ impl ScalarUDFImpl for IsAnomalous {
             .first()
             .and_then(|scores| scores.as_primitive_opt::<Float64Type>())
             .ok_or_else(|| Error::internal("is_anomalous without scores"))?;
-        let threshold = self.model.threshold();
+        let model = self.model.model()?;
+        let threshold = model.threshold();
         let verdicts: BooleanArray = scores
             .iter()
             .map(|score| score.map(|score| threshold.flags(score)))

@@ -9,6 +9,7 @@ mod correlations;
 mod features;
 mod histogram;
 mod labels;
+mod pieces;
 mod remarks;
 mod scan;
 

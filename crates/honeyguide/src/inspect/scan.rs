@@ -8,6 +8,7 @@ use learn::describe::CoMoments;
 use super::column::ColumnTally;
 use super::correlations::{Correlations, MAX_CORRELATED};
 use super::labels::LabelTally;
+use super::pieces::Pieces;
 use super::{HEAD_ROWS, Hosts, Inspection, TimeRange, remarks};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -34,14 +35,16 @@ pub(super) struct Scan {
 pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Scan> {
     source
         .run(&source.column_names(), async |source| {
-            let mut scan = Scan::new(source);
+            let (mut scan, mut pieces) = (Scan::new(source), Pieces::default());
             for table in source.tables_in_order(engine)? {
                 let expected = source.expected_rows();
-                let consume = |batch: RecordBatch| Ok(scan.push(&batch)?);
+                let consume =
+                    |batch: RecordBatch| Ok(pieces.push(&batch, |piece| scan.push(piece))?);
                 engine
                     .for_each_batch("inspecting", expected, table, consume)
                     .await?;
             }
+            pieces.finish(|piece| scan.push(piece))?;
             Ok(scan)
         })
         .await

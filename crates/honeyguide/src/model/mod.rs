@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use file::MAX_MODEL_BYTES;
 pub(crate) use file::is_model_file;
@@ -35,7 +36,7 @@ pub struct Model {
 }
 
 /// The file that a model was read from. It is no part of the model: the same file elsewhere holds the same model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelOrigin {
     /// An absolute path, or a URL without what may be secret in it.
     pub uri: String,
@@ -76,6 +77,11 @@ impl Model {
     /// What the model was trained on.
     pub fn training(&self) -> &Training {
         &self.training
+    }
+
+    /// The file that holds this very model.
+    pub(crate) fn origin(&self) -> Option<&ModelOrigin> {
+        self.origin.as_ref()
     }
 
     /// The forest.

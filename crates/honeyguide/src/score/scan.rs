@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
@@ -16,10 +17,14 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain::ExplainedEvent;
 use crate::features::locate_fault;
+use crate::functions::anomaly_score;
 use crate::model::{Model, with_columns};
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::source::Source;
+
+/// The name of the score in the engine.
+const SCORE: &str = "__score";
 
 /// A scan that keeps the order of the data.
 pub(super) struct OrderedScan<'a> {
@@ -72,12 +77,13 @@ impl OrderedScan<'_> {
         let needed: BTreeSet<String> =
             with_columns(&self.plan.needed, columns.iter().map(String::as_str));
         let files: Vec<PathBuf> = source.files().map(|file| file.path.clone()).collect();
+        let score = self.score_elsewhere();
         let folded = source
             .run(&needed, async |source| {
                 let mut state = start()?;
                 for (table, file) in source.tables_in_order(self.engine)?.into_iter().zip(&files) {
                     let mut rows_before = 0;
-                    let query = self.query(table, &columns)?;
+                    let query = self.query(table, &columns, score.as_ref())?;
                     let consume = |batch: RecordBatch| {
                         step(&mut state, self.score(file, rows_before, &columns, &batch)?)?;
                         rows_before += batch.num_rows() as u64;
@@ -98,11 +104,24 @@ impl OrderedScan<'_> {
         }
     }
 
-    /// The event's columns, the recipe's inputs, and whether the condition selects the event.
+    /// The score as an expression, where other machines compute it.
+    fn score_elsewhere(&self) -> Option<Expr> {
+        let is_elsewhere = self.engine.is_distributed() && self.model.origin().is_some();
+        is_elsewhere.then(|| {
+            let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
+            anomaly_score(&Arc::new(self.model.clone()))
+                .call(inputs.collect())
+                .alias(SCORE)
+        })
+    }
+
+    /// The event's columns, the recipe's inputs, the score where it is computed elsewhere, and whether the condition selects
+    /// the event.
     fn query(
         &self,
         table: DataFrame,
         columns: &[String],
+        score: Option<&Expr>,
     ) -> std::result::Result<DataFrame, DataFusionError> {
         let condition = self
             .condition
@@ -112,6 +131,7 @@ impl OrderedScan<'_> {
         table.select(
             events
                 .chain(self.plan.inputs.iter().cloned())
+                .chain(score.cloned())
                 .chain(condition)
                 .collect::<Vec<_>>(),
         )
@@ -125,13 +145,17 @@ impl OrderedScan<'_> {
         batch: &'b RecordBatch,
     ) -> Result<ScoredBatch<'b>> {
         let (events, rest) = batch.columns().split_at(names.len());
-        let (inputs, condition) = rest.split_at(self.plan.inputs.len());
+        let (inputs, rest) = rest.split_at(self.plan.inputs.len());
         let features = self.model.encode(inputs)?;
-        let scores = self.model.scores_of_encoded(&features)?;
+        let scores = match rest
+            .iter()
+            .find_map(|array| array.as_primitive_opt::<Float64Type>())
+        {
+            Some(scores) => scores.values().to_vec(),
+            None => self.model.scores_of_encoded(&features)?,
+        };
         let unseen_categories = self.model.unseen_categories(&features)?;
-        let selected = condition
-            .first()
-            .and_then(|condition| condition.as_boolean_opt());
+        let selected = rest.iter().find_map(|array| array.as_boolean_opt());
         Ok(ScoredBatch {
             file,
             rows_before,

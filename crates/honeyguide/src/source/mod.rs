@@ -14,6 +14,7 @@ mod http;
 mod intake;
 mod json;
 mod lake;
+mod node;
 pub(crate) mod remote;
 mod rows;
 pub(crate) mod secret;
@@ -35,8 +36,9 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::cast;
+use datafusion::object_store::ObjectStore;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::DataFrame;
 
 pub use file::DataFile;
 pub use format::{Compression, Format};
@@ -49,10 +51,12 @@ pub use storage::StorageOptions;
 use file::Chunks;
 use intake::IntakeLog;
 use json::{JsonScan, Layout};
+use node::NodeStore;
+pub(crate) use node::NodeStores;
 use rows::Rows;
 use spool::{MAX_SPOOLED_BYTES, Spool};
 use store::SourceStore;
-use table::{FilesTable, Reader};
+use table::{Division, FilesTable, Reader};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -142,6 +146,8 @@ pub struct Source {
     /// Whether quoted values may hold line breaks: then a text file cannot be read from several places at once.
     line_breaks_in_values: bool,
     store: Arc<SourceStore>,
+    /// The same files for other processes.
+    node_store: Arc<NodeStore>,
     strict: bool,
     log: Arc<IntakeLog>,
 }
@@ -209,6 +215,7 @@ impl Source {
             columns,
             line_breaks_in_values: false,
             store,
+            node_store: Arc::new(NodeStore::new(options.storage.clone())),
             strict: options.strict,
             log: Arc::default(),
         })
@@ -346,7 +353,7 @@ impl Source {
         }
         let mut tables = groups
             .into_iter()
-            .map(|group| self.group_table(engine.context(), &group));
+            .map(|group| self.group_table(engine, &group, false));
         let first = tables
             .next()
             .ok_or_else(|| Error::internal("a source without files"))??;
@@ -360,26 +367,42 @@ impl Source {
     ) -> std::result::Result<Vec<DataFrame>, DataFusionError> {
         self.files
             .iter()
-            .map(|file| self.group_table(engine.sequential_context(), &[file]))
+            .map(|file| self.group_table(engine, &[file], true))
             .collect()
     }
 
     /// Files that read alike, with the columns of the whole source.
     fn group_table(
         &self,
-        context: &SessionContext,
+        engine: &Engine,
         group: &[&SourceFile],
+        in_order: bool,
     ) -> std::result::Result<DataFrame, DataFusionError> {
         let first = group[0];
         let columns = self.read_columns(first);
         let (inside, outside) = columns.split_at(first.n_inside);
-        let files = group.iter().map(|file| self.engine_file(file, outside));
+        let is_distributed = engine.is_distributed();
+        let files = group
+            .iter()
+            .map(|file| self.engine_file(file, outside, is_distributed));
         let partitions = outside.iter().map(|column| Arc::new(column.field()));
+        let (context, division) = if in_order {
+            let divisible = is_distributed && self.can_be_split(first, inside);
+            (engine.sequential_context(), Division::InOrder { divisible })
+        } else {
+            (engine.context(), Division::Any)
+        };
+        let store: (Arc<dyn ObjectStore>, &str) = if is_distributed {
+            (Arc::clone(&self.node_store) as _, node::STORE_URL)
+        } else {
+            (Arc::clone(&self.store) as _, self.store.url())
+        };
         let table = FilesTable::new(
             self.reader(first, inside),
             (schema_of(inside), partitions.collect()),
             files.collect::<std::result::Result<_, _>>()?,
-            Arc::clone(&self.store),
+            division,
+            store,
         )?;
         let table = context.read_table(Arc::new(table))?;
         let in_order = self.columns.iter().map(|column| {
@@ -401,6 +424,7 @@ impl Source {
         &self,
         file: &SourceFile,
         outside: &[Column],
+        is_distributed: bool,
     ) -> std::result::Result<(PartitionedFile, Vec<ScalarValue>), DataFusionError> {
         let value = |column: &Column| match file.file.partition(&column.name) {
             Some(text) => ScalarValue::try_from_string(text.to_owned(), &column.data_type),
@@ -410,7 +434,11 @@ impl Source {
             .iter()
             .map(value)
             .collect::<std::result::Result<_, _>>()?;
-        Ok((PartitionedFile::new_from_meta(file.file.meta()?), values))
+        let mut meta = file.file.meta()?;
+        if is_distributed {
+            meta.location = node::location(&file.file)?;
+        }
+        Ok((PartitionedFile::new_from_meta(meta), values))
     }
 
     /// The values of text are parsed as what the whole source holds; others have the type they were written with.
@@ -431,29 +459,38 @@ impl Source {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// A piece of a text file that was cut inside a quoted value ends in an incomplete record, which is an error and
-    /// leads to [`Remedy::LineBreaks`] — unless the value is the record's last, so that nothing is missing after it.
+    /// Whether a file can be read from several places at once. A piece of text that was cut inside a quoted value ends in
+    /// an incomplete record, which is an error and leads to [`Remedy::LineBreaks`] — unless the value is the record's last,
+    /// so that nothing is missing after it.
+    fn can_be_split(&self, file: &SourceFile, columns: &[Column]) -> bool {
+        let text_last = columns
+            .last()
+            .is_some_and(|column| column.data_type == DataType::Utf8);
+        match file.file.format {
+            Format::Csv(Compression::None) => !self.line_breaks_in_values && !text_last,
+            Format::Parquet => true,
+            _ => false,
+        }
+    }
+
     fn reader(&self, file: &SourceFile, columns: &[Column]) -> Reader {
-        let compression = match file.file.format {
-            Format::Csv(compression) => compression,
+        match file.file.format {
+            Format::Csv(_) => {}
             Format::Parquet => return Reader::Engine(Arc::new(ParquetFormat::default())),
-            Format::Arrow => return Reader::Ours(Rows::Arrow),
+            Format::Arrow => return Reader::Ours(Rows::Arrow, self.store.files()),
             Format::Json(_) | Format::Tracee(_) => {
-                return Reader::Ours(Rows::Json(JsonScan {
+                let scan = JsonScan {
                     layout: file.layout,
                     columns: columns.to_vec(),
                     strict: self.strict,
                     log: Arc::clone(&self.log),
-                }));
+                };
+                return Reader::Ours(Rows::Json(scan), self.store.files());
             }
-        };
-        let text_last = columns
-            .last()
-            .is_some_and(|column| column.data_type == DataType::Utf8);
-        let cannot_be_split = compression != Compression::None;
+        }
         let csv = CsvFormat::default()
             .with_has_header(true)
-            .with_newlines_in_values(self.line_breaks_in_values || text_last || cannot_be_split);
+            .with_newlines_in_values(!self.can_be_split(file, columns));
         Reader::Engine(Arc::new(csv))
     }
 }

@@ -60,6 +60,11 @@ impl RemoteFile {
         }
     }
 
+    /// Whether it is an object in a store, which other processes find by its URL.
+    pub fn is_in_store(&self) -> bool {
+        matches!(self.at, At::Store(_))
+    }
+
     /// Bytes of the file.
     ///
     /// # Errors

@@ -90,17 +90,7 @@ impl std::fmt::Display for SourceStore {
 #[async_trait::async_trait]
 impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let file = self.file(location)?;
-        let found = match file.stored() {
-            Stored::Here(_) => self.local.get_opts(location, options).await?,
-            Stored::There(remote) => from_afar(file, remote.clone(), &options)?,
-        };
-        if !matches!(file.format, Format::Csv(_)) {
-            return Ok(found);
-        }
-        let text = WatchedText::open(file.clone(), &found.range)?;
-        let payload = GetResultPayload::Stream(stream::iter(text).boxed());
-        Ok(GetResult { payload, ..found })
+        get(self.file(location)?, &self.local, options).await
     }
 
     async fn get_ranges(
@@ -108,16 +98,7 @@ impl ObjectStore for SourceStore {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        match self.file(location)?.stored() {
-            Stored::Here(_) => self.local.get_ranges(location, ranges).await,
-            Stored::There(remote) => {
-                let get = |range| {
-                    let remote = remote.clone();
-                    async move { remote.get(range).await.map_err(refusal) }
-                };
-                coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
-            }
-        }
+        get_ranges(self.file(location)?, &self.local, ranges).await
     }
 
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
@@ -152,6 +133,48 @@ impl ObjectStore for SourceStore {
     }
 }
 
+/// A file's bytes for the engine: text decompressed and watched, anything else as it is stored.
+pub(super) async fn get(
+    file: &DataFile,
+    local: &LocalFileSystem,
+    options: GetOptions,
+) -> Result<GetResult> {
+    let found = match file.stored() {
+        Stored::Here(_) => {
+            let location = file.location().map_err(refusal)?;
+            local.get_opts(&location, options).await?
+        }
+        Stored::There(remote) => from_afar(file, remote.clone(), &options)?,
+    };
+    if !matches!(file.format, Format::Csv(_)) {
+        return Ok(found);
+    }
+    let text = WatchedText::open(file.clone(), &found.range)?;
+    let payload = GetResultPayload::Stream(stream::iter(text).boxed());
+    Ok(GetResult { payload, ..found })
+}
+
+/// Pieces of a file as it is stored.
+pub(super) async fn get_ranges(
+    file: &DataFile,
+    local: &LocalFileSystem,
+    ranges: &[std::ops::Range<u64>],
+) -> Result<Vec<Bytes>> {
+    match file.stored() {
+        Stored::Here(_) => {
+            let location = file.location().map_err(refusal)?;
+            local.get_ranges(&location, ranges).await
+        }
+        Stored::There(remote) => {
+            let get = |range| {
+                let remote = remote.clone();
+                async move { remote.get(range).await.map_err(refusal) }
+            };
+            coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
+        }
+    }
+}
+
 /// A remote file, or a range of it, in one piece once it is asked for.
 fn from_afar(file: &DataFile, remote: RemoteFile, options: &GetOptions) -> Result<GetResult> {
     let range = match &options.range {
@@ -170,7 +193,7 @@ fn from_afar(file: &DataFile, remote: RemoteFile, options: &GetOptions) -> Resul
     })
 }
 
-fn read_only() -> Error {
+pub(super) fn read_only() -> Error {
     Error::NotSupported {
         source: "a source's files are only read".into(),
     }
@@ -255,7 +278,7 @@ impl Iterator for WatchedText {
     }
 }
 
-fn refusal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn refusal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Generic {
         store: "source",
         source: error.into(),

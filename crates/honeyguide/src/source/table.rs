@@ -10,20 +10,33 @@ use datafusion::common::ScalarValue;
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileGroupPartitioner, FileScanConfigBuilder,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
 
-use super::rows::{Rows, RowsSource};
-use super::store::SourceStore;
+use super::rows::{Files, Rows, RowsSource};
 
 /// Who reads the files: the engine, or we.
 pub(super) enum Reader {
     Engine(Arc<dyn FileFormat>),
-    Ours(Rows),
+    Ours(Rows, Files),
+}
+
+/// How the files are divided among partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Division {
+    /// As many partitions as the engine has threads, in any order.
+    Any,
+    /// Partitions that follow one another in the order of the rows: as many as there are threads where a file can be read
+    /// from several places, else one.
+    InOrder { divisible: bool },
 }
 
 /// Files with the same columns in the same format, and with columns of their own that are the same in all their rows.
@@ -31,7 +44,8 @@ pub(super) struct FilesTable {
     schema: TableSchema,
     reader: Reader,
     files: Vec<PartitionedFile>,
-    store: Arc<SourceStore>,
+    division: Division,
+    store: Arc<dyn ObjectStore>,
     store_url: ObjectStoreUrl,
 }
 
@@ -41,7 +55,8 @@ impl FilesTable {
         reader: Reader,
         (file_schema, partitions): (SchemaRef, Vec<FieldRef>),
         files: Vec<(PartitionedFile, Vec<ScalarValue>)>,
-        store: Arc<SourceStore>,
+        division: Division,
+        (store, url): (Arc<dyn ObjectStore>, &str),
     ) -> Result<Self> {
         let with_values = files
             .into_iter()
@@ -51,10 +66,32 @@ impl FilesTable {
                 .with_table_partition_cols(partitions)
                 .build(),
             files: with_values.collect(),
-            store_url: ObjectStoreUrl::parse(store.url())?,
+            store_url: ObjectStoreUrl::parse(url)?,
+            division,
             reader,
             store,
         })
+    }
+}
+
+impl FilesTable {
+    /// What each partition reads.
+    fn groups(&self, config: &SessionConfig) -> Vec<FileGroup> {
+        let partitions = config.target_partitions();
+        let files = FileGroup::new(self.files.clone());
+        match self.division {
+            Division::Any => files.split_files(partitions),
+            Division::InOrder { divisible: false } => vec![files],
+            Division::InOrder { divisible: true } => {
+                let smallest = config.options().optimizer.repartition_file_min_size;
+                let whole = vec![files];
+                FileGroupPartitioner::new()
+                    .with_target_partitions(partitions)
+                    .with_repartition_file_min_size(smallest)
+                    .repartition_file_groups(&whole)
+                    .unwrap_or(whole)
+            }
+        }
     }
 }
 
@@ -85,24 +122,23 @@ impl TableProvider for FilesTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         state
             .runtime_env()
-            .register_object_store(self.store_url.as_ref(), Arc::clone(&self.store) as _);
+            .register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
         let source = match &self.reader {
             Reader::Engine(format) => format.file_source(self.schema.clone()),
-            Reader::Ours(rows) => Arc::new(RowsSource::new(
+            Reader::Ours(rows, files) => Arc::new(RowsSource::new(
                 rows.clone(),
-                self.store.files(),
+                Arc::clone(files),
                 self.schema.clone(),
             )),
         };
-        let partitions = state.config().target_partitions();
         let config = FileScanConfigBuilder::new(self.store_url.clone(), source)
-            .with_file_groups(FileGroup::new(self.files.clone()).split_files(partitions))
+            .with_file_groups(self.groups(state.config()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
         match &self.reader {
             Reader::Engine(format) => format.create_physical_plan(state, config).await,
-            Reader::Ours(_) => Ok(DataSourceExec::from_data_source(config)),
+            Reader::Ours(..) => Ok(DataSourceExec::from_data_source(config)),
         }
     }
 

@@ -142,7 +142,6 @@ impl Programs {
                 axis("")
                     .type_(AxisType::Category)
                     .show_grid(false)
-                    .dtick(1.0)
                     .tick_angle(-60.0),
             )
             .y_axis(
@@ -152,7 +151,7 @@ impl Programs {
                     .dtick(1.0),
             );
         let alt = format!(
-            "How often each program makes each call; the darker, the more, on a logarithmic scale. {} programs and {} calls, \
+            "How often each program makes each call; the stronger the colour, the more, on a logarithmic scale. {} programs and {} calls, \
              the most frequent first.",
             programs.len(),
             calls.len()

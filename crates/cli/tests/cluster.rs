@@ -1,0 +1,262 @@
+//! A cluster of one scheduler and two executors gives what this machine gives, to the byte, whatever is killed meanwhile.
+
+#[path = "common/cluster.rs"]
+mod cluster;
+mod common;
+
+use std::time::Duration;
+
+use cluster::Cluster;
+use common::{Folder, Run};
+
+/// Enough for a file of several pieces.
+const EVENTS: &str = "30000";
+/// What a killed job may leave to the client to say.
+const HONEST: [&str; 3] = [
+    "the scheduler cannot be reached",
+    "executors were lost in each of",
+    "the cluster has no executor",
+];
+
+/// Simulated logs as CSV and as Parquet, and a model of them.
+fn logs() -> Folder {
+    let folder = Folder::new();
+    folder.done(&[
+        "simulate", "--out", "logs", "--events", EVENTS, "--seed", "5",
+    ]);
+    for part in ["training", "testing"] {
+        let name = format!("logs/labelled_{part}_data.csv");
+        let out = format!("{part}.parquet");
+        folder.done(&["convert", &name, "--out", &out]);
+    }
+    folder.done(&[
+        "train",
+        "logs/labelled_training_data.csv",
+        "--out",
+        "model.json",
+    ]);
+    folder
+}
+
+const TRAINING: [&str; 2] = ["logs/labelled_training_data.csv", "training.parquet"];
+const TESTING: [&str; 2] = ["logs/labelled_testing_data.csv", "testing.parquet"];
+
+/// What `args` print and write to `out` here and on the cluster must be the same.
+fn same(folder: &Folder, cluster: &Cluster, args: &[&str], out: Option<&str>) {
+    let mut local = args.to_vec();
+    local.extend(out.iter().flat_map(|out| ["--out", out]));
+    let here = folder.done(&local);
+    let written = out.map(|out| folder.read(out));
+    local.extend(["--cluster", cluster.url()]);
+    let there = folder.done(&local);
+    assert_eq!(there.stdout, here.stdout, "{args:?}");
+    assert!(
+        out.map(|out| folder.read(out)) == written,
+        "{args:?}: {out:?} differs"
+    );
+}
+
+#[test]
+fn every_command_gives_the_same_answer() {
+    let folder = logs();
+    let cluster = Cluster::start(2);
+    for recipe in ["context", "beth-paper", "raw", "beth-timestamp"] {
+        for data in TRAINING {
+            let args = ["train", data, "--recipe", recipe, "--trees", "10", "--json"];
+            same(&folder, &cluster, &args, Some("m.json"));
+        }
+    }
+    let calibrate = ["train", TRAINING[0], "--calibrate", TESTING[1], "--json"];
+    same(&folder, &cluster, &calibrate, Some("m.json"));
+    for data in TESTING {
+        same(
+            &folder,
+            &cluster,
+            &["score", "model.json", data],
+            Some("s.csv"),
+        );
+        let explained = ["score", "model.json", data, "--anomalous", "--explain"];
+        same(&folder, &cluster, &explained, Some("s.ndjson"));
+        same(
+            &folder,
+            &cluster,
+            &["score", "model.json", data, "--json"],
+            None,
+        );
+        same(
+            &folder,
+            &cluster,
+            &["evaluate", "model.json", data, "--json"],
+            None,
+        );
+        same(
+            &folder,
+            &cluster,
+            &["drift", "model.json", data, "--json"],
+            None,
+        );
+        same(&folder, &cluster, &["inspect", data, "--json"], None);
+        // What it prints says how long it took.
+        same(
+            &folder,
+            &cluster,
+            &["convert", data, "--quiet", "--json"],
+            Some("c.parquet"),
+        );
+    }
+    same(
+        &folder,
+        &cluster,
+        &["reproduce", "logs", "--seeds", "2", "--json"],
+        None,
+    );
+}
+
+#[test]
+fn queries_give_the_same_answer() {
+    let folder = logs();
+    let cluster = Cluster::start(2);
+    let queries = [
+        "SELECT count(*), min(timestamp), sum(evil) FROM events",
+        "SELECT hostName, processName, max(score) AS s, count(*) FROM events WHERE anomalous GROUP BY 1, 2 ORDER BY s DESC, 1, 2 LIMIT 20",
+        "SELECT path_prefix(arg(args, 'pathname'), 2) AS p, count(*) AS n FROM events GROUP BY 1 ORDER BY n DESC, p LIMIT 10",
+        "SELECT eventName, anomaly_score('model.json') AS s, explain_anomaly('model.json') AS why FROM events ORDER BY s DESC, timestamp, eventName LIMIT 3",
+        "SELECT a.processName, count(*) AS n FROM events a JOIN (SELECT DISTINCT processName FROM events WHERE evil = 1) b ON a.processName = b.processName GROUP BY 1 ORDER BY 1",
+        "SELECT count(*) FROM events WHERE timestamp > (SELECT avg(timestamp) FROM events)",
+        "SELECT processId, row_number() OVER (PARTITION BY processId ORDER BY timestamp, eventId, args) AS r FROM events ORDER BY 1, 2 LIMIT 50",
+    ];
+    for data in TESTING {
+        for query in queries {
+            let args = ["sql", query, data, "--model", "model.json", "--json"];
+            same(&folder, &cluster, &args, None);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_work_is_said_by_whoever_knows() {
+    let folder = logs();
+    let cluster = Cluster::start(1);
+    let refused = |args: &[&str], status: i32, says: &[&str]| {
+        folder.refused(
+            &[args, &["--cluster", cluster.url()]].concat(),
+            status,
+            says,
+        );
+    };
+    refused(
+        &["train", "nowhere.csv", "--out", "m.json"],
+        2,
+        &["nowhere.csv"],
+    );
+    folder.done(&["score", "model.json", TESTING[0], "--out", "s.ndjson"]);
+    refused(&["inspect", "s.ndjson"], 2, &["CSV or Parquet"]);
+    folder.write("bad.csv", "a,b\n1,2\n3\n");
+    refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 fields"]);
+    let nobody = ["inspect", "bad.csv", "--cluster", "df://127.0.0.1:1"];
+    folder.refused(&nobody, 1, &["df://127.0.0.1:1", "nobody listens there"]);
+    let no_address = ["inspect", "bad.csv", "--cluster", "127.0.0.1:50050"];
+    folder.refused(&no_address, 2, &["df://HOST:PORT"]);
+}
+
+/// Random enough for moments: a linear congruential generator (Knuth's MMIX).
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, below: Duration) -> Duration {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        below.mul_f64((self.0 >> 33) as f64 / (1_u64 << 31) as f64)
+    }
+}
+
+/// Runs `args` on the cluster and has `kill` strike at a random moment of it.
+fn struck(
+    folder: &Folder,
+    cluster: &mut Cluster,
+    args: &[&str],
+    after: Duration,
+    kill: impl FnOnce(&mut Cluster),
+) -> Run {
+    let mut command = folder.command(&[args, &["--cluster", cluster.url()]].concat());
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    std::thread::sleep(after);
+    kill(cluster);
+    Run::of(child.wait_with_output().expect("the command ends"))
+}
+
+/// The answers of one command: what it prints, and what it writes.
+fn answer(folder: &Folder, run: &Run, out: Option<&str>) -> (String, Option<Vec<u8>>) {
+    let written = out.map(|out| folder.read(out));
+    if let Some(out) = out {
+        std::fs::remove_file(folder.path(out)).expect("the output");
+    }
+    (run.stdout.clone(), written)
+}
+
+#[test]
+fn kills_at_random_moments_never_change_an_answer() {
+    let folder = logs();
+    let mut cluster = Cluster::start(2);
+    let data = [TRAINING[0], TESTING[0]];
+    let train = [
+        "train", data[0], "--trees", "10", "--json", "--out", "m.json",
+    ];
+    let score = ["score", "model.json", data[1], "--out", "s.csv"];
+    let evaluate = ["evaluate", "model.json", data[1], "--json"];
+    let stages: [(&[&str], Option<&str>); 3] = [
+        (&train, Some("m.json")),
+        (&score, Some("s.csv")),
+        (&evaluate, None),
+    ];
+    let mut moments = Moments(42);
+    let (mut answered, mut refused) = (0, 0);
+    for (args, out) in stages {
+        let local = answer(&folder, &folder.done(args), out);
+        let begin = std::time::Instant::now();
+        let on_cluster = folder.done(&[args, &["--cluster", cluster.url()]].concat());
+        let usual = begin.elapsed();
+        assert!(answer(&folder, &on_cluster, out) == local, "{args:?}");
+        for strike in 0..14 {
+            let after = moments.next(usual);
+            let is_scheduler = strike % 7 == 6;
+            let run = struck(&folder, &mut cluster, args, after, |cluster| {
+                if is_scheduler {
+                    cluster.kill_scheduler();
+                } else {
+                    cluster.kill_executor(strike % 2);
+                }
+            });
+            let place = format!("{args:?}, strike {strike} after {after:?}: {}", run.stderr);
+            if run.status == 0 {
+                assert!(
+                    answer(&folder, &run, out) == local,
+                    "another answer: {place}"
+                );
+                answered += 1;
+            } else {
+                assert_eq!(run.status, 1, "{place}");
+                assert!(
+                    HONEST.iter().any(|says| run.stderr.contains(says)),
+                    "{place}"
+                );
+                assert!(out.is_none_or(|out| !folder.path(out).exists()), "{place}");
+                assert!(is_scheduler, "lost executors are borne: {place}");
+                refused += 1;
+            }
+            if is_scheduler {
+                cluster.restart_scheduler();
+            } else {
+                cluster.add_executor();
+            }
+        }
+    }
+    assert_eq!(answered + refused, 42);
+    println!("42 kills: {answered} right answers, {refused} refusals");
+}

@@ -1,0 +1,244 @@
+//! The client: plans here, has the cluster run what it can, and takes no answer that it cannot trust.
+
+mod answer;
+mod job;
+mod remote;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballista_core::extension::SessionConfigExt;
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr_common::sort_expr::LexOrdering;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary,
+};
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use honeyguide::{Distribute, Error, Result};
+use url::Url;
+
+use crate::codec::PlanCodec;
+use crate::status::{ClusterStatus, STATUS_PATH};
+use remote::RemoteExec;
+
+/// How often a job is run in all before its executors are given up.
+const MAX_ATTEMPTS: usize = 4;
+/// The longest that the scheduler may take to say how the cluster is.
+const STATUS_TIME: Duration = Duration::from_secs(5);
+/// How long a job waits for an executor to be there.
+const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
+
+/// How a client works with a cluster.
+pub struct ClientSettings {
+    /// The longest that one run of a job may take.
+    pub job_time: Duration,
+    /// Is told, in a sentence, when a job is run again.
+    pub notice: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// A cluster as its clients know it.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+struct Inner {
+    /// `http://HOST:PORT`
+    address: String,
+    /// As the caller wrote it.
+    url: String,
+    slots: NonZeroUsize,
+    settings: ClientSettings,
+    http: reqwest::Client,
+    codec: Arc<PlanCodec>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Cluster").field(&self.0.url).finish()
+    }
+}
+
+impl Cluster {
+    /// Finds the scheduler at `url`, as in `df://10.0.0.1:50050`.
+    ///
+    /// # Errors
+    /// It is no such URL, nobody answers there, or a scheduler of another version does.
+    pub async fn connect(url: &str, settings: ClientSettings) -> Result<Self> {
+        let address = address(url)?;
+        let http = reqwest::Client::builder()
+            .timeout(STATUS_TIME)
+            .no_proxy()
+            .build()
+            .map_err(|error| Error::internal(format!("an HTTP client: {error}")))?;
+        let mut inner = Inner {
+            address,
+            url: url.to_owned(),
+            slots: NonZeroUsize::MIN,
+            settings,
+            http,
+            codec: Arc::default(),
+        };
+        let status = inner.status_with_executors().await?;
+        let ours = env!("CARGO_PKG_VERSION");
+        if status.version != ours {
+            return Err(Error::usage(format!(
+                "{url}: the cluster runs honeyguide {}, and this is {ours}",
+                status.version
+            ))
+            .hint("use the same version on every machine: the same data would give other bits"));
+        }
+        let slots = usize::try_from(status.slots).unwrap_or(usize::MAX);
+        inner.slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// `plan`, where the whole of it can be sent; none where it cannot.
+    fn sent(&self, plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+        if !has_files(plan) {
+            return None;
+        }
+        PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), self.0.codec.as_ref()).ok()?;
+        let plan = match plan.output_ordering() {
+            // Partitions would follow one another.
+            Some(ordering) if plan.output_partitioning().partition_count() > 1 => {
+                let ordering: LexOrdering = ordering.clone();
+                Arc::new(SortPreservingMergeExec::new(ordering, Arc::clone(plan)))
+            }
+            _ => Arc::clone(plan),
+        };
+        Some(Arc::new(RemoteExec::new(self.clone(), plan)))
+    }
+}
+
+impl Distribute for Cluster {
+    fn slots(&self) -> NonZeroUsize {
+        self.0.slots
+    }
+
+    fn configure(&self, config: SessionConfig) -> SessionConfig {
+        config.upgrade_for_ballista()
+    }
+
+    fn distribute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        if let Some(sent) = self.sent(&plan) {
+            return Ok(sent);
+        }
+        let children = plan.children().into_iter().cloned();
+        let children = children
+            .map(|child| self.distribute(child))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        replace_children_if_necessary(plan, children)
+    }
+}
+
+impl Inner {
+    /// How the cluster is now.
+    async fn status(&self) -> Result<ClusterStatus> {
+        let asked = self.http.get(format!("{}{STATUS_PATH}", self.address));
+        let answer = asked
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        let text = match answer {
+            Ok(answer) => answer.bytes().await,
+            Err(error) => Err(error),
+        };
+        let text = text.map_err(|error| self.lost_scheduler(reason(&error)))?;
+        serde_json::from_slice(&text)
+            .map_err(|_| self.lost_scheduler("it does not answer as a scheduler does".into()))
+    }
+
+    /// The same once there is somebody to work.
+    async fn status_with_executors(&self) -> Result<ClusterStatus> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let status = self.status().await?;
+            if status.executors > 0 {
+                return Ok(status);
+            }
+            if begin.elapsed() > EXECUTOR_WAIT {
+                let waited = EXECUTOR_WAIT.as_secs();
+                return Err(Error::refused(format!(
+                    "{}: the cluster has no executor, and none joined within {waited} s",
+                    self.url
+                ))
+                .hint("start one: honeyguide cluster executor --scheduler HOST:PORT"));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    fn lost_scheduler(&self, why: String) -> Error {
+        Error::refused(format!("{}: the scheduler cannot be reached: {why}", self.url)).hint(
+            "start it again (honeyguide cluster scheduler) or check the address, then run the command again; \
+             nothing was written",
+        )
+    }
+}
+
+/// Why a page could not be had.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {} s", STATUS_TIME.as_secs());
+    }
+    let words = match error.status() {
+        Some(status) => return format!("it answers {status}"),
+        None if error.is_connect() => "nobody listens there",
+        None => "the connection broke off",
+    };
+    words.to_owned()
+}
+
+/// Whether any leaf reads files.
+fn has_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.name() == "DataSourceExec" || plan.children().into_iter().any(has_files)
+}
+
+/// Where a scheduler's `df://HOST:PORT` answers.
+fn address(url: &str) -> Result<String> {
+    let refuse = || {
+        Error::usage(format!("{url}: not the address of a scheduler"))
+            .hint("write df://HOST:PORT, as in --cluster df://10.0.0.1:50050")
+    };
+    let parsed = Url::parse(url).map_err(|_| refuse())?;
+    let is_plain = ["", "/"].contains(&parsed.path())
+        && parsed.username().is_empty()
+        && parsed.password().is_none()
+        && parsed.query().is_none()
+        && parsed.fragment().is_none();
+    match (parsed.scheme(), parsed.host_str(), parsed.port()) {
+        ("df", Some(host), Some(port)) if is_plain && !host.is_empty() => {
+            Ok(format!("http://{host}:{port}"))
+        }
+        _ => Err(refuse()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port_and_nothing_else() {
+        assert_eq!(address("df://[::1]:50050").unwrap(), "http://[::1]:50050");
+        assert_eq!(address("df://h:1/").unwrap(), "http://h:1");
+        for url in [
+            "",
+            "h:1",
+            "http://h:1",
+            "df://h",
+            "df://:1",
+            "df://u@h:1",
+            "df://h:1/x",
+            "df://h:1?x",
+        ] {
+            assert!(address(url).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Errors of an executor on their way to the client.
+
+use datafusion::error::DataFusionError;
+use honeyguide::Error;
+
+/// `error` as `executor` passes it on. Ballista keeps only the text of an error, so one of ours is written in a way in
+/// which the client finds it again.
+pub(crate) fn passed_on(error: DataFusionError, executor: &str) -> DataFusionError {
+    match Error::own(&error) {
+        Some(own) => DataFusionError::Execution(own.at(&format!("executor {executor}")).carried()),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_finds_the_sentence_of_the_executor() {
+        let own = Error::data("m.json: not a honeyguide model").hint("copy it again");
+        let text = passed_on(own.into(), "10.0.0.7:50051").to_string();
+        let found =
+            Error::carried_in(&format!("Job 1 failed: Task failed: {text}; aborted")).unwrap();
+        assert_eq!(
+            found.to_string(),
+            "executor 10.0.0.7:50051: m.json: not a honeyguide model"
+        );
+        assert_eq!(found.hint_text(), Some("copy it again"));
+        let other = passed_on(DataFusionError::Execution("x".into()), "e").to_string();
+        assert_eq!(other, "Execution error: x");
+    }
+}

@@ -1,0 +1,129 @@
+//! Functions of models on their way to other processes: what is sent, and the models that a process keeps for them.
+//!
+//! A plan never holds a model. It says where the model is and what it must be, so that whoever runs a part of the plan
+//! reads the same one, or says why it cannot.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::logical_expr::ScalarUDF;
+use serde::{Deserialize, Serialize};
+
+use super::model::{ModelFunction, Models, OfModel, of_model};
+use super::score::{AnomalyScore, IsAnomalous, Scorer, score_of, verdict_of};
+use crate::error::{Error, Result};
+use crate::model::{Model, ModelOrigin};
+use crate::source::StorageOptions;
+
+/// Most models that are kept; beyond it all are let go.
+const MAX_KEPT: usize = 16;
+
+/// A function of a model, as it is sent.
+#[derive(Debug, Serialize, Deserialize)]
+enum Published {
+    /// Of the inputs.
+    Score(ModelOrigin),
+    /// Of the score.
+    Verdict(ModelOrigin),
+    /// Of the model's name and the inputs.
+    Named(ModelFunction, BTreeMap<String, ModelOrigin>),
+}
+
+/// A function for another process; none for one that is known by its name.
+///
+/// # Errors
+/// The model is in no file that another process could read.
+pub(crate) fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
+    let of = function.inner().as_ref() as &dyn Any;
+    let published = if let Some(score) = of.downcast_ref::<AnomalyScore>() {
+        Published::Score(origin(&score.model)?)
+    } else if let Some(verdict) = of.downcast_ref::<IsAnomalous>() {
+        Published::Verdict(origin(&verdict.model)?)
+    } else if let Some(named) = of.downcast_ref::<OfModel>() {
+        Published::Named(named.function, named.models.origins())
+    } else {
+        return Ok(None);
+    };
+    let json = serde_json::to_vec(&published);
+    Ok(Some(
+        json.map_err(|error| Error::internal(error.to_string()))?,
+    ))
+}
+
+fn origin(model: &Scorer) -> Result<ModelOrigin> {
+    let nowhere = || Error::internal("a model that is in no file");
+    model.origin().cloned().ok_or_else(nowhere)
+}
+
+/// The models that functions from other processes have needed so far.
+#[derive(Debug, Default)]
+pub struct KeptModels {
+    storage: StorageOptions,
+    by_content: Mutex<BTreeMap<String, Arc<Place>>>,
+}
+
+/// Holds one model once it was read; whoever reads it lets others wait.
+type Place = Mutex<Option<Arc<Model>>>;
+
+impl KeptModels {
+    /// Of models at paths and at URLs, whose stores have the settings `storage`.
+    pub fn new(storage: StorageOptions) -> Self {
+        Self {
+            storage,
+            ..Self::default()
+        }
+    }
+
+    /// The function that another process sent.
+    ///
+    /// # Errors
+    /// `sent` is not what [`encode`] makes.
+    pub(crate) fn decode(self: &Arc<Self>, sent: &[u8]) -> Result<ScalarUDF> {
+        let published: Published = serde_json::from_slice(sent)
+            .map_err(|error| Error::data(format!("a function of a model: {error}")))?;
+        Ok(match published {
+            Published::Score(origin) => score_of(Scorer::There(origin, Arc::clone(self))),
+            Published::Verdict(origin) => verdict_of(Scorer::There(origin, Arc::clone(self))),
+            Published::Named(function, origins) => {
+                of_model(function, Arc::new(Models::meant(origins, Arc::clone(self))))
+            }
+        })
+    }
+
+    /// The model, which is read once for each content.
+    pub(crate) fn get(&self, origin: &ModelOrigin) -> Result<Arc<Model>> {
+        let place = self.place(&origin.sha256);
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = place.as_ref() {
+            return Ok(Arc::clone(model));
+        }
+        let model = Arc::new(self.read(origin)?);
+        *place = Some(Arc::clone(&model));
+        Ok(model)
+    }
+
+    fn place(&self, sha256: &str) -> Arc<Place> {
+        let mut places = self
+            .by_content
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if places.len() >= MAX_KEPT && !places.contains_key(sha256) {
+            places.clear();
+        }
+        Arc::clone(places.entry(sha256.to_owned()).or_default())
+    }
+
+    fn read(&self, origin: &ModelOrigin) -> Result<Model> {
+        let model = Model::load_with(Path::new(&origin.uri), &self.storage)?;
+        match model.origin() {
+            Some(found) if found.sha256 == origin.sha256 => Ok(model),
+            _ => Err(Error::data(format!(
+                "{}: not the model that was asked for: its SHA-256 is not {}",
+                origin.uri, origin.sha256
+            ))
+            .hint("copy the same model file to every node, or keep it in an object store")),
+        }
+    }
+}

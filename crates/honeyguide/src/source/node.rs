@@ -1,0 +1,305 @@
+//! Files as a plan names them to other processes: all that is needed to read the same version of a file is in its name.
+//!
+//! A name is the path `FORMAT/BYTES/VERSION/PLACE` in a store of its own. The version is the object's entity tag, or `-`
+//! for a file on disk, and the place an absolute path or a URL without secrets. Credentials are each process's own.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use chrono::DateTime;
+use datafusion::common::exec_err;
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::object_store::path::{Path as ObjectPath, PathPart};
+use datafusion::object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as StoreResult,
+};
+use futures::stream::{self, BoxStream, StreamExt};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::file::{DataFile, Place};
+use super::format::{Compression, Format};
+use super::remote::RemoteFile;
+use super::storage::{self, StorageOptions};
+use super::store::{self, read_only, refusal};
+use crate::error::{Error, Result};
+use crate::output::regular_file_bytes;
+
+/// What an engine knows the store by.
+pub(super) const STORE_URL: &str = "source://nodes/";
+/// Stands for the version of a file on disk.
+const NO_VERSION: &str = "-";
+/// Most files whose connections are kept; beyond it all are let go.
+const MAX_OPENED: usize = 4096;
+/// The formats that the engine itself reads, which any process can do.
+const FORMATS: [(&str, Format); 4] = [
+    ("csv", Format::Csv(Compression::None)),
+    ("csv.gz", Format::Csv(Compression::Gzip)),
+    ("csv.zst", Format::Csv(Compression::Zstd)),
+    ("parquet", Format::Parquet),
+];
+
+/// The name of `file` for other processes.
+///
+/// # Errors
+/// They could not read it.
+pub(super) fn location(file: &DataFile) -> Result<ObjectPath> {
+    let shown = file.path.display();
+    let format = FORMATS.iter().find(|(_, format)| *format == file.format);
+    let (format, _) = format.ok_or_else(|| {
+        Error::usage(format!("{shown}: on a cluster, data is CSV or Parquet")).hint(
+            "honeyguide convert DATA --out data.parquet, without --cluster, makes Parquet of it",
+        )
+    })?;
+    let (version, place) = match &file.place {
+        Place::Local(path) => {
+            let path = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
+            (NO_VERSION.to_owned(), path.to_string_lossy().into_owned())
+        }
+        Place::Remote(remote) if remote.is_in_store() => {
+            let version = remote.meta.e_tag.clone().unwrap_or_default();
+            (version, file.path.to_string_lossy().into_owned())
+        }
+        Place::Remote(_) | Place::Spooled(_) => {
+            return Err(Error::usage(format!(
+                "{shown}: the machines of a cluster cannot read this"
+            ))
+            .hint("put the data into an object store, or into a folder that all of them have"));
+        }
+    };
+    let bytes = file.bytes.to_string();
+    let parts = [*format, &bytes, &version, &place].map(PathPart::from);
+    Ok(parts.into_iter().collect())
+}
+
+/// The files of all plans, by the names that [`location`] gives.
+#[derive(Debug)]
+pub(super) struct NodeStore {
+    options: StorageOptions,
+    local: LocalFileSystem,
+    opened: Mutex<HashMap<ObjectPath, DataFile>>,
+}
+
+impl NodeStore {
+    /// A store that opens remote files with `options`.
+    pub fn new(options: StorageOptions) -> Self {
+        Self {
+            options,
+            local: LocalFileSystem::new(),
+            opened: Mutex::default(),
+        }
+    }
+
+    fn file(&self, location: &ObjectPath) -> Result<DataFile> {
+        let lock = || self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = lock().get(location) {
+            return Ok(file.clone());
+        }
+        let file = self.open(location)?;
+        let mut opened = lock();
+        if opened.len() >= MAX_OPENED {
+            opened.clear();
+        }
+        opened.insert(location.clone(), file.clone());
+        Ok(file)
+    }
+
+    fn open(&self, location: &ObjectPath) -> Result<DataFile> {
+        let unknown = || Error::data(format!("`{location}` is not the name of a file in a plan"));
+        let part = |part: &str| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .ok()
+                .map(String::from)
+        };
+        let parts: Option<Vec<String>> = location.as_ref().split('/').map(part).collect();
+        let parts = parts.ok_or_else(unknown)?;
+        let [format, bytes, version, place] = parts.as_slice() else {
+            return Err(unknown());
+        };
+        let format = FORMATS.iter().find(|(name, _)| name == format);
+        let (_, format) = format.ok_or_else(unknown)?;
+        let bytes: u64 = bytes.parse().map_err(|_| unknown())?;
+        let path = PathBuf::from(place);
+        let place = if storage::is_object_url(place) {
+            self.remote(place, bytes, version)?
+        } else {
+            let found = regular_file_bytes(&path)?;
+            if found != bytes {
+                return Err(Error::data(format!(
+                    "{}: has {found} bytes here, and {bytes} where the job was started",
+                    path.display()
+                ))
+                .hint("every machine of a cluster must have the same files under the same names"));
+            }
+            Place::Local(path.clone())
+        };
+        Ok(DataFile {
+            path,
+            format: *format,
+            bytes,
+            partitions: Vec::new(),
+            place,
+        })
+    }
+
+    fn remote(&self, url: &str, bytes: u64, version: &str) -> Result<Place> {
+        let place = storage::open(url, &self.options)?;
+        let meta = ObjectMeta {
+            location: place.path.clone(),
+            last_modified: DateTime::default(),
+            size: bytes,
+            e_tag: (!version.is_empty()).then(|| version.to_owned()),
+            version: None,
+        };
+        Ok(Place::Remote(RemoteFile::in_store(place, meta)))
+    }
+}
+
+impl std::fmt::Display for NodeStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(STORE_URL)
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for NodeStore {
+    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
+        let file = self.file(location).map_err(refusal)?;
+        store::get(&file, &self.local, options).await
+    }
+
+    async fn get_ranges(
+        &self,
+        location: &ObjectPath,
+        ranges: &[std::ops::Range<u64>],
+    ) -> StoreResult<Vec<Bytes>> {
+        let file = self.file(location).map_err(refusal)?;
+        store::get_ranges(&file, &self.local, ranges).await
+    }
+
+    async fn put_opts(
+        &self,
+        _: &ObjectPath,
+        _: PutPayload,
+        _: PutOptions,
+    ) -> StoreResult<PutResult> {
+        Err(read_only())
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _: &ObjectPath,
+        _: PutMultipartOptions,
+    ) -> StoreResult<Box<dyn MultipartUpload>> {
+        Err(read_only())
+    }
+
+    fn delete_stream(
+        &self,
+        _: BoxStream<'static, StoreResult<ObjectPath>>,
+    ) -> BoxStream<'static, StoreResult<ObjectPath>> {
+        stream::once(async { Err(read_only()) }).boxed()
+    }
+
+    fn list(&self, _: Option<&ObjectPath>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
+        stream::once(async { Err(read_only()) }).boxed()
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&ObjectPath>) -> StoreResult<ListResult> {
+        Err(read_only())
+    }
+
+    async fn copy_opts(&self, _: &ObjectPath, _: &ObjectPath, _: CopyOptions) -> StoreResult<()> {
+        Err(read_only())
+    }
+}
+
+/// The object stores of a process that runs parts of plans: the one of the plans' files, and no other.
+#[derive(Debug)]
+pub(crate) struct NodeStores(Arc<NodeStore>);
+
+impl NodeStores {
+    pub fn new(options: StorageOptions) -> Self {
+        Self(Arc::new(NodeStore::new(options)))
+    }
+}
+
+impl ObjectStoreRegistry for NodeStores {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> std::result::Result<Arc<dyn ObjectStore>, DataFusionError> {
+        if url.scheme() == "source" {
+            return Ok(Arc::clone(&self.0) as _);
+        }
+        exec_err!("{}:// is no place of a plan's files", url.scheme())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(name: &str) -> (tempfile::TempDir, DataFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, "a,b\n1,2\n").unwrap();
+        (folder, DataFile::local(path, None).unwrap())
+    }
+
+    #[test]
+    fn a_name_leads_to_the_same_file() {
+        for name in ["x.csv", "ünd so=1 %2F?.csv"] {
+            let (_folder, file) = file(name);
+            let name = location(&file).unwrap();
+            // As it comes out of a plan.
+            let name = ObjectPath::parse(name.as_ref()).unwrap();
+            let found = NodeStore::new(StorageOptions::default())
+                .file(&name)
+                .unwrap();
+            assert_eq!((found.path, found.bytes), (file.path, 8));
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_refused() {
+        let (_folder, file) = file("x.csv");
+        let name = location(&file).unwrap();
+        let mut longer = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&file.path)
+            .unwrap();
+        longer.write_all(b"3,4\n").unwrap();
+        let store = NodeStore::new(StorageOptions::default());
+        let error = store.file(&name).unwrap_err().to_string();
+        assert!(error.contains("12 bytes here, and 8 where"), "{error}");
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let store = NodeStore::new(StorageOptions::default());
+        for name in [
+            "",
+            "csv",
+            "csv/1/-",
+            "exe/1/-/x",
+            "csv/-1/-/x",
+            "csv/1/-/x/y",
+            "csv/1/-/%FF",
+        ] {
+            let error = store.file(&ObjectPath::parse(name).unwrap()).unwrap_err();
+            assert!(
+                error.to_string().contains("not the name of a file"),
+                "{name}: {error}"
+            );
+        }
+    }
+}

@@ -17,13 +17,13 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::Router;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use ballista_core::serde::protobuf::executor_grpc_server::ExecutorGrpcServer;
 use ballista_executor::flight_service::BallistaFlightService;
 use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 
 use self::folder::WorkFolder;
@@ -31,6 +31,7 @@ use self::orders::Orders;
 use self::session::{Membership, Session};
 use crate::address::SchedulerAddress;
 use crate::metrics::{CONTENT_TYPE, ExecutorMetrics};
+use crate::port;
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
 /// How long one attempt to reach the scheduler, and one answer of it, may take.
@@ -118,7 +119,7 @@ impl Executor {
             let what = format!("{memory} bytes of memory are not enough for {slots} slots");
             return Err(Error::usage(what));
         }
-        let (listener, address) = crate::listen(settings.bind).await?;
+        let (listener, address) = port::listen(settings.bind).await?;
         let membership = Membership {
             services,
             folder: WorkFolder::create(settings.work_dir.as_deref())?,
@@ -152,17 +153,14 @@ impl Executor {
     /// When the scheduler cannot be reached at the start, or the system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let listener = self.listener.tap_io(|stream| {
-            // Without it small answers wait for others; an error only makes them slower.
-            let _ = stream.set_nodelay(true);
-        });
+        let listener = port::prompt(self.listener);
         let mut server = JoinSet::new();
         server.spawn(axum::serve(listener, router(&shared)).into_future());
-        let address = self.address.to_string();
+        let failed = |error| port::failed("serve on", self.address, error);
         let result = tokio::select! {
             () = stop => Ok(()),
             error = work(&shared, &self.scheduler, self.patience) => Err(error),
-            Some(Ok(Err(error))) = server.join_next() => Err(Error::io("serve on", Path::new(&address), error)),
+            Some(Ok(Err(error))) = server.join_next() => Err(failed(error)),
         };
         // The work has ended with the select, so nothing brings the executor back on the scheduler's list.
         if let Some(session) = shared.session() {
@@ -183,11 +181,8 @@ fn router(shared: &Arc<Shared>) -> Router {
         .max_encoding_message_size(limit);
     let orders = ExecutorGrpcServer::new(Orders(Arc::clone(shared)));
     let shared = Arc::clone(shared);
-    tonic::service::Routes::new(results)
-        .add_service(orders)
-        .into_axum_router()
-        .route("/metrics", get(async move || shared.metrics()))
-        .route("/healthz", get(async || "ok\n"))
+    let calls = Routes::new(results).add_service(orders);
+    port::router(calls, get(async move || shared.metrics()))
 }
 
 /// Joins, and joins anew whenever the scheduler was lost. Ends only if it was never found.

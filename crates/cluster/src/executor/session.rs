@@ -55,6 +55,12 @@ pub(super) struct Membership {
 }
 
 impl Membership {
+    /// What errors call this executor: the address under which others find it, as far as it knows.
+    fn name(&self) -> Arc<str> {
+        let host = self.host.as_deref().unwrap_or("port");
+        format!("{host}:{}", self.port).into()
+    }
+
     fn registration(&self) -> ExecutorRegistration {
         let config = ExecutorProcessConfig {
             executor_id: new_instance_id(),
@@ -81,6 +87,7 @@ impl Membership {
         let engine = MeasuringEngine {
             inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())),
             metrics: Arc::clone(&self.metrics),
+            name: self.name(),
         };
         Executor::new(
             self.registration(),

@@ -17,6 +17,7 @@ use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 
 use super::Text;
+use crate::faults::passed_on;
 
 /// Tasks by how they went, and what they wrote.
 #[derive(Debug, Default)]
@@ -79,6 +80,8 @@ impl ExecutorMetrics {
 pub(crate) struct MeasuringEngine<E> {
     pub(crate) inner: E,
     pub(crate) metrics: Arc<ExecutorMetrics>,
+    /// What errors call this executor.
+    pub(crate) name: Arc<str>,
 }
 
 impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
@@ -102,7 +105,12 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
             config,
         )?;
         let metrics = Arc::clone(&self.metrics);
-        Ok(Arc::new(MeasuredStage { inner, metrics }))
+        let name = Arc::clone(&self.name);
+        Ok(Arc::new(MeasuredStage {
+            inner,
+            metrics,
+            name,
+        }))
     }
 }
 
@@ -111,6 +119,7 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
 struct MeasuredStage {
     inner: Arc<dyn QueryStageExecutor>,
     metrics: Arc<ExecutorMetrics>,
+    name: Arc<str>,
 }
 
 impl Display for MeasuredStage {
@@ -159,7 +168,7 @@ impl QueryStageExecutor for MeasuredStage {
             }
             Err(_) => running.ended(&metrics.failed),
         }
-        result
+        result.map_err(|error| passed_on(error, &self.name))
     }
 
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
@@ -228,6 +237,7 @@ mod tests {
         let stage = MeasuredStage {
             inner: Arc::new(stage),
             metrics: Arc::clone(metrics),
+            name: "here:1".into(),
         };
         let context = Arc::new(TaskContext::default());
         let _ = stage.execute_query_stage(0, context).now_or_never();

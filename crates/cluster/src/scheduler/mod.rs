@@ -6,12 +6,10 @@ mod removals;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
@@ -22,9 +20,11 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
+use tonic::service::Routes;
 
 use self::removals::{CountedRemovals, Removals};
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
+use crate::port;
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 use crate::status::{ClusterStatus, STATUS_PATH};
 
@@ -94,7 +94,7 @@ impl Scheduler {
     /// # Errors
     /// When the port cannot be had.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
-        let (listener, address) = crate::listen(settings.bind).await?;
+        let (listener, address) = port::listen(settings.bind).await?;
         let node = Node::start(settings, services).await?;
         Ok(Self {
             listener,
@@ -113,17 +113,17 @@ impl Scheduler {
     /// # Errors
     /// When the system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { listener, node, .. } = self;
+        let Self {
+            listener,
+            address,
+            node,
+        } = self;
         let watch = tokio::spawn(node.clone().cancel_after_removals());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let listener = listener.tap_io(|stream| {
-            // Without it small answers wait for others; an error only makes them slower.
-            let _ = stream.set_nodelay(true);
-        });
         let router = node
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async {
+        let server = axum::serve(port::prompt(listener), router).with_graceful_shutdown(async {
             // An error is an end, too.
             let _ = ended.await;
         });
@@ -137,7 +137,7 @@ impl Scheduler {
             }
         };
         watch.abort();
-        result.map_err(|error| Error::io("serve on", Path::new(&self.address.to_string()), error))
+        result.map_err(|error| port::failed("serve on", address, error))
     }
 }
 
@@ -185,11 +185,9 @@ impl Node {
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
         let [pages, status] = [(); 2].map(|()| self.clone());
-        tonic::service::Routes::new(calls)
-            .into_axum_router()
+        let metrics = get(async move || pages.metrics().await);
+        port::router(Routes::new(calls), metrics)
             .route(STATUS_PATH, get(async move || Json(status.status().await)))
-            .route("/metrics", get(async move || pages.metrics().await))
-            .route("/healthz", get(async || "ok\n"))
     }
 
     async fn status(&self) -> ClusterStatus {

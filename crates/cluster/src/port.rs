@@ -1,0 +1,57 @@
+//! One port for everything that a node answers: Ballista's calls, and pages for people and programs.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, get};
+use axum::serve::{ListenerExt, TapIo};
+use honeyguide::{Error, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tonic::service::Routes;
+
+/// Takes a port, and says which it is.
+///
+/// # Errors
+/// When it cannot be had, with what may help.
+pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let refused = |error: std::io::Error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrNotAvailable => {
+                return Error::usage(format!("{address} is no address of this machine"))
+                    .hint("`ip address` lists its addresses; 0.0.0.0 stands for all of them");
+            }
+            ErrorKind::AddrInUse => "another program has this port: choose one with --bind",
+            ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose one above",
+            _ => "choose another address with --bind",
+        };
+        failed("listen on", address, error).hint(hint)
+    };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
+}
+
+/// A refusal of the system while doing `what` with `address`.
+pub(crate) fn failed(what: &str, address: SocketAddr, error: std::io::Error) -> Error {
+    Error::io(what, Path::new(&address.to_string()), error)
+}
+
+/// The same port, on which small answers do not wait for others.
+pub(crate) fn prompt(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
+    listener.tap_io(|stream| {
+        // An error only makes it slower.
+        let _ = stream.set_nodelay(true);
+    })
+}
+
+/// Ballista's calls, and the pages that every node has.
+pub(crate) fn router(calls: Routes, metrics: MethodRouter) -> Router {
+    calls
+        .into_axum_router()
+        .route("/metrics", metrics)
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "no such page\n"))
+}

@@ -6,11 +6,12 @@ mod cluster;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Node, page, wait_until};
+use tempfile::TempDir;
 
 fn honeyguide(args: &[&str]) -> Output {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
@@ -156,6 +157,61 @@ fn figures_are_there_for_prometheus() {
     assert_eq!(executor.metric("honeyguide_executor_slots"), 2.0);
     assert_eq!(executor.page("/healthz"), "ok\n");
     assert_eq!(page(executor.address, "/secrets"), None);
+}
+
+/// A query that takes minutes here, on its way on `cluster`.
+fn endless_query(cluster: &Cluster, folder: &TempDir) -> Child {
+    let data = folder.path().join("same.csv");
+    let rows: String = (0..100_000).map(|row| format!("1,{row}\n")).collect();
+    fs::write(&data, format!("a,b\n{rows}")).expect("a file");
+    let query = "SELECT sum(x.b * y.b) FROM events x JOIN events y ON x.a = y.a AND x.b < y.b";
+    let client = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"))
+        .args(["sql", query, "--cluster", cluster.url()])
+        .arg(data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    wait_until(|| cluster.status("running_jobs") == 1, || "no job".into());
+    client
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_computed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut cluster = Cluster::start(1);
+    let mut client = endless_query(&cluster, &folder);
+    let running = "honeyguide_executor_tasks_running";
+    let executor = &cluster.executors()[0];
+    wait_until(|| executor.metric(running) > 0.0, || executor.log());
+    client.kill().expect("a client to kill");
+    client.wait().expect("its status");
+    wait_until(
+        || cluster.status("running_jobs") == 0,
+        || "it runs on".into(),
+    );
+    let executor = &cluster.executors()[0];
+    wait_until(|| executor.metric(running) == 0.0, || executor.log());
+    let cancelled = r#"honeyguide_executor_tasks_total{state="cancelled"}"#;
+    assert!(executor.metric(cancelled) > 0.0);
+}
+
+#[test]
+fn a_scheduler_that_is_asked_to_end_tells_its_clients() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut cluster = Cluster::start(1);
+    let client = endless_query(&cluster, &folder);
+    let asked = Instant::now();
+    assert_eq!(cluster.scheduler().stop().code(), Some(0));
+    let output = client.wait_with_output().expect("its status");
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("scheduler cannot be reached"), "{stderr}");
 }
 
 #[test]

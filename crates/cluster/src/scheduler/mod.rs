@@ -2,6 +2,7 @@
 //! task can stay among the inputs of the next stage, and a count come out wrong; so the jobs that run are cancelled,
 //! and their clients run them again.
 
+mod clients;
 mod removals;
 
 use std::future::Future;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
+use ballista_core::JobId;
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
@@ -19,9 +21,11 @@ use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{sleep, timeout};
 use tonic::service::Routes;
 
+use self::clients::WatchedJobs;
 use self::removals::{CountedRemovals, Removals};
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
 use crate::port;
@@ -86,6 +90,8 @@ pub struct Scheduler {
     listener: TcpListener,
     address: SocketAddr,
     node: Node,
+    /// Jobs whose clients are gone.
+    abandoned: UnboundedReceiver<JobId>,
 }
 
 impl Scheduler {
@@ -95,11 +101,12 @@ impl Scheduler {
     /// When the port cannot be had.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
         let (listener, address) = port::listen(settings.bind).await?;
-        let node = Node::start(settings, services).await?;
+        let (node, abandoned) = Node::start(settings, services).await?;
         Ok(Self {
             listener,
             address,
             node,
+            abandoned,
         })
     }
 
@@ -117,8 +124,9 @@ impl Scheduler {
             listener,
             address,
             node,
+            abandoned,
         } = self;
-        let watch = tokio::spawn(node.clone().cancel_after_removals());
+        let watch = tokio::spawn(node.clone().cancel_in_vain(abandoned));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let router = node
             .router()
@@ -150,7 +158,10 @@ struct Node {
 }
 
 impl Node {
-    async fn start(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
+    async fn start(
+        settings: &SchedulerSettings,
+        services: NodeServices,
+    ) -> Result<(Self, UnboundedReceiver<JobId>)> {
         let config = Arc::new(settings.config());
         let codec = services.codec();
         let memory = BallistaCluster::new_memory(
@@ -160,7 +171,9 @@ impl Node {
         );
         let removals = Arc::new(Removals::default());
         let counted = CountedRemovals::new(memory.cluster_state(), Arc::clone(&removals));
-        let cluster = BallistaCluster::new(Arc::new(counted), memory.job_state());
+        let (tell, abandoned) = mpsc::unbounded_channel();
+        let watched = WatchedJobs::new(memory.job_state(), tell);
+        let cluster = BallistaCluster::new(Arc::new(counted), Arc::new(watched));
         let metrics = Arc::new(SchedulerMetrics::default());
         let mut server = Server::new(
             config.scheduler_endpoint(),
@@ -171,11 +184,12 @@ impl Node {
         );
         let started = server.init().await;
         started.map_err(|error| Error::internal(format!("no scheduler can be set up: {error}")))?;
-        Ok(Self {
+        let node = Self {
             server,
             metrics,
             removals,
-        })
+        };
+        Ok((node, abandoned))
     }
 
     /// Ballista's calls and our pages, on one port.
@@ -224,21 +238,32 @@ impl Node {
         ([("content-type", CONTENT_TYPE)], text)
     }
 
-    /// Cancels what runs whenever an executor was removed.
-    async fn cancel_after_removals(self) {
+    /// Cancels whatever would run in vain: all jobs when an executor was removed, one when its client is gone.
+    async fn cancel_in_vain(self, mut abandoned: UnboundedReceiver<JobId>) {
         loop {
-            self.removals.next().await;
-            log::warn!("an executor was removed: every job that runs is cancelled");
-            self.cancel_running().await;
+            tokio::select! {
+                () = self.removals.next() => {
+                    log::warn!("an executor was removed: every job that runs is cancelled");
+                    self.cancel_running().await;
+                }
+                Some(job) = abandoned.recv() => {
+                    log::info!("job {job} is cancelled: its client is gone");
+                    self.cancel(job).await;
+                }
+            }
         }
     }
 
     async fn cancel_running(&self) {
         let running = self.server.state.task_manager.get_running_job_cache();
         for job in running.keys() {
-            if let Err(error) = self.server.cancel_job(job.clone()).await {
-                log::error!("job {job} cannot be cancelled: {error}");
-            }
+            self.cancel(job.clone()).await;
+        }
+    }
+
+    async fn cancel(&self, job: JobId) {
+        if let Err(error) = self.server.cancel_job(job.clone()).await {
+            log::error!("job {job} cannot be cancelled: {error}");
         }
     }
 
@@ -248,7 +273,7 @@ impl Node {
         let quiet = async {
             while self.server.running_job_number() + self.server.pending_job_number() > 0 {
                 self.cancel_running().await;
-                sleep(Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(200)).await;
             }
         };
         if timeout(GOODBYE, quiet).await.is_err() {

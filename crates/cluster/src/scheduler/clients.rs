@@ -129,18 +129,18 @@ mod tests {
     use super::*;
     use tokio::sync::mpsc;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_hangs_up_abandons_its_job_and_one_that_is_answered_does_not() {
         let (client, waiting) = mpsc::channel(1);
         let watch = tokio::spawn(is_abandoned(client.downgrade()));
-        sleep(10 * LOOK).await;
+        sleep(2 * LOOK).await;
         assert!(!watch.is_finished());
         drop(waiting);
         assert!(watch.await.unwrap());
 
         let (client, _waiting) = mpsc::channel(1);
         let watch = tokio::spawn(is_abandoned(client.downgrade()));
-        sleep(10 * LOOK).await;
+        sleep(2 * LOOK).await;
         drop(client);
         assert!(!watch.await.unwrap());
     }

@@ -370,3 +370,13 @@ fn conditions_that_do_not_fit() {
         assert!(run.stderr.contains(says), "no `{says}` in {}", run.stderr);
     }
 }
+
+#[cfg(not(feature = "cluster"))]
+#[test]
+fn a_program_without_clusters_says_how_to_get_one() {
+    let says = ["without clusters", "--features cluster"];
+    let folder = Folder::new();
+    folder.refused(&["cluster", "scheduler"], 2, &says);
+    let executor = ["cluster", "executor", "--scheduler", "127.0.0.1:50050"];
+    folder.refused(&executor, 2, &says);
+}

@@ -4,7 +4,8 @@
 mod cluster;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -110,6 +111,61 @@ fn an_executor_that_was_away_is_removed_and_comes_back() {
         || executor.metric("honeyguide_executor_joined") == 1.0,
         || executor.log(),
     );
+}
+
+#[test]
+fn an_executor_that_misses_an_answer_joins_under_another_name() {
+    let mut cluster = Cluster::start(1);
+    let joined = |executor: &Node| executor.log().matches("joined the cluster").count();
+    let executor = &cluster.executors()[0];
+    wait_until(|| joined(executor) == 1, || executor.log());
+    cluster.scheduler().signal("STOP");
+    let executor = &cluster.executors()[0];
+    wait_until(
+        || executor.log().contains("no work from the scheduler"),
+        || executor.log(),
+    );
+    cluster.scheduler().signal("CONT");
+    let executor = &cluster.executors()[0];
+    wait_until(|| joined(executor) == 2, || executor.log());
+    wait_until(|| cluster.status("removals") >= 1, || "no removal".into());
+    cluster.wait_for_executors();
+}
+
+#[test]
+fn noise_on_a_port_does_no_harm() {
+    let mut cluster = Cluster::start(1);
+    let addresses = [cluster.scheduler().address, cluster.executors()[0].address];
+    let noises: [&[u8]; 4] = [
+        b"",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff",
+        &[0xa5; 100_000],
+    ];
+    for address in addresses {
+        for noise in noises {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            // It may hang up before it has heard all.
+            let _ = stream.write_all(noise);
+        }
+        assert_eq!(page(address, "/healthz").as_deref(), Some("ok\n"));
+    }
+    assert_eq!(cluster.status("removals"), 0);
+    assert!(!cluster.scheduler().log().contains("panicked"));
+    assert!(!cluster.executors()[0].log().contains("panicked"));
+}
+
+#[test]
+fn a_port_that_others_reach_is_warned_about() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let warns = |bind: &str| {
+        let args = ["scheduler", "--bind", bind];
+        let mut scheduler = Node::start(&args, &folder.path().join("scheduler.log"));
+        scheduler.stop();
+        scheduler.log().contains("private network")
+    };
+    assert!(warns("0.0.0.0:0"));
+    assert!(!warns("127.0.0.1:0"));
 }
 
 #[test]
@@ -239,6 +295,12 @@ fn addresses_that_cannot_be_had_are_said() {
     refused(&foreign, 2, &["192.0.2.1:50050", "address of this machine"]);
     let nobody = ["cluster", "executor", "--scheduler", "http://127.0.0.1"];
     refused(&nobody, 2, &["http://127.0.0.1", "df://"]);
+    let hidden = ["cluster", "executor", "--scheduler", "10.0.0.1"];
+    refused(
+        &hidden,
+        2,
+        &["127.0.0.1:0", "10.0.0.1:50050", "--advertise"],
+    );
     refused(&["cluster", "executor"], 2, &["--scheduler"]);
 }
 

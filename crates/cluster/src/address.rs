@@ -1,6 +1,7 @@
 //! Where a scheduler is.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use honeyguide::{Error, Result};
@@ -21,6 +22,12 @@ impl SchedulerAddress {
     /// The URL of its calls and pages, without a slash at the end.
     pub fn http(&self) -> String {
         format!("http://{self}")
+    }
+
+    /// Whether it is this machine's own, which no other machine can reach.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 }
 
@@ -78,6 +85,17 @@ mod tests {
             let address: SchedulerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), expected, "{text}");
             assert_eq!(address.http(), format!("http://{expected}"));
+        }
+    }
+
+    #[test]
+    fn loopback_is_known_by_its_names() {
+        let is_loopback = |text: &str| text.parse::<SchedulerAddress>().unwrap().is_loopback();
+        for text in ["127.0.0.1", "127.1.2.3:7", "[::1]:50050", "localhost"] {
+            assert!(is_loopback(text), "{text}");
+        }
+        for text in ["10.0.0.1", "[fe80::1]", "node-1"] {
+            assert!(!is_loopback(text), "{text}");
         }
     }
 

@@ -99,7 +99,8 @@ fn lock(folder: &Path) -> io::Result<File> {
 /// Removes the folders of processes that are gone.
 fn sweep(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)?.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_ours = is_folder && entry.file_name().to_string_lossy().starts_with(PREFIX);
         let path = entry.path();
         // Another user's folder cannot be opened, and is left alone.
         let lock = || File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());

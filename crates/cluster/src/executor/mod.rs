@@ -70,6 +70,19 @@ impl ExecutorSettings {
         let is_one = !self.bind.ip().is_unspecified();
         self.advertise.clone().or_else(|| is_one.then(bound))
     }
+
+    /// Refuses a port that nobody could fetch from: jobs would wait for their answers in vain.
+    fn check(&self) -> Result<()> {
+        let is_hidden = self.bind.ip().is_loopback() && self.advertise.is_none();
+        if is_hidden && !self.scheduler.is_loopback() {
+            return Err(Error::usage(format!(
+                "no other machine can fetch results from {}, and the scheduler is at {}",
+                self.bind, self.scheduler
+            ))
+            .hint("--bind an address of this machine that others reach, or --advertise the name by which they do"));
+        }
+        Ok(())
+    }
 }
 
 /// An executor that listens and has not joined yet.
@@ -112,6 +125,7 @@ impl Executor {
     /// # Errors
     /// When either cannot be had.
     pub async fn bind(settings: ExecutorSettings, services: NodeServices) -> Result<Self> {
+        settings.check()?;
         let slots = settings.slots.max(1);
         let memory = settings.memory;
         let memory = memory.unwrap_or_else(|| memory::default_budget(slots));

@@ -7,16 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ballista_core::execution_plans::execute_physical_plan;
-use ballista_core::extension::SessionConfigExt;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 use honeyguide::{Error, Result};
 
 use super::answer::{Answer, Collector};
+use super::submit::{self, Job};
 use super::{Cluster, Inner, MAX_ATTEMPTS};
 use crate::status::ClusterStatus;
 
@@ -97,20 +95,13 @@ impl Inner {
         plan: &Arc<dyn ExecutionPlan>,
         task: &TaskContext,
     ) -> std::result::Result<Answer, DataFusionError> {
-        let config = task.session_config().clone();
-        let session = task.session_id();
-        let mut batches = execute_physical_plan::<PhysicalPlanNode>(
-            self.address.clone(),
-            &config.ballista_config(),
-            Arc::clone(plan),
-            self.codec.as_ref(),
-            session,
-            config,
-        )
-        .await?;
+        let job = Job::submit(&self.address, plan, &self.codec, task).await?;
         let mut collector = Collector::new(&plan.schema())?;
-        while let Some(batch) = batches.try_next().await? {
-            collector.push(&batch)?;
+        for partition in job.wait().await? {
+            let mut batches = submit::fetch(partition).await?;
+            while let Some(batch) = batches.try_next().await? {
+                collector.push(&batch)?;
+            }
         }
         collector.finish()
     }

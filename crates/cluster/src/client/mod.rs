@@ -3,6 +3,7 @@
 mod answer;
 mod job;
 mod remote;
+mod submit;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -119,7 +120,13 @@ impl Distribute for Cluster {
     }
 
     fn configure(&self, config: SessionConfig) -> SessionConfig {
-        config.upgrade_for_ballista()
+        let mut config = config.upgrade_for_ballista();
+        // A partition that read another's files would bring rows out of their order, and into two machines' answers.
+        config
+            .options_mut()
+            .execution
+            .enable_file_stream_work_stealing = false;
+        config
     }
 
     fn distribute(

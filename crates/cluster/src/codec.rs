@@ -8,6 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use honeyguide::StorageOptions;
 use honeyguide::node::{KeptModels, decode_function, encode_function};
 
 /// Ballista's codec for everything but functions of models.
@@ -15,6 +16,16 @@ use honeyguide::node::{KeptModels, decode_function, encode_function};
 pub struct PlanCodec {
     ballista: BallistaPhysicalExtensionCodec,
     models: Arc<KeptModels>,
+}
+
+impl PlanCodec {
+    /// A codec whose functions read models from stores with the settings `storage`.
+    pub fn new(storage: &StorageOptions) -> Self {
+        Self {
+            ballista: BallistaPhysicalExtensionCodec::default(),
+            models: Arc::new(KeptModels::new(storage.clone())),
+        }
+    }
 }
 
 impl PhysicalExtensionCodec for PlanCodec {

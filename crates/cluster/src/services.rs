@@ -38,7 +38,7 @@ impl NodeServices {
         Self {
             object_stores: node::object_stores(storage),
             functions: node::functions(),
-            codec: Arc::new(PlanCodec::default()),
+            codec: Arc::new(PlanCodec::new(storage)),
         }
     }
 

@@ -204,7 +204,6 @@ pub async fn calibrate(
         )
         .await?;
     let (value, realised_rate) = tail.threshold().ok_or_else(|| no_events(source))?;
-    model.origin = None;
     model.threshold = Threshold {
         value,
         method: ThresholdMethod::Calibrated {

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use file::MAX_MODEL_BYTES;
 pub(crate) use file::is_model_file;
@@ -77,11 +76,6 @@ impl Model {
     /// What the model was trained on.
     pub fn training(&self) -> &Training {
         &self.training
-    }
-
-    /// The file that holds this very model.
-    pub(crate) fn origin(&self) -> Option<&ModelOrigin> {
-        self.origin.as_ref()
     }
 
     /// The forest.

@@ -3,11 +3,14 @@
 #[path = "common/cluster.rs"]
 mod cluster;
 mod common;
+#[path = "common/stores.rs"]
+mod stores;
 
 use std::time::Duration;
 
 use cluster::Cluster;
 use common::{Folder, Run};
+use stores::stores;
 
 /// Enough for a file of several pieces.
 const EVENTS: &str = "30000";
@@ -156,6 +159,73 @@ fn what_cannot_work_is_said_by_whoever_knows() {
     folder.refused(&nobody, 1, &["df://127.0.0.1:1", "nobody listens there"]);
     let no_address = ["inspect", "bad.csv", "--cluster", "127.0.0.1:50050"];
     folder.refused(&no_address, 2, &["df://HOST:PORT"]);
+}
+
+#[test]
+fn data_models_and_results_in_object_stores() {
+    let folder = logs();
+    for store in stores() {
+        let at = |name: &str| format!("{}/cluster/{name}", store.base);
+        let options: Vec<&str> = store
+            .options
+            .iter()
+            .flat_map(|option| ["--storage-option", option])
+            .collect();
+        let done = |args: &[&str]| folder.done(&[args, &options].concat());
+        let (csv, parquet, model) = (at("a.csv"), at("a.parquet"), at("model.json"));
+        let whole = "SELECT * FROM events";
+        done(&["sql", whole, TESTING[0], "--out", &csv]);
+        done(&["convert", TESTING[0], "--out", &parquet]);
+        done(&["train", TRAINING[0], "--trees", "10", "--out", &model]);
+        let cluster = Cluster::start_with(2, &options);
+        for data in [&csv, &parquet] {
+            let train = ["train", data, "--trees", "10", "--json", "--out", "m.json"];
+            let score = ["score", &model, data, "--out", "s.csv"];
+            let evaluate = ["evaluate", &model, data, "--json"];
+            for (args, out) in [
+                (&train[..], Some("m.json")),
+                (&score, Some("s.csv")),
+                (&evaluate, None),
+            ] {
+                let here = answer(&folder, &done(args), out);
+                let there = done(&[args, &["--cluster", cluster.url()]].concat());
+                assert!(answer(&folder, &there, out) == here, "{args:?}");
+            }
+        }
+        let written = at("scored.parquet");
+        done(&[
+            "score",
+            &model,
+            &csv,
+            "--out",
+            &written,
+            "--cluster",
+            cluster.url(),
+        ]);
+        drop(cluster);
+        // Nodes have credentials of their own, or none.
+        let Some(wrong) = store.wrong else { continue };
+        let cluster =
+            Cluster::start_with(1, &[&options[..], &["--storage-option", wrong]].concat());
+        for args in [
+            ["evaluate", "model.json", &csv],
+            ["evaluate", &model, TESTING[0]],
+        ] {
+            let run = folder.run(&[&args, &options[..], &["--cluster", cluster.url()]].concat());
+            assert_eq!(run.status, 1, "{args:?}: {}", run.stderr);
+            for says in [
+                "executor 127.0.0.1:",
+                "the store refuses the credentials",
+                store.base,
+            ] {
+                assert!(
+                    run.stderr.contains(says),
+                    "{args:?}: no `{says}` in {}",
+                    run.stderr
+                );
+            }
+        }
+    }
 }
 
 /// Random enough for moments: a linear congruential generator (Knuth's MMIX).

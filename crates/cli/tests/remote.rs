@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/server.rs"]
 mod server;
+#[path = "common/stores.rs"]
+mod stores;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use common::{Folder, Run, events};
 use serde_json::Value;
 use server::{Answer, Server};
+use stores::{Store, stores};
 
 /// Large enough that a file is read in several pieces, and by two threads.
 const MANY: usize = 60_000;
@@ -318,51 +321,6 @@ fn what_no_store_knows_is_refused_without_being_shown() {
     ] {
         folder.refused(&call, 2, &[says]);
     }
-}
-
-/// An object store that `cargo xtask test` started, and how it is called.
-struct Store {
-    /// What URLs begin with.
-    base: &'static str,
-    options: Vec<String>,
-    /// An option with which it refuses, where there is one.
-    wrong: Option<&'static str>,
-}
-
-/// The stores that are running. Where npm is missing there are none; `cargo xtask test` says so.
-fn stores() -> Vec<Store> {
-    let s3 = std::env::var("HONEYGUIDE_TEST_S3").map(|endpoint| Store {
-        base: "s3://lake",
-        options: vec![
-            format!("aws_endpoint_url={endpoint}"),
-            "aws_allow_http=true".into(),
-            "aws_access_key_id=S3RVER".into(),
-            "aws_secret_access_key=S3RVER".into(),
-            "aws_region=us-east-1".into(),
-        ],
-        wrong: Some("aws_access_key_id=wrong-key-id"),
-    });
-    let azure = std::env::var("HONEYGUIDE_TEST_AZURE").map(|endpoint| Store {
-        base: "az://lake",
-        options: vec![
-            format!("azure_storage_endpoint={endpoint}"),
-            "azure_allow_http=true".into(),
-            "azure_storage_account_name=devstoreaccount1".into(),
-            "azure_storage_account_key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==".into(),
-        ],
-        wrong: Some("azure_storage_account_key=d3Jvbmctc2VjcmV0"),
-    });
-    let google = std::env::var("HONEYGUIDE_TEST_GOOGLE").map(|endpoint| Store {
-        base: "gs://lake-of-google",
-        options: vec![
-            format!(
-                r#"google_service_account_key={{"gcs_base_url":"{endpoint}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#
-            ),
-            "google_allow_http=true".into(),
-        ],
-        wrong: None,
-    });
-    s3.into_iter().chain(azure).chain(google).collect()
 }
 
 impl Store {

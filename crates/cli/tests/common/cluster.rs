@@ -156,6 +156,11 @@ pub struct Cluster {
 impl Cluster {
     /// A scheduler and so many executors, all of which have joined. Each executor runs two tasks at once.
     pub fn start(executors: usize) -> Self {
+        Self::start_with(executors, &[])
+    }
+
+    /// The same with more arguments for every executor.
+    pub fn start_with(executors: usize, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let scheduler = Node::start(
             &["scheduler", "--bind", "127.0.0.1:0"],
@@ -170,7 +175,7 @@ impl Cluster {
             folder,
         };
         for _ in 0..executors {
-            cluster.begin_executor(&[]);
+            cluster.begin_executor(args);
         }
         cluster.wait_for_executors();
         cluster

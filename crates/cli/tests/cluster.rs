@@ -228,6 +228,32 @@ fn data_models_and_results_in_object_stores() {
     }
 }
 
+#[test]
+fn a_job_that_does_not_end_is_given_up() {
+    let folder = logs();
+    let mut cluster = Cluster::start(1);
+    let args = [
+        "evaluate",
+        "model.json",
+        TESTING[0],
+        "--cluster-timeout",
+        "1",
+    ];
+    let args = [&args[..], &["--cluster", cluster.url()]].concat();
+    let args: Vec<String> = args.into_iter().map(String::from).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    cluster.executors()[0].signal("STOP");
+    folder.refused(
+        &args,
+        1,
+        &["the job was not done within 1 s", "--cluster-timeout"],
+    );
+    cluster.executors()[0].signal("CONT");
+    // It was missed or not: it is used again either way.
+    cluster.wait_for_executors();
+    folder.done(&[&args[..3], &args[5..]].concat());
+}
+
 /// Random enough for moments: a linear congruential generator (Knuth's MMIX).
 struct Moments(u64);
 

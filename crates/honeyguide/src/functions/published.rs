@@ -127,3 +127,64 @@ impl KeptModels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, Recipe, Silent, Source, TrainOptions, train};
+
+    /// A model file under two names, and what another process is told of the first.
+    async fn published(folder: &Path) -> (ModelOrigin, ModelOrigin) {
+        let data = folder.join("a.csv");
+        std::fs::write(&data, "a,b\n1,2\n3,4\n").unwrap();
+        let mut source = Source::open(&[data.display().to_string()]).unwrap();
+        let engine = Engine::new(std::num::NonZeroUsize::MIN, Arc::new(Silent)).unwrap();
+        let recipe = Recipe::load("raw").unwrap();
+        let model = train(&engine, &mut source, &recipe, &TrainOptions::default()).await;
+        let model = model.unwrap();
+        let origins = ["m.json", "same.json"].map(|name| {
+            let path = folder.join(name);
+            model.save(path.as_path()).unwrap();
+            Model::load(&path).unwrap().origin().unwrap().clone()
+        });
+        origins.into()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_model_is_read_once_for_each_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = published(folder.path()).await;
+        assert_eq!(one.sha256, other.sha256);
+        let kept = KeptModels::default();
+        let first = kept.get(&one).unwrap();
+        std::fs::remove_file(&one.uri).unwrap();
+        for origin in [&one, &other] {
+            assert!(
+                Arc::ptr_eq(&first, &kept.get(origin).unwrap()),
+                "{origin:?}"
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn another_model_of_the_same_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (origin, _) = published(folder.path()).await;
+        let mut text = std::fs::read_to_string(&origin.uri).unwrap();
+        text.push('\n');
+        std::fs::write(&origin.uri, text).unwrap();
+        let error = KeptModels::default().get(&origin).unwrap_err().to_string();
+        assert!(
+            error.contains("m.json: not the model that was asked for"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_what_was_sent_is_taken_for_a_function() {
+        let kept = Arc::new(KeptModels::default());
+        for sent in ["", "{}", r#"{"Score":{}}"#, r#"{"Other":null}"#] {
+            assert!(kept.decode(sent.as_bytes()).is_err(), "{sent}");
+        }
+    }
+}

@@ -2,13 +2,13 @@
 //! task can stay among the inputs of the next stage, and a count come out wrong; so the jobs that run are cancelled,
 //! and their clients run them again.
 
-mod clients;
+mod calls;
 mod removals;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -21,11 +21,10 @@ use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{sleep, timeout};
 use tonic::service::Routes;
 
-use self::clients::WatchedJobs;
+use self::calls::{Asked, Calls};
 use self::removals::{CountedRemovals, Removals};
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
 use crate::port;
@@ -34,6 +33,8 @@ use crate::status::{ClusterStatus, STATUS_PATH};
 
 /// How long a stopping scheduler waits for cancelled jobs to be told so, and then for open calls to end.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How often it is looked for jobs whose clients are gone.
+const LOOK: Duration = Duration::from_secs(1);
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
@@ -90,8 +91,6 @@ pub struct Scheduler {
     listener: TcpListener,
     address: SocketAddr,
     node: Node,
-    /// Jobs whose clients are gone.
-    abandoned: UnboundedReceiver<JobId>,
 }
 
 impl Scheduler {
@@ -101,12 +100,11 @@ impl Scheduler {
     /// When the port cannot be had.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
         let (listener, address) = port::listen(settings.bind).await?;
-        let (node, abandoned) = Node::start(settings, services).await?;
+        let node = Node::start(settings, services).await?;
         Ok(Self {
             listener,
             address,
             node,
-            abandoned,
         })
     }
 
@@ -124,9 +122,8 @@ impl Scheduler {
             listener,
             address,
             node,
-            abandoned,
         } = self;
-        let watch = tokio::spawn(node.clone().cancel_in_vain(abandoned));
+        let watch = tokio::spawn(node.clone().cancel_in_vain());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let router = node
             .router()
@@ -155,13 +152,11 @@ struct Node {
     server: Server,
     metrics: Arc<SchedulerMetrics>,
     removals: Arc<Removals>,
+    asked: Arc<Asked>,
 }
 
 impl Node {
-    async fn start(
-        settings: &SchedulerSettings,
-        services: NodeServices,
-    ) -> Result<(Self, UnboundedReceiver<JobId>)> {
+    async fn start(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
         let config = Arc::new(settings.config());
         let codec = services.codec();
         let memory = BallistaCluster::new_memory(
@@ -171,9 +166,7 @@ impl Node {
         );
         let removals = Arc::new(Removals::default());
         let counted = CountedRemovals::new(memory.cluster_state(), Arc::clone(&removals));
-        let (tell, abandoned) = mpsc::unbounded_channel();
-        let watched = WatchedJobs::new(memory.job_state(), tell);
-        let cluster = BallistaCluster::new(Arc::new(counted), Arc::new(watched));
+        let cluster = BallistaCluster::new(Arc::new(counted), memory.job_state());
         let metrics = Arc::new(SchedulerMetrics::default());
         let mut server = Server::new(
             config.scheduler_endpoint(),
@@ -184,18 +177,22 @@ impl Node {
         );
         let started = server.init().await;
         started.map_err(|error| Error::internal(format!("no scheduler can be set up: {error}")))?;
-        let node = Self {
+        Ok(Self {
             server,
             metrics,
             removals,
-        };
-        Ok((node, abandoned))
+            asked: Arc::default(),
+        })
     }
 
     /// Ballista's calls and our pages, on one port.
     fn router(&self) -> Router {
         let limit = MAX_MESSAGE_BYTES as usize;
-        let calls = SchedulerGrpcServer::new(self.server.clone())
+        let calls = Calls {
+            server: self.server.clone(),
+            asked: Arc::clone(&self.asked),
+        };
+        let calls = SchedulerGrpcServer::new(calls)
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
         let [pages, status] = [(); 2].map(|()| self.clone());
@@ -239,18 +236,24 @@ impl Node {
     }
 
     /// Cancels whatever would run in vain: all jobs when an executor was removed, one when its client is gone.
-    async fn cancel_in_vain(self, mut abandoned: UnboundedReceiver<JobId>) {
+    async fn cancel_in_vain(self) {
         loop {
             tokio::select! {
                 () = self.removals.next() => {
                     log::warn!("an executor was removed: every job that runs is cancelled");
                     self.cancel_running().await;
                 }
-                Some(job) = abandoned.recv() => {
-                    log::info!("job {job} is cancelled: its client is gone");
-                    self.cancel(job).await;
-                }
+                () = sleep(LOOK) => self.cancel_abandoned().await,
             }
+        }
+    }
+
+    async fn cancel_abandoned(&self) {
+        let running = self.server.state.task_manager.get_running_job_cache();
+        let running = running.keys().cloned().collect();
+        for job in self.asked.abandoned(&running, Instant::now()) {
+            log::info!("job {job} is cancelled: its client is gone");
+            self.cancel(job).await;
         }
     }
 

@@ -380,3 +380,12 @@ fn a_program_without_clusters_says_how_to_get_one() {
     let executor = ["cluster", "executor", "--scheduler", "127.0.0.1:50050"];
     folder.refused(&executor, 2, &says);
 }
+
+#[test]
+fn a_model_is_not_replaced_by_its_scores() {
+    let folder = Folder::with_model(50);
+    let args = ["score", "./model.json", "good.csv", "--out", "model.json"];
+    let before = folder.read("model.json");
+    folder.refused(&args, 2, &["model.json: the output is also the model"]);
+    assert!(folder.read("model.json") == before);
+}

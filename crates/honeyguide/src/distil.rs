@@ -4,6 +4,7 @@
 //! seed, not on the order in which the rows come.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::Int64Type;
@@ -81,7 +82,7 @@ pub(crate) struct Distilled {
     /// count, or its estimated share when sampled.
     pub inputs: Matrix,
     /// Per input the sorted texts; none for a number.
-    pub texts: Vec<Vec<String>>,
+    pub texts: Arc<[Vec<String>]>,
     /// Per rarity of the recipe, how many events had each combination: of all events, sampled or not.
     pub rarities: Vec<RarityCounts>,
     /// All events that were read.
@@ -90,7 +91,7 @@ pub(crate) struct Distilled {
     pub distinct_rows: u64,
     /// Whether the matrix is a sample of the distinct rows.
     pub sampled: bool,
-    /// The rows of every host, by name; none where they were not asked for or the matrix is a sample.
+    /// The rows of every host, by name; none where they were not asked for, are too many, or the matrix is a sample.
     pub hosts: Vec<HostRows>,
 }
 
@@ -209,8 +210,11 @@ impl RowCollector {
             let count = counts.count(index);
             self.events += count;
             self.sampler.push(&row, count as f64, hash.finish());
+            if self.sampler.is_sampled() {
+                self.hosts = None;
+            }
             if let Some(hosts) = &mut self.hosts {
-                hosts.push(batch, index, &row)?;
+                hosts.push(batch, index)?;
             }
             for (inputs, counts) in self.layout.rarities().zip(&mut self.rarities) {
                 *counts
@@ -254,10 +258,6 @@ impl RowCollector {
         let mut sample = self.sampler.finish();
         let (texts, ranks): (Vec<_>, Vec<_>) = self.codes.into_iter().map(rank_texts).unzip();
         rank_codes(&mut sample.values, &ranks);
-        let hosts = match self.hosts {
-            Some(hosts) if !sample.is_sampled => hosts.finish(|rows| rank_codes(rows, &ranks))?,
-            _ => Vec::new(),
-        };
         let rarities = self
             .layout
             .rarities()
@@ -281,16 +281,17 @@ impl RowCollector {
         let rarities = rarities.collect();
         let mut inputs = Matrix::new(n_inputs, sample.values, sample.weights)
             .map_err(|error| Error::internal(format!("the distilled matrix: {error}")))?;
-        inputs.sort_rows();
+        let positions = inputs.sort_rows_tracked();
+        let hosts = self.hosts.map(|hosts| hosts.finish(&positions));
         let (events, distinct_rows, sampled) = (self.events, sample.rows_pushed, sample.is_sampled);
         Ok(Distilled {
             inputs,
-            texts,
+            texts: texts.into(),
             rarities,
             events,
             distinct_rows,
             sampled,
-            hosts,
+            hosts: hosts.unwrap_or_default(),
         })
     }
 }

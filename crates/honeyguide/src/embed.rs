@@ -169,7 +169,7 @@ impl Map {
     fn fit(recipe: &Recipe, distilled: &Distilled, params: &UmapParams, seed: u64) -> Result<Self> {
         let encodings = Encoder::fit(recipe, distilled)?;
         let encoder = Encoder::new(recipe, &encodings)?;
-        let mut matrix = encoder.encode_training(distilled)?;
+        let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
         matrix.sort_rows();
         refuse_missing(recipe, matrix.values())?;
         let scaler =

@@ -121,7 +121,7 @@ pub(crate) fn no_events(source: &Source) -> Error {
 pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions) -> Result<Model> {
     let encodings = Encoder::fit(&recipe, distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
-    let mut matrix = encoder.encode_training(distilled)?;
+    let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
     let profile = profile(&recipe, &encodings, distilled, &matrix);
     let fingerprint = fingerprint(distilled);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);

@@ -177,11 +177,19 @@ impl Matrix {
     /// Sorts the rows by value, first column first, missing values last, and merges equal rows by
     /// adding their weights: the order in which rows arrived leaves no trace.
     pub fn sort_rows(&mut self) {
+        if !self.is_sorted() {
+            self.sort_rows_tracked();
+        }
+    }
+
+    /// As [`sort_rows`](Self::sort_rows); says of each row where it, or what it was merged into, is now.
+    pub fn sort_rows_tracked(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.n_rows()).collect();
         order.sort_unstable_by(|&a, &b| {
             // Ties are broken by weight so that fractional weights are added in one order only.
             compare_rows(self.row(a), self.row(b)).then(self.weights[a].total_cmp(&self.weights[b]))
         });
+        let mut positions = vec![0; order.len()];
         let mut values: Vec<f64> = Vec::with_capacity(self.values.len());
         let mut weights: Vec<f64> = Vec::with_capacity(order.len());
         for i in order {
@@ -195,11 +203,19 @@ impl Matrix {
                     weights.push(self.weights[i]);
                 }
             }
+            positions[i] = weights.len() - 1;
         }
         (self.weighting, self.total_weight) =
             read_weights(&weights).unwrap_or((self.weighting, self.total_weight));
         self.values = values;
         self.weights = weights;
+        positions
+    }
+
+    /// Whether every row comes before the next one, so that sorting would change nothing.
+    fn is_sorted(&self) -> bool {
+        let mut pairs = (1..self.n_rows()).map(|i| (self.row(i - 1), self.row(i)));
+        pairs.all(|(before, after)| compare_rows(before, after).is_lt())
     }
 }
 
@@ -287,7 +303,7 @@ mod tests {
         let mut a = Matrix::unweighted(2, rows.concat()).unwrap();
         let mut b =
             Matrix::unweighted(2, rows.iter().rev().copied().collect::<Vec<_>>().concat()).unwrap();
-        a.sort_rows();
+        assert_eq!(a.sort_rows_tracked(), [2, 0, 0, 2, 1]);
         b.sort_rows();
         let bits = |m: &Matrix| m.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&a), bits(&b));
@@ -296,5 +312,8 @@ mod tests {
         assert_eq!(a.row(1), [1.0, -5.0]);
         assert!(a.row(2)[1].is_nan());
         assert_eq!((a.total_weight(), a.weighting()), (5.0, Weighting::Counts));
+        let sorted = bits(&a);
+        a.sort_rows();
+        assert_eq!(bits(&a), sorted);
     }
 }

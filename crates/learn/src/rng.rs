@@ -78,15 +78,26 @@ impl Rng {
 
     /// Hands those numbers to `take` in an order that means nothing, for `k < n`.
     pub(crate) fn each_distinct_below(&mut self, n: u64, k: u64, take: impl FnMut(u64)) {
-        if n <= MOST_BITS && n <= BITS_PER_NUMBER * k {
-            self.floyd(n, k, Bitmap::new(n), take);
+        if suits_bitmap(n, k) {
+            self.floyd(n, k, &mut Bitmap::new(n), take);
         } else {
-            self.floyd(n, k, DrawnSet::with_room_for(k as usize), take);
+            self.floyd(n, k, &mut DrawnSet::with_room_for(k as usize), take);
         }
     }
 
+    /// Those numbers as bits, number i being bit i % 64 of word i / 64, for `k < n`; `None`, and nothing drawn, where
+    /// there would be too many words for so few numbers.
+    pub(crate) fn distinct_bits_below(&mut self, n: u64, k: u64) -> Option<Vec<u64>> {
+        if !suits_bitmap(n, k) {
+            return None;
+        }
+        let mut drawn = Bitmap::new(n);
+        self.floyd(n, k, &mut drawn, |_| {});
+        Some(drawn.0)
+    }
+
     /// Floyd's algorithm. `drawn` decides nothing but the time it takes.
-    fn floyd(&mut self, n: u64, k: u64, mut drawn: impl Drawn, mut take: impl FnMut(u64)) {
+    fn floyd(&mut self, n: u64, k: u64, drawn: &mut impl Drawn, mut take: impl FnMut(u64)) {
         for last in n - k..n {
             let candidate = self.below(last + 1);
             let number = if drawn.insert(candidate) {
@@ -104,6 +115,10 @@ impl Rng {
 const MOST_BITS: u64 = 1 << 21;
 /// Clearing more bits than this for each number takes longer than looking numbers up in a table.
 const BITS_PER_NUMBER: u64 = 1 << 9;
+
+fn suits_bitmap(n: u64, k: u64) -> bool {
+    n <= MOST_BITS && n <= BITS_PER_NUMBER * k
+}
 
 /// The numbers drawn so far.
 trait Drawn {
@@ -186,9 +201,9 @@ mod tests {
     fn bits_and_a_table_remember_the_same() {
         for (n, k) in [(1, 1), (7, 6), (1000, 3), (70_000, 500)] {
             let (mut by_bits, mut by_table) = (Vec::new(), Vec::new());
-            Rng::new(3, 0).floyd(n, k, Bitmap::new(n), |number| by_bits.push(number));
-            let table = DrawnSet::with_room_for(k as usize);
-            Rng::new(3, 0).floyd(n, k, table, |number| by_table.push(number));
+            Rng::new(3, 0).floyd(n, k, &mut Bitmap::new(n), |number| by_bits.push(number));
+            let mut table = DrawnSet::with_room_for(k as usize);
+            Rng::new(3, 0).floyd(n, k, &mut table, |number| by_table.push(number));
             assert_eq!(by_bits, by_table);
             by_bits.sort_unstable();
             by_bits.dedup();

@@ -8,7 +8,8 @@
 /// What is left of the rows that were pushed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Row-major values of the kept rows, in no particular order.
+    /// Row-major values of the kept rows: in the order in which they were pushed when every row was kept, else in no
+    /// particular one.
     pub values: Vec<f64>,
     /// One weight per kept row: its own when every row was kept, else max(w, τ)/τ rounded, so that the lightest rows
     /// weigh 1.
@@ -19,7 +20,10 @@ pub struct Sample {
     pub is_sampled: bool,
 }
 
-/// Collects rows, at most `budget` of them.
+/// Rows beyond the budget that are collected before those of lowest priority go: one for so many of the budget.
+const ROWS_PER_SPARE: usize = 4;
+
+/// Collects rows, not many more than `budget` of them.
 #[derive(Debug, Clone)]
 pub struct PrioritySampler {
     n_features: usize,
@@ -27,6 +31,8 @@ pub struct PrioritySampler {
     values: Vec<f64>,
     weights: Vec<f64>,
     priorities: Vec<f64>,
+    /// More rows than the budget have at least this priority.
+    floor: f64,
     rows_pushed: u64,
 }
 
@@ -40,6 +46,7 @@ impl PrioritySampler {
             values: Vec::new(),
             weights: Vec::new(),
             priorities: Vec::new(),
+            floor: 0.0,
             rows_pushed: 0,
         }
     }
@@ -55,25 +62,30 @@ impl PrioritySampler {
             "a row has one value per feature"
         );
         self.rows_pushed += 1;
+        let uniform = ((hash >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        let priority = weight / uniform;
+        if priority < self.floor {
+            return;
+        }
         self.values.extend_from_slice(row);
         self.weights.push(weight);
-        let uniform = ((hash >> 11) + 1) as f64 / (1u64 << 53) as f64;
-        self.priorities.push(weight / uniform);
-        if self.weights.len() > 2 * self.budget + 1 {
+        self.priorities.push(priority);
+        if self.weights.len() > self.budget + self.budget / ROWS_PER_SPARE + 1 {
             self.prune(self.budget + 1);
         }
     }
 
+    /// Whether more rows were pushed than are kept in the end.
+    pub fn is_sampled(&self) -> bool {
+        self.rows_pushed > self.budget as u64
+    }
+
     /// Ends the collection.
     pub fn finish(mut self) -> Sample {
-        let is_sampled = self.rows_pushed > self.budget as u64;
+        let is_sampled = self.is_sampled();
         if is_sampled {
             self.prune(self.budget + 1);
-            let tau = self
-                .priorities
-                .iter()
-                .copied()
-                .fold(f64::INFINITY, f64::min);
+            let tau = self.floor;
             self.prune(self.budget);
             for weight in &mut self.weights {
                 *weight = (weight.max(tau) / tau).round();
@@ -87,15 +99,13 @@ impl PrioritySampler {
         }
     }
 
-    /// Keeps the `keep` rows of highest priority.
+    /// Keeps the `keep` rows of highest priority, of at least as many.
     fn prune(&mut self, keep: usize) {
-        if self.weights.len() <= keep {
-            return;
-        }
         let mut order: Vec<usize> = (0..self.weights.len()).collect();
-        order.select_nth_unstable_by(keep - 1, |&a, &b| {
+        let (_, &mut last, _) = order.select_nth_unstable_by(keep - 1, |&a, &b| {
             self.priorities[b].total_cmp(&self.priorities[a])
         });
+        self.floor = self.priorities[last];
         order.truncate(keep);
         order.sort_unstable();
         for (to, &from) in order.iter().enumerate() {

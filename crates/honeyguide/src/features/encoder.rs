@@ -51,11 +51,30 @@ enum Encoding {
 }
 
 /// One input of many rows.
-enum InputValues {
+enum InputValues<'a> {
     /// NaN where missing.
     Numbers(Vec<f64>),
+    /// The same as a column of a matrix.
+    Column(&'a Matrix, usize),
     /// Ids of texts.
     Ids(Vec<u32>),
+}
+
+impl InputValues<'_> {
+    fn number(&self, row: usize) -> f64 {
+        match self {
+            Self::Numbers(numbers) => numbers[row],
+            Self::Column(matrix, column) => matrix.row(row)[*column],
+            Self::Ids(_) => f64::NAN,
+        }
+    }
+
+    fn id(&self, row: usize) -> u32 {
+        match self {
+            Self::Ids(ids) => ids[row],
+            Self::Numbers(_) | Self::Column(..) => UNSEEN_ID,
+        }
+    }
 }
 
 impl Encoder {
@@ -118,37 +137,25 @@ impl Encoder {
         kinds.collect()
     }
 
-    /// The training events as the forest sees them; equal rows stay apart, in the order of the distilled rows.
-    pub fn encode_training(&self, training: &Distilled) -> Result<Matrix> {
-        let n_rows = training.inputs.n_rows();
-        let inputs = self.layout.inputs.iter().enumerate().map(|(index, input)| {
-            let column = (0..n_rows).map(|row| training.inputs.row(row)[index]);
+    /// Distilled rows as the forest sees them; equal rows stay apart, in the order of `inputs`. `texts` are what its
+    /// codes stand for, as in [`Distilled`].
+    pub fn encode_distilled(&self, inputs: &Matrix, texts: &[Vec<String>]) -> Result<Matrix> {
+        let n_rows = inputs.n_rows();
+        let columns = self.layout.inputs.iter().zip(texts).enumerate();
+        let columns = columns.map(|(index, (input, texts))| {
             if !input.kind.is_text() {
-                return InputValues::Numbers(column.collect());
+                return InputValues::Column(inputs, index);
             }
-            let known: Vec<u32> = training.texts[index]
-                .iter()
-                .map(|text| self.id(index, text))
-                .collect();
-            InputValues::Ids(
-                column
-                    .map(|code| {
-                        if code.is_nan() {
-                            NULL_ID
-                        } else {
-                            known[code as usize]
-                        }
-                    })
-                    .collect(),
-            )
+            let known: Vec<u32> = texts.iter().map(|text| self.id(index, text)).collect();
+            let id = |code: f64| match code.is_nan() {
+                true => NULL_ID,
+                false => known[code as usize],
+            };
+            InputValues::Ids((0..n_rows).map(|row| id(inputs.row(row)[index])).collect())
         });
-        let values = self.encode_values(&inputs.collect::<Vec<_>>(), n_rows);
-        Matrix::new(
-            self.encodings.len(),
-            values,
-            training.inputs.weights().to_vec(),
-        )
-        .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
+        let values = self.encode_values(&columns.collect::<Vec<_>>(), n_rows);
+        Matrix::new(self.encodings.len(), values, inputs.weights().to_vec())
+            .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
     }
 
     /// Rows given as the recipe's input columns, which are the first among `arrays`; row-major.
@@ -279,23 +286,17 @@ impl Encoding {
     }
 
     fn encode(&self, inputs: &[InputValues], row: usize) -> f64 {
-        let id = |input: usize| match &inputs[input] {
-            InputValues::Ids(ids) => ids[row],
-            InputValues::Numbers(_) => UNSEEN_ID,
-        };
         match self {
-            Self::Number { input, mean, scale } => match &inputs[*input] {
-                InputValues::Numbers(numbers) => (numbers[row] - mean) / scale,
-                InputValues::Ids(_) => f64::NAN,
-            },
-            Self::Category { input, cardinality } => match id(*input) {
+            Self::Number { input, mean, scale } => (inputs[*input].number(row) - mean) / scale,
+            Self::Category { input, cardinality } => match inputs[*input].id(row) {
                 NULL_ID => f64::NAN,
                 UNSEEN_ID => f64::from(*cardinality),
                 id => f64::from(id - 1),
             },
-            Self::Rarity { inputs, table } => {
-                table.rarity(key(inputs.iter().map(|input| id(*input))))
-            }
+            Self::Rarity {
+                inputs: parts,
+                table,
+            } => table.rarity(key(parts.iter().map(|part| inputs[*part].id(row)))),
         }
     }
 }

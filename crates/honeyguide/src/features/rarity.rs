@@ -186,8 +186,15 @@ pub(crate) struct RarityTable {
 #[derive(Debug, Clone)]
 struct Level {
     n_values: usize,
-    combinations: RarityCounts,
+    combinations: HashMap<Key, Combination, RandomState>,
     contexts: RarityCounts,
+}
+
+/// What is known of a combination that was seen.
+#[derive(Debug, Clone, Copy)]
+struct Combination {
+    count: u64,
+    rarity: f64,
 }
 
 /// How often a value was seen in training beside what it is given.
@@ -226,10 +233,15 @@ impl RarityTable {
 
     /// −ln P(value | given) of a combination.
     pub fn rarity(&self, key: Key) -> f64 {
+        if let Some(seen) = self.levels[0].combinations.get(&key) {
+            return seen.rarity;
+        }
         let sighting = self.sighting(key);
-        let n_values = self.levels[sighting.dropped].n_values as f64;
-        let all = sighting.of as f64 + SMOOTHING * (n_values + 1.0);
-        learn::real::ln(all / (sighting.count as f64 + SMOOTHING))
+        surprise(
+            sighting.count,
+            sighting.of,
+            self.levels[sighting.dropped].n_values,
+        )
     }
 
     /// How often a combination was seen, with as much of its context as was seen at all.
@@ -239,7 +251,7 @@ impl RarityTable {
             let key = without_first_given(key, dropped);
             let of = *level.contexts.get(&context(key))?;
             Some(Sighting {
-                count: level.combinations.get(&key).copied().unwrap_or(0),
+                count: level.combinations.get(&key).map_or(0, |seen| seen.count),
                 of,
                 dropped,
             })
@@ -254,17 +266,27 @@ impl RarityTable {
 }
 
 impl Level {
-    fn new(combinations: RarityCounts, n_values: usize) -> Self {
+    fn new(counts: RarityCounts, n_values: usize) -> Self {
         let mut contexts = RarityCounts::default();
-        for (combination, count) in &combinations {
+        for (combination, count) in &counts {
             *contexts.entry(context(*combination)).or_default() += count;
         }
+        let combinations = counts.into_iter().map(|(combination, count)| {
+            let rarity = surprise(count, contexts[&context(combination)], n_values);
+            (combination, Combination { count, rarity })
+        });
         Self {
             n_values,
-            combinations,
+            combinations: combinations.collect(),
             contexts,
         }
     }
+}
+
+/// −ln of the smoothed share of `count` among `of` events, which have `n_values` values.
+fn surprise(count: u64, of: u64, n_values: usize) -> f64 {
+    let all = of as f64 + SMOOTHING * (n_values as f64 + 1.0);
+    learn::real::ln(all / (count as f64 + SMOOTHING))
 }
 
 /// A key without the first `dropped` of what is given; the value stays.

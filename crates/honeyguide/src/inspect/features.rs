@@ -67,7 +67,8 @@ pub async fn features(
 
 fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
     let encodings = Encoder::fit(recipe, distilled)?;
-    let matrix = Encoder::new(recipe, &encodings)?.encode_training(distilled)?;
+    let matrix =
+        Encoder::new(recipe, &encodings)?.encode_distilled(&distilled.inputs, &distilled.texts)?;
     let columns: Vec<Vec<f64>> = (0..matrix.n_features())
         .map(|column| {
             (0..matrix.n_rows())

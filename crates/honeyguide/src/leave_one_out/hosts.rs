@@ -1,6 +1,8 @@
 //! The distilled events host by host, from the same scan that distils them all.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -21,16 +23,16 @@ pub(crate) const HOST: &str = "__host";
 /// Hosts that had a row, and how many of their events, as lists of the same length.
 const HOSTS: &str = "__hosts";
 const HOST_COUNTS: &str = "__host_counts";
-/// Most values that are kept: pairs of a distinct row and a host × inputs.
-const MAX_VALUES: usize = 1 << 22;
+/// Most pairs of a distinct row and a host that are kept.
+const MAX_PAIRS: usize = 1 << 19;
 
-/// The distilled events of one host, or of some hosts together.
+/// Which of the distilled rows a host had.
 #[derive(Debug, Clone)]
 pub(crate) struct HostRows {
     /// The host.
     pub name: String,
-    /// As [`Distilled::inputs`], with the same codes of texts.
-    pub inputs: Matrix,
+    /// Rows of [`Distilled::inputs`], ascending, and how many of the host's events each stands for.
+    pub rows: Vec<(usize, u64)>,
 }
 
 /// The host as text; a null is an empty name.
@@ -60,14 +62,15 @@ pub(crate) fn gather_hosts(
         .select(columns.collect::<Vec<_>>())
 }
 
-/// Takes distinct rows with their hosts as they come from the engine, until there are too many to keep.
+/// Takes the hosts of distinct rows as they come from the engine, until there are too many to keep.
 pub(crate) struct HostCollector {
     n_inputs: usize,
     /// Per host its number, in the order in which hosts are met.
     hosts: HashMap<String, usize>,
-    /// Per host its rows and how many events each stands for.
-    rows: Vec<(Vec<f64>, Vec<f64>)>,
-    pairs: usize,
+    /// Per host its rows, numbered as they come, and how many events each stands for.
+    rows: Vec<Vec<(usize, u64)>>,
+    n_rows: usize,
+    n_pairs: usize,
 }
 
 impl HostCollector {
@@ -76,12 +79,13 @@ impl HostCollector {
             n_inputs,
             hosts: HashMap::new(),
             rows: Vec::new(),
-            pairs: 0,
+            n_rows: 0,
+            n_pairs: 0,
         }
     }
 
-    /// Adds the hosts of row `index` of a batch that [`gather_hosts`] made; `row` holds its inputs.
-    pub fn push(&mut self, batch: &RecordBatch, index: usize, row: &[f64]) -> Result<()> {
+    /// Adds the hosts of row `index` of a batch that [`gather_hosts`] made, as those of the next row.
+    pub fn push(&mut self, batch: &RecordBatch, index: usize) -> Result<()> {
         let lists = batch.columns()[self.n_inputs..].iter();
         let mut lists = lists.filter_map(|array| array.as_list_opt::<i32>());
         let (Some(hosts), Some(counts)) = (lists.next(), lists.next()) else {
@@ -94,114 +98,113 @@ impl HostCollector {
         ) else {
             return Err(Error::internal("the hosts came as an unexpected type"));
         };
-        self.pairs += hosts.len();
+        let row = self.n_rows;
+        self.n_rows += 1;
+        self.n_pairs += hosts.len();
         if self.is_full() {
             self.rows.clear();
             return Ok(());
         }
         for (host, count) in hosts.iter().zip(counts.values()) {
-            let (rows, events) = self.rows_of(host.unwrap_or_default());
-            rows.extend_from_slice(row);
-            events.push(*count as f64);
+            self.rows_of(host.unwrap_or_default())
+                .push((row, count.unsigned_abs()));
         }
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        self.pairs * self.n_inputs > MAX_VALUES
+        self.n_pairs > MAX_PAIRS
     }
 
-    fn rows_of(&mut self, host: &str) -> &mut (Vec<f64>, Vec<f64>) {
+    fn rows_of(&mut self, host: &str) -> &mut Vec<(usize, u64)> {
         let number = match self.hosts.get(host) {
             Some(number) => *number,
             None => {
                 self.hosts.insert(host.to_owned(), self.rows.len());
-                self.rows.push(Default::default());
+                self.rows.push(Vec::new());
                 self.rows.len() - 1
             }
         };
         &mut self.rows[number]
     }
 
-    /// The hosts by name, or none when there were too many rows; `rank` turns codes of texts into positions.
-    pub fn finish(mut self, rank: impl Fn(&mut [f64])) -> Result<Vec<HostRows>> {
+    /// The hosts by name, or none when there were too many pairs; `positions` says where each row is by now.
+    pub fn finish(mut self, positions: &[usize]) -> Vec<HostRows> {
         if self.is_full() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let mut hosts: Vec<_> = self.hosts.into_iter().collect();
         hosts.sort_unstable();
         let hosts = hosts.into_iter().map(|(name, number)| {
-            let (mut values, events) = std::mem::take(&mut self.rows[number]);
-            rank(&mut values);
-            let inputs = Matrix::new(self.n_inputs, values, events)
-                .map_err(|error| Error::internal(format!("the rows of a host: {error}")))?;
-            Ok(HostRows { name, inputs })
+            let mut rows = std::mem::take(&mut self.rows[number]);
+            rows.iter_mut().for_each(|(row, _)| *row = positions[*row]);
+            rows.sort_unstable();
+            HostRows { name, rows }
         });
         hosts.collect()
     }
 }
 
-/// What [`crate::distil::distil`] gives for the events of these hosts alone.
-pub(crate) fn distilled<'a>(
+/// The rows that some hosts had, and what [`crate::distil::distil`] gives for the events of all others: but for texts
+/// that only these hosts had, which stay, as texts without events.
+pub(crate) fn split(
     layout: &Layout,
-    texts: &[Vec<String>],
-    hosts: impl Iterator<Item = &'a HostRows>,
-) -> Result<Distilled> {
-    let (mut values, mut weights) = (Vec::new(), Vec::new());
-    for host in hosts {
-        values.extend_from_slice(host.inputs.values());
-        weights.extend_from_slice(host.inputs.weights());
+    distilled: &Distilled,
+    hosts: &[&HostRows],
+) -> Result<(Matrix, Distilled)> {
+    let mut own = vec![0.0; distilled.inputs.n_rows()];
+    for (row, events) in hosts.iter().flat_map(|host| &host.rows) {
+        own[*row] += *events as f64;
     }
-    let n_inputs = layout.inputs.len();
-    let texts = (0..n_inputs).map(|input| keep_used(&mut values, n_inputs, input, &texts[input]));
-    let texts = texts.collect();
-    let mut inputs = Matrix::new(n_inputs, values, weights)
-        .map_err(|error| Error::internal(format!("the rows of some hosts: {error}")))?;
-    inputs.sort_rows();
-    Ok(Distilled {
-        rarities: layout
-            .rarities()
-            .map(|parts| counts_of(&inputs, parts))
+    let all = distilled.inputs.weights().iter();
+    let others: Vec<f64> = all.zip(&own).map(|(all, own)| all - own).collect();
+    let own = rows_with(&distilled.inputs, &own)?;
+    let inputs = rows_with(&distilled.inputs, &others)?;
+    let rarities = layout.rarities().zip(&distilled.rarities);
+    let others = Distilled {
+        texts: Arc::clone(&distilled.texts),
+        rarities: rarities
+            .map(|(parts, counts)| counts_without(counts, &own, parts))
             .collect(),
         events: inputs.total_weight() as u64,
         distinct_rows: inputs.n_rows() as u64,
         sampled: false,
         hosts: Vec::new(),
-        texts,
         inputs,
-    })
+    };
+    Ok((own, others))
 }
 
-/// The texts of an input that the rows have, in their order; the rows are rewritten to match.
-fn keep_used(values: &mut [f64], n_inputs: usize, input: usize, texts: &[String]) -> Vec<String> {
-    let mut position = vec![None; texts.len()];
-    let codes = || (input..values.len()).step_by(n_inputs);
-    for index in codes().filter(|_| !texts.is_empty()) {
-        if !values[index].is_nan() {
-            position[values[index] as usize] = Some(0.0);
-        }
+/// The rows for which there are events, with them as weights.
+fn rows_with(rows: &Matrix, events: &[f64]) -> Result<Matrix> {
+    let weights: Vec<f64> = events
+        .iter()
+        .copied()
+        .filter(|events| *events > 0.0)
+        .collect();
+    let mut values = Vec::with_capacity(weights.len() * rows.n_features());
+    for (row, _) in events
+        .iter()
+        .enumerate()
+        .filter(|(_, events)| **events > 0.0)
+    {
+        values.extend_from_slice(rows.row(row));
     }
-    let mut kept = Vec::new();
-    for (text, position) in texts.iter().zip(&mut position) {
-        if let Some(position) = position {
-            *position = kept.len() as f64;
-            kept.push(text.clone());
-        }
-    }
-    for index in codes().filter(|_| !texts.is_empty()) {
-        if !values[index].is_nan() {
-            values[index] = position[values[index] as usize].unwrap_or(f64::NAN);
-        }
-    }
-    kept
+    Matrix::new(rows.n_features(), values, weights)
+        .map_err(|error| Error::internal(format!("the rows of some hosts: {error}")))
 }
 
-/// How many events had each combination of these inputs.
-fn counts_of(rows: &Matrix, inputs: &[usize]) -> RarityCounts {
-    let mut counts = RarityCounts::default();
+/// How many events had each combination of the inputs `parts`, without the events of `rows`.
+fn counts_without(counts: &RarityCounts, rows: &Matrix, parts: &[usize]) -> RarityCounts {
+    let mut counts = counts.clone();
     for row in 0..rows.n_rows() {
-        let ids = inputs.iter().map(|input| id_of_code(rows.row(row)[*input]));
-        *counts.entry(key(ids)).or_default() += rows.weights()[row] as u64;
+        let ids = parts.iter().map(|part| id_of_code(rows.row(row)[*part]));
+        if let Entry::Occupied(mut entry) = counts.entry(key(ids)) {
+            *entry.get_mut() -= rows.weights()[row] as u64;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
     }
     counts
 }

@@ -45,15 +45,11 @@ pub(crate) fn threshold(
     }
     let folds = folds(&distilled.hosts);
     let layout = Layout::new(recipe);
-    let mut scores = Vec::with_capacity(folds.len());
-    for left_out in 0..folds.len() {
-        let others = folds.iter().enumerate();
-        let others = others.filter(|(fold, _)| *fold != left_out);
-        let others = others.flat_map(|(_, fold)| fold.iter().copied());
-        let others = hosts::distilled(&layout, &distilled.texts, others)?;
-        let own = hosts::distilled(&layout, &distilled.texts, folds[left_out].iter().copied())?;
-        scores.push(score_with(recipe, &others, &own, params)?);
-    }
+    let scores = folds.iter().map(|hosts| {
+        let (own, others) = hosts::split(&layout, distilled, hosts)?;
+        score_with(recipe, &others, &own, params)
+    });
+    let scores: Vec<FoldScores> = scores.collect::<Result<_>>()?;
     Ok(by_mean_rate(&folds, &scores, rate))
 }
 
@@ -65,22 +61,23 @@ fn folds(hosts: &[HostRows]) -> Vec<Vec<&HostRows>> {
         .collect()
 }
 
-/// Scores of `own` by what is learnt from `others`, each with how many events have it.
+/// Scores of the rows `own` by what is learnt from `others`, each with how many events have it.
 fn score_with(
     recipe: &Recipe,
     others: &Distilled,
-    own: &Distilled,
+    own: &Matrix,
     params: &IsolationForestParams,
 ) -> Result<FoldScores> {
     let encoder = Encoder::new(recipe, &Encoder::fit(recipe, others)?)?;
-    let mut matrix = encoder.encode_training(others)?;
+    let mut matrix = encoder.encode_distilled(&others.inputs, &others.texts)?;
     matrix.sort_rows();
     let forest = params
         .clone()
         .column_kinds(encoder.column_kinds())
         .fit(&matrix)
         .map_err(|error| Error::usage(format!("without one of the hosts: {error}")))?;
-    let rows: Matrix = encoder.encode_training(own)?;
+    let mut rows = encoder.encode_distilled(own, &others.texts)?;
+    rows.sort_rows();
     let scores = forest
         .scores(rows.values())
         .map_err(|error| Error::internal(format!("scoring a left-out host: {error}")))?;

@@ -43,6 +43,7 @@ mod score;
 mod shapley;
 mod simd;
 mod tree;
+mod walk;
 
 pub use checked::{InvalidForest, TreeDefect};
 pub use data::{FORMAT_VERSION, ForestData, InputPrecision, PlaneData, TreeData};

@@ -85,9 +85,12 @@ impl PackedForest {
     /// `None` for forests with other splits than thresholds, too deep or too large ones, and ones
     /// with too many columns or thresholds for 16 bits.
     pub(super) fn new(trees: &[Tree], with_missing: bool) -> Option<PackedForest> {
-        let depth = trees.iter().map(depth).max()?;
-        if depth > MAX_DEPTH || trees.len() << depth > MAX_NODES {
-            return None;
+        let mut depth = 0;
+        for tree in trees {
+            depth = depth.max(tree.depth());
+            if depth > MAX_DEPTH || trees.len() << depth > MAX_NODES {
+                return None;
+            }
         }
         let mut thresholds: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
         for tree in trees {
@@ -189,17 +192,6 @@ impl Column {
             *code = if value.is_nan() { self.missing } else { rank };
         }
     }
-}
-
-fn depth(tree: &Tree) -> u32 {
-    let mut depths = vec![0; tree.nodes.len()];
-    for (at, node) in tree.nodes.iter().enumerate() {
-        if node.right > 0 {
-            depths[at + 1] = depths[at] + 1;
-            depths[node.right as usize] = depths[at] + 1;
-        }
-    }
-    depths.into_iter().max().unwrap_or(0)
 }
 
 fn missing_code(tree: &Tree, at: usize, with_missing: bool) -> u16 {

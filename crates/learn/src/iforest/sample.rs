@@ -43,6 +43,9 @@ impl<'a> Sampler<'a> {
         if counts && !self.bootstrap && self.size == n_events as u64 {
             return whole(self.matrix.weights());
         }
+        if let Some(sample) = self.draw_bits(rng) {
+            return sample;
+        }
         let rows: Vec<u32> = match self.matrix.weighting() {
             Weighting::Frequencies => (0..self.size)
                 .map(|_| self.rows.at(rng.uniform() * n_events))
@@ -65,11 +68,28 @@ impl<'a> Sampler<'a> {
                 rows,
             };
         }
-        if self.matrix.n_rows() <= 4 * rows.len() {
+        if self.rows_are_few() {
             count(&rows, self.matrix.n_rows())
         } else {
             merge(rows)
         }
+    }
+
+    /// The same sample without looking up the row of each event, where events are numbered and their bits are few enough
+    /// to go through.
+    fn draw_bits(&self, rng: &mut Rng) -> Option<Sample> {
+        let numbered = self.matrix.weighting() == Weighting::Counts && !self.bootstrap;
+        if !(numbered && self.rows_are_few()) {
+            return None;
+        }
+        let bits = rng.distinct_bits_below(self.matrix.total_weight() as u64, self.size)?;
+        let ends = self.rows.ends.iter().map(|end| *end as usize);
+        Some(compact(count_bits(&bits, ends)))
+    }
+
+    /// Whether going through all rows is a small part of drawing.
+    fn rows_are_few(&self) -> bool {
+        self.matrix.n_rows() as u64 <= 4 * self.size
     }
 }
 
@@ -138,7 +158,33 @@ fn whole(weights: &[f64]) -> Sample {
 fn count(rows: &[u32], n_rows: usize) -> Sample {
     let mut counts = vec![0; n_rows];
     rows.iter().for_each(|&row| counts[row as usize] += 1);
-    let (mut drawn, mut n) = (vec![0; n_rows], 0);
+    compact(counts)
+}
+
+/// For consecutive ranges of bits, which begin at 0 and end where `ends` says, how many of each are set.
+fn count_bits(words: &[u64], ends: impl Iterator<Item = usize>) -> Vec<u32> {
+    // Up to the last end: bits set, and words that all of them lie before.
+    let (mut set, mut n_words, mut set_in_words) = (0, 0, 0);
+    let counts = ends.map(|end| {
+        let whole: u32 = words[n_words..end / 64]
+            .iter()
+            .map(|word| word.count_ones())
+            .sum();
+        set_in_words += whole;
+        n_words = end / 64;
+        // An end on a word's boundary may be that of the bits.
+        let begun = words
+            .get(n_words)
+            .map_or(0, |word| word & ((1 << (end % 64)) - 1));
+        let set_before = std::mem::replace(&mut set, set_in_words + begun.count_ones());
+        set - set_before
+    });
+    counts.collect()
+}
+
+/// The rows that were drawn, with how often.
+fn compact(counts: Vec<u32>) -> Sample {
+    let (mut drawn, mut n) = (vec![0; counts.len()], 0);
     // Whether a row was drawn is random, so it is counted rather than branched on.
     for (row, events) in counts.iter().enumerate() {
         drawn[n] = row as u32;
@@ -220,7 +266,7 @@ mod tests {
 
         #[test]
         fn a_weight_is_a_repetition(
-            weights in prop::collection::vec(0..6u8, 1..12), size in 1..40u64, seed: u64,
+            weights in prop::collection::vec(prop_oneof![0..6u8, 0..200u8], 1..12), size in 1..40u64, seed: u64,
             bootstrap: bool,
         ) {
             let n: u64 = weights.iter().map(|&w| u64::from(w)).sum();

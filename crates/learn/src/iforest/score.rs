@@ -8,6 +8,7 @@ use super::distinct::{find_distinct, rows_repeat};
 use super::packed::PackedForest;
 use super::simd::Instructions;
 use super::tree::{Tree, average_path_length, summable};
+use super::walk::Walk;
 use super::{InputPrecision, IsolationForest, is_unseen};
 use crate::real;
 
@@ -38,18 +39,19 @@ const ROWS_PER_TASK: usize = 2048;
 /// Rows per task where few rows are distinct, many because every task finds them anew.
 const REPEATING_ROWS_PER_TASK: usize = 1 << 16;
 
-/// Rows that go through each tree together where the forest is not packed.
-const ROWS_TOGETHER: usize = 64;
+/// Rows that go through each tree together where the forest is not packed, while its nodes are in the fastest cache.
+const ROWS_TOGETHER: usize = 256;
 
 /// Rows that outweigh packing the forest.
 const ROWS_WORTH_PACKING: usize = 64;
 
-/// The forest packed for scoring many rows, made when it is first needed. What it holds follows from
-/// the trees: it is never copied, and makes no two forests differ.
+/// The forest in the forms that score many rows, each made when it is first needed. What they hold follows from
+/// the trees: they are never copied, and make no two forests differ.
 #[derive(Debug, Default)]
 pub(super) struct Packings {
     complete: OnceLock<Option<PackedForest>>,
     with_missing: OnceLock<Option<PackedForest>>,
+    walks: OnceLock<Option<Vec<Walk>>>,
 }
 
 impl Packings {
@@ -62,6 +64,12 @@ impl Packings {
         packing
             .get_or_init(|| PackedForest::new(trees, with_missing).filter(PackedForest::pays_off))
             .as_ref()
+    }
+
+    /// `None` where a tree has other splits than thresholds.
+    fn walks(&self, trees: &[Tree]) -> Option<&[Walk]> {
+        let walks = || trees.iter().map(Walk::new).collect();
+        self.walks.get_or_init(walks).as_deref()
     }
 }
 
@@ -235,15 +243,15 @@ impl IsolationForest {
                 let instructions = Instructions::best();
                 packed.path_length_sums(rows, self.n_features, self.input, instructions, out);
             }
-            None => self.path_length_sums(rows, out),
+            None => self.path_length_sums(rows, pack, out),
         }
         out.iter_mut()
             .for_each(|sum| *sum /= self.trees.len() as f64);
     }
 
     /// For each row the sum of path lengths over the trees, which are added in tree order to fix the
-    /// rounding. Some rows go through each tree together, while its nodes are in the fastest cache.
-    fn path_length_sums(&self, rows: &[f64], out: &mut [f64]) {
+    /// rounding.
+    fn path_length_sums(&self, rows: &[f64], many: bool, out: &mut [f64]) {
         let rounded: Vec<f64>;
         let rows = match self.input {
             InputPrecision::F64 => rows,
@@ -253,12 +261,26 @@ impl IsolationForest {
             }
         };
         out.fill(0.0);
+        let walks = if many {
+            self.packings.walks(&self.trees)
+        } else {
+            None
+        };
         let together = rows.chunks(ROWS_TOGETHER * self.n_features);
         for (rows, sums) in together.zip(out.chunks_mut(ROWS_TOGETHER)) {
-            for tree in &self.trees {
-                for (row, sum) in rows.chunks_exact(self.n_features).zip(&mut *sums) {
-                    *sum += tree.path_length(row);
-                }
+            match walks {
+                Some(walks) => walks
+                    .iter()
+                    .for_each(|walk| walk.add_path_lengths(rows, self.n_features, sums)),
+                None => self.add_path_lengths(rows, sums),
+            }
+        }
+    }
+
+    fn add_path_lengths(&self, rows: &[f64], sums: &mut [f64]) {
+        for tree in &self.trees {
+            for (row, sum) in rows.chunks_exact(self.n_features).zip(&mut *sums) {
+                *sum += tree.path_length(row);
             }
         }
     }

@@ -122,6 +122,18 @@ impl Tree {
         }
     }
 
+    /// Splits on the way to the deepest leaf.
+    pub(super) fn depth(&self) -> u32 {
+        let mut depths = vec![0; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
+            if node.right > 0 {
+                depths[at + 1] = depths[at] + 1;
+                depths[node.right as usize] = depths[at] + 1;
+            }
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+
     /// Which way `rule` of node `at`, not a leaf, sends a row.
     #[inline]
     pub(super) fn goes_left(&self, at: usize, rule: Rule, row: &[f64]) -> bool {

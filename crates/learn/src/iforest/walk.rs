@@ -1,0 +1,177 @@
+//! Walking many rows down trees that are too deep to be packed.
+//!
+//! Where a row turns is random, so a processor that guesses it guesses wrong at every other node, and one that waits
+//! for it idles. Here some rows go down a tree side by side, without a branch: none waits for another, and a row that has
+//! arrived stays at its leaf until all have.
+
+use super::tree::{Rule, Tree};
+
+/// Rows that go down a tree side by side: enough to hide how long a node takes to load, and few enough for registers.
+const ROWS_ABREAST: usize = 8;
+
+/// Set in [`Step::column`] where a missing value goes left.
+const MISSING_LEFT: u32 = 1 << 31;
+
+/// A node as the walk needs it.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// NaN at a leaf, which no value is at most.
+    threshold: f64,
+    /// The column, and [`MISSING_LEFT`].
+    column: u32,
+    /// The right child, the left one being the next node; a leaf itself.
+    right: u32,
+}
+
+/// A tree of threshold splits.
+#[derive(Debug)]
+pub(super) struct Walk {
+    steps: Vec<Step>,
+    /// Of leaves, by node.
+    path_lengths: Vec<f64>,
+    depth: u32,
+}
+
+impl Walk {
+    /// `None` for a tree with other splits.
+    pub(super) fn new(tree: &Tree) -> Option<Walk> {
+        let mut walk = Walk {
+            steps: Vec::with_capacity(tree.nodes.len()),
+            path_lengths: Vec::with_capacity(tree.nodes.len()),
+            depth: tree.depth(),
+        };
+        for (at, node) in tree.nodes.iter().enumerate() {
+            let (step, path_length) = match node.rule {
+                Rule::Leaf { path_length } => {
+                    let step = Step {
+                        threshold: f64::NAN,
+                        column: 0,
+                        right: at as u32,
+                    };
+                    (step, path_length)
+                }
+                Rule::Threshold { feature, threshold } => {
+                    let missing = u32::from(tree.left_is_larger(at)) * MISSING_LEFT;
+                    let step = Step {
+                        threshold,
+                        column: feature | missing,
+                        right: node.right,
+                    };
+                    (step, 0.0)
+                }
+                Rule::Categories { .. } | Rule::Plane { .. } => return None,
+            };
+            walk.steps.push(step);
+            walk.path_lengths.push(path_length);
+        }
+        Some(walk)
+    }
+
+    /// Adds to each sum what [`Tree::path_length`] says of its row.
+    pub(super) fn add_path_lengths(&self, rows: &[f64], n_features: usize, sums: &mut [f64]) {
+        let (groups, rest) = sums.as_chunks_mut::<ROWS_ABREAST>();
+        let (rows, last_rows) = rows.split_at(groups.len() * ROWS_ABREAST * n_features);
+        for (rows, sums) in rows.chunks(ROWS_ABREAST * n_features).zip(groups) {
+            self.add_group(rows, n_features, sums);
+        }
+        for (row, sum) in last_rows.chunks(n_features).zip(rest) {
+            self.add_group(row, n_features, std::array::from_mut(sum));
+        }
+    }
+
+    #[inline]
+    fn add_group<const N: usize>(&self, rows: &[f64], n_features: usize, sums: &mut [f64; N]) {
+        let mut at = [0; N];
+        for _ in 0..self.depth {
+            for (lane, at) in at.iter_mut().enumerate() {
+                *at = self.next(*at, &rows[lane * n_features..]);
+            }
+        }
+        for (sum, at) in sums.iter_mut().zip(at) {
+            *sum += self.path_lengths[at as usize];
+        }
+    }
+
+    /// Where the row that `rest` begins with goes from node `at`.
+    #[inline]
+    fn next(&self, at: u32, rest: &[f64]) -> u32 {
+        let step = self.steps[at as usize];
+        let value = rest[(step.column & !MISSING_LEFT) as usize];
+        let missing_left = value.is_nan() & (step.column & MISSING_LEFT != 0);
+        let left = (value <= step.threshold) | missing_left;
+        // All bits of the left child in place of those of the right one, or none: what a compiler cannot turn into a
+        // branch.
+        let all = u32::from(left).wrapping_neg();
+        step.right ^ ((step.right ^ at.wrapping_add(1)) & all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iforest::{IsolationForest, IsolationForestParams, MaxSamples};
+    use crate::rng::Rng;
+    use crate::{ColumnKind, Matrix};
+
+    /// Values with ties, extremes and missing ones.
+    fn values(n: usize, seed: u64) -> Vec<f64> {
+        let mut rng = Rng::new(seed, 1);
+        let special = [0.0, -0.0, 5e-324, 1e300, -1e300, f64::NAN];
+        let mut value = || match rng.below(12) {
+            kind @ 0..6 => special[kind as usize],
+            6..9 => rng.below(5) as f64,
+            _ => rng.normal(),
+        };
+        (0..n).map(|_| value()).collect()
+    }
+
+    fn forest(n_features: usize, max_samples: usize, seed: u64) -> IsolationForest {
+        let matrix = Matrix::unweighted(n_features, values(n_features * 20_000, seed)).unwrap();
+        let params = IsolationForestParams::new().n_estimators(4).seed(seed);
+        let params = params.max_samples(MaxSamples::Count(max_samples));
+        params.fit(&matrix).unwrap()
+    }
+
+    #[test]
+    fn rows_abreast_arrive_where_single_rows_do() {
+        for (n_features, max_samples, n_rows) in
+            [(1, 1, 9), (1, 2, 8), (3, 16_384, 1001), (7, 300, 5)]
+        {
+            let forest = forest(n_features, max_samples, n_rows as u64);
+            let mut rows = values(n_features * n_rows, 9);
+            rows[..2].copy_from_slice(&[f64::INFINITY, f64::NEG_INFINITY]);
+            for tree in &forest.trees {
+                let walk = Walk::new(tree).unwrap();
+                let mut sums = vec![0.5; n_rows];
+                walk.add_path_lengths(&rows, n_features, &mut sums);
+                let expected = rows
+                    .chunks(n_features)
+                    .map(|row| 0.5 + tree.path_length(row));
+                assert!(sums.into_iter().eq(expected), "{n_features} features");
+            }
+        }
+    }
+
+    #[test]
+    fn deep_forests_give_one_row_and_many_the_same_score() {
+        let forest = forest(3, 16_384, 5);
+        let rows = values(3 * 700, 6);
+        let one_by_one: Vec<f64> = rows
+            .chunks(3)
+            .map(|row| forest.score_one(row).unwrap())
+            .collect();
+        assert_eq!(forest.scores(&rows).unwrap(), one_by_one);
+    }
+
+    #[test]
+    fn other_splits_are_left_to_the_tree() {
+        let kinds = vec![ColumnKind::Categorical { cardinality: 5 }];
+        let codes = (0..1000).map(|i| f64::from(i % 5)).collect();
+        let matrix = Matrix::unweighted(1, codes).unwrap();
+        let forest = IsolationForestParams::new()
+            .column_kinds(kinds)
+            .fit(&matrix)
+            .unwrap();
+        assert!(forest.trees.iter().any(|tree| Walk::new(tree).is_none()));
+    }
+}

@@ -22,7 +22,7 @@ use crate::features::{
     InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code, key,
     locate_fault, unpack,
 };
-use crate::leave_one_out::{HOST, HostCollector, HostRows, gather_hosts, host_text};
+use crate::leave_one_out::{HostCollector, HostRows, budget_pairs, host_key};
 use crate::model::with_columns;
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
@@ -42,13 +42,13 @@ pub fn budget_rows(n_features: usize) -> usize {
     (MAX_VALUES / n_features.max(1)).clamp(1, MAX_ROWS)
 }
 
-/// Something beside the features that tells events apart: an Int64 expression, null where it has no value.
+/// Something beside the features that tells events apart; null where it has no value.
 pub(crate) struct Key {
     pub name: String,
     pub expr: Expr,
 }
 
-/// The key columns and the count column at the end of a batch.
+/// The key columns, of Int64, and the count column at the end of a batch.
 pub(crate) struct KeyedCounts<'a>(Vec<&'a Int64Array>);
 
 impl<'a> KeyedCounts<'a> {
@@ -95,7 +95,8 @@ pub(crate) struct Distilled {
     pub hosts: Vec<HostRows>,
 }
 
-/// Reads `source` once and distils the inputs of `recipe`, by the values of the column `host` too where one is named.
+/// Reads `source` and distils the inputs of `recipe`, by the values of the column `host` too where one is named: once,
+/// or a second time without hosts where pairs of a row and a host are too many to keep.
 ///
 /// # Errors
 /// What a scan can meet; a feature with nulls where the recipe refuses them, or with infinite values.
@@ -107,9 +108,34 @@ pub(crate) async fn distil(
     host: Option<&str>,
     seed: u64,
 ) -> Result<Distilled> {
+    if host.is_some() {
+        let rows = RowCollector::by_host(recipe, seed);
+        let rows = collect(engine, source, recipe, plan, host, rows).await?;
+        if !rows.sampler.is_sampled() {
+            let distilled = rows.finish()?;
+            if distilled.distinct_rows <= budget_rows(plan.inputs.len()) as u64 {
+                return Ok(distilled);
+            }
+        }
+    }
+    let rows = RowCollector::new(recipe, seed);
+    collect(engine, source, recipe, plan, None, rows)
+        .await?
+        .finish()
+}
+
+/// Scans `source` into a copy of `empty`.
+async fn collect(
+    engine: &Engine,
+    source: &mut Source,
+    recipe: &Recipe,
+    plan: &FeaturePlan,
+    host: Option<&str>,
+    empty: RowCollector,
+) -> Result<RowCollector> {
     let rows = source
         .run(&with_columns(&plan.needed, host), async |source| {
-            let mut rows = RowCollector::new(recipe, host.is_some(), seed);
+            let mut rows = empty.clone();
             let query = distinct_rows(source.table(engine)?, plan, host)?;
             let expected = source.expected_rows();
             engine
@@ -119,12 +145,12 @@ pub(crate) async fn distil(
         })
         .await;
     match rows {
-        Ok(rows) => rows.finish(),
+        Ok(rows) => Ok(rows),
         Err(error) => Err(locate_fault(engine, source, recipe, plan, error).await),
     }
 }
 
-/// The distinct rows with their counts, and with their hosts where a column is named.
+/// The distinct rows with their counts; where a host column is named their pairs with hosts, or one more than is kept.
 fn distinct_rows(
     table: DataFrame,
     plan: &FeaturePlan,
@@ -133,11 +159,8 @@ fn distinct_rows(
     let Some(host) = host else {
         return count_distinct(table, plan, &[]);
     };
-    let key = Key {
-        name: HOST.into(),
-        expr: host_text(host),
-    };
-    gather_hosts(count_distinct(table, plan, &[key])?, &plan.names)
+    count_distinct(table, plan, &[host_key(host)])?
+        .limit(0, Some(budget_pairs(plan.inputs.len()) + 1))
 }
 
 /// `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`; the count is the last column.
@@ -161,7 +184,8 @@ pub(crate) fn count_distinct(
         .aggregate(groups.collect(), vec![count(lit(1)).alias(COUNT)])
 }
 
-/// Takes distinct rows as they come from the engine.
+/// Takes distinct rows, or pairs of a distinct row and a host, as they come from the engine.
+#[derive(Clone)]
 struct RowCollector {
     recipe: String,
     layout: Layout,
@@ -175,7 +199,8 @@ struct RowCollector {
 }
 
 impl RowCollector {
-    fn new(recipe: &Recipe, by_host: bool, seed: u64) -> Self {
+    /// Of distinct rows.
+    fn new(recipe: &Recipe, seed: u64) -> Self {
         let layout = Layout::new(recipe);
         let n_inputs = layout.inputs.len();
         Self {
@@ -185,13 +210,27 @@ impl RowCollector {
             codes: vec![HashMap::new(); n_inputs],
             rarities: vec![RarityCounts::default(); layout.rarities().count()],
             events: 0,
-            hosts: by_host.then(|| HostCollector::new(n_inputs)),
+            hosts: None,
             layout,
+        }
+    }
+
+    /// Of pairs of a distinct row and a host; of no use when there are too many.
+    fn by_host(recipe: &Recipe, seed: u64) -> Self {
+        let rows = Self::new(recipe, seed);
+        let n_inputs = rows.layout.inputs.len();
+        Self {
+            sampler: PrioritySampler::new(n_inputs, budget_pairs(n_inputs)),
+            hosts: Some(HostCollector::default()),
+            ..rows
         }
     }
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let n_inputs = self.layout.inputs.len();
+        if let Some(hosts) = &mut self.hosts {
+            hosts.push(&batch.columns()[n_inputs])?;
+        }
         let columns = InputColumns::new(&self.layout, batch.columns())?;
         let counts = KeyedCounts::new(&batch.columns()[batch.num_columns() - 1..])?;
         let mut row = vec![0.0; n_inputs];
@@ -210,12 +249,6 @@ impl RowCollector {
             let count = counts.count(index);
             self.events += count;
             self.sampler.push(&row, count as f64, hash.finish());
-            if self.sampler.is_sampled() {
-                self.hosts = None;
-            }
-            if let Some(hosts) = &mut self.hosts {
-                hosts.push(batch, index)?;
-            }
             for (inputs, counts) in self.layout.rarities().zip(&mut self.rarities) {
                 *counts
                     .entry(key(inputs.iter().map(|input| id_of_code(row[*input]))))
@@ -281,17 +314,28 @@ impl RowCollector {
         let rarities = rarities.collect();
         let mut inputs = Matrix::new(n_inputs, sample.values, sample.weights)
             .map_err(|error| Error::internal(format!("the distilled matrix: {error}")))?;
-        let positions = inputs.sort_rows_tracked();
-        let hosts = self.hosts.map(|hosts| hosts.finish(&positions));
-        let (events, distinct_rows, sampled) = (self.events, sample.rows_pushed, sample.is_sampled);
+        let hosts = match self.hosts {
+            Some(hosts) => {
+                let events = inputs.weights().to_vec();
+                hosts.finish(&inputs.sort_rows_tracked(), &events)
+            }
+            None => {
+                inputs.sort_rows();
+                Vec::new()
+            }
+        };
+        let distinct_rows = match sample.is_sampled {
+            true => sample.rows_pushed,
+            false => inputs.n_rows() as u64,
+        };
         Ok(Distilled {
             inputs,
             texts: texts.into(),
             rarities,
-            events,
+            events: self.events,
             distinct_rows,
-            sampled,
-            hosts: hosts.unwrap_or_default(),
+            sampled: sample.is_sampled,
+            hosts,
         })
     }
 }

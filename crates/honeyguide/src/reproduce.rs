@@ -117,7 +117,7 @@ impl Ensemble {
             contamination: Contamination::Fraction(CONTAMINATION),
             ..Default::default()
         };
-        let models = (0..seeds).map(|seed| fit(recipe.clone(), distilled, &options(seed)));
+        let models = (0..seeds).map(|seed| fit(recipe.clone(), distilled.clone(), &options(seed)));
         let total = distilled.inputs.total_weight();
         let rows = (0..distilled.inputs.n_rows())
             .map(|row| (distilled.inputs.row(row), distilled.inputs.weights()[row]));

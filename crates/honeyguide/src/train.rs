@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use learn::Matrix;
 use learn::iforest::{
     Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
 };
@@ -99,7 +100,7 @@ pub async fn train(
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    fit(recipe, &distilled, options)
+    fit(recipe, distilled, options)
 }
 
 /// The column that tells hosts apart, where the data has it.
@@ -118,41 +119,34 @@ pub(crate) fn no_events(source: &Source) -> Error {
 }
 
 /// The model of distilled training events.
-pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions) -> Result<Model> {
-    let encodings = Encoder::fit(&recipe, distilled)?;
+pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) -> Result<Model> {
+    let params = options.forest_params(&recipe, distilled.events);
+    let left_out = match options.left_out_rate {
+        Some(rate) => leave_one_out::threshold(&recipe, &distilled, &params, rate)?,
+        None => None,
+    };
+    let encodings = Encoder::fit(&recipe, &distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
     let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
-    let profile = profile(&recipe, &encodings, distilled, &matrix);
-    let fingerprint = fingerprint(distilled);
+    let profile = profile(&recipe, &encodings, &distilled, &matrix);
+    let fingerprint = fingerprint(&distilled);
+    let (events, distinct_rows) = (distilled.events, distilled.distinct_rows);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
+    // The inputs are as large as the matrix, and nothing needs them any more.
+    drop(distilled);
     matrix.sort_rows();
-    let params = options.forest_params(&recipe, distilled.events);
     let forest = params
-        .clone()
         .column_kinds(encoder.column_kinds())
         .fit(&matrix)
         .map_err(|error| Error::usage(error.to_string()))?;
-    let scores = forest
-        .scores(matrix.values())
-        .map_err(|error| Error::internal(error.to_string()))?;
-    let left_out = match options.left_out_rate {
-        Some(rate) => leave_one_out::threshold(&recipe, distilled, &params, rate)?,
-        None => None,
-    };
     let threshold = left_out.unwrap_or_else(|| by_contamination(&forest, options.contamination));
-    let scores = Distribution::of_numbers(
-        scores
-            .into_iter()
-            .zip(matrix.weights().iter().copied())
-            .collect(),
-    );
     let training = Training {
-        events: distilled.events,
-        distinct_rows: distilled.distinct_rows,
+        events,
+        distinct_rows,
         sampled_rows,
         fingerprint,
         profile,
-        scores,
+        scores: scores_of(&forest, &matrix)?,
     };
     Ok(Model {
         recipe,
@@ -163,6 +157,16 @@ pub(crate) fn fit(recipe: Recipe, distilled: &Distilled, options: &TrainOptions)
         training,
         origin: None,
     })
+}
+
+fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
+    let scores = forest
+        .scores(matrix.values())
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let events = matrix.weights().iter().copied();
+    Ok(Distribution::of_numbers(
+        scores.into_iter().zip(events).collect(),
+    ))
 }
 
 fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {

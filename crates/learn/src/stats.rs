@@ -53,39 +53,64 @@ impl Moments {
     }
 }
 
-/// The `q`-quantile (0 ≤ q ≤ 1) of weighted values.
-///
-/// When every weight is a whole number this is `numpy.percentile(expanded, 100 q)` with its default,
-/// linear interpolation, where `expanded` repeats each value as often as its weight says. With other
-/// weights it is the lowest value at which the share of the weight reaches `q`.
+/// The `q`-quantile (0 ≤ q ≤ 1) of weighted values: [`Quantiles::at`] of those of `weights[i]` for `values[i]`.
 ///
 /// `None` when nothing has weight, the lengths differ, `q` is outside [0, 1], or a value is NaN.
 pub fn quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64> {
-    let total: f64 = weights.iter().sum();
-    if values.len() != weights.len()
-        || !(0.0..=1.0).contains(&q)
-        || !(total > 0.0 && total <= MAX_TOTAL_WEIGHT)
-        || values.iter().any(|v| v.is_nan())
-    {
+    if values.len() != weights.len() {
         return None;
     }
-    let mut pairs: Vec<(f64, f64)> = values
-        .iter()
-        .copied()
-        .zip(weights.iter().copied())
-        .filter(|pair| pair.1 > 0.0)
-        .collect();
-    pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    if weights.iter().any(|w| w.fract() != 0.0) {
-        return Some(first_reaching(&pairs, q * total));
+    let pairs = values.iter().copied().zip(weights.iter().copied());
+    Quantiles::new(pairs.collect())?.at(q)
+}
+
+/// Weighted values in ascending order, for any number of their quantiles.
+#[derive(Clone, Debug)]
+pub struct Quantiles {
+    pairs: Vec<(f64, f64)>,
+    total: f64,
+    are_counts: bool,
+}
+
+impl Quantiles {
+    /// Of (value, weight) pairs in any order. `None` when nothing has weight or a value is NaN.
+    pub fn new(mut pairs: Vec<(f64, f64)>) -> Option<Quantiles> {
+        let total: f64 = pairs.iter().map(|pair| pair.1).sum();
+        if !(total > 0.0 && total <= MAX_TOTAL_WEIGHT) || pairs.iter().any(|pair| pair.0.is_nan()) {
+            return None;
+        }
+        pairs.retain(|pair| pair.1 > 0.0);
+        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        Some(Quantiles {
+            are_counts: pairs.iter().all(|pair| pair.1.fract() == 0.0),
+            pairs,
+            total,
+        })
     }
-    let position = q * (total - 1.0);
-    let below = position.floor();
-    let (low, high) = (
-        nth(&pairs, below),
-        nth(&pairs, (below + 1.0).min(total - 1.0)),
-    );
-    Some(interpolate(low, high, position - below))
+
+    /// The pairs with weight, in ascending order.
+    pub fn pairs(&self) -> &[(f64, f64)] {
+        &self.pairs
+    }
+
+    /// The `q`-quantile; `None` when `q` is outside [0, 1].
+    ///
+    /// When every weight is a whole number this is `numpy.percentile(expanded, 100 q)` with its default,
+    /// linear interpolation, where `expanded` repeats each value as often as its weight says. With other
+    /// weights it is the lowest value at which the share of the weight reaches `q`.
+    pub fn at(&self, q: f64) -> Option<f64> {
+        if !(0.0..=1.0).contains(&q) {
+            return None;
+        }
+        if !self.are_counts {
+            return Some(first_reaching(&self.pairs, q * self.total));
+        }
+        let position = q * (self.total - 1.0);
+        let below = position.floor();
+        let next = (below + 1.0).min(self.total - 1.0);
+        let (low, high) = (nth(&self.pairs, below), nth(&self.pairs, next));
+        Some(interpolate(low, high, position - below))
+    }
 }
 
 /// The value at `position` (from 0) of the expanded, sorted values.

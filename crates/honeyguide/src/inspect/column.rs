@@ -7,7 +7,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use learn::describe::{Census, Domain, NumberCounts, Running, TextCounts};
-use learn::stats;
+use learn::stats::Quantiles;
 
 use super::histogram::Histogram;
 use super::{ColumnSummary, Distinct, NumericSummary, TOP_VALUES, ValueCount};
@@ -204,13 +204,12 @@ impl NumericSummary {
         infinite: u64,
         exact: bool,
     ) -> Option<Self> {
-        let (numbers, counts): (Vec<f64>, Vec<f64>) = sorted.iter().copied().unzip();
-        let quantile = |q| stats::quantile(&numbers, &counts, q);
+        let quantiles = Quantiles::new(sorted.to_vec())?;
         Some(Self {
             min: running.min,
-            q1: quantile(0.25)?,
-            median: quantile(0.5)?,
-            q3: quantile(0.75)?,
+            q1: quantiles.at(0.25)?,
+            median: quantiles.at(0.5)?,
+            q3: quantiles.at(0.75)?,
             max: running.max,
             mean: running.mean(),
             std: running.sample_std(),

@@ -7,7 +7,7 @@
 
 mod hosts;
 
-pub(crate) use hosts::{HOST, HostCollector, HostRows, gather_hosts, host_text};
+pub(crate) use hosts::{HostCollector, HostRows, budget_pairs, host_key};
 
 use std::borrow::Cow;
 

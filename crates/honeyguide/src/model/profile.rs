@@ -1,6 +1,7 @@
 //! What the training data looked like, small enough to travel with the model.
 
-use learn::{Matrix, stats};
+use learn::Matrix;
+use learn::stats::Quantiles;
 use serde::{Deserialize, Serialize};
 
 use crate::distil::Distilled;
@@ -60,19 +61,19 @@ pub(crate) fn profile(
         .enumerate();
     features
         .map(|(index, ((feature, encoding), inputs))| {
-            let column = match inputs {
+            let mut column = match inputs {
                 FeatureInputs::Own(input) => weighted_column(&distilled.inputs, *input),
                 FeatureInputs::Rarity(_) => weighted_column(encoded, index),
             };
-            let (missing, present): (Vec<_>, Vec<_>) =
-                column.into_iter().partition(|(value, _)| value.is_nan());
+            let missing = column.iter().filter(|(value, _)| value.is_nan());
             // An empty sum of floats is −0.
-            let missing = missing.iter().map(|(_, weight)| weight).sum::<f64>() + 0.0;
+            let missing = missing.map(|(_, weight)| weight).sum::<f64>() + 0.0;
+            column.retain(|(value, _)| !value.is_nan());
             let distribution = match encoding {
                 EncodingData::Categories(categories) => {
-                    Distribution::of_codes(&present, categories.len())
+                    Distribution::of_codes(&column, categories.len())
                 }
-                _ => Distribution::of_numbers(present),
+                _ => Distribution::of_numbers(column),
             };
             FeatureProfile {
                 name: feature.name.clone(),
@@ -160,7 +161,9 @@ impl Distribution {
 
     /// Of weighted numbers.
     pub(crate) fn of_numbers(mut column: Vec<(f64, f64)>) -> Self {
-        column.sort_by(|left, right| left.0.total_cmp(&right.0));
+        column.sort_unstable_by(|left, right| {
+            left.0.total_cmp(&right.0).then(left.1.total_cmp(&right.1))
+        });
         column.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
             if same {
@@ -169,9 +172,11 @@ impl Distribution {
             same
         });
         if column.len() <= MAX_VALUES {
+            // Room for every row would otherwise stay with the model.
+            column.shrink_to_fit();
             Self::Values(column)
         } else {
-            Self::bins(&column)
+            Self::bins(column)
         }
     }
 
@@ -183,13 +188,13 @@ impl Distribution {
         Self::Categories(counts)
     }
 
-    fn bins(sorted: &[(f64, f64)]) -> Self {
-        let (values, weights): (Vec<_>, Vec<_>) = sorted.iter().copied().unzip();
-        let quantile = |bin| stats::quantile(&values, &weights, bin as f64 / BINS as f64);
+    fn bins(column: Vec<(f64, f64)>) -> Self {
+        let column = Quantiles::new(column);
+        let quantile = |bin| column.as_ref()?.at(bin as f64 / BINS as f64);
         let mut edges: Vec<f64> = (0..=BINS).filter_map(quantile).collect();
         edges.dedup();
-        let mut counts = vec![0.0; edges.len() - 1];
-        for (value, weight) in sorted {
+        let mut counts = vec![0.0; edges.len().saturating_sub(1)];
+        for (value, weight) in column.iter().flat_map(Quantiles::pairs) {
             let bin = edges.partition_point(|edge| edge < value).saturating_sub(1);
             counts[bin.min(edges.len() - 2)] += weight;
         }

@@ -19,8 +19,10 @@ use crate::functions;
 
 /// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
 const BATCH_ROWS: usize = 4096;
-/// What aggregations and sorts may hold before they spill to temporary files.
-const QUERY_MEMORY: usize = 48 << 20;
+/// What aggregations and sorts may hold before they spill to temporary files, whatever the number of threads.
+const QUERY_MEMORY: usize = 28 << 20;
+/// What each thread adds: every part of a plan needs some room before it can spill.
+const QUERY_MEMORY_PER_THREAD: usize = 4 << 20;
 /// Memory that a sort keeps back for merging its spilled runs.
 const SORT_SPILL_RESERVATION: usize = 2 << 20;
 /// Fewest bytes of a file that are worth a partition of their own on another machine.
@@ -92,7 +94,8 @@ impl Engine {
         progress: Arc<dyn Progress>,
         others: Option<Arc<dyn Distribute>>,
     ) -> Result<Self> {
-        let pool = TrackConsumersPool::new(FairSpillPool::new(QUERY_MEMORY), NonZeroUsize::MIN);
+        let memory = QUERY_MEMORY + threads.get() * QUERY_MEMORY_PER_THREAD;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NonZeroUsize::MIN);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .build_arc()

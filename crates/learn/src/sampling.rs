@@ -21,7 +21,7 @@ pub struct Sample {
 }
 
 /// Rows beyond the budget that are collected before those of lowest priority go: one for so many of the budget.
-const ROWS_PER_SPARE: usize = 4;
+const ROWS_PER_SPARE: usize = 8;
 
 /// Collects rows, not many more than `budget` of them.
 #[derive(Debug, Clone)]

@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 use crate::features::{RarityCounts, id_of_code, key};
 use crate::recipe::layout::Layout;
 
-/// How many pairs of a distinct row of `n_inputs` inputs and a host are kept: 327,680 up to 16 inputs, fewer of wider
+/// How many pairs of a distinct row of `n_inputs` inputs and a host are kept: 294,912 up to 16 inputs, fewer of wider
 /// rows. With their values that is what a sample of rows holds while it is taken.
 pub(crate) fn budget_pairs(n_inputs: usize) -> usize {
     let rows = budget_rows(n_inputs);
-    rows + rows / 4
+    rows + rows / 8
 }
 
 /// Which of the distilled rows a host had.

@@ -27,12 +27,14 @@ pub fn run(dir: &Path) -> Result<()> {
     };
     let mut page = PREAMBLE.to_owned();
     let mut off = Vec::new();
-    for reference in bench.references()? {
-        let sets = bench.compare(&reference)?;
+    let references = bench.references()?;
+    for reference in &references {
+        let sets = bench.compare(reference)?;
         page += &table(&sets);
         let beyond = sets.iter().filter(|set| !set.agrees());
         off.extend(beyond.map(|set| set.reference.name.clone()));
     }
+    page += &beside_itself(&references);
     let path = root().join("docs/accuracy.md");
     fs::write(&path, page).map_err(Error::file(&path))?;
     if off.is_empty() {
@@ -124,10 +126,8 @@ struct Set {
 }
 
 impl Set {
-    /// The difference in standard errors of the difference.
     fn z(&self) -> f64 {
-        let theirs = &self.reference.auroc;
-        (self.ours.mean - theirs.mean) / self.ours.standard_error_of_difference(theirs)
+        z(&self.ours, &self.reference.auroc)
     }
 
     fn agrees(&self) -> bool {
@@ -154,6 +154,11 @@ impl Set {
             self.z()
         )
     }
+}
+
+/// The difference of two means in standard errors of the difference.
+fn z(one: &Summary, other: &Summary) -> f64 {
+    (one.mean - other.mean) / one.standard_error_of_difference(other)
 }
 
 fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
@@ -223,7 +228,8 @@ Benchmark*, NeurIPS 2022). Each forest learns from all rows of a set, without th
 
 AUROC is given as mean ± standard deviation over the seeds, which start at 0. The last column is the difference of the
 means in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by more than 2 on
-about one set in twenty. Where they do with few seeds, more seeds tell chance from a cause.
+about one set in twenty, and the root mean square over sets is 1 on average. Where they differ with few seeds, more
+seeds tell chance from a cause.
 ";
 
 fn table(sets: &[Set]) -> String {
@@ -239,8 +245,53 @@ fn table(sets: &[Set]) -> String {
         table += &set.row();
         table.push('\n');
     }
-    table
+    let squares = sets.iter().map(|set| set.z().powi(2)).sum::<f64>();
+    let rms = (squares / sets.len() as f64).sqrt();
+    table + &format!("\nRoot mean square of the last column: {rms:.1}.\n")
 }
+
+/// How far scikit-learn's means of the fewest seeds are from its own means of the most, for sets that have both.
+fn beside_itself(references: &[Vec<Reference>]) -> String {
+    let Some((few, more)) = references.split_first() else {
+        return String::new();
+    };
+    let rows = few.iter().filter_map(|few| {
+        let same = more.iter().flatten().filter(|set| set.name == few.name);
+        let many = same.max_by_key(|set| set.seeds())?;
+        Some(itself_row(few, many))
+    });
+    let rows: String = rows.collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("{ITSELF}{rows}")
+}
+
+fn itself_row(few: &Reference, many: &Reference) -> String {
+    let (one, other) = (&few.auroc, &many.auroc);
+    format!(
+        "| {} | {:.4} ± {:.4} ({}) | {:.4} ± {:.4} ({}) | {:+.4} | {:+.1} |\n",
+        few.name,
+        one.mean,
+        one.sd,
+        one.n,
+        other.mean,
+        other.sd,
+        other.n,
+        one.mean - other.mean,
+        z(one, other)
+    )
+}
+
+const ITSELF: &str = "
+## scikit-learn beside itself
+
+How far the reference of the fewest seeds is from that of the most, seeds in parentheses: what chance alone does to the
+figure that is compared with.
+
+| set | few seeds | many seeds | difference | in standard errors |
+|---|--:|--:|--:|--:|
+";
 
 #[cfg(test)]
 mod tests {
@@ -275,8 +326,19 @@ mod tests {
         let page = table(&[set(0.91)]);
         assert!(page.starts_with("\n## 10 seeds\n\n| set |"));
         assert!(page.ends_with(
-            "| a | 1000 | 3 | 5.00 % | 0.9000 ± 0.0100 | 0.9100 ± 0.0100 | +0.0100 | +2.2 |\n"
+            "| a | 1000 | 3 | 5.00 % | 0.9000 ± 0.0100 | 0.9100 ± 0.0100 | +0.0100 | +2.2 |\n\n\
+             Root mean square of the last column: 2.2.\n"
         ));
+    }
+
+    #[test]
+    fn few_seeds_are_held_against_the_most() {
+        let of = |text: &str| parse_references(text, Path::new("t.csv")).unwrap();
+        let more = TABLE.replace("0.9,0.01,0.5,10", "0.89,0.01,0.5,200");
+        let page = beside_itself(&[of(TABLE), of(&more)]);
+        let row = "| a | 0.9000 ± 0.0100 (10) | 0.8900 ± 0.0100 (200) | +0.0100 | +3.1 |\n";
+        assert!(page.ends_with(row), "{page}");
+        assert_eq!(beside_itself(&[of(TABLE)]), "");
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub(crate) async fn distil(
     seed: u64,
 ) -> Result<Distilled> {
     if host.is_some() {
+        let malformed_args = engine.malformed_args();
         let rows = RowCollector::by_host(recipe, seed);
         let rows = collect(engine, source, recipe, plan, host, rows).await?;
         if !rows.sampler.is_sampled() {
@@ -117,6 +118,7 @@ pub(crate) async fn distil(
                 return Ok(distilled);
             }
         }
+        engine.recount_args(malformed_args);
     }
     let rows = RowCollector::new(recipe, seed);
     collect(engine, source, recipe, plan, None, rows)

@@ -150,6 +150,11 @@ impl Engine {
         self.malformed_args.load(Ordering::Relaxed)
     }
 
+    /// Takes back what was counted beyond `malformed_args`, because the same events are read again.
+    pub(crate) fn recount_args(&self, malformed_args: u64) {
+        self.malformed_args.store(malformed_args, Ordering::Relaxed);
+    }
+
     pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }

@@ -523,6 +523,53 @@ fn the_published_experiment_runs_on_a_folder_of_objects() {
 }
 
 #[test]
+fn simulated_logs_and_the_demo_go_to_a_store() {
+    let folder = Folder::new();
+    let simulate = ["simulate", "--events", "20000", "--out"];
+    folder.done(&[&simulate[..], &["here"]].concat());
+    for store in stores() {
+        let there = format!("{}/simulated-{}", store.base, std::process::id());
+        // Again over what is marked as simulated, and only over that.
+        for _ in 0..2 {
+            store.done(&folder, &[&simulate[..], &[&there]].concat());
+        }
+        let query = "SELECT * FROM events";
+        for split in ["training", "validation", "testing"] {
+            let name = format!("labelled_{split}_data.csv");
+            let read = |data: String| store.done(&folder, &["sql", query, &data]).stdout;
+            let found = read(format!("{there}/{name}"));
+            assert!(found == read(format!("here/{name}")), "{name}");
+        }
+        let inspected = store.done(&folder, &["inspect", &there, "--json"]);
+        assert!(inspected.stdout.contains("\"simulated\": true"));
+        let own = format!("{there}-own/labelled_testing_data.csv");
+        let data = "here/labelled_testing_data.csv";
+        store.done(&folder, &["sql", query, data, "--out", &own]);
+        let run = store.run(
+            &folder,
+            &[&simulate[..], &[&format!("{there}-own")]].concat(),
+        );
+        assert_eq!(run.status, 2, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("not marked as simulated"),
+            "{}",
+            run.stderr
+        );
+        let demo = format!("{there}-demo");
+        store.done(&folder, &["demo", "--out", &demo]);
+        let model = format!("{demo}/model.json");
+        store.done(
+            &folder,
+            &[
+                "score",
+                &model,
+                &format!("{demo}/labelled_testing_data.csv"),
+            ],
+        );
+    }
+}
+
+#[test]
 fn a_folder_of_objects_is_whole_or_not_there() {
     let folder = Folder::with_model(3000);
     let query = "SELECT processId, count(*), sum(eventId) FROM events GROUP BY 1 ORDER BY 1";

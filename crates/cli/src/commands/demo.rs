@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use honeyguide::evaluate::Evaluation;
 use honeyguide::score::{Anomaly, most_anomalous};
 use honeyguide::simulate::DEFAULT_EVENTS;
-use honeyguide::{Source, TrainOptions, calibrate, train};
+use honeyguide::{TrainOptions, calibrate, train};
 use serde::Serialize;
 
 use super::simulate::{self, Simulated};
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     let [training, validation, test] = &simulation.splits[..] else {
         return Err(honeyguide::Error::internal("a simulation has three splits").into());
     };
-    let open = |path: &Path| Source::open(&[path.display().to_string()]);
+    let open = |path: &Path| context.open(&[path.display().to_string()]);
     let engine = &context.engine;
     let recipe = context.recipe(RECIPE)?;
     let options = TrainOptions {
@@ -56,7 +56,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     )
     .await?;
     let path = args.out.join("model.json");
-    model.save(&path)?;
+    model.save(context.destination(&path)?)?;
     let data = vec![test.file.display().to_string()];
     let look = args::Explore {
         data: data.clone(),

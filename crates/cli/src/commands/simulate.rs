@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use honeyguide::output::{PendingFile, create_folder};
+use honeyguide::output::{Destination, PendingFile, create_folder};
 use honeyguide::simulate::{MARKER, MARKER_TEXT, Simulation, Split, Summary};
 use honeyguide::{Error, is_url, redacted};
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use crate::args::Simulate;
 use crate::context::{Context, Outcome};
@@ -46,24 +47,37 @@ pub async fn write(
 ) -> Result<Simulated, Failure> {
     let simulation =
         Simulation::new(events, seed).map_err(|error| Error::usage(error.to_string()))?;
-    refuse_url(folder)?;
-    create_folder(folder)?;
-    refuse_to_replace(folder)?;
-    let folder = folder.to_owned();
+    if !is_url(&folder.to_string_lossy()) {
+        create_folder(folder)?;
+    }
+    refuse_to_replace(context, folder)?;
+    let place = |name: &str| context.destination(&folder.join(name));
+    let places = Split::ALL.map(|split| place(split.file_name()));
+    let places = places.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let marker = place(MARKER)?;
+    // Threads of their own wait for a store through it.
+    let runtime = Handle::current();
     context
         .blocking(move |cancelled| {
-            let written = std::thread::scope(|scope| {
-                let splits = Split::ALL.map(|split| (split, folder.join(split.file_name())));
-                let writers = splits.map(|(split, path)| {
-                    scope.spawn(move || write_split(&simulation, split, path, cancelled))
+            let written: Vec<_> = std::thread::scope(|scope| {
+                let splits = Split::ALL.into_iter().zip(places);
+                let writers = splits.map(|(split, place)| {
+                    let runtime = runtime.clone();
+                    scope.spawn(move || {
+                        let _runtime = runtime.enter();
+                        write_split(&simulation, split, place, cancelled)
+                    })
                 });
-                writers.map(|writer| {
+                // All of them begin before one is waited for.
+                let writers: Vec<_> = writers.collect();
+                let written = writers.into_iter().map(|writer| {
                     writer
                         .join()
                         .unwrap_or_else(|_| Err(Error::internal("the simulation broke off")))
-                })
+                });
+                written.collect()
             });
-            let mut marker = PendingFile::create(&folder.join(MARKER))?;
+            let mut marker = PendingFile::create(marker)?;
             let marked = marker.write_all(MARKER_TEXT.as_bytes());
             marked.map_err(|error| Error::io("write", marker.path(), error))?;
             // The files get their names only when all three are complete, and never without the marker.
@@ -79,33 +93,28 @@ pub async fn write(
         .await
 }
 
-/// A URL would become a folder on disk of that name.
-fn refuse_url(folder: &Path) -> Result<(), Error> {
-    let text = folder.to_string_lossy();
-    if !is_url(&text) {
-        return Ok(());
-    }
-    let shown = redacted(&text);
-    let message = format!("{shown}: simulated logs are written to a folder on disk");
-    Err(Error::usage(message).hint("honeyguide convert FOLDER --out URL brings them to a bucket"))
-}
-
 /// Logs that are not marked as simulated are somebody's data, perhaps BETH itself.
-fn refuse_to_replace(folder: &Path) -> Result<(), Error> {
-    if folder.join(MARKER).exists() {
-        return Ok(());
-    }
+fn refuse_to_replace(context: &Context, folder: &Path) -> Result<(), Failure> {
+    let is_somebodys = |path: &Path| {
+        let text = path.display().to_string();
+        if is_url(&text) {
+            // A store says no when it is written to, if it is not to be reached.
+            return context
+                .open(&[text])
+                .is_ok_and(|found| !found.is_simulated());
+        }
+        path.exists() && !path.with_file_name(MARKER).exists()
+    };
     let mut files = Split::ALL
-        .into_iter()
-        .map(|split| folder.join(split.file_name()));
-    match files.find(|file| file.exists()) {
+        .map(|split| folder.join(split.file_name()))
+        .into_iter();
+    match files.find(|file| is_somebodys(file)) {
         Some(file) => {
-            let message = format!(
-                "{}: is there already and not marked as simulated",
-                file.display()
-            );
+            let shown = redacted(&file.to_string_lossy());
+            let message = format!("{shown}: is there already and not marked as simulated");
             Err(Error::usage(message)
-                .hint("choose another folder: simulated logs would replace this file"))
+                .hint("choose another folder: simulated logs would replace this file")
+                .into())
         }
         None => Ok(()),
     }
@@ -114,11 +123,12 @@ fn refuse_to_replace(folder: &Path) -> Result<(), Error> {
 fn write_split(
     simulation: &Simulation,
     split: Split,
-    path: PathBuf,
+    to: Destination,
     cancelled: &AtomicBool,
 ) -> Result<(PendingFile, SimulatedSplit), Error> {
+    let path = to.path().to_owned();
     let mut out = Stoppable {
-        file: PendingFile::create(&path)?,
+        file: PendingFile::create(to)?,
         cancelled,
     };
     let summary = simulation

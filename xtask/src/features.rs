@@ -14,15 +14,21 @@ pub const CLUSTER: &str = "honeyguide-cli/cluster";
 /// Packages from elsewhere with their features, one `name version features` each.
 type Packages = BTreeSet<String>;
 
-/// Fails if a package that `cargo run` compiles has other features in the workspace's tests.
+/// Fails if a package that `cargo run` compiles has other features in the workspace's tests. What build scripts and macros
+/// use is left out: it is compiled for itself, with features of its own.
 pub fn check() -> Result<()> {
-    let run = packages(&["--package", "honeyguide-cli", "--edges", "normal,build"])?;
+    let run = packages(&[
+        "--package",
+        "honeyguide-cli",
+        "--edges",
+        "no-dev,no-build,no-proc-macro",
+    ])?;
     let test = packages(&[
         "--workspace",
         "--features",
         CLUSTER,
         "--edges",
-        "normal,build,dev",
+        "no-build,no-proc-macro",
     ])?;
     let differences = differences(&run, &test);
     if differences.is_empty() {

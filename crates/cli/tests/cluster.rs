@@ -157,8 +157,8 @@ fn what_cannot_work_is_said_by_whoever_knows() {
     refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 fields"]);
     let nobody = ["inspect", "bad.csv", "--cluster", "df://127.0.0.1:1"];
     folder.refused(&nobody, 1, &["df://127.0.0.1:1", "nobody listens there"]);
-    let no_address = ["inspect", "bad.csv", "--cluster", "127.0.0.1:50050"];
-    folder.refused(&no_address, 2, &["df://HOST:PORT"]);
+    let no_address = ["inspect", "bad.csv", "--cluster", "http://127.0.0.1:1"];
+    folder.refused(&no_address, 2, &["http://127.0.0.1:1", "df://"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use honeyguide::{Error, Result};
+use honeyguide::{Error, Result, redacted};
 use url::Url;
 
 /// The port of a scheduler whose address names none.
@@ -36,7 +36,8 @@ impl FromStr for SchedulerAddress {
 
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
-            Error::usage(format!("`{text}` is no address of a scheduler: {why}"))
+            let shown = redacted(text);
+            Error::usage(format!("`{shown}` is no address of a scheduler: {why}"))
                 .hint("write it as df://host:50050 or host:50050")
         };
         let url = match text.split_once("://") {
@@ -111,7 +112,11 @@ mod tests {
             ("df://node-1/path", "more than"),
         ] {
             let error = text.parse::<SchedulerAddress>().unwrap_err();
-            assert!(error.to_string().contains(why), "{text}: {error}");
+            let error = error.to_string();
+            assert!(
+                error.contains(why) && !error.contains("secret"),
+                "{text}: {error}"
+            );
         }
     }
 }

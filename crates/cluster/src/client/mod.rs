@@ -20,8 +20,8 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use honeyguide::{Distribute, Error, Result};
-use url::Url;
 
+use crate::address::SchedulerAddress;
 use crate::codec::PlanCodec;
 use crate::status::{ClusterStatus, STATUS_PATH};
 use remote::RemoteExec;
@@ -68,7 +68,7 @@ impl Cluster {
     /// # Errors
     /// It is no such URL, nobody answers there, or a scheduler of another version does.
     pub async fn connect(url: &str, settings: ClientSettings) -> Result<Self> {
-        let address = address(url)?;
+        let address = url.parse::<SchedulerAddress>()?.http();
         let http = reqwest::Client::builder()
             .timeout(STATUS_TIME)
             .no_proxy()
@@ -205,47 +205,4 @@ fn reason(error: &reqwest::Error) -> String {
 /// Whether any leaf reads files.
 fn has_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.name() == "DataSourceExec" || plan.children().into_iter().any(has_files)
-}
-
-/// Where a scheduler's `df://HOST:PORT` answers.
-fn address(url: &str) -> Result<String> {
-    let refuse = || {
-        Error::usage(format!("{url}: not the address of a scheduler"))
-            .hint("write df://HOST:PORT, as in --cluster df://10.0.0.1:50050")
-    };
-    let parsed = Url::parse(url).map_err(|_| refuse())?;
-    let is_plain = ["", "/"].contains(&parsed.path())
-        && parsed.username().is_empty()
-        && parsed.password().is_none()
-        && parsed.query().is_none()
-        && parsed.fragment().is_none();
-    match (parsed.scheme(), parsed.host_str(), parsed.port()) {
-        ("df", Some(host), Some(port)) if is_plain && !host.is_empty() => {
-            Ok(format!("http://{host}:{port}"))
-        }
-        _ => Err(refuse()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_a_host_and_a_port_and_nothing_else() {
-        assert_eq!(address("df://[::1]:50050").unwrap(), "http://[::1]:50050");
-        assert_eq!(address("df://h:1/").unwrap(), "http://h:1");
-        for url in [
-            "",
-            "h:1",
-            "http://h:1",
-            "df://h",
-            "df://:1",
-            "df://u@h:1",
-            "df://h:1/x",
-            "df://h:1?x",
-        ] {
-            assert!(address(url).is_err(), "{url}");
-        }
-    }
 }

@@ -54,6 +54,7 @@ impl Context {
     }
 
     /// What every command may be told.
+    #[cfg(feature = "cluster")]
     pub fn global(&self) -> &Global {
         &self.global
     }

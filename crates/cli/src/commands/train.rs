@@ -71,6 +71,8 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         context.remark_intake(&benign);
     }
     context.remark_intake(&source);
+    // Nothing else runs while a forest grows: who asked for an end meanwhile is heard before anything is written.
+    tokio::task::yield_now().await;
     model.save(&out)?;
     context.remark_malformed_args();
     if left_out_rate.is_some() && is_scikit_learns(model.threshold()) {

@@ -311,8 +311,8 @@ fn what_no_store_knows_is_refused_without_being_shown() {
             "only read from",
         ),
         (
-            ["simulate", "--events", "9000", "--out=s3://b/x"],
-            "a folder on disk",
+            ["simulate", "--events", "9000", "--out=https://x/y"],
+            "only read from",
         ),
         (
             ["convert", "a.csv", "--out", "https://x/y"],
@@ -533,7 +533,7 @@ fn simulated_logs_and_the_demo_go_to_a_store() {
         for _ in 0..2 {
             store.done(&folder, &[&simulate[..], &[&there]].concat());
         }
-        let query = "SELECT * FROM events";
+        let query = "SELECT count(*), sum(processId), min(timestamp), max(timestamp), sum(length(args)) FROM events";
         for split in ["training", "validation", "testing"] {
             let name = format!("labelled_{split}_data.csv");
             let read = |data: String| store.done(&folder, &["sql", query, &data]).stdout;
@@ -544,7 +544,10 @@ fn simulated_logs_and_the_demo_go_to_a_store() {
         assert!(inspected.stdout.contains("\"simulated\": true"));
         let own = format!("{there}-own/labelled_testing_data.csv");
         let data = "here/labelled_testing_data.csv";
-        store.done(&folder, &["sql", query, data, "--out", &own]);
+        store.done(
+            &folder,
+            &["sql", "SELECT * FROM events", data, "--out", &own],
+        );
         let run = store.run(
             &folder,
             &[&simulate[..], &[&format!("{there}-own")]].concat(),

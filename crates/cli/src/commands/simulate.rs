@@ -47,14 +47,14 @@ pub async fn write(
 ) -> Result<Simulated, Failure> {
     let simulation =
         Simulation::new(events, seed).map_err(|error| Error::usage(error.to_string()))?;
-    if !is_url(&folder.to_string_lossy()) {
-        create_folder(folder)?;
-    }
-    refuse_to_replace(context, folder)?;
     let place = |name: &str| context.destination(&folder.join(name));
     let places = Split::ALL.map(|split| place(split.file_name()));
     let places = places.into_iter().collect::<Result<Vec<_>, _>>()?;
     let marker = place(MARKER)?;
+    if !is_url(&folder.to_string_lossy()) {
+        create_folder(folder)?;
+    }
+    refuse_to_replace(context, folder)?;
     // Threads of their own wait for a store through it.
     let runtime = Handle::current();
     context

@@ -155,6 +155,15 @@ fn what_cannot_work_is_said_by_whoever_knows() {
     refused(&["inspect", "s.ndjson"], 2, &["CSV or Parquet"]);
     folder.write("bad.csv", "a,b\n1,2\n3\n4,5\n");
     refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 fields"]);
+    // A query's own fault is no loss of an executor, and nobody waits for one.
+    let begin = std::time::Instant::now();
+    let cast = "SELECT CAST(eventName AS BIGINT) FROM events WHERE eventName = 'connect'";
+    refused(&["sql", cast, TESTING[1]], 1, &["connect"]);
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begin.elapsed()
+    );
     let nobody = ["inspect", "bad.csv", "--cluster", "df://127.0.0.1:1"];
     folder.refused(&nobody, 1, &["df://127.0.0.1:1", "nobody listens there"]);
     let no_address = ["inspect", "bad.csv", "--cluster", "http://127.0.0.1:1"];

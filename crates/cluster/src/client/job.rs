@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use honeyguide::{Error, Result};
 
 use super::answer::{Answer, Collector};
-use super::submit::{self, Job};
+use super::submit::{self, Job, TWICE};
 use super::{Cluster, Inner, MAX_ATTEMPTS};
 use crate::status::ClusterStatus;
 
@@ -118,11 +118,14 @@ impl Inner {
     }
 
     /// Whether a failure comes from a lost executor. One that has just died is not missed at once, so whatever looks like
-    /// a broken connection waits until it is.
+    /// a broken connection waits until it is; where none is missed, the failure is the job's own.
     async fn judge(&self, before: &ClusterStatus, error: DataFusionError) -> Result<Outcome> {
         let text = error.to_string();
         if let Some(own) = Error::carried_in(&text) {
             return Ok(Outcome::Failed(own.into()));
+        }
+        if text.contains(TWICE) {
+            return Ok(Outcome::Lost(TWICE.into()));
         }
         let begin = tokio::time::Instant::now();
         loop {
@@ -130,11 +133,8 @@ impl Inner {
             if let Some(why) = changed(before, &now) {
                 return Ok(Outcome::Lost(why.into()));
             }
-            if !looks_like_a_loss(&text) {
+            if !looks_like_a_loss(&text) || begin.elapsed() > NOTICE_TIME {
                 return Ok(Outcome::Failed(error));
-            }
-            if begin.elapsed() > NOTICE_TIME {
-                return Ok(Outcome::Lost(first_line(&text)));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -164,19 +164,11 @@ fn looks_like_a_loss(text: &str) -> bool {
     let words = [
         "cancelled",
         "fetch",
-        "connect",
+        "connection",
         "transport",
-        "unavailable",
         "broken pipe",
         "grpc",
         "executor",
-        "stream closed",
-        "h2 protocol",
-        "not found",
     ];
     words.iter().any(|word| text.contains(word))
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -27,6 +27,9 @@ use tonic::transport::Channel;
 use crate::codec::PlanCodec;
 use crate::services::MAX_MESSAGE_BYTES;
 
+/// What is wrong with an answer in which a partition is listed more than once.
+pub(super) const TWICE: &str = "a partition of the answer came twice";
+
 type Result<T> = std::result::Result<T, DataFusionError>;
 type Scheduler = SchedulerGrpcClient<Channel>;
 
@@ -137,9 +140,7 @@ fn in_order(mut partitions: Vec<PartitionLocation>) -> Result<Vec<PartitionLocat
     partitions.sort_by_key(number);
     let distinct: HashSet<_> = partitions.iter().map(number).collect();
     if distinct.len() < partitions.len() {
-        return Err(DataFusionError::Execution(
-            "the executor's partitions came twice".into(),
-        ));
+        return Err(DataFusionError::Execution(TWICE.into()));
     }
     Ok(partitions)
 }

@@ -389,3 +389,16 @@ fn a_model_is_not_replaced_by_its_scores() {
     folder.refused(&args, 2, &["model.json: the output is also the model"]);
     assert!(folder.read("model.json") == before);
 }
+
+#[test]
+fn a_pipe_is_not_replaced_by_an_output() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = Folder::with_model(50);
+    let pipe = folder.path("pipe.csv");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo(1)").success());
+    let args = ["score", "model.json", "good.csv", "--out", "pipe.csv"];
+    folder.refused(&args, 2, &["pipe.csv: not a regular file", "--out -"]);
+    let kind = std::fs::metadata(&pipe).expect("the pipe").file_type();
+    assert!(kind.is_fifo());
+}

@@ -236,6 +236,13 @@ fn folder_of(path: &Path) -> Result<&Path> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(a_folder(path));
     }
+    // Writing beside and renaming would put a file in the place of a device or a pipe.
+    if path.exists() && !path.is_file() {
+        return Err(
+            Error::usage(format!("{}: not a regular file", path.display()))
+                .hint("a device or a pipe is not replaced: --out - writes to standard output"),
+        );
+    }
     Ok(folder)
 }
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -61,6 +62,9 @@ pub fn event_with(index: usize, column: usize, value: &str) -> String {
     fields[column] = value;
     fields.join(",")
 }
+
+/// The longest that a command may take: many times what any needs on a busy machine.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 /// A temporary folder in which the command runs, so that messages show plain file names.
 pub struct Folder(TempDir);
@@ -144,9 +148,11 @@ impl Folder {
         command
     }
 
-    /// Runs the command to its end. It must not panic.
+    /// Runs the command to its end. It must not panic, and is killed where it does not end.
     pub fn run(&self, args: &[&str]) -> Run {
-        Run::of(self.command(args).output().expect("the command starts"))
+        let mut command = assert_cmd::Command::from_std(self.command(args));
+        let output = command.timeout(LONGEST_RUN).output();
+        Run::of(output.expect("the command starts"))
     }
 
     /// Runs the command, which must succeed.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
     ArrayRef, AsArray, BooleanArray, Float64Array, StringArray, StructArray,
@@ -30,6 +30,7 @@ use crate::model::{Model, ModelOrigin};
 use crate::recipe::layout::{Input, InputKind};
 use crate::score::{REASONS, texts};
 use crate::source::StorageOptions;
+use crate::source::remote::lock;
 
 /// What a function says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ impl Models {
             let unknown = || Error::internal(format!("the query does not say where `{name}` is"));
             return kept.get(origins.get(name).ok_or_else(unknown)?);
         }
-        let mut models = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = lock(&self.read);
         if let Some(model) = models.get(name) {
             return Ok(Arc::clone(model));
         }
@@ -120,7 +121,7 @@ impl Models {
         if let Some((origins, _)) = &self.meant {
             return origins.clone();
         }
-        let models = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let models = lock(&self.read);
         let origin =
             |(name, model): (&String, &Arc<Model>)| Some((name.clone(), model.origin()?.clone()));
         models.iter().filter_map(origin).collect()

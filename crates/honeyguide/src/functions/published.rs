@@ -16,6 +16,7 @@ use super::score::{AnomalyScore, IsAnomalous, Scorer, score_of, verdict_of};
 use crate::error::{Error, Result};
 use crate::model::{Model, ModelOrigin};
 use crate::source::StorageOptions;
+use crate::source::remote::lock;
 
 /// Most models that are kept; beyond it all are let go.
 const MAX_KEPT: usize = 16;
@@ -95,7 +96,7 @@ impl KeptModels {
     /// The model, which is read once for each content.
     pub(crate) fn get(&self, origin: &ModelOrigin) -> Result<Arc<Model>> {
         let place = self.place(&origin.sha256);
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&place);
         if let Some(model) = place.as_ref() {
             return Ok(Arc::clone(model));
         }
@@ -130,6 +131,11 @@ impl KeptModels {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
     use crate::{Engine, Recipe, Silent, Source, TrainOptions, train};
 
@@ -178,6 +184,49 @@ mod tests {
             error.contains("m.json: not the model that was asked for"),
             "{error}"
         );
+    }
+
+    /// A web server that sends `content` to whoever asks, after a while.
+    fn slow_server(content: Vec<u8>) -> std::io::Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}/m.json", listener.local_addr()?);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]);
+                std::thread::sleep(Duration::from_millis(300));
+                let length = content.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+                );
+                let _ = stream.write_all(&[head.as_bytes(), &content].concat());
+            }
+        });
+        Ok(url)
+    }
+
+    #[test]
+    fn whoever_waits_for_a_model_keeps_nobody_from_reading_it() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (mut origin, _) = runtime.block_on(published(folder.path()));
+        origin.uri = slow_server(std::fs::read(&origin.uri).unwrap()).unwrap();
+        let kept = Arc::new(KeptModels::default());
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..8 {
+            let (kept, origin, sender) = (Arc::clone(&kept), origin.clone(), sender.clone());
+            runtime.spawn(async move { sender.send(kept.get(&origin).is_ok()) });
+        }
+        let limit = Duration::from_secs(30);
+        let read: Vec<_> = (0..8)
+            .map_while(|_| receiver.recv_timeout(limit).ok())
+            .collect();
+        // Dropped, it would wait for its threads.
+        runtime.shutdown_background();
+        assert_eq!(read, [true; 8]);
     }
 
     #[test]

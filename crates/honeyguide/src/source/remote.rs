@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use datafusion::object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
@@ -164,14 +164,28 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
 /// # Errors
 /// There is no runtime with several threads to do it.
 pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
-    match Handle::try_current() {
-        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            Ok(tokio::task::block_in_place(|| handle.block_on(work)))
-        }
-        _ => Err(Error::usage(
+    let Some(handle) = threads() else {
+        return Err(Error::usage(
             "remote files need a tokio runtime with several threads",
-        )),
+        ));
+    };
+    Ok(tokio::task::block_in_place(|| handle.block_on(work)))
+}
+
+/// Takes a lock that others hold while they [`wait`]. A runtime whose threads all stood still at such a lock would never
+/// do the work that its holder waits for.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    let take = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
+    match threads() {
+        Some(_) => tokio::task::block_in_place(take),
+        None => take(),
     }
+}
+
+/// The runtime, where it has several threads.
+fn threads() -> Option<Handle> {
+    let handle = Handle::try_current().ok()?;
+    (handle.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(handle)
 }
 
 /// A remote file as bytes one after the other. While a piece is used, the next is on its way.

@@ -20,9 +20,11 @@ use crate::statistics::Summary;
 /// When a set differs by more than two standard errors, after the tables are written.
 pub fn run(dir: &Path) -> Result<()> {
     let dir = dir.canonicalize().map_err(Error::file(dir))?;
+    let example = ["--package", "honeyguide-learn", "--example", "adbench"];
     let bench = Bench {
         honeyguide: build(&["--package", "honeyguide-cli"])?,
-        model: target_dir("adbench")?.join("model.json"),
+        library: build(&example)?,
+        work: target_dir("adbench")?,
         dir,
     };
     let mut page = PREAMBLE.to_owned();
@@ -31,8 +33,7 @@ pub fn run(dir: &Path) -> Result<()> {
     for reference in &references {
         let sets = bench.compare(reference)?;
         page += &table(&sets);
-        let beyond = sets.iter().filter(|set| !set.agrees());
-        off.extend(beyond.map(|set| set.reference.name.clone()));
+        off.extend(sets.iter().flat_map(Set::beyond));
     }
     page += &beside_itself(&references);
     let path = root().join("docs/accuracy.md");
@@ -47,7 +48,9 @@ pub fn run(dir: &Path) -> Result<()> {
 struct Bench {
     dir: PathBuf,
     honeyguide: PathBuf,
-    model: PathBuf,
+    /// The example that does the same with the library alone.
+    library: PathBuf,
+    work: PathBuf,
 }
 
 impl Bench {
@@ -74,7 +77,8 @@ impl Bench {
         let sets = references.iter().map(|reference| {
             let auroc = (0..reference.seeds()).map(|seed| self.auroc(&reference.name, seed));
             let set = Set {
-                ours: Summary::of(&auroc.collect::<Result<Vec<_>>>()?),
+                library: self.library(&reference.name, reference.seeds())?,
+                command: Summary::of(&auroc.collect::<Result<Vec<_>>>()?),
                 reference: reference.clone(),
             };
             println!("{}", set.row());
@@ -83,15 +87,31 @@ impl Bench {
         sets.collect()
     }
 
+    /// The same for forests of the library, whose samples are drawn from the rows in their order.
+    fn library(&self, set: &str, seeds: u64) -> Result<Summary> {
+        let rows = self.work.join(format!("{set}.csv"));
+        let mut whole = command(&self.honeyguide, ["sql", "SELECT * FROM events", "--quiet"]);
+        whole.args(["--threads", "1", "--out"]).arg(&rows);
+        output(whole.arg(self.dir.join(format!("{set}.parquet"))))?;
+        let mut rank = command(&self.library, ["--seeds", &seeds.to_string()]);
+        let text = output(rank.arg(&rows))?;
+        parse_summary(&text).map_err(|what| Error::Output {
+            command: shown(&rank),
+            what: "no `auroc_mean` and `auroc_sd`",
+            line: what,
+        })
+    }
+
     /// Trains on all of a set but its label, and returns the AUROC of the same rows' scores.
     fn auroc(&self, set: &str, seed: u64) -> Result<f64> {
         let data = self.dir.join(format!("{set}.parquet"));
+        let model = self.work.join("model.json");
         let mut train = command(&self.honeyguide, ["train", "--recipe", "raw", "--quiet"]);
         train.args(["--exclude", "label", "--seed", &seed.to_string()]);
-        output(train.arg("--out").arg(&self.model).arg(&data))?;
+        output(train.arg("--out").arg(&model).arg(&data))?;
         let mut evaluate = command(&self.honeyguide, ["evaluate", "--quiet", "--json"]);
         evaluate.args(["--label", "label"]);
-        let text = output(evaluate.arg(&self.model).arg(&data))?;
+        let text = output(evaluate.arg(&model).arg(&data))?;
         let evaluation: Value = serde_json::from_str(&text).unwrap_or_default();
         evaluation["labels"][0]["roc_auc"]
             .as_f64()
@@ -119,19 +139,30 @@ impl Reference {
     }
 }
 
-/// A set with both results.
+/// A set with all results.
 struct Set {
     reference: Reference,
-    ours: Summary,
+    library: Summary,
+    command: Summary,
 }
 
 impl Set {
-    fn z(&self) -> f64 {
-        z(&self.ours, &self.reference.auroc)
+    fn library_z(&self) -> f64 {
+        z(&self.library, &self.reference.auroc)
     }
 
-    fn agrees(&self) -> bool {
-        self.z().abs() <= 2.0
+    fn command_z(&self) -> f64 {
+        z(&self.command, &self.reference.auroc)
+    }
+
+    /// What is more than two standard errors away, by its name.
+    fn beyond(&self) -> Vec<String> {
+        let both = [("library", self.library_z()), ("command", self.command_z())];
+        // Not a number is beyond, too.
+        let beyond = both.iter().filter(|(_, z)| !(z.abs() <= 2.0));
+        beyond
+            .map(|(which, _)| format!("{} ({which})", self.reference.name))
+            .collect()
     }
 
     /// The set's row of the table.
@@ -144,16 +175,19 @@ impl Set {
             auroc,
         } = &self.reference;
         format!(
-            "| {name} | {rows} | {features} | {:.2} % | {:.4} ± {:.4} | {:.4} ± {:.4} | {:+.4} | {:+.1} |",
+            "| {name} | {rows} | {features} | {:.2} % | {} | {} | {:+.1} | {} | {:+.1} |",
             100.0 * anomaly_share,
-            auroc.mean,
-            auroc.sd,
-            self.ours.mean,
-            self.ours.sd,
-            self.ours.mean - auroc.mean,
-            self.z()
+            spread(auroc),
+            spread(&self.library),
+            self.library_z(),
+            spread(&self.command),
+            self.command_z()
         )
     }
+}
+
+fn spread(auroc: &Summary) -> String {
+    format!("{:.4} ± {:.4}", auroc.mean, auroc.sd)
 }
 
 /// The difference of two means in standard errors of the difference.
@@ -179,6 +213,18 @@ fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
         .collect()
 }
 
+/// AUROC of the only set in a table as the library's example prints it.
+fn parse_summary(text: &str) -> std::result::Result<Summary, String> {
+    let mut lines = text.lines().map(|line| line.split(',').collect());
+    let header: Vec<_> = lines.next().unwrap_or_default();
+    let fields = lines.next().unwrap_or_default();
+    Record {
+        header: &header,
+        fields,
+    }
+    .auroc()
+}
+
 /// One line of a CSV table without quotes.
 struct Record<'a> {
     header: &'a [&'a str],
@@ -192,11 +238,15 @@ impl Record<'_> {
             rows: self.field("rows")?,
             features: self.field("features")?,
             anomaly_share: self.field("anomaly_share")?,
-            auroc: Summary {
-                mean: self.field("auroc_mean")?,
-                sd: self.field("auroc_sd")?,
-                n: self.seeds()?,
-            },
+            auroc: self.auroc()?,
+        })
+    }
+
+    fn auroc(&self) -> std::result::Result<Summary, String> {
+        Ok(Summary {
+            mean: self.field("auroc_mean")?,
+            sd: self.field("auroc_sd")?,
+            n: self.seeds()?,
         })
     }
 
@@ -223,21 +273,26 @@ const PREAMBLE: &str = "\
 
 `cargo xtask adbench DIR` writes this page. The sets are those of ADBench (Han et al., *ADBench: Anomaly Detection
 Benchmark*, NeurIPS 2022). Each forest learns from all rows of a set, without the label, and then scores the same rows:
-100 trees of 256 samples, one forest per seed. Here that is `honeyguide train --recipe raw --exclude label` and
-`honeyguide evaluate --label label`; there, `sklearn.ensemble.IsolationForest` with its defaults.
+100 trees of 256 samples, one forest per seed.
 
-AUROC is given as mean ± standard deviation over the seeds, which start at 0. The last column is the difference of the
-means in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by more than 2 on
-about one set in twenty, and the root mean square over sets is 1 on average. Where they differ with few seeds, more
-seeds tell chance from a cause.
+- scikit-learn: `sklearn.ensemble.IsolationForest` with its defaults.
+- library: `learn::iforest` with its defaults, on the same rows in the same order.
+- command: `honeyguide train --recipe raw --exclude label` and `honeyguide evaluate --label label`, which learn from
+  distinct rows in an order of their own. From the same seed that draws other samples, and so grows another forest of
+  the same kind.
+
+AUROC is given as mean ± standard deviation over the seeds, which start at 0. Beside it is the difference of the mean
+from scikit-learn's in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by
+more than 2 on about one set in twenty, and the root mean square over sets is 1 on average. Where they differ with few
+seeds, more seeds tell chance from a cause.
 ";
 
 fn table(sets: &[Set]) -> String {
     let seeds = sets.iter().map(|set| set.reference.seeds()).max();
     let mut table = format!(
         "\n## {} seeds\n
-| set | rows | features | anomalies | scikit-learn | honeyguide | difference | in standard errors |
-|---|--:|--:|--:|--:|--:|--:|--:|
+| set | rows | features | anomalies | scikit-learn | library | standard errors | command | standard errors |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|
 ",
         seeds.unwrap_or(0)
     );
@@ -245,9 +300,13 @@ fn table(sets: &[Set]) -> String {
         table += &set.row();
         table.push('\n');
     }
-    let squares = sets.iter().map(|set| set.z().powi(2)).sum::<f64>();
-    let rms = (squares / sets.len() as f64).sqrt();
-    table + &format!("\nRoot mean square of the last column: {rms:.1}.\n")
+    let (library, command) = (rms(sets, Set::library_z), rms(sets, Set::command_z));
+    table + &format!("\nRoot mean square: library {library:.1}, command {command:.1}.\n")
+}
+
+fn rms(sets: &[Set], z: fn(&Set) -> f64) -> f64 {
+    let squares = sets.iter().map(|set| z(set).powi(2)).sum::<f64>();
+    (squares / sets.len() as f64).sqrt()
 }
 
 /// How far scikit-learn's means of the fewest seeds are from its own means of the most, for sets that have both.
@@ -270,13 +329,11 @@ fn beside_itself(references: &[Vec<Reference>]) -> String {
 fn itself_row(few: &Reference, many: &Reference) -> String {
     let (one, other) = (&few.auroc, &many.auroc);
     format!(
-        "| {} | {:.4} ± {:.4} ({}) | {:.4} ± {:.4} ({}) | {:+.4} | {:+.1} |\n",
+        "| {} | {} ({}) | {} ({}) | {:+.4} | {:+.1} |\n",
         few.name,
-        one.mean,
-        one.sd,
+        spread(one),
         one.n,
-        other.mean,
-        other.sd,
+        spread(other),
         other.n,
         one.mean - other.mean,
         z(one, other)
@@ -300,34 +357,38 @@ mod tests {
     const TABLE: &str = "set,rows,features,anomaly_share,auroc_mean,auroc_sd,ap_mean,seeds\n\
                          a,1000,3,0.05,0.9,0.01,0.5,10\n";
 
-    fn set(mean: f64) -> Set {
+    fn set(library: f64, command: f64) -> Set {
+        let ours = |mean| Summary {
+            mean,
+            sd: 0.01,
+            n: 10.0,
+        };
         Set {
             reference: parse_references(TABLE, Path::new("t.csv"))
                 .unwrap()
                 .remove(0),
-            ours: Summary {
-                mean,
-                sd: 0.01,
-                n: 10.0,
-            },
+            library: ours(library),
+            command: ours(command),
         }
     }
 
     #[test]
     fn two_standard_errors_are_the_limit() {
         let error = (2.0 * 0.01f64.powi(2) / 10.0).sqrt();
-        assert!(set(0.9 + 1.99 * error).agrees() && set(0.9 - 1.99 * error).agrees());
-        assert!(!set(0.9 + 2.01 * error).agrees() && !set(0.9 - 2.01 * error).agrees());
-        assert!(!set(f64::NAN).agrees());
+        let [inside, outside] = [1.99 * error, 2.01 * error];
+        assert!(set(0.9 + inside, 0.9 - inside).beyond().is_empty());
+        assert_eq!(set(0.9 + outside, 0.9).beyond(), ["a (library)"]);
+        assert_eq!(set(0.9, 0.9 - outside).beyond(), ["a (command)"]);
+        assert_eq!(set(f64::NAN, f64::NAN).beyond().len(), 2);
     }
 
     #[test]
     fn the_table_has_one_row_per_set() {
-        let page = table(&[set(0.91)]);
+        let page = table(&[set(0.9, 0.91)]);
         assert!(page.starts_with("\n## 10 seeds\n\n| set |"));
         assert!(page.ends_with(
-            "| a | 1000 | 3 | 5.00 % | 0.9000 ± 0.0100 | 0.9100 ± 0.0100 | +0.0100 | +2.2 |\n\n\
-             Root mean square of the last column: 2.2.\n"
+            "| a | 1000 | 3 | 5.00 % | 0.9000 ± 0.0100 | 0.9000 ± 0.0100 | +0.0 | 0.9100 ± 0.0100 | +2.2 |\n\n\
+             Root mean square: library 0.0, command 2.2.\n"
         ));
     }
 
@@ -339,6 +400,14 @@ mod tests {
         let row = "| a | 0.9000 ± 0.0100 (10) | 0.8900 ± 0.0100 (200) | +0.0100 | +3.1 |\n";
         assert!(page.ends_with(row), "{page}");
         assert_eq!(beside_itself(&[of(TABLE)]), "");
+    }
+
+    #[test]
+    fn the_figures_of_the_library_are_found() {
+        let text = "set,rows,features,auroc_mean,auroc_sd,ap_mean,ap_sd,seeds\nx,10,2,0.9,0.1,0.5,0.2,40\n";
+        let found = parse_summary(text).unwrap();
+        assert_eq!((found.mean, found.sd, found.n), (0.9, 0.1, 40.0));
+        assert!(parse_summary("").unwrap_err().contains("auroc_mean"));
     }
 
     #[test]

@@ -284,7 +284,8 @@ fn struck(
     after: Duration,
     kill: impl FnOnce(&mut Cluster),
 ) -> Run {
-    let mut command = folder.command(&[args, &["--cluster", cluster.url()]].concat());
+    let patient = ["--cluster-timeout", "120", "--cluster", cluster.url()];
+    let mut command = folder.command(&[args, &patient].concat());
     let child = command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

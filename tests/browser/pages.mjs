@@ -20,7 +20,7 @@ export class Workspace {
   run(...args) {
     const program = process.env.HONEYGUIDE;
     assert.ok(program, "HONEYGUIDE names the built command; `cargo xtask test` sets it");
-    return execFileSync(program, args, { cwd: this.folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    return execFileSync(program, args, { cwd: this.folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 });
   }
 
   /** Writes events, each an object with some of BETH's columns. */

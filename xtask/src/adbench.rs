@@ -158,8 +158,7 @@ impl Set {
     /// What is more than two standard errors away, by its name.
     fn beyond(&self) -> Vec<String> {
         let both = [("library", self.library_z()), ("command", self.command_z())];
-        // Not a number is beyond, too.
-        let beyond = both.iter().filter(|(_, z)| !(z.abs() <= 2.0));
+        let beyond = both.iter().filter(|(_, z)| z.is_nan() || z.abs() > 2.0);
         beyond
             .map(|(which, _)| format!("{} ({which})", self.reference.name))
             .collect()

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Stop};
 use crate::progress;
 
-/// How long a run that was asked to end waits for threads that read from a server.
+/// How long a run that ends waits for threads that still wait for somebody else.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command that `args` ask for.
@@ -55,12 +55,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
             result = work => result,
         }
     });
-    let Some(stop) = stopped.get() else {
-        return result;
-    };
-    cancelled.store(true, Ordering::Relaxed);
+    let stopped = stopped.get();
+    cancelled.store(stopped.is_some(), Ordering::Relaxed);
     runtime.shutdown_timeout(PATIENCE);
-    Err(Failure::Stopped(*stop))
+    stopped.map_or(result, |stop| Err(Failure::Stopped(*stop)))
 }
 
 /// Ends with the first signal, and notes which it was.
@@ -87,12 +85,17 @@ async fn work(
     commands::dispatch(&context, command).await
 }
 
-/// Waits for a signal to end; none where signals cannot be had.
-pub async fn stop_signal() -> Option<Stop> {
-    let mut terminate = signal(SignalKind::terminate()).ok()?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt.ok().map(|()| Stop::Interrupt),
-        () = async { while terminate.recv().await.is_none() {} } => Some(Stop::Terminate),
+/// Waits for a signal to end, from the call on; none where signals cannot be had.
+pub fn stop_signal() -> impl Future<Output = Option<Stop>> {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async {
+        let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
+            return None;
+        };
+        tokio::select! {
+            caught = interrupt.recv() => caught.map(|()| Stop::Interrupt),
+            caught = terminate.recv() => caught.map(|()| Stop::Terminate),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod stores;
 use std::time::Duration;
 
 use cluster::Cluster;
-use common::{Folder, Run};
+use common::{Folder, Run, ended};
 use stores::stores;
 
 /// Enough for a file of several pieces.
@@ -293,7 +293,7 @@ fn struck(
         .expect("the command starts");
     std::thread::sleep(after);
     kill(cluster);
-    Run::of(child.wait_with_output().expect("the command ends"))
+    ended(child)
 }
 
 /// The answers of one command: what it prints, and what it writes.

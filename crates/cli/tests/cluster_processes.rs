@@ -271,6 +271,16 @@ fn a_scheduler_that_is_asked_to_end_tells_its_clients() {
 }
 
 #[test]
+fn a_node_that_has_just_started_hears_that_it_is_to_end() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    for _ in 0..8 {
+        let mut scheduler = Node::start(&["scheduler", "--bind", "127.0.0.1:0"], &log);
+        assert_eq!(scheduler.stop().code(), Some(0));
+    }
+}
+
+#[test]
 fn addresses_that_cannot_be_had_are_said() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();

@@ -5,7 +5,7 @@ mod common;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, Run, events};
+use common::{Folder, Run, ended, events};
 
 fn folder() -> Folder {
     Folder::with_model(300)
@@ -111,14 +111,8 @@ fn interrupt(folder: &Folder, signal: &str, args: &[&str], begun: impl Fn() -> b
     while !begun() && started.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let sent = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status();
-    assert!(
-        sent.is_ok_and(|status| status.success()),
-        "{args:?} ended before it could be interrupted"
-    );
-    Run::of(child.wait_with_output().expect("an exit status"))
+    common::signal(&child, signal);
+    ended(child)
 }
 
 #[test]
@@ -135,14 +129,14 @@ fn signals_to_end_leave_nothing_behind() {
     let to_csv = ["score", "model.json", "many.csv", "--out", "out/s.csv"];
     for (signal, status, args) in [
         (
-            "-INT",
+            "INT",
             130,
             &["simulate", "--out", "out", "--events", "5000000"][..],
         ),
-        ("-INT", 130, &to_csv),
-        ("-TERM", 143, &to_csv),
+        ("INT", 130, &to_csv),
+        ("TERM", 143, &to_csv),
         (
-            "-INT",
+            "INT",
             130,
             &["score", "model.json", "many.csv", "--out", "out/s.parquet"],
         ),
@@ -167,10 +161,44 @@ fn signals_to_end_leave_nothing_behind() {
         "--out",
         "out/m.json",
     ];
-    let run = interrupt(&folder, "-INT", &train, || {
+    let run = interrupt(&folder, "INT", &train, || {
         started.elapsed() > Duration::from_millis(150)
     });
     assert_eq!((run.status, out()), (130, 0), "{}", run.stderr);
+}
+
+/// Nobody knows whether a pipe that is silent will ever say more.
+#[test]
+fn a_silent_pipe_holds_up_nobody_who_is_asked_to_end() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("copies")).expect("a new folder");
+    let copies = || {
+        std::fs::read_dir(folder.path("copies"))
+            .expect("the folder")
+            .count()
+    };
+    for (name, status) in [("INT", 130), ("TERM", 143)] {
+        let mut command = folder.command(&["inspect", "-", "--threads", "1"]);
+        let mut child = command
+            .env("TMPDIR", folder.path("copies"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let pipe = child.stdin.take();
+        while copies() == 0 {
+            assert!(child.try_wait().expect("a child").is_none());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let asked = Instant::now();
+        common::signal(&child, name);
+        let run = ended(child);
+        assert_eq!((run.status, copies()), (status, 0), "{}", run.stderr);
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        drop(pipe);
+    }
 }
 
 /// The most memory that a run held at one time, in KiB, as Linux counts it.

@@ -6,12 +6,10 @@ mod server;
 #[path = "common/stores.rs"]
 mod stores;
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Run, events};
+use common::{Folder, Run, ended, events, signal};
 use serde_json::Value;
 use server::{Answer, Server};
 use stores::{Store, stores};
@@ -195,15 +193,16 @@ fn nobody_has_to_wait_for_a_server_that_does_not_answer() {
             let data = format!("{}/{name}", server.url);
             let call = ["evaluate", "model.json", &data, "--threads", threads];
             let mut job = folder.command(&call).spawn().expect("the command starts");
+            let begun = Instant::now();
             while server.requests() <= n_answers {
                 assert!(job.try_wait().unwrap().is_none(), "{call:?}");
+                assert!(begun.elapsed() < Duration::from_secs(60), "{call:?}");
                 std::thread::sleep(Duration::from_millis(20));
             }
             std::thread::sleep(Duration::from_millis(200));
             let asked = Instant::now();
-            let pid = job.id().to_string();
-            assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-            assert_eq!(job.wait().unwrap().code(), Some(143), "{call:?}");
+            signal(&job, "TERM");
+            assert_eq!(ended(job).status, 143, "{call:?}");
             assert!(asked.elapsed() < Duration::from_secs(20), "{call:?}");
         }
     }
@@ -669,14 +668,8 @@ fn end_in_mid_upload(store: &Store, folder: &Folder, key: &str, signal: &str) ->
     }
     assert!(job.try_wait().unwrap().is_none(), "the job was too fast");
     assert!(store.base.starts_with("az") || has_unfinished_upload(bucket, key));
-    let pid = job.id().to_string();
-    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-    assert!(sent.success());
-    let status = job.wait().unwrap();
-    status
-        .code()
-        .or(status.signal().map(|signal| 128 + signal))
-        .unwrap()
+    common::signal(&job, signal);
+    ended(job).status
 }
 
 #[test]
@@ -686,13 +679,13 @@ fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
     folder.write("small.csv", events(500));
     for store in stores() {
         let bucket = store.base.split_once("://").unwrap().1;
-        for (signal, status) in [("-KILL", 137), ("-TERM", 143)] {
+        for (signal, status) in [("KILL", 137), ("TERM", 143)] {
             let new = format!("killed/new{signal}.csv");
             assert_eq!(end_in_mid_upload(&store, &folder, &new, signal), status);
             let url = format!("{}/{new}", store.base);
             let run = store.run(&folder, &["inspect", &url]);
             assert!(run.stderr.contains("no such file"), "{}", run.stderr);
-            if signal == "-TERM" {
+            if signal == "TERM" {
                 assert!(!has_unfinished_upload(bucket, &new));
             }
 

@@ -1,15 +1,30 @@
 //! Errors of an executor on their way to the client.
 
+use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use honeyguide::Error;
 
 /// `error` as `executor` passes it on. Ballista keeps only the text of an error, so one of ours is written in a way in
 /// which the client finds it again.
 pub(crate) fn passed_on(error: DataFusionError, executor: &str) -> DataFusionError {
-    match Error::own(&error) {
+    match own(&error) {
         Some(own) => DataFusionError::Execution(own.at(&format!("executor {executor}")).carried()),
         None => error,
     }
+}
+
+/// The error of ours behind `error`. Ballista's errors do not tell what is behind them.
+fn own(error: &DataFusionError) -> Option<Error> {
+    Error::own(error).or_else(|| {
+        let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+            error.source()
+        });
+        let mut behind = chain.filter_map(|error| match error.downcast_ref() {
+            Some(BallistaError::DataFusionError(behind)) => own(behind),
+            _ => None,
+        });
+        behind.next()
+    })
 }
 
 #[cfg(test)]
@@ -27,6 +42,12 @@ mod tests {
             "executor 10.0.0.7:50051: m.json: not a honeyguide model"
         );
         assert_eq!(found.hint_text(), Some("copy it again"));
+        let shared = DataFusionError::External(Box::new(BallistaError::DataFusionError(Box::new(
+            Error::data("m.json: not a honeyguide model").into(),
+        ))));
+        let text = passed_on(DataFusionError::Shared(shared.into()), "e").to_string();
+        let found = Error::carried_in(&text).unwrap().to_string();
+        assert_eq!(found, "executor e: m.json: not a honeyguide model");
         let other = passed_on(DataFusionError::Execution("x".into()), "e").to_string();
         assert_eq!(other, "Execution error: x");
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
@@ -17,12 +18,30 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use honeyguide::{StorageOptions, node};
+use tonic::transport::Endpoint;
 
 use crate::codec::PlanCodec;
 
 /// The largest message that nodes send each other and take, in bytes. A plan names its files one by one, and carries
 /// the models whose functions it calls.
 pub const MAX_MESSAGE_BYTES: u32 = 256 << 20;
+
+/// How long it may take to reach another node, and how long it may be silent when it is asked for a sign of life.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often a node from which something is being fetched is asked for a sign of life.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// A connection to another node on which nobody waits for one that is gone.
+pub(crate) fn watchful(
+    endpoint: Endpoint,
+) -> std::result::Result<Endpoint, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIME)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PROBE)
+        .keep_alive_timeout(SILENCE))
+}
 
 /// Functions, codec and object stores of a node.
 #[derive(Clone)]
@@ -45,6 +64,7 @@ impl NodeServices {
     /// Settings of a session before a client's own are laid over them.
     pub(crate) fn session_config() -> SessionConfig {
         SessionConfig::new_with_ballista()
+            .with_ballista_override_create_grpc_client_endpoint(Arc::new(watchful))
     }
 
     /// How plans are written and read.

@@ -163,13 +163,18 @@ impl Error {
                 None => current.source(),
             };
         };
-        Some(Self {
-            kind: own.kind,
-            message: own.message.clone(),
-            hint: own.hint.clone(),
-            is_feature_fault: own.is_feature_fault,
+        Some(own.again())
+    }
+
+    /// The same error once more, without what is behind it.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            is_feature_fault: self.is_feature_fault,
             source: None,
-        })
+        }
     }
 
     /// The error as a text from which [`carried_in`](Self::carried_in) makes it again, whatever is written around it.

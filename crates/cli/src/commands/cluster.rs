@@ -47,9 +47,10 @@ mod with {
             check_every: Duration::from_secs(args.check_every),
             keep_results: Duration::from_secs(args.keep_results),
         };
+        let stop = stop();
         let scheduler = Scheduler::bind(&settings, services).await?;
         announce("scheduler", scheduler.address());
-        Ok(scheduler.serve(stop()).await?)
+        Ok(scheduler.serve(stop).await?)
     }
 
     async fn executor(
@@ -69,15 +70,19 @@ mod with {
             memory: args.memory,
             patience: Duration::from_secs(args.patience),
         };
+        let stop = stop();
         let executor = Executor::bind(settings, services).await?;
         announce("executor", executor.address());
-        Ok(executor.serve(stop()).await?)
+        Ok(executor.serve(stop).await?)
     }
 
-    /// Ends when somebody asks this process to.
-    async fn stop() {
-        if stop_signal().await.is_none() {
-            pending().await
+    /// Ends when somebody has asked this process to, from now on.
+    fn stop() -> impl Future<Output = ()> {
+        let signal = stop_signal();
+        async {
+            if signal.await.is_none() {
+                pending().await
+            }
         }
     }
 

@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -177,6 +178,28 @@ impl Folder {
         assert_eq!(run.stdout, "", "{args:?}");
         assert_eq!(self.names(), before, "{args:?}: files appeared or vanished");
     }
+}
+
+/// How a command that was started ends. It is killed where it does not.
+pub fn ended(child: Child) -> Run {
+    let pid = child.id();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = receiver.recv_timeout(LONGEST_RUN).unwrap_or_else(|_| {
+        let _ = Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
+        panic!("a command did not end within {LONGEST_RUN:?}");
+    });
+    Run::of(output.expect("an exit status"))
+}
+
+/// Asks a command that was started to end, with a signal by its name.
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    let is_sent = sent.is_ok_and(|status| status.success());
+    assert!(is_sent, "the command ended before SIG{name}");
 }
 
 impl Run {

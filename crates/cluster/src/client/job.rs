@@ -14,12 +14,15 @@ use futures::TryStreamExt;
 use honeyguide::{Error, Result};
 
 use super::answer::{Answer, Collector};
-use super::submit::{self, Job, TWICE};
+use super::submit::{self, FORGOTTEN, Job, TWICE};
 use super::{Cluster, Inner, MAX_ATTEMPTS};
 use crate::status::ClusterStatus;
 
 /// How often the scheduler is asked whether it is still there while a job runs.
 const WATCH: Duration = Duration::from_secs(1);
+/// How long a scheduler may stand still while a job runs. It may be very busy: no work is given up for that, and a late
+/// word of it is as good as an early one.
+const STALL_TIME: Duration = Duration::from_secs(20);
 /// How long after a failure a lost executor may go unnoticed by the scheduler.
 const NOTICE_TIME: Duration = Duration::from_secs(15);
 
@@ -79,7 +82,7 @@ impl Inner {
         };
         match ended {
             Ok(answer) => {
-                let after = self.status().await?;
+                let after = self.status(STALL_TIME).await?;
                 Ok(match changed(before, &after) {
                     None => Outcome::Done(answer),
                     Some(why) => Outcome::Lost(why.into()),
@@ -110,7 +113,7 @@ impl Inner {
     async fn watch(&self, before: &ClusterStatus) -> Result<Outcome> {
         loop {
             tokio::time::sleep(WATCH).await;
-            let now = self.status().await?;
+            let now = self.status(STALL_TIME).await?;
             if let Some(why) = changed(before, &now) {
                 return Ok(Outcome::Lost(why.into()));
             }
@@ -124,12 +127,12 @@ impl Inner {
         if let Some(own) = Error::carried_in(&text) {
             return Ok(Outcome::Failed(own.into()));
         }
-        if text.contains(TWICE) {
-            return Ok(Outcome::Lost(TWICE.into()));
+        if let Some(why) = [TWICE, FORGOTTEN].iter().find(|why| text.contains(**why)) {
+            return Ok(Outcome::Lost((*why).into()));
         }
         let begin = tokio::time::Instant::now();
         loop {
-            let now = self.status().await?;
+            let now = self.status(STALL_TIME).await?;
             if let Some(why) = changed(before, &now) {
                 return Ok(Outcome::Lost(why.into()));
             }

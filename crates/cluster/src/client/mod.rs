@@ -28,7 +28,7 @@ use remote::RemoteExec;
 
 /// How often a job is run in all before its executors are given up.
 const MAX_ATTEMPTS: usize = 4;
-/// The longest that the scheduler may take to say how the cluster is.
+/// The longest that the scheduler may take to say how the cluster is before a job is begun.
 const STATUS_TIME: Duration = Duration::from_secs(5);
 /// How long a job waits for an executor to be there.
 const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
@@ -70,7 +70,6 @@ impl Cluster {
     pub async fn connect(url: &str, settings: ClientSettings) -> Result<Self> {
         let address = url.parse::<SchedulerAddress>()?.http();
         let http = reqwest::Client::builder()
-            .timeout(STATUS_TIME)
             .no_proxy()
             .build()
             .map_err(|error| Error::internal(format!("an HTTP client: {error}")))?;
@@ -145,10 +144,11 @@ impl Distribute for Cluster {
 }
 
 impl Inner {
-    /// How the cluster is now.
-    async fn status(&self) -> Result<ClusterStatus> {
+    /// How the cluster is now, unless it takes the scheduler longer than `limit` to say so.
+    async fn status(&self, limit: Duration) -> Result<ClusterStatus> {
         let asked = self.http.get(format!("{}{STATUS_PATH}", self.address));
         let answer = asked
+            .timeout(limit)
             .send()
             .await
             .and_then(reqwest::Response::error_for_status);
@@ -156,7 +156,7 @@ impl Inner {
             Ok(answer) => answer.bytes().await,
             Err(error) => Err(error),
         };
-        let text = text.map_err(|error| self.lost_scheduler(reason(&error)))?;
+        let text = text.map_err(|error| self.lost_scheduler(reason(&error, limit)))?;
         serde_json::from_slice(&text)
             .map_err(|_| self.lost_scheduler("it does not answer as a scheduler does".into()))
     }
@@ -165,7 +165,7 @@ impl Inner {
     async fn status_with_executors(&self) -> Result<ClusterStatus> {
         let begin = tokio::time::Instant::now();
         loop {
-            let status = self.status().await?;
+            let status = self.status(STATUS_TIME).await?;
             if status.executors > 0 {
                 return Ok(status);
             }
@@ -190,9 +190,9 @@ impl Inner {
 }
 
 /// Why a page could not be had.
-fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error, limit: Duration) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} s", STATUS_TIME.as_secs());
+        return format!("no answer within {} s", limit.as_secs());
     }
     let words = match error.status() {
         Some(status) => return format!("it answers {status}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ballista_core::client::BallistaClient;
 use ballista_core::error::BallistaError;
-use ballista_core::extension::SessionConfigExt;
+use ballista_core::extension::{BallistaConfigGrpcEndpoint, SessionConfigExt};
 use ballista_core::ids::new_instance_id;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::execute_query_result::Result as Submitted;
@@ -25,10 +25,12 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use tonic::transport::Channel;
 
 use crate::codec::PlanCodec;
-use crate::services::MAX_MESSAGE_BYTES;
+use crate::services::{MAX_MESSAGE_BYTES, watchful};
 
 /// What is wrong with an answer in which a partition is listed more than once.
 pub(super) const TWICE: &str = "a partition of the answer came twice";
+/// What becomes of a job that nobody asked for in a long time.
+pub(super) const FORGOTTEN: &str = "the scheduler no longer knows the job";
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 type Scheduler = SchedulerGrpcClient<Channel>;
@@ -87,6 +89,7 @@ impl Job {
     /// Where the partitions of the answer are, in their order.
     pub async fn wait(mut self) -> Result<Vec<PartitionLocation>> {
         let mut pause = FIRST_PAUSE;
+        let mut is_known = false;
         loop {
             let question = GetJobStatusParams {
                 job_id: self.id.clone(),
@@ -102,7 +105,12 @@ impl Job {
                     self.has_ended = true;
                     return Err(DataFusionError::Execution(job.error));
                 }
-                _ => {
+                None if is_known => {
+                    self.has_ended = true;
+                    return Err(DataFusionError::Execution(FORGOTTEN.into()));
+                }
+                status => {
+                    is_known |= status.is_some();
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -155,8 +163,10 @@ pub(super) async fn fetch(partition: PartitionLocation) -> Result<SendableRecord
     };
     let port = u16::try_from(executor.port).unwrap_or(0);
     let limit = MAX_MESSAGE_BYTES as usize;
+    let watched = Arc::new(BallistaConfigGrpcEndpoint::new(Arc::new(watchful)));
+    let host = &executor.host;
     let mut client =
-        BallistaClient::try_new(&executor.host, port, limit, false, None, TRIES, 0, 0, 0)
+        BallistaClient::try_new(host, port, limit, false, Some(watched), TRIES, 0, 0, 0)
             .await
             .map_err(BallistaError::into_datafusion)?;
     let id = id.into();

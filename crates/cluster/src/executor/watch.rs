@@ -1,13 +1,15 @@
 //! A connection that tells when a call on it failed. Ballista's loop forgets what it was about to report when a call
 //! fails, and the scheduler would wait for it forever: an executor that missed one answer must join anew.
 
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc::UnboundedSender;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
-use tonic::codegen::{BoxFuture, Service};
+use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::codegen::{BoxFuture, Bytes, Service};
 use tonic::transport::{Channel, Error};
 
 /// `channel`, and where its failures are told.
@@ -38,6 +40,46 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A body that tells when it breaks off, or ends with the news that the call failed.
+struct WatchedBody {
+    body: Body,
+    failures: UnboundedSender<String>,
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let failure = match &frame {
+            Some(Err(status)) => Some(status.clone()),
+            Some(Ok(frame)) => frame.trailers_ref().and_then(failed_status),
+            None => None,
+        };
+        if let Some(failure) = failure {
+            let _ = self.failures.send(failure.message().to_owned());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The status of a call in headers or trailers, where the call failed.
+fn failed_status(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
+}
+
 impl Service<Request<Body>> for WatchedChannel {
     type Response = Response<Body>;
     type Error = Error;
@@ -55,19 +97,66 @@ impl Service<Request<Body>> for WatchedChannel {
         let watched = self.clone();
         let response = self.channel.call(request);
         Box::pin(async move {
-            let response = response.await;
-            match &response {
-                Err(error) => watched.tell(error),
-                // A call that failed is answered with nothing but its status.
-                Ok(answer) => {
-                    if let Some(status) = Status::from_header_map(answer.headers())
-                        && status.code() != tonic::Code::Ok
-                    {
-                        let _ = watched.failures.send(status.message().to_owned());
-                    }
-                }
+            let response = response.await.inspect_err(|error| watched.tell(error))?;
+            // A call that failed is mostly answered with nothing but its status.
+            if let Some(status) = failed_status(response.headers()) {
+                let _ = watched.failures.send(status.message().to_owned());
             }
-            response
+            let failures = watched.failures;
+            Ok(response.map(|body| Body::new(WatchedBody { body, failures })))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    /// Begins as an answer does, and then fails.
+    struct Begun(Option<Result<Frame<Bytes>, Status>>);
+
+    impl http_body::Body for Begun {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(self.0.take())
+        }
+    }
+
+    async fn told(frame: Result<Frame<Bytes>, Status>) -> Option<String> {
+        let (failures, mut failed) = unbounded_channel();
+        let body = Body::new(Begun(Some(frame)));
+        let mut watched = Body::new(WatchedBody { body, failures });
+        while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut watched).poll_frame(context)).await
+        {
+        }
+        failed.try_recv().ok()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_fails_after_its_head_is_told_of() {
+        assert_eq!(told(Ok(Frame::data(Bytes::from("x")))).await, None);
+        let broken = told(Err(Status::unavailable("broken off"))).await;
+        assert_eq!(broken.as_deref(), Some("broken off"));
+        for (status, expected) in [
+            (Status::ok(""), None),
+            (Status::internal("too long"), Some("too long")),
+        ] {
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).unwrap();
+            assert_eq!(
+                told(Ok(Frame::trailers(trailers))).await.as_deref(),
+                expected
+            );
+        }
     }
 }

@@ -36,9 +36,14 @@ impl Asked {
         asked.insert(job, now);
     }
 
-    /// Those of `running` that were last asked for too long ago, each told of once. Others are forgotten.
+    /// Those of `running` that nobody has asked for in too long a time, again after as long while they run on. Others that
+    /// nobody asks for are forgotten.
     pub(super) fn abandoned(&self, running: &HashSet<JobId>, now: Instant) -> Vec<JobId> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Also one whose client went while it was planned.
+        for job in running {
+            asked.entry(job.clone()).or_insert(now);
+        }
         let is_silent = |last: &Instant| now.saturating_duration_since(*last) > SILENCE;
         let silent = asked.iter().filter(|(_, last)| is_silent(last));
         let silent = silent.map(|(job, _)| job.clone());
@@ -162,19 +167,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_nobody_asks_for_is_told_of_once() {
+    fn a_job_that_nobody_asks_for_is_told_of() {
         let asked = Asked::default();
         let begin = Instant::now();
-        let [first, second, ended] = ["first", "second", "ended"].map(JobId::new);
+        let [first, second, ended, planned] =
+            ["first", "second", "ended", "planned"].map(JobId::new);
         for job in [&first, &second, &ended] {
             asked.note(job.clone(), begin);
         }
-        let running = HashSet::from([first.clone(), second.clone(), JobId::new("unknown")]);
+        let running = HashSet::from([first.clone(), second.clone(), planned.clone()]);
         assert!(asked.abandoned(&running, begin + SILENCE).is_empty());
         asked.note(second.clone(), begin + SILENCE);
         let later = begin + SILENCE + Duration::from_millis(1);
         assert_eq!(asked.abandoned(&running, later), [first]);
         assert!(asked.abandoned(&running, later).is_empty());
-        assert_eq!(asked.abandoned(&running, later + SILENCE), [second]);
+        let told = asked.abandoned(&running, later + SILENCE);
+        assert_eq!(HashSet::from_iter(told), HashSet::from([second, planned]));
     }
 }

@@ -28,7 +28,7 @@ use self::calls::{Asked, Calls};
 use self::removals::{CountedRemovals, Removals};
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
 use crate::port;
-use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
+use crate::services::{MAX_MESSAGE_BYTES, NodeServices, watchful};
 use crate::status::{ClusterStatus, STATUS_PATH};
 
 /// How long a stopping scheduler waits for cancelled jobs to be told so, and then for open calls to end.
@@ -81,6 +81,8 @@ impl SchedulerSettings {
             grpc_server_max_decoding_message_size: MAX_MESSAGE_BYTES,
             grpc_server_max_encoding_message_size: MAX_MESSAGE_BYTES,
             grpc_client_max_message_size: MAX_MESSAGE_BYTES,
+            // Executors that are gone are told so one after the other.
+            override_create_grpc_client_endpoint: Some(Arc::new(watchful)),
             ..SchedulerConfig::default()
         }
     }

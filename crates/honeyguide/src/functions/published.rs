@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::logical_expr::ScalarUDF;
@@ -65,8 +66,12 @@ pub struct KeptModels {
     by_content: Mutex<BTreeMap<String, Arc<Place>>>,
 }
 
-/// Holds one model once it was read; whoever reads it lets others wait.
-type Place = Mutex<Option<Arc<Model>>>;
+/// One model. Whoever reads it lets others wait, and what comes of it is theirs as well.
+#[derive(Debug, Default)]
+struct Place {
+    read: Mutex<Option<Result<Arc<Model>>>>,
+    failures: AtomicU64,
+}
 
 impl KeptModels {
     /// Of models at paths and at URLs, whose stores have the settings `storage`.
@@ -96,13 +101,24 @@ impl KeptModels {
     /// The model, which is read once for each content.
     pub(crate) fn get(&self, origin: &ModelOrigin) -> Result<Arc<Model>> {
         let place = self.place(&origin.sha256);
-        let mut place = lock(&place);
-        if let Some(model) = place.as_ref() {
-            return Ok(Arc::clone(model));
+        let before = place.failures.load(Ordering::SeqCst);
+        let mut read = lock(&place.read);
+        let has_failed_since = place.failures.load(Ordering::SeqCst) > before;
+        match read.as_ref() {
+            Some(Ok(model)) => return Ok(Arc::clone(model)),
+            Some(Err(error)) if has_failed_since => return Err(error.again()),
+            _ => {}
         }
-        let model = Arc::new(self.read(origin)?);
-        *place = Some(Arc::clone(&model));
-        Ok(model)
+        let model = self.read(origin).map(Arc::new);
+        if model.is_err() {
+            place.failures.fetch_add(1, Ordering::SeqCst);
+        }
+        let shared = |model: &Result<Arc<Model>>| match model {
+            Ok(model) => Ok(Arc::clone(model)),
+            Err(error) => Err(error.again()),
+        };
+        *read = Some(shared(&model));
+        model
     }
 
     fn place(&self, sha256: &str) -> Arc<Place> {
@@ -186,26 +202,29 @@ mod tests {
         );
     }
 
-    /// A web server that sends `content` to whoever asks, after a while.
-    fn slow_server(content: Vec<u8>) -> std::io::Result<String> {
+    /// A web server that answers whoever asks, after a while; and how often it was asked.
+    fn slow_server(status: u16, content: Vec<u8>) -> std::io::Result<(String, Arc<AtomicU64>)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}/m.json", listener.local_addr()?);
+        let asked = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&asked);
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
+                counter.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.read(&mut [0; 4096]);
                 std::thread::sleep(Duration::from_millis(300));
                 let length = content.len();
                 let head = format!(
-                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+                    "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
                 );
                 let _ = stream.write_all(&[head.as_bytes(), &content].concat());
             }
         });
-        Ok(url)
+        Ok((url, asked))
     }
 
-    #[test]
-    fn whoever_waits_for_a_model_keeps_nobody_from_reading_it() {
+    /// Whether each of 8 tasks got the model, and how often they asked for it, where its server answers with `status`.
+    fn read_by_many(status: u16) -> (Vec<bool>, u64) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -213,7 +232,8 @@ mod tests {
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (mut origin, _) = runtime.block_on(published(folder.path()));
-        origin.uri = slow_server(std::fs::read(&origin.uri).unwrap()).unwrap();
+        let (url, asked) = slow_server(status, std::fs::read(&origin.uri).unwrap()).unwrap();
+        origin.uri = url;
         let kept = Arc::new(KeptModels::default());
         let (sender, receiver) = mpsc::channel();
         for _ in 0..8 {
@@ -226,7 +246,17 @@ mod tests {
             .collect();
         // Dropped, it would wait for its threads.
         runtime.shutdown_background();
-        assert_eq!(read, [true; 8]);
+        (read, asked.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn whoever_waits_for_a_model_keeps_nobody_from_reading_it() {
+        assert_eq!(read_by_many(200), (vec![true; 8], 1));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_model_shares_its_failure() {
+        assert_eq!(read_by_many(404), (vec![false; 8], 1));
     }
 
     #[test]

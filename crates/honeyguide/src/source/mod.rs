@@ -552,7 +552,7 @@ pub fn is_url(text: &str) -> bool {
 fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     match options.standard_input {
         Some(open) if input == STANDARD => {
-            let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(&mut open())?;
+            let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(open)?;
             let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
             Ok(vec![file])
         }

@@ -176,14 +176,15 @@ pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
 /// do the work that its holder waits for.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let take = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    match threads() {
-        Some(_) => tokio::task::block_in_place(take),
-        None => take(),
+    match mutex.try_lock() {
+        Ok(free) => free,
+        Err(_) if threads().is_some() => tokio::task::block_in_place(take),
+        Err(_) => take(),
     }
 }
 
 /// The runtime, where it has several threads.
-fn threads() -> Option<Handle> {
+pub(super) fn threads() -> Option<Handle> {
     let handle = Handle::try_current().ok()?;
     (handle.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(handle)
 }

@@ -4,11 +4,17 @@ use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
 use tempfile::{NamedTempFile, TempPath};
+use tokio::sync::mpsc;
 
+use super::remote::{threads, wait};
 use crate::error::{Error, Result};
 
 /// What a copy of data may hold.
 pub(super) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
+
+/// Pieces in which an input is read, and how many may wait to be written.
+const PIECE_BYTES: u64 = 1 << 18;
+const PIECES_AHEAD: usize = 4;
 
 /// A copy on its way.
 pub(super) struct Spool {
@@ -35,12 +41,22 @@ impl Spool {
         })
     }
 
-    /// Copies all of `input`.
+    /// Copies all of the input that `open` opens. It is read on a thread of its own where [`wait`] can wait for that: a
+    /// pipe may be silent for ever, and whoever is asked to end then must not stand before it.
     ///
     /// # Errors
-    /// It cannot be read or written, or is too long.
-    pub fn copy(mut self, input: &mut dyn Read) -> Result<TempPath> {
-        io::copy(input, &mut self).map_err(|error| self.failed(error))?;
+    /// It cannot be read or written, or is too long; or the wait was ended.
+    pub fn copy(mut self, open: fn() -> Box<dyn Read>) -> Result<TempPath> {
+        if threads().is_none() {
+            io::copy(&mut open(), &mut self).map_err(|error| self.failed(error))?;
+            return self.finish();
+        }
+        let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
+        std::thread::spawn(move || send_pieces(&mut open(), &sender));
+        while let Some(piece) = wait(pieces.recv())? {
+            let written = piece.and_then(|piece| self.write_all(&piece));
+            written.map_err(|error| self.failed(error))?;
+        }
         self.finish()
     }
 
@@ -61,6 +77,21 @@ impl Spool {
             ));
         }
         Error::io("copy", &self.of, error)
+    }
+}
+
+/// Reads to the end, or until nobody wants more.
+fn send_pieces(input: &mut dyn Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
+    let mut next = || {
+        let mut piece = Vec::new();
+        let read = Read::take(&mut *input, PIECE_BYTES).read_to_end(&mut piece);
+        (!matches!(read, Ok(0))).then(|| read.map(|_| piece))
+    };
+    while let Some(piece) = next() {
+        let is_broken = piece.is_err();
+        if to.blocking_send(piece).is_err() || is_broken {
+            return;
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{
     Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::time::timeout;
 
-use super::Upload;
+use super::{TIDIED_AT_ONCE, TIDY_TIME, Upload, give_up};
 use crate::error::{Error, Result};
 use crate::source::remote::{wait, wait_to_end};
 use crate::source::storage::{About, ObjectPlace};
@@ -141,11 +142,24 @@ impl UploadedFolder {
         }
     }
 
+    /// Removes the objects that appeared. Whether none stays, as far as it is known in time.
+    fn remove_objects(&mut self) -> bool {
+        let store = &self.place.store;
+        let are_gone = stream::iter(std::mem::take(&mut self.appeared))
+            .map(async |path| {
+                let removed = store.delete(&path).await;
+                matches!(removed, Ok(()) | Err(StoreError::NotFound { .. }))
+            })
+            .buffer_unordered(TIDIED_AT_ONCE)
+            .all(std::future::ready);
+        matches!(wait_to_end(timeout(TIDY_TIME, are_gone)), Ok(Ok(true)))
+    }
+
     /// Beside `_SUCCESS` a claim that stays says nothing any more.
     fn remove_claim(&mut self) {
         self.is_claimed = false;
         if let Ok(claim) = self.path(CLAIM) {
-            let _ = wait_to_end(self.place.store.delete(&claim));
+            let _ = wait_to_end(timeout(TIDY_TIME, self.place.store.delete(&claim)));
         }
     }
 }
@@ -153,13 +167,12 @@ impl UploadedFolder {
 impl Drop for UploadedFolder {
     /// The claim goes last, and stays where something stays that it warns of.
     fn drop(&mut self) {
-        self.waiting.clear();
-        let stays = |path: &&ObjectPath| {
-            let removed = wait_to_end(self.place.store.delete(path));
-            !matches!(removed, Ok(Ok(()) | Err(StoreError::NotFound { .. })))
-        };
-        let stay = self.appeared.iter().filter(stays).count();
-        if self.is_claimed && stay == 0 {
+        give_up(
+            self.waiting
+                .drain(..)
+                .filter_map(|mut upload| upload.parts.take()),
+        );
+        if self.remove_objects() && self.is_claimed {
             self.remove_claim();
         }
     }

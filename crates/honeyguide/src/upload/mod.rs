@@ -3,11 +3,13 @@
 mod folder;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use datafusion::object_store::{
     Error as StoreError, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload,
 };
-use futures::StreamExt;
+use futures::stream::{self, StreamExt};
+use tokio::time::timeout;
 
 pub(crate) use folder::{UploadedFolder, refuse_unfinished};
 
@@ -19,6 +21,19 @@ use crate::source::storage::ObjectPlace;
 const PART_BYTES: usize = 8 << 20;
 /// After so many parts they become larger by [`PART_BYTES`]: S3 takes at most 10,000 of them.
 const PARTS_OF_A_SIZE: usize = 1000;
+
+/// How long it is tried to tidy up after an upload that failed, and how many objects at once are seen to.
+const TIDY_TIME: Duration = Duration::from_secs(30);
+const TIDIED_AT_ONCE: usize = 16;
+
+/// Gives up what was sent. What cannot be given up in time is removed by the bucket's own rules; it is never seen as an
+/// object.
+fn give_up(uploads: impl IntoIterator<Item = Box<dyn MultipartUpload>>) {
+    let all = stream::iter(uploads).for_each_concurrent(TIDIED_AT_ONCE, async |mut parts| {
+        let _ = parts.abort().await;
+    });
+    let _ = wait_to_end(timeout(TIDY_TIME, all));
+}
 
 /// An object on its way. Dropped before it is finished, its parts are given up.
 pub(crate) struct Upload {
@@ -104,9 +119,8 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if let Some(mut parts) = self.parts.take() {
-            // Parts that cannot be given up now are removed by the bucket's own rules; they are never seen as an object.
-            let _ = wait_to_end(parts.abort());
+        if let Some(parts) = self.parts.take() {
+            give_up([parts]);
         }
     }
 }

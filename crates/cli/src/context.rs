@@ -1,12 +1,14 @@
 //! What commands share: the engine, how results and remarks are shown, and how work is stopped.
 
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use honeyguide::output::{Destination, TableFormat};
-use honeyguide::{Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents};
+use honeyguide::{
+    Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents, builtin,
+};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -24,6 +26,8 @@ pub struct Context {
     simulated: AtomicBool,
     /// A result goes to standard output, and what is said of it elsewhere.
     output_taken: AtomicBool,
+    /// Models and recipes that were read, and what they are called.
+    read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
 /// An outcome with what is true of every outcome.
@@ -50,6 +54,7 @@ impl Context {
             cancelled,
             simulated: AtomicBool::new(false),
             output_taken: AtomicBool::new(false),
+            read: Mutex::default(),
         }
     }
 
@@ -79,10 +84,15 @@ impl Context {
         })
     }
 
-    /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error.
+    /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error. It
+    /// takes the place of no model and no recipe that was read before.
     pub fn destination(&self, out: &Path) -> Result<Destination, Failure> {
         if out != Path::new("-") {
-            return Ok(Destination::parse(out, &self.storage()?)?);
+            let to = Destination::parse(out, &self.storage()?)?;
+            for (place, what) in self.read().iter() {
+                to.refuse_to_replace(place, what)?;
+            }
+            return Ok(to);
         }
         self.output_taken.store(true, Ordering::Relaxed);
         let format = self.global.format.map(TableFormat::from);
@@ -199,12 +209,22 @@ impl Context {
 
     /// Loads a recipe by name, or from a path or a URL.
     pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
-        Ok(Recipe::load_with(name_or_place, &self.storage()?)?)
+        let recipe = Recipe::load_with(name_or_place, &self.storage()?)?;
+        if builtin(name_or_place).is_none() {
+            self.read().push((name_or_place.into(), "recipe"));
+        }
+        Ok(recipe)
     }
 
     /// Loads a model from a path or a URL.
     pub fn model(&self, place: &Path) -> Result<Model, Failure> {
-        Ok(Model::load_with(place, &self.storage()?)?)
+        let model = Model::load_with(place, &self.storage()?)?;
+        self.read().push((place.to_owned(), "model"));
+        Ok(model)
+    }
+
+    fn read(&self) -> MutexGuard<'_, Vec<(PathBuf, &'static str)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Credentials and settings of object stores.

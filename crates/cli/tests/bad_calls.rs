@@ -160,7 +160,8 @@ fn flags_with_impossible_values() {
         (&["--contamination", "NaN"], "up to 0.5"),
         (&["--max-features", "99"], "99"),
         (&["--max-features", "0"], "at least 1"),
-        (&["--threads", "0"], "--threads"),
+        (&["--threads", "0"], "a whole number from 1 to 1024"),
+        (&["--threads", "5000"], "a whole number from 1 to 1024"),
         (&["--seed", "-1"], "-1"),
         (&["--exclude", "nothing"], "--exclude nothing"),
         (
@@ -270,6 +271,58 @@ fn a_model_does_not_overwrite_its_recipe() {
         &["the output is also the recipe"],
     );
     assert_eq!(folder.read("r.toml"), recipe.as_bytes());
+}
+
+#[test]
+fn nothing_overwrites_the_model_that_it_reads() {
+    let folder = folder();
+    let model = folder.read("model.json");
+    for args in [
+        &["report", "model.json", "good.csv", "--out", "./model.json"][..],
+        &[
+            "explore",
+            "good.csv",
+            "--model",
+            "model.json",
+            "--out",
+            "model.json",
+        ],
+        &["score", "model.json", "good.csv", "--out", "model.json"],
+        &[
+            "sql",
+            "SELECT 1",
+            "good.csv",
+            "--model",
+            "model.json",
+            "--out",
+            "model.json",
+        ],
+    ] {
+        folder.refused(args, 2, &["model.json: the output is also the model"]);
+        assert!(folder.read("model.json") == model, "{args:?}");
+    }
+    std::fs::rename(folder.path("model.json"), folder.path("m.ndjson")).expect("a new name");
+    let query = "SELECT anomaly_score('m.ndjson') FROM events";
+    let args = ["sql", query, "good.csv", "--out", "m.ndjson"];
+    folder.refused(&args, 2, &["m.ndjson: the output is also the model"]);
+}
+
+#[test]
+fn a_rate_that_no_threshold_can_be_set_for() {
+    let folder = folder();
+    let args = [
+        "train",
+        "good.csv",
+        "--false-positive-rate",
+        "0.01",
+        "--out",
+        "m.json",
+    ];
+    folder.refused(
+        &args,
+        2,
+        &["does not tell three hosts apart", "--calibrate"],
+    );
 }
 
 /// Values that the plan cannot foresee: found in the scan, with the row.

@@ -233,12 +233,15 @@ fn nothing_is_mixed_and_nothing_half_done() {
     ]);
     std::fs::create_dir(folder.path("full")).unwrap();
     folder.write("full/.hidden", "");
+    folder.write("plain", "");
     std::fs::create_dir(folder.path("empty")).unwrap();
     let by_host = ["--partition-by", "hostName"];
     for (data, out, options, status, says) in [
         ("good.csv", "full", &[][..], 2, "the folder is not empty"),
         ("good.csv", "good.csv", &[], 2, "also an input"),
-        ("good.csv", "bad.csv", &[], 2, "bad.csv: is a file"),
+        ("good.csv", "bad.csv", &[], 2, "Parquet is written"),
+        ("good.csv", "new.ndjson", &[], 2, "Parquet is written"),
+        ("good.csv", "plain", &[], 2, "plain: is a file"),
         ("good.csv", "-", &[], 2, "not standard output"),
         (
             "good.csv",

@@ -179,3 +179,23 @@ fn long_stretches_without_quotes() {
         }
     }
 }
+
+#[test]
+fn paths_may_go_up_again() {
+    let folder = Folder::with_model(100);
+    std::fs::create_dir(folder.path("sub")).unwrap();
+    for (data, out) in [
+        ("good.csv", "a.csv"),
+        ("sub/../good.csv", "b.csv"),
+        ("sub/../g*.csv", "c.csv"),
+        ("sub/..", "d.csv"),
+    ] {
+        folder.done(&["score", "model.json", data, "--out", out]);
+        if data == "good.csv" {
+            std::fs::rename(folder.path(out), folder.path("plain")).unwrap();
+        } else {
+            assert_eq!(folder.read(out), folder.read("plain"), "{data}");
+            std::fs::remove_file(folder.path(out)).unwrap();
+        }
+    }
+}

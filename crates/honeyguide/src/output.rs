@@ -85,6 +85,23 @@ impl Destination {
         &self.path
     }
 
+    /// Refuses to replace `input`, which is `what` of the work.
+    ///
+    /// # Errors
+    /// The output is that file, under whatever name.
+    pub fn refuse_to_replace(&self, input: &Path, what: &str) -> Result<()> {
+        // What has no canonical path is a URL, or is not there.
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if canonical(&self.path) != canonical(input) {
+            return Ok(());
+        }
+        let shown = self.path.display();
+        Err(
+            Error::usage(format!("{shown}: the output is also the {what}"))
+                .hint(format!("choose another name: the {what} would be lost")),
+        )
+    }
+
     /// Where in a bucket it is; none elsewhere.
     pub(crate) fn object(&self) -> Option<&ObjectPlace> {
         match &self.place {

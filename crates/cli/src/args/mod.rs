@@ -69,7 +69,7 @@ pub struct Args {
 #[derive(Debug, ClapArgs)]
 pub struct Global {
     /// Threads to use [default: one per processor]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
     /// Print the result as JSON
     #[arg(long, global = true)]
@@ -100,6 +100,17 @@ impl std::fmt::Debug for StorageOption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StorageOption")
     }
+}
+
+/// More threads than any machine has processors only take memory from the work.
+const MAX_THREADS: usize = 1024;
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text
+        .parse()
+        .ok()
+        .filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS);
+    threads.ok_or_else(|| format!("not a whole number from 1 to {MAX_THREADS}"))
 }
 
 fn parse_storage_option(text: &str) -> Result<StorageOption, std::convert::Infallible> {

@@ -28,6 +28,7 @@ struct Embedded {
 }
 
 pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
+    let recipe = context.recipe(&args.recipe)?;
     let out = context.destination(&args.out)?;
     out.format()?;
     let mut source = context.open(&args.data)?;
@@ -40,7 +41,6 @@ pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     }
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&out)?);
-    let recipe = context.recipe(&args.recipe)?;
     let params = UmapParams::new()
         .n_neighbors(args.neighbors)
         .min_dist(args.min_dist)

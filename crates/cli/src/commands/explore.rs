@@ -30,14 +30,14 @@ pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> 
 /// Writes the page.
 pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
     let mut source = context.open(&args.data)?;
-    let out = context.destination(&args.out)?;
-    source.refuse_as_output(&out)?;
-    // An output that cannot be written is found before the work, not after it.
-    drop(PendingFile::create(&out)?);
     let model = args.model.as_deref().map(|model| context.model(model));
     let model = model.transpose()?;
     let recipe = args.recipe.as_deref().map(|recipe| context.recipe(recipe));
     let recipe = recipe.transpose()?;
+    let out = context.destination(&args.out)?;
+    source.refuse_as_output(&out)?;
+    // An output that cannot be written is found before the work, not after it.
+    drop(PendingFile::create(&out)?);
     let of_model = model.as_ref().map(Lens::Model);
     let lens = of_model.or(recipe.as_ref().map(Lens::Recipe));
     let command = CommandLine::new("explore")

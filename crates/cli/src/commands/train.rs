@@ -22,6 +22,10 @@ const FALSE_POSITIVE_RATE: f64 = 0.001;
 const NOT_LEFT_OUT: &str = "note: the threshold is scikit-learn's default: the data does not tell three hosts apart by a \
     column hostName, or has too many distinct feature rows; --calibrate sets the threshold on benign events";
 
+/// The same for whoever asked for a rate.
+const NO_HOSTS: &str = "--false-positive-rate: no threshold can be set by leaving out each host in turn: the data does not \
+    tell three hosts apart by a column hostName, or has too many distinct feature rows";
+
 /// What training made.
 #[derive(Serialize)]
 pub struct Trained {
@@ -49,7 +53,6 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     for input in std::iter::once(&source).chain(&calibration) {
         input.refuse_as_output(&out)?;
     }
-    refuse_recipe_as_output(&args.recipe, &args.out)?;
     // An output that cannot be written is found before the work, not after it.
     drop(PendingFile::create(&out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
@@ -71,27 +74,20 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         context.remark_intake(&benign);
     }
     context.remark_intake(&source);
+    let is_usual = left_out_rate.is_some() && is_scikit_learns(model.threshold());
+    if is_usual && args.false_positive_rate.is_some() {
+        return Err(Error::usage(NO_HOSTS)
+            .hint("give benign events to set the threshold on: --calibrate DATA; or leave --false-positive-rate out")
+            .into());
+    }
     // Nothing else runs while a forest grows: who asked for an end meanwhile is heard before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
     context.remark_malformed_args();
-    if left_out_rate.is_some() && is_scikit_learns(model.threshold()) {
+    if is_usual {
         context.remark(NOT_LEFT_OUT);
     }
     context.show(&Trained::new(&model, out.path().to_owned()))
-}
-
-/// A recipe file of one's own is not to be lost to a slip of the keyboard.
-fn refuse_recipe_as_output(recipe: &str, out: &Path) -> Result<(), Failure> {
-    // What has no canonical path is a URL, or is not there.
-    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if canonical(out) != canonical(Path::new(recipe)) {
-        return Ok(());
-    }
-    let message = format!("{}: the output is also the recipe", out.display());
-    Err(Error::usage(message)
-        .hint("choose another name for the model: the recipe would be lost")
-        .into())
 }
 
 fn is_scikit_learns(threshold: &Threshold) -> bool {

@@ -19,7 +19,7 @@ use crate::functions::ListParser;
 use crate::leave_one_out::HOST_COLUMN;
 use crate::model::with_columns;
 use crate::output::{Destination, PendingFile};
-use crate::source::Source;
+use crate::source::{Format, Source};
 use folder::Partitioned;
 use order::OrderedEvents;
 use parquet::ParquetFile;
@@ -104,6 +104,13 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
                 .hint("honeyguide sql \"SELECT * FROM events\" DATA --out - writes a table there"),
         );
     }
+    let shown = out.path().display();
+    if Format::of_name(&out.path().to_string_lossy()).is_some() && !is_file(out) {
+        return Err(Error::usage(format!("{shown}: Parquet is written, as a file or a folder"))
+            .hint(format!(
+                "honeyguide sql \"SELECT * FROM events\" DATA --out {shown} writes the format of that name"
+            )));
+    }
     let columns = source.columns();
     for name in &options.partition_by {
         let column = columns.iter().find(|column| column.name == *name);
@@ -118,8 +125,7 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     }
     if is_file(out) && !options.partition_by.is_empty() {
         return Err(Error::usage(format!(
-            "{}: --partition-by makes a folder, not a file",
-            out.path().display()
+            "{shown}: --partition-by makes a folder, not a file"
         ))
         .hint("leave the ending .parquet out"));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::file::DataFile;
 use super::format::{Format, endings};
@@ -32,18 +32,15 @@ pub(super) fn expand(input: &str, format: Option<Format>) -> Result<Vec<DataFile
 }
 
 fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
-    // As a shell does, and as for folders.
-    let options = glob::MatchOptions {
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let paths = glob::glob_with(pattern, options).map_err(|error| {
+    let refused = |error: glob::PatternError| {
         Error::usage(format!(
             "{pattern}: not a valid pattern at character {}: {}",
             error.pos + 1,
             error.msg
         ))
-    })?;
+    };
+    let paths = glob::glob(pattern).map_err(refused)?;
+    let dotted = dotted(pattern).map_err(refused)?;
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| {
@@ -53,7 +50,7 @@ fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
                 std::io::Error::from(error.error().kind()),
             )
         })?;
-        if path.is_file() {
+        if path.is_file() && !is_hidden(&path, &dotted) {
             files.push(DataFile::local(path, format)?);
         }
     }
@@ -63,6 +60,23 @@ fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
         ));
     }
     Ok(files)
+}
+
+/// The parts of a pattern that begin with a dot.
+fn dotted(pattern: &str) -> std::result::Result<Vec<glob::Pattern>, glob::PatternError> {
+    let parts = pattern.split('/').filter(|part| part.starts_with('.'));
+    parts.map(glob::Pattern::new).collect()
+}
+
+/// Whether a file, or a folder on the way to it, is hidden and not meant: a dot has to be spelled out, as in a shell. The
+/// option of `glob` that does so breaks down at names that are not UTF-8.
+fn is_hidden(path: &Path, dotted: &[glob::Pattern]) -> bool {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy()),
+        _ => None,
+    });
+    let mut hidden = names.filter(|name| name.starts_with('.'));
+    hidden.any(|name| !dotted.iter().any(|part| part.matches(&name)))
 }
 
 fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>> {
@@ -82,7 +96,7 @@ fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>>
 }
 
 /// Hidden files and those that begin with `_` are not data: writers of data lakes put their marks and unfinished work there.
-/// Nor are models, which are JSON too.
+/// Nor are models, which are JSON too, nor pipes and devices.
 /// A folder that links lead to again is read once.
 fn collect_folder(
     folder: &Path,
@@ -103,12 +117,15 @@ fn collect_folder(
         if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
             continue;
         }
-        if path.is_dir() {
-            collect_folder(&path, visited, files)?;
-        } else if Format::of_name(&entry.file_name().to_string_lossy()).is_some()
-            && !is_model_file(&path)
-        {
-            files.push(path);
+        let is_data = || Format::of_name(&entry.file_name().to_string_lossy()).is_some();
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => collect_folder(&path, visited, files)?,
+            Ok(found) if found.is_file() && is_data() && !is_model_file(&path) => files.push(path),
+            Err(error) if is_data() => {
+                return Err(Error::io("read", &path, error)
+                    .hint("move it out of the folder; a link may lead nowhere"));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -153,6 +170,50 @@ mod tests {
             names(&[format!("{root}/*.csv*")]),
             ["_temporary.csv", "b.csv", "c.csv.gz"]
         );
+    }
+
+    #[test]
+    fn dots_are_spelled_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap().to_owned();
+        fs::create_dir_all(folder.path().join(".cache/inner")).unwrap();
+        fs::create_dir(folder.path().join("seen")).unwrap();
+        for name in [".cache/inner/a.csv", ".b.csv", "seen/c.csv", "seen/.d.csv"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        for (pattern, found) in [
+            ("**/*.csv", &["c.csv"][..]),
+            ("*/*/*.csv", &[]),
+            (".c*/*/*.csv", &["a.csv"]),
+            (".cache/inner/*.csv", &["a.csv"]),
+            (".*.csv", &[".b.csv"]),
+            ("seen/../seen/*.csv", &["c.csv"]),
+        ] {
+            let pattern = format!("{root}/{pattern}");
+            match expand(&pattern, None) {
+                Ok(_) => assert_eq!(names(&[pattern]), found),
+                Err(error) => assert!(found.is_empty(), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_text_and_pipes_are_passed_over() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap().to_owned();
+        fs::write(folder.path().join("a.csv"), "x").unwrap();
+        fs::write(folder.path().join(OsStr::from_bytes(b"n\xff.txt")), "x").unwrap();
+        let pipe = folder.path().join("p.csv");
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
+        for input in [format!("{root}/*.csv"), format!("{root}/*"), root.clone()] {
+            assert_eq!(names(&[input]), ["a.csv"]);
+        }
+        std::os::unix::fs::symlink("nowhere", folder.path().join("l.csv")).unwrap();
+        let error = expand(&root, None).unwrap_err();
+        assert!(error.to_string().contains("l.csv"), "{error}");
     }
 
     #[test]

@@ -233,9 +233,13 @@ impl DataFile {
                 return Ok(parts.into_iter().collect());
             }
         };
-        let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
-        ObjectPath::from_absolute_path(&absolute)
-            .map_err(|_| Error::usage(format!("{}: not a path that can be read", path.display())))
+        // Stores know neither `..` nor links.
+        let found = path.canonicalize();
+        let found = found.map_err(|error| Error::io("find", path, error))?;
+        ObjectPath::from_absolute_path(&found).map_err(|_| {
+            Error::usage(format!("{}: not a path that can be read", path.display()))
+                .hint("rename files and folders whose names are not UTF-8 or hold line breaks")
+        })
     }
 
     /// Where the bytes can be read as often as needed.

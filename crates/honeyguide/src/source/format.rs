@@ -51,7 +51,7 @@ pub(super) const SNIFFED_BYTES: usize = 16;
 
 impl Format {
     /// By the ending of a file's name.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (plain, compression) = COMPRESSED
             .iter()

@@ -10,6 +10,7 @@ mod scans;
 mod statement;
 mod table;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -134,8 +135,12 @@ impl Database {
         for table in &self.tables {
             table.source.refuse_as_output(&to)?;
         }
+        let models = Arc::clone(&self.models);
         let (writer, rows) = self
             .answer(query, |schema: SchemaRef| {
+                for model in models.origins().values() {
+                    to.refuse_to_replace(Path::new(&model.uri), "model")?;
+                }
                 rows::check_file_columns(format, &schema)?;
                 Ok((TableWriter::create(&to, schema)?, 0))
             })

@@ -1,7 +1,7 @@
 //! `honeyguide train`.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{

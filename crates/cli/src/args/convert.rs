@@ -14,7 +14,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Convert {
-    /// Files, folders or globs, or - for standard input
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The file to write if its name ends in .parquet, else a new folder: a path or a URL in a bucket

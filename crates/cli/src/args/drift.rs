@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
 pub struct Drift {
     /// The model file: a path or a URL
     pub model: PathBuf,
-    /// Files, folders or globs
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     #[command(flatten)]

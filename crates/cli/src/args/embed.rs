@@ -12,7 +12,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Embed {
-    /// Files, folders or globs
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// Fit the map on this data instead, and place DATA on it

@@ -13,7 +13,7 @@ use super::OnCluster;
 pub struct Evaluate {
     /// The model file: a path or a URL
     pub model: PathBuf,
-    /// Files, folders or globs, or - for standard input
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The column that is 1 for what should be found [default: sus and evil]

@@ -13,7 +13,7 @@ const EXAMPLES: &str = "Examples:
 pub struct Explain {
     /// The model file: a path or a URL
     pub model: PathBuf,
-    /// Files, folders or globs, or - for standard input
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     #[command(flatten)]

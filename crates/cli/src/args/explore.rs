@@ -12,10 +12,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Explore {
-    /// Files, folders or globs
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network: a path or an object's URL
+    /// The page, one HTML file that opens without a network: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Show the features of this recipe too: a built-in one, or the path or URL of a TOML file

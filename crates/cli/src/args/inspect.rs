@@ -12,7 +12,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Inspect {
-    /// Files, folders or globs
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// Describe the features that this recipe (built in, or the path or URL of a TOML file) makes of the data, instead of its columns

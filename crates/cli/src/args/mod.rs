@@ -80,7 +80,8 @@ pub struct Global {
     /// No progress and no remarks
     #[arg(long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// How DATA is written, whatever the names say: csv, ndjson, tracee, parquet or arrow [default: by the names]
+    /// How DATA is written, whatever the names say: csv, ndjson, tracee, parquet or arrow [default: by the names]; so
+    /// is a table that goes to --out - [default: csv]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Data")]
     pub format: Option<Format>,
     /// Take a line of JSON that cannot be read for an error; otherwise it is left out and counted

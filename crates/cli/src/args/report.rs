@@ -13,10 +13,10 @@ const EXAMPLES: &str = "Examples:
 pub struct Report {
     /// The model file: a path or a URL
     pub model: PathBuf,
-    /// Files, folders or globs
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network: a path or an object's URL
+    /// The page, one HTML file that opens without a network: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// The column that is 1 for what should be found [default: sus and evil, where the data has them]

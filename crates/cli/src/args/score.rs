@@ -16,7 +16,7 @@ const EXAMPLES: &str = "Examples:
 pub struct Score {
     /// The model file: a path or a URL
     pub model: PathBuf,
-    /// Files, folders or globs, or - for standard input
+    /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// Write every event with its score and verdict to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to
@@ -29,7 +29,7 @@ pub struct Score {
     /// Only events above the threshold
     #[arg(long)]
     pub anomalous: bool,
-    /// Write the three strongest reasons of every anomalous event too; what is shown has them anyway
+    /// Write the three strongest reasons of every anomalous event too, as one text; what is shown has them anyway
     #[arg(long)]
     pub explain: bool,
     #[command(flatten)]

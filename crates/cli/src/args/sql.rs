@@ -21,7 +21,7 @@ pub struct Sql {
     /// One query; it can read, and nothing else
     #[arg(value_name = "QUERY")]
     pub query: String,
-    /// Files, folders or globs, or - for standard input, which are the table `events`
+    /// Files, folders, globs or URLs, or - for standard input, which are the table `events`
     #[arg(value_name = "DATA")]
     pub data: Vec<String>,
     /// Data under another name; a name that is given twice is one table

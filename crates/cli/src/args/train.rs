@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Train {
-    /// Files (.csv, .ndjson, .arrow, .parquet; text also .gz or .zst), folders or globs, or - for standard input
+    /// Files (.csv, .ndjson, .arrow, .parquet; text also .gz or .zst), folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The model file to write: a path, an object's URL, or - for standard output

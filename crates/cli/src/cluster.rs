@@ -38,5 +38,5 @@ pub async fn engine(_: &str, _: Duration, _: bool, _: Arc<dyn Progress>) -> Resu
 #[cfg(not(feature = "cluster"))]
 pub fn without(what: &str) -> Error {
     Error::usage(format!("{what}: this honeyguide was built without clusters"))
-        .hint("build one with them, in its source folder: cargo install --path crates/cli --features cluster")
+        .hint("build one with them, in its source folder: cargo install --locked --path crates/cli --features cluster")
 }

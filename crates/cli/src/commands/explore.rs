@@ -67,7 +67,7 @@ impl Outcome for Written {
         if let Some(features) = features {
             writeln!(
                 out,
-                "recipe     {}: {} distinct feature rows",
+                "recipe     {}: {} distinct rows of inputs",
                 printable(&features.recipe),
                 count(features.distinct_rows)
             )?;

@@ -20,11 +20,11 @@ const FALSE_POSITIVE_RATE: f64 = 0.001;
 
 /// Why the threshold is not what left-out hosts would make it.
 const NOT_LEFT_OUT: &str = "note: the threshold is scikit-learn's default: the data does not tell three hosts apart by a \
-    column hostName, or has too many distinct feature rows; --calibrate sets the threshold on benign events";
+    column hostName, or has too many distinct rows of inputs; --calibrate sets the threshold on benign events";
 
 /// The same for whoever asked for a rate.
 const NO_HOSTS: &str = "--false-positive-rate: no threshold can be set by leaving out each host in turn: the data does not \
-    tell three hosts apart by a column hostName, or has too many distinct feature rows";
+    tell three hosts apart by a column hostName, or has too many distinct rows of inputs";
 
 /// What training made.
 #[derive(Serialize)]
@@ -132,7 +132,7 @@ impl Outcome for Trained {
         )?;
         writeln!(
             out,
-            "trained on {} events, {} distinct feature rows",
+            "trained on {} events, {} distinct rows of inputs",
             count(self.events),
             count(self.distinct_rows)
         )?;

@@ -284,7 +284,7 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
 pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "recipe {}: {} features of {} events, {} distinct feature rows",
+        "recipe {}: {} features of {} events, {} distinct rows of inputs",
         printable(&inspection.recipe),
         inspection.features.len(),
         count(inspection.events),

@@ -463,7 +463,7 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
         None => String::new(),
     };
     let trained = format!(
-        "{} events, {} distinct feature rows{sampled}",
+        "{} events, {} distinct rows of inputs{sampled}",
         count(training.events),
         count(training.distinct_rows)
     );

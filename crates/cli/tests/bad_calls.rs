@@ -272,16 +272,37 @@ fn a_model_does_not_overwrite_its_recipe() {
     assert_eq!(folder.read("r.toml"), recipe.as_bytes());
 }
 
-/// Values that the plan cannot foresee: found in the scan, with the row.
+/// Values that the plan cannot foresee: found in the scan, with the line, and what an expression can do about them.
 #[test]
 fn expressions_that_fail_on_some_event() {
     let folder = folder();
-    for (expr, says) in [
-        ("100 / parentProcessId", "Divide by zero"),
-        ("CAST(processName AS BIGINT)", "cron"),
-        ("1e308 * 10 * (userId + 1)", "infinite"),
-        ("CASE WHEN parentProcessId = 3 THEN NULL ELSE 1 END", "null"),
-    ] {
+    let cases: [(&str, &[&str]); 6] = [
+        (
+            "100 / parentProcessId",
+            &[
+                "good.csv: line 2: recipe `mine`, feature `f`: `100 / parentProcessId`: a division by zero",
+                "NULLIF(x, 0)",
+            ],
+        ),
+        ("100 / (userId - 1001)", &["good.csv: line 98: recipe"]),
+        (
+            "CAST(processName AS BIGINT)",
+            &["good.csv: line 2: recipe `mine`", "'cron'", "TRY_CAST"],
+        ),
+        (
+            "9223372036854775807 + parentProcessId",
+            &["good.csv: line 3: recipe `mine`", "Overflow"],
+        ),
+        (
+            "1e308 * 10 * (userId + 1)",
+            &["good.csv: line 2: feature `f` is infinite"],
+        ),
+        (
+            "CASE WHEN parentProcessId = 3 THEN NULL ELSE 1 END",
+            &["good.csv: line 5: feature `f` is null", "nulls = \"allow\""],
+        ),
+    ];
+    for (expr, says) in cases {
         folder.write(
             "r.toml",
             format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '{expr}'\n"),
@@ -289,8 +310,31 @@ fn expressions_that_fail_on_some_event() {
         folder.refused(
             &["train", "good.csv", "--recipe", "r.toml", "--out", "m.json"],
             1,
-            &[says],
+            says,
         );
+    }
+}
+
+#[test]
+fn queries_that_fail_on_some_event() {
+    let folder = folder();
+    for (query, says) in [
+        (
+            "SELECT CAST(processName AS INT) FROM events",
+            ["a value cannot be computed", "'cron'", "TRY_CAST"],
+        ),
+        (
+            "SELECT 1 / sus FROM events",
+            ["a value cannot be computed", "a division by zero", "NULLIF"],
+        ),
+    ] {
+        folder.refused(&["sql", query, "good.csv"], 1, &says);
+    }
+    for query in [
+        "SELECT TRY_CAST(processName AS INT) FROM events",
+        "SELECT 1 / NULLIF(sus, 0) FROM events",
+    ] {
+        folder.done(&["sql", query, "good.csv"]);
     }
 }
 

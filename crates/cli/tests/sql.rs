@@ -225,7 +225,11 @@ fn faults_in_the_data_are_found_where_they_are() {
         "--model",
         "model.json",
     ];
-    folder.refused(&args, 1, &["missing.csv: row 49: feature `userId` is null"]);
+    folder.refused(
+        &args,
+        1,
+        &["missing.csv: line 50: feature `userId` is null"],
+    );
 }
 
 /// A scan that has to be repeated with other settings does not answer twice.

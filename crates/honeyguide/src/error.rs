@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,19 @@ impl Error {
         self.is_feature_fault
     }
 
+    /// Whether the engine could not compute something, at a row that is not known yet.
+    pub(crate) fn is_evaluation_fault(&self) -> bool {
+        let behind = self.source.as_deref();
+        let engine = behind.and_then(|error| error.downcast_ref::<DataFusionError>());
+        engine.is_some_and(|error| {
+            let root = error.find_root();
+            matches!(
+                root,
+                DataFusionError::ArrowError(..) | DataFusionError::Execution(_)
+            )
+        })
+    }
+
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
     pub fn own(error: &DataFusionError) -> Option<Self> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -216,10 +230,17 @@ impl Error {
             )
             .hint("use fewer --threads, or free space in the temporary folder");
         }
+        let (message, hint) = match failed_value(root) {
+            Some((why, remedy)) => (
+                format!("a value cannot be computed: {why}"),
+                Some(remedy.to_owned()),
+            ),
+            None => (first_line(&root.strip_backtrace()), None),
+        };
         Self {
             kind: ErrorKind::Data,
-            message: first_line(&root.strip_backtrace()),
-            hint: None,
+            message,
+            hint,
             is_feature_fault: false,
             source: Some(Box::new(error)),
         }
@@ -233,7 +254,30 @@ impl From<Error> for DataFusionError {
     }
 }
 
-fn first_line(text: &str) -> String {
+/// What the engine could not compute, and how an expression gets around it.
+pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static str)> {
+    let DataFusionError::ArrowError(error, _) = error.find_root() else {
+        return None;
+    };
+    match error.as_ref() {
+        ArrowError::CastError(why) => Some((
+            why.clone(),
+            "TRY_CAST(… AS …) gives null instead of an error",
+        )),
+        ArrowError::DivideByZero => Some((
+            "a division by zero".into(),
+            "a divisor NULLIF(x, 0) gives null instead of an error",
+        )),
+        ArrowError::ArithmeticOverflow(why) => Some((
+            why.clone(),
+            "floating-point numbers hold more: CAST(x AS DOUBLE)",
+        )),
+        _ => None,
+    }
+}
+
+/// The first line of a text of the engine's, which may go on with what only its makers need.
+pub(crate) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 

@@ -24,6 +24,18 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// What an error is about of which the place is still to be found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Unlocated {
+    /// Nothing: the place is known, or there is none.
+    #[default]
+    Nothing,
+    /// A feature value that the forest cannot take.
+    Feature,
+    /// A label that is neither 0 nor 1.
+    Label,
+}
+
 /// Stands before an error in another process's text.
 const CARRIED: &str = "honeyguide-error:";
 
@@ -33,7 +45,7 @@ struct CarriedError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    is_feature_fault: bool,
+    unlocated: Unlocated,
 }
 
 /// What failed, where, and what to do next.
@@ -43,7 +55,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    is_feature_fault: bool,
+    unlocated: Unlocated,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -54,7 +66,7 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
-            is_feature_fault: false,
+            unlocated: Unlocated::Nothing,
             source: None,
         }
     }
@@ -84,7 +96,7 @@ impl Error {
             kind: ErrorKind::Io,
             message: format!("cannot {what} {}: {error}", path.display()),
             hint,
-            is_feature_fault: false,
+            unlocated: Unlocated::Nothing,
             source: Some(Box::new(error)),
         }
     }
@@ -122,7 +134,7 @@ impl Error {
     /// The same error with `place` before its message. A feature fault stays as it is: its place is found later.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
-        if !self.is_feature_fault {
+        if !self.is_feature_fault() {
             self.message = format!("{place}: {}", self.message);
         }
         self
@@ -141,13 +153,25 @@ impl Error {
     /// A feature value that the forest cannot take; which row it comes from is not known yet.
     pub(crate) fn feature_fault(feature: &str, why: &str) -> Self {
         Self {
-            is_feature_fault: true,
+            unlocated: Unlocated::Feature,
             ..Self::data(format!("feature `{feature}` {why}"))
         }
     }
 
     pub(crate) fn is_feature_fault(&self) -> bool {
-        self.is_feature_fault
+        self.unlocated == Unlocated::Feature
+    }
+
+    /// A label that is neither 0 nor 1; which row has it is not known yet.
+    pub(crate) fn label_fault(label: &str, found: &str) -> Self {
+        Self {
+            unlocated: Unlocated::Label,
+            ..Self::data(format!("label `{label}` must be 0 or 1, found {found}"))
+        }
+    }
+
+    pub(crate) fn is_label_fault(&self) -> bool {
+        self.unlocated == Unlocated::Label
     }
 
     /// Whether the engine could not compute something, at a row that is not known yet.
@@ -186,7 +210,7 @@ impl Error {
             kind: self.kind,
             message: self.message.clone(),
             hint: self.hint.clone(),
-            is_feature_fault: self.is_feature_fault,
+            unlocated: self.unlocated,
             source: None,
         }
     }
@@ -197,7 +221,7 @@ impl Error {
             kind: self.kind,
             message: self.message.clone(),
             hint: self.hint.clone(),
-            is_feature_fault: self.is_feature_fault,
+            unlocated: self.unlocated,
         };
         let json = serde_json::to_vec(&carried).unwrap_or_default();
         // Digits alone pass unchanged through whatever quotes and escapes a text on its way.
@@ -215,7 +239,7 @@ impl Error {
         let carried: CarriedError = serde_json::from_slice(&json?).ok()?;
         Some(Self {
             hint: carried.hint,
-            is_feature_fault: carried.is_feature_fault,
+            unlocated: carried.unlocated,
             ..Self::new(carried.kind, carried.message)
         })
     }
@@ -241,7 +265,7 @@ impl Error {
             kind: ErrorKind::Data,
             message,
             hint,
-            is_feature_fault: false,
+            unlocated: Unlocated::Nothing,
             source: Some(Box::new(error)),
         }
     }

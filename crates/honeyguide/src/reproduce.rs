@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::distil::{Distilled, KeyedCounts, count_distinct, distil};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::{class_of, label_key, labels};
+use crate::evaluate::{class_of, label_key, labels, locate_label};
 use crate::features::locate_fault;
 use crate::model::{Model, with_columns};
 use crate::recipe::builtin;
@@ -158,7 +158,10 @@ impl Ensemble {
         match judged {
             Ok(judgement) if judgement.events == 0 => Err(no_events(source)),
             Ok(judgement) => judgement.finish(split, &self.training_shares),
-            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
+            Err(error) => {
+                let error = locate_fault(engine, source, recipe, &plan, error).await;
+                Err(locate_label(engine, source, &keys, error).await)
+            }
         }
     }
 }

@@ -32,9 +32,9 @@ pub(crate) async fn locate_fault(
     let layout = Layout::new(recipe);
     let search = source.run(&plan.needed, async |source| {
         for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
-            let (recipe, layout) = (recipe, &layout);
-            let mut search = Search::new(engine, recipe, layout, plan, table)?;
-            if let Some((row, fault)) = search.run(engine).await? {
+            let search = Search::new(engine, recipe, &layout, plan, table)?;
+            let check = |batch: &RecordBatch| search.first_fault(batch);
+            if let Some((row, fault)) = first_found(engine, search.events.clone(), check).await? {
                 return Ok(Some((file, row, fault)));
             }
         }
@@ -47,6 +47,32 @@ pub(crate) async fn locate_fault(
         }
         Ok(None) => error,
         Err(other) => other,
+    }
+}
+
+/// The first row of `query`, counted from 1, in which `check` finds something, and what that is. `check` is handed one
+/// batch after the other, and says in which of its rows it was found.
+pub(crate) async fn first_found<T>(
+    engine: &Engine,
+    query: DataFrame,
+    check: impl Fn(&RecordBatch) -> Result<Option<(usize, T)>>,
+) -> std::result::Result<Option<(u64, T)>, DataFusionError> {
+    let (mut rows, mut found) = (0, None);
+    let consume = |batch: RecordBatch| {
+        if let Some((row, thing)) = check(&batch)? {
+            found = Some((rows + row as u64 + 1, thing));
+            // Whatever comes after it is not read.
+            return Err(DataFusionError::Execution("found".into()));
+        }
+        rows += batch.num_rows() as u64;
+        Ok(())
+    };
+    let read = engine
+        .for_each_batch("looking for the row", None, query, consume)
+        .await;
+    match found {
+        Some(found) => Ok(Some(found)),
+        None => read.map(|()| None),
     }
 }
 
@@ -90,30 +116,6 @@ impl<'a> Search<'a> {
             events,
             inputs,
         })
-    }
-
-    /// The first row with a fault, counted from 1.
-    async fn run(
-        &mut self,
-        engine: &Engine,
-    ) -> std::result::Result<Option<(u64, Fault)>, DataFusionError> {
-        let (mut rows, mut found) = (0, None);
-        let check = |batch: RecordBatch| {
-            if let Some((row, fault)) = self.first_fault(&batch)? {
-                found = Some((rows + row as u64 + 1, fault));
-                // Whatever comes after the first fault is not read.
-                return Err(DataFusionError::Execution("found".into()));
-            }
-            rows += batch.num_rows() as u64;
-            Ok(())
-        };
-        let read = engine
-            .for_each_batch("looking for the row", None, self.events.clone(), check)
-            .await;
-        match (found, read) {
-            (Some(found), _) => Ok(Some(found)),
-            (None, read) => read.map(|()| None),
-        }
     }
 
     /// The first fault of a batch, with its row in it.

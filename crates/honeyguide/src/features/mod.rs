@@ -6,7 +6,7 @@ mod inputs;
 mod rarity;
 
 pub(crate) use encoder::{Encoder, EncodingData};
-pub(crate) use fault::locate_fault;
+pub(crate) use fault::{first_found, locate_fault};
 pub(crate) use inputs::{InputColumns, Value};
 pub(crate) use rarity::{
     MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,

@@ -399,7 +399,10 @@ fn conditions_that_do_not_fit() {
     for (condition, says) in [
         ("userId", "not true or false"),
         ("userId >", "--where"),
-        ("nothing = 1", "nothing"),
+        ("nothing = 1", "there is no column `nothing` here"),
+        ("nothing = 1", "the columns are timestamp, processId"),
+        ("userid > 3", "did you mean userId?"),
+        ("processName = \"cron\"", "single quotes, 'cron'"),
         ("sum(userId) > 1", "--where"),
         (deep.as_str(), "3001 operators; the limit is 256"),
     ] {

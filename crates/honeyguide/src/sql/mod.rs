@@ -21,6 +21,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use tempfile::SpooledTempFile;
 
+pub(crate) use complaint::missing_column;
 pub use rows::{Preview, TextFormat};
 
 use crate::engine::Engine;

@@ -314,18 +314,12 @@ fn numbers_that_no_forest_can_take() {
             (
                 "infinity",
                 table(20, "inf"),
-                &[
-                    "bad.csv: line 22: feature `b` is infinite",
-                    "correct this event",
-                ],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
             (
                 "minus infinity",
                 table(20, "-Infinity"),
-                &[
-                    "bad.csv: line 22: feature `b` is infinite",
-                    "correct this event",
-                ],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
             (
                 "minus infinity, later",
@@ -335,18 +329,12 @@ fn numbers_that_no_forest_can_take() {
             (
                 "past the largest number",
                 table(20, "1e999"),
-                &[
-                    "bad.csv: line 22: feature `b` is infinite",
-                    "correct this event",
-                ],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
             (
                 "a null",
                 table(20, ""),
-                &[
-                    "bad.csv: line 22: feature `b` is null",
-                    "correct this event",
-                ],
+                &["bad.csv: line 22: feature `b` is null", "--exclude b"],
             ),
             (
                 "not available, early",

@@ -1,5 +1,6 @@
 //! Which event a recipe failed at, and which of its features: the events are read again in their order, up to that one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result, failed_value, first_line};
 use crate::recipe::layout::Layout;
 use crate::recipe::plan::FeaturePlan;
-use crate::recipe::{Nulls, Recipe};
+use crate::recipe::{Nulls, Recipe, builtin};
 use crate::source::Source;
 
 /// Where a feature fault, or a failure of the engine to compute a value, comes from: the first row, in the order of the
@@ -86,6 +87,7 @@ struct Fault {
 struct Search<'a> {
     recipe: &'a Recipe,
     layout: &'a Layout,
+    plan: &'a FeaturePlan,
     events: DataFrame,
     inputs: Vec<Arc<dyn PhysicalExpr>>,
 }
@@ -95,7 +97,7 @@ impl<'a> Search<'a> {
         engine: &Engine,
         recipe: &'a Recipe,
         layout: &'a Layout,
-        plan: &FeaturePlan,
+        plan: &'a FeaturePlan,
         table: DataFrame,
     ) -> std::result::Result<Self, DataFusionError> {
         // A table without columns would have no rows: there is always one.
@@ -113,6 +115,7 @@ impl<'a> Search<'a> {
         Ok(Self {
             recipe,
             layout,
+            plan,
             events,
             inputs,
         })
@@ -172,12 +175,28 @@ impl<'a> Search<'a> {
     /// A value that the forest cannot take.
     fn unusable(&self, index: usize, why: Unusable) -> Fault {
         let feature = &self.layout.inputs[index].feature;
+        let recipe = &self.recipe.name;
+        let columns: BTreeSet<&str> = self.plan.inputs[index]
+            .column_refs()
+            .into_iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let columns: Vec<&str> = columns.into_iter().collect();
+        let remedy = match why {
+            // Nobody can write into a built-in recipe.
+            _ if builtin(recipe).is_some() => {
+                format!("train without the column: --exclude {}", columns.join(","))
+            }
+            Unusable::Missing => format!(
+                "give recipe `{recipe}` an expression that is never null, or let it say nulls = \"allow\""
+            ),
+            Unusable::Infinite => {
+                format!("give recipe `{recipe}` an expression that is never infinite")
+            }
+        };
         Fault {
             what: format!("feature `{feature}` {}", why.words()),
-            remedy: format!(
-                "correct this event, give recipe `{}` an expression that is never null, or let it say nulls = \"allow\"",
-                self.recipe.name
-            ),
+            remedy: format!("correct this event, or {remedy}"),
         }
     }
 }

@@ -151,17 +151,30 @@ fn an_output_never_replaces_its_own_input() {
 fn flags_with_impossible_values() {
     let folder = folder();
     let cases: &[(&[&str], &str)] = &[
-        (&["--trees", "0"], "1"),
-        (&["--trees", "1000000000"], "100000"),
-        (&["--trees", "-5"], "-5"),
+        (
+            &["--trees", "0"],
+            "'0' for '--trees <N>': must be a whole number from 1 to 100000",
+        ),
+        (&["--trees", "1000000000"], "from 1 to 100000"),
+        (
+            &["--trees", "-5"],
+            "'-5' for '--trees <N>': must be a whole number from 1",
+        ),
         (&["--samples", "0"], "at least 1"),
         (&["--samples", "1.5"], "up to 1"),
         (&["--contamination", "0.7"], "up to 0.5"),
         (&["--contamination", "NaN"], "up to 0.5"),
-        (&["--max-features", "99"], "99"),
+        (
+            &["--max-features", "99"],
+            "--max-features 99: with this data a tree can see from 1 to ",
+        ),
         (&["--max-features", "0"], "at least 1"),
         (&["--threads", "0"], "--threads"),
-        (&["--seed", "-1"], "-1"),
+        (&["--seed", "-1"], "must be a whole number from 0 to"),
+        (
+            &["--seed", "99999999999999999999"],
+            "'--seed <S>': must be a whole number from 0 to 18446744073709551615",
+        ),
         (&["--exclude", "nothing"], "--exclude nothing"),
         (
             &[
@@ -190,7 +203,31 @@ fn flags_with_impossible_values() {
         let args = [&["train", "good.csv", "--out", "m.json"], *flags].concat();
         folder.refused(&args, 2, &[says]);
     }
-    folder.refused(&["simulate", "--out", "s", "--events", "0"], 2, &["events"]);
+    for (flag, value, says) in [
+        ("--neighbors", "1", "a whole number from 2 to 4096"),
+        ("--components", "0", "a whole number from 1 to 256"),
+        ("--min-dist", "-1", "a number from 0 to 1"),
+        ("--min-dist", "NaN", "a number from 0 to 1"),
+        (
+            "--epochs",
+            "-1",
+            "a whole number from 0 to 1048576, or auto",
+        ),
+    ] {
+        let place = format!("'{value}' for '{flag} <");
+        let args = ["embed", "good.csv", "--out", "c.csv", flag, value];
+        folder.refused(&args, 2, &[&place, says]);
+    }
+    for args in [["--rows", "-5"], ["--rows", "0"]] {
+        let args = [&["sample", "good.csv", "--out", "s.csv"], &args[..]].concat();
+        let says = "'--rows <N>': must be a whole number from 1 to 10000000";
+        folder.refused(&args, 2, &[says]);
+    }
+    folder.refused(
+        &["simulate", "--out", "s", "--events", "0"],
+        2,
+        &["'--events <N>': must be a whole number from 1000 to 10000000000"],
+    );
     folder.refused(
         &["simulate", "--out", "s", "--events", "99999999999999999999"],
         2,
@@ -199,7 +236,7 @@ fn flags_with_impossible_values() {
     folder.refused(
         &["reproduce", ".", "--seeds", "0"],
         2,
-        &["labelled_training_data.csv"],
+        &["'--seeds <N>': must be a whole number from 1 to 1000"],
     );
     folder.refused(&["recipes", "no-such"], 2, &["`no-such`", "beth-paper"]);
     folder.refused(&["train"], 2, &["--out", "DATA"]);

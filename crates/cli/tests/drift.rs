@@ -226,12 +226,12 @@ fn maps_that_cannot_be_made() {
     refused(
         "embed e.csv --neighbors 1 --out c.csv",
         2,
-        "n_neighbors must be from 2",
+        "must be a whole number from 2",
     );
     refused(
         "embed e.csv --epochs many --out c.csv",
         2,
-        "auto or a count",
+        "must be a whole number from 0 to 1048576, or auto",
     );
     folder.done(&["embed", "one.csv", "--recipe", "raw", "--out", "c.parquet"]);
 }

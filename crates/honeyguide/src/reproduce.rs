@@ -20,6 +20,8 @@ use crate::train::{TrainOptions, fit, no_events};
 
 /// The recipe of the experiment.
 pub const RECIPE: &str = "beth-paper";
+/// Most forests that are averaged.
+pub const MAX_SEEDS: u64 = 1000;
 /// The contamination of the experiment.
 pub const CONTAMINATION: f64 = 0.05;
 /// Table 3 of the paper: AUROC on the test split against `sus`, of hard labels averaged over five seeds.
@@ -80,9 +82,9 @@ pub async fn reproduce(
     splits: &mut [(String, Source)],
     seeds: u64,
 ) -> Result<Reproduction> {
-    if !(1..=1000).contains(&seeds) {
+    if !(1..=MAX_SEEDS).contains(&seeds) {
         return Err(Error::usage(format!(
-            "--seeds {seeds}: there must be 1 to 1000"
+            "--seeds {seeds}: there must be 1 to {MAX_SEEDS}"
         )));
     }
     let recipe =

@@ -245,6 +245,19 @@ fn flags_with_impossible_values() {
 }
 
 #[test]
+fn data_in_the_place_of_the_model() {
+    let folder = folder();
+    folder.write("array.json", "[1, 2, 3]");
+    for model in ["good.csv", "array.json"] {
+        let says = [
+            &format!("{model}: not a honeyguide model: no JSON object"),
+            "honeyguide score MODEL DATA",
+        ];
+        folder.refused(&["score", model, "model.json"], 1, &says);
+    }
+}
+
+#[test]
 fn recipes_that_do_not_fit() {
     let folder = folder();
     let feature = |expr: &str, more: &str| {

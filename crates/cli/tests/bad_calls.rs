@@ -121,7 +121,23 @@ fn outputs_that_cannot_be() {
             &[says],
         );
     }
-    folder.refused(&["simulate", "--out", "good.csv"], 1, &["good.csv"]);
+    for command in ["simulate", "demo"] {
+        let says = ["good.csv: a file, not a folder", "name a folder"];
+        folder.refused(&[command, "--out", "good.csv"], 2, &says);
+    }
+    let args = [
+        "convert",
+        "good.csv",
+        "--out",
+        "lake",
+        "--partition-by",
+        "no",
+    ];
+    let says = [
+        "--partition-by no: the data has no such column",
+        "processId",
+    ];
+    folder.refused(&args, 2, &says);
 }
 
 /// A model must not be written over the data it is learnt from, nor scores over the data they belong to.

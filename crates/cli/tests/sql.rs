@@ -152,7 +152,11 @@ fn mistakes_are_named_with_what_would_be_right() {
         ),
         (
             "SELECT * FROM evnts",
-            ["no table `evnts`", "there are events"],
+            ["no table `evnts`", "the tables are: `events`;"],
+        ),
+        (
+            "SELECT sus AS x, evil AS x FROM events",
+            ["unique expression names", "a name of its own"],
         ),
         (
             "SELECT score FROM events",

@@ -66,7 +66,13 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
             .fold(text.as_str(), |text, prefix| {
                 text.trim_start_matches(prefix)
             });
-            Error::usage(format!("the query: {}", one_line(text)))
+            let error = Error::usage(format!("the query: {}", one_line(text)));
+            match text.contains("unique expression names") {
+                true => error.hint(
+                    "give every column of the answer a name of its own: SELECT a AS x, b AS y",
+                ),
+                false => error,
+            }
         }
     }
 }

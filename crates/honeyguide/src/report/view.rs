@@ -6,7 +6,7 @@ use super::chart::{Chart, clip};
 use super::judgement::Findings;
 use super::live::Live;
 use super::page::Frame;
-use super::words::{host_name, of_them, per_day};
+use super::words::{host_name, per_day};
 use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};
@@ -14,7 +14,7 @@ use crate::event;
 use crate::recipe::Feature;
 use crate::score::Anomaly;
 use crate::source::redacted;
-use crate::wording::{count, defined, percent, percent_of, printable};
+use crate::wording::{count, defined, of_them, percent, percent_of, printable};
 
 /// Columns that are shown of an event that has none of the known ones.
 const MAX_COLUMNS: usize = 8;

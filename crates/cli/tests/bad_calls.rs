@@ -342,7 +342,7 @@ fn a_model_does_not_overwrite_its_recipe() {
 #[test]
 fn expressions_that_fail_on_some_event() {
     let folder = folder();
-    let cases: [(&str, &[&str]); 6] = [
+    let cases: [(&str, &[&str]); 7] = [
         (
             "100 / parentProcessId",
             &[
@@ -356,8 +356,12 @@ fn expressions_that_fail_on_some_event() {
             &["good.csv: line 2: recipe `mine`", "'cron'", "TRY_CAST"],
         ),
         (
-            "9223372036854775807 + parentProcessId",
-            &["good.csv: line 3: recipe `mine`", "Overflow"],
+            "(-9223372036854775807 - 1) / (userId - 1)",
+            &["good.csv: line 2: recipe `mine`", "Overflow"],
+        ),
+        (
+            "arrow_cast(userId, 'Int8')",
+            &["good.csv: line 98: recipe `mine`", "1001"],
         ),
         (
             "1e308 * 10 * (userId + 1)",
@@ -371,7 +375,7 @@ fn expressions_that_fail_on_some_event() {
     for (expr, says) in cases {
         folder.write(
             "r.toml",
-            format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '{expr}'\n"),
+            format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = \"{expr}\"\n"),
         );
         folder.refused(
             &["train", "good.csv", "--recipe", "r.toml", "--out", "m.json"],

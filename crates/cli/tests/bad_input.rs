@@ -168,7 +168,7 @@ fn records_that_cannot_be_read() {
             (
                 "a null in a needed column",
                 events_then(20, event_with(20, 4, "")),
-                &["bad.csv", "21", "userId", "null"],
+                &["bad.csv: line 22: feature `userId` is null"],
             ),
             (
                 "too few fields",

@@ -178,13 +178,7 @@ impl Error {
     pub(crate) fn is_evaluation_fault(&self) -> bool {
         let behind = self.source.as_deref();
         let engine = behind.and_then(|error| error.downcast_ref::<DataFusionError>());
-        engine.is_some_and(|error| {
-            let root = error.find_root();
-            matches!(
-                root,
-                DataFusionError::ArrowError(..) | DataFusionError::Execution(_)
-            )
-        })
+        engine.is_some_and(is_of_a_value)
     }
 
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
@@ -276,6 +270,15 @@ impl From<Error> for DataFusionError {
     fn from(error: Error) -> Self {
         Self::External(Box::new(error))
     }
+}
+
+/// Whether an error of the engine's may be about some value that it met.
+pub(crate) fn is_of_a_value(error: &DataFusionError) -> bool {
+    let root = error.find_root();
+    matches!(
+        root,
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_)
+    )
 }
 
 /// What the engine could not compute, and how an expression gets around it.

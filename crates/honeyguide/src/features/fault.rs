@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{ident, lit};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, ident, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::DataFrame;
 
 use super::InputColumns;
 use super::inputs::Unusable;
 use crate::engine::Engine;
-use crate::error::{Error, Result, failed_value, first_line};
+use crate::error::{Error, Result, failed_value, first_line, is_of_a_value};
 use crate::recipe::layout::Layout;
 use crate::recipe::plan::FeaturePlan;
 use crate::recipe::{Nulls, Recipe, builtin};
@@ -46,6 +49,8 @@ pub(crate) async fn locate_fault(
             let place = source.place_of_row(file, row);
             Error::data(format!("{place}: {}", fault.what)).hint(fault.remedy)
         }
+        // A search that fails by itself says nothing of what failed before.
+        Err(_) if error.is_evaluation_fault() => error,
         Ok(None) => error,
         Err(other) => other,
     }
@@ -77,6 +82,22 @@ pub(crate) async fn first_found<T>(
     }
 }
 
+/// An expression as the engine computes it: some functions are there only until they are simplified away.
+fn physical(
+    engine: &Engine,
+    input: Expr,
+    schema: &DFSchema,
+) -> std::result::Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let state = engine.context().state();
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let input = simplifier.simplify(simplifier.coerce(input, schema)?)?;
+    state.create_physical_expr(input, schema)
+}
+
 /// What is wrong with one event, and what to do about it.
 struct Fault {
     what: String,
@@ -103,15 +124,9 @@ impl<'a> Search<'a> {
         // A table without columns would have no rows: there is always one.
         let columns = plan.needed.iter().map(ident).chain([lit(1).alias("__row")]);
         let events = table.select(columns.collect::<Vec<_>>())?;
-        let inputs = plan
-            .inputs
-            .iter()
-            .map(|input| {
-                engine
-                    .context()
-                    .create_physical_expr(input.clone(), events.schema())
-            })
-            .collect::<std::result::Result<_, _>>()?;
+        let inputs = plan.inputs.iter();
+        let inputs = inputs.map(|input| physical(engine, input.clone(), events.schema()));
+        let inputs = inputs.collect::<std::result::Result<_, _>>()?;
         Ok(Self {
             recipe,
             layout,
@@ -141,7 +156,10 @@ impl<'a> Search<'a> {
             let evaluated = input.evaluate(batch);
             match evaluated.and_then(|values| values.into_array(batch.num_rows())) {
                 Ok(array) => arrays.push(array),
-                Err(error) => return Ok(Some(self.failed(index, &error))),
+                Err(error) if is_of_a_value(&error) => {
+                    return Ok(Some(self.failed(index, &error)));
+                }
+                Err(error) => return Err(Error::engine(error)),
             }
         }
         let columns = InputColumns::new(self.layout, &arrays)?;
@@ -159,7 +177,9 @@ impl<'a> Search<'a> {
     fn failed(&self, index: usize, error: &DataFusionError) -> Fault {
         let input = &self.layout.inputs[index];
         let (why, remedy) = failed_value(error).unwrap_or_else(|| {
-            let why = first_line(&error.find_root().strip_backtrace());
+            let text = first_line(&error.find_root().strip_backtrace());
+            let why = text.trim_start_matches("Arrow error: ");
+            let why = why.trim_start_matches("Execution error: ").to_owned();
             (why, "correct this event, or the recipe's expression")
         });
         let nulls = match input.nulls {

@@ -221,7 +221,11 @@ impl<'a> LabelView<'a> {
         Self {
             index,
             name: printable(&evaluation.label).into_owned(),
-            positives: format!("{} of {} events ({share})", count(positives), count(events)),
+            positives: format!(
+                "{} of {} ({share})",
+                count(positives),
+                of_them(events, "event", "events")
+            ),
             counts: parts.map(count),
             shares: std::array::from_fn(|part| percent_of(parts[part], wholes[part])),
             detectors: own.into_iter().chain(baselines).collect(),
@@ -463,9 +467,13 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
         None => String::new(),
     };
     let trained = format!(
-        "{} events, {} distinct feature rows{sampled}",
-        count(training.events),
-        count(training.distinct_rows)
+        "{}, {}{sampled}",
+        of_them(training.events, "event", "events"),
+        of_them(
+            training.distinct_rows,
+            "distinct feature row",
+            "distinct feature rows"
+        )
     );
     let files: Vec<String> = files.collect();
     vec![

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::render::{count, printable_lines};
+use crate::render::{count, of_them, printable_lines};
 
 /// How many keys a remark names.
 const SHOWN_KEYS: usize = 10;
@@ -256,12 +256,7 @@ fn late_keys(intake: &Intake) -> Option<String> {
         n if n <= SHOWN_KEYS => (keys.join(", "), ""),
         _ => (keys[..SHOWN_KEYS].join(", "), ", …"),
     };
-    let number = count(keys.len() as u64);
-    let number = if keys.len() == 1 {
-        "1 key".to_owned()
-    } else {
-        format!("{number} keys")
-    };
+    let number = of_them(keys.len() as u64, "key", "keys");
     Some(format!(
         "note: {number} of JSON that none of the first 1,000 lines has became no columns and were left out: {shown}{more}"
     ))

@@ -121,7 +121,23 @@ fn outputs_that_cannot_be() {
             &[says],
         );
     }
-    folder.refused(&["simulate", "--out", "good.csv"], 1, &["good.csv"]);
+    for command in ["simulate", "demo"] {
+        let says = ["good.csv: a file, not a folder", "name a folder"];
+        folder.refused(&[command, "--out", "good.csv"], 2, &says);
+    }
+    let args = [
+        "convert",
+        "good.csv",
+        "--out",
+        "lake",
+        "--partition-by",
+        "no",
+    ];
+    let says = [
+        "--partition-by no: the data has no such column",
+        "processId",
+    ];
+    folder.refused(&args, 2, &says);
 }
 
 /// A model must not be written over the data it is learnt from, nor scores over the data they belong to.
@@ -151,18 +167,31 @@ fn an_output_never_replaces_its_own_input() {
 fn flags_with_impossible_values() {
     let folder = folder();
     let cases: &[(&[&str], &str)] = &[
-        (&["--trees", "0"], "1"),
-        (&["--trees", "1000000000"], "100000"),
-        (&["--trees", "-5"], "-5"),
+        (
+            &["--trees", "0"],
+            "'0' for '--trees <N>': must be a whole number from 1 to 100000",
+        ),
+        (&["--trees", "1000000000"], "from 1 to 100000"),
+        (
+            &["--trees", "-5"],
+            "'-5' for '--trees <N>': must be a whole number from 1",
+        ),
         (&["--samples", "0"], "at least 1"),
         (&["--samples", "1.5"], "up to 1"),
         (&["--contamination", "0.7"], "up to 0.5"),
         (&["--contamination", "NaN"], "up to 0.5"),
-        (&["--max-features", "99"], "99"),
+        (
+            &["--max-features", "99"],
+            "--max-features 99: with this data a tree can see from 1 to ",
+        ),
         (&["--max-features", "0"], "at least 1"),
         (&["--threads", "0"], "a whole number from 1 to 1024"),
         (&["--threads", "5000"], "a whole number from 1 to 1024"),
-        (&["--seed", "-1"], "-1"),
+        (&["--seed", "-1"], "must be a whole number from 0 to"),
+        (
+            &["--seed", "99999999999999999999"],
+            "'--seed <S>': must be a whole number from 0 to 18446744073709551615",
+        ),
         (&["--exclude", "nothing"], "--exclude nothing"),
         (
             &[
@@ -191,7 +220,31 @@ fn flags_with_impossible_values() {
         let args = [&["train", "good.csv", "--out", "m.json"], *flags].concat();
         folder.refused(&args, 2, &[says]);
     }
-    folder.refused(&["simulate", "--out", "s", "--events", "0"], 2, &["events"]);
+    for (flag, value, says) in [
+        ("--neighbors", "1", "a whole number from 2 to 4096"),
+        ("--components", "0", "a whole number from 1 to 256"),
+        ("--min-dist", "-1", "a number from 0 to 1"),
+        ("--min-dist", "NaN", "a number from 0 to 1"),
+        (
+            "--epochs",
+            "-1",
+            "a whole number from 0 to 1048576, or auto",
+        ),
+    ] {
+        let place = format!("'{value}' for '{flag} <");
+        let args = ["embed", "good.csv", "--out", "c.csv", flag, value];
+        folder.refused(&args, 2, &[&place, says]);
+    }
+    for args in [["--rows", "-5"], ["--rows", "0"]] {
+        let args = [&["sample", "good.csv", "--out", "s.csv"], &args[..]].concat();
+        let says = "'--rows <N>': must be a whole number from 1 to 10000000";
+        folder.refused(&args, 2, &[says]);
+    }
+    folder.refused(
+        &["simulate", "--out", "s", "--events", "0"],
+        2,
+        &["'--events <N>': must be a whole number from 1000 to 10000000000"],
+    );
     folder.refused(
         &["simulate", "--out", "s", "--events", "99999999999999999999"],
         2,
@@ -200,12 +253,25 @@ fn flags_with_impossible_values() {
     folder.refused(
         &["reproduce", ".", "--seeds", "0"],
         2,
-        &["labelled_training_data.csv"],
+        &["'--seeds <N>': must be a whole number from 1 to 1000"],
     );
     folder.refused(&["recipes", "no-such"], 2, &["`no-such`", "beth-paper"]);
     folder.refused(&["train"], 2, &["--out", "DATA"]);
     folder.refused(&["nonsense"], 2, &["nonsense"]);
     folder.refused(&[], 2, &["Usage"]);
+}
+
+#[test]
+fn data_in_the_place_of_the_model() {
+    let folder = folder();
+    folder.write("array.json", "[1, 2, 3]");
+    for model in ["good.csv", "array.json"] {
+        let says = [
+            &format!("{model}: not a honeyguide model: no JSON object"),
+            "honeyguide score MODEL DATA",
+        ];
+        folder.refused(&["score", model, "model.json"], 1, &says);
+    }
 }
 
 #[test]
@@ -325,25 +391,73 @@ fn a_rate_that_no_threshold_can_be_set_for() {
     );
 }
 
-/// Values that the plan cannot foresee: found in the scan, with the row.
+/// Values that the plan cannot foresee: found in the scan, with the line, and what an expression can do about them.
 #[test]
 fn expressions_that_fail_on_some_event() {
     let folder = folder();
-    for (expr, says) in [
-        ("100 / parentProcessId", "Divide by zero"),
-        ("CAST(processName AS BIGINT)", "cron"),
-        ("1e308 * 10 * (userId + 1)", "infinite"),
-        ("CASE WHEN parentProcessId = 3 THEN NULL ELSE 1 END", "null"),
-    ] {
+    let cases: [(&str, &[&str]); 7] = [
+        (
+            "100 / parentProcessId",
+            &[
+                "good.csv: line 2: recipe `mine`, feature `f`: `100 / parentProcessId`: a division by zero",
+                "NULLIF(x, 0)",
+            ],
+        ),
+        ("100 / (userId - 1001)", &["good.csv: line 98: recipe"]),
+        (
+            "CAST(processName AS BIGINT)",
+            &["good.csv: line 2: recipe `mine`", "'cron'", "TRY_CAST"],
+        ),
+        (
+            "(-9223372036854775807 - 1) / (userId - 1)",
+            &["good.csv: line 2: recipe `mine`", "Overflow"],
+        ),
+        (
+            "arrow_cast(userId, 'Int8')",
+            &["good.csv: line 98: recipe `mine`", "1001"],
+        ),
+        (
+            "1e308 * 10 * (userId + 1)",
+            &["good.csv: line 2: feature `f` is infinite"],
+        ),
+        (
+            "CASE WHEN parentProcessId = 3 THEN NULL ELSE 1 END",
+            &["good.csv: line 5: feature `f` is null", "nulls = \"allow\""],
+        ),
+    ];
+    for (expr, says) in cases {
         folder.write(
             "r.toml",
-            format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '{expr}'\n"),
+            format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = \"{expr}\"\n"),
         );
         folder.refused(
             &["train", "good.csv", "--recipe", "r.toml", "--out", "m.json"],
             1,
-            &[says],
+            says,
         );
+    }
+}
+
+#[test]
+fn queries_that_fail_on_some_event() {
+    let folder = folder();
+    for (query, says) in [
+        (
+            "SELECT CAST(processName AS INT) FROM events",
+            ["a value cannot be computed", "'cron'", "TRY_CAST"],
+        ),
+        (
+            "SELECT 1 / sus FROM events",
+            ["a value cannot be computed", "a division by zero", "NULLIF"],
+        ),
+    ] {
+        folder.refused(&["sql", query, "good.csv"], 1, &says);
+    }
+    for query in [
+        "SELECT TRY_CAST(processName AS INT) FROM events",
+        "SELECT 1 / NULLIF(sus, 0) FROM events",
+    ] {
+        folder.done(&["sql", query, "good.csv"]);
     }
 }
 
@@ -408,7 +522,10 @@ fn conditions_that_do_not_fit() {
     for (condition, says) in [
         ("userId", "not true or false"),
         ("userId >", "--where"),
-        ("nothing = 1", "nothing"),
+        ("nothing = 1", "there is no column `nothing` here"),
+        ("nothing = 1", "the columns are timestamp, processId"),
+        ("userid > 3", "did you mean userId?"),
+        ("processName = \"cron\"", "single quotes, 'cron'"),
         ("sum(userId) > 1", "--where"),
         (deep.as_str(), "3001 operators; the limit is 256"),
     ] {

@@ -168,7 +168,7 @@ fn records_that_cannot_be_read() {
             (
                 "a null in a needed column",
                 events_then(20, event_with(20, 4, "")),
-                &["bad.csv", "21", "userId", "null"],
+                &["bad.csv: line 22: feature `userId` is null"],
             ),
             (
                 "too few fields",
@@ -306,28 +306,36 @@ fn numbers_that_no_forest_can_take() {
         "bad.csv",
         "raw",
         vec![
-            ("NaN", table(20, "NaN"), &["bad.csv", "21", "`b`", "NaN"]),
+            (
+                "NaN",
+                table(20, "NaN"),
+                &["bad.csv: line 22: feature `b` is null or NaN"],
+            ),
             (
                 "infinity",
                 table(20, "inf"),
-                &["bad.csv", "21", "`b`", "infinite"],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
             (
                 "minus infinity",
                 table(20, "-Infinity"),
-                &["bad.csv", "21", "`b`", "infinite"],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
             (
                 "minus infinity, later",
                 table(many, "-Infinity"),
-                &["bad.csv", "2001", "`b`", "infinite"],
+                &["bad.csv: line 2002: feature `b` is infinite"],
             ),
             (
                 "past the largest number",
                 table(20, "1e999"),
-                &["bad.csv", "21", "`b`", "infinite"],
+                &["bad.csv: line 22: feature `b` is infinite", "--exclude b"],
             ),
-            ("a null", table(20, ""), &["bad.csv", "21", "`b`", "null"]),
+            (
+                "a null",
+                table(20, ""),
+                &["bad.csv: line 22: feature `b` is null", "--exclude b"],
+            ),
             (
                 "not available, early",
                 table(20, "NA"),
@@ -353,11 +361,18 @@ fn labels_that_are_no_labels() {
     let folder = Folder::with(&[("good.csv", events(200))]);
     folder.done(&["train", "good.csv", "--out", "model.json"]);
     for (what, content, says) in [
-        ("2", with_label("2"), ["`sus` must be 0 or 1", "found 2"]),
+        (
+            "2",
+            with_label("2"),
+            ["bad.csv: line 52: label `sus` must be 0 or 1", "found 2"],
+        ),
         (
             "a null",
             with_label(""),
-            ["`sus` must be 0 or 1", "found null"],
+            [
+                "bad.csv: line 52: label `sus` must be 0 or 1, found null",
+                "with --label",
+            ],
         ),
         (
             "text",

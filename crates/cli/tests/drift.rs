@@ -105,16 +105,35 @@ fn drift_of_figures_known_by_hand() {
 }
 
 #[test]
+fn a_verdict_on_few_events_says_how_few() {
+    let folder = Folder::with_model(300);
+    for (events, says) in [
+        (1, "This rests on 1 event:"),
+        (199, "This rests on 199 events:"),
+    ] {
+        folder.write("few.csv", common::events(events));
+        let said = folder.done(&["drift", "model.json", "few.csv"]).stdout;
+        assert!(said.starts_with(says), "{said}");
+    }
+    folder.write("few.csv", common::events(200));
+    let said = folder.done(&["drift", "model.json", "few.csv"]).stdout;
+    assert!(said.starts_with("The data is"), "{said}");
+}
+
+#[test]
 fn drift_needs_the_columns_of_the_recipe() {
     let folder = Folder::with_model(300);
     folder.write("other.csv", "a\n1\n");
     folder.write("empty.csv", format!("{HEADER}\n"));
     folder.refused(&["drift", "model.json", "other.csv"], 2, &["needs columns"]);
-    folder.refused(
-        &["drift", "model.json", "empty.csv"],
-        1,
-        &["a header but no rows"],
-    );
+    for command in [
+        &["drift"][..],
+        &["score"],
+        &["score", "--out", "scored.csv"],
+    ] {
+        let args = [&command[..1], &["model.json", "empty.csv"], &command[1..]].concat();
+        folder.refused(&args, 1, &["empty.csv: a header but no rows"]);
+    }
     let [one, two] = ["1", "2"].map(|threads| {
         folder
             .done(&[
@@ -226,12 +245,12 @@ fn maps_that_cannot_be_made() {
     refused(
         "embed e.csv --neighbors 1 --out c.csv",
         2,
-        "n_neighbors must be from 2",
+        "must be a whole number from 2",
     );
     refused(
         "embed e.csv --epochs many --out c.csv",
         2,
-        "auto or a count",
+        "must be a whole number from 0 to 1048576, or auto",
     );
     folder.done(&["embed", "one.csv", "--recipe", "raw", "--out", "c.parquet"]);
 }

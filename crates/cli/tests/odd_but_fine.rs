@@ -199,3 +199,46 @@ fn paths_may_go_up_again() {
         }
     }
 }
+
+#[test]
+fn one_of_a_thing_is_not_called_many() {
+    let folder = Folder::with(&[("one.csv", format!("{}\n{}\n", HEADER, event(0)))]);
+    folder.done(&["train", "one.csv", "--trees", "1", "--out", "m.json"]);
+    for (args, says) in [
+        (
+            &["train", "one.csv", "--trees", "1", "--out", "m.json"][..],
+            "trained on 1 event, 1 distinct row of inputs\n",
+        ),
+        (
+            &["train", "one.csv", "--trees", "1", "--out", "m.json"],
+            "forest     1 tree\n",
+        ),
+        (&["inspect", "one.csv"], "1 row, 16 columns"),
+        (&["score", "m.json", "one.csv"], " of 1 event is anomalous"),
+        (
+            &["drift", "m.json", "one.csv"],
+            "1 event held against 1 training event,",
+        ),
+        (
+            &[
+                "convert",
+                "one.csv",
+                "--out",
+                "one.parquet",
+                "--skip-timing",
+            ],
+            "1 event in 1 file,",
+        ),
+        (
+            &["sample", "one.csv", "--rows", "1", "--out", "s.csv"],
+            "1 of 1 row,",
+        ),
+        (
+            &["sql", "SELECT 1 AS x", "one.csv", "--out", "x.csv"],
+            "1 row written to",
+        ),
+    ] {
+        let run = folder.done(args);
+        assert!(run.stdout.contains(says), "{args:?}: {}", run.stdout);
+    }
+}

@@ -269,7 +269,7 @@ fn calls_that_cannot_work_are_refused_before_the_work() {
     refused(
         &["good.csv", "--out", "p.html", "--label", "userId"],
         1,
-        &["must be 0 or 1"],
+        &["good.csv: line 98: label `userId` must be 0 or 1, found 1001"],
     );
     refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
     let refused = |args: &[&str], status, says: &[&str]| {

@@ -194,7 +194,7 @@ fn calls_that_cannot_work() {
     refused(
         "sample e.csv --rows 5 --label processId --out s.csv",
         1,
-        "must be 0 or 1",
+        "e.csv: line 4: label `processId` must be 0 or 1, found 2",
     );
     refused(
         "sample empty.csv --rows 5 --out s.csv",

@@ -152,7 +152,11 @@ fn mistakes_are_named_with_what_would_be_right() {
         ),
         (
             "SELECT * FROM evnts",
-            ["no table `evnts`", "there are events"],
+            ["no table `evnts`", "the tables are: `events`;"],
+        ),
+        (
+            "SELECT sus AS x, evil AS x FROM events",
+            ["unique expression names", "a name of its own"],
         ),
         (
             "SELECT score FROM events",
@@ -225,7 +229,11 @@ fn faults_in_the_data_are_found_where_they_are() {
         "--model",
         "model.json",
     ];
-    folder.refused(&args, 1, &["missing.csv: row 49: feature `userId` is null"]);
+    folder.refused(
+        &args,
+        1,
+        &["missing.csv: line 50: feature `userId` is null"],
+    );
 }
 
 /// A scan that has to be repeated with other settings does not answer twice.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,18 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// What an error is about of which the place is still to be found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Unlocated {
+    /// Nothing: the place is known, or there is none.
+    #[default]
+    Nothing,
+    /// A feature value that the forest cannot take.
+    Feature,
+    /// A label that is neither 0 nor 1.
+    Label,
+}
+
 /// Stands before an error in another process's text.
 const CARRIED: &str = "honeyguide-error:";
 
@@ -32,7 +45,7 @@ struct CarriedError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    is_feature_fault: bool,
+    unlocated: Unlocated,
 }
 
 /// What failed, where, and what to do next.
@@ -42,7 +55,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    is_feature_fault: bool,
+    unlocated: Unlocated,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -53,7 +66,7 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
-            is_feature_fault: false,
+            unlocated: Unlocated::Nothing,
             source: None,
         }
     }
@@ -83,7 +96,7 @@ impl Error {
             kind: ErrorKind::Io,
             message: format!("cannot {what} {}: {error}", path.display()),
             hint,
-            is_feature_fault: false,
+            unlocated: Unlocated::Nothing,
             source: Some(Box::new(error)),
         }
     }
@@ -121,7 +134,7 @@ impl Error {
     /// The same error with `place` before its message. A feature fault stays as it is: its place is found later.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
-        if !self.is_feature_fault {
+        if !self.is_feature_fault() {
             self.message = format!("{place}: {}", self.message);
         }
         self
@@ -140,13 +153,32 @@ impl Error {
     /// A feature value that the forest cannot take; which row it comes from is not known yet.
     pub(crate) fn feature_fault(feature: &str, why: &str) -> Self {
         Self {
-            is_feature_fault: true,
+            unlocated: Unlocated::Feature,
             ..Self::data(format!("feature `{feature}` {why}"))
         }
     }
 
     pub(crate) fn is_feature_fault(&self) -> bool {
-        self.is_feature_fault
+        self.unlocated == Unlocated::Feature
+    }
+
+    /// A label that is neither 0 nor 1; which row has it is not known yet.
+    pub(crate) fn label_fault(label: &str, found: &str) -> Self {
+        Self {
+            unlocated: Unlocated::Label,
+            ..Self::data(format!("label `{label}` must be 0 or 1, found {found}"))
+        }
+    }
+
+    pub(crate) fn is_label_fault(&self) -> bool {
+        self.unlocated == Unlocated::Label
+    }
+
+    /// Whether the engine could not compute something, at a row that is not known yet.
+    pub(crate) fn is_evaluation_fault(&self) -> bool {
+        let behind = self.source.as_deref();
+        let engine = behind.and_then(|error| error.downcast_ref::<DataFusionError>());
+        engine.is_some_and(is_of_a_value)
     }
 
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
@@ -172,7 +204,7 @@ impl Error {
             kind: self.kind,
             message: self.message.clone(),
             hint: self.hint.clone(),
-            is_feature_fault: self.is_feature_fault,
+            unlocated: self.unlocated,
             source: None,
         }
     }
@@ -183,7 +215,7 @@ impl Error {
             kind: self.kind,
             message: self.message.clone(),
             hint: self.hint.clone(),
-            is_feature_fault: self.is_feature_fault,
+            unlocated: self.unlocated,
         };
         let json = serde_json::to_vec(&carried).unwrap_or_default();
         // Digits alone pass unchanged through whatever quotes and escapes a text on its way.
@@ -201,7 +233,7 @@ impl Error {
         let carried: CarriedError = serde_json::from_slice(&json?).ok()?;
         Some(Self {
             hint: carried.hint,
-            is_feature_fault: carried.is_feature_fault,
+            unlocated: carried.unlocated,
             ..Self::new(carried.kind, carried.message)
         })
     }
@@ -216,11 +248,18 @@ impl Error {
             )
             .hint("use fewer --threads, or free space in the temporary folder");
         }
+        let (message, hint) = match failed_value(root) {
+            Some((why, remedy)) => (
+                format!("a value cannot be computed: {why}"),
+                Some(remedy.to_owned()),
+            ),
+            None => (first_line(&root.strip_backtrace()), None),
+        };
         Self {
             kind: ErrorKind::Data,
-            message: first_line(&root.strip_backtrace()),
-            hint: None,
-            is_feature_fault: false,
+            message,
+            hint,
+            unlocated: Unlocated::Nothing,
             source: Some(Box::new(error)),
         }
     }
@@ -233,7 +272,39 @@ impl From<Error> for DataFusionError {
     }
 }
 
-fn first_line(text: &str) -> String {
+/// Whether an error of the engine's may be about some value that it met.
+pub(crate) fn is_of_a_value(error: &DataFusionError) -> bool {
+    let root = error.find_root();
+    matches!(
+        root,
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_)
+    )
+}
+
+/// What the engine could not compute, and how an expression gets around it.
+pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static str)> {
+    let DataFusionError::ArrowError(error, _) = error.find_root() else {
+        return None;
+    };
+    match error.as_ref() {
+        ArrowError::CastError(why) => Some((
+            why.clone(),
+            "TRY_CAST(… AS …) gives null instead of an error",
+        )),
+        ArrowError::DivideByZero => Some((
+            "a division by zero".into(),
+            "a divisor NULLIF(x, 0) gives null instead of an error",
+        )),
+        ArrowError::ArithmeticOverflow(why) => Some((
+            why.clone(),
+            "floating-point numbers hold more: CAST(x AS DOUBLE)",
+        )),
+        _ => None,
+    }
+}
+
+/// The first line of a text of the engine's, which may go on with what only its makers need.
+pub(crate) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 

@@ -1,8 +1,11 @@
 //! How well a model's scores and verdicts find what is labelled, beside baselines that anybody can have for nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::{Expr, cast, ident, lit, when};
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
@@ -11,7 +14,8 @@ use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event;
-use crate::model::{Model, Threshold};
+use crate::features::first_found;
+use crate::model::{Model, Threshold, with_columns};
 use crate::recipe::plan::column_list;
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
 use crate::source::Source;
@@ -210,11 +214,13 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
         }
     };
     Ok(Key {
-        name: format!("__label_{label}"),
+        name: format!("{LABEL_KEY}{label}"),
         expr,
     })
 }
 
+/// What the key of a label is called before the label's own name.
+const LABEL_KEY: &str = "__label_";
 /// Stands for a fraction in a label column of floats.
 const NOT_A_LABEL: i64 = i64::MIN;
 
@@ -242,12 +248,60 @@ pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
                 Some(NOT_A_LABEL) => "a number that is neither".to_owned(),
                 Some(value) => value.to_string(),
             };
-            Err(
-                Error::data(format!("label `{label}` must be 0 or 1, found {found}"))
-                    .hint("remove the unlabelled events, or name another label with --label"),
-            )
+            Err(Error::label_fault(label, &found).hint(
+                "correct or remove such events, or name a column that holds 0 and 1 with --label",
+            ))
         }
     }
+}
+
+/// Where a label that is none comes from: the first event, in the order of the files, that has one among the labels of
+/// `keys`. Other errors pass unchanged.
+pub(crate) async fn locate_label(
+    engine: &Engine,
+    source: &mut Source,
+    keys: &[Key],
+    error: Error,
+) -> Error {
+    if !error.is_label_fault() {
+        return error;
+    }
+    let labelled = keys.iter().filter_map(|key| {
+        let label = key.name.strip_prefix(LABEL_KEY)?;
+        Some((label, key.expr.clone()))
+    });
+    let (labels, values): (Vec<&str>, Vec<Expr>) = labelled.unzip();
+    let needed = with_columns(&BTreeSet::new(), labels.iter().copied());
+    let check = |batch: &RecordBatch| Ok(first_unlabelled(&labels, batch));
+    let search = source.run(&needed, async |source| {
+        for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
+            let query = table.select(values.clone())?;
+            if let Some((row, found)) = first_found(engine, query, check).await? {
+                return Ok(Some(found.at(&source.place_of_row(file, row))));
+            }
+        }
+        Ok(None)
+    });
+    match search.await {
+        Ok(Some(found)) => found,
+        Ok(None) | Err(_) => error,
+    }
+}
+
+/// The first row of a batch of labels with one that is neither 0 nor 1.
+fn first_unlabelled(labels: &[&str], batch: &RecordBatch) -> Option<(usize, Error)> {
+    let columns: Vec<_> = batch
+        .columns()
+        .iter()
+        .filter_map(|column| column.as_primitive_opt::<Int64Type>())
+        .collect();
+    (0..batch.num_rows()).find_map(|row| {
+        let mut labelled = labels.iter().zip(&columns);
+        labelled.find_map(|(label, column)| {
+            let key = column.is_valid(row).then(|| column.value(row));
+            class_of(label, key).err().map(|error| (row, error))
+        })
+    })
 }
 
 /// What accumulates over events in descending order of their scores.

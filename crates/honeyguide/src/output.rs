@@ -286,6 +286,12 @@ impl Write for PendingFile {
 
 /// Creates a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(
+            Error::usage(format!("{}: a file, not a folder", path.display()))
+                .hint("name a folder that is there, or one to be made"),
+        );
+    }
     fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::distil::{Distilled, KeyedCounts, count_distinct, distil};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::{class_of, label_key, labels};
+use crate::evaluate::{class_of, label_key, labels, locate_label};
 use crate::features::locate_fault;
 use crate::model::{Model, with_columns};
 use crate::recipe::builtin;
@@ -20,6 +20,8 @@ use crate::train::{TrainOptions, fit, no_events};
 
 /// The recipe of the experiment.
 pub const RECIPE: &str = "beth-paper";
+/// Most forests that are averaged.
+pub const MAX_SEEDS: u64 = 1000;
 /// The contamination of the experiment.
 pub const CONTAMINATION: f64 = 0.05;
 /// Table 3 of the paper: AUROC on the test split against `sus`, of hard labels averaged over five seeds.
@@ -80,9 +82,9 @@ pub async fn reproduce(
     splits: &mut [(String, Source)],
     seeds: u64,
 ) -> Result<Reproduction> {
-    if !(1..=1000).contains(&seeds) {
+    if !(1..=MAX_SEEDS).contains(&seeds) {
         return Err(Error::usage(format!(
-            "--seeds {seeds}: there must be 1 to 1000"
+            "--seeds {seeds}: there must be 1 to {MAX_SEEDS}"
         )));
     }
     let recipe =
@@ -158,7 +160,10 @@ impl Ensemble {
         match judged {
             Ok(judgement) if judgement.events == 0 => Err(no_events(source)),
             Ok(judgement) => judgement.finish(split, &self.training_shares),
-            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
+            Err(error) => {
+                let error = locate_fault(engine, source, recipe, &plan, error).await;
+                Err(locate_label(engine, source, &keys, error).await)
+            }
         }
     }
 }

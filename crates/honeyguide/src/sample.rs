@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::{class_of, label_key};
+use crate::evaluate::{class_of, label_key, locate_label};
 use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::Source;
 use crate::train::no_events;
@@ -117,7 +117,10 @@ pub async fn sample(
     };
     let schema = source.schema();
     let mut writer = TableWriter::create(&to, Arc::clone(&schema))?;
-    let drawing = draw(engine, &mut source, options, key.as_ref()).await?;
+    let drawing = match draw(engine, &mut source, options, key.as_ref()).await {
+        Ok(drawing) => drawing,
+        Err(error) => return Err(locate_label(engine, &mut source, key.as_slice(), error).await),
+    };
     let summary = drawing.summary(options);
     if summary.rows_read == 0 {
         return Err(no_events(&source));

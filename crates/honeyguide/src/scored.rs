@@ -13,6 +13,7 @@ use datafusion::prelude::DataFrame;
 use crate::distil::{COUNT, Key, KeyedCounts, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::evaluate::locate_label;
 use crate::features::locate_fault;
 use crate::functions::anomaly_score;
 use crate::model::{Model, with_columns};
@@ -80,7 +81,10 @@ impl ScoredCounts<'_> {
             .await;
         match folded {
             Ok(state) => Ok(state),
-            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
+            Err(error) => {
+                let error = locate_fault(engine, source, recipe, &plan, error).await;
+                Err(locate_label(engine, source, self.keys, error).await)
+            }
         }
     }
 

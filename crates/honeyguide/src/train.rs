@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use learn::Matrix;
 use learn::iforest::{
-    Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
+    Contamination, FitError, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
 };
 use sha2::{Digest, Sha256};
 
@@ -118,6 +118,21 @@ pub(crate) fn no_events(source: &Source) -> Error {
         .hint("is this the right file?")
 }
 
+/// What the forest refuses only when it meets the data, by the names of the options.
+fn unfit(error: &FitError) -> Error {
+    match error {
+        FitError::FeatureCount { value, max } => Error::usage(format!(
+            "--max-features {value}: with this data a tree can see from 1 to {max} features"
+        ))
+        .hint("a fraction has a point: 1.0 is all of them"),
+        FitError::SampleSize { value, max } => Error::usage(format!(
+            "--samples: a tree would draw {value} events of this data; the limit is {max}"
+        ))
+        .hint("ask for a smaller fraction, or for a count"),
+        other => Error::usage(other.to_string()),
+    }
+}
+
 /// The model of distilled training events.
 pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
@@ -138,7 +153,7 @@ pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) 
     let forest = params
         .column_kinds(encoder.column_kinds())
         .fit(&matrix)
-        .map_err(|error| Error::usage(error.to_string()))?;
+        .map_err(|error| unfit(&error))?;
     let threshold = left_out.unwrap_or_else(|| by_contamination(&forest, options.contamination));
     let training = Training {
         events,

@@ -15,6 +15,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A number with its noun.
+pub fn of_them(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

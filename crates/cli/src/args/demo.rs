@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::numbers::seed;
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  honeyguide demo --out /tmp/demo")]
 pub struct Demo {
@@ -11,6 +13,6 @@ pub struct Demo {
     #[arg(long, value_name = "DIR", default_value = "honeyguide-demo")]
     pub out: PathBuf,
     /// Seed of the simulation and of the forest
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 }

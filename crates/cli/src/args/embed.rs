@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use learn::umap::{Epochs, Metric};
+use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric};
+
+use super::numbers::{number, seed, whole};
+
+/// The spread of every map: neighbours cannot be kept further apart than that.
+const MAX_MIN_DIST: f64 = 1.0;
 
 const EXAMPLES: &str = "Examples:
   honeyguide embed labelled_training_data.csv --out coords.parquet
@@ -22,22 +27,22 @@ pub struct Embed {
     #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
     /// Size of a row's neighbourhood, the row itself included
-    #[arg(long, value_name = "N", default_value_t = 15)]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = whole(2, MAX_NEIGHBORS), allow_negative_numbers = true)]
     pub neighbors: usize,
     /// How close neighbours may come on the map
-    #[arg(long, value_name = "F", default_value_t = 0.1)]
+    #[arg(long, value_name = "F", default_value_t = 0.1, value_parser = number(0.0, MAX_MIN_DIST), allow_negative_numbers = true)]
     pub min_dist: f64,
     /// Dimensions of the map
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1, MAX_COMPONENTS), allow_negative_numbers = true)]
     pub components: usize,
     /// How far apart two rows are
     #[arg(long, value_enum, default_value_t = Distance::Euclidean)]
     pub metric: Distance,
     /// How many times to go through the neighbours: auto (500 up to 10,000 rows, 200 beyond) or a count
-    #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_epochs)]
+    #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_epochs, allow_negative_numbers = true)]
     pub epochs: Epochs,
     /// Seed of every random choice
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// The file to write (.csv, .ndjson, .arrow or .parquet; a path, an object's URL, or - for standard output): a row per
     /// distinct feature row, with its place
@@ -68,9 +73,10 @@ impl From<Distance> for Metric {
 }
 
 fn parse_epochs(text: &str) -> Result<Epochs, String> {
-    match text.parse() {
-        _ if text == "auto" => Ok(Epochs::Auto),
-        Ok(count) => Ok(Epochs::Count(count)),
-        Err(_) => Err("must be auto or a count".into()),
+    match text {
+        "auto" => Ok(Epochs::Auto),
+        _ => whole(0, MAX_EPOCHS)(text)
+            .map(Epochs::Count)
+            .map_err(|error| format!("{error}, or auto")),
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::numbers::whole;
+
 const EXAMPLES: &str = "Examples:
   honeyguide explain model.json today.csv --row 17
   honeyguide explain model.json today.csv --where \"userId >= 1000 AND eventName = 'connect'\"";
@@ -24,7 +26,7 @@ pub struct Explain {
 #[group(required = true, multiple = false)]
 pub struct SelectionArgs {
     /// The row of the data, counted from 1 after the header, over all files
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(1, u64::MAX), allow_negative_numbers = true)]
     pub row: Option<u64>,
     /// The first event for which this SQL condition holds
     #[arg(long = "where", value_name = "SQL")]

@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod explore;
 mod inspect;
+mod numbers;
 mod on_cluster;
 mod recipes;
 mod report;

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use honeyguide::reproduce::MAX_SEEDS;
 
 use super::OnCluster;
+use super::numbers::whole;
 
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -15,7 +17,7 @@ pub struct Reproduce {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// How many forests to average
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole(1, MAX_SEEDS), allow_negative_numbers = true)]
     pub seeds: u64,
     #[command(flatten)]
     pub on_cluster: OnCluster,

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::OnCluster;
+use super::numbers::whole;
+
+/// Most events that are shown.
+const MAX_TOP: usize = 10_000;
 
 const EXAMPLES: &str = "Examples:
   honeyguide score model.json today.csv
@@ -24,7 +28,7 @@ pub struct Score {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How many of the most anomalous events to show; events that look the same to the model are shown once
-    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = parse_top)]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = whole(1, MAX_TOP), allow_negative_numbers = true)]
     pub top: usize,
     /// Only events above the threshold
     #[arg(long)]
@@ -34,11 +38,4 @@ pub struct Score {
     pub explain: bool,
     #[command(flatten)]
     pub on_cluster: OnCluster,
-}
-
-fn parse_top(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if (1..=10_000).contains(&count) => Ok(count),
-        _ => Err("must be a count from 1 to 10000".into()),
-    }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use honeyguide::simulate::DEFAULT_EVENTS;
+use honeyguide::simulate::{DEFAULT_EVENTS, LEAST_EVENTS, MOST_EVENTS};
+
+use super::numbers::{seed, whole};
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  honeyguide simulate --out simulated --events 1000000 --seed 7")]
@@ -12,9 +14,9 @@ pub struct Simulate {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// How many events, all three files together
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_EVENTS)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_EVENTS, value_parser = whole(LEAST_EVENTS, MOST_EVENTS), allow_negative_numbers = true)]
     pub events: u64,
     /// The same seed gives the same bytes
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 }

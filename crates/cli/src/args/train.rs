@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use learn::iforest::{Contamination, MaxFeatures, MaxSamples};
+use learn::iforest::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 
 use super::OnCluster;
+use super::numbers::{seed, whole};
 
 const EXAMPLES: &str = "Examples:
   honeyguide train labelled_training_data.csv --out model.json
@@ -25,24 +26,24 @@ pub struct Train {
     #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
     /// Number of trees
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole(1, MAX_ESTIMATORS), allow_negative_numbers = true)]
     pub trees: usize,
     /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: what the recipe says, else
     /// auto]
-    #[arg(long, value_name = "N|F", value_parser = parse_samples)]
+    #[arg(long, value_name = "N|F", value_parser = parse_samples, allow_negative_numbers = true)]
     pub samples: Option<MaxSamples>,
     /// Share of the training events to call anomalous, or auto for a threshold of 0.5 [default: the threshold is set by
     /// --false-positive-rate where the data has three hosts or more, else auto]
-    #[arg(long, value_name = "F", value_parser = parse_contamination, conflicts_with_all = ["calibrate", "false_positive_rate"])]
+    #[arg(long, value_name = "F", value_parser = parse_contamination, allow_negative_numbers = true, conflicts_with_all = ["calibrate", "false_positive_rate"])]
     pub contamination: Option<Contamination>,
     /// Columns that each tree sees: a fraction such as 1.0, or a count
-    #[arg(long, value_name = "F|N", default_value = "1.0", value_parser = parse_features)]
+    #[arg(long, value_name = "F|N", default_value = "1.0", value_parser = parse_features, allow_negative_numbers = true)]
     pub max_features: MaxFeatures,
     /// Let a tree draw an event more than once
     #[arg(long)]
     pub bootstrap: bool,
     /// Seed of every random choice
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Leave out the features that read these columns
     #[arg(long, value_name = "COL", value_delimiter = ',')]

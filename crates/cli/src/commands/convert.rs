@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args::Convert;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent_of, printable};
+use crate::render::{count, of_them, percent_of, printable};
 
 /// Recipes to train with; the first that fits the data is taken.
 const RECIPES: [&str; 3] = ["context", "beth-paper", "raw"];
@@ -116,12 +116,11 @@ impl Outcome for Report {
             malformed_lists,
         } = self.converted;
         let path = self.out.display().to_string();
-        let plural = if files == 1 { "" } else { "s" };
         writeln!(
             out,
-            "{} events in {} file{plural}, written to {}",
-            count(events),
-            count(files),
+            "{} in {}, written to {}",
+            of_them(events, "event", "events"),
+            of_them(files, "file", "files"),
             printable(&path)
         )?;
         if !sorted_by.is_empty() {

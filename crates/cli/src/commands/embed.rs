@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args::Embed;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, printable};
+use crate::render::{count, of_them, printable};
 
 /// What was placed; the coordinates are in the file.
 #[derive(Serialize)]
@@ -91,9 +91,13 @@ impl Outcome for Embedded {
         let about = if self.is_sample { "about " } else { "" };
         writeln!(
             out,
-            "{} events, {about}{} distinct feature rows",
-            count(self.events),
-            count(self.distinct_rows)
+            "{}, {about}{}",
+            of_them(self.events, "event", "events"),
+            of_them(
+                self.distinct_rows,
+                "distinct feature row",
+                "distinct feature rows"
+            )
         )?;
         if self.is_sample {
             writeln!(
@@ -109,8 +113,8 @@ impl Outcome for Embedded {
         };
         writeln!(
             out,
-            "map fitted on {} rows{of_more}",
-            count(self.rows_fitted)
+            "map fitted on {}{of_more}",
+            of_them(self.rows_fitted, "row", "rows")
         )?;
         writeln!(
             out,

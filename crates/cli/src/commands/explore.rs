@@ -11,7 +11,7 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, printable};
+use crate::render::{of_them, printable};
 
 #[derive(Serialize)]
 struct Written {
@@ -63,13 +63,19 @@ impl Outcome for Written {
             features,
             ..
         } = &self.exploration;
-        writeln!(out, "{} events, {columns} columns", count(*rows))?;
+        let events = of_them(*rows, "event", "events");
+        let columns = of_them(*columns as u64, "column", "columns");
+        writeln!(out, "{events}, {columns}")?;
         if let Some(features) = features {
             writeln!(
                 out,
-                "recipe     {}: {} distinct rows of inputs",
+                "recipe     {}: {}",
                 printable(&features.recipe),
-                count(features.distinct_rows)
+                of_them(
+                    features.distinct_rows,
+                    "distinct row of inputs",
+                    "distinct rows of inputs"
+                )
             )?;
         }
         writeln!(

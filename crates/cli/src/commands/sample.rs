@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::Sample;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, printable};
+use crate::render::{count, of_them, printable};
 
 #[derive(Serialize)]
 struct Sampled {
@@ -45,9 +45,9 @@ impl Outcome for Sampled {
         } = &self.summary;
         writeln!(
             out,
-            "{} of {} rows, written to {}",
+            "{} of {}, written to {}",
             count(*rows_drawn),
-            count(*rows_read),
+            of_them(*rows_read, "row", "rows"),
             printable(&self.out.display().to_string())
         )?;
         let Some(classes) = classes else {
@@ -74,8 +74,8 @@ impl Outcome for Sampled {
                 ),
                 false => String::new(),
             };
-            let (drawn, there_are) = (count(drawn), count(there_are));
-            writeln!(out, "{label} = {value}: {drawn} of {there_are} rows{short}")?;
+            let (drawn, rows) = (count(drawn), of_them(there_are, "row", "rows"));
+            writeln!(out, "{label} = {value}: {drawn} of {rows}{short}")?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::Sql;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, print_answer, printable};
+use crate::render::{of_them, print_answer, printable};
 
 /// The table that data without a name becomes.
 const EVENTS: &str = "events";
@@ -84,9 +84,9 @@ async fn answer(
 
 impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows = count(self.rows);
+        let rows = of_them(self.rows, "row", "rows");
         let path = self.out.display().to_string();
-        writeln!(out, "{rows} rows written to {}", printable(&path))
+        writeln!(out, "{rows} written to {}", printable(&path))
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent, printable, table};
+use crate::render::{count, of_them, percent, printable, table};
 
 /// Share of benign events that may be flagged, unless another is asked for.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
@@ -132,9 +132,13 @@ impl Outcome for Trained {
         )?;
         writeln!(
             out,
-            "trained on {} events, {} distinct rows of inputs",
-            count(self.events),
-            count(self.distinct_rows)
+            "trained on {}, {}",
+            of_them(self.events, "event", "events"),
+            of_them(
+                self.distinct_rows,
+                "distinct row of inputs",
+                "distinct rows of inputs"
+            )
         )?;
         if let Some(rows) = self.sampled_rows {
             writeln!(
@@ -143,7 +147,11 @@ impl Outcome for Trained {
                 count(rows)
             )?;
         }
-        writeln!(out, "forest     {} trees", self.trees)?;
+        writeln!(
+            out,
+            "forest     {}",
+            of_them(self.trees as u64, "tree", "trees")
+        )?;
         writeln!(out, "threshold  {}", self.threshold)?;
         match &self.threshold.method {
             ThresholdMethod::LeaveOneHostOut { hosts, .. } => print_hosts(hosts, out),

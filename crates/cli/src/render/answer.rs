@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::Cell;
 use honeyguide::sql::Preview;
 
-use super::{count, heading, printable, printable_lines, table_with_numbers, width};
+use super::{count, heading, of_them, printable, printable_lines, table_with_numbers, width};
 
 /// Longest value that is shown in a cell of a table.
 const CELL_CHARACTERS: usize = 60;
@@ -26,10 +26,7 @@ pub fn print_answer(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
     } else {
         print_lines(answer, out)?;
     }
-    let rows = match answer.total {
-        1 => "1 row".to_owned(),
-        rows => format!("{} rows", count(rows)),
-    };
+    let rows = of_them(answer.total, "row", "rows");
     match answer.total - answer.rows.len() as u64 {
         0 => writeln!(out, "\n{rows}"),
         more => writeln!(

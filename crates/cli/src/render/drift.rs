@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 
-use super::{count, fitted, heading, percent, percent_of, printable, table_with_numbers, wrapped};
+use super::{
+    count, fitted, heading, of_them, percent, percent_of, printable, table_with_numbers, wrapped,
+};
 
 /// What is written fits in so many columns.
 const WIDTH: usize = 80;
@@ -22,9 +24,9 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "\n{} events held against {} training events, recipe {}",
-        count(drift.events),
-        count(drift.training_events),
+        "\n{} held against {}, recipe {}",
+        of_them(drift.events, "event", "events"),
+        of_them(drift.training_events, "training event", "training events"),
         printable(&drift.recipe)
     )?;
     print_scores(drift, out)?;

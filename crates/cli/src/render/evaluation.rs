@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 
-use super::{count, defined, heading, percent, percent_of, printable, table_with_numbers};
+use super::{count, defined, heading, of_them, percent, percent_of, printable, table_with_numbers};
 
 /// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
 pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
@@ -20,9 +20,9 @@ pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Res
 pub fn print_anomalous(anomalous: u64, events: u64, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "{} of {} events are anomalous ({}).",
+        "{} of {} anomalous ({}).",
         count(anomalous),
-        count(events),
+        of_them(events, "event is", "events are"),
         percent_of(anomalous, events)
     )
 }
@@ -33,10 +33,10 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     let name = printable(&label.label);
     writeln!(
         out,
-        "\n{}: {} of {} events ({share})",
+        "\n{}: {} of {} ({share})",
         heading(&name),
         count(label.positives),
-        count(events)
+        of_them(events, "event", "events")
     )?;
     if label.roc_auc.is_none() {
         let class = u8::from(label.positives > 0);

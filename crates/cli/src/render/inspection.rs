@@ -8,8 +8,8 @@ use honeyguide::inspect::{
 };
 
 use super::{
-    bars, count, fitted, heading, number, percent, percent_of, printable, table_with_numbers,
-    wrapped,
+    bars, count, fitted, heading, number, of_them, percent, percent_of, printable,
+    table_with_numbers, wrapped,
 };
 
 /// What is written fits in so many columns.
@@ -43,9 +43,9 @@ fn print_overview(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()
     let columns = inspection.columns.len() as u64;
     writeln!(
         out,
-        "{} rows, {} columns",
-        count(inspection.rows),
-        count(columns)
+        "{}, {}",
+        of_them(inspection.rows, "row", "rows"),
+        of_them(columns, "column", "columns")
     )?;
     if let Some(hosts) = &inspection.hosts {
         let many = distinct(hosts.distinct);
@@ -204,9 +204,9 @@ fn print_labels(labels: &LabelSummary, rows: u64, out: &mut dyn Write) -> io::Re
         let counts = label.values.iter().map(|value| {
             let share = percent_of(value.count, rows);
             format!(
-                "{} in {} rows ({share})",
+                "{} in {} ({share})",
                 printable(&value.value),
-                count(value.count)
+                of_them(value.count, "row", "rows")
             )
         });
         let counts: Vec<_> = counts.collect();
@@ -284,11 +284,15 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
 pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "recipe {}: {} features of {} events, {} distinct rows of inputs",
+        "recipe {}: {} of {}, {}",
         printable(&inspection.recipe),
-        inspection.features.len(),
-        count(inspection.events),
-        count(inspection.distinct_rows),
+        of_them(inspection.features.len() as u64, "feature", "features"),
+        of_them(inspection.events, "event", "events"),
+        of_them(
+            inspection.distinct_rows,
+            "distinct row of inputs",
+            "distinct rows of inputs"
+        ),
     )?;
     if inspection.sampled {
         writeln!(

@@ -14,7 +14,7 @@ pub use answer::print_answer;
 pub use drift::print_drift;
 pub use evaluation::{print_anomalous, print_evaluation};
 pub use honeyguide::wording::{
-    count, defined, number, percent, percent_of, printable, printable_lines,
+    count, defined, number, of_them, percent, percent_of, printable, printable_lines,
 };
 pub use inspection::{print_features, print_inspection};
 pub use text::{bars, fitted, heading, wrapped};

@@ -19,6 +19,7 @@ use crate::functions::ListParser;
 use crate::leave_one_out::HOST_COLUMN;
 use crate::model::with_columns;
 use crate::output::{Destination, PendingFile};
+use crate::recipe::plan::column_list;
 use crate::source::{Format, Source};
 use folder::Partitioned;
 use order::OrderedEvents;
@@ -114,7 +115,10 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     let columns = source.columns();
     for name in &options.partition_by {
         let column = columns.iter().find(|column| column.name == *name);
-        let refuse = |why: &str| Err(Error::usage(format!("--partition-by {name}: {why}")));
+        let refuse = |why: &str| {
+            Err(Error::usage(format!("--partition-by {name}: {why}"))
+                .hint(format!("the columns are {}", column_list(source))))
+        };
         match column {
             None => return refuse("the data has no such column"),
             Some(column) if column.data_type.is_nested() => {

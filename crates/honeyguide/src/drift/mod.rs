@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::model::{Model, Threshold};
 use crate::source::Source;
 use crate::train::no_events;
-use crate::wording::percent;
+use crate::wording::{of_them, percent};
 use tally::Tally;
 
 /// From which population stability index on a distribution has shifted somewhat (Siddiqi 2006, "Credit Risk
@@ -25,6 +25,9 @@ use tally::Tally;
 pub const PSI_SOME: f64 = 0.1;
 /// From which on it has shifted significantly (ibid.).
 pub const PSI_FAR: f64 = 0.25;
+/// Below so many events the verdict says how few they are. Against a profile of 20 cells the index of N events that come
+/// from the same distribution is 19 / N on average: it reaches [`PSI_SOME`] by chance alone with fewer than 190.
+pub const FEW_EVENTS: u64 = 200;
 
 /// How data differs from what a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,6 +80,18 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
 
 impl Drift {
     fn sentence(&self) -> String {
+        if self.events >= FEW_EVENTS {
+            return self.judgement();
+        }
+        format!(
+            "This rests on {}: with fewer than {FEW_EVENTS}, chance alone can look like a shift. {}",
+            of_them(self.events, "event", "events"),
+            self.judgement()
+        )
+    }
+
+    /// What the figures say, however many events they are of.
+    fn judgement(&self) -> String {
         let ScoreDrift {
             above_threshold: now,
             expected_above_threshold: expected,

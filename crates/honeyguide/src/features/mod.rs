@@ -1,11 +1,13 @@
 //! Features: the evaluated recipe, from the engine's batches to the numbers that the forest sees.
 
 mod encoder;
+mod fault;
 mod inputs;
 mod rarity;
 
 pub(crate) use encoder::{Encoder, EncodingData};
-pub(crate) use inputs::{InputColumns, Value, locate_fault};
+pub(crate) use fault::{first_found, locate_fault};
+pub(crate) use inputs::{InputColumns, Value};
 pub(crate) use rarity::{
     MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,
 };

@@ -92,6 +92,11 @@ impl Model {
 
     /// Reads a model from the text of a model file.
     pub fn from_json(text: &str) -> Result<Self> {
+        if !text.trim_start().starts_with('{') {
+            return Err(Error::data("not a honeyguide model: no JSON object").hint(
+                "the model comes first, then the data: honeyguide score MODEL DATA; `honeyguide train` makes one",
+            ));
+        }
         let header: Header = serde_json::from_str(text).map_err(|error| broken(&error))?;
         if header.format != FORMAT {
             return Err(Error::data(format!(

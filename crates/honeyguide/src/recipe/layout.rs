@@ -33,6 +33,16 @@ pub(crate) enum InputKind {
     Text,
 }
 
+impl Input {
+    /// What a message begins with that is about this expression of `recipe`.
+    pub fn named(&self, recipe: &Recipe) -> String {
+        format!(
+            "recipe `{}`, feature `{}`: `{}`",
+            recipe.name, self.feature, self.sql
+        )
+    }
+}
+
 impl InputKind {
     pub fn is_text(self) -> bool {
         self != Self::Number

@@ -185,7 +185,7 @@ impl Recipe {
     }
 
     fn invalid(&self, input: &Input, why: &str) -> Error {
-        Error::usage(format!("recipe `{}`, feature `{}`: `{}`: {why}", self.name, input.feature, input.sql))
+        Error::usage(format!("{}: {why}", input.named(self)))
             .hint("an expression is SQL over one event's columns, as in `CASE WHEN userId < 1000 THEN 0 ELSE 1 END`")
     }
 }

@@ -6,7 +6,7 @@ use super::chart::{Chart, clip};
 use super::judgement::Findings;
 use super::live::Live;
 use super::page::Frame;
-use super::words::{host_name, of_them, per_day};
+use super::words::{host_name, per_day};
 use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};
@@ -14,7 +14,7 @@ use crate::event;
 use crate::recipe::Feature;
 use crate::score::Anomaly;
 use crate::source::redacted;
-use crate::wording::{count, defined, percent, percent_of, printable};
+use crate::wording::{count, defined, of_them, percent, percent_of, printable};
 
 /// Columns that are shown of an event that has none of the known ones.
 const MAX_COLUMNS: usize = 8;
@@ -221,7 +221,11 @@ impl<'a> LabelView<'a> {
         Self {
             index,
             name: printable(&evaluation.label).into_owned(),
-            positives: format!("{} of {} events ({share})", count(positives), count(events)),
+            positives: format!(
+                "{} of {} ({share})",
+                count(positives),
+                of_them(events, "event", "events")
+            ),
             counts: parts.map(count),
             shares: std::array::from_fn(|part| percent_of(parts[part], wholes[part])),
             detectors: own.into_iter().chain(baselines).collect(),
@@ -463,9 +467,13 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
         None => String::new(),
     };
     let trained = format!(
-        "{} events, {} distinct rows of inputs{sampled}",
-        count(training.events),
-        count(training.distinct_rows)
+        "{}, {}{sampled}",
+        of_them(training.events, "event", "events"),
+        of_them(
+            training.distinct_rows,
+            "distinct row of inputs",
+            "distinct rows of inputs"
+        )
     );
     let files: Vec<String> = files.collect();
     vec![

@@ -4,7 +4,7 @@ use super::clock::duration;
 use super::judgement::Findings;
 use super::places::Places;
 use crate::evaluate::LabelEvaluation;
-use crate::wording::{count, percent, percent_of, printable};
+use crate::wording::{count, of_them, percent, percent_of, printable};
 
 /// A host in words.
 pub(super) fn host_name(places: &Places, index: usize) -> String {
@@ -37,11 +37,6 @@ pub(super) fn what_and_when(places: &Places) -> String {
         None => String::new(),
     };
     format!("{}{hosts}{when}", of_them(places.events, "event", "events"))
-}
-
-/// A number with its noun.
-pub(super) fn of_them(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// A rate per day: whole above a hundred, with decimals below.

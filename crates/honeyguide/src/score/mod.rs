@@ -19,6 +19,7 @@ use crate::explain::{Attribution, EventExplanation, Reason};
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::Source;
+use crate::train::no_events;
 use ranking::Ranking;
 pub(crate) use scan::texts;
 use scan::{OrderedScan, ScoredBatch};
@@ -92,8 +93,8 @@ pub struct ScoreOptions {
 /// Writes every event, or the anomalous ones only, with its score and verdict to `to`, in the order of the data.
 ///
 /// # Errors
-/// The output cannot be written, the data already has the added columns, lacks the recipe's, or cannot be read. A file
-/// that was there before is replaced only by a complete one.
+/// The output cannot be written, the data already has the added columns, lacks the recipe's, has no rows, or cannot be
+/// read. A file that was there before is replaced only by a complete one.
 pub async fn score_to_file(
     engine: &Engine,
     model: &Model,
@@ -153,6 +154,7 @@ pub async fn score_to_file(
             },
         )
         .await?;
+    summary.refuse_none(&source)?;
     writer.finish()?;
     Ok(summary)
 }
@@ -161,7 +163,7 @@ pub async fn score_to_file(
 /// the one that comes first in the data is preferred.
 ///
 /// # Errors
-/// The data lacks the recipe's columns or cannot be read.
+/// The data lacks the recipe's columns, has no rows or cannot be read.
 pub async fn most_anomalous(
     engine: &Engine,
     model: &Model,
@@ -189,6 +191,7 @@ pub async fn most_anomalous(
             ranking.push(&batch, model)
         })
         .await?;
+    summary.refuse_none(&source)?;
     Ok((summary, ranking.finish(model)))
 }
 
@@ -262,6 +265,14 @@ fn refuse_model_as_output(model: &Model, to: &Destination) -> Result<()> {
 }
 
 impl ScoreSummary {
+    /// Refuses data without rows, which gives no scores.
+    fn refuse_none(&self, source: &Source) -> Result<()> {
+        match self.events {
+            0 => Err(no_events(source)),
+            _ => Ok(()),
+        }
+    }
+
     fn add(&mut self, batch: &ScoredBatch, model: &Model) {
         let is_anomalous = |score: &&f64| model.threshold().flags(**score);
         self.events += batch.scores.len() as u64;

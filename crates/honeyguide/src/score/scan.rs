@@ -22,6 +22,7 @@ use crate::model::{Model, with_columns};
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::source::Source;
+use crate::sql::missing_column;
 
 /// The name of the score in the engine.
 const SCORE: &str = "__score";
@@ -179,7 +180,10 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
     depth::check(sql).map_err(refuse)?;
     let expr = table
         .parse_sql_expr(sql)
-        .map_err(|error| refuse(error.strip_backtrace()))?;
+        .map_err(|error| match missing_column(&error, sql) {
+            Some((name, meant)) => refuse(format!("there is no column `{name}` here")).hint(meant),
+            None => refuse(error.strip_backtrace()),
+        })?;
     if !is_function_of_one_event(&expr) {
         return Err(refuse("not a condition on one event's columns".into()));
     }

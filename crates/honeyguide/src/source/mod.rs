@@ -247,6 +247,19 @@ impl Source {
         Ok(())
     }
 
+    /// Where row `row` of file `file` is, for a message: its line where that can be told, else its number from 1.
+    pub(crate) fn place_of_row(&self, file: usize, row: u64) -> String {
+        let file = &self.files[file].file;
+        let place = file.path.display();
+        match file.format {
+            Format::Csv(_) => text::line_of_row(file, row).map_or_else(
+                || format!("{place}: row {row} after the header"),
+                |line| format!("{place}: line {line}"),
+            ),
+            _ => format!("{place}: row {row}, counted from 1"),
+        }
+    }
+
     /// The columns, in the order of the first file.
     pub fn columns(&self) -> &[Column] {
         &self.columns

@@ -118,6 +118,18 @@ pub(super) fn estimate_rows(file: &DataFile) -> Option<u64> {
     )
 }
 
+/// The line on which row `row` begins, where the header is row 0.
+pub(super) fn line_of_row(file: &DataFile, row: u64) -> Option<u64> {
+    let mut records = Records::open(file).ok()?;
+    let mut record = csv::ByteRecord::new();
+    for _ in 0..=row {
+        if !records.read(&mut record).ok()? {
+            return None;
+        }
+    }
+    record.position().map(csv::Position::line)
+}
+
 /// The names in the header line.
 pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
     let path = &file.path;

@@ -44,7 +44,15 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
             SchemaError::FieldNotFound {
                 field,
                 valid_fields,
-            } => missing_column(field, valid_fields, query, tables),
+            } => {
+                let name = &field.name;
+                Error::usage(format!("the query: there is no column `{name}` here")).hint(
+                    match ADDED_COLUMNS.contains(&name.as_str()) {
+                        true => missing_score(tables),
+                        false => likely_column(name, valid_fields, query),
+                    },
+                )
+            }
             other => Error::usage(format!("the query: {other}"))
                 .hint("name the table too, as in today.processName, or rename one column with AS"),
         },
@@ -58,30 +66,46 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
             .fold(text.as_str(), |text, prefix| {
                 text.trim_start_matches(prefix)
             });
-            Error::usage(format!("the query: {}", one_line(text)))
+            let error = Error::usage(format!("the query: {}", one_line(text)));
+            match text.contains("unique expression names") {
+                true => error.hint(
+                    "give every column of the answer a name of its own: SELECT a AS x, b AS y",
+                ),
+                false => error,
+            }
         }
     }
 }
 
-fn missing_column(field: &Column, valid: &[Column], query: &str, tables: &[Table]) -> Error {
-    let name = &field.name;
-    let error = Error::usage(format!("the query: there is no column `{name}` here"));
-    if ADDED_COLUMNS.contains(&name.as_str()) {
-        return error.hint(missing_score(tables));
+/// The column that an expression names and that is not there, with what may have been meant.
+pub(crate) fn missing_column(error: &DataFusionError, sql: &str) -> Option<(String, String)> {
+    let DataFusionError::SchemaError(schema_error, _) = error.find_root() else {
+        return None;
+    };
+    match schema_error.as_ref() {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => Some((
+            field.name.clone(),
+            likely_column(&field.name, valid_fields, sql),
+        )),
+        _ => None,
     }
-    if query.contains(&format!("\"{name}\"")) {
-        return error.hint(format!(
+}
+
+/// What `sql` may have meant by a column that is not among the `valid` ones.
+fn likely_column(name: &str, valid: &[Column], sql: &str) -> String {
+    if sql.contains(&format!("\"{name}\"")) {
+        return format!(
             "text is written in single quotes, '{name}'; double quotes are for names. {}",
             listed(valid)
-        ));
+        );
     }
     let same = |column: &&Column| column.name.eq_ignore_ascii_case(name);
     match valid.iter().find(same) {
-        Some(column) => error.hint(format!(
-            "names are case-sensitive: did you mean {}?",
-            column.name
-        )),
-        None => error.hint(listed(valid)),
+        Some(column) => format!("names are case-sensitive: did you mean {}?", column.name),
+        None => listed(valid),
     }
 }
 

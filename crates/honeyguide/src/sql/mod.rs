@@ -22,6 +22,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use tempfile::SpooledTempFile;
 
+pub(crate) use complaint::missing_column;
 pub use rows::{Preview, TextFormat};
 
 use crate::engine::Engine;

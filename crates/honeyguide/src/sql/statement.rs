@@ -126,12 +126,13 @@ pub(super) fn check_tables(
         return Ok(());
     }
     let error = Error::usage(format!("there is no table `{unknown}`"));
+    let listed: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     Err(if known.is_empty() {
         error.hint("name the data: honeyguide sql \"SELECT …\" DATA makes a table `events`, --table NAME=DATA another")
     } else {
         error.hint(format!(
-            "there are {}; --table NAME=DATA adds one",
-            known.join(", ")
+            "the tables are: {}; --table NAME=DATA adds one",
+            listed.join(", ")
         ))
     })
 }

@@ -27,9 +27,8 @@ use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::report::chart::{Chart, SERIES, axis, label, rounded};
 use crate::report::places::columns_of;
-use crate::report::words::of_them;
 use crate::source::Source;
-use crate::wording::{count, printable};
+use crate::wording::{count, of_them, printable};
 
 /// Most points that a page draws; of more distinct feature rows it shows a uniform sample.
 pub const MAX_POINTS: usize = 3_000;

@@ -150,9 +150,9 @@ impl Timeline {
         let busiest = (0..intervals).rev().max_by_key(|slot| total(*slot));
         busiest.map_or_else(String::new, |slot| {
             format!(
-                " The busiest begins at {} and has {} events.",
+                " The busiest begins at {} and has {}.",
                 self.clock.moment(self.start(slot)),
-                crate::wording::count(total(slot))
+                crate::wording::of_them(total(slot), "event", "events")
             )
         })
     }

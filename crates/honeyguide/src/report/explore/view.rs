@@ -12,8 +12,8 @@ use crate::inspect::{
 };
 use crate::report::chart::{Chart, clip, cut};
 use crate::report::page::{Frame, Page};
-use crate::report::words::{of_them, what_and_when};
-use crate::wording::{count, percent_of, printable};
+use crate::report::words::what_and_when;
+use crate::wording::{count, of_them, percent_of, printable};
 
 /// Columns of the table of first rows.
 const HEAD_COLUMNS: usize = 24;

@@ -305,63 +305,77 @@ fn answer(folder: &Folder, run: &Run, out: Option<&str>) -> (String, Option<Vec<
     (run.stdout.clone(), written)
 }
 
-#[test]
-fn kills_at_random_moments_never_change_an_answer() {
+/// How often executors and schedulers are killed while a command runs, again and again: at least 40 times in all commands.
+const STRIKES: usize = 14;
+
+/// Strikes down executors, and now and then the scheduler, at random moments of `args`, which writes `out`.
+fn strike(args: &[&str], out: Option<&str>, mut moments: Moments) {
     let folder = logs();
     let mut cluster = Cluster::start(2);
-    let data = [TRAINING[0], TESTING[0]];
-    let train = [
-        "train", data[0], "--trees", "10", "--json", "--out", "m.json",
-    ];
-    let score = ["score", "model.json", data[1], "--out", "s.csv"];
-    let evaluate = ["evaluate", "model.json", data[1], "--json"];
-    let stages: [(&[&str], Option<&str>); 3] = [
-        (&train, Some("m.json")),
-        (&score, Some("s.csv")),
-        (&evaluate, None),
-    ];
-    let mut moments = Moments(42);
+    let local = answer(&folder, &folder.done(args), out);
+    let begin = std::time::Instant::now();
+    let on_cluster = folder.done(&[args, &["--cluster", cluster.url()]].concat());
+    let usual = begin.elapsed();
+    assert!(answer(&folder, &on_cluster, out) == local, "{args:?}");
     let (mut answered, mut refused) = (0, 0);
-    for (args, out) in stages {
-        let local = answer(&folder, &folder.done(args), out);
-        let begin = std::time::Instant::now();
-        let on_cluster = folder.done(&[args, &["--cluster", cluster.url()]].concat());
-        let usual = begin.elapsed();
-        assert!(answer(&folder, &on_cluster, out) == local, "{args:?}");
-        for strike in 0..14 {
-            let after = moments.next(usual);
-            let is_scheduler = strike % 7 == 6;
-            let run = struck(&folder, &mut cluster, args, after, |cluster| {
-                if is_scheduler {
-                    cluster.kill_scheduler();
-                } else {
-                    cluster.kill_executor(strike % 2);
-                }
-            });
-            let place = format!("{args:?}, strike {strike} after {after:?}: {}", run.stderr);
-            if run.status == 0 {
-                assert!(
-                    answer(&folder, &run, out) == local,
-                    "another answer: {place}"
-                );
-                answered += 1;
-            } else {
-                assert_eq!(run.status, 1, "{place}");
-                assert!(
-                    HONEST.iter().any(|says| run.stderr.contains(says)),
-                    "{place}"
-                );
-                assert!(out.is_none_or(|out| !folder.path(out).exists()), "{place}");
-                assert!(is_scheduler, "lost executors are borne: {place}");
-                refused += 1;
-            }
+    for strike in 0..STRIKES {
+        let after = moments.next(usual);
+        let is_scheduler = strike % 7 == 6;
+        let run = struck(&folder, &mut cluster, args, after, |cluster| {
             if is_scheduler {
-                cluster.restart_scheduler();
+                cluster.kill_scheduler();
             } else {
-                cluster.add_executor();
+                cluster.kill_executor(strike % 2);
             }
+        });
+        let place = format!("{args:?}, strike {strike} after {after:?}: {}", run.stderr);
+        if run.status == 0 {
+            assert!(
+                answer(&folder, &run, out) == local,
+                "another answer: {place}"
+            );
+            answered += 1;
+        } else {
+            assert_eq!(run.status, 1, "{place}");
+            assert!(
+                HONEST.iter().any(|says| run.stderr.contains(says)),
+                "{place}"
+            );
+            assert!(out.is_none_or(|out| !folder.path(out).exists()), "{place}");
+            assert!(is_scheduler, "lost executors are borne: {place}");
+            refused += 1;
+        }
+        if is_scheduler {
+            cluster.restart_scheduler();
+        } else {
+            cluster.add_executor();
         }
     }
-    assert_eq!(answered + refused, 42);
-    println!("42 kills: {answered} right answers, {refused} refusals");
+    println!("{STRIKES} kills: {answered} right answers, {refused} refusals");
+}
+
+#[test]
+fn kills_at_random_moments_of_training() {
+    let args = [
+        "train",
+        TRAINING[0],
+        "--trees",
+        "10",
+        "--json",
+        "--out",
+        "m.json",
+    ];
+    strike(&args, Some("m.json"), Moments(42));
+}
+
+#[test]
+fn kills_at_random_moments_of_scoring() {
+    let args = ["score", "model.json", TESTING[0], "--out", "s.csv"];
+    strike(&args, Some("s.csv"), Moments(43));
+}
+
+#[test]
+fn kills_at_random_moments_of_evaluating() {
+    let args = ["evaluate", "model.json", TESTING[0], "--json"];
+    strike(&args, None, Moments(44));
 }

@@ -70,7 +70,7 @@ pub struct Args {
 #[derive(Debug, ClapArgs)]
 pub struct Global {
     /// Threads to use [default: one per processor]
-    #[arg(long, global = true, value_name = "N", value_parser = parse_threads)]
+    #[arg(long, global = true, value_name = "N", value_parser = numbers::whole(NonZeroUsize::MIN, MAX_THREADS))]
     pub threads: Option<NonZeroUsize>,
     /// Print the result as JSON
     #[arg(long, global = true)]
@@ -105,15 +105,7 @@ impl std::fmt::Debug for StorageOption {
 }
 
 /// More threads than any machine has processors only take memory from the work.
-const MAX_THREADS: usize = 1024;
-
-fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
-    let threads = text
-        .parse()
-        .ok()
-        .filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS);
-    threads.ok_or_else(|| format!("not a whole number from 1 to {MAX_THREADS}"))
-}
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 fn parse_storage_option(text: &str) -> Result<StorageOption, std::convert::Infallible> {
     Ok(StorageOption(text.to_owned()))

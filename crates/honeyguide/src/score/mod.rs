@@ -105,7 +105,9 @@ pub async fn score_to_file(
     let to = to.into();
     let format = to.format()?;
     source.refuse_as_output(&to)?;
-    refuse_model_as_output(model, &to)?;
+    if let Some(origin) = model.origin() {
+        to.refuse_to_replace(Path::new(&origin.uri), "model")?;
+    }
     let added = &ADDED_COLUMNS[..if options.explain { 3 } else { 2 }];
     if let Some(column) = added.iter().find(|column| source.has_column(column)) {
         return Err(
@@ -246,22 +248,6 @@ pub async fn explain_event(
         explanation,
         selected,
     })
-}
-
-/// Refuses to write over the model that scores.
-fn refuse_model_as_output(model: &Model, to: &Destination) -> Result<()> {
-    let Some(origin) = model.origin() else {
-        return Ok(());
-    };
-    let (model, to) = (Path::new(&origin.uri), to.path());
-    let found = |path: &Path| std::fs::canonicalize(path).ok();
-    if model == to || found(to).is_some_and(|to| found(model) == Some(to)) {
-        return Err(
-            Error::usage(format!("{}: the output is also the model", to.display()))
-                .hint("choose another name: the model would be lost"),
-        );
-    }
-    Ok(())
 }
 
 impl ScoreSummary {

@@ -10,6 +10,7 @@ mod memory;
 mod progress;
 mod render;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use honeyguide::{Engine, Error, until_stopped};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Args, Command, OnCluster};
 use crate::cluster;
@@ -14,6 +13,7 @@ use crate::commands;
 use crate::context::Context;
 use crate::failure::{Failure, Stop};
 use crate::progress;
+use crate::signals::stop_signal;
 
 /// How long a run that ends waits for threads that still wait for somebody else.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,20 +83,6 @@ async fn work(
     };
     let context = Context::new(engine, global, Arc::clone(cancelled));
     commands::dispatch(&context, command).await
-}
-
-/// Waits for a signal to end, from the call on; none where signals cannot be had.
-pub fn stop_signal() -> impl Future<Output = Option<Stop>> {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-    async {
-        let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
-            return None;
-        };
-        tokio::select! {
-            caught = interrupt.recv() => caught.map(|()| Stop::Interrupt),
-            caught = terminate.recv() => caught.map(|()| Stop::Terminate),
-        }
-    }
 }
 
 /// The first signal waits until a forest is fitted or a batch is written; whoever sends another does not want to wait.

@@ -12,17 +12,15 @@ use learn::sampling::StableHash;
 use learn::scaling::StandardScaler;
 use learn::umap::{Umap, UmapParams};
 
-use crate::distil::{Distilled, KeyedCounts, count_distinct, distil};
+use crate::distil::{KeyedCounts, count_distinct, distil};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::label_key;
-use crate::event;
-use crate::features::{Encoder, locate_fault};
-use crate::model::with_columns;
+use crate::features::{Distilled, Encoder, locate_fault};
+use crate::labels::label_key;
+use crate::log;
 use crate::output::{Destination, TableWriter};
 use crate::recipe::{Kind, Recipe};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events, with_columns};
 
 /// Most distinct rows that the map is fitted on; of more, a uniform sample is taken.
 pub const MAX_FITTED: usize = 100_000;
@@ -113,7 +111,7 @@ pub async fn embed(
         return Err(no_events(fitted_source));
     }
     let map = Map::fit(&recipe, &distilled, params, seed)?;
-    let labels: Vec<String> = event::LABELS
+    let labels: Vec<String> = log::LABELS
         .into_iter()
         .filter(|label| source.has_column(label))
         .map(str::to_owned)

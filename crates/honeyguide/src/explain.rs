@@ -67,6 +67,8 @@ impl Finding {
     }
 }
 
+/// How many reasons an anomaly is given.
+pub(crate) const REASONS: usize = 3;
 /// Most contributions that are remembered: feature rows × features.
 const REMEMBERED: usize = 1 << 18;
 

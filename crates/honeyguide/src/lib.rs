@@ -12,6 +12,7 @@
 //! The library prints nothing, reads no environment and no clock, and takes the seed from its caller.
 #![warn(missing_docs)]
 
+mod cells;
 pub mod convert;
 mod distil;
 pub mod drift;
@@ -19,28 +20,29 @@ pub mod embed;
 mod engine;
 mod error;
 pub mod evaluate;
-pub mod event;
 pub mod explain;
 mod features;
 mod functions;
 pub mod inspect;
+mod labels;
 mod leave_one_out;
+pub mod log;
+pub mod marks;
 mod model;
+mod model_functions;
 pub mod node;
 pub mod output;
 mod recipe;
-
 pub mod report;
 pub mod reproduce;
 pub mod sample;
 pub mod score;
 mod scored;
-pub mod simulate;
 mod source;
 pub mod sql;
+mod storage;
 mod tail;
 mod train;
-mod upload;
 pub mod wording;
 
 pub use distil::budget_rows;
@@ -48,7 +50,7 @@ pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluate::evaluate;
 pub use features::MAX_CATEGORIES;
-pub use leave_one_out::{HOST_COLUMN, MIN_HOSTS};
+pub use leave_one_out::MIN_HOSTS;
 pub use model::{
     Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
     ThresholdMethod, Training,
@@ -58,7 +60,7 @@ pub use recipe::{
 };
 pub use reproduce::reproduce;
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, StorageOptions,
-    TraceeEvents, is_url, redacted, until_stopped,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, TraceeEvents,
 };
+pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{TrainOptions, calibrate, train};

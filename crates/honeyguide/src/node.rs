@@ -8,8 +8,10 @@ use datafusion::logical_expr::ScalarUDF;
 
 use crate::error::Result;
 use crate::functions;
-pub use crate::functions::KeptModels;
-use crate::source::{NodeStores, StorageOptions};
+use crate::model_functions;
+pub use crate::model_functions::KeptModels;
+use crate::source::NodeStores;
+use crate::storage::StorageOptions;
 
 /// The SQL functions that plans know by their names.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -27,7 +29,7 @@ pub fn object_stores(options: &StorageOptions) -> Arc<dyn ObjectStoreRegistry> {
 /// # Errors
 /// The model is in no file that another process could read.
 pub fn encode_function(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
-    functions::encode(function)
+    model_functions::encode(function)
 }
 
 /// The function that another process made these bytes of. Its model is read when it is first called.
@@ -35,5 +37,5 @@ pub fn encode_function(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// The bytes are nothing that [`encode_function`] makes.
 pub fn decode_function(sent: &[u8], kept: &Arc<KeptModels>) -> Result<ScalarUDF> {
-    kept.decode(sent)
+    model_functions::decode(sent, kept)
 }

@@ -8,15 +8,15 @@ use learn::iforest::Contamination;
 use learn::metrics::ScoreCounts;
 use serde::Serialize;
 
-use crate::distil::{Distilled, KeyedCounts, count_distinct, distil};
+use crate::distil::{KeyedCounts, count_distinct, distil};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::{class_of, label_key, labels, locate_label};
-use crate::features::locate_fault;
-use crate::model::{Model, with_columns};
+use crate::features::{Distilled, locate_fault};
+use crate::labels::{class_of, label_key, labels, locate_label};
+use crate::model::Model;
 use crate::recipe::builtin;
-use crate::source::Source;
-use crate::train::{TrainOptions, fit, no_events};
+use crate::source::{Source, no_events, with_columns};
+use crate::train::{TrainOptions, fit};
 
 /// The recipe of the experiment.
 pub const RECIPE: &str = "beth-paper";

@@ -21,10 +21,9 @@ use serde::Serialize;
 use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::evaluate::{class_of, label_key, locate_label};
+use crate::labels::{class_of, label_key, locate_label};
 use crate::output::{Destination, TableFormat, TableWriter};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 
 /// Most rows that can be drawn: a sample is held in memory.
 pub const MAX_ROWS: usize = 10_000_000;

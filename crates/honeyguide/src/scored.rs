@@ -13,12 +13,12 @@ use datafusion::prelude::DataFrame;
 use crate::distil::{COUNT, Key, KeyedCounts, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::evaluate::locate_label;
 use crate::features::locate_fault;
-use crate::functions::anomaly_score;
-use crate::model::{Model, with_columns};
+use crate::labels::locate_label;
+use crate::model::Model;
+use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
-use crate::source::Source;
+use crate::source::{Source, with_columns};
 
 const SCORE: &str = "__score";
 

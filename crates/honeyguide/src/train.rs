@@ -8,15 +8,16 @@ use learn::iforest::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::distil::{Distilled, distil};
+use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::Encoder;
-use crate::leave_one_out::{self, HOST_COLUMN};
+use crate::features::{Distilled, Encoder};
+use crate::leave_one_out;
+use crate::log::HOST_COLUMN;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
 use crate::recipe::Recipe;
 use crate::scored::{Order, ScoredCounts};
-use crate::source::Source;
+use crate::source::{Source, no_events};
 use crate::tail::Tail;
 use crate::wording::hex;
 
@@ -106,16 +107,6 @@ pub async fn train(
 /// The column that tells hosts apart, where the data has it.
 fn host_column(source: &Source) -> Option<&'static str> {
     source.has_column(HOST_COLUMN).then_some(HOST_COLUMN)
-}
-
-/// There is nothing to learn from or to judge.
-pub(crate) fn no_events(source: &Source) -> Error {
-    let files: Vec<_> = source
-        .files()
-        .map(|file| file.path.display().to_string())
-        .collect();
-    Error::data(format!("{}: a header but no rows", files.join(", ")))
-        .hint("is this the right file?")
 }
 
 /// What the forest refuses only when it meets the data, by the names of the options.

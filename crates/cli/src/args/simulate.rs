@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use honeyguide::simulate::{DEFAULT_EVENTS, LEAST_EVENTS, MOST_EVENTS};
+use simulate::{DEFAULT_EVENTS, LEAST_EVENTS, MOST_EVENTS};
 
 use super::numbers::{seed, whole};
 

@@ -28,7 +28,7 @@ mod with {
 
     use super::{Cluster, Context, Failure};
     use crate::args::cluster::{self, Node};
-    use crate::run::stop_signal;
+    use crate::signals::stop_signal;
 
     /// Runs a scheduler or an executor until somebody asks it to stop.
     pub async fn run(context: &Context, args: Cluster) -> Result<(), Failure> {

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use ::simulate::DEFAULT_EVENTS;
 use honeyguide::evaluate::Evaluation;
 use honeyguide::score::{Anomaly, most_anomalous};
-use honeyguide::simulate::DEFAULT_EVENTS;
 use honeyguide::{TrainOptions, calibrate, train};
 use serde::Serialize;
 

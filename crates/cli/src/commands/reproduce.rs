@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use ::simulate::Split;
 use honeyguide::drift::Closeness;
 use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3};
-use honeyguide::simulate::Split;
 use honeyguide::{Error, Source, is_url, reproduce};
 
 use crate::args::Reproduce;

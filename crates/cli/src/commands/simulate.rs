@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::simulate::{Simulation, Split, Summary};
+use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
 use honeyguide::output::{Destination, PendingFile, create_folder};
-use honeyguide::simulate::{MARKER, MARKER_TEXT, Simulation, Split, Summary};
 use honeyguide::{Error, is_url, redacted};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -50,7 +51,7 @@ pub async fn write(
     let place = |name: &str| context.destination(&folder.join(name));
     let places = Split::ALL.map(|split| place(split.file_name()));
     let places = places.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let marker = place(MARKER)?;
+    let marker = place(SIMULATED)?;
     if !is_url(&folder.to_string_lossy()) {
         create_folder(folder)?;
     }
@@ -78,7 +79,7 @@ pub async fn write(
                 written.collect()
             });
             let mut marker = PendingFile::create(marker)?;
-            let marked = marker.write_all(MARKER_TEXT.as_bytes());
+            let marked = marker.write_all(SIMULATED_TEXT.as_bytes());
             marked.map_err(|error| Error::io("write", marker.path(), error))?;
             // The files get their names only when all three are complete, and never without the marker.
             let complete = written.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -103,7 +104,7 @@ fn refuse_to_replace(context: &Context, folder: &Path) -> Result<(), Failure> {
                 .open(&[text])
                 .is_ok_and(|found| !found.is_simulated());
         }
-        path.exists() && !path.with_file_name(MARKER).exists()
+        path.exists() && !path.with_file_name(SIMULATED).exists()
     };
     let mut files = Split::ALL
         .map(|split| folder.join(split.file_name()))

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use honeyguide::event;
+use honeyguide::log;
 use honeyguide::score::{Anomaly, Explained};
 
 use super::{count, heading, printable, table_with_numbers};
@@ -49,7 +49,7 @@ pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result
 /// The columns that say what an event was.
 fn shown_columns(first: &Anomaly) -> Vec<&str> {
     let known = |name: &&str| first.event.iter().any(|(column, _)| column == name);
-    let columns: Vec<&str> = event::IDENTIFYING.into_iter().filter(known).collect();
+    let columns: Vec<&str> = log::IDENTIFYING.into_iter().filter(known).collect();
     if columns.is_empty() {
         return first
             .event

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use super::parquet::ParquetFile;
 use super::pending::PendingFolder;
 use crate::error::{Error, Result};
+use crate::marks::{SIMULATED, SIMULATED_TEXT};
 use crate::output::Destination;
-use crate::simulate::{MARKER, MARKER_TEXT};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::{cast, partition};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -124,9 +124,9 @@ impl Partitioned {
 
     /// Simulated data says so beside every file.
     fn mark_simulated(&mut self, folder: &str) -> Result<()> {
-        let marker = self.folder.begin(&format!("{folder}{MARKER}"))?;
+        let marker = self.folder.begin(&format!("{folder}{SIMULATED}"))?;
         let mut marker = marker.ok_or_else(|| Error::internal("a folder is marked twice"))?;
-        let written = marker.write_all(MARKER_TEXT.as_bytes());
+        let written = marker.write_all(SIMULATED_TEXT.as_bytes());
         written.map_err(|error| marker.failed(error))?;
         self.folder.push(marker)
     }

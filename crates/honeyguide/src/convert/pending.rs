@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 use crate::output::{Destination, PendingFile};
-use crate::upload::UploadedFolder;
+use crate::storage::upload::UploadedFolder;
 
 /// Files on their way to a folder of their own. Dropped before it is finished, it leaves nothing behind.
 pub(super) struct PendingFolder {

@@ -15,8 +15,7 @@ pub use scores::{QuantileShift, ScoreDrift};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{Model, Threshold};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 use crate::wording::{of_them, percent};
 use tally::Tally;
 

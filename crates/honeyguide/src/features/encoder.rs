@@ -8,8 +8,7 @@ use learn::{ColumnKind, Matrix};
 use serde::{Deserialize, Serialize};
 
 use super::rarity::{NULL_ID, RarityTable, Sighting, UNSEEN_ID, key};
-use super::{InputColumns, MAX_CATEGORIES, RarityData, Value};
-use crate::distil::Distilled;
+use super::{Distilled, InputColumns, MAX_CATEGORIES, RarityData, Value};
 use crate::error::{Error, Result};
 use crate::recipe::layout::{FeatureInputs, Input, InputKind, Layout};
 use crate::recipe::{Feature, Recipe, Transform};

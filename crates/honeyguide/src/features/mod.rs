@@ -1,10 +1,12 @@
 //! Features: the evaluated recipe, from the engine's batches to the numbers that the forest sees.
 
+mod distilled;
 mod encoder;
 mod fault;
 mod inputs;
 mod rarity;
 
+pub(crate) use distilled::{Distilled, HostRows};
 pub(crate) use encoder::{Encoder, EncodingData};
 pub(crate) use fault::{first_found, locate_fault};
 pub(crate) use inputs::{InputColumns, Value};

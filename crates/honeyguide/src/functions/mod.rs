@@ -1,4 +1,4 @@
-//! The SQL functions, registered in one place for every session.
+//! The SQL functions on text, registered in one place for every session.
 //!
 //! `arg` and `path` work on one text and know no engine; columns, nulls and signatures are handled here.
 
@@ -6,10 +6,7 @@ mod arg;
 mod escape;
 mod lists;
 mod literal;
-mod model;
 mod path;
-mod published;
-mod score;
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -29,10 +26,6 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 
 pub(crate) use lists::ListParser;
-pub(crate) use model::{ModelFunction, Models, register_model_functions};
-pub use published::KeptModels;
-pub(crate) use published::encode;
-pub(crate) use score::{anomaly_score, is_anomalous};
 
 /// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not
 /// read, once for each time one was read.

@@ -5,13 +5,12 @@ use learn::describe::{CoMoments, Running};
 use serde::Serialize;
 
 use super::{Correlations, MAX_CORRELATED, NumericSummary, TOP_VALUES, ValueCount};
-use crate::distil::{Distilled, distil};
+use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::features::{Encoder, EncodingData};
+use crate::features::{Distilled, Encoder, EncodingData};
 use crate::recipe::{Kind, Recipe};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 
 /// The features that a recipe makes of data.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ValueCount;
 use crate::error::{Error, Result};
-use crate::event;
+use crate::log;
 
 /// Most combinations of values that are counted; more are not labels.
 const MAX_COMBINATIONS: usize = 64;
@@ -55,7 +55,7 @@ pub(super) struct LabelTally {
 
 impl LabelTally {
     pub fn new(columns: &[String]) -> Self {
-        let labels = event::LABELS
+        let labels = log::LABELS
             .iter()
             .filter_map(|label| Some((columns.iter().position(|column| column == label)?, *label)));
         let (columns, names) = labels

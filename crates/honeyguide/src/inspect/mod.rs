@@ -23,8 +23,7 @@ pub use remarks::{Remark, RemarkKind};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 
 /// How many rows are shown as they are.
 pub const HEAD_ROWS: usize = 5;

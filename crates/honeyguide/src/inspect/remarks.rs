@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{ColumnSummary, Correlations};
-use crate::event;
+use crate::log;
 
 /// From which correlation on two columns say nearly the same.
 const STRONG: f64 = 0.95;
@@ -55,7 +55,7 @@ pub(super) fn remarks(
 
 fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
     let name = &column.name;
-    let is_label = event::LABELS.contains(&name.as_str());
+    let is_label = log::LABELS.contains(&name.as_str());
     let present = rows - column.nulls;
     let remark = |kind, text: String| {
         Some(Remark {
@@ -121,7 +121,7 @@ fn correlated(correlations: &Correlations) -> impl Iterator<Item = Remark> {
     pairs.filter_map(move |(i, j)| {
         let r = correlations.get(i, j).filter(|r| r.abs() > STRONG)?;
         let (first, second) = (&correlations.names[i], &correlations.names[j]);
-        let is_label = |name: &String| event::LABELS.contains(&name.as_str());
+        let is_label = |name: &String| log::LABELS.contains(&name.as_str());
         let meaning = match (is_label(first), is_label(second)) {
             (true, true) => {
                 "results against one of these labels say little that is new of the other"

@@ -1,8 +1,6 @@
 //! The one pass over the data.
 
-use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use learn::describe::CoMoments;
 
 use super::column::ColumnTally;
@@ -10,15 +8,14 @@ use super::correlations::{Correlations, MAX_CORRELATED};
 use super::labels::LabelTally;
 use super::pieces::Pieces;
 use super::{HEAD_ROWS, Hosts, Inspection, TimeRange, remarks};
+use crate::cells::texts;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::leave_one_out::HOST_COLUMN;
+use crate::error::Result;
+use crate::log::{HOST_COLUMN, TIME_COLUMN};
 use crate::source::Source;
 
 /// Most single values that all columns hold together; at 17 bytes each and with room to grow, some 40 MiB.
 const MAX_HELD: usize = 1_800_000;
-/// The column that says when.
-const TIME_COLUMN: &str = "timestamp";
 
 /// What accumulates over all rows.
 pub(super) struct Scan {
@@ -139,19 +136,4 @@ impl Scan {
             remarks,
         }
     }
-}
-
-/// One row as text.
-fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
-    let options = FormatOptions::default();
-    let values = arrays.iter().map(|array| {
-        let formatter = ArrayFormatter::try_new(array, &options)
-            .map_err(|error| Error::internal(format!("a row as text: {error}")))?;
-        // An array of type Null has no buffer of nulls, one of a dictionary may have them in its values.
-        let is_null = array
-            .logical_nulls()
-            .is_some_and(|nulls| nulls.is_null(row));
-        Ok((!is_null).then(|| formatter.value(row).to_string()))
-    });
-    values.collect()
 }

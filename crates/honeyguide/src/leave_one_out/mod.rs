@@ -5,24 +5,19 @@
 //! predictions", J. R. Stat. Soc. B 36(2)). Events of one host resemble each other, so folds that cut through hosts would
 //! promise too much.
 
-mod hosts;
-
-pub(crate) use hosts::{HostCollector, HostRows, budget_pairs, host_key};
+mod split;
 
 use std::borrow::Cow;
 
 use learn::Matrix;
 use learn::iforest::IsolationForestParams;
 
-use crate::distil::Distilled;
 use crate::error::{Error, Result};
-use crate::features::Encoder;
+use crate::features::{Distilled, Encoder, HostRows};
 use crate::model::{HostRate, Threshold, ThresholdMethod};
 use crate::recipe::Recipe;
 use crate::recipe::layout::Layout;
 
-/// The column that says on which host an event happened.
-pub const HOST_COLUMN: &str = "hostName";
 /// Fewest hosts to leave one out of.
 pub const MIN_HOSTS: usize = 3;
 /// Scores of a fold's distinct rows, and how many events each stands for.
@@ -46,7 +41,7 @@ pub(crate) fn threshold(
     let folds = folds(&distilled.hosts);
     let layout = Layout::new(recipe);
     let scores = folds.iter().map(|hosts| {
-        let (own, others) = hosts::split(&layout, distilled, hosts)?;
+        let (own, others) = split::split(&layout, distilled, hosts)?;
         score_with(recipe, &others, &own, params)
     });
     let scores: Vec<FoldScores> = scores.collect::<Result<_>>()?;

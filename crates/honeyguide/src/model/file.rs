@@ -1,7 +1,6 @@
 //! The model file: versioned JSON, described in `docs/formats/model.md`. Whatever a file holds, reading it is safe.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use learn::iforest::{ForestData, IsolationForest};
@@ -13,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
 use crate::output::{Destination, PendingFile};
 use crate::recipe::Recipe;
-use crate::source::{StorageOptions, document, redacted};
+use crate::storage::{StorageOptions, document, redacted};
 use crate::wording::hex;
 
 /// Largest model file that is read.
@@ -42,16 +41,6 @@ struct ModelFile {
     threshold: Threshold,
     training: Training,
     forest: ForestData,
-}
-
-/// What a model file begins with; what writes it puts nothing between the tokens.
-const START: &[u8] = b"{\"format\":\"honeyguide-model\"";
-
-/// Whether a file is a model, as far as its first bytes tell.
-pub(crate) fn is_model_file(path: &Path) -> bool {
-    let mut start = [0; START.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == START
 }
 
 impl Model {

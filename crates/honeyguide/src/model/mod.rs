@@ -4,14 +4,11 @@ mod file;
 mod profile;
 mod threshold;
 
-use std::collections::BTreeSet;
-
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
 
 pub use file::MAX_MODEL_BYTES;
-pub(crate) use file::is_model_file;
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile};
 pub use threshold::{HostRate, Threshold, ThresholdMethod};
@@ -120,16 +117,4 @@ impl Model {
             .scores(rows)
             .map_err(|error| Error::internal(format!("scoring: {error}")))
     }
-}
-
-/// Names as a set.
-pub(crate) fn with_columns<'a>(
-    needed: &BTreeSet<String>,
-    more: impl IntoIterator<Item = &'a str>,
-) -> BTreeSet<String> {
-    needed
-        .iter()
-        .cloned()
-        .chain(more.into_iter().map(str::to_owned))
-        .collect()
 }

@@ -4,9 +4,8 @@ use learn::Matrix;
 use learn::stats::Quantiles;
 use serde::{Deserialize, Serialize};
 
-use crate::distil::Distilled;
 use crate::error::{Error, Result};
-use crate::features::EncodingData;
+use crate::features::{Distilled, EncodingData};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{FeatureInputs, Layout};
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use builtin::{builtin, builtins};
 
 use crate::error::{Error, Result};
-use crate::source::{StorageOptions, document, redacted};
+use crate::storage::{StorageOptions, document, redacted};
 
 /// Most features a recipe may have.
 pub const MAX_FEATURES: usize = 4096;

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, SchemaError};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
 
 use super::layout::{FeatureInputs, Input, Layout};
 use super::{Feature, MAX_FEATURES, Recipe};
-use crate::engine::Engine;
+use crate::engine::{Engine, missing_column};
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Source, column_list};
 
 /// The engine's expressions for a recipe's inputs, over the columns of one source.
 #[derive(Debug, Clone)]
@@ -117,8 +116,8 @@ impl Recipe {
                     self.typed(input, expr, &schema)?
                         .alias(Layout::column_name(index)),
                 ),
-                Err(error) => match missing_column(&error) {
-                    Some(column) => missing.push((column, input.feature.clone())),
+                Err(error) => match missing_column(&error, &input.sql) {
+                    Some((column, _)) => missing.push((column, input.feature.clone())),
                     None => return Err(self.invalid(input, &error.strip_backtrace())),
                 },
             }
@@ -219,31 +218,4 @@ fn depends_on_more(part: &Expr) -> bool {
         Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
         _ => false,
     }
-}
-
-/// The column that an expression names and the schema lacks.
-fn missing_column(error: &DataFusionError) -> Option<String> {
-    match error.find_root() {
-        DataFusionError::SchemaError(schema_error, _) => match schema_error.as_ref() {
-            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-pub(crate) fn column_list(source: &Source) -> String {
-    const SHOWN: usize = 24;
-    let columns = source.columns();
-    let names: Vec<_> = columns
-        .iter()
-        .take(SHOWN)
-        .map(|column| column.name.as_str())
-        .collect();
-    let more = if columns.len() > SHOWN {
-        format!(" and {} more", columns.len() - SHOWN)
-    } else {
-        String::new()
-    };
-    names.join(", ") + &more
 }

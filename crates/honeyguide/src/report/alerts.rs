@@ -17,11 +17,11 @@ use crate::distil::{Key, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::features::locate_fault;
-use crate::functions::anomaly_score;
-use crate::leave_one_out::HOST_COLUMN;
-use crate::model::{Model, with_columns};
+use crate::log::HOST_COLUMN;
+use crate::model::Model;
+use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
-use crate::source::Source;
+use crate::source::{Source, with_columns};
 
 /// Columns that tell processes of a host apart, where the data has them.
 const PROCESS_COLUMNS: [&str; 2] = ["processId", "processName"];

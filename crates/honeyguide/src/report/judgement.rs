@@ -14,13 +14,13 @@ use crate::distil::Key;
 use crate::drift::{Drift, drift};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::evaluate::{Evaluation, Tally, class_of, label_key, labels, rule_key};
-use crate::event;
+use crate::evaluate::{Evaluation, Tally, rule_key};
+use crate::labels::{class_of, label_key, labels};
+use crate::log;
 use crate::model::Model;
 use crate::score::{Anomaly, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 
 /// How many of the most anomalous events a report shows.
 const SHOWN: usize = 25;
@@ -109,7 +109,7 @@ pub async fn report(
 
 /// The labels to judge against; none where the data has none and none was named.
 fn present_labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
-    let has_any = event::LABELS.iter().any(|label| source.has_column(label));
+    let has_any = log::LABELS.iter().any(|label| source.has_column(label));
     if label.is_none() && !has_any {
         return Ok(Vec::new());
     }

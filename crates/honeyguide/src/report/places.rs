@@ -14,9 +14,8 @@ use super::clock::{Clock, TimeColumn};
 use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::leave_one_out::HOST_COLUMN;
-use crate::model::with_columns;
-use crate::source::Source;
+use crate::log::HOST_COLUMN;
+use crate::source::{Source, with_columns};
 
 /// Most hosts that are shown apart; those with fewer events are taken together.
 pub const MAX_HOSTS: usize = 40;

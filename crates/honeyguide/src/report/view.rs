@@ -10,10 +10,10 @@ use super::words::{host_name, per_day};
 use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};
-use crate::event;
+use crate::log;
 use crate::recipe::Feature;
 use crate::score::Anomaly;
-use crate::source::redacted;
+use crate::storage::redacted;
 use crate::wording::{count, defined, of_them, percent, percent_of, printable};
 
 /// Columns that are shown of an event that has none of the known ones.
@@ -383,7 +383,7 @@ fn columns(anomaly: &Anomaly) -> Vec<(String, String)> {
         (text(name), text(value.as_deref().unwrap_or("–")))
     };
     let find = |known: &str| anomaly.event.iter().find(|(name, _)| name == known);
-    let known: Vec<_> = event::IDENTIFYING
+    let known: Vec<_> = log::IDENTIFYING
         .into_iter()
         .filter_map(find)
         .map(shown)

@@ -15,17 +15,12 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::explain::{Attribution, EventExplanation, Reason};
+use crate::explain::{Attribution, EventExplanation, REASONS, Reason};
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
-use crate::source::Source;
-use crate::train::no_events;
+use crate::source::{Source, no_events};
 use ranking::Ranking;
-pub(crate) use scan::texts;
 use scan::{OrderedScan, ScoredBatch};
-
-/// How many reasons an anomaly is given.
-pub(crate) const REASONS: usize = 3;
 
 /// The columns that scoring adds; the last only when reasons are asked for.
 pub const ADDED_COLUMNS: [&str; 3] = ["score", "anomalous", "reasons"];

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::Anomaly;
 use super::scan::{Entry, ScoredBatch};
-use super::{Anomaly, REASONS};
 use crate::error::Result;
-use crate::explain::Attribution;
+use crate::explain::{Attribution, REASONS};
 use crate::model::Model;
 
 /// The most anomalous distinct feature rows so far. A row's score is fixed and the bar to enter only rises, so a row

@@ -7,22 +7,21 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, ident};
 use datafusion::prelude::DataFrame;
 
 use super::Anomaly;
-use crate::engine::Engine;
+use crate::cells::texts;
+use crate::engine::{Engine, missing_column};
 use crate::error::{Error, Result};
 use crate::explain::ExplainedEvent;
 use crate::features::locate_fault;
-use crate::functions::anomaly_score;
-use crate::model::{Model, with_columns};
+use crate::model::Model;
+use crate::model_functions::anomaly_score;
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
-use crate::source::Source;
-use crate::sql::missing_column;
+use crate::source::{Source, with_columns};
 
 /// The name of the score in the engine.
 const SCORE: &str = "__score";
@@ -243,16 +242,4 @@ impl Entry {
             columns: &self.anomaly.event,
         }
     }
-}
-
-/// One row of many columns as text.
-pub(crate) fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String>>> {
-    let options = FormatOptions::default();
-    let values = arrays.iter().map(|array| {
-        let formatter = ArrayFormatter::try_new(array, &options);
-        let formatter =
-            formatter.map_err(|error| Error::internal(format!("an event as text: {error}")))?;
-        Ok((!array.is_null(row)).then(|| formatter.value(row).to_string()))
-    });
-    values.collect()
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::file::DataFile;
 use super::format::{Format, endings};
 use crate::error::{Error, Result};
-use crate::model::is_model_file;
+use crate::marks::is_model_file;
 
 /// The data files behind one path or glob, in the order of their names. `format` is that of files whose names do not tell it.
 ///

@@ -17,10 +17,10 @@ use tempfile::TempPath;
 
 use super::Column;
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
-use super::remote::{RemoteFile, RemoteReader};
 use crate::error::{Error, Result};
-use crate::event;
-use crate::output::regular_file_bytes;
+use crate::log;
+use crate::storage::regular_file_bytes;
+use crate::storage::remote::{RemoteFile, RemoteReader};
 
 /// Bytes that are read from a file at once.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -304,7 +304,7 @@ impl DataFile {
             let is_integer = value
                 .as_ref()
                 .is_some_and(|value| value.parse::<i64>().is_ok());
-            match event::column_type(name) {
+            match log::column_type(name) {
                 Some(data_type) => Column::fixed(name, data_type),
                 None if is_integer => Column::inferred(name, DataType::Int64),
                 None => Column::inferred(name, DataType::Utf8),

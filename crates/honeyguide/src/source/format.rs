@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::output::TableFormat;
+
 /// How a file's rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -101,6 +103,18 @@ impl Format {
             Self::Json(_) => Self::Json(compression),
             Self::Tracee(_) => Self::Tracee(compression),
             binary => binary,
+        }
+    }
+}
+
+impl From<Format> for TableFormat {
+    /// How rows are written that are read so; Tracee's are written as any other JSON.
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv(_) => Self::Csv,
+            Format::Json(_) | Format::Tracee(_) => Self::Json,
+            Format::Parquet => Self::Parquet,
+            Format::Arrow => Self::Arrow,
         }
     }
 }

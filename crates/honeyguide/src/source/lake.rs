@@ -9,18 +9,14 @@ use futures::TryStreamExt;
 use super::ReadOptions;
 use super::file::DataFile;
 use super::format::{Format, endings};
-use super::http::{self, Found};
-use super::remote::{RemoteFile, wait};
-use super::secret::redacted;
-use super::spool::MAX_SPOOLED_BYTES;
-use super::storage::{self, ObjectPlace};
 use crate::error::{Error, Result};
-use crate::upload::refuse_unfinished;
-
-/// Whether a web server has the file.
-pub(crate) fn is_web_url(input: &str) -> bool {
-    input.starts_with("http://") || input.starts_with("https://")
-}
+use crate::storage::http::{self, Found};
+use crate::storage::object::{self, ObjectPlace};
+use crate::storage::redacted;
+use crate::storage::remote::RemoteFile;
+use crate::storage::spool::MAX_SPOOLED_BYTES;
+use crate::storage::upload::refuse_unfinished;
+use crate::storage::waiting::wait;
 
 /// A file on a web server; a copy of it where the server does not send ranges.
 ///
@@ -47,7 +43,7 @@ pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFil
 /// # Errors
 /// There are none, or the store does not give them.
 pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
-    let place = storage::open(input, &options.storage)?;
+    let place = object::open(input, &options.storage)?;
     let listed = wait(list(input, &place))??;
     let n_parts = place.path.parts().count();
     let bucket = bucket_of(input);

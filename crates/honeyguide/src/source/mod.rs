@@ -6,20 +6,14 @@
 
 mod arrow;
 mod diagnose;
-pub(crate) mod document;
 mod expand;
 mod file;
 mod format;
-mod http;
 mod intake;
 mod json;
 mod lake;
 mod node;
-pub(crate) mod remote;
 mod rows;
-pub(crate) mod secret;
-mod spool;
-pub(crate) mod storage;
 mod store;
 mod table;
 mod text;
@@ -43,10 +37,6 @@ use datafusion::prelude::DataFrame;
 pub use file::DataFile;
 pub use format::{Compression, Format};
 pub use intake::{Intake, TraceeEvents};
-pub(crate) use lake::is_web_url;
-pub use remote::until_stopped;
-pub use secret::redacted;
-pub use storage::StorageOptions;
 
 use file::Chunks;
 use intake::IntakeLog;
@@ -54,14 +44,15 @@ use json::{JsonScan, Layout};
 use node::NodeStore;
 pub(crate) use node::NodeStores;
 use rows::Rows;
-use spool::{MAX_SPOOLED_BYTES, Spool};
 use store::SourceStore;
 use table::{Division, FilesTable, Reader};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::marks::SIMULATED;
 use crate::output::Destination;
-use crate::simulate::MARKER;
+use crate::storage::spool::{MAX_SPOOLED_BYTES, Spool};
+use crate::storage::{StorageOptions, is_object_url, is_web_url};
 
 /// A column of the table that the files make up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,7 +219,7 @@ impl Source {
 
     /// Whether some of the data says of itself that it is simulated.
     pub fn is_simulated(&self) -> bool {
-        self.files().any(|file| file.has_neighbour(MARKER))
+        self.files().any(|file| file.has_neighbour(SIMULATED))
     }
 
     /// Refuses an output that is one of the files to be read.
@@ -556,11 +547,6 @@ impl SourceFile {
     }
 }
 
-/// Whether `text` is a URL of those that data is read from.
-pub fn is_url(text: &str) -> bool {
-    storage::is_object_url(text) || is_web_url(text)
-}
-
 /// The files behind one input.
 fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     match options.standard_input {
@@ -569,8 +555,8 @@ fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
             let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
             Ok(vec![file])
         }
-        _ if storage::is_object_url(input) => lake::expand(input, options),
-        _ if lake::is_web_url(input) => lake::download(input, options),
+        _ if is_object_url(input) => lake::expand(input, options),
+        _ if is_web_url(input) => lake::download(input, options),
         _ => expand::expand(input, options.format),
     }
 }
@@ -597,6 +583,45 @@ fn schema_of(columns: &[Column]) -> SchemaRef {
 
 fn names_of(columns: &[Column]) -> BTreeSet<String> {
     columns.iter().map(|column| column.name.clone()).collect()
+}
+
+/// Returns `needed` and `more` as one set of column names.
+pub(crate) fn with_columns<'a>(
+    needed: &BTreeSet<String>,
+    more: impl IntoIterator<Item = &'a str>,
+) -> BTreeSet<String> {
+    needed
+        .iter()
+        .cloned()
+        .chain(more.into_iter().map(str::to_owned))
+        .collect()
+}
+
+/// Returns the error of data without rows: there is nothing to learn from or to judge.
+pub(crate) fn no_events(source: &Source) -> Error {
+    let files: Vec<_> = source
+        .files()
+        .map(|file| file.path.display().to_string())
+        .collect();
+    Error::data(format!("{}: a header but no rows", files.join(", ")))
+        .hint("is this the right file?")
+}
+
+/// Returns the names of the columns of `source` for a message, at most 24 of them.
+pub(crate) fn column_list(source: &Source) -> String {
+    const SHOWN: usize = 24;
+    let columns = source.columns();
+    let names: Vec<_> = columns
+        .iter()
+        .take(SHOWN)
+        .map(|column| column.name.as_str())
+        .collect();
+    let more = if columns.len() > SHOWN {
+        format!(" and {} more", columns.len() - SHOWN)
+    } else {
+        String::new()
+    };
+    names.join(", ") + &more
 }
 
 fn same_names(first: &SourceFile, other: &SourceFile) -> Result<()> {

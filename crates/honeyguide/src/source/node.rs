@@ -24,11 +24,11 @@ use url::Url;
 
 use super::file::{DataFile, Place};
 use super::format::{Compression, Format};
-use super::remote::RemoteFile;
-use super::storage::{self, StorageOptions};
 use super::store::{self, read_only, refusal};
 use crate::error::{Error, Result};
-use crate::output::regular_file_bytes;
+use crate::storage::object;
+use crate::storage::remote::RemoteFile;
+use crate::storage::{StorageOptions, is_object_url, regular_file_bytes};
 
 /// What an engine knows the store by.
 pub(super) const STORE_URL: &str = "source://nodes/";
@@ -126,7 +126,7 @@ impl NodeStore {
         let (_, format) = format.ok_or_else(unknown)?;
         let bytes: u64 = bytes.parse().map_err(|_| unknown())?;
         let path = PathBuf::from(place);
-        let place = if storage::is_object_url(place) {
+        let place = if is_object_url(place) {
             self.remote(place, bytes, version)?
         } else {
             let found = regular_file_bytes(&path)?;
@@ -149,7 +149,7 @@ impl NodeStore {
     }
 
     fn remote(&self, url: &str, bytes: u64, version: &str) -> Result<Place> {
-        let place = storage::open(url, &self.options)?;
+        let place = object::open(url, &self.options)?;
         let meta = ObjectMeta {
             location: place.path.clone(),
             last_modified: DateTime::default(),

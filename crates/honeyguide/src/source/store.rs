@@ -21,9 +21,9 @@ use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
 use super::format::{Compression, Format};
-use super::remote::RemoteFile;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
+use crate::storage::remote::RemoteFile;
 use crate::wording::hex;
 
 /// Bytes that are read at once: few enough that an allocator takes them from memory that it has.

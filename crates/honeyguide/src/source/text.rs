@@ -10,7 +10,7 @@ use super::Column;
 use super::file::DataFile;
 use super::format::Compression;
 use crate::error::{Error, Result};
-use crate::event;
+use crate::log;
 
 /// Records that are looked at to learn the types of columns.
 pub(super) const INFERENCE_RECORDS: usize = 1000;
@@ -82,14 +82,14 @@ impl<R: Read> Read for Bounded<R> {
 /// The columns of a text file: names from its header, types from BETH's schema or from its first records.
 pub(super) fn columns(file: &DataFile) -> Result<Vec<Column>> {
     let names = header(file)?;
-    let types = if names.iter().all(|name| event::column_type(name).is_some()) {
+    let types = if names.iter().all(|name| log::column_type(name).is_some()) {
         vec![DataType::Utf8; names.len()]
     } else {
         infer_types(file, names.len())?
     };
     let typed = names.into_iter().zip(types);
     Ok(typed
-        .map(|(name, inferred)| match event::column_type(&name) {
+        .map(|(name, inferred)| match log::column_type(&name) {
             Some(data_type) => Column::fixed(name, data_type),
             None => Column::inferred(name, inferred),
         })

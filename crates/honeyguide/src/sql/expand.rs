@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::complaint;
 use crate::error::{Error, Result};
-use crate::functions::{ModelFunction, Models};
+use crate::model_functions::{ModelFunction, Models};
 
 /// Writes the inputs into every such call of a statement.
 pub(super) fn expand(

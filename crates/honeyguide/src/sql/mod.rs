@@ -22,16 +22,16 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use tempfile::SpooledTempFile;
 
-pub(crate) use complaint::missing_column;
 pub use rows::{Preview, TextFormat};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::locate_fault;
-use crate::functions::{Models, register_model_functions};
 use crate::model::Model;
+use crate::model_functions::{Models, register_model_functions};
 use crate::output::{Destination, TableWriter};
-use crate::source::{Source, StorageOptions};
+use crate::source::Source;
+use crate::storage::StorageOptions;
 use rows::{Rows, TextWriter};
 use scans::Reads;
 use table::Table;

@@ -11,10 +11,10 @@ use datafusion::prelude::DataFrame;
 use super::scans::Reads;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::functions::{anomaly_score, is_anomalous};
-use crate::model::{Model, with_columns};
+use crate::model::Model;
+use crate::model_functions::{anomaly_score, is_anomalous};
 use crate::recipe::plan::FeaturePlan;
-use crate::source::Source;
+use crate::source::{Source, with_columns};
 
 /// The columns that a model adds.
 pub(super) const ADDED_COLUMNS: [&str; 2] = ["score", "anomalous"];

@@ -20,14 +20,13 @@ use crate::distil::distil;
 use crate::embed::{Embedding, embed};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
-use crate::event;
 use crate::features::{Encoder, locate_fault};
-use crate::model::with_columns;
+use crate::log;
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::report::chart::{Chart, SERIES, axis, label, rounded};
 use crate::report::places::columns_of;
-use crate::source::Source;
+use crate::source::{Source, with_columns};
 use crate::wording::{count, of_them, printable};
 
 /// Most points that a page draws; of more distinct feature rows it shows a uniform sample.
@@ -386,12 +385,12 @@ struct Described {
 impl Described {
     fn of(source: &Source) -> Self {
         let text = |column: &str| cast(ident(column), DataType::Utf8);
-        let known = event::IDENTIFYING
+        let known = log::IDENTIFYING
             .into_iter()
             .filter(|column| source.has_column(column));
         let mut columns: Vec<Expr> = known.map(text).collect();
         if columns.is_empty() {
-            let first = source.columns().iter().take(event::IDENTIFYING.len());
+            let first = source.columns().iter().take(log::IDENTIFYING.len());
             columns = first.map(|column| text(&column.name)).collect();
         }
         let process = match source.has_column(PROCESS_COLUMN) {

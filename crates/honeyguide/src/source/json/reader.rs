@@ -18,7 +18,7 @@ use super::lines::{Line, Lines};
 use super::row::{Field, RowReader};
 use super::{Layout, schema};
 use crate::error::Result;
-use crate::event::tracee::{self, Recognised};
+use crate::log::tracee::{self, Recognised};
 use crate::source::Column;
 use crate::source::file::DataFile;
 use crate::source::intake::{IntakeLog, Piece, TraceeEvents, bad_line};

@@ -9,7 +9,7 @@ use super::cell::Notation;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::event;
+use crate::log;
 use crate::source::Column;
 use crate::source::file::DataFile;
 use crate::source::text::{INFERENCE_RECORDS, read_error};
@@ -49,7 +49,7 @@ pub(in crate::source) fn columns(
     let is_later = |object: &Object| LATER_KEYS.iter().any(|key| object.get(key).is_some());
     let is_later = objects.iter().any(is_later);
     let later = is_later.then_some(LATER_COLUMNS).into_iter().flatten();
-    let columns = event::sensed_columns().chain(later);
+    let columns = log::sensed_columns().chain(later);
     let layout = if is_later {
         Layout::TraceeNanoseconds
     } else {
@@ -65,7 +65,7 @@ pub(in crate::source) fn columns(
 
 /// Where the values of `column` are in a line.
 pub(super) fn field(column: &str, layout: Layout) -> Field {
-    let is_beths = event::column_type(column).is_some();
+    let is_beths = log::column_type(column).is_some();
     Field {
         key: column.to_owned(),
         member: (layout.is_tracee() && column == "executable").then_some("path"),
@@ -178,7 +178,7 @@ fn plain_columns(objects: &[Object]) -> Vec<Column> {
     }
     columns
         .into_iter()
-        .map(|(name, seen)| match event::column_type(name) {
+        .map(|(name, seen)| match log::column_type(name) {
             Some(data_type) => Column::fixed(name, data_type),
             None => Column::inferred(name, seen.data_type()),
         })

@@ -23,6 +23,8 @@
 //!
 //! The same seed gives the same bytes on any machine.
 
+#![warn(missing_docs)]
+
 mod agenda;
 mod attack;
 mod call;
@@ -45,13 +47,6 @@ mod workloads;
 mod checks;
 
 use std::io;
-
-/// The file beside simulated logs that says what they are, so that whatever is made from them can say so too.
-pub const MARKER: &str = "SIMULATED.txt";
-
-/// What the marker says.
-pub const MARKER_TEXT: &str = "The logs in this folder are simulated by honeyguide. \
-    A figure measured on them says nothing of real hosts.\n";
 
 /// Events of all three splits, unless the caller says otherwise.
 pub const DEFAULT_EVENTS: u64 = 150_000;
@@ -152,7 +147,7 @@ impl Simulation {
     /// written by a thread of its own.
     ///
     /// ```
-    /// # use honeyguide::simulate::{Simulation, Split};
+    /// # use simulate::{Simulation, Split};
     /// let mut csv = Vec::new();
     /// let summary = Simulation::new(10_000, 7)?.write_split(Split::Testing, &mut csv)?;
     /// assert_eq!(summary.events, 1_655);

@@ -3,8 +3,9 @@
 //! Above [`budget_rows`] distinct rows a priority sample of them is kept. It depends on what the rows are and on the
 //! seed, not on the order in which the rows come.
 
+mod hosts;
+
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::Int64Type;
@@ -19,15 +20,14 @@ use learn::sampling::{PrioritySampler, StableHash};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{
-    InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code, key,
-    locate_fault, unpack,
+    Distilled, InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code,
+    key, locate_fault, unpack,
 };
-use crate::leave_one_out::{HostCollector, HostRows, budget_pairs, host_key};
-use crate::model::with_columns;
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 use crate::recipe::plan::FeaturePlan;
-use crate::source::Source;
+use crate::source::{Source, with_columns};
+use hosts::{HostCollector, budget_pairs, host_key};
 
 /// Most distinct rows that are kept, whatever their width.
 const MAX_ROWS: usize = 1 << 18;
@@ -73,26 +73,6 @@ impl<'a> KeyedCounts<'a> {
     pub fn count(&self, row: usize) -> u64 {
         self.0[self.0.len() - 1].value(row).unsigned_abs()
     }
-}
-
-/// Distinct input rows, sorted, with how often each occurs.
-#[derive(Debug, Clone)]
-pub(crate) struct Distilled {
-    /// One row per distinct row of the recipe's inputs; a text is its position in `texts`. The weight is the row's
-    /// count, or its estimated share when sampled.
-    pub inputs: Matrix,
-    /// Per input the sorted texts; none for a number.
-    pub texts: Arc<[Vec<String>]>,
-    /// Per rarity of the recipe, how many events had each combination: of all events, sampled or not.
-    pub rarities: Vec<RarityCounts>,
-    /// All events that were read.
-    pub events: u64,
-    /// All distinct rows that were met, kept or not.
-    pub distinct_rows: u64,
-    /// Whether the matrix is a sample of the distinct rows.
-    pub sampled: bool,
-    /// The rows of every host, by name; none where they were not asked for, are too many, or the matrix is a sample.
-    pub hosts: Vec<HostRows>,
 }
 
 /// Reads `source` and distils the inputs of `recipe`, by the values of the column `host` too where one is named: once,

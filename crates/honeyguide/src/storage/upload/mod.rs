@@ -14,8 +14,8 @@ use tokio::time::timeout;
 pub(crate) use folder::{UploadedFolder, refuse_unfinished};
 
 use crate::error::Result;
-use crate::source::remote::{wait, wait_to_end};
-use crate::source::storage::ObjectPlace;
+use crate::storage::object::ObjectPlace;
+use crate::storage::waiting::{wait, wait_to_end};
 
 /// Bytes of a part. S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 << 20;

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
-use super::remote::{threads, wait};
+use super::waiting::{threads, wait};
 use crate::error::{Error, Result};
 
 /// What a copy of data may hold.
-pub(super) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
+pub(crate) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
 
 /// Pieces in which an input is read, and how many may wait to be written.
 const PIECE_BYTES: u64 = 1 << 18;
 const PIECES_AHEAD: usize = 4;
 
 /// A copy on its way.
-pub(super) struct Spool {
+pub(crate) struct Spool {
     file: BufWriter<NamedTempFile>,
     bytes: u64,
     limit: u64,

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::{TIDIED_AT_ONCE, TIDY_TIME, Upload, give_up};
 use crate::error::{Error, Result};
-use crate::source::remote::{wait, wait_to_end};
-use crate::source::storage::{About, ObjectPlace};
+use crate::storage::object::{About, ObjectPlace};
+use crate::storage::waiting::{wait, wait_to_end};
 
 /// Is there while objects appear.
 const CLAIM: &str = "_honeyguide_unfinished";

@@ -1,5 +1,7 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
+mod names;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
+
+pub(crate) use names::{likely_column, missing_column};
 
 use crate::error::{Error, Result};
 use crate::functions;

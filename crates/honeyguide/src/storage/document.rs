@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
 
 use super::http::{self, Found};
-use super::lake::is_web_url;
-use super::remote::{RemoteFile, RemoteReader, wait};
+use super::local::regular_file_bytes;
+use super::object::{self, StorageOptions};
+use super::remote::{RemoteFile, RemoteReader};
 use super::secret::redacted;
-use super::storage::{self, StorageOptions};
+use super::url::{is_object_url, is_web_url};
+use super::waiting::wait;
 use crate::error::{Error, Result};
-use crate::output::regular_file_bytes;
 
 /// What was read, and what it is called.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Document {
 /// It cannot be read, is longer or no text, or is no regular file.
 pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
     let url = place.to_string_lossy();
-    if storage::is_object_url(&url) {
+    if is_object_url(&url) {
         return read_object(&url, limit, options);
     }
     if is_web_url(&url) {
@@ -48,7 +49,7 @@ pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result
 }
 
 fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
-    let place = storage::open(url, options)?;
+    let place = object::open(url, options)?;
     let shown = place.about.shown.clone();
     if place.path.as_ref().is_empty() {
         let shown = shown.display();

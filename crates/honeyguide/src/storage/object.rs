@@ -20,13 +20,13 @@ use super::secret::{Secret, redacted};
 use crate::error::{Error, Result};
 
 /// How often a request that may succeed later is sent again.
-pub(super) const MAX_RETRIES: usize = 6;
+pub(crate) const MAX_RETRIES: usize = 6;
 /// No request is sent again after this time.
 const RETRY_TIME: Duration = Duration::from_secs(45);
 /// The longest that a connection may take to come about.
-pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The longest that a request of at most a few MiB may take.
-pub(super) const REQUEST_TIME: Duration = Duration::from_secs(60);
+pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(60);
 
 /// Settings of object stores by name, such as `aws_access_key_id`: those that delta-rs and polars know, which are
 /// object_store's. Values show themselves as stars.
@@ -130,15 +130,6 @@ fn is_known_elsewhere(key: &str) -> bool {
     AmazonS3ConfigKey::from_str(key).is_ok()
         || AzureConfigKey::from_str(key).is_ok()
         || GoogleConfigKey::from_str(key).is_ok()
-}
-
-/// Whether this is the URL of an object store; then its scheme is one of those that [`open`] knows.
-pub(crate) fn is_object_url(text: &str) -> bool {
-    let schemes = [
-        "s3", "s3a", "gs", "gcs", "az", "adl", "azure", "abfs", "abfss",
-    ];
-    text.split_once("://")
-        .is_some_and(|(scheme, _)| schemes.contains(&scheme))
 }
 
 /// The store and the path that a URL names.

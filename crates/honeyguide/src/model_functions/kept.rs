@@ -1,63 +1,17 @@
-//! Functions of models on their way to other processes: what is sent, and the models that a process keeps for them.
-//!
-//! A plan never holds a model. It says where the model is and what it must be, so that whoever runs a part of the plan
-//! reads the same one, or says why it cannot.
+//! The models that a process keeps for the plans of other processes.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::logical_expr::ScalarUDF;
-use serde::{Deserialize, Serialize};
-
-use super::model::{ModelFunction, Models, OfModel, of_model};
-use super::score::{AnomalyScore, IsAnomalous, Scorer, score_of, verdict_of};
 use crate::error::{Error, Result};
 use crate::model::{Model, ModelOrigin};
-use crate::source::StorageOptions;
-use crate::source::remote::lock;
+use crate::storage::StorageOptions;
+use crate::storage::waiting::lock;
 
 /// Most models that are kept; beyond it all are let go.
 const MAX_KEPT: usize = 16;
-
-/// A function of a model, as it is sent.
-#[derive(Debug, Serialize, Deserialize)]
-enum Published {
-    /// Of the inputs.
-    Score(ModelOrigin),
-    /// Of the score.
-    Verdict(ModelOrigin),
-    /// Of the model's name and the inputs.
-    Named(ModelFunction, BTreeMap<String, ModelOrigin>),
-}
-
-/// A function for another process; none for one that is known by its name.
-///
-/// # Errors
-/// The model is in no file that another process could read.
-pub(crate) fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
-    let of = function.inner().as_ref() as &dyn Any;
-    let published = if let Some(score) = of.downcast_ref::<AnomalyScore>() {
-        Published::Score(origin(&score.model)?)
-    } else if let Some(verdict) = of.downcast_ref::<IsAnomalous>() {
-        Published::Verdict(origin(&verdict.model)?)
-    } else if let Some(named) = of.downcast_ref::<OfModel>() {
-        Published::Named(named.function, named.models.origins())
-    } else {
-        return Ok(None);
-    };
-    let json = serde_json::to_vec(&published);
-    Ok(Some(
-        json.map_err(|error| Error::internal(error.to_string()))?,
-    ))
-}
-
-fn origin(model: &Scorer) -> Result<ModelOrigin> {
-    let nowhere = || Error::internal("a model that is in no file");
-    model.origin().cloned().ok_or_else(nowhere)
-}
 
 /// The models that functions from other processes have needed so far.
 #[derive(Debug, Default)]
@@ -80,22 +34,6 @@ impl KeptModels {
             storage,
             ..Self::default()
         }
-    }
-
-    /// The function that another process sent.
-    ///
-    /// # Errors
-    /// `sent` is not what [`encode`] makes.
-    pub(crate) fn decode(self: &Arc<Self>, sent: &[u8]) -> Result<ScalarUDF> {
-        let published: Published = serde_json::from_slice(sent)
-            .map_err(|error| Error::data(format!("a function of a model: {error}")))?;
-        Ok(match published {
-            Published::Score(origin) => score_of(Scorer::There(origin, Arc::clone(self))),
-            Published::Verdict(origin) => verdict_of(Scorer::There(origin, Arc::clone(self))),
-            Published::Named(function, origins) => {
-                of_model(function, Arc::new(Models::meant(origins, Arc::clone(self))))
-            }
-        })
     }
 
     /// The model, which is read once for each content.
@@ -257,13 +195,5 @@ mod tests {
     #[test]
     fn whoever_waits_for_a_model_shares_its_failure() {
         assert_eq!(read_by_many(404), (vec![false; 8], 1));
-    }
-
-    #[test]
-    fn only_what_was_sent_is_taken_for_a_function() {
-        let kept = Arc::new(KeptModels::default());
-        for sent in ["", "{}", r#"{"Score":{}}"#, r#"{"Other":null}"#] {
-            assert!(kept.decode(sent.as_bytes()).is_err(), "{sent}");
-        }
     }
 }

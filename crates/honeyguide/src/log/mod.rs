@@ -55,3 +55,8 @@ pub const IDENTIFYING: [&str; 7] = [
     "eventName",
     "returnValue",
 ];
+
+/// The column that says on which host an event happened.
+pub const HOST_COLUMN: &str = "hostName";
+/// The column that says when an event happened.
+pub const TIME_COLUMN: &str = "timestamp";

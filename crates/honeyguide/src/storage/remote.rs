@@ -2,17 +2,16 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::http::HttpFile;
-use super::storage::ObjectPlace;
+use super::object::ObjectPlace;
+use super::waiting::wait;
 use crate::error::{Error, Result};
 
 /// Bytes of the first piece that a reader asks for; each is twice as large as the one before, up to the largest.
@@ -21,7 +20,7 @@ const LARGEST_PIECE: u64 = 1 << 22;
 
 /// A file elsewhere, at one version of it.
 #[derive(Clone)]
-pub(super) struct RemoteFile {
+pub(crate) struct RemoteFile {
     at: At,
     pub meta: ObjectMeta,
 }
@@ -125,72 +124,8 @@ fn quoted(e_tag: &str) -> String {
     }
 }
 
-tokio::task_local! {
-    /// What ends the waiting of the work that is under way.
-    static STOP: Shared<BoxFuture<'static, ()>>;
-}
-
-/// Does `work`. Once `stop` is ready, what waits in it for a remote file or a store fails at once, so that nobody has to
-/// bear a server that does not answer.
-pub async fn until_stopped<T>(
-    stop: impl Future<Output = ()> + Send + 'static,
-    work: impl Future<Output = T>,
-) -> T {
-    let stop = stop.boxed().shared();
-    // Polled once, so that it listens before the first wait.
-    let _ = stop.clone().now_or_never();
-    STOP.scope(stop, work).await
-}
-
-/// Waits for a piece of work from a function that is not asynchronous.
-///
-/// # Errors
-/// There is no runtime with several threads to do it, or [`until_stopped`] ended it.
-pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
-    match STOP.try_with(Clone::clone) {
-        Err(_) => wait_to_end(work),
-        Ok(stop) => wait_to_end(async {
-            tokio::select! {
-                biased;
-                () = stop => Err(Error::refused("interrupted")),
-                done = work => Ok(done),
-            }
-        })?,
-    }
-}
-
-/// [`wait`] for what tidies up, which is not to be left out when somebody loses patience.
-///
-/// # Errors
-/// There is no runtime with several threads to do it.
-pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
-    let Some(handle) = threads() else {
-        return Err(Error::usage(
-            "remote files need a tokio runtime with several threads",
-        ));
-    };
-    Ok(tokio::task::block_in_place(|| handle.block_on(work)))
-}
-
-/// Takes a lock that others hold while they [`wait`]. A runtime whose threads all stood still at such a lock would never
-/// do the work that its holder waits for.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    let take = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    match mutex.try_lock() {
-        Ok(free) => free,
-        Err(_) if threads().is_some() => tokio::task::block_in_place(take),
-        Err(_) => take(),
-    }
-}
-
-/// The runtime, where it has several threads.
-pub(super) fn threads() -> Option<Handle> {
-    let handle = Handle::try_current().ok()?;
-    (handle.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(handle)
-}
-
 /// A remote file as bytes one after the other. While a piece is used, the next is on its way.
-pub(super) struct RemoteReader {
+pub(crate) struct RemoteReader {
     file: RemoteFile,
     position: u64,
     piece: Bytes,

@@ -22,15 +22,15 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use serde::{Deserialize, Serialize};
 
-use super::published::KeptModels;
-use super::score::scores;
+use super::bound::scores;
+use super::kept::KeptModels;
+use crate::cells::texts;
 use crate::error::{Error, Result};
-use crate::explain::{Attribution, ExplainedEvent};
+use crate::explain::{Attribution, ExplainedEvent, REASONS};
 use crate::model::{Model, ModelOrigin};
 use crate::recipe::layout::{Input, InputKind};
-use crate::score::{REASONS, texts};
-use crate::source::StorageOptions;
-use crate::source::remote::lock;
+use crate::storage::StorageOptions;
+use crate::storage::waiting::lock;
 
 /// What a function says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

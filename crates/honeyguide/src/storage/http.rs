@@ -14,15 +14,15 @@ use reqwest::{Client, Response, StatusCode};
 use tempfile::TempPath;
 use url::Url;
 
+use super::object::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME};
 use super::spool::Spool;
-use super::storage::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME};
 use crate::error::{Error, Result};
 
 /// The first wait before a request is sent again; each is twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// A file whose server sends ranges of it.
-pub(super) struct HttpFile {
+pub(crate) struct HttpFile {
     client: Client,
     url: Url,
     about: About,
@@ -38,7 +38,7 @@ struct Version {
 }
 
 /// What a server has.
-pub(super) enum Found {
+pub(crate) enum Found {
     Ranges(HttpFile),
     /// A copy of it.
     Whole(TempPath),
@@ -55,7 +55,7 @@ enum Refusal {
 ///
 /// # Errors
 /// It has none, does not give it, or cannot be reached.
-pub(super) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found> {
+pub(crate) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found> {
     let about = About::new(shown);
     let unusable = |_| Error::usage(format!("{}: not a URL", about.shown.display()));
     let url = Url::parse(text).map_err(unusable)?;

@@ -10,16 +10,16 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::published::KeptModels;
+use super::kept::KeptModels;
 use crate::error::Error;
 use crate::model::{Model, ModelOrigin};
 
 /// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
 pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
-    score_of(Scorer::Here(Arc::clone(model)))
+    score_of(ModelRef::Here(Arc::clone(model)))
 }
 
-pub(super) fn score_of(model: Scorer) -> ScalarUDF {
+pub(super) fn score_of(model: ModelRef) -> ScalarUDF {
     ScalarUDF::from(AnomalyScore {
         model,
         signature: Signature::variadic_any(Volatility::Immutable),
@@ -28,14 +28,14 @@ pub(super) fn score_of(model: Scorer) -> ScalarUDF {
 
 /// The model of a function.
 #[derive(Debug, Clone)]
-pub(super) enum Scorer {
+pub(super) enum ModelRef {
     /// In memory.
     Here(Arc<Model>),
     /// To be read when it is first needed.
     There(ModelOrigin, Arc<KeptModels>),
 }
 
-impl Scorer {
+impl ModelRef {
     fn model(&self) -> crate::error::Result<Arc<Model>> {
         match self {
             Self::Here(model) => Ok(Arc::clone(model)),
@@ -53,7 +53,7 @@ impl Scorer {
 }
 
 /// Two are the same when they share one model in memory, or mean the same file.
-impl PartialEq for Scorer {
+impl PartialEq for ModelRef {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Here(left), Self::Here(right)) => Arc::ptr_eq(left, right),
@@ -63,9 +63,9 @@ impl PartialEq for Scorer {
     }
 }
 
-impl Eq for Scorer {}
+impl Eq for ModelRef {}
 
-impl Hash for Scorer {
+impl Hash for ModelRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Here(model) => Arc::as_ptr(model).hash(state),
@@ -76,7 +76,7 @@ impl Hash for Scorer {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct AnomalyScore {
-    pub model: Scorer,
+    pub model: ModelRef,
     signature: Signature,
 }
 
@@ -113,10 +113,10 @@ pub(super) fn scores(model: &Model, inputs: &[ArrayRef]) -> crate::error::Result
 
 /// `is_anomalous(score)`: whether a score is above the model's threshold.
 pub(crate) fn is_anomalous(model: &Arc<Model>) -> ScalarUDF {
-    verdict_of(Scorer::Here(Arc::clone(model)))
+    verdict_of(ModelRef::Here(Arc::clone(model)))
 }
 
-pub(super) fn verdict_of(model: Scorer) -> ScalarUDF {
+pub(super) fn verdict_of(model: ModelRef) -> ScalarUDF {
     ScalarUDF::from(IsAnomalous {
         model,
         signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
@@ -125,7 +125,7 @@ pub(super) fn verdict_of(model: Scorer) -> ScalarUDF {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct IsAnomalous {
-    pub model: Scorer,
+    pub model: ModelRef,
     signature: Signature,
 }
 

@@ -1,0 +1,22 @@
+//! The marks by which files that honeyguide wrote are recognised.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The name of the file that marks the data beside it as simulated.
+pub const SIMULATED: &str = "SIMULATED.txt";
+
+/// The content of [`SIMULATED`].
+pub const SIMULATED_TEXT: &str = "The logs in this folder are simulated by honeyguide. \
+    A figure measured on them says nothing of real hosts.\n";
+
+/// The first bytes of a model file. Its writer puts no blank between the tokens.
+const MODEL_START: &[u8] = b"{\"format\":\"honeyguide-model\"";
+
+/// Returns whether a file is a model, judged by its first bytes.
+pub(crate) fn is_model_file(path: &Path) -> bool {
+    let mut start = [0; MODEL_START.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == MODEL_START
+}

@@ -1,0 +1,152 @@
+//! Tables that are written batch by batch, in the format that the name of the file says.
+
+use std::path::{Path, PathBuf};
+
+use datafusion::arrow::csv::Writer as CsvWriter;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::writer::FileWriter as IpcWriter;
+use datafusion::arrow::json::writer::{
+    LineDelimited, LineDelimitedWriter, WriterBuilder as JsonWriterBuilder,
+};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+
+use super::destination::Destination;
+use super::pending::PendingFile;
+use crate::error::{Error, Result};
+
+/// In which format a table is written, by the file's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Comma-separated text with a header line.
+    Csv,
+    /// Apache Parquet with zstd.
+    Parquet,
+    /// The file format of Apache Arrow IPC.
+    Arrow,
+    /// Newline-delimited JSON.
+    Json,
+}
+
+impl TableFormat {
+    /// By the ending of the name.
+    ///
+    /// # Errors
+    /// Another ending.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            Some("arrow" | "feather" | "ipc") => Ok(Self::Arrow),
+            Some("ndjson" | "jsonl" | "json") => Ok(Self::Json),
+            _ => Err(Error::usage(format!(
+                "{}: in what format? The name must end in .arrow, .ndjson, .csv or .parquet",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// A table that is written batch by batch.
+pub(crate) struct TableWriter {
+    writer: FormatWriter,
+    path: PathBuf,
+}
+
+enum FormatWriter {
+    Csv(Box<CsvWriter<PendingFile>>),
+    Parquet(Box<ArrowWriter<PendingFile>>),
+    Arrow(Box<IpcWriter<PendingFile>>),
+    Json(Box<LineDelimitedWriter<PendingFile>>),
+}
+
+impl TableWriter {
+    pub fn create(to: impl Into<Destination>, schema: SchemaRef) -> Result<Self> {
+        let to = to.into();
+        let (path, format) = (to.path().to_owned(), to.format()?);
+        let writer = FormatWriter::new(format, PendingFile::create(to)?, schema);
+        Ok(Self {
+            writer: writer.map_err(|error| write_error(&path, &error))?,
+            path,
+        })
+    }
+
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let written = self.writer.write(batch);
+        written.map_err(|error| write_error(&self.path, &error))
+    }
+
+    pub fn finish(self) -> Result<()> {
+        let file = self.writer.into_file();
+        file.map_err(|error| write_error(&self.path, &error))?
+            .finish()
+    }
+}
+
+impl FormatWriter {
+    fn new(format: TableFormat, file: PendingFile, schema: SchemaRef) -> EngineResult<Self> {
+        Ok(match format {
+            TableFormat::Csv => {
+                let mut writer = Box::new(CsvWriter::new(file));
+                // So that a table without rows has its header.
+                writer.write(&RecordBatch::new_empty(schema))?;
+                Self::Csv(writer)
+            }
+            TableFormat::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()));
+                let writer = ArrowWriter::try_new(file, schema, Some(properties.build()))?;
+                Self::Parquet(Box::new(writer))
+            }
+            TableFormat::Arrow => Self::Arrow(Box::new(IpcWriter::try_new(file, &schema)?)),
+            TableFormat::Json => {
+                // A row keeps its null values, so that every line names every column.
+                let builder = JsonWriterBuilder::new().with_explicit_nulls(true);
+                Self::Json(Box::new(builder.build::<_, LineDelimited>(file)))
+            }
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> EngineResult<()> {
+        match self {
+            Self::Csv(writer) => writer.write(batch)?,
+            Self::Parquet(writer) => writer.write(batch)?,
+            Self::Arrow(writer) => writer.write(batch)?,
+            Self::Json(writer) => writer.write(batch)?,
+        }
+        Ok(())
+    }
+
+    fn into_file(self) -> EngineResult<PendingFile> {
+        Ok(match self {
+            Self::Csv(writer) => writer.into_inner(),
+            Self::Parquet(writer) => writer.into_inner()?,
+            Self::Arrow(writer) => writer.into_inner()?,
+            Self::Json(mut writer) => {
+                writer.finish()?;
+                writer.into_inner()
+            }
+        })
+    }
+}
+
+/// Finds the operating system's error below a writer's.
+fn write_error(path: &Path, error: &DataFusionError) -> Error {
+    if let Some(own) = Error::own(error) {
+        return own;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            let copy = io
+                .raw_os_error()
+                .map_or_else(|| io.kind().into(), std::io::Error::from_raw_os_error);
+            return Error::io("write", path, copy);
+        }
+        cause = current.source();
+    }
+    Error::data(format!("cannot write {}: {error}", path.display()))
+}

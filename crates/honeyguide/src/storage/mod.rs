@@ -1,0 +1,22 @@
+//! Where bytes are kept: files, object stores and web servers, with the credentials for them.
+//!
+//! This room knows bytes and nothing of what they mean. It reads pieces of one version of a file, copies what can be read
+//! only once, and writes objects that appear whole.
+
+pub(crate) mod document;
+pub(crate) mod http;
+mod local;
+pub(crate) mod object;
+pub(crate) mod remote;
+mod secret;
+pub(crate) mod spool;
+pub(crate) mod upload;
+mod url;
+pub(crate) mod waiting;
+
+pub(crate) use local::regular_file_bytes;
+pub use object::StorageOptions;
+pub use secret::redacted;
+pub use url::is_url;
+pub(crate) use url::{is_object_url, is_web_url};
+pub use waiting::until_stopped;

@@ -203,7 +203,7 @@ fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
                 header: &header,
                 fields: line.split(',').collect(),
             };
-            record.reference().map_err(|what| Error::Table {
+            record.reference().map_err(|what| Error::Line {
                 path: path.to_owned(),
                 line: index + 1,
                 what,

@@ -27,7 +27,7 @@ pub enum Error {
         line: String,
     },
     #[error("{path}, line {line}: {what}")]
-    Table {
+    Line {
         path: PathBuf,
         line: usize,
         what: String,
@@ -37,6 +37,11 @@ pub enum Error {
          `cargo run`:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
     )]
     Features(String),
+    #[error(
+        "modules use one another in a circle:\n\n{0}\nThe first lines of each circle are its shortest direction: move what they \
+         name into a module that both sides may use"
+    )]
+    Circles(String),
     #[error("{0}: no file `sklearn_auroc*.csv`; bench/sklearn_auroc.py makes one")]
     NoReference(PathBuf),
     #[error("no test ran")]

@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask TASK` from anywhere in the checkout.
 
 mod adbench;
+mod arrows;
 mod bench;
 mod browser;
 mod command;
@@ -21,6 +22,7 @@ Usage: cargo xtask TASK
 Tasks:
   test [ARG]...    Run every test, those in a browser too where npm and Chromium are; each ARG goes to
                    `cargo test`, which then runs alone
+  arrows           Check that modules of a crate do not use one another in a circle
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Time the forest beside its peers in Python; write docs/benchmarks.md";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
+        ["arrows"] => arrows::run(),
         ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick),

@@ -1,4 +1,4 @@
-//! What can go wrong in a task.
+//! The errors of tasks.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub enum Error {
     )]
     Features(String),
     #[error(
-        "modules use one another in a circle:\n\n{0}\nThe first lines of each circle are its shortest direction: move what they \
-         name into a module that both sides may use"
+        "modules use one another in a circle:\n\n{0}\nThe first lines of each circle are the direction with the fewest uses: \
+         move what they name into a module that both sides may use"
     )]
     Circles(String),
     #[error("{0}: no file `sklearn_auroc*.csv`; bench/sklearn_auroc.py makes one")]
@@ -51,7 +51,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of reading or writing `path`.
+    /// Returns a function that makes an error of reading or writing `path`.
     pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::File {
             path: path.to_owned(),
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// 2 for a wrong call, 1 for a failed task.
+    /// Returns the exit status: 2 for a wrong call, 1 for a failed task.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

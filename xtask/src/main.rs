@@ -20,11 +20,11 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  test [ARG]...    Run every test, those in a browser too where npm and Chromium are; each ARG goes to
-                   `cargo test`, which then runs alone
+  test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed.
+                   With ARGs, run only `cargo test` and pass them to it
   arrows           Check that modules of a crate do not use one another in a circle
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
-  bench [--quick]  Time the forest beside its peers in Python; write docs/benchmarks.md";
+  bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,15 +1,16 @@
-"""Writes the simulated rows that the benchmarks read: little-endian f64, row after row, without a header.
+"""Writes simulated rows for the benchmarks. Files have no header and hold the rows one after another as little-endian f64.
 
 usage: data.py DIR
 
 normal.f64     1,000,000 rows of 10 independent standard normal features
-beth_like.f64  763,144 rows of the 7 features that the BETH paper's preprocessing leaves (Highnam et al. 2021,
-               appendix A): four 0/1 columns, an event id, its number of arguments, and a sign. As many rows as BETH's
-               training split, with a few hundred distinct ones; in all else they are not BETH.
+beth_like.f64  763,144 rows of the 7 features that the preprocessing of the BETH paper gives (Highnam et al. 2021,
+               appendix A): four 0/1 columns, an event id, the number of arguments of its event, and a sign. There are as
+               many rows as in BETH's training split, and a few hundred of them are distinct. The values are not BETH's.
 beth_sample.f64, beth_sample_new.f64
-               25,000 of those rows each, without repetition, standard-scaled
+               two samples of 25,000 of these rows, drawn without replacement and standard-scaled
 mixture.f64, mixture_new.f64
-               25,000 rows each of 10 features, normal around 12 centres that are normal with standard deviation 4
+               two samples of 25,000 rows of 10 features from 12 normal distributions with standard deviation 1, whose
+               centres are normal with standard deviation 4
 """
 
 import sys
@@ -28,7 +29,10 @@ def normal(rng):
 
 
 def beth_like(rng):
-    """Event ids fall off as 1/rank²; of the four 0/1 columns two are nearly constant, as they are on a quiet host."""
+    """Returns rows in which the event of rank r has a probability proportional to 1/r².
+
+    Two of the four 0/1 columns are nearly constant, as they are on a quiet host.
+    """
     weights = 1.0 / np.arange(1, EVENTS + 1) ** 2
     event = rng.choice(EVENTS, BETH_ROWS, p=weights / weights.sum())
     event_ids = rng.choice(400, EVENTS, replace=False)

@@ -1,11 +1,12 @@
-"""How well recipes detect, as Markdown tables: honeyguide's models beside two rules that need no model.
+"""Compares the detection quality of recipes with two rules that need no model, and prints Markdown tables.
 
     python3 bench/detection.py HONEYGUIDE DIR [DIR ...]
 
-HONEYGUIDE is the binary; each DIR holds labelled_training_data.csv, labelled_validation_data.csv and
-labelled_testing_data.csv in the columns of BETH. A model is trained on the first file. Its thresholds are the lowest
-that flag at most a nominal share of the second, and everything is measured on the third. Figures of several folders are
-given as their least and their greatest. Needs nothing beyond the standard library.
+HONEYGUIDE is the binary. Each DIR holds labelled_training_data.csv, labelled_validation_data.csv and
+labelled_testing_data.csv with the columns of BETH. Models are trained on the training data. For each nominal
+false-positive rate, the threshold is the lowest one that flags at most this share of the validation data. All figures
+are measured on the testing data. For several folders, the tables show the lowest and the highest figure. The script
+needs only the standard library.
 """
 
 import csv
@@ -17,8 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 RECIPES = ["beth-paper", "beth-timestamp", "actors", "context"]
-# Those whose thresholds from left-out hosts are measured too.
-LEFT_OUT = ["actors", "context"]
+# Recipes for which thresholds from held-out hosts are measured as well.
+HELD_OUT = ["actors", "context"]
 NOMINAL_RATES = [0.05, 0.01, 0.001, 0.0001]
 RULE_USER = 1000
 SPLITS = ["training", "validation", "testing"]
@@ -30,7 +31,7 @@ def run(binary, *arguments):
 
 
 def scored(binary, model, data, scratch):
-    """The rows of a file with their scores."""
+    """Yields each event of a file as (score, sus, evil, whether the rule flags it, program)."""
     out = scratch / "scored.csv"
     run(binary, "score", model, data, "--out", out)
     with out.open(newline="") as lines:
@@ -45,7 +46,7 @@ def scored(binary, model, data, scratch):
 
 
 def threshold_for(scores, rate):
-    """The lowest score above which at most this share of the scores lies."""
+    """Returns the lowest score that at most this share of the scores exceeds."""
     descending = sorted(scores, reverse=True)
     return descending[int(rate * len(descending))]
 
@@ -55,7 +56,7 @@ def share(part, whole):
 
 
 def rates_of(rows, flags):
-    """Recall of sus, of evil, of the suspicious events that the rule misses; then the realised false-positive rate."""
+    """Yields the recall of sus, of evil and of the sus events that the rule misses, and the false-positive rate."""
     groups = [
         lambda row: row[1],
         lambda row: row[2],
@@ -68,7 +69,11 @@ def rates_of(rows, flags):
 
 
 def measure(binary, recipe, folder, scratch):
-    """One recipe on one folder: figures of the scores, then rates per nominal rate, then false alarms at 0.1 %."""
+    """Measures a recipe on a folder.
+
+    Returns AUROC and average precision by label, the rates at each nominal rate, and the number of false positives at
+    0.1 % by program.
+    """
     training, validation, testing = (folder / f"labelled_{split}_data.csv" for split in SPLITS)
     model = scratch / "model.json"
     run(binary, "train", training, "--recipe", recipe, "--out", model, "--contamination", "auto")
@@ -85,8 +90,8 @@ def measure(binary, recipe, folder, scratch):
     return figures, at_rates, alarms
 
 
-def left_out(binary, recipe, folder, scratch):
-    """Rates of a recipe with the threshold that left-out hosts set."""
+def held_out(binary, recipe, folder, scratch):
+    """Returns the rates of a recipe with the threshold that training sets on held-out hosts."""
     model = scratch / "model.json"
     run(binary, "train", folder / "labelled_training_data.csv", "--recipe", recipe, "--out", model)
     threshold = json.loads(model.read_text())["threshold"]["value"]
@@ -95,7 +100,7 @@ def left_out(binary, recipe, folder, scratch):
 
 
 def rules(folder):
-    """Rates of flagging everything, and of the rule."""
+    """Returns the rates of flagging every event, and of the rule on user ids."""
     with (folder / "labelled_testing_data.csv").open(newline="") as lines:
         rows = [
             (0.0, row["sus"] == "1", row["evil"] == "1", int(row["userId"]) >= RULE_USER)
@@ -128,7 +133,7 @@ def main(binary, folders):
         for folder in folders:
             for recipe in RECIPES:
                 results[recipe].append(measure(binary, recipe, folder, Path(scratch)))
-            of_hosts = [left_out(binary, recipe, folder, Path(scratch)) for recipe in LEFT_OUT]
+            of_hosts = [held_out(binary, recipe, folder, Path(scratch)) for recipe in HELD_OUT]
             others.append(of_hosts + rules(folder))
     print_table(
         ["recipe", "AUROC, sus", "AP, sus", "AUROC, evil", "AP, evil"],
@@ -140,7 +145,7 @@ def main(binary, folders):
         for recipe, found in results.items()
         for rate in NOMINAL_RATES
     ]
-    names = [(f"{recipe}, hosts left out", "0.1 %") for recipe in LEFT_OUT] + [("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
+    names = [(f"{recipe}, hosts left out", "0.1 %") for recipe in HELD_OUT] + [("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
     lines.extend([*name, *columns(found)] for name, found in zip(names, zip(*others)))
     print_table(["detector", "nominal rate", *rate_names], lines)
     print("False alarms of `context` at 0.1 %, by program:\n")

@@ -1,10 +1,10 @@
-"""Peak memory of commands on a file and on one seven times as long, as a Markdown table.
+"""Measures the peak memory of commands on a file and on a file seven times as long, and prints a Markdown table.
 
     python3 bench/memory.py HONEYGUIDE DIR [--times N] [--scratch DIR] [--threads N]
 
-HONEYGUIDE is the binary; DIR holds the three labelled files of BETH. The first file is all three after one another; the
-second is that N times over. Peak memory is the operating system's figure for the process, which includes its start.
-Needs nothing beyond the standard library, and room for the files.
+HONEYGUIDE is the binary. DIR holds the three labelled files of BETH. The first file contains all three, and the second
+one contains them N times (7 by default). Peak memory is the maximum resident set size of the whole process, as Linux
+reports it. The script needs only the standard library, and disk space for the files.
 """
 
 import argparse
@@ -18,7 +18,7 @@ SPLITS = ["training", "validation", "testing"]
 
 
 def write_events(folder, path, times):
-    """How many events there are; they follow the header of the first file."""
+    """Writes the events of all files, repeated `times` times, with one header. Returns the number of events."""
     files = [Path(folder) / f"labelled_{split}_data.csv" for split in SPLITS]
     with path.open("wb") as out:
         with files[0].open("rb") as first:
@@ -33,7 +33,7 @@ def write_events(folder, path, times):
 
 
 def peak(command):
-    """In MiB, and the seconds that it took."""
+    """Runs a command. Returns its peak memory in MiB and its CPU time in seconds."""
     child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     if status != 0:

@@ -1,15 +1,16 @@
-"""Times one piece of isolation-forest work in a Python library, as `bench_forest` times ours.
+"""Times one piece of work with isolation forests in a Python library, as `bench_forest` times it in the crate `learn`.
 
 usage: peers.py WORK --file FILE --features N [--rows N] [--repeat N]
 
 WORK is one of
   sklearn-score    score all rows in one call (scikit-learn, score_samples)
-  sklearn-one-row  score rows in one call each; the figures are per call
+  sklearn-one-row  score rows with one call per row; the figures are per call
   isotree-fit      fit on the rows (isotree, axis-parallel)
   shap-explain     explain all rows in one call (shap, TreeExplainer over a scikit-learn forest)
 
-Every forest has 100 trees of 256 samples, one thread, and is fitted on the whole file; `--rows` limits the rows that
-are scored or explained. Each library gets the rows in the layout that it takes without a copy, outside the timing.
+Every forest has 100 trees of 256 samples and is fitted on the whole file. Everything runs on one thread. `--rows` limits
+the rows that are scored or explained. Each library gets the rows in the layout that it can use without a copy; the
+conversion is not timed.
 
 Prints one line per repetition: work, rows, features, threads, CPU ns per row, wall ns per row.
 """
@@ -20,7 +21,7 @@ import time
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
-import numpy as np  # noqa: E402  (after the thread limits, which it reads)
+import numpy as np  # noqa: E402  (reads the limits on threads when it is imported)
 
 TREES, SAMPLES, CALLS = 100, 256, 200
 

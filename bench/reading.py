@@ -1,16 +1,18 @@
-"""From files to scores, beside engines that only read the same columns: CPU time per million events on one thread.
+"""Compares the time to score the events of a file with the time of other engines to read the same columns.
 
     python3 bench/reading.py HONEYGUIDE SCAN DIR [--rounds N] [--scratch DIR]
 
-HONEYGUIDE is the binary; SCAN is the example `scan` of the crate honeyguide in the same build (`cargo build --release -p
-honeyguide -p honeyguide-cli --example scan`): the engine alone, as honeyguide is built and sets it; DIR holds labelled_training_data.csv in the columns of BETH. The file is written as
-newline-delimited JSON and as Parquet (by `honeyguide convert`), and a model is trained with the recipe `context`.
-Needs polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
+HONEYGUIDE is the binary. SCAN is the example `scan` of the crate honeyguide from the same build (`cargo build --release
+-p honeyguide -p honeyguide-cli --example scan`). It runs the engine alone, with the same build options and settings as
+honeyguide. DIR holds labelled_training_data.csv with the columns of BETH. The script also writes the file as
+newline-delimited JSON and as Parquet (with `honeyguide convert`), and trains a model with the recipe `context`. It needs
+polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
 
-Ours and SCAN are whole processes, from their start to their exit. A peer is what its library takes within a Python process that has
-imported it, to read the columns that the model needs and to add up their numbers and the lengths of their texts, so
-that none can answer from a file's statistics; all must come to the same sums. Ours and the peers run in turn;
-figures are medians over the rounds, and a ratio is the median of the rounds' ratios.
+All figures are CPU time per million events on one thread. For honeyguide and SCAN, the time is that of the whole
+process. For a peer, it is the time of the query in a Python process that has imported the library. The query reads the
+columns that the model needs, and sums their numbers and the lengths of their strings, so that no engine can answer from
+a file's statistics. All peers must give the same sums. Honeyguide and the peers run alternately. Figures are medians
+over the rounds, and a ratio is the median of the ratios of the rounds.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
-# What the recipe `context` reads.
+# The columns that the recipe `context` reads.
 TEXTS = ["processName", "eventName", "args"]
 NUMBERS = ["returnValue", "userId", "parentProcessId", "mountNamespace"]
 PEERS = ["polars", "duckdb", "datafusion"]
@@ -65,7 +67,7 @@ def datafusion_read(path, kind):
 
 
 def peer(name, path, kind):
-    """Within a process of its own: prints the CPU seconds and the sums."""
+    """Runs a peer's query and prints the CPU time in seconds and the sums. This runs in a separate process."""
     work = {"polars": polars_read, "duckdb": duckdb_read, "datafusion": datafusion_read}[name](path, kind)
     begun = time.process_time()
     sums = work()
@@ -102,7 +104,7 @@ def ours(binary, scan, model, path):
 
 
 def prepare(binary, folder, scratch):
-    """The files by format, the model, and how many events there are."""
+    """Writes the files and trains the model. Returns the files by format, the model and the number of events."""
 
     def run(*arguments):
         subprocess.run([binary, *map(str, arguments), "--quiet"], check=True, stdout=subprocess.DEVNULL)
@@ -132,7 +134,7 @@ def measure(given, files, model, rounds):
             if len(answers) != 1:
                 sys.exit(f"the peers do not agree on {path}: {answers}")
             if number == 0:
-                times.clear()  # The first round warms the page cache.
+                times.clear()  # The first round only fills the page cache.
         yield kind, times
 
 

@@ -1,10 +1,10 @@
-"""Measures scikit-learn's IsolationForest on labelled sets; `cargo xtask adbench` compares ours with what this prints.
+"""Measures scikit-learn's IsolationForest on labelled sets. `cargo xtask adbench` compares honeyguide with the results.
 
 usage: sklearn_auroc.py DIR [--seeds 10] > DIR/sklearn_auroc.csv
 
-DIR holds one Parquet file per set: numeric columns, and `label` (0 or 1). Every forest has scikit-learn's defaults and
-learns from all rows without the label; AUROC and average precision are of the same rows' scores. Standard deviations
-are over the seeds 0, 1, …, with n − 1 in the denominator.
+DIR holds one Parquet file per set, with numeric columns and the column `label` (0 or 1). Every forest has scikit-learn's
+defaults and is fitted on all rows without the label. AUROC and average precision are those of the scores of the same
+rows. Standard deviations are over the seeds 0, 1, …, with n − 1 in the denominator.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Times one piece of work in umap-learn, as `bench_umap` times ours.
+"""Times one piece of work in umap-learn, as `bench_umap` times it in the crate `learn`.
 
 usage: umap_peers.py WORK --file FILE --new FILE --features N [--rows N] [--repeat N]
 
@@ -6,8 +6,8 @@ WORK is one of
   fit        fit on the rows of --file
   transform  place the rows of --new in an embedding fitted on those of --file
 
-One thread, umap-learn's defaults. The work is done on 5,000 rows first, which compiles what it calls: more than 4,096,
-so that neighbours are approximate as they are for all rows.
+Everything runs on one thread with umap-learn's defaults. The work is first done on 5,000 rows, which compiles the
+functions that it calls. Above 4,096 rows, umap-learn searches neighbours approximately, as it does for all rows.
 
 Prints one line per repetition: work, rows, features, threads, CPU ns per row, wall ns per row.
 """
@@ -18,10 +18,10 @@ import time
 import warnings
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
-# They say that TensorFlow is missing, which nothing here uses.
+# umap-learn warns that TensorFlow is missing, which this script does not need.
 warnings.filterwarnings("ignore")
 
-import numpy as np  # noqa: E402  (after the thread limits, which it reads)
+import numpy as np  # noqa: E402  (reads the limits on threads when it is imported)
 import umap  # noqa: E402
 
 COMPILED_ON = 5_000

@@ -1,10 +1,11 @@
-"""Holds our embeddings beside umap-learn's: trustworthiness and pictures, for docs/umap.md.
+"""Compares the embeddings of honeyguide and umap-learn by trustworthiness and pictures, for docs/umap.md.
 
 usage: umap_quality.py --ours BENCH_UMAP --data DIR --out docs/umap [--seeds 3]
 
-BENCH_UMAP is the program that `cargo build --release -p honeyguide-learn --example bench_umap` makes, DIR holds what
-bench/data.py writes. Trustworthiness is scikit-learn's, for 15 neighbours, of 5,000 rows out of 25,000, fitted and new.
-Prints a table in Markdown. Needs matplotlib beside what bench/requirements.txt names.
+BENCH_UMAP is the program that `cargo build --release -p honeyguide-learn --example bench_umap` builds. DIR holds the files
+that bench/data.py writes. scikit-learn computes trustworthiness for 15 neighbours on 5,000 of 25,000 rows, both for the
+fitted and for the new rows. The script prints a Markdown table. It needs matplotlib in addition to
+bench/requirements.txt.
 """
 
 import argparse
@@ -29,7 +30,7 @@ SETS = {"beth_sample": 7, "mixture": 10}
 
 
 def ours(program, files, features, seed):
-    """Coordinates of the fitted and of the new rows."""
+    """Returns honeyguide's coordinates of the fitted rows and of the new rows."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "coordinates.f32"
         placed = []
@@ -49,7 +50,7 @@ def umap_learn(rows, new, seed):
 
 
 def colours(name, rows):
-    """A number for each row: the event's for BETH-like rows, else that of the nearest centre."""
+    """Returns a number per row: that of the event for BETH-like rows, and that of the nearest centre for a mixture."""
     if name == "beth_sample":
         return np.unique(rows[:, 4], return_inverse=True)[1]
     centres = 4 * np.random.default_rng(3).standard_normal((data.GROUPS, data.MIXTURE_FEATURES))

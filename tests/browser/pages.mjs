@@ -1,4 +1,5 @@
-// What every browser test needs: pages made by the real command, and a browser that notes what a page must not do.
+// Common code of the browser tests: makes pages with the command honeyguide, and opens them in a browser that records
+// everything that a page must not do.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -11,7 +12,7 @@ import { chromium } from "playwright-core";
 const COLUMNS = ["timestamp", "processId", "threadId", "parentProcessId", "userId", "mountNamespace", "processName",
   "hostName", "eventId", "eventName", "stackAddresses", "argsNum", "returnValue", "args", "sus", "evil"];
 
-/** A folder for one test file, in which `honeyguide` runs. */
+/** A temporary folder for one test file, in which the command `honeyguide` runs. */
 export class Workspace {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "honeyguide-pages-"));
@@ -23,7 +24,7 @@ export class Workspace {
     return execFileSync(program, args, { cwd: this.folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 });
   }
 
-  /** Writes events, each an object with some of BETH's columns. */
+  /** Writes events to a CSV file. Each event is an object with some of BETH's columns; the others get default values. */
   events(name, events) {
     const text = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
     const usual = { timestamp: 1, processId: 1, threadId: 1, parentProcessId: 1, userId: 0, mountNamespace: 4026531840,
@@ -47,7 +48,8 @@ export const launch = () => chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
 });
 
-/** Opens a page, runs `act` on it, and then asserts that it said nothing on the console, failed nowhere and asked for nothing. */
+/** Opens a page and runs `act` on it. Asserts that the page wrote nothing to the console, had no error, opened no dialog and
+ * requested no other file. */
 export const visit = async (browser, url, options, act) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
@@ -70,7 +72,7 @@ export const visit = async (browser, url, options, act) => {
   }
 };
 
-/** Waits until a chart is drawn, scrolling to it as a reader does. */
+/** Scrolls to a chart and waits until it is drawn. */
 export const drawn = async (page, id) => {
   const chart = page.locator(`#chart-${id}`);
   await chart.scrollIntoViewIfNeeded();
@@ -78,7 +80,7 @@ export const drawn = async (page, id) => {
   return chart;
 };
 
-/** Moves the mouse to a point in the middle of a trace, or into its highest bar. */
+/** Moves the mouse to the middle point of a trace, or into its highest bar. */
 export const pointAt = async (page, chart, trace) => {
   const point = await chart.evaluate((element, index) => {
     const { x, y, type } = element.data[index];
@@ -92,8 +94,8 @@ export const pointAt = async (page, chart, trace) => {
   await page.mouse.move(point[0], point[1]);
 };
 
-/** The text that the threshold changes. */
+/** Returns a text that changes with the threshold. */
 export const live = (page, name) => page.locator(`[data-live="${name}"]`).first().textContent();
 
-/** A count as the page writes it, as a number. */
+/** Parses a count with thousands separators. */
 export const number = (text) => Number(text.replaceAll(",", ""));

@@ -1,6 +1,6 @@
-// Starts an S3 server, Azurite and a front for Google's clients on free ports of the loopback interface, in the folder that
-// is named, with a bucket and a container called `lake`, and `lake-of-google`. Prints their addresses, then waits until
-// standard input ends.
+// Starts an S3 server, Azurite and a proxy for Google's clients on free ports of the loopback interface. Their data is in
+// the folder that the argument names. The S3 server has the buckets `lake` and `lake-of-google`, Azurite the container
+// `lake`. Prints the addresses of the servers, then waits until standard input ends.
 import { createHmac } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { spawn } from "node:child_process";
@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const folder = resolve(process.argv[2]);
 const bucket = "lake";
 const bucketOfGoogle = "lake-of-google";
-// Azurite's account, which everybody knows: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+// Azurite's default account, which is public: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 const account = "devstoreaccount1";
 const key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
@@ -39,11 +39,12 @@ async function startS3() {
   return `http://127.0.0.1:${port}`;
 }
 
-// Before the S3 server stands a front that does what it leaves out: giving up an upload in parts, for which it has a folder.
+// Starts a proxy for the S3 server that adds what the server lacks: aborting a multipart upload, whose folder it removes.
 //
-// Google's clients have a front of their own. Google's XML API is S3's in the calls that object_store makes:
-// https://cloud.google.com/storage/docs/interoperability (PyPI's gcp-storage-emulator 2026.7.19 has no uploads in parts of
-// that API). What differs is that the condition that an object be new is told by its generation, and the empty token.
+// Google's clients use a second proxy of this kind. For the calls that object_store makes, Google's XML API equals S3's:
+// https://cloud.google.com/storage/docs/interoperability. (gcp-storage-emulator 2026.7.19 on PyPI does not support multipart
+// uploads of this API.) There are two differences: Google's clients send an empty token, and the header
+// x-goog-if-generation-match with 0 requires that the object does not exist yet.
 async function startFront(s3) {
   const { hostname, port } = new URL(s3);
   const ask = (method, path, headers, body) =>
@@ -106,7 +107,7 @@ async function startAzure() {
   throw new Error("Azurite does not answer");
 }
 
-// With a shared key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+// Signs the request with the shared key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 async function createContainer(endpoint) {
   const headers = { "x-ms-date": new Date().toUTCString(), "x-ms-version": "2021-08-06" };
   const canonical = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join("");
@@ -121,7 +122,7 @@ async function createContainer(endpoint) {
 
 const s3 = await startS3();
 console.log(`HONEYGUIDE_TEST_S3=${await startFront(s3)}`);
-// Where unfinished uploads can be seen; the server does not list them.
+// Tests look for unfinished uploads in this folder, because the server does not list them.
 console.log(`HONEYGUIDE_TEST_S3_FOLDER=${join(folder, "s3")}`);
 console.log(`HONEYGUIDE_TEST_GOOGLE=${await startFront(s3)}`);
 console.log(`HONEYGUIDE_TEST_AZURE=${await startAzure()}`);

@@ -1,8 +1,8 @@
-//! Compares the forest's AUROC with scikit-learn's on labelled sets, and writes the table.
+//! Compares the forest's AUROC with scikit-learn's on labelled sets, and writes `docs/accuracy.md`.
 //!
-//! The folder holds one Parquet file per set, numeric columns and `label` (0 or 1), and one or more files
-//! `sklearn_auroc*.csv` with what scikit-learn reaches (`bench/sklearn_auroc.py` prints such a file): columns `set`,
-//! `rows`, `features`, `anomaly_share`, `auroc_mean`, `auroc_sd` and `seeds`. Each file gives a table.
+//! The folder holds one Parquet file per set, with numeric columns and the column `label` (0 or 1). It also holds one or
+//! more files `sklearn_auroc*.csv` with the AUROC of scikit-learn, as `bench/sklearn_auroc.py` prints them. Their columns
+//! are `set`, `rows`, `features`, `anomaly_share`, `auroc_mean`, `auroc_sd` and `seeds`. The page has one table per file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,11 @@ use crate::command::{build, command, output, root, shown, target_dir};
 use crate::error::{Error, Result};
 use crate::statistics::Summary;
 
-/// `cargo xtask adbench DIR`.
+/// Runs `cargo xtask adbench DIR`.
 ///
 /// # Errors
-/// When a set differs by more than two standard errors, after the tables are written.
+/// A program fails, a file cannot be read or written, or an AUROC differs from scikit-learn's by more than two standard
+/// errors. In the last case, the page is written first.
 pub fn run(dir: &Path) -> Result<()> {
     let dir = dir.canonicalize().map_err(Error::file(dir))?;
     let example = ["--package", "honeyguide-learn", "--example", "adbench"];
@@ -44,17 +45,20 @@ pub fn run(dir: &Path) -> Result<()> {
     Err(Error::Accuracy(off.join(", ")))
 }
 
-/// What is compared, and where.
+/// The programs and folders of a comparison.
 struct Bench {
+    /// The folder with the labelled sets.
     dir: PathBuf,
+    /// The command `honeyguide`.
     honeyguide: PathBuf,
-    /// The example that does the same with the library alone.
+    /// The example program that trains forests with the library alone.
     library: PathBuf,
+    /// The folder for temporary files.
     work: PathBuf,
 }
 
 impl Bench {
-    /// The reference files in the folder, those with fewer seeds first.
+    /// Reads the files of scikit-learn's results, and sorts them by their number of seeds.
     fn references(&self) -> Result<Vec<Vec<Reference>>> {
         let mut references = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(Error::file(&self.dir))? {
@@ -72,7 +76,7 @@ impl Bench {
         Ok(references)
     }
 
-    /// Measures each set with as many forests as scikit-learn had.
+    /// Measures each set with as many seeds as scikit-learn had.
     fn compare(&self, references: &[Reference]) -> Result<Vec<Set>> {
         let sets = references.iter().map(|reference| {
             let auroc = (0..reference.seeds()).map(|seed| self.auroc(&reference.name, seed));
@@ -87,7 +91,7 @@ impl Bench {
         sets.collect()
     }
 
-    /// The same for forests of the library, whose samples are drawn from the rows in their order.
+    /// Measures a set with forests of the library, which draw their samples from the rows in the order of the file.
     fn library(&self, set: &str, seeds: u64) -> Result<Summary> {
         let rows = self.work.join(format!("{set}.csv"));
         let mut whole = command(&self.honeyguide, ["sql", "SELECT * FROM events", "--quiet"]);
@@ -102,7 +106,7 @@ impl Bench {
         })
     }
 
-    /// Trains on all of a set but its label, and returns the AUROC of the same rows' scores.
+    /// Trains the command on a set without its label, and returns the AUROC of the scores of the same rows.
     fn auroc(&self, set: &str, seed: u64) -> Result<f64> {
         let data = self.dir.join(format!("{set}.parquet"));
         let model = self.work.join("model.json");
@@ -123,7 +127,7 @@ impl Bench {
     }
 }
 
-/// What scikit-learn reaches on a set.
+/// The AUROC of scikit-learn on a set.
 #[derive(Debug, Clone, PartialEq)]
 struct Reference {
     name: String,
@@ -139,10 +143,12 @@ impl Reference {
     }
 }
 
-/// A set with all results.
+/// A set with its results.
 struct Set {
     reference: Reference,
+    /// The AUROC of the library.
     library: Summary,
+    /// The AUROC of the command.
     command: Summary,
 }
 
@@ -155,7 +161,7 @@ impl Set {
         z(&self.command, &self.reference.auroc)
     }
 
-    /// What is more than two standard errors away, by its name.
+    /// Names the results that are more than two standard errors from scikit-learn's.
     fn beyond(&self) -> Vec<String> {
         let both = [("library", self.library_z()), ("command", self.command_z())];
         let beyond = both.iter().filter(|(_, z)| z.is_nan() || z.abs() > 2.0);
@@ -164,7 +170,7 @@ impl Set {
             .collect()
     }
 
-    /// The set's row of the table.
+    /// Returns the set's row of the table.
     fn row(&self) -> String {
         let Reference {
             name,
@@ -189,7 +195,7 @@ fn spread(auroc: &Summary) -> String {
     format!("{:.4} ± {:.4}", auroc.mean, auroc.sd)
 }
 
-/// The difference of two means in standard errors of the difference.
+/// Returns the difference of two means, divided by its standard error.
 fn z(one: &Summary, other: &Summary) -> f64 {
     (one.mean - other.mean) / one.standard_error_of_difference(other)
 }
@@ -203,7 +209,7 @@ fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
                 header: &header,
                 fields: line.split(',').collect(),
             };
-            record.reference().map_err(|what| Error::Table {
+            record.reference().map_err(|what| Error::Line {
                 path: path.to_owned(),
                 line: index + 1,
                 what,
@@ -212,7 +218,7 @@ fn parse_references(text: &str, path: &Path) -> Result<Vec<Reference>> {
         .collect()
 }
 
-/// AUROC of the only set in a table as the library's example prints it.
+/// Reads the AUROC from the table that the library's example prints, which has one set.
 fn parse_summary(text: &str) -> std::result::Result<Summary, String> {
     let mut lines = text.lines().map(|line| line.split(',').collect());
     let header: Vec<_> = lines.next().unwrap_or_default();
@@ -249,7 +255,7 @@ impl Record<'_> {
         })
     }
 
-    /// At least two, for a standard deviation.
+    /// Reads the number of seeds. A standard deviation needs at least two.
     fn seeds(&self) -> std::result::Result<f64, String> {
         let seeds: u32 = self.field("seeds")?;
         if seeds < 2 {
@@ -308,7 +314,7 @@ fn rms(sets: &[Set], z: fn(&Set) -> f64) -> f64 {
     (squares / sets.len() as f64).sqrt()
 }
 
-/// How far scikit-learn's means of the fewest seeds are from its own means of the most, for sets that have both.
+/// Compares scikit-learn's results of the fewest seeds with its own results of the most seeds, for sets that have both.
 fn beside_itself(references: &[Vec<Reference>]) -> String {
     let Some((few, more)) = references.split_first() else {
         return String::new();

@@ -1,20 +1,20 @@
-//! The tests that drive written pages in a browser. They need npm and Chromium, which nothing else here does.
+//! Runs the tests that open HTML pages of honeyguide in a browser. Only these tests need Chromium.
 
 use std::path::PathBuf;
 
 use crate::command::{build, command, each_line, root, run};
 use crate::error::Result;
 
-/// Where Chromium is called what.
+/// The names of Chromium's program on different systems.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// The tools of the browser tests, found on this machine.
+/// The programs that the browser tests need.
 pub struct Tools {
     chromium: PathBuf,
 }
 
 impl Tools {
-    /// Finds them, or says what is missing.
+    /// Finds the programs, or returns a sentence that says what is missing.
     pub fn find() -> std::result::Result<Self, &'static str> {
         let chromium = BROWSERS.into_iter().find_map(find_program);
         match (find_program("npm"), chromium) {
@@ -24,10 +24,10 @@ impl Tools {
         }
     }
 
-    /// Runs the tests, handing each line they print to `consume`.
+    /// Runs the tests and passes each line that they print to `consume`.
     ///
     /// # Errors
-    /// The command cannot be built, the pinned packages cannot be fetched, a test fails.
+    /// The command cannot be built, the pinned packages cannot be installed, or a test fails.
     pub fn run(&self, consume: impl FnMut(&str)) -> Result<()> {
         let honeyguide = build(&["--package", "honeyguide-cli", "--bin", "honeyguide"])?;
         let tests = root().join("tests/browser");
@@ -43,7 +43,7 @@ impl Tools {
     }
 }
 
-/// A program on the path.
+/// Finds a program in the folders of `PATH`.
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));

@@ -1,4 +1,4 @@
-//! Other programs: cargo, the built binaries, Python.
+//! Runs other programs: cargo, the built binaries, Python.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The workspace's folder.
+/// Returns the workspace's folder.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// `program` with `arguments`, to run in the workspace's folder.
+/// Returns a command that runs `program` with `arguments` in the workspace's folder.
 pub fn command<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
@@ -24,14 +24,14 @@ pub fn command<A: AsRef<OsStr>>(
     command
 }
 
-/// The cargo that runs this task, with `arguments`, as if it were called from a shell.
+/// Returns a command that calls cargo with `arguments` as a shell would. It is the cargo that runs this task.
 pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut cargo = command(
         std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
         arguments,
     );
-    // What cargo tells this task about its own package would look like a change to build scripts that ask for it, and
-    // everything above them would be compiled again.
+    // Cargo describes this task's own package in environment variables. Build scripts that read them would see a change,
+    // and cargo would compile everything above them again.
     for (name, _) in std::env::vars_os() {
         if is_of_package(&name.to_string_lossy()) {
             cargo.env_remove(name);
@@ -40,7 +40,7 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command
     cargo
 }
 
-/// Whether a variable says something of the package that cargo runs.
+/// Returns whether cargo sets the environment variable to describe the package that it runs.
 fn is_of_package(name: &str) -> bool {
     let beginnings = ["CARGO_PKG_", "CARGO_MANIFEST_"];
     let names = [
@@ -54,12 +54,12 @@ fn is_of_package(name: &str) -> bool {
         || names.contains(&name)
 }
 
-/// Runs `command` to its end; its output goes where ours goes.
+/// Runs `command` to its end and prints its standard output.
 pub fn run(command: &mut Command) -> Result<()> {
     each_line(command, |line| println!("{line}"))
 }
 
-/// Runs `command` to its end and returns what it prints on standard output.
+/// Runs `command` to its end and returns its standard output.
 pub fn output(command: &mut Command) -> Result<String> {
     let mut text = String::new();
     each_line(command, |line| {
@@ -69,7 +69,7 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(text)
 }
 
-/// Runs `command` to its end and hands each line of its standard output to `consume` as it comes.
+/// Runs `command` to its end and passes each line of its standard output to `consume` as soon as it is printed.
 pub fn each_line(command: &mut Command, mut consume: impl FnMut(&str)) -> Result<()> {
     let name = shown(command);
     let start = |source| Error::Start {
@@ -94,7 +94,7 @@ pub fn each_line(command: &mut Command, mut consume: impl FnMut(&str)) -> Result
     Ok(())
 }
 
-/// Builds with `cargo build` and `arguments`, and returns the executable.
+/// Runs `cargo build` with `arguments` and returns the path of the executable.
 pub fn build(arguments: &[&str]) -> Result<PathBuf> {
     let mut cargo = cargo(["build", "--message-format", "json-render-diagnostics"]);
     cargo.args(arguments);
@@ -112,7 +112,7 @@ pub fn build(arguments: &[&str]) -> Result<PathBuf> {
     })
 }
 
-/// A folder under cargo's target folder, made if need be.
+/// Returns the folder `name` in cargo's target folder, and creates it if it does not exist.
 pub fn target_dir(name: &str) -> Result<PathBuf> {
     let mut cargo = cargo(["metadata", "--no-deps", "--format-version", "1"]);
     let text = output(&mut cargo)?;
@@ -129,7 +129,7 @@ pub fn target_dir(name: &str) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The command as a person would type it.
+/// Returns the command as one would type it.
 pub fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();

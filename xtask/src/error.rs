@@ -1,4 +1,4 @@
-//! What can go wrong in a task.
+//! The errors of tasks.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub enum Error {
         line: String,
     },
     #[error("{path}, line {line}: {what}")]
-    Table {
+    Line {
         path: PathBuf,
         line: usize,
         what: String,
@@ -37,6 +37,11 @@ pub enum Error {
          `cargo run`:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
     )]
     Features(String),
+    #[error(
+        "modules use one another in a circle:\n\n{0}\nThe first lines of each circle are the direction with the fewest uses: \
+         move what they name into a module that both sides may use"
+    )]
+    Circles(String),
     #[error("{0}: no file `sklearn_auroc*.csv`; bench/sklearn_auroc.py makes one")]
     NoReference(PathBuf),
     #[error("no test ran")]
@@ -46,7 +51,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of reading or writing `path`.
+    /// Returns a function that makes an error of reading or writing `path`.
     pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::File {
             path: path.to_owned(),
@@ -54,7 +59,7 @@ impl Error {
         }
     }
 
-    /// 2 for a wrong call, 1 for a failed task.
+    /// Returns the exit status: 2 for a wrong call, 1 for a failed task.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

@@ -1,21 +1,26 @@
-//! Checks that tests and `cargo run` share the dependencies that they compile.
+//! Checks that tests and `cargo run` compile their common dependencies only once.
 //!
-//! A test dependency can turn on a feature in a crate deep below the query engine. Cargo then compiles that crate, and
-//! everything above it, once with and once without the feature: minutes, for nothing.
+//! A test dependency can turn on a feature in a crate deep below the query engine. Cargo then compiles that crate and
+//! everything above it twice, with and without the feature, which takes minutes.
 
 use std::collections::BTreeSet;
 
 use crate::command::{cargo, output};
 use crate::error::{Error, Result};
 
-/// The feature with which tests are compiled: the cluster's are among them.
+/// The feature with which tests are compiled, so that they include the tests of the cluster.
 pub const CLUSTER: &str = "honeyguide-cli/cluster";
 
-/// Packages from elsewhere with their features, one `name version features` each.
+/// The packages from outside the workspace, each as `name version features`.
 type Packages = BTreeSet<String>;
 
-/// Fails if a package that `cargo run` compiles has other features in the workspace's tests. What build scripts and macros
-/// use is left out: it is compiled for itself, with features of its own.
+/// Compares the features of packages in `cargo run` and in the workspace's tests.
+///
+/// Packages that only build scripts and macros use are left out, because cargo compiles them apart and with features of
+/// their own.
+///
+/// # Errors
+/// A package that `cargo run` compiles has other features in tests.
 pub fn check() -> Result<()> {
     let run = packages(&[
         "--package",
@@ -37,18 +42,19 @@ pub fn check() -> Result<()> {
     Err(Error::Features(differences.join("\n")))
 }
 
+/// Lists the packages that `cargo tree` shows for the arguments `selection`.
 fn packages(selection: &[&str]) -> Result<Packages> {
     let mut tree = cargo(["tree", "--prefix", "none", "--format", "{p} [{f}]"]);
     let text = output(tree.args(selection))?;
     Ok(text
         .lines()
         .map(|line| line.trim_end_matches(" (*)").to_owned())
-        // Our own are compiled again in no time.
+        // The workspace's own packages, which have paths, compile quickly.
         .filter(|package| !package.contains(" (/"))
         .collect())
 }
 
-/// For each package of `run` that `test` lacks: its name, version and features, and what the package has in `test`.
+/// Describes each package of `run` that is not in `test`: its name, version and features, and its features in `test`.
 fn differences(run: &Packages, test: &Packages) -> Vec<String> {
     let name = |package: &str| package.split(" [").next().map(str::to_owned);
     run.difference(test)

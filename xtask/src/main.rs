@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask TASK` from anywhere in the checkout.
 
 mod adbench;
+mod arrows;
 mod bench;
 mod browser;
 mod command;
@@ -19,10 +20,11 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  test [ARG]...    Run every test, those in a browser too where npm and Chromium are; each ARG goes to
-                   `cargo test`, which then runs alone
+  test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed.
+                   With ARGs, run only `cargo test` and pass them to it
+  arrows           Check that modules of a crate do not use one another in a circle
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
-  bench [--quick]  Time the forest beside its peers in Python; write docs/benchmarks.md";
+  bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
+        ["arrows"] => arrows::run(),
         ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick),

@@ -1,4 +1,4 @@
-//! The object stores that tests talk to: real ones, on loopback, for as long as the tests run.
+//! The object stores that tests use: real servers on the loopback interface, which run as long as the tests do.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,20 +7,20 @@ use std::process::{Child, Command, Stdio};
 use crate::command::{self, command, target_dir};
 use crate::error::{Error, Result};
 
-/// Where their versions are pinned.
+/// The folder that pins the versions of the servers.
 const FOLDER: &str = "tests/servers";
 
-/// Running servers; they end with this.
+/// Running servers. Dropping this stops them.
 pub struct Servers {
     child: Child,
-    /// Environment variables that tell tests where they are.
+    /// The names and values of the environment variables that tell tests the addresses.
     addresses: Vec<(String, String)>,
 }
 
-/// Starts the servers; none where there is no npm, which is said in one line.
+/// Starts the servers. If npm is not installed, prints that and returns `None`.
 ///
 /// # Errors
-/// npm is there, but the servers cannot be installed or do not start.
+/// npm is installed, but the servers cannot be installed or do not start.
 pub fn start() -> Result<Option<Servers>> {
     let has_npm = Command::new("npm")
         .arg("--version")
@@ -45,7 +45,7 @@ pub fn start() -> Result<Option<Servers>> {
 }
 
 impl Servers {
-    /// Runs the script until it says that all servers are ready.
+    /// Starts the script and waits until it prints that all servers are ready.
     fn start(script: &Path, data: &Path) -> Result<Self> {
         let mut node = command("node", [script, data]);
         let name = command::shown(&node);
@@ -77,7 +77,7 @@ impl Servers {
         })
     }
 
-    /// Tells `tests` where the servers are.
+    /// Gives `tests` the addresses of the servers as environment variables.
     pub fn announce(&self, tests: &mut Command) {
         for (name, address) in &self.addresses {
             tests.env(name, address);
@@ -86,7 +86,7 @@ impl Servers {
 }
 
 impl Drop for Servers {
-    /// The script ends when its standard input does.
+    /// Closes the script's standard input, at the end of which the script exits.
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();

@@ -1,16 +1,17 @@
-//! The few statistics that the reports need.
+//! Statistics for the reports.
 
-/// Mean and sample standard deviation of repeated measurements.
+/// The mean and the sample standard deviation of repeated measurements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     pub mean: f64,
-    /// With n − 1 in the denominator.
+    /// The standard deviation, with n − 1 in the denominator.
     pub sd: f64,
+    /// The number of measurements.
     pub n: f64,
 }
 
 impl Summary {
-    /// Of at least two values.
+    /// Summarises at least two values.
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -19,13 +20,13 @@ impl Summary {
         Self { mean, sd, n }
     }
 
-    /// Standard error of the difference between this mean and another, independent one.
+    /// Returns the standard error of the difference between this mean and another, independent one.
     pub fn standard_error_of_difference(&self, other: &Self) -> f64 {
         (self.sd.powi(2) / self.n + other.sd.powi(2) / other.n).sqrt()
     }
 }
 
-/// The middle value, or the mean of the two middle ones; NaN of none.
+/// Returns the median of `values`, or NaN if there are none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

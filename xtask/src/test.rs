@@ -1,4 +1,4 @@
-//! Runs every test of the workspace and says in one line what passed.
+//! Runs every test of the workspace and prints how many passed.
 
 use std::fmt;
 
@@ -7,10 +7,11 @@ use crate::command::{cargo, each_line};
 use crate::error::{Error, Result};
 use crate::{features, servers};
 
-/// `cargo xtask test`; `arguments` go to `cargo test`. Without any, pages are tested in a browser too, where there is one.
+/// Runs `cargo xtask test` and passes `arguments` to `cargo test`. Without arguments, it also tests pages in a browser if
+/// one is installed.
 ///
 /// # Errors
-/// When tests do not compile, fail, are none, or would compile the dependencies again.
+/// Tests do not compile or fail, no test ran, or tests would compile dependencies a second time.
 pub fn run(arguments: &[&str]) -> Result<()> {
     features::check()?;
     let servers = servers::start()?;
@@ -41,6 +42,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Tests pages in a browser and adds the results to `totals`.
 fn test_pages(totals: &mut Totals) -> Result<()> {
     match Tools::find() {
         Ok(tools) => tools.run(|line| {
@@ -54,7 +56,7 @@ fn test_pages(totals: &mut Totals) -> Result<()> {
     }
 }
 
-/// Tests of all test programs together.
+/// The numbers of tests in all test programs together.
 #[derive(Debug, Default, PartialEq)]
 struct Totals {
     passed: u64,
@@ -63,7 +65,7 @@ struct Totals {
 }
 
 impl Totals {
-    /// Adds the closing lines of a test program, cargo's or node's; other lines count nothing.
+    /// Adds the counts in the last lines of a test program, which cargo or Node runs. Ignores all other lines.
     fn add(&mut self, line: &str) {
         if let Some((what, number)) = line
             .strip_prefix("# ")

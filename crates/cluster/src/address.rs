@@ -1,4 +1,4 @@
-//! Where a scheduler is.
+//! The address of a scheduler.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use honeyguide::{Error, Result, redacted};
 use url::Url;
 
-/// The port of a scheduler whose address names none.
+/// The port of a scheduler whose address has no port.
 const DEFAULT_PORT: u16 = 50050;
 const SCHEME: &str = "df";
 
@@ -19,12 +19,12 @@ pub struct SchedulerAddress {
 }
 
 impl SchedulerAddress {
-    /// The URL of its calls and pages, without a slash at the end.
+    /// Returns the URL of the scheduler's calls and pages, without a slash at the end.
     pub fn http(&self) -> String {
         format!("http://{self}")
     }
 
-    /// Whether it is this machine's own, which no other machine can reach.
+    /// Returns whether this is a loopback address, which other machines cannot reach.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

@@ -1,4 +1,4 @@
-//! How plans are written for other processes: as Ballista does, and with functions of models.
+//! Encodes plans for other processes: Ballista's encoding, extended by model functions.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use honeyguide::StorageOptions;
 use honeyguide::node::{KeptModels, decode_function, encode_function};
 
-/// Ballista's codec for everything but functions of models.
+/// A codec that encodes model functions itself and leaves the rest to Ballista's codec.
 #[derive(Debug, Default)]
 pub struct PlanCodec {
     ballista: BallistaPhysicalExtensionCodec,
@@ -19,7 +19,7 @@ pub struct PlanCodec {
 }
 
 impl PlanCodec {
-    /// A codec whose functions read models from stores with the settings `storage`.
+    /// Returns a codec whose functions read models from object stores with the settings `storage`.
     pub fn new(storage: &StorageOptions) -> Self {
         Self {
             ballista: BallistaPhysicalExtensionCodec::default(),

@@ -1,11 +1,11 @@
-//! Errors of an executor on their way to the client.
+//! Passes errors of an executor on to the client.
 
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use honeyguide::Error;
 
-/// `error` as `executor` passes it on. Ballista keeps only the text of an error, so one of ours is written in a way in
-/// which the client finds it again.
+/// Prepares an error of `executor` for the client. Ballista transmits only the text of an error. Therefore an error of
+/// honeyguide is written in a form in which the client can find it in the text.
 pub(crate) fn passed_on(error: DataFusionError, executor: &str) -> DataFusionError {
     match own(&error) {
         Some(own) => DataFusionError::Execution(own.at(&format!("executor {executor}")).carried()),
@@ -13,7 +13,8 @@ pub(crate) fn passed_on(error: DataFusionError, executor: &str) -> DataFusionErr
     }
 }
 
-/// The error of ours behind `error`. Ballista's errors do not tell what is behind them.
+/// Finds the error of honeyguide that caused `error`. Ballista's errors do not return their causes as `source`, so this
+/// looks into them.
 fn own(error: &DataFusionError) -> Option<Error> {
     Error::own(error).or_else(|| {
         let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| {

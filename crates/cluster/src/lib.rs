@@ -1,5 +1,7 @@
-//! honeyguide on a cluster of [Apache Ballista](https://datafusion.apache.org/ballista/): its scheduler and its
-//! executors, with our functions, our files and our rule that a job whose executors changed is run again.
+//! Runs honeyguide on a cluster of [Apache Ballista](https://datafusion.apache.org/ballista/).
+//!
+//! The crate contains Ballista's scheduler and executors, extended by honeyguide's SQL functions and data sources, and a
+//! client. When an executor is lost while a job runs, the client discards the result and runs the job again.
 #![warn(missing_docs)]
 
 mod address;

@@ -1,4 +1,4 @@
-//! One port for everything that a node answers: Ballista's calls, and pages for people and programs.
+//! The port of a node, which serves both Ballista's calls and web pages.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use honeyguide::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::service::Routes;
 
-/// Takes a port, and says which it is.
+/// Listens on `address`. Returns the listener and its address, in which port 0 is replaced by the actual port.
 ///
 /// # Errors
-/// When it cannot be had, with what may help.
+/// The address is not one of this machine, or the system refuses the port. A hint says what may help.
 pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let refused = |error: std::io::Error| {
         let hint = match error.kind() {
@@ -34,20 +34,20 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, bound))
 }
 
-/// A refusal of the system while doing `what` with `address`.
+/// Returns an error for a system error that occurred while doing `what` with `address`.
 pub(crate) fn failed(what: &str, address: SocketAddr, error: std::io::Error) -> Error {
     Error::io(what, Path::new(&address.to_string()), error)
 }
 
-/// The same port, on which small answers do not wait for others.
+/// Sets `TCP_NODELAY` on accepted connections, so that small answers are sent at once.
 pub(crate) fn prompt(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
     listener.tap_io(|stream| {
-        // An error only makes it slower.
+        // If this fails, the connection is only slower.
         let _ = stream.set_nodelay(true);
     })
 }
 
-/// Ballista's calls, and the pages that every node has.
+/// Returns a router for Ballista's calls and the pages that every node has.
 pub(crate) fn router(calls: Routes, metrics: MethodRouter) -> Router {
     calls
         .into_axum_router()

@@ -1,5 +1,5 @@
-//! What a node of the cluster knows beyond Ballista itself: our functions, how a model's function is written into a
-//! plan, and how the bytes of a source are reached. Schedulers and executors are given the same.
+//! The extensions of Ballista that schedulers and executors share: honeyguide's SQL functions, the encoding of model
+//! functions in plans, and access to object stores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,17 +22,18 @@ use tonic::transport::Endpoint;
 
 use crate::codec::PlanCodec;
 
-/// The largest message that nodes send each other and take, in bytes. A plan names its files one by one, and carries
-/// the models whose functions it calls.
+/// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name and
+/// contains the models whose functions it calls.
 pub const MAX_MESSAGE_BYTES: u32 = 256 << 20;
 
-/// How long it may take to reach another node, and how long it may be silent when it is asked for a sign of life.
+/// The longest time to connect to another node.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// The longest time that another node may take to answer a ping (HTTP/2 PING frame).
 const SILENCE: Duration = Duration::from_secs(10);
-/// How often a node from which something is being fetched is asked for a sign of life.
+/// The time between pings while a call is open.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// A connection to another node on which nobody waits for one that is gone.
+/// Sets timeouts on a connection, so that calls fail when the other node is gone.
 pub(crate) fn watchful(
     endpoint: Endpoint,
 ) -> std::result::Result<Endpoint, Box<dyn std::error::Error + Send + Sync>> {
@@ -43,7 +44,7 @@ pub(crate) fn watchful(
         .keep_alive_timeout(SILENCE))
 }
 
-/// Functions, codec and object stores of a node.
+/// The SQL functions, the codec for plans and the object stores of a node.
 #[derive(Clone)]
 pub struct NodeServices {
     object_stores: Arc<dyn ObjectStoreRegistry>,
@@ -52,7 +53,7 @@ pub struct NodeServices {
 }
 
 impl NodeServices {
-    /// The services of a node that reaches object stores with its own `storage` settings.
+    /// Returns the services of a node that uses its own settings, `storage`, to access object stores.
     pub fn new(storage: &StorageOptions) -> Self {
         Self {
             object_stores: node::object_stores(storage),
@@ -61,13 +62,13 @@ impl NodeServices {
         }
     }
 
-    /// Settings of a session before a client's own are laid over them.
+    /// Returns the default settings of a session, which a client's settings override.
     pub(crate) fn session_config() -> SessionConfig {
         SessionConfig::new_with_ballista()
             .with_ballista_override_create_grpc_client_endpoint(Arc::new(watchful))
     }
 
-    /// How plans are written and read.
+    /// Returns the codec that writes and reads plans.
     pub(crate) fn codec(&self) -> BallistaCodec<LogicalPlanNode, PhysicalPlanNode> {
         BallistaCodec::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
@@ -75,7 +76,7 @@ impl NodeServices {
         )
     }
 
-    /// The engine's functions and ours.
+    /// Returns the functions of the engine and of honeyguide.
     pub(crate) fn functions(&self) -> BallistaFunctionRegistry {
         let mut registry = BallistaFunctionRegistry::default();
         for function in &self.functions {
@@ -85,10 +86,11 @@ impl NodeServices {
         registry
     }
 
-    /// What the tasks of a session share on an executor; what does not fit into memory goes to `spill`.
+    /// Makes the environment that the tasks of a session share on an executor. Data that does not fit into memory goes to
+    /// the folder `spill`.
     ///
     /// # Errors
-    /// When the folder cannot be used.
+    /// The folder cannot be used.
     pub(crate) fn runtime(&self, spill: &Path) -> Result<Arc<RuntimeEnv>> {
         RuntimeEnvBuilder::new()
             .with_object_store_registry(Arc::clone(&self.object_stores))
@@ -96,10 +98,10 @@ impl NodeServices {
             .build_arc()
     }
 
-    /// A client's session as the scheduler sees it.
+    /// Makes the state of a client's session on the scheduler.
     ///
     /// # Errors
-    /// When the engine refuses a setting.
+    /// The engine refuses a setting.
     pub(crate) fn session(&self, config: SessionConfig) -> Result<SessionState> {
         let runtime = RuntimeEnvBuilder::new()
             .with_object_store_registry(Arc::clone(&self.object_stores))

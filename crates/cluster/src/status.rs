@@ -1,25 +1,25 @@
-//! What a scheduler tells of its cluster to whoever asks.
+//! The status of a cluster, which the scheduler serves.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the scheduler answers with a [`ClusterStatus`] as JSON, on the port that serves everything else.
+/// The path at which the scheduler serves a [`ClusterStatus`] as JSON, on its only port.
 pub const STATUS_PATH: &str = "/honeyguide/cluster";
 
-/// The cluster at this moment. A client compares `incarnation` and `removals` before and after a job: only where both
-/// are equal did every executor that worked for the job live through it.
+/// The current state of a cluster. A client compares `incarnation` and `removals` before and after a job. If both are equal,
+/// no executor was lost while the job ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterStatus {
-    /// honeyguide's version on the scheduler.
+    /// The version of honeyguide on the scheduler.
     pub version: String,
-    /// Drawn at random when the scheduler started.
+    /// A random identifier that the scheduler draws at its start.
     pub incarnation: String,
-    /// Executors that have joined and were not removed.
+    /// The number of executors that have joined and were not removed.
     pub executors: usize,
-    /// Tasks that they can run at once.
+    /// The number of tasks that these executors can run at once.
     pub slots: u64,
-    /// Executors that left or were lost since the scheduler started. It has grown before any consequence of a removal
-    /// can be seen.
+    /// The number of executors that left or were lost since the scheduler started. It increases before a removal has any
+    /// effect.
     pub removals: u64,
-    /// Jobs that have begun and have not ended.
+    /// The number of jobs that have begun and have not ended.
     pub running_jobs: usize,
 }

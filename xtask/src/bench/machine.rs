@@ -1,4 +1,4 @@
-//! What the measurements ran on and with.
+//! The machine and the software versions of a measurement.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::command::{command, output};
 use crate::error::Result;
 
-/// Packages whose versions decide the peers' times.
+/// The Python packages whose versions affect the peers' times.
 const PACKAGES: [&str; 6] = [
     "scikit-learn",
     "isotree",
@@ -16,22 +16,24 @@ const PACKAGES: [&str; 6] = [
     "numpy",
 ];
 
-/// The machine and the versions.
+/// A machine and its software versions.
 pub struct Machine {
+    /// The model name of the processor.
     pub processor: String,
+    /// The number of threads that can run at once.
     pub processors: usize,
     pub instruction_sets: Vec<&'static str>,
     pub kernel: String,
     pub rustc: String,
     pub python: String,
-    /// Name and version of each peer.
+    /// The name and version of each package of the peers.
     pub packages: Vec<String>,
-    /// Processes that wanted to run, averaged over the minute before the measurements.
+    /// The load average over the minute before the measurements.
     pub load: f64,
 }
 
 impl Machine {
-    /// Asks the system, the compiler and `python`.
+    /// Queries the system, the compiler and `python`.
     pub fn look(python: &Path) -> Result<Self> {
         let cpuinfo = system_text("/proc/cpuinfo");
         let load = system_text("/proc/loadavg");
@@ -55,13 +57,13 @@ impl Machine {
         })
     }
 
-    /// Whether nothing else ran before the measurements, so that wall times mean something.
+    /// Returns whether the machine was idle before the measurements, which wall times require.
     pub fn is_quiet(&self) -> bool {
         self.load < 0.5
     }
 }
 
-/// A file of the kernel; nothing where the system has no such file.
+/// Reads a file of the kernel. Returns an empty text if the system has no such file.
 fn system_text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
@@ -81,7 +83,7 @@ fn instruction_sets(cpuinfo: &str) -> Vec<&'static str> {
     present.map(|(_, name)| name).collect()
 }
 
-/// `name version` of the peers in a list of `name==version` lines.
+/// Returns the peers in lines of `name==version`, each as `name version`.
 fn packages(installed: &str) -> Vec<String> {
     let lines = installed.lines().filter_map(|line| line.split_once("=="));
     lines

@@ -1,7 +1,7 @@
-//! Times forests and embeddings beside their peers in Python, pair by pair, and writes the table.
+//! Compares the speed of forests and embeddings with that of Python libraries, and writes `docs/benchmarks.md`.
 //!
-//! Ours and the peer run in turn, each in a process of its own, so that what else the machine does meets both. A run
-//! counts with the median of its repetitions, a pair with the median of its rounds' ratios.
+//! Our program and the peer's run alternately, each in its own process, so that other load on the machine affects both.
+//! The result of a run is the median of its repetitions. The result of a pair is the median of the ratios of its rounds.
 
 mod machine;
 mod pairs;
@@ -19,19 +19,19 @@ use machine::Machine;
 use pairs::{Data, PAIRS, Pair, Program, Subject, Time, Work};
 use report::report;
 
-/// How much is measured.
+/// The extent of a benchmark run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Extent {
-    /// Everything, for the page in docs.
+    /// All rows and rounds, for the page in `docs`.
     Full,
-    /// A tenth of the rows and one round, to see that everything runs.
+    /// A tenth of the rows and one round, to check that everything runs.
     Quick,
 }
 
-/// `cargo xtask bench`.
+/// Runs `cargo xtask bench`.
 ///
 /// # Errors
-/// When a program is missing or fails. A goal that is missed is a result.
+/// A program is missing or fails, or a file cannot be written. A missed goal is not an error.
 pub fn run(extent: Extent) -> Result<()> {
     let programs = Programs::prepare()?;
     let machine = Machine::look(&programs.python)?;
@@ -59,29 +59,31 @@ pub fn run(extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// A pair with what its rounds measured.
+/// A pair with the measurements of its rounds.
 struct PairResult {
     pair: &'static Pair,
     rounds: Vec<Round>,
 }
 
-/// One run of ours and one of the peer, one after the other; nanoseconds per row, or of the whole work.
+/// The times of one run of our program and one of the peer's, in nanoseconds per row or for all rows.
 #[derive(Debug, Clone, Copy)]
 struct Round {
     ours: f64,
     peer: f64,
 }
 
-/// What the pairs run, and the folder with their data.
+/// The programs that the benchmarks run.
 struct Programs {
+    /// The folder for data and results.
     dir: PathBuf,
-    /// The program of each subject.
+    /// Our program for each subject.
     ours: Vec<(Subject, PathBuf)>,
+    /// The Python that has the peers.
     python: PathBuf,
 }
 
 impl Programs {
-    /// Builds ours, makes the Python environment and writes the data, as far as they are not there.
+    /// Builds our programs, and creates the Python environment and the data if they do not exist.
     fn prepare() -> Result<Self> {
         let dir = target_dir("bench")?;
         let ours = Subject::ALL.into_iter().map(|subject| {
@@ -102,6 +104,7 @@ impl Programs {
         Ok(Self { dir, ours, python })
     }
 
+    /// Times our program and then the peer's.
     fn round(&self, pair: &Pair, extent: Extent) -> Result<Round> {
         Ok(Round {
             ours: self.time(&pair.ours, pair.time, extent)?,
@@ -109,7 +112,7 @@ impl Programs {
         })
     }
 
-    /// The median over the repetitions of one run.
+    /// Runs a program once and returns the median time of its repetitions.
     fn time(&self, work: &Work, time: Time, extent: Extent) -> Result<f64> {
         let mut process = self.process(work, extent);
         let text = output(&mut process)?;
@@ -124,6 +127,7 @@ impl Programs {
         }
     }
 
+    /// Returns the command that does `work`.
     fn process(&self, work: &Work, extent: Extent) -> Command {
         let subject = work.data.subject();
         let mut process = match work.program {
@@ -156,7 +160,7 @@ impl Programs {
     }
 }
 
-/// The Python of the environment in `venv`, with the versions that `bench/requirements.txt` pins.
+/// Returns the Python of the virtual environment `venv`, in which it installs what `bench/requirements.txt` pins.
 fn python(venv: &Path) -> Result<PathBuf> {
     let python = venv.join("bin/python");
     if !python.exists() {

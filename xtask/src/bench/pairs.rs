@@ -1,39 +1,39 @@
-//! What is timed against what, and the goals.
+//! The pairs of programs whose times are compared, and their goals.
 
 use super::Extent;
 
-/// A piece of our work beside the same work of a peer.
+/// A piece of work that our program and a peer do.
 pub struct Pair {
     pub name: &'static str,
     pub ours: Work,
     pub peer: Work,
-    /// Which time counts, and of what.
+    /// The time that is compared.
     pub time: Time,
-    /// How the peer is called in the table.
+    /// The peer's name in the table.
     pub peer_name: &'static str,
-    /// The ratio ours ÷ peer that is aimed at, at most.
+    /// The goal for our time.
     pub goal: Goal,
-    /// Times that both run in full.
+    /// The number of times that both run.
     pub rounds: usize,
 }
 
-/// The aim of a pair.
+/// The goal of a pair.
 #[derive(Debug, Clone, Copy)]
 pub enum Goal {
-    /// Ours takes at most one part in so many of the peer's time.
+    /// Our time is at most the peer's time divided by this number.
     OneIn(f64),
-    /// Ours takes at most so many nanoseconds, whatever the peer takes.
+    /// Our time is at most this many nanoseconds, whatever the peer's time.
     AtMost(f64),
 }
 
-/// Which of the two programs of a subject.
+/// One of the two programs of a subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Program {
     Ours,
     Peer,
 }
 
-/// What is timed, each with a program of ours and one for its peers.
+/// An algorithm, for which there are one program of ours and one for the peers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Subject {
     /// Isolation forests.
@@ -45,7 +45,7 @@ pub enum Subject {
 impl Subject {
     pub const ALL: [Self; 2] = [Self::Forest, Self::Umap];
 
-    /// The example of the crate `learn` that times ours.
+    /// Returns the example of the crate `learn` that times our code.
     pub const fn example(self) -> &'static str {
         match self {
             Self::Forest => "bench_forest",
@@ -53,7 +53,7 @@ impl Subject {
         }
     }
 
-    /// The script that times the peers.
+    /// Returns the Python script that times the peers.
     pub const fn script(self) -> &'static str {
         match self {
             Self::Forest => "bench/peers.py",
@@ -62,16 +62,16 @@ impl Subject {
     }
 }
 
-/// One run of a program.
+/// The work of one run of a program.
 pub struct Work {
     pub program: Program,
     /// The work's name in the program.
     pub name: &'static str,
     pub data: Data,
-    /// Rows to work on; `None` is all. Forests are fitted on all rows in any case.
+    /// The number of rows to process, or `None` for all. Forests are always fitted on all rows.
     limit: Option<usize>,
     pub threads: usize,
-    /// Repetitions within the run.
+    /// The number of repetitions in the run.
     pub repeat: usize,
 }
 
@@ -106,16 +106,16 @@ impl Work {
     }
 }
 
-/// Rows that `bench/data.py` writes.
+/// A set of rows that `bench/data.py` writes.
 #[derive(Debug, Clone, Copy)]
 pub enum Data {
-    /// Standard normal features, all rows distinct.
+    /// Independent standard normal features, so that all rows are distinct.
     Normal,
-    /// Seven features as in BETH, a few hundred distinct rows.
+    /// Seven features as in BETH, with a few hundred distinct rows.
     BethLike,
-    /// A sample of the seven features, standard-scaled, and another one that is new.
+    /// Two standard-scaled samples of the rows of `BethLike`: one to fit and one of new rows.
     BethSample,
-    /// Normal rows around twelve centres, and more of them that are new.
+    /// Two samples of a mixture of twelve normal distributions: one to fit and one of new rows.
     Mixture,
 }
 
@@ -143,7 +143,7 @@ impl Data {
         }
     }
 
-    /// The file of rows that are not fitted on.
+    /// Returns the name of the file with new rows, which the model is not fitted on.
     pub const fn new_file(self) -> Option<&'static str> {
         match self {
             Self::Normal | Self::BethLike => None,
@@ -168,19 +168,19 @@ impl Data {
     }
 }
 
-/// Which figure of a line `work,rows,features,threads,CPU ns per row,wall ns per row` counts.
+/// The time to read from a line `work,rows,features,threads,CPU ns per row,wall ns per row`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Time {
-    /// CPU time per row.
+    /// The CPU time per row.
     CpuPerRow,
-    /// Wall time per row.
+    /// The wall time per row.
     WallPerRow,
-    /// CPU time of all rows together.
+    /// The CPU time for all rows.
     Cpu,
 }
 
 impl Time {
-    /// The figure in nanoseconds; `None` where the line has none.
+    /// Reads the time in nanoseconds. Returns `None` if the line does not have this form.
     pub fn read(self, line: &str) -> Option<f64> {
         let fields: Vec<&str> = line.split(',').collect();
         let [_, rows, _, _, cpu, wall] = fields[..] else {
@@ -195,7 +195,7 @@ impl Time {
 }
 
 impl Goal {
-    /// Whether a ratio, and a time of ours in nanoseconds, reach the goal.
+    /// Returns whether the goal is met. `ratio` is our time divided by the peer's, and `ours` is our time in nanoseconds.
     pub fn is_met(self, ratio: f64, ours: f64) -> bool {
         match self {
             Self::OneIn(parts) => ratio <= 1.0 / parts,
@@ -205,7 +205,7 @@ impl Goal {
 }
 
 impl Work {
-    /// How many rows to ask for; a quick run asks for a tenth.
+    /// Returns the number of rows to process, or `None` for all. A quick run processes a tenth of them.
     pub fn rows(&self, extent: Extent) -> Option<usize> {
         match extent {
             Extent::Full => self.limit,
@@ -214,7 +214,7 @@ impl Work {
     }
 }
 
-/// All pairs, in the order of the table.
+/// The pairs, in the order of the table.
 pub const PAIRS: &[Pair] = &[
     Pair {
         name: "score 1,000,000 × 10 continuous rows, per row",

@@ -1,4 +1,4 @@
-//! The page that shows what was measured.
+//! Writes the page with the results.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ times below are medians over the rounds; \"times as fast\" is the median of the 
 highest ratio beside it.
 ";
 
-/// The page.
+/// Returns the page in Markdown.
 pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> String {
     let mut page = format!("# Speed beside other libraries\n\n{PROTOCOL}\n");
     if extent == Extent::Quick {
@@ -40,7 +40,7 @@ pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> Stri
     page
 }
 
-/// A pair's row of the table. On a busy machine, wall times decide nothing.
+/// Returns a pair's row of the table. On a busy machine, a goal for wall time stays open.
 pub fn row(result: &PairResult, is_quiet: bool) -> String {
     let PairResult { pair, rounds } = result;
     let Pair {
@@ -75,7 +75,7 @@ fn goal_text(goal: Goal) -> String {
     }
 }
 
-/// A time in nanoseconds with three digits and a unit that suits it.
+/// Formats a time in nanoseconds with three digits and a suitable unit.
 fn duration(nanoseconds: f64) -> String {
     let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
     let (size, unit) = units

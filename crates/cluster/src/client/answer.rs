@@ -1,4 +1,4 @@
-//! An answer that is kept until it is known to be whole.
+//! Keeps the result of a job until all of it has arrived.
 
 use std::io::{BufReader, BufWriter, Seek, SeekFrom};
 
@@ -12,10 +12,10 @@ use futures::stream;
 use honeyguide::Error;
 use tempfile::SpooledTempFile;
 
-/// Bytes that stay in memory; more go to a temporary file.
+/// The number of bytes kept in memory. A larger result goes to a temporary file.
 const MEMORY_BYTES: usize = 16 << 20;
 
-/// Takes batches as they come.
+/// A writer that collects the batches of a result.
 pub(super) struct Collector(StreamWriter<BufWriter<SpooledTempFile>>);
 
 impl Collector {
@@ -43,11 +43,14 @@ fn unwritable(error: std::io::Error) -> DataFusionError {
         .into()
 }
 
-/// All batches of a job.
+/// The complete result of a job.
 pub(super) struct Answer(SpooledTempFile);
 
 impl Answer {
-    /// The batches in their order.
+    /// Returns the batches in the order in which they were written.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
     pub fn batches(self) -> Result<impl Stream<Item = Result<RecordBatch>> + Send> {
         let reader = StreamReader::try_new(BufReader::new(self.0), None)?;
         Ok(stream::iter(reader.map(|batch| Ok(batch?))))

@@ -1,8 +1,8 @@
-//! One job: submitted, watched, and run again where an executor was lost while it ran.
+//! Runs a job: submits it, watches it, and runs it again if an executor was lost.
 //!
-//! Ballista 55 may go on within a job after an executor is lost, and then count rows twice. So the scheduler cancels every
-//! job when that happens, and the client does not take its word alone: it holds the count of lost executors before the job
-//! against the count after the last row. Only an answer that was computed and fetched between two equal counts is used.
+//! After the loss of an executor, Ballista 55 may continue a job and count rows twice. Therefore the scheduler cancels every
+//! job in this case. The client does not rely on that alone: it compares the number of removed executors before the job with
+//! the number after the last row has arrived. It uses a result only if both are equal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,25 +18,29 @@ use super::submit::{self, FORGOTTEN, Job, TWICE};
 use super::{Cluster, Inner, MAX_ATTEMPTS};
 use crate::status::ClusterStatus;
 
-/// How often the scheduler is asked whether it is still there while a job runs.
+/// The time between requests for the cluster's status while a job runs.
 const WATCH: Duration = Duration::from_secs(1);
-/// How long a scheduler may stand still while a job runs. It may be very busy: no work is given up for that, and a late
-/// word of it is as good as an early one.
+/// The longest time for the scheduler to report its status while a job runs. It is generous, because a very busy scheduler
+/// is no reason to give up a job, and a late status is as good as an early one.
 const STALL_TIME: Duration = Duration::from_secs(20);
-/// How long after a failure a lost executor may go unnoticed by the scheduler.
+/// The longest time after a failure for the scheduler to notice a lost executor.
 const NOTICE_TIME: Duration = Duration::from_secs(15);
 
-/// How one run of a job ended.
+/// The outcome of one run of a job.
 enum Outcome {
     Done(Answer),
-    /// An executor was lost; what came of the job is not to be trusted.
+    /// An executor was lost, for this reason, so the result may be wrong.
     Lost(String),
-    /// It fails however often it is run.
+    /// The job fails with this error in every run.
     Failed(DataFusionError),
 }
 
 impl Cluster {
-    /// Runs `plan` on the cluster, again where an executor was lost.
+    /// Runs `plan` on the cluster, and runs it again if an executor was lost.
+    ///
+    /// # Errors
+    /// The job fails by itself or takes too long, the scheduler cannot be reached, or executors were lost in each of
+    /// [`MAX_ATTEMPTS`] runs.
     pub(super) async fn run(
         &self,
         plan: Arc<dyn ExecutionPlan>,
@@ -67,6 +71,7 @@ impl Cluster {
 }
 
 impl Inner {
+    /// Runs the job once. `before` is the cluster's status before the run.
     async fn attempt(
         &self,
         plan: &Arc<dyn ExecutionPlan>,
@@ -92,7 +97,7 @@ impl Inner {
         }
     }
 
-    /// Submits the job and takes all of its answer.
+    /// Submits the job and fetches its whole result.
     async fn collect(
         &self,
         plan: &Arc<dyn ExecutionPlan>,
@@ -109,7 +114,7 @@ impl Inner {
         collector.finish()
     }
 
-    /// Ends when the cluster is no longer the one that the job began on.
+    /// Returns when the scheduler was restarted or an executor was removed since `before`.
     async fn watch(&self, before: &ClusterStatus) -> Result<Outcome> {
         loop {
             tokio::time::sleep(WATCH).await;
@@ -120,8 +125,8 @@ impl Inner {
         }
     }
 
-    /// Whether a failure comes from a lost executor. One that has just died is not missed at once, so whatever looks like
-    /// a broken connection waits until it is; where none is missed, the failure is the job's own.
+    /// Decides whether a failure comes from a lost executor. The scheduler does not notice a loss at once. So if the error
+    /// looks like a broken connection, this waits up to [`NOTICE_TIME`] for a removal. Without one, the job itself failed.
     async fn judge(&self, before: &ClusterStatus, error: DataFusionError) -> Result<Outcome> {
         let text = error.to_string();
         if let Some(own) = Error::carried_in(&text) {
@@ -153,7 +158,8 @@ impl Inner {
     }
 }
 
-/// Why what was computed between two looks at the cluster cannot be trusted; none where it can.
+/// Returns why a result computed between two statuses of the cluster may be wrong, or `None` if
+/// no executor was lost between them.
 fn changed(before: &ClusterStatus, now: &ClusterStatus) -> Option<&'static str> {
     if before.incarnation != now.incarnation {
         return Some("the scheduler was started anew");
@@ -161,7 +167,7 @@ fn changed(before: &ClusterStatus, now: &ClusterStatus) -> Option<&'static str> 
     (before.removals != now.removals).then_some("it left or no longer answers")
 }
 
-/// What a job says of itself when it was cancelled or could not reach an executor.
+/// Returns whether the text of an error may come from a cancelled job or from an executor that could not be reached.
 fn looks_like_a_loss(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let words = [

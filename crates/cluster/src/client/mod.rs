@@ -1,4 +1,5 @@
-//! The client: plans here, has the cluster run what it can, and takes no answer that it cannot trust.
+//! The client. It plans queries, has the cluster run the parts that can be sent, and checks that no executor was lost
+//! before it uses a result.
 
 mod answer;
 mod job;
@@ -26,30 +27,31 @@ use crate::codec::PlanCodec;
 use crate::status::{ClusterStatus, STATUS_PATH};
 use remote::RemoteExec;
 
-/// How often a job is run in all before its executors are given up.
+/// The number of runs of a job after which the client gives up.
 const MAX_ATTEMPTS: usize = 4;
-/// The longest that the scheduler may take to say how the cluster is before a job is begun.
+/// The longest time for the scheduler to report the cluster's status before a job.
 const STATUS_TIME: Duration = Duration::from_secs(5);
-/// How long a job waits for an executor to be there.
+/// How long a job waits for the first executor to join.
 const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 
-/// How a client works with a cluster.
+/// The settings of a client.
 pub struct ClientSettings {
-    /// The longest that one run of a job may take.
+    /// The longest time for one run of a job.
     pub job_time: Duration,
-    /// Is told, in a sentence, when a job is run again.
+    /// Called with a sentence for the user when a job is run again.
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// A cluster as its clients know it.
+/// A client's connection to a cluster.
 #[derive(Clone)]
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
-    /// `http://HOST:PORT`
+    /// The scheduler's address as `http://HOST:PORT`.
     address: String,
-    /// As the caller wrote it.
+    /// The scheduler's URL as the caller wrote it.
     url: String,
+    /// The number of tasks that the cluster could run at once when the client connected.
     slots: NonZeroUsize,
     settings: ClientSettings,
     http: reqwest::Client,
@@ -63,10 +65,11 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Finds the scheduler at `url`, as in `df://10.0.0.1:50050`.
+    /// Connects to the scheduler at `url`, such as `df://10.0.0.1:50050`, and waits until the cluster has an executor.
     ///
     /// # Errors
-    /// It is no such URL, nobody answers there, or a scheduler of another version does.
+    /// The URL is not valid, no scheduler answers there, the cluster has no executor, or it runs another version of
+    /// honeyguide.
     pub async fn connect(url: &str, settings: ClientSettings) -> Result<Self> {
         let address = url.parse::<SchedulerAddress>()?.http();
         let http = reqwest::Client::builder()
@@ -95,14 +98,14 @@ impl Cluster {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// `plan`, where the whole of it can be sent; none where it cannot.
+    /// Returns a plan that runs `plan` on the cluster, or `None` if `plan` reads no files or cannot be encoded.
     fn sent(&self, plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
         if !has_files(plan) {
             return None;
         }
         PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), self.0.codec.as_ref()).ok()?;
         let plan = match plan.output_ordering() {
-            // Partitions would follow one another.
+            // Partitions are fetched one after another, which would not keep the order of rows.
             Some(ordering) if plan.output_partitioning().partition_count() > 1 => {
                 let ordering: LexOrdering = ordering.clone();
                 Arc::new(SortPreservingMergeExec::new(ordering, Arc::clone(plan)))
@@ -120,7 +123,8 @@ impl Distribute for Cluster {
 
     fn configure(&self, config: SessionConfig) -> SessionConfig {
         let mut config = config.upgrade_for_ballista();
-        // A partition that read another's files would bring rows out of their order, and into two machines' answers.
+        // With work stealing, a partition could read files of another one. Rows would lose their order and could appear in
+        // the results of two machines.
         config
             .options_mut()
             .execution
@@ -144,7 +148,7 @@ impl Distribute for Cluster {
 }
 
 impl Inner {
-    /// How the cluster is now, unless it takes the scheduler longer than `limit` to say so.
+    /// Asks the scheduler for the cluster's status, and waits at most `limit` for the answer.
     async fn status(&self, limit: Duration) -> Result<ClusterStatus> {
         let asked = self.http.get(format!("{}{STATUS_PATH}", self.address));
         let answer = asked
@@ -161,7 +165,7 @@ impl Inner {
             .map_err(|_| self.lost_scheduler("it does not answer as a scheduler does".into()))
     }
 
-    /// The same once there is somebody to work.
+    /// Waits until the cluster has an executor, and returns its status.
     async fn status_with_executors(&self) -> Result<ClusterStatus> {
         let begin = tokio::time::Instant::now();
         loop {
@@ -189,7 +193,7 @@ impl Inner {
     }
 }
 
-/// Why a page could not be had.
+/// Describes why a request failed.
 fn reason(error: &reqwest::Error, limit: Duration) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", limit.as_secs());
@@ -202,7 +206,7 @@ fn reason(error: &reqwest::Error, limit: Duration) -> String {
     words.to_owned()
 }
 
-/// Whether any leaf reads files.
+/// Returns whether any leaf of the plan reads files.
 fn has_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.name() == "DataSourceExec" || plan.children().into_iter().any(has_files)
 }

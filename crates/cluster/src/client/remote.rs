@@ -1,4 +1,4 @@
-//! A part of a plan that the cluster runs.
+//! The node of a plan that runs on the cluster.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use futures::{TryStreamExt, stream};
 
 use super::Cluster;
 
-/// A leaf whose rows are those of another plan, run by the cluster: its partitions one after the other.
+/// A leaf that runs another plan on the cluster and returns its rows, one partition after another.
 #[derive(Debug)]
 pub(super) struct RemoteExec {
     cluster: Cluster,

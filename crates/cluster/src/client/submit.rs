@@ -1,4 +1,4 @@
-//! A job at the scheduler: handed over, watched to its end, cancelled if nobody waits for it any more.
+//! Submits a job to the scheduler, waits for its end, and cancels it if its result is no longer needed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,22 +27,23 @@ use tonic::transport::Channel;
 use crate::codec::PlanCodec;
 use crate::services::{MAX_MESSAGE_BYTES, watchful};
 
-/// What is wrong with an answer in which a partition is listed more than once.
+/// The error for a result that lists a partition more than once.
 pub(super) const TWICE: &str = "a partition of the answer came twice";
-/// What becomes of a job that nobody asked for in a long time.
+/// The error for a job that the scheduler has forgotten, which it does when nobody asks for the job for a long time.
 pub(super) const FORGOTTEN: &str = "the scheduler no longer knows the job";
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 type Scheduler = SchedulerGrpcClient<Channel>;
 
-/// Between two questions how far a job is: short at first, longer while it runs.
+/// The time between the first two requests for a job's status. It doubles with every request, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// The longest time between two requests for a job's status.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a partition is asked for: once, because the whole job is run again.
+/// The number of attempts to fetch a partition. One is enough, because the whole job is run again after a failure.
 const TRIES: u8 = 1;
 
-/// A job that was handed over. It is cancelled if this goes before [`wait`](Self::wait) has ended.
+/// A submitted job. Dropping this before [`wait`](Self::wait) has returned cancels the job.
 pub(super) struct Job {
     scheduler: Scheduler,
     id: String,
@@ -50,7 +51,10 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Hands `plan` to the scheduler at `address`.
+    /// Submits `plan` to the scheduler at `address`.
+    ///
+    /// # Errors
+    /// The plan cannot be encoded, or the scheduler cannot be reached or refuses the job.
     pub async fn submit(
         address: &str,
         plan: &Arc<dyn ExecutionPlan>,
@@ -86,7 +90,10 @@ impl Job {
         }
     }
 
-    /// Where the partitions of the answer are, in their order.
+    /// Waits for the end of the job. Returns the locations of the result's partitions, in the order of partitions.
+    ///
+    /// # Errors
+    /// The job fails, the scheduler cannot be reached or no longer knows the job, or a partition is listed twice.
     pub async fn wait(mut self) -> Result<Vec<PartitionLocation>> {
         let mut pause = FIRST_PAUSE;
         let mut is_known = false;
@@ -126,7 +133,7 @@ impl Drop for Job {
         }
         let (mut scheduler, job_id) = (self.scheduler.clone(), std::mem::take(&mut self.id));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // Whether it is heard or not: nobody reads what the job would give.
+            // The outcome does not matter, because nobody reads the result.
             runtime.spawn(async move { scheduler.cancel_job(CancelJobParams { job_id }).await });
         }
     }
@@ -141,7 +148,7 @@ async fn connect(address: &str, task: &TaskContext) -> Result<Scheduler> {
         .max_decoding_message_size(MAX_MESSAGE_BYTES as usize))
 }
 
-/// The scheduler lists partitions as they end.
+/// Sorts the locations by partition, because the scheduler lists them in the order in which the partitions were finished.
 fn in_order(mut partitions: Vec<PartitionLocation>) -> Result<Vec<PartitionLocation>> {
     let number =
         |partition: &PartitionLocation| partition.partition_id.as_ref().map(|id| id.partition_id);
@@ -153,7 +160,7 @@ fn in_order(mut partitions: Vec<PartitionLocation>) -> Result<Vec<PartitionLocat
     Ok(partitions)
 }
 
-/// Fetches a partition of the answer from the executor that has it.
+/// Fetches a partition of the result from the executor that has it.
 pub(super) async fn fetch(partition: PartitionLocation) -> Result<SendableRecordBatchStream> {
     let layout = partition.layout();
     let (Some(id), Some(executor)) = (partition.partition_id, partition.executor_meta) else {

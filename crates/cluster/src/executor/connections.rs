@@ -1,5 +1,5 @@
-//! Connections to other executors, kept for a while: each result is fetched with a call of its own, and a connection for
-//! each would use up the ports of a machine.
+//! A pool of connections to other executors. Each result is fetched with a separate call, and a new connection for each
+//! call would use up the ports of a machine.
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
@@ -13,13 +13,13 @@ use ballista_core::error::Result;
 use ballista_core::extension::BallistaConfigGrpcEndpoint;
 use ballista_core::utils::GrpcClientConfig;
 
-/// How long an unused connection is kept.
+/// The time for which an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(30);
 
 type Key = (String, u16, GrpcClientConfig);
 type Idle = HashMap<Key, Vec<(BallistaClient, Instant)>>;
 
-/// The connections that nobody uses at the moment.
+/// The connections that are not in use.
 #[derive(Clone, Default)]
 pub(super) struct Connections(Arc<Mutex<Idle>>);
 

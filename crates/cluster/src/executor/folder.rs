@@ -1,5 +1,7 @@
-//! The folder of an executor: results that other nodes and clients fetch, and what did not fit into memory. Nobody else
-//! may read it. It goes with the process; what a killed process left behind goes when the next one starts.
+//! The work folder of an executor. It holds results, which other nodes and clients fetch through the executor, and data that
+//! did not fit into memory. Only the executor's user can read it.
+//!
+//! The executor removes its folder at the end. If it was killed, the next executor that starts removes the folder.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -11,24 +13,27 @@ use honeyguide::{Error, Result};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+/// The prefix of the names of work folders.
 const PREFIX: &str = "honeyguide-executor-";
-/// Held by the process whose folder it lies in, for as long as the process lives.
+/// The name of the lock file in a work folder. Its process holds the lock as long as it runs.
 const LOCK: &str = "lock";
-/// How often, and how long apart, a folder that tasks still write into is removed.
+/// The number of attempts to remove a folder that tasks still write into.
 const ATTEMPTS: usize = 20;
+/// The time between these attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A folder that no other process uses.
+/// A work folder that no other process uses. Dropping this removes the folder.
 pub(super) struct WorkFolder {
     folder: TempDir,
     _lock: File,
 }
 
 impl WorkFolder {
-    /// A new folder inside `parent`, else inside the system's temporary folder.
+    /// Creates a folder in `parent`, or in the system's temporary folder if there is no `parent`. Removes the folders of
+    /// processes that are gone.
     ///
     /// # Errors
-    /// When nothing can be written there.
+    /// The parent folder cannot be created, read or written.
     pub(super) fn create(parent: Option<&Path>) -> Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let failed = |error| Error::io("use the work folder", &parent, error);
@@ -50,12 +55,12 @@ impl WorkFolder {
         Ok(work)
     }
 
-    /// Where tasks write their results.
+    /// Returns the folder for the results of tasks.
     pub(super) fn results(&self) -> PathBuf {
         self.folder.path().join("results")
     }
 
-    /// Where the engine puts what does not fit into memory.
+    /// Returns the folder for data that does not fit into memory.
     pub(super) fn spill(&self) -> PathBuf {
         self.folder.path().join("spill")
     }
@@ -64,15 +69,15 @@ impl WorkFolder {
     pub(super) fn clear(&self) {
         let entries = fs::read_dir(self.results()).into_iter().flatten().flatten();
         for entry in entries {
-            // A task that was not quick enough to stop may still write; the folder goes with the process.
+            // A task that has not stopped yet may still write. The folder is removed at the end of the process.
             if let Err(error) = fs::remove_dir_all(entry.path()) {
                 log::debug!("{} stays for now: {error}", entry.path().display());
             }
         }
     }
 
-    /// Removes everything, as dropping it does, even while connections still know of the folder and the last tasks
-    /// write into it.
+    /// Removes the folder. Unlike dropping, this works while connections still refer to it, and it tries again while
+    /// tasks still write into it.
     pub(super) async fn remove(&self) {
         for _ in 0..ATTEMPTS {
             match fs::remove_dir_all(self.folder.path()) {
@@ -87,7 +92,8 @@ impl WorkFolder {
     }
 }
 
-/// Takes the lock of `folder`. It gets its name only when it is held, so that nobody takes a new folder for an old one.
+/// Creates and locks the lock file of `folder`. The file gets its final name only when it is locked. Otherwise another
+/// executor that starts could find it unlocked and remove the folder.
 fn lock(folder: &Path) -> io::Result<File> {
     let unnamed = folder.join("lock.new");
     let lock = File::create(&unnamed)?;
@@ -96,13 +102,13 @@ fn lock(folder: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Removes the folders of processes that are gone.
+/// Removes the work folders of processes that are gone.
 fn sweep(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)?.flatten() {
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let is_ours = is_folder && entry.file_name().to_string_lossy().starts_with(PREFIX);
         let path = entry.path();
-        // Another user's folder cannot be opened, and is left alone.
+        // The lock file of another user cannot be opened, so the folder stays.
         let lock = || File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
         if is_ours && lock() {
             match fs::remove_dir_all(&path) {

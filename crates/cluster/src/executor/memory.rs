@@ -1,5 +1,5 @@
-//! How much memory tasks may take: what is left of the machine, or of the part of it that a service or a container is
-//! given.
+//! The memory that tasks may use: a share of the machine's memory or, if that is lower, of the limit of a service or a
+//! container.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ use ballista_executor::runtime_cache::MemoryPoolPolicy;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 
-/// The share of memory for what the engine reserves: groups and sorts. The rest is for batches in flight and buffers of
-/// the network, which are not reserved.
+/// The share of memory for groups and sorts, which the engine reserves. The rest is for batches on their way between
+/// operators and for network buffers, which are not reserved.
 const SHARE: f64 = 0.7;
-/// What a task gets where the system does not say how much memory there is, in bytes.
+/// The memory per slot in bytes if the size of the machine's memory is unknown.
 const PER_SLOT_UNKNOWN: u64 = 1 << 30;
 
-/// The memory of all tasks together, in bytes.
+/// Returns the default memory for all tasks together, in bytes.
 pub(super) fn default_budget(slots: usize) -> u64 {
     let machine = fs::read_to_string("/proc/meminfo");
     let machine = machine.ok().and_then(|text| total_of(&text));
@@ -24,13 +24,13 @@ pub(super) fn default_budget(slots: usize) -> u64 {
         .ok()
         .and_then(|text| limit_of(&text, Path::new("/sys/fs/cgroup")));
     match machine.into_iter().chain(group).min() {
-        // Less than 2^53 bytes, so the product is exact to a few bytes.
+        // `f64` represents integers below 2^53 exactly, so the product is exact to a few bytes.
         Some(bytes) => (bytes as f64 * SHARE) as u64,
         None => PER_SLOT_UNKNOWN.saturating_mul(slots as u64),
     }
 }
 
-/// `MemTotal` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
+/// Reads `MemTotal` from `/proc/meminfo` (proc_meminfo(5)) and returns it in bytes.
 fn total_of(meminfo: &str) -> Option<u64> {
     let line = meminfo
         .lines()
@@ -39,7 +39,7 @@ fn total_of(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The lowest `memory.max` of a process's control group and those above it (cgroups(7), version 2), in bytes.
+/// Returns the lowest `memory.max` of a process's control group and its ancestors (cgroups(7), version 2), in bytes.
 fn limit_of(membership: &str, root: &Path) -> Option<u64> {
     let group = membership
         .lines()
@@ -51,7 +51,7 @@ fn limit_of(membership: &str, root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// Gives each task an equal part of `budget` bytes for every slot it takes.
+/// Returns the policy that gives each task `budget / slots` bytes for every slot that it takes.
 pub(super) fn policy(budget: u64, slots: usize) -> MemoryPoolPolicy {
     let per_slot = usize::try_from(budget / slots.max(1) as u64).unwrap_or(usize::MAX);
     Arc::new(move |base, _config, slots_taken| {

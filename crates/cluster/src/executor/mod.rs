@@ -1,5 +1,5 @@
-//! An executor: it asks a scheduler for tasks, runs them, and hands their results to whoever fetches them. All of it is
-//! on one port.
+//! The executor. It fetches tasks from a scheduler, runs them, and serves their results to other executors and clients. It
+//! listens on one port.
 
 mod connections;
 mod folder;
@@ -34,34 +34,37 @@ use crate::metrics::{CONTENT_TYPE, ExecutorMetrics};
 use crate::port;
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
-/// How long one attempt to reach the scheduler, and one answer of it, may take.
+/// The longest time to connect to the scheduler.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time for the scheduler to answer a call.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the connection is probed while nothing is said on it.
+/// The time between pings on the connection to the scheduler, which are sent even while no call is open.
 const PROBE: Duration = Duration::from_secs(2);
-/// Between attempts to reach the scheduler.
+/// The time between attempts to reach the scheduler.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How an executor is run.
+/// The settings of an executor.
 #[derive(Debug, Clone)]
 pub struct ExecutorSettings {
-    /// The scheduler to work for.
+    /// The address of the scheduler.
     pub scheduler: SchedulerAddress,
-    /// Where other executors and clients fetch results; port 0 for any that is free.
+    /// The address to listen on. Other executors and clients fetch results from it. Port 0 stands for any free port.
     pub bind: SocketAddr,
-    /// The host name or address under which they find it, where that is not the address it is bound to.
+    /// The host name or address at which others reach this executor, if it differs from `bind`.
     pub advertise: Option<String>,
-    /// The folder for results and for what does not fit into memory; `None` for the system's temporary folder.
+    /// The folder for results and for data that does not fit into memory. `None` stands for the system's temporary folder.
     pub work_dir: Option<PathBuf>,
-    /// Tasks that run at once, at least 1.
+    /// The number of tasks that run at once, at least 1.
     pub slots: usize,
-    /// Bytes that groups and sorts of all tasks may take together; `None` for a share of the machine.
+    /// The memory in bytes that groups and sorts of all tasks may use together. `None` stands for a share of the machine's
+    /// memory.
     pub memory: Option<u64>,
-    /// How long to look for the scheduler at the start.
+    /// How long to try to reach the scheduler at the start.
     pub patience: Duration,
 }
 
 impl ExecutorSettings {
+    /// Returns the host name or address to register, or `None` if the scheduler shall use the address that it sees.
     fn host(&self) -> Option<String> {
         let bound = || match self.bind {
             SocketAddr::V4(address) => address.ip().to_string(),
@@ -71,7 +74,10 @@ impl ExecutorSettings {
         self.advertise.clone().or_else(|| is_one.then(bound))
     }
 
-    /// Refuses a port that nobody could fetch from: jobs would wait for their answers in vain.
+    /// Checks that other machines can reach this executor, since otherwise jobs would never get their results.
+    ///
+    /// # Errors
+    /// The executor would listen on a loopback address, but the scheduler is on another machine.
     fn check(&self) -> Result<()> {
         let is_hidden = self.bind.ip().is_loopback() && self.advertise.is_none();
         if is_hidden && !self.scheduler.is_loopback() {
@@ -85,7 +91,7 @@ impl ExecutorSettings {
     }
 }
 
-/// An executor that listens and has not joined yet.
+/// An executor that listens on its port but has not joined a cluster yet.
 pub struct Executor {
     listener: TcpListener,
     address: SocketAddr,
@@ -94,14 +100,15 @@ pub struct Executor {
     patience: Duration,
 }
 
-/// What the calls on the port and the work share.
+/// The state that the calls on the port and the fetching of tasks share.
 struct Shared {
     membership: Membership,
+    /// The current session; `None` while the executor is in no cluster.
     session: Mutex<Option<Arc<Session>>>,
 }
 
 impl Shared {
-    /// The membership of the moment.
+    /// Returns the current session.
     fn session(&self) -> Option<Arc<Session>> {
         let session = self.session.lock();
         session.unwrap_or_else(PoisonError::into_inner).clone()
@@ -120,10 +127,10 @@ impl Shared {
 }
 
 impl Executor {
-    /// Takes the port and a work folder.
+    /// Listens on the port and creates the work folder.
     ///
     /// # Errors
-    /// When either cannot be had.
+    /// The settings cannot work, the port is not available, or the folder cannot be created.
     pub async fn bind(settings: ExecutorSettings, services: NodeServices) -> Result<Self> {
         settings.check()?;
         let slots = settings.slots.max(1);
@@ -156,15 +163,15 @@ impl Executor {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that the executor listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Works until `stop`; then hands back what it has begun, and leaves.
+    /// Runs tasks until `stop` completes. Then tells the scheduler that the executor leaves, and removes the work folder.
     ///
     /// # Errors
-    /// When the scheduler cannot be reached at the start, or the system refuses connections.
+    /// The scheduler cannot be reached at the start, or the system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let listener = port::prompt(self.listener);
@@ -176,7 +183,7 @@ impl Executor {
             error = work(&shared, &self.scheduler, self.patience) => Err(error),
             Some(Ok(Err(error))) = server.join_next() => Err(failed(error)),
         };
-        // The work has ended with the select, so nothing brings the executor back on the scheduler's list.
+        // `select!` has stopped `work`, so no call can register the executor again after it leaves.
         if let Some(session) = shared.session() {
             session.leave().await;
         }
@@ -185,7 +192,7 @@ impl Executor {
     }
 }
 
-/// Results, orders and figures, on one port.
+/// Returns the router for the port: results, the scheduler's calls and metrics.
 fn router(shared: &Arc<Shared>) -> Router {
     let limit = MAX_MESSAGE_BYTES as usize;
     let results = shared.membership.folder.results();
@@ -199,7 +206,8 @@ fn router(shared: &Arc<Shared>) -> Router {
     port::router(calls, get(async move || shared.metrics()))
 }
 
-/// Joins, and joins anew whenever the scheduler was lost. Ends only if it was never found.
+/// Joins the cluster and works, and joins again whenever the connection to the scheduler is lost. Returns only if the
+/// scheduler was not reached within `patience`.
 async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration) -> Error {
     let begun = Instant::now();
     let mut was_joined = false;

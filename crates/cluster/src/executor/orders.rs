@@ -1,4 +1,4 @@
-//! What a scheduler may ask of an executor. Tasks are not among it: the executor fetches them itself.
+//! The calls that a scheduler makes to an executor. Tasks are not sent this way, because the executor fetches them.
 
 use std::sync::Arc;
 
@@ -13,11 +13,12 @@ use tonic::{Request, Response, Status};
 
 use super::Shared;
 
-/// Answers for the membership of the moment.
+/// A service that applies the scheduler's calls to the current session.
 pub(super) struct Orders(pub(super) Arc<Shared>);
 
 type Answer<T> = Result<Response<T>, Status>;
 
+/// Refuses a call that is only for executors to which the scheduler sends tasks.
 fn pulls<T>() -> Answer<T> {
     Err(Status::unimplemented(
         "this executor fetches its tasks, and what it is to remove, itself",

@@ -1,5 +1,5 @@
-//! One membership in a cluster: from the first answer of a scheduler to the first that fails to come. Whoever joins
-//! anew does so under a new name, so that the scheduler knows that the old one's work is lost.
+//! The session of an executor in a cluster. It ends with the first call to the scheduler that fails. An executor that joins
+//! again has a new id, so that the scheduler knows that the results of the old session are lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,29 +33,30 @@ use super::watch::WatchedChannel;
 use crate::metrics::{ExecutorMetrics, MeasuringEngine};
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
-/// How often the scheduler hears that this executor lives. Ballista's loop asks for work every 5 s at least while all
-/// slots are taken, which is too close to the time after which an executor is taken for dead.
+/// The time between heartbeats. Ballista's loop asks for tasks only every 5 s while all slots are taken, which is too close
+/// to the time after which the scheduler removes an executor.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long a leaving executor tries to say so.
+/// How long an executor that leaves tries to tell the scheduler.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Clients' sessions whose object stores and footers of files are kept.
+/// The number of clients' sessions whose object stores and file footers are cached.
 const CACHED_SESSIONS: usize = 16;
 
-/// What every membership of a process has in common.
+/// The settings and the state that all sessions of an executor share.
 pub(super) struct Membership {
     pub(super) services: NodeServices,
     pub(super) folder: WorkFolder,
     pub(super) metrics: Arc<ExecutorMetrics>,
+    /// The number of tasks that run at once.
     pub(super) slots: usize,
-    /// Memory of all tasks together, in bytes.
+    /// The memory of all tasks together, in bytes.
     pub(super) memory: u64,
-    /// The name under which others reach this executor; `None` for the address that the scheduler sees.
+    /// The host name or address at which others reach this executor. `None` stands for the address that the scheduler sees.
     pub(super) host: Option<String>,
     pub(super) port: u16,
 }
 
 impl Membership {
-    /// What errors call this executor: the address under which others find it, as far as it knows.
+    /// Returns the name of this executor in errors: the address at which others reach it, as far as it is known.
     fn name(&self) -> Arc<str> {
         let host = self.host.as_deref().unwrap_or("port");
         format!("{host}:{}", self.port).into()
@@ -102,7 +103,7 @@ impl Membership {
         .with_session_runtime_cache(Some(Arc::new(cache)))
     }
 
-    /// A membership that is about to begin, over a connection to the scheduler.
+    /// Makes a session over a connection to the scheduler.
     pub(super) fn begin(&self, channel: Channel) -> Session {
         Session {
             executor: Arc::new(self.executor()),
@@ -113,10 +114,11 @@ impl Membership {
     }
 }
 
-/// A membership.
+/// A session of an executor in a cluster.
 pub(super) struct Session {
     executor: Arc<Executor>,
     channel: Channel,
+    /// Notified when the scheduler says that it has removed this executor.
     given_up: Notify,
     is_joined: AtomicBool,
 }
@@ -126,7 +128,7 @@ impl Session {
         &self.executor.metadata.id
     }
 
-    /// Whether the scheduler has answered at least once.
+    /// Returns whether the scheduler has answered at least once.
     pub(super) fn is_joined(&self) -> bool {
         self.is_joined.load(Ordering::Relaxed)
     }
@@ -135,7 +137,7 @@ impl Session {
         SchedulerGrpcClient::new(self.channel.clone())
     }
 
-    /// Works until the scheduler cannot be talked to any more, and says why.
+    /// Fetches and runs tasks until a call to the scheduler fails. Returns the reason.
     pub(super) async fn work(&self, services: &NodeServices) -> String {
         let (failures, mut failed) = mpsc::unbounded_channel();
         let channel = self.channel.clone();
@@ -144,7 +146,7 @@ impl Session {
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
         let health = ExecutorHealth::new();
-        // Apart from this task, since reading a plan can take its time; it ends when the set is dropped.
+        // Spawned, because reading a plan can take long and must not delay heartbeats. Dropping the set ends it.
         let mut work = JoinSet::new();
         work.spawn(poll_loop(
             scheduler,
@@ -162,6 +164,7 @@ impl Session {
         }
     }
 
+    /// Sends heartbeats until one fails. Returns the reason.
     async fn heartbeats(&self, health: &ExecutorHealth) -> String {
         while !health.is_ready() {
             sleep(Duration::from_millis(20)).await;
@@ -178,7 +181,7 @@ impl Session {
                 metadata: Some(self.executor.metadata.clone()),
             };
             match self.scheduler().heart_beat_from_executor(beat).await {
-                // Asking for work had brought it back on the list in the meantime.
+                // A request for tasks has registered this executor again in the meantime.
                 Err(status) if status.code() == Code::AlreadyExists => {}
                 Err(status) => return status.message().to_owned(),
                 Ok(_) => {}
@@ -186,7 +189,7 @@ impl Session {
         }
     }
 
-    /// Tells the scheduler that this executor is gone, so that it need not find out.
+    /// Tells the scheduler that this executor leaves, so that it need not wait for a timeout.
     pub(super) async fn leave(&self) {
         let (executor_id, reason) = (self.id().to_owned(), "it left".to_owned());
         let mut scheduler = self.scheduler();
@@ -200,7 +203,7 @@ impl Session {
         }
     }
 
-    /// Ends a task that nobody needs any more.
+    /// Cancels a task. Returns whether that succeeded.
     pub(super) async fn cancel(&self, task: RunningTaskInfo) -> bool {
         let (job, stage) = (task.job_id.into(), task.stage_id as usize);
         let cancelled = self
@@ -210,7 +213,8 @@ impl Session {
         cancelled.unwrap_or(false)
     }
 
-    /// The scheduler has removed the executor `id`; whether that is this one.
+    /// Ends the session if the scheduler has removed its executor. `id` is the removed executor. Returns whether it is this
+    /// one.
     pub(super) fn give_up(&self, id: &str) -> bool {
         let is_this = id == self.id();
         if is_this {

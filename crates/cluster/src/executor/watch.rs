@@ -1,5 +1,5 @@
-//! A connection that tells when a call on it failed. Ballista's loop forgets what it was about to report when a call
-//! fails, and the scheduler would wait for it forever: an executor that missed one answer must join anew.
+//! A connection that reports failed calls. When a call fails, Ballista's loop loses the task results that it was about to
+//! report, and the scheduler would wait for them forever. Therefore an executor whose call failed must join again.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::codegen::{BoxFuture, Bytes, Service};
 use tonic::transport::{Channel, Error};
 
-/// `channel`, and where its failures are told.
+/// A channel that sends a text to `failures` for every call that fails.
 #[derive(Clone)]
 pub(super) struct WatchedChannel {
     pub(super) channel: Channel,
@@ -21,12 +21,12 @@ pub(super) struct WatchedChannel {
 
 impl WatchedChannel {
     fn tell(&self, failure: &dyn std::error::Error) {
-        // Nobody listens any more: the session has ended.
+        // Sending fails only after the session has ended.
         let _ = self.failures.send(causes(failure));
     }
 }
 
-/// An error and what is behind it, which is where the network's own words are.
+/// Returns the messages of an error and its causes. The causes contain the messages of the network.
 pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -40,7 +40,7 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A body that tells when it breaks off, or ends with the news that the call failed.
+/// A body that reports when it breaks off, or when its trailers say that the call failed.
 struct WatchedBody {
     body: Body,
     failures: UnboundedSender<String>,
@@ -75,7 +75,7 @@ impl http_body::Body for WatchedBody {
     }
 }
 
-/// The status of a call in headers or trailers, where the call failed.
+/// Returns the status of a call in headers or trailers if the call failed.
 fn failed_status(headers: &HeaderMap) -> Option<Status> {
     Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
 }
@@ -98,7 +98,7 @@ impl Service<Request<Body>> for WatchedChannel {
         let response = self.channel.call(request);
         Box::pin(async move {
             let response = response.await.inspect_err(|error| watched.tell(error))?;
-            // A call that failed is mostly answered with nothing but its status.
+            // Most answers to failed calls have only headers, which contain the status.
             if let Some(status) = failed_status(response.headers()) {
                 let _ = watched.failures.send(status.message().to_owned());
             }
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Begins as an answer does, and then fails.
+    /// A body with the given frame or error.
     struct Begun(Option<Result<Frame<Bytes>, Status>>);
 
     impl http_body::Body for Begun {

@@ -1,4 +1,4 @@
-//! What an executor counts, and the engine that lets it count.
+//! The metrics of an executor, and the execution engine that counts its tasks.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use super::Text;
 use crate::faults::passed_on;
 
-/// Tasks by how they went, and what they wrote.
+/// The numbers of tasks by outcome, and the amount of data that they wrote.
 #[derive(Debug, Default)]
 pub(crate) struct ExecutorMetrics {
     begun: AtomicU64,
@@ -31,11 +31,12 @@ pub(crate) struct ExecutorMetrics {
 }
 
 impl ExecutorMetrics {
-    /// All figures as text, of an executor that runs `slots` tasks at once.
+    /// Returns the metrics as text. `slots` is the number of tasks that can run at once, and `is_joined` says whether the
+    /// scheduler answers.
     pub(crate) fn text(&self, slots: usize, is_joined: bool) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let ended = [&self.completed, &self.failed, &self.cancelled].map(of);
-        // Read after the others: never fewer than have ended.
+        // `begun` is read after the other counters, so that it is never less than their sum.
         let running = of(&self.begun).saturating_sub(ended.iter().sum());
         let mut text = Text::default();
         text.counter(
@@ -76,11 +77,11 @@ impl ExecutorMetrics {
     }
 }
 
-/// Runs stages as `inner` does, and counts.
+/// An execution engine that runs stages on another one and counts their tasks.
 pub(crate) struct MeasuringEngine<E> {
     pub(crate) inner: E,
     pub(crate) metrics: Arc<ExecutorMetrics>,
-    /// What errors call this executor.
+    /// The name of this executor in errors.
     pub(crate) name: Arc<str>,
 }
 
@@ -128,7 +129,8 @@ impl Display for MeasuredStage {
     }
 }
 
-/// Counts a task as cancelled unless it is known how it ended: a cancelled one is dropped.
+/// A task that runs, and whether its end was counted. Dropping this without a counted end counts the task as cancelled,
+/// because a cancelled task is dropped.
 struct Running<'a>(&'a ExecutorMetrics, bool);
 
 impl Running<'_> {
@@ -195,7 +197,7 @@ mod tests {
     use datafusion::error::DataFusionError;
     use futures::FutureExt;
 
-    /// A stage that writes two partitions, fails, or never ends.
+    /// A stage for the tests: it writes two partitions, fails or never ends.
     #[derive(Debug)]
     enum Stage {
         Writes,

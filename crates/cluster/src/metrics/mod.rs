@@ -1,4 +1,4 @@
-//! Figures of a node in the text format of Prometheus, version 0.0.4
+//! Metrics of a node in the text format of Prometheus, version 0.0.4
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 mod executor;

@@ -1,4 +1,4 @@
-//! What a scheduler counts.
+//! The metrics of a scheduler.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use ballista_scheduler::metrics::SchedulerMetricsCollector;
 use super::Text;
 use crate::status::ClusterStatus;
 
-/// Jobs by how they went. The event loop of the scheduler tells of them.
+/// The numbers of jobs by outcome, which the scheduler's event loop reports.
 #[derive(Debug, Default)]
 pub(crate) struct SchedulerMetrics {
     submitted: AtomicU64,
@@ -19,7 +19,7 @@ pub(crate) struct SchedulerMetrics {
 }
 
 impl SchedulerMetrics {
-    /// All figures as text; `waiting_tasks` are those that no executor has taken yet.
+    /// Returns the metrics as text. `waiting_tasks` is the number of tasks that no executor has taken yet.
     pub(crate) fn text(&self, status: &ClusterStatus, waiting_tasks: usize) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut text = Text::default();
@@ -79,10 +79,11 @@ impl SchedulerMetricsCollector for SchedulerMetrics {
         self.cancelled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Never called in pull scheduling; waiting tasks are counted when somebody asks.
+    /// Does nothing. Ballista does not call this when executors fetch their tasks; [`text`](Self::text) gets the number of
+    /// waiting tasks instead.
     fn set_pending_tasks_queue_size(&self, _value: u64) {}
 
-    /// Ballista's own page of metrics, which is not served.
+    /// Returns nothing, because Ballista's own page of metrics is not served.
     fn gather_metrics(&self) -> Result<Option<(Vec<u8>, String)>> {
         Ok(None)
     }

@@ -1,26 +1,26 @@
-//! The text format.
+//! Writes metrics in the text format of Prometheus.
 
 use std::fmt::{Display, Write as _};
 
 /// The media type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Metrics that are written one after another. Names and labels are constants of ours and need no escaping.
+/// A text to which metrics are added. Names and labels are constants of this crate, so they need no escaping.
 #[derive(Default)]
 pub(crate) struct Text(String);
 
 impl Text {
-    /// A total that only grows while the process lives.
+    /// Adds a total that never decreases while the process runs.
     pub(crate) fn counter<T: Display>(&mut self, name: &str, help: &str, samples: &[(&str, T)]) {
         self.metric(name, help, "counter", samples);
     }
 
-    /// A value of this moment.
+    /// Adds a value that can increase and decrease.
     pub(crate) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.metric(name, help, "gauge", &[("", value)]);
     }
 
-    /// `samples` are pairs of labels, such as `{state="failed"}` or nothing, and value.
+    /// Adds a metric. Each sample is a pair of its labels, such as `{state="failed"}` or an empty text, and its value.
     fn metric<T: Display>(&mut self, name: &str, help: &str, kind: &str, samples: &[(&str, T)]) {
         // Writing to a `String` cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -29,7 +29,7 @@ impl Text {
         }
     }
 
-    /// The whole text.
+    /// Returns the text.
     pub(crate) fn finish(self) -> String {
         self.0
     }
@@ -39,7 +39,7 @@ impl Text {
 pub(crate) mod tests {
     use super::*;
 
-    /// Reads the format back: every sample by its name and labels. Panics where the text breaks the format.
+    /// Reads the values of a text by their names with labels. Panics if the text does not have the format.
     pub(crate) fn samples(text: &str) -> std::collections::BTreeMap<String, f64> {
         let mut samples = std::collections::BTreeMap::new();
         let mut described = None;

@@ -1,5 +1,5 @@
-//! The calls of Ballista that clients and executors of ours make, and what is learnt from them: whoever waits for a job
-//! asks for its state several times a second, so a job that nobody asks for has lost its client.
+//! The calls that clients and executors make to the scheduler. They also show which clients are gone: a client that waits for
+//! a job asks for its status several times a second, so a job that nobody asks for has lost its client.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
@@ -23,10 +23,11 @@ use tonic::{Request, Response, Status};
 
 use super::Server;
 
-/// A client that has not asked for so long is gone. Long enough for one whose machine is very busy.
+/// The time after which a client that has not asked is considered gone. It is long enough for a client on a very busy
+/// machine.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// When each job was last asked for.
+/// The time of the last status request for each job.
 #[derive(Debug, Default)]
 pub(super) struct Asked(Mutex<HashMap<JobId, Instant>>);
 
@@ -36,11 +37,11 @@ impl Asked {
         asked.insert(job, now);
     }
 
-    /// Those of `running` that nobody has asked for in too long a time, again after as long while they run on. Others that
-    /// nobody asks for are forgotten.
+    /// Returns the jobs of `running` for which nobody has asked in longer than [`SILENCE`]. A job that keeps running is
+    /// returned again after the same time. Jobs that do not run are forgotten after this time.
     pub(super) fn abandoned(&self, running: &HashSet<JobId>, now: Instant) -> Vec<JobId> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Also one whose client went while it was planned.
+        // A job whose client disappeared while the job was planned has no entry yet.
         for job in running {
             asked.entry(job.clone()).or_insert(now);
         }
@@ -53,7 +54,7 @@ impl Asked {
     }
 }
 
-/// Answers as the scheduler does.
+/// A service that forwards calls to Ballista's scheduler and records when clients ask for jobs.
 pub(super) struct Calls {
     pub(super) server: Server,
     pub(super) asked: Arc<Asked>,
@@ -61,7 +62,7 @@ pub(super) struct Calls {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// For calls that only other programs of Ballista make.
+/// Refuses a call that honeyguide's clients and executors do not make.
 fn unused<T>() -> Answer<T> {
     Err(Status::unimplemented(
         "honeyguide's clients and executors do not ask for this",

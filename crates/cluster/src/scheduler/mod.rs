@@ -1,6 +1,6 @@
-//! The scheduler: Ballista's own, told to stop rather than to repair. When an executor goes, the aborted attempt of a
-//! task can stay among the inputs of the next stage, and a count come out wrong; so the jobs that run are cancelled,
-//! and their clients run them again.
+//! The scheduler. It is Ballista's, configured to cancel jobs instead of recovering them. After the loss of an executor, the
+//! output of an aborted task can remain among the inputs of the next stage and make counts wrong. Therefore all running
+//! jobs are cancelled, and their clients run them again.
 
 mod calls;
 mod removals;
@@ -31,21 +31,21 @@ use crate::port;
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices, watchful};
 use crate::status::{ClusterStatus, STATUS_PATH};
 
-/// How long a stopping scheduler waits for cancelled jobs to be told so, and then for open calls to end.
+/// How long a scheduler that stops waits until all jobs are cancelled, and again how long until open calls end.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How often it is looked for jobs whose clients are gone.
+/// The time between checks for jobs whose clients are gone.
 const LOOK: Duration = Duration::from_secs(1);
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
-/// How a scheduler is run.
+/// The settings of a scheduler.
 #[derive(Debug, Clone)]
 pub struct SchedulerSettings {
-    /// Where it listens; port 0 for any that is free.
+    /// The address to listen on. Port 0 stands for any free port.
     pub bind: SocketAddr,
-    /// An executor that was silent for so long is removed. Executors speak every second.
+    /// The time without a heartbeat after which an executor is removed. Executors send one every second.
     pub executor_timeout: Duration,
-    /// How often silent executors are looked for.
+    /// The time between checks for executors to remove.
     pub check_every: Duration,
     /// How long executors keep a finished job's results for its client.
     pub keep_results: Duration,
@@ -64,7 +64,7 @@ impl Default for SchedulerSettings {
 
 impl SchedulerSettings {
     fn config(&self) -> SchedulerConfig {
-        // Ballista takes 0 seconds for "never".
+        // Ballista reads 0 seconds as "never".
         let seconds = |duration: Duration| duration.as_secs().max(1);
         SchedulerConfig {
             bind_host: self.bind.ip().to_string(),
@@ -75,20 +75,20 @@ impl SchedulerSettings {
             expire_dead_executor_interval_seconds: seconds(self.check_every),
             finished_job_data_clean_up_interval_seconds: seconds(self.keep_results),
             finished_job_state_clean_up_interval_seconds: seconds(self.keep_results),
-            // A second attempt of a stage is what makes wrong counts.
+            // A second attempt at a stage can make counts wrong.
             stage_max_failures: 1,
             task_max_failures: 1,
             grpc_server_max_decoding_message_size: MAX_MESSAGE_BYTES,
             grpc_server_max_encoding_message_size: MAX_MESSAGE_BYTES,
             grpc_client_max_message_size: MAX_MESSAGE_BYTES,
-            // Executors that are gone are told so one after the other.
+            // The scheduler calls removed executors one after another, so each call needs a timeout.
             override_create_grpc_client_endpoint: Some(Arc::new(watchful)),
             ..SchedulerConfig::default()
         }
     }
 }
 
-/// A scheduler that listens and does not answer yet.
+/// A scheduler that listens on its port but does not answer yet.
 pub struct Scheduler {
     listener: TcpListener,
     address: SocketAddr,
@@ -96,10 +96,10 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Takes the port and sets everything up.
+    /// Listens on the port and starts Ballista's scheduler.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// The port is not available.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
         let (listener, address) = port::listen(settings.bind).await?;
         let node = Node::start(settings, services).await?;
@@ -110,15 +110,15 @@ impl Scheduler {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that the scheduler listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop`; then cancels what runs, so that clients hear of it at once, and ends.
+    /// Serves until `stop` completes. Then cancels all jobs, so that clients learn of it at once, and returns.
     ///
     /// # Errors
-    /// When the system refuses connections.
+    /// The system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let Self {
             listener,
@@ -131,7 +131,7 @@ impl Scheduler {
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(port::prompt(listener), router).with_graceful_shutdown(async {
-            // An error is an end, too.
+            // An error means that the sender was dropped, which also ends the server.
             let _ = ended.await;
         });
         let mut server = std::pin::pin!(server.into_future());
@@ -139,7 +139,7 @@ impl Scheduler {
             result = &mut server => result,
             () = async { stop.await; node.cancel_all().await } => {
                 let _ = end.send(());
-                // Connections that outlive the wait are cut when the process ends.
+                // Connections that are still open after this time are closed when the process ends.
                 timeout(GOODBYE, server).await.unwrap_or(Ok(()))
             }
         };
@@ -148,7 +148,7 @@ impl Scheduler {
     }
 }
 
-/// What answers.
+/// The state that the calls and pages of a scheduler share.
 #[derive(Clone)]
 struct Node {
     server: Server,
@@ -187,7 +187,7 @@ impl Node {
         })
     }
 
-    /// Ballista's calls and our pages, on one port.
+    /// Returns the router for the port: Ballista's calls, metrics and the cluster's status.
     fn router(&self) -> Router {
         let limit = MAX_MESSAGE_BYTES as usize;
         let calls = Calls {
@@ -205,7 +205,7 @@ impl Node {
 
     async fn status(&self) -> ClusterStatus {
         let state = &self.server.state;
-        // Read first: executors that are counted below were there after these removals.
+        // Read first, so that the executors counted below are those left after these removals.
         let removals = self.removals.count();
         let executors = state.executor_manager.get_executors_state().await;
         let executors = executors.unwrap_or_default();
@@ -237,7 +237,7 @@ impl Node {
         ([("content-type", CONTENT_TYPE)], text)
     }
 
-    /// Cancels whatever would run in vain: all jobs when an executor was removed, one when its client is gone.
+    /// Cancels jobs whose results would be useless: all jobs after an executor was removed, and jobs whose clients are gone.
     async fn cancel_in_vain(self) {
         loop {
             tokio::select! {
@@ -272,7 +272,7 @@ impl Node {
         }
     }
 
-    /// Cancels until nothing runs and nothing waits, for a bounded time.
+    /// Cancels all running and waiting jobs, for at most [`GOODBYE`].
     async fn cancel_all(&self) {
         log::info!("stopping: every job that runs is cancelled");
         let quiet = async {

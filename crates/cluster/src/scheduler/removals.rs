@@ -1,4 +1,4 @@
-//! Executors that go are counted before anything else learns of it.
+//! Counts removed executors. A removal is counted before it has any effect.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,20 +14,21 @@ use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::Notify;
 
-/// How many executors went, and a bell that rings for each.
+/// The number of removed executors, with a notification of each removal.
 #[derive(Debug, Default)]
 pub(super) struct Removals {
     count: AtomicU64,
+    /// Notified after each removal is counted.
     bell: Notify,
 }
 
 impl Removals {
-    /// Removals so far.
+    /// Returns the number of removals so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Waits for a removal that nobody has waited for yet; several at once may be told of as one.
+    /// Waits for the next removal. Removals since the last call count as one, for which this returns at once.
     pub(super) async fn next(&self) {
         self.bell.notified().await;
     }
@@ -38,15 +39,15 @@ impl Removals {
     }
 }
 
-/// The state of a cluster in which removals are counted. A stage is only ever repeated after `remove_executor`, so
-/// whoever reads the same count before and after a job knows that none was.
+/// The state of a cluster, which counts removals. Ballista repeats a stage only after `remove_executor`. So if the count is
+/// the same before and after a job, no stage of the job was repeated.
 pub(super) struct CountedRemovals {
     inner: Arc<dyn ClusterState>,
     removals: Arc<Removals>,
 }
 
 impl CountedRemovals {
-    /// Counts the removals from `inner`.
+    /// Wraps `inner` and adds its removals to `removals`.
     pub(super) fn new(inner: Arc<dyn ClusterState>, removals: Arc<Removals>) -> Self {
         Self { inner, removals }
     }

@@ -1,20 +1,21 @@
-//! A small cache of the keys that were counted last: most columns say the same few things again and again, and a look
-//! into a large table costs more than all else.
+//! A small cache of counts of recently seen keys. Most columns repeat a few values, and a lookup in
+//! a large table is the most expensive step of counting.
 
-/// Slots, of which a key has one.
+/// The base-2 logarithm of the number of slots. Each key can occupy only one slot.
 const SLOT_BITS: u32 = 10;
 
-/// Keys with counts that are not in the table yet.
+/// Keys with counts that have not been added to the table yet.
 #[derive(Debug, Clone)]
 pub(super) struct Recent<T> {
     slots: Vec<Slot<T>>,
 }
 
-/// One key; `times` is 0 while the slot is empty.
+/// The entry of one key. `times` is 0 while the slot is empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot<T> {
     pub key: u64,
     pub times: u64,
+    /// The data that is stored with the key.
     pub with: T,
 }
 
@@ -32,8 +33,8 @@ impl<T: Default> Default for Recent<T> {
 }
 
 impl<T> Recent<T> {
-    /// Counts `key`. Where it takes another key's slot, that one is handed to `leave` first, and `enter` makes what is
-    /// kept with the new one.
+    /// Adds `times` to the count of `key`. If another key occupies its slot, that entry is first
+    /// passed to `leave`. `enter` then sets the data that is stored with the new key.
     pub fn add(
         &mut self,
         key: u64,
@@ -41,7 +42,8 @@ impl<T> Recent<T> {
         leave: impl FnOnce(&Slot<T>),
         enter: impl FnOnce(&mut T),
     ) {
-        // The upper bits of a product with 2^64 / golden ratio spread keys (Knuth, TAOCP vol. 3, 6.4).
+        // The upper bits of a product with 2^64 / golden ratio spread keys well (Knuth, TAOCP vol.
+        // 3, 6.4).
         let place = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOT_BITS);
         let slot = &mut self.slots[place as usize];
         if slot.times > 0 && slot.key == key {
@@ -56,7 +58,7 @@ impl<T> Recent<T> {
         enter(&mut slot.with);
     }
 
-    /// Hands all keys to `leave`.
+    /// Passes all entries to `leave` and empties the cache.
     pub fn settle(&mut self, mut leave: impl FnMut(&Slot<T>)) {
         for slot in self.slots.iter_mut().filter(|slot| slot.times > 0) {
             leave(slot);

@@ -1,4 +1,5 @@
-//! Distinct rows in ascending order: what makes the order and the number of equal rows leave no trace.
+//! The distinct rows in ascending order, so that results depend neither on the order nor on the
+//! number of equal rows.
 
 use std::cmp::Ordering;
 
@@ -6,14 +7,15 @@ use rayon::prelude::*;
 
 /// The distinct rows of some rows.
 pub(super) struct DistinctRows {
-    /// Row-major, in ascending order, first column first.
+    /// The distinct rows, row-major, in ascending lexicographic order.
     pub values: Vec<f64>,
-    /// For each given row the place of its distinct row; `None` where the row was not taken.
+    /// For each given row, the index of its distinct row; `None` if the row was excluded.
     pub places: Vec<Option<u32>>,
 }
 
 impl DistinctRows {
-    /// The distinct rows among those of `values` that `takes` says yes to. Without NaN and −0.0.
+    /// Finds the distinct rows among the rows of `values` for which `takes` returns true. The
+    /// values must contain neither NaN nor −0.0.
     pub fn of(n_features: usize, values: &[f64], takes: impl Fn(usize) -> bool) -> Self {
         let n_rows = values.len() / n_features;
         let row = |i: u32| &values[i as usize * n_features..(i as usize + 1) * n_features];
@@ -35,7 +37,7 @@ impl DistinctRows {
         distinct
     }
 
-    /// Number of distinct rows.
+    /// Returns the number of distinct rows.
     pub fn len(&self, n_features: usize) -> usize {
         self.values.len() / n_features
     }

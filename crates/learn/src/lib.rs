@@ -24,6 +24,7 @@ pub mod describe;
 pub mod iforest;
 pub mod matrix;
 pub mod metrics;
+mod mix;
 pub mod real;
 pub mod rng;
 pub mod sampling;

@@ -245,7 +245,7 @@ fn canonical(value: f64) -> f64 {
 
 /// Compares rows lexicographically. Positive NaN is the greatest value of `total_cmp`, so missing
 /// values come last.
-fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
+pub(crate) fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
     let differing = a
         .iter()
         .zip(b)

@@ -7,6 +7,8 @@
 //! max(w, τ) is an unbiased estimate of the weight that a kept row represents. Here u is derived
 //! from a hash of the row, so that it is a property of the row.
 
+use crate::mix::splitmix;
+
 /// The result of sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -135,13 +137,13 @@ pub struct StableHash(u64);
 impl StableHash {
     /// Creates the hash of an empty sequence for a seed.
     pub fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
+        Self(splitmix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
     /// Appends a word to the hashed sequence.
     #[must_use]
     pub fn word(self, word: u64) -> Self {
-        Self(mix(self.0.rotate_left(23) ^ word))
+        Self(splitmix(self.0.rotate_left(23) ^ word))
     }
 
     /// Appends bytes and their number to the hashed sequence.
@@ -157,15 +159,8 @@ impl StableHash {
 
     /// Returns the hash.
     pub fn finish(self) -> u64 {
-        mix(self.0)
+        splitmix(self.0)
     }
-}
-
-/// Mixes the bits of a word by the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
-fn mix(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Counts of 64-bit keys whose memory can be limited.
 
-use super::table::{CountTable, fold};
+use super::table::CountTable;
+use crate::mix::fold;
 use crate::real;
 use crate::sampling::StableHash;
 

@@ -3,6 +3,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::mix::fold;
+
 /// The number of slots of a new table.
 const FIRST_SLOTS: usize = 16;
 
@@ -79,12 +81,6 @@ impl CountTable {
             self.add(key, count);
         }
     }
-}
-
-/// Multiplies to 128 bits and combines the two halves, which depend on all bits of both factors.
-pub(super) fn fold(left: u64, right: u64) -> u64 {
-    let product = u128::from(left) * u128::from(right);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Speeds up the scoring of repeated rows: each distinct row is scored once.
 
+use crate::mix::fold;
+
 /// The number of rows that are inspected to estimate whether rows repeat.
 const PROBED_ROWS: usize = 512;
 
@@ -111,10 +113,7 @@ fn hash(row: &[f64]) -> u64 {
     // The first 64 fractional bits of the golden ratio and of the square root of 2, which have no
     // pattern.
     const MASKS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0x6A09_E667_F3BC_C908];
-    let folded = |a: f64, b: f64| {
-        let product = u128::from(a.to_bits() ^ MASKS[0]) * u128::from(b.to_bits() ^ MASKS[1]);
-        product as u64 ^ (product >> 64) as u64
-    };
+    let folded = |a: f64, b: f64| fold(a.to_bits() ^ MASKS[0], b.to_bits() ^ MASKS[1]);
     let (pairs, rest) = row.as_chunks::<2>();
     let hash = pairs
         .iter()

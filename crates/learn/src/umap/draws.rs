@@ -1,5 +1,7 @@
 //! Random numbers that are a function of their purpose, so that threads need not share a generator.
 
+use crate::mix::splitmix;
+
 /// A SplitMix64 generator (Steele, Lea & Flood 2014) whose state starts from a seed and two numbers
 /// that identify the purpose.
 #[derive(Clone, Debug)]
@@ -11,15 +13,17 @@ impl Draws {
     /// Creates the generator for index `index` of stream `stream` of the seed.
     #[inline]
     pub fn new(seed: u64, stream: u64, index: u64) -> Draws {
-        let state = mix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(0xD134_2543_DE82_EF95);
-        Draws(mix(state.wrapping_add(STEP)) ^ mix(index.wrapping_mul(STEP).wrapping_add(1)))
+        let state = splitmix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(0xD134_2543_DE82_EF95);
+        Draws(
+            splitmix(state.wrapping_add(STEP)) ^ splitmix(index.wrapping_mul(STEP).wrapping_add(1)),
+        )
     }
 
     /// Returns the next 64 random bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
-        mix(self.0)
+        splitmix(self.0)
     }
 
     /// Returns two numbers below `n`. The probabilities of the numbers differ by a fraction of at
@@ -35,12 +39,6 @@ impl Draws {
     pub fn signed(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
-}
-
-fn mix(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]

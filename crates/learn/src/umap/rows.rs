@@ -1,9 +1,9 @@
 //! The distinct rows in ascending order, so that results depend neither on the order nor on the
 //! number of equal rows.
 
-use std::cmp::Ordering;
-
 use rayon::prelude::*;
+
+use crate::matrix::compare_rows;
 
 /// The distinct rows of some rows.
 pub(super) struct DistinctRows {
@@ -20,14 +20,14 @@ impl DistinctRows {
         let n_rows = values.len() / n_features;
         let row = |i: u32| &values[i as usize * n_features..(i as usize + 1) * n_features];
         let mut order: Vec<u32> = (0..n_rows as u32).filter(|&i| takes(i as usize)).collect();
-        order.par_sort_unstable_by(|&a, &b| compare(row(a), row(b)).then(a.cmp(&b)));
+        order.par_sort_unstable_by(|&a, &b| compare_rows(row(a), row(b)).then(a.cmp(&b)));
         let mut distinct = DistinctRows {
             values: Vec::new(),
             places: vec![None; n_rows],
         };
         let mut last = None;
         for i in order {
-            if last.is_none_or(|last| compare(row(last), row(i)).is_ne()) {
+            if last.is_none_or(|last| compare_rows(row(last), row(i)).is_ne()) {
                 distinct.values.extend_from_slice(row(i));
                 last = Some(i);
             }
@@ -41,13 +41,6 @@ impl DistinctRows {
     pub fn len(&self, n_features: usize) -> usize {
         self.values.len() / n_features
     }
-}
-
-fn compare(a: &[f64], b: &[f64]) -> Ordering {
-    let mut orders = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
-    orders
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
 }
 
 #[cfg(test)]

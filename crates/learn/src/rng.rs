@@ -39,7 +39,7 @@ impl Rng {
     /// # Panics
     /// Panics when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        assert!(n > 0, "there is no number below 0");
+        assert!(n > 0, "n must be above 0");
         let mut product = u128::from(self.next_u64()) * u128::from(n);
         if (product as u64) < n {
             let rejected = n.wrapping_neg() % n;

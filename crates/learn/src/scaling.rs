@@ -44,7 +44,7 @@ pub enum ScalingError {
         scale: f64,
     },
     /// The data has another number of columns than the scaler.
-    #[error("the scaler has {expected} features, the data {actual}")]
+    #[error("the scaler has {expected} features, but the data has {actual}")]
     Features {
         /// The number of columns of the scaler.
         expected: usize,

@@ -118,7 +118,10 @@ impl CoMoments {
     /// Panics when `i` equals `j` or a column does not exist.
     pub fn correlation(&self, i: usize, j: usize) -> Correlation {
         let (i, j, is_swapped) = if i < j { (i, j, false) } else { (j, i, true) };
-        assert!(i < j && j < self.origins.len(), "two different columns");
+        assert!(
+            i < j && j < self.origins.len(),
+            "the columns must exist and differ"
+        );
         let before = i * (2 * self.origins.len() - i - 1) / 2;
         let pair = &self.pairs[before + j - i - 1];
         if pair.weight < 2.0 {

@@ -76,7 +76,8 @@ struct Table {
 }
 
 impl Table {
-    fn take(&mut self, slot: &Slot<()>) {
+    /// Adds the counts of a slot of the cache.
+    fn add_slot(&mut self, slot: &Slot<()>) {
         self.keys.add(slot.key, slot.times);
         if let Some(buckets) = &mut self.buckets {
             buckets.add(slot.key, slot.times);
@@ -119,7 +120,7 @@ impl NumberCounts {
     pub fn add(&mut self, key: u64, times: u64) {
         let table = &mut self.table;
         self.recent
-            .add(key, times, |slot| table.take(slot), |()| {});
+            .add(key, times, |slot| table.add_slot(slot), |()| {});
     }
 
     /// Returns how many distinct numbers have counts of their own. A few more can be in the cache
@@ -129,14 +130,14 @@ impl NumberCounts {
     }
 
     /// Moves the counts in the cache to the table.
-    fn settle(&mut self) {
+    fn flush(&mut self) {
         let table = &mut self.table;
-        self.recent.settle(|slot| table.take(slot));
+        self.recent.flush(|slot| table.add_slot(slot));
     }
 
     /// Returns the counts of single numbers: all of them, or the most frequent ones after a cut.
     pub fn keys(&mut self) -> &KeyCounts {
-        self.settle();
+        self.flush();
         &self.table.keys
     }
 
@@ -148,7 +149,7 @@ impl NumberCounts {
     /// Forgets the counts of the least frequent single numbers, so that at most `keep` remain. From
     /// then on all numbers are also counted in buckets.
     pub fn cut(&mut self, keep: usize) {
-        self.settle();
+        self.flush();
         let Table { keys, buckets } = &mut self.table;
         buckets.get_or_insert_with(|| {
             let mut buckets = Buckets::default();
@@ -166,7 +167,7 @@ impl NumberCounts {
     /// Returns (number, count) pairs in ascending order. The numbers are those that were pushed or,
     /// after a cut, the midpoints of buckets.
     pub fn sorted(&mut self) -> Vec<(f64, u64)> {
-        self.settle();
+        self.flush();
         let mut keys: Vec<(u64, u64)> = match &self.table.buckets {
             None => self.table.keys.iter().collect(),
             Some(buckets) => buckets.middles().collect(),

@@ -16,7 +16,7 @@ pub(super) struct Slot<T> {
     pub key: u64,
     pub times: u64,
     /// The data that is stored with the key.
-    pub with: T,
+    pub data: T,
 }
 
 impl<T: Default> Default for Recent<T> {
@@ -24,7 +24,7 @@ impl<T: Default> Default for Recent<T> {
         let empty = || Slot {
             key: 0,
             times: 0,
-            with: T::default(),
+            data: T::default(),
         };
         Self {
             slots: (0..1 << SLOT_BITS).map(|_| empty()).collect(),
@@ -55,11 +55,11 @@ impl<T> Recent<T> {
         }
         slot.key = key;
         slot.times = times;
-        enter(&mut slot.with);
+        enter(&mut slot.data);
     }
 
     /// Passes all entries to `leave` and empties the cache.
-    pub fn settle(&mut self, mut leave: impl FnMut(&Slot<T>)) {
+    pub fn flush(&mut self, mut leave: impl FnMut(&Slot<T>)) {
         for slot in self.slots.iter_mut().filter(|slot| slot.times > 0) {
             leave(slot);
             slot.times = 0;
@@ -77,15 +77,15 @@ mod tests {
         let mut recent = Recent::<u64>::default();
         let mut table = BTreeMap::<u64, u64>::new();
         let mut note = |slot: &Slot<u64>| {
-            assert_eq!(slot.with, slot.key);
+            assert_eq!(slot.data, slot.key);
             *table.entry(slot.key).or_default() += slot.times;
         };
         for index in 0..10_000_u64 {
             let key = index * index % 3000;
-            recent.add(key, 2, &mut note, |with| *with = key);
+            recent.add(key, 2, &mut note, |data| *data = key);
         }
-        recent.settle(&mut note);
-        recent.settle(|_| panic!("nothing is left"));
+        recent.flush(&mut note);
+        recent.flush(|_| panic!("nothing is left"));
         assert_eq!(table.values().sum::<u64>(), 20_000);
     }
 }

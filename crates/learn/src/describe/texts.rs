@@ -57,7 +57,8 @@ impl TextCounts {
             kept.clear();
             kept.push_str(&text[..text.floor_char_boundary(MAX_TEXT)]);
         };
-        self.recent.add(key, times, |slot| table.take(slot), enter);
+        self.recent
+            .add(key, times, |slot| table.add_slot(slot), enter);
     }
 
     /// Returns how many distinct texts have counts. A few more can be in the cache of recent texts.
@@ -66,27 +67,27 @@ impl TextCounts {
     }
 
     /// Moves the counts in the cache to the table.
-    fn settle(&mut self) {
+    fn flush(&mut self) {
         let table = &mut self.table;
-        self.recent.settle(|slot| table.take(slot));
+        self.recent.flush(|slot| table.add_slot(slot));
     }
 
     /// Returns the counts by hash.
     pub fn keys(&mut self) -> &KeyCounts {
-        self.settle();
+        self.flush();
         &self.table.keys
     }
 
     /// Forgets the counts of the least frequent texts, so that at most `keep` remain.
     pub fn cut(&mut self, keep: usize) {
-        self.settle();
+        self.flush();
         self.table.keys.cut(keep);
     }
 
     /// Returns the `number` most frequent stored texts with their counts. Texts with equal counts
     /// are in byte order.
     pub fn top(&mut self, number: usize) -> Vec<(&str, u64)> {
-        self.settle();
+        self.flush();
         let Table { keys, texts, .. } = &self.table;
         let mut top: Vec<(&str, u64)> = keys
             .iter()
@@ -99,13 +100,14 @@ impl TextCounts {
 }
 
 impl Table {
-    fn take(&mut self, slot: &Slot<String>) {
+    /// Adds the counts of a slot of the cache, and stores its text if it is frequent.
+    fn add_slot(&mut self, slot: &Slot<String>) {
         let count = self.keys.add(slot.key, slot.times);
         // Checking only when a count passes a power of two suffices, because the limit is always a
         // power of two.
         let passes_a_power = count.leading_zeros() < (count - slot.times).leading_zeros();
         if count >= self.frequent && passes_a_power {
-            self.keep(slot.key, &slot.with);
+            self.keep(slot.key, &slot.data);
         }
     }
 

@@ -53,7 +53,7 @@ pub enum InvalidForest {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TreeDefect {
     /// The sequence of splits ends before the tree is complete, or continues after that.
-    #[error("{nodes} nodes do not make one whole tree")]
+    #[error("{nodes} nodes do not form one complete tree")]
     Shape {
         /// The number of entries in the sequence.
         nodes: usize,
@@ -67,7 +67,9 @@ pub enum TreeDefect {
         limit: u32,
     },
     /// A node splits a column that does not exist.
-    #[error("node {node} splits column {column} of {n_features}")]
+    #[error(
+        "node {node} splits column {column}; columns are counted from 0, and there are {n_features}"
+    )]
     Column {
         /// The node.
         node: usize,
@@ -85,7 +87,7 @@ pub enum TreeDefect {
         node: usize,
     },
     /// An array has more entries than the splits require.
-    #[error("{array} has {left_over} more entries than there are nodes for them")]
+    #[error("{array} has {left_over} entries that belong to no node")]
     ArrayTooLong {
         /// The name of the array in [`TreeData`].
         array: &'static str,
@@ -102,7 +104,9 @@ pub enum TreeDefect {
     },
     /// A list of categories is empty, is not ascending, or has a code beyond the column's
     /// categories.
-    #[error("node {node}: categories must be ascending, at least one, and below {cardinality}")]
+    #[error(
+        "node {node}: the list of categories must be ascending, not empty, and below {cardinality}"
+    )]
     Categories {
         /// The node.
         node: usize,
@@ -128,7 +132,7 @@ pub enum TreeDefect {
         node: usize,
     },
     /// The leaves hold more events than a tree draws.
-    #[error("the leaves hold {events} events, more than max_samples, {max_samples}")]
+    #[error("the leaves hold {events} events, more than max_samples ({max_samples})")]
     Events {
         /// The number of events of all leaves.
         events: u64,
@@ -215,9 +219,9 @@ impl Limits<'_> {
         let nodes = data.splits.len();
         // Splits whose right child is still to come, with the depth of that child.
         let mut open: Vec<(usize, u32)> = Vec::new();
-        let (mut depth, mut whole) = (0, false);
+        let (mut depth, mut complete) = (0, false);
         for (node, split) in data.splits.into_iter().enumerate() {
-            if whole {
+            if complete {
                 return Err(TreeDefect::Shape { nodes });
             }
             if depth > limit {
@@ -231,10 +235,10 @@ impl Limits<'_> {
                 rules.tree.nodes[parent].right = node as u32 + 1;
                 depth = right_depth;
             } else {
-                whole = true;
+                complete = true;
             }
         }
-        if !whole {
+        if !complete {
             return Err(TreeDefect::Shape { nodes });
         }
         rules.finish()

@@ -180,7 +180,7 @@ pub enum FitError {
         max: usize,
     },
     /// The matrix given to [`IsolationForest::grow`] has another number of columns than the forest.
-    #[error("the forest has {expected} features, the matrix {actual}")]
+    #[error("the forest has {expected} features, but the matrix has {actual}")]
     GrowFeatures {
         /// The number of columns of the forest.
         expected: usize,
@@ -188,7 +188,7 @@ pub enum FitError {
         actual: usize,
     },
     /// The forest to be grown compares 32-bit inputs, because it was imported from scikit-learn.
-    #[error("a forest that takes 32-bit inputs was grown elsewhere and cannot be grown further")]
+    #[error("the forest was imported with 32-bit inputs, so no trees can be added to it")]
     GrowImported,
     /// The matrix given to [`IsolationForest::grow`] leads to another number of events per tree.
     #[error(

@@ -44,7 +44,7 @@ impl<'a> Sampler<'a> {
         let n_events = self.matrix.total_weight();
         let counts = self.matrix.weighting() != Weighting::Frequencies;
         if counts && !self.bootstrap && self.size == n_events as u64 {
-            return whole(self.matrix.weights());
+            return all_events(self.matrix.weights());
         }
         if let Some(sample) = self.draw_bits(rng) {
             return sample;
@@ -153,7 +153,7 @@ impl RowFinder {
 
 /// Returns a sample of all events. A tree draws at most [`MAX_SAMPLES`](super::MAX_SAMPLES) events,
 /// so weights fit 32 bits.
-fn whole(weights: &[f64]) -> Sample {
+fn all_events(weights: &[f64]) -> Sample {
     let weighted = weights.iter().zip(0..).filter(|(weight, _)| **weight > 0.0);
     let (rows, events) = weighted.map(|(&weight, row)| (row, weight as u32)).unzip();
     Sample { rows, events }

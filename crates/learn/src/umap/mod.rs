@@ -164,8 +164,8 @@ impl UmapParams {
         self.check()?;
         check_rows(matrix)?;
         let n_features = matrix.n_features();
-        let takes = |row: usize| matrix.weights()[row] > 0.0;
-        let distinct = DistinctRows::of(n_features, matrix.values(), takes);
+        let takes_part = |row: usize| matrix.weights()[row] > 0.0;
+        let distinct = DistinctRows::of(n_features, matrix.values(), takes_part);
         let space = Space::of(self.metric, n_features, &distinct.values);
         let points = space.points(&distinct.values);
         let size = self.n_neighbors.min(distinct.len(n_features));

@@ -14,12 +14,14 @@ pub(super) struct DistinctRows {
 }
 
 impl DistinctRows {
-    /// Finds the distinct rows among the rows of `values` for which `takes` returns true. The
+    /// Finds the distinct rows among the rows of `values` for which `includes` returns true. The
     /// values must contain neither NaN nor −0.0.
-    pub fn of(n_features: usize, values: &[f64], takes: impl Fn(usize) -> bool) -> Self {
+    pub fn of(n_features: usize, values: &[f64], includes: impl Fn(usize) -> bool) -> Self {
         let n_rows = values.len() / n_features;
         let row = |i: u32| &values[i as usize * n_features..(i as usize + 1) * n_features];
-        let mut order: Vec<u32> = (0..n_rows as u32).filter(|&i| takes(i as usize)).collect();
+        let mut order: Vec<u32> = (0..n_rows as u32)
+            .filter(|&i| includes(i as usize))
+            .collect();
         order.par_sort_unstable_by(|&a, &b| compare_rows(row(a), row(b)).then(a.cmp(&b)));
         let mut distinct = DistinctRows {
             values: Vec::new(),

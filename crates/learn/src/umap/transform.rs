@@ -37,7 +37,9 @@ pub enum TransformError {
         n_features: usize,
     },
     /// A value is missing or infinite.
-    #[error("row {row}, column {column}: {value} is not a finite number; only those have a place")]
+    #[error(
+        "row {row}, column {column}: {value} is not a finite number, so the row cannot be placed"
+    )]
     NotFinite {
         /// The row, counted from 0.
         row: usize,

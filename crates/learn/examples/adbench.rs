@@ -1,14 +1,16 @@
-//! ROC AUC and average precision of isolation forests on labelled CSV files, over seeds.
+//! Computes ROC AUC and average precision of isolation forests on labelled CSV files, for several
+//! seeds.
 //!
 //! ```sh
 //! cargo run --release -p honeyguide-learn --example adbench -- [OPTION VALUE]… FILE.csv…
 //! ```
-//! Each file has a header, numeric columns, and the label, 0 or 1, as its last column. Forests have the
-//! default parameters and learn from all rows of the file that they score, as in ADBench's
-//! unsupervised setting, or from those of another file.
+//! Each file has a header and numeric columns, the last of which is the label, 0 or 1. The forests
+//! have the default parameters. They are fitted on all rows of the file that they score, as in
+//! ADBench's unsupervised setting, or on the rows of another file.
 //!
-//! Options: `--seeds 10`; `--extension-level 0` (one above a file's greatest stands for the greatest);
-//! `--train FILE.csv`; `--categorical COLUMN` (counted from 0): a category per distinct value.
+//! Options: `--seeds 10`; `--extension-level 0` (a level above a file's maximum means the maximum);
+//! `--train FILE.csv` to fit on another file; `--categorical COLUMN` (counted from 0) to treat the
+//! distinct values of a column as categories.
 
 use std::error::Error;
 use std::fs;
@@ -80,7 +82,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
     Ok(options)
 }
 
-/// ROC AUC and average precision of the scores, for each seed.
+/// Returns the ROC AUC and the average precision of the scores for each seed.
 fn rank(
     params: &IsolationForestParams,
     trained: &Table,
@@ -135,7 +137,7 @@ impl Table {
         self.values.iter_mut().skip(column).step_by(self.n_features)
     }
 
-    /// The distinct values of a column, ascending.
+    /// Returns the distinct values of a column, ascending.
     fn categories(&mut self, column: usize) -> Vec<f64> {
         let mut values: Vec<f64> = self.column(column).map(|value| *value).collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -143,7 +145,8 @@ impl Table {
         values
     }
 
-    /// Replaces values by their codes, and values that have none by one code too many.
+    /// Replaces the values of a column by their codes. Values without a code get the number of
+    /// categories.
     fn encode(&mut self, column: usize, categories: &[f64]) {
         for value in self.column(column) {
             let code = categories.binary_search_by(|known| known.total_cmp(value));
@@ -152,7 +155,7 @@ impl Table {
     }
 }
 
-/// Mean and sample standard deviation, as `mean,sd`.
+/// Returns the mean and the sample standard deviation, as `mean,sd`.
 fn summary(values: &[f64]) -> String {
     let Some(moments) = Moments::of(values.iter().map(|&value| (value, 1.0))) else {
         return "undefined,undefined".to_owned();

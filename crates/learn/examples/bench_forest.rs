@@ -1,53 +1,49 @@
-//! Times one piece of forest work, to be run beside its peers.
+//! Measures the time of one operation on an isolation forest, for comparison with other
+//! implementations.
 //!
 //! ```sh
 //! cargo run --release -p honeyguide-learn --example bench_forest -- WORK [OPTION VALUE]…
 //! ```
 //! WORK is one of
-//! - `fit`: fit on the rows;
-//! - `fit-distinct`: fit on the distinct rows with their counts;
+//! - `fit`: fit a forest on the rows;
+//! - `fit-distinct`: fit a forest on the distinct rows with their counts;
 //! - `score`: score all rows in one call, with a forest fitted on them;
 //! - `explain`: explain all rows in one call, with a forest fitted on them;
-//! - `one-row`: score rows in one call each; the figures are per call.
+//! - `one-row`: score one row per call, with times per call.
 //!
-//! Options: `--file` raw little-endian f64 rows (else standard normal rows are simulated),
-//! `--features 10`, `--rows 1000000` (simulated, or at most of the file), `--fit-file` rows to fit on
-//! where they are others, `--trees 100`, `--samples 256`, `--threads 1`, `--repeat 7`, `--seed 0`.
+//! Options: `--file` with rows as raw little-endian f64 (without it, standard normal rows are
+//! simulated), `--features 10`, `--rows 1000000` (the number of simulated rows, or the maximum read
+//! from the file), `--fit-file` with other rows to fit on, `--trees 100`, `--samples 256`,
+//! `--threads 1`, `--repeat 7`, `--seed 0`.
 //!
-//! Prints one line per repetition: work, rows, features, threads, CPU ns per row, wall ns per row.
-//! Making and checking the matrix is not timed.
+//! The program prints one line per repetition: work, rows, features, threads, CPU nanoseconds per
+//! row, elapsed nanoseconds per row. Creating and checking the matrix is not timed.
 
-use std::collections::HashMap;
-use std::error::Error;
+mod common;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use common::{BoxedError, Options, cpu_time, read_rows};
 use learn::Matrix;
 use learn::iforest::{IsolationForest, IsolationForestParams, MaxSamples};
-use learn::rng::Rng;
 
-/// Rows that `one-row` scores in each repetition.
+/// The number of rows that `one-row` scores in each repetition.
 const CALLS: usize = 2000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxedError> {
     let mut args = std::env::args().skip(1);
     let work = args
         .next()
         .ok_or("say what to time: fit, fit-distinct, score, explain, one-row")?;
-    let mut options = HashMap::new();
-    while let Some(name) = args.next() {
-        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
-        options.insert(name, value);
-    }
+    let options = Options::read(args)?;
     let bench = Bench::new(&work, &options)?;
-    let threads = number(&options, "--threads", 1)?;
+    let threads = options.number("--threads", 1)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
-    for _ in 0..number(&options, "--repeat", 7)? {
-        let (cpu, wall) = pool
-            .install(|| bench.once(&work))
-            .map_err(|error| error as Box<dyn Error>)?;
+    for _ in 0..options.number("--repeat", 7)? {
+        let (cpu, wall) = pool.install(|| bench.once(&work))?;
         let n = if work == "one-row" {
             CALLS
         } else {
@@ -60,14 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn number(options: &HashMap<String, String>, name: &str, default: usize) -> Result<usize, String> {
-    let Some(text) = options.get(name) else {
-        return Ok(default);
-    };
-    text.parse()
-        .map_err(|error| format!("{name} {text}: {error}"))
-}
-
+/// The inputs of the timed operation.
 struct Bench {
     params: IsolationForestParams,
     rows: Matrix,
@@ -75,27 +64,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(work: &str, options: &HashMap<String, String>) -> Result<Bench, Box<dyn Error>> {
-        let features = number(options, "--features", 10)?;
-        let n_rows = number(options, "--rows", 1_000_000)?;
-        let seed = number(options, "--seed", 0)? as u64;
-        let mut rows = match options.get("--file") {
-            Some(file) => read(file, features, n_rows)?,
-            None => {
-                let mut rng = Rng::new(seed, 0);
-                let values = (0..n_rows * features).map(|_| rng.normal()).collect();
-                Matrix::unweighted(features, values)?
-            }
-        };
+    fn new(work: &str, options: &Options) -> Result<Bench, BoxedError> {
+        let features = options.number("--features", 10)?;
+        let n_rows = options.number("--rows", 1_000_000)?;
+        let seed = options.number("--seed", 0)? as u64;
+        let mut rows = options.rows(features, n_rows, seed)?;
         if work == "fit-distinct" {
             rows.sort_rows();
         }
         let params = IsolationForestParams::new()
-            .n_estimators(number(options, "--trees", 100)?)
-            .max_samples(MaxSamples::Count(number(options, "--samples", 256)?))
+            .n_estimators(options.number("--trees", 100)?)
+            .max_samples(MaxSamples::Count(options.number("--samples", 256)?))
             .seed(seed);
         let forest = match options.get("--fit-file") {
-            Some(file) => params.fit(&read(file, features, usize::MAX)?)?,
+            Some(file) => params.fit(&read_rows(file, features, usize::MAX)?)?,
             None => params.fit(&rows)?,
         };
         Ok(Bench {
@@ -105,8 +87,8 @@ impl Bench {
         })
     }
 
-    /// CPU and wall time of doing the work once.
-    fn once(&self, work: &str) -> Result<(Duration, Duration), Box<dyn Error + Send + Sync>> {
+    /// Performs the operation once and returns its CPU time and elapsed time.
+    fn once(&self, work: &str) -> Result<(Duration, Duration), BoxedError> {
         let (values, features) = (self.rows.values(), self.rows.n_features());
         let (cpu, wall) = (cpu_time(), Instant::now());
         match work {
@@ -122,20 +104,4 @@ impl Bench {
         }
         Ok((cpu_time() - cpu, wall.elapsed()))
     }
-}
-
-fn read(file: &str, features: usize, most: usize) -> Result<Matrix, Box<dyn Error>> {
-    let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-    let (numbers, _) = bytes.as_chunks::<8>();
-    let values = numbers.iter().take(most.saturating_mul(features));
-    Ok(Matrix::unweighted(
-        features,
-        values.map(|&bytes| f64::from_le_bytes(bytes)).collect(),
-    )?)
-}
-
-/// CPU time of this process and all its threads.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -1,26 +1,30 @@
-//! Anomaly detection on weighted rows.
+//! Algorithms for anomaly detection on weighted rows.
 //!
-//! Everything here takes a [`Matrix`]: distinct rows of `f64` features, each with a weight that says
-//! how often the row occurs. A billion events with a few hundred distinct rows cost a few hundred rows.
+//! Most algorithms take a [`Matrix`]: distinct rows of `f64` features, each with a weight that says
+//! how often the row occurs. A billion events with a few hundred distinct rows therefore cost as
+//! much as a few hundred rows.
 //!
-//! - [`describe`]: counts, spread and correlation of columns of any length, in one pass.
+//! - [`describe`]: value counts, distributions and correlations of columns of any length, in one
+//!   pass.
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
-//! - [`metrics`]: ROC AUC, average precision and confusion matrices of weighted, tied scores.
+//! - [`metrics`]: ROC AUC, average precision and confusion matrices for weighted scores with ties.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
-//! - [`umap`]: maps of rows in few dimensions, and of new rows among them (McInnes, Healy & Melville 2018).
+//! - [`umap`]: UMAP embeddings of rows in few dimensions, and of new rows in an existing embedding
+//!   (McInnes, Healy & Melville 2018).
 //! - [`sampling`]: a weighted sample of rows in bounded memory.
-//! - [`real`]: logarithm and power of two with the same bits on every machine.
-//! - [`rng`]: the one generator that every random choice comes from.
+//! - [`real`]: a logarithm and a power of two with the same bits on every machine.
+//! - [`rng`]: the random-number generator that every random choice uses.
 //!
-//! The crate does no input or output, reads no clock and no environment, and returns an error for
-//! every input that it cannot use. The same input and seed give the same bits on any number of
-//! threads and on any machine.
+//! The crate performs no input or output, reads neither the clock nor the environment, and returns
+//! an error for every input that it cannot use. The same input and seed give the same bits for any
+//! number of threads and on any machine.
 #![warn(missing_docs)]
 
 pub mod describe;
 pub mod iforest;
 pub mod matrix;
 pub mod metrics;
+mod mix;
 pub mod real;
 pub mod rng;
 pub mod sampling;

@@ -1,77 +1,77 @@
-//! Rows of features with a weight each: what every algorithm here learns from.
+//! The input of every algorithm in this crate: a matrix of weighted rows.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
-/// The largest total weight: up to here every whole number of events is an exact `f64`.
+/// The maximum total weight, 2⁵³. Up to it, every whole number of events is an exact `f64`.
 pub const MAX_TOTAL_WEIGHT: f64 = 9_007_199_254_740_992.0;
 
-/// What the values of a column mean.
+/// The kind of values in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ColumnKind {
-    /// Ordered numbers; NaN is a missing value.
+    /// Ordered numbers. NaN is a missing value.
     Numeric,
-    /// Unordered categories, given as the codes `0..cardinality`; NaN is a missing value and any
+    /// Unordered categories, given as the codes `0..cardinality`. NaN is a missing value, and any
     /// other value is a category that was not seen in training.
     Categorical {
-        /// Number of categories known from training.
+        /// The number of categories known from training.
         cardinality: u32,
     },
 }
 
-/// Why values and weights do not make a [`Matrix`].
+/// The reason why values and weights do not form a [`Matrix`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MatrixError {
-    /// A matrix has at least one column.
+    /// The number of columns is 0.
     #[error("a matrix needs at least 1 feature, got 0")]
     NoFeatures,
     /// The values do not fill whole rows.
     #[error("{values} values do not fill rows of {n_features} features")]
     RaggedRows {
-        /// Number of values given.
+        /// The number of values given.
         values: usize,
-        /// Number of columns.
+        /// The number of columns.
         n_features: usize,
     },
-    /// One weight per row is needed.
+    /// The number of weights differs from the number of rows.
     #[error("{rows} rows need {rows} weights, got {weights}")]
     WeightCount {
-        /// Number of rows.
+        /// The number of rows.
         rows: usize,
-        /// Number of weights given.
+        /// The number of weights given.
         weights: usize,
     },
     /// A value is positive or negative infinity.
     #[error("row {row}, column {column}: {value} is not finite (a missing value is NaN)")]
     Infinite {
-        /// Row, counted from 0.
+        /// The row, counted from 0.
         row: usize,
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
-        /// The value.
+        /// The value found.
         value: f64,
     },
     /// A weight is negative or not finite.
     #[error("row {row}: weight {weight} is not a finite number of at least 0")]
     Weight {
-        /// Row, counted from 0.
+        /// The row, counted from 0.
         row: usize,
-        /// The weight.
+        /// The weight found.
         weight: f64,
     },
-    /// The weights sum to more than `f64` counts exactly.
+    /// The sum of the weights is above [`MAX_TOTAL_WEIGHT`].
     #[error("the weights sum to {total}, more than the limit of 2^53")]
     TotalWeight {
-        /// The sum.
+        /// The sum of the weights.
         total: f64,
     },
 }
 
-/// Rows of `n_features` values, row-major, with one weight per row.
+/// A matrix of rows of `n_features` values, row-major, with one weight per row.
 ///
-/// A whole-number weight `w` stands for the row repeated `w` times. A NaN value is missing; every NaN
-/// is the same, and −0.0 is 0.0.
+/// A whole-number weight `w` stands for `w` copies of the row. NaN is a missing value. The matrix
+/// stores all NaNs with the same bits, and −0.0 as 0.0.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     n_features: usize,
@@ -81,23 +81,24 @@ pub struct Matrix {
     total_weight: f64,
 }
 
-/// How a matrix's weights can be read, in order of generality.
+/// The interpretation of a matrix's weights, in order of generality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weighting {
     /// Every row is one event.
     Unit,
-    /// Every row is a whole number of events.
+    /// Every row stands for a whole number of events.
     Counts,
-    /// Weights are relative frequencies.
+    /// The weights are relative frequencies.
     Frequencies,
 }
 
 impl Matrix {
-    /// A matrix of `values.len() / n_features` rows, `weights[i]` being the weight of row `i`.
+    /// Creates a matrix of `values.len() / n_features` rows from row-major values; `weights[i]` is
+    /// the weight of row `i`.
     ///
     /// # Errors
-    /// When the lengths do not fit, a value is infinite, a weight is negative or not finite, or the
-    /// weights sum to more than [`MAX_TOTAL_WEIGHT`].
+    /// Returns an error when `n_features` is 0, the lengths do not match, a value is infinite, a
+    /// weight is negative or not finite, or the weights sum to more than [`MAX_TOTAL_WEIGHT`].
     pub fn new(
         n_features: usize,
         mut values: Vec<f64>,
@@ -127,41 +128,44 @@ impl Matrix {
         })
     }
 
-    /// A matrix in which every row has weight 1.
+    /// Creates a matrix in which every row has weight 1.
     ///
     /// # Errors
-    /// As [`Matrix::new`].
+    /// Returns an error under the conditions of [`Matrix::new`].
     pub fn unweighted(n_features: usize, values: Vec<f64>) -> Result<Matrix, MatrixError> {
         let rows = rows_of(n_features, values.len())?;
         Matrix::new(n_features, values, vec![1.0; rows])
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn n_rows(&self) -> usize {
         self.weights.len()
     }
 
-    /// Number of columns, at least 1.
+    /// Returns the number of columns, at least 1.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// The values of row `i`. Panics when there is no such row.
+    /// Returns the values of row `i`.
+    ///
+    /// # Panics
+    /// Panics when there is no such row.
     pub fn row(&self, i: usize) -> &[f64] {
         &self.values[i * self.n_features..(i + 1) * self.n_features]
     }
 
-    /// All values, row after row.
+    /// Returns all values, row-major.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// One weight per row.
+    /// Returns the weight of each row.
     pub fn weights(&self) -> &[f64] {
         &self.weights
     }
 
-    /// Sum of the weights: the number of events, when weights are counts.
+    /// Returns the sum of the weights, which is the number of events when the weights are counts.
     pub fn total_weight(&self) -> f64 {
         self.total_weight
     }
@@ -174,19 +178,21 @@ impl Matrix {
         &mut self.values
     }
 
-    /// Sorts the rows by value, first column first, missing values last, and merges equal rows by
-    /// adding their weights: the order in which rows arrived leaves no trace.
+    /// Sorts the rows in lexicographic order, with missing values last, and merges equal rows by
+    /// adding their weights. The result does not depend on the original order of the rows.
     pub fn sort_rows(&mut self) {
         if !self.is_sorted() {
             self.sort_rows_tracked();
         }
     }
 
-    /// As [`sort_rows`](Self::sort_rows); says of each row where it, or what it was merged into, is now.
+    /// Sorts and merges the rows like [`sort_rows`](Self::sort_rows). Returns, for each original
+    /// row, the index of the row that it is now or was merged into.
     pub fn sort_rows_tracked(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.n_rows()).collect();
         order.sort_unstable_by(|&a, &b| {
-            // Ties are broken by weight so that fractional weights are added in one order only.
+            // Ties are broken by weight, so that fractional weights are always added in the same
+            // order.
             compare_rows(self.row(a), self.row(b)).then(self.weights[a].total_cmp(&self.weights[b]))
         });
         let mut positions = vec![0; order.len()];
@@ -212,13 +218,14 @@ impl Matrix {
         positions
     }
 
-    /// Whether every row comes before the next one, so that sorting would change nothing.
+    /// Returns whether the rows are strictly ascending, so that sorting would change nothing.
     fn is_sorted(&self) -> bool {
         let mut pairs = (1..self.n_rows()).map(|i| (self.row(i - 1), self.row(i)));
         pairs.all(|(before, after)| compare_rows(before, after).is_lt())
     }
 }
 
+/// Returns the number of rows that this many values fill.
 fn rows_of(n_features: usize, values: usize) -> Result<usize, MatrixError> {
     match n_features {
         0 => Err(MatrixError::NoFeatures),
@@ -227,7 +234,7 @@ fn rows_of(n_features: usize, values: usize) -> Result<usize, MatrixError> {
     }
 }
 
-/// Adding 0.0 turns −0.0 into 0.0; NaN keeps no sign and no payload.
+/// Gives all NaNs the same bits, and turns −0.0 into 0.0 by adding 0.0.
 fn canonical(value: f64) -> f64 {
     if value.is_nan() {
         f64::NAN
@@ -236,8 +243,9 @@ fn canonical(value: f64) -> f64 {
     }
 }
 
-/// Positive NaN is the greatest value of `total_cmp`, which puts missing values last.
-fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
+/// Compares rows lexicographically. Positive NaN is the greatest value of `total_cmp`, so missing
+/// values come last.
+pub(crate) fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
     let differing = a
         .iter()
         .zip(b)
@@ -246,6 +254,7 @@ fn compare_rows(a: &[f64], b: &[f64]) -> Ordering {
     differing.unwrap_or(Ordering::Equal)
 }
 
+/// Checks the weights; returns their interpretation and their sum.
 fn read_weights(weights: &[f64]) -> Result<(Weighting, f64), MatrixError> {
     let (mut unit, mut whole, mut total) = (true, true, 0.0);
     for (row, &weight) in weights.iter().enumerate() {

@@ -1,12 +1,12 @@
-//! Logarithm and power of two from `+`, `−`, `×`, `÷` only.
+//! Logarithm and power of two, computed from `+`, `−`, `×` and `÷` only.
 //!
-//! IEEE 754 fixes the result of those four, and not of `ln` and `exp2`, which differ in the last bit
-//! between C libraries. Scores and leaf values must not.
+//! IEEE 754 specifies the exact result of these four operations, but not of `ln` and `exp2`, whose
+//! last bit differs between C libraries. Scores and leaf values must be the same on every machine.
 
 use std::f64::consts::LN_2;
 
-/// Natural logarithm of a positive, normal `x`, to about 1 ulp, by the series
-/// ln m = 2 artanh((m − 1)/(m + 1)) of the mantissa (Abramowitz & Stegun 1964, 4.1.27).
+/// Returns the natural logarithm of a positive, normal `x`, accurate to about 1 ulp, from the
+/// series ln m = 2 artanh((m − 1)/(m + 1)) of the mantissa (Abramowitz & Stegun 1964, 4.1.27).
 pub fn ln(x: f64) -> f64 {
     debug_assert!(x.is_normal() && x > 0.0);
     let bits = x.to_bits();
@@ -25,7 +25,7 @@ pub fn ln(x: f64) -> f64 {
     exponent as f64 * LN_2 + 2.0 * s * series
 }
 
-/// 1/k! for k from 0 to 13: for |y| ≤ 0.347 the first omitted term, y¹⁴/14!, is below 2⁻⁵³.
+/// 1/k! for k from 0 to 13. For |y| ≤ 0.347 the first omitted term, y¹⁴/14!, is below 2⁻⁵³.
 const EXPONENTIAL: [f64; 14] = {
     let (mut coefficients, mut factorial, mut k) = ([1.0; 14], 1.0, 1);
     while k < 14 {
@@ -36,7 +36,8 @@ const EXPONENTIAL: [f64; 14] = {
     coefficients
 };
 
-/// 2 to the power of `x`, to about 1 ulp, from the exponential series of the fraction; 0 below −1022.
+/// Returns 2 to the power of `x`, accurate to about 1 ulp, from the exponential series of the
+/// fraction; 0 for `x` below −1022.
 pub(crate) fn exp2(x: f64) -> f64 {
     debug_assert!(x <= 1023.0);
     if x < -1022.0 {

@@ -1,19 +1,20 @@
-//! Random numbers that stay the same: one fixed generator, and our own ways to draw from it.
+//! Reproducible random numbers: a fixed generator, and distributions that are defined in this
+//! crate.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
 
 use crate::real;
 
-/// A stream of random numbers, fixed by a seed and a stream number.
+/// A stream of random numbers, determined by a seed and a stream number.
 ///
-/// The generator is ChaCha with 8 rounds (Bernstein 2008), keyed with the seed's 8 bytes in
-/// little-endian order followed by zeros. Streams of one seed are independent of each other.
+/// The generator is ChaCha with 8 rounds (Bernstein 2008). Its key is the 8 bytes of the seed in
+/// little-endian order, followed by zeros. Different streams of one seed are independent.
 #[derive(Clone, Debug)]
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The start of stream `stream` of `seed`.
+    /// Creates the generator at the start of stream `stream` of `seed`.
     pub fn new(seed: u64, stream: u64) -> Rng {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -22,20 +23,23 @@ impl Rng {
         Rng(generator)
     }
 
-    /// The next 64 random bits.
+    /// Returns the next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A uniform number in [0, 1): a multiple of 2⁻⁵³.
+    /// Returns a uniformly distributed number in [0, 1), a multiple of 2⁻⁵³.
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / 9_007_199_254_740_992.0
     }
 
-    /// A uniform whole number in `0..n`, without bias (Lemire 2019, "Fast random integer generation
-    /// in an interval"). Panics when `n` is 0.
+    /// Returns a uniformly distributed whole number in `0..n`, without bias (Lemire 2019, "Fast
+    /// random integer generation in an interval").
+    ///
+    /// # Panics
+    /// Panics when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        assert!(n > 0, "there is no number below 0");
+        assert!(n > 0, "n must be above 0");
         let mut product = u128::from(self.next_u64()) * u128::from(n);
         if (product as u64) < n {
             let rejected = n.wrapping_neg() % n;
@@ -46,7 +50,8 @@ impl Rng {
         (product >> 64) as u64
     }
 
-    /// A standard normal number (the polar method of Marsaglia & Bray 1964).
+    /// Returns a number from the standard normal distribution (the polar method of Marsaglia & Bray
+    /// 1964).
     pub fn normal(&mut self) -> f64 {
         loop {
             let (u, v) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
@@ -57,15 +62,16 @@ impl Rng {
         }
     }
 
-    /// Puts `items` into a uniformly random order (Fisher & Yates).
+    /// Shuffles `items` into a uniformly random order (Fisher–Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
     }
 
-    /// `k` distinct numbers of `0..n` in ascending order, every set equally likely (Floyd's
-    /// algorithm; Bentley & Floyd 1987, "A sample of brilliance"). All of them when `k >= n`.
+    /// Returns `k` distinct numbers of `0..n` in ascending order, where every such set is equally
+    /// likely (Floyd's algorithm; Bentley & Floyd 1987, "A sample of brilliance"). Returns all of
+    /// `0..n` when `k >= n`.
     pub fn distinct_below(&mut self, n: u64, k: u64) -> Vec<u64> {
         if k >= n {
             return (0..n).collect();
@@ -76,7 +82,8 @@ impl Rng {
         numbers
     }
 
-    /// Hands those numbers to `take` in an order that means nothing, for `k < n`.
+    /// Calls `take` with each of the numbers that [`distinct_below`](Self::distinct_below) returns,
+    /// in no meaningful order. Requires `k < n`.
     pub(crate) fn each_distinct_below(&mut self, n: u64, k: u64, take: impl FnMut(u64)) {
         if suits_bitmap(n, k) {
             self.floyd(n, k, &mut Bitmap::new(n), take);
@@ -85,8 +92,9 @@ impl Rng {
         }
     }
 
-    /// Those numbers as bits, number i being bit i % 64 of word i / 64, for `k < n`; `None`, and nothing drawn, where
-    /// there would be too many words for so few numbers.
+    /// Returns the same numbers as a bitmap: number i is bit i % 64 of word i / 64. Requires
+    /// `k < n`. Returns `None`, without drawing a number, when the bitmap would be too large for so
+    /// few numbers.
     pub(crate) fn distinct_bits_below(&mut self, n: u64, k: u64) -> Option<Vec<u64>> {
         if !suits_bitmap(n, k) {
             return None;
@@ -96,7 +104,8 @@ impl Rng {
         Some(drawn.0)
     }
 
-    /// Floyd's algorithm. `drawn` decides nothing but the time it takes.
+    /// Draws `k` distinct numbers of `0..n` by Floyd's algorithm. The choice of `drawn` affects
+    /// only the speed.
     fn floyd(&mut self, n: u64, k: u64, drawn: &mut impl Drawn, mut take: impl FnMut(u64)) {
         for last in n - k..n {
             let candidate = self.below(last + 1);
@@ -111,22 +120,24 @@ impl Rng {
     }
 }
 
-/// A bitmap that is larger no longer fits a fast cache.
+/// The maximum number of bits of a bitmap; a larger one does not fit a fast cache.
 const MOST_BITS: u64 = 1 << 21;
-/// Clearing more bits than this for each number takes longer than looking numbers up in a table.
+/// The maximum number of bits per drawn number. Clearing more bits takes longer than using a hash
+/// table.
 const BITS_PER_NUMBER: u64 = 1 << 9;
 
+/// Returns whether a bitmap is faster than a hash table for drawing `k` numbers of `0..n`.
 fn suits_bitmap(n: u64, k: u64) -> bool {
     n <= MOST_BITS && n <= BITS_PER_NUMBER * k
 }
 
-/// The numbers drawn so far.
+/// The set of numbers drawn so far.
 trait Drawn {
-    /// Adds a number; says whether it is new.
+    /// Adds a number and returns whether it is new.
     fn insert(&mut self, number: u64) -> bool;
 }
 
-/// A set of small numbers, a bit for each.
+/// A set of small numbers as a bitmap.
 struct Bitmap(Vec<u64>);
 
 impl Bitmap {
@@ -145,9 +156,9 @@ impl Drawn for Bitmap {
     }
 }
 
-/// A set of numbers by open addressing, in a table at most half full.
+/// A hash set with open addressing that is at most half full.
 struct DrawnSet {
-    /// Places in `numbers` plus 1; 0 is an empty slot.
+    /// Indices into `numbers` plus 1; 0 marks an empty slot.
     slots: Vec<u32>,
     shift: u32,
     numbers: Vec<u64>,
@@ -188,7 +199,7 @@ mod tests {
     #[test]
     fn the_stream_never_changes() {
         let first = |seed, stream| Rng::new(seed, stream).next_u64();
-        // Key and nonce of zeros: the ChaCha8 keystream of Bernstein's definition.
+        // For a key and nonce of zeros this is the ChaCha8 keystream of Bernstein's definition.
         assert_eq!(
             first(0, 0).to_le_bytes(),
             [0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6]
@@ -217,7 +228,7 @@ mod tests {
         let drawn: Vec<f64> = (0..100_000).map(|_| rng.normal()).collect();
         let mean = drawn.iter().sum::<f64>() / 1e5;
         let variance = drawn.iter().map(|x| x * x).sum::<f64>() / 1e5;
-        // Five standard errors: 5/√n and 5·√(2/n).
+        // The bounds are five standard errors: 5/√n and 5·√(2/n).
         assert!(
             mean.abs() < 0.016 && (variance - 1.0).abs() < 0.023,
             "{mean} {variance}"
@@ -231,7 +242,7 @@ mod tests {
         for _ in 0..20_000 {
             *counts.entry(rng.distinct_below(5, 2)).or_insert(0u32) += 1;
         }
-        // Ten sets of 2000 each; five standard deviations of a count are 212.
+        // Each of the ten sets is expected 2000 times; five standard deviations of a count are 212.
         assert_eq!(counts.len(), 10);
         assert!(
             counts.values().all(|n| n.abs_diff(2000) < 212),

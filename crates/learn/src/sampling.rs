@@ -1,29 +1,34 @@
-//! A weighted sample of rows in bounded memory that does not depend on the order in which the rows come.
+//! A weighted random sample of rows in bounded memory that does not depend on the order of the
+//! rows.
 //!
-//! Priority sampling (Duffield, Lund & Thorup 2007, "Priority sampling for estimation of arbitrary subset sums",
-//! J. ACM 54(6)): a row of weight w gets the priority w/u with u uniform in (0, 1], the k rows of highest priority
-//! stay, and with τ the (k+1)-th priority, max(w, τ) estimates without bias what a kept row stands for. Here u comes
+//! The method is priority sampling (Duffield, Lund & Thorup 2007, "Priority sampling for estimation
+//! of arbitrary subset sums", J. ACM 54(6)). A row of weight w gets the priority w/u with u uniform
+//! in (0, 1], and the k rows of highest priority are kept. With τ the (k+1)-th highest priority,
+//! max(w, τ) is an unbiased estimate of the weight that a kept row represents. Here u is derived
 //! from a hash of the row, so that it is a property of the row.
 
-/// What is left of the rows that were pushed.
+use crate::mix::splitmix;
+
+/// The result of sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Row-major values of the kept rows: in the order in which they were pushed when every row was kept, else in no
-    /// particular one.
+    /// The values of the kept rows, row-major. The rows are in the order in which they were pushed
+    /// if all were kept, and otherwise in no particular order.
     pub values: Vec<f64>,
-    /// One weight per kept row: its own when every row was kept, else max(w, τ)/τ rounded, so that the lightest rows
-    /// weigh 1.
+    /// One weight per kept row: the row's own weight if all rows were kept, and otherwise max(w,
+    /// τ)/τ, rounded, so that the lightest rows have weight 1.
     pub weights: Vec<f64>,
-    /// How many rows were pushed.
+    /// The number of rows that were pushed.
     pub rows_pushed: u64,
     /// Whether rows were left out.
     pub is_sampled: bool,
 }
 
-/// Rows beyond the budget that are collected before those of lowest priority go: one for so many of the budget.
+/// The reciprocal of the fraction of the budget by which the collected rows may exceed the budget
+/// before the rows of lowest priority are removed.
 const ROWS_PER_SPARE: usize = 8;
 
-/// Collects rows, not many more than `budget` of them.
+/// A sampler that holds only slightly more than `budget` rows.
 #[derive(Debug, Clone)]
 pub struct PrioritySampler {
     n_features: usize,
@@ -31,13 +36,14 @@ pub struct PrioritySampler {
     values: Vec<f64>,
     weights: Vec<f64>,
     priorities: Vec<f64>,
-    /// More rows than the budget have at least this priority.
+    /// A lower bound: more rows than the budget are known to have at least this priority.
     floor: f64,
     rows_pushed: u64,
 }
 
 impl PrioritySampler {
-    /// A sampler of rows of `n_features` values; `budget` is at least 1.
+    /// Creates a sampler of rows of `n_features` values that keeps up to `budget` rows. A budget of
+    /// 0 counts as 1.
     pub fn new(n_features: usize, budget: usize) -> Self {
         let budget = budget.max(1);
         Self {
@@ -51,10 +57,11 @@ impl PrioritySampler {
         }
     }
 
-    /// Adds a row that was not pushed before, of positive weight. `hash` is a good hash of the row's content.
+    /// Adds a row of positive weight. Every distinct row must be pushed only once. `hash` is a
+    /// well-mixed hash of the row's content.
     ///
     /// # Panics
-    /// When `row` does not have `n_features` values.
+    /// Panics when `row` does not have `n_features` values.
     pub fn push(&mut self, row: &[f64], weight: f64, hash: u64) {
         assert_eq!(
             row.len(),
@@ -75,12 +82,12 @@ impl PrioritySampler {
         }
     }
 
-    /// Whether more rows were pushed than are kept in the end.
+    /// Returns whether more rows were pushed than the sample can keep.
     pub fn is_sampled(&self) -> bool {
         self.rows_pushed > self.budget as u64
     }
 
-    /// Ends the collection.
+    /// Ends the sampling and returns the kept rows with their weights.
     pub fn finish(mut self) -> Sample {
         let is_sampled = self.is_sampled();
         if is_sampled {
@@ -99,7 +106,7 @@ impl PrioritySampler {
         }
     }
 
-    /// Keeps the `keep` rows of highest priority, of at least as many.
+    /// Keeps the `keep` rows of highest priority. At least as many rows must be held.
     fn prune(&mut self, keep: usize) {
         let mut order: Vec<usize> = (0..self.weights.len()).collect();
         let (_, &mut last, _) = order.select_nth_unstable_by(keep - 1, |&a, &b| {
@@ -122,24 +129,24 @@ impl PrioritySampler {
     }
 }
 
-/// A 64-bit hash that is built up word by word, the same on every machine and in every release. Not for hostile keys
-/// in a hash table: it only spreads rows evenly.
+/// A 64-bit hash that is built up word by word and is the same on every machine and in every
+/// release. It only spreads rows evenly, so it is not suited to hash tables with untrusted keys.
 #[derive(Debug, Clone, Copy)]
 pub struct StableHash(u64);
 
 impl StableHash {
-    /// Starts from a seed.
+    /// Creates the hash of an empty sequence for a seed.
     pub fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
+        Self(splitmix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
-    /// Adds a word.
+    /// Appends a word to the hashed sequence.
     #[must_use]
     pub fn word(self, word: u64) -> Self {
-        Self(mix(self.0.rotate_left(23) ^ word))
+        Self(splitmix(self.0.rotate_left(23) ^ word))
     }
 
-    /// Adds bytes and their number.
+    /// Appends bytes and their number to the hashed sequence.
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
         let words = bytes.chunks(8).map(|chunk| {
@@ -150,17 +157,10 @@ impl StableHash {
         words.fold(self, Self::word).word(bytes.len() as u64)
     }
 
-    /// The hash.
+    /// Returns the hash.
     pub fn finish(self) -> u64 {
-        mix(self.0)
+        splitmix(self.0)
     }
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014).
-fn mix(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Standard scaling, as scikit-learn's `StandardScaler`.
+//! Standard scaling, equivalent to scikit-learn's `StandardScaler`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::Matrix;
 use crate::stats::Moments;
 
-/// Subtracts a column's mean and divides by its population standard deviation.
+/// A scaler that subtracts each column's mean and divides by its population standard deviation.
 ///
-/// A column that is constant or all missing is divided by 1. Missing values stay missing. A result
-/// beyond the range of `f64` becomes the greatest finite number of its sign.
+/// A column that is constant or entirely missing is divided by 1. Missing values (NaN) stay
+/// missing. A result beyond the range of `f64` becomes the largest finite number of its sign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct StandardScaler {
@@ -16,39 +16,39 @@ pub struct StandardScaler {
     scale: Vec<f64>,
 }
 
-/// Why a scaler cannot be fitted, made or applied.
+/// The reason why a scaler cannot be fitted, created or applied.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScalingError {
-    /// Values so far apart that their deviation is not a number.
+    /// The mean or the standard deviation of a column overflows.
     #[error("column {column}: the standard deviation is beyond the range of 64-bit numbers")]
     Overflow {
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
     },
-    /// Means and scales of different number.
+    /// The numbers of means and scales differ.
     #[error("a scaler needs as many scales as means, got {means} means and {scales} scales")]
     Lengths {
-        /// Number of means.
+        /// The number of means.
         means: usize,
-        /// Number of scales.
+        /// The number of scales.
         scales: usize,
     },
-    /// A mean that is not finite, or a scale that is not finite and positive.
+    /// A mean is not finite, or a scale is not finite and positive.
     #[error("column {column}: mean {mean} must be finite and scale {scale} finite and above 0")]
     Value {
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
         /// The mean.
         mean: f64,
         /// The scale.
         scale: f64,
     },
-    /// Rows of another number of columns.
-    #[error("the scaler has {expected} features, the data {actual}")]
+    /// The data has another number of columns than the scaler.
+    #[error("the scaler has {expected} features, but the data has {actual}")]
     Features {
-        /// Columns of the scaler.
+        /// The number of columns of the scaler.
         expected: usize,
-        /// Columns of the data.
+        /// The number of columns of the data.
         actual: usize,
     },
 }
@@ -69,10 +69,11 @@ impl TryFrom<Unchecked> for StandardScaler {
 }
 
 impl StandardScaler {
-    /// A scaler with known means and scales, one of each per column.
+    /// Creates a scaler from given means and scales, one of each per column.
     ///
     /// # Errors
-    /// When the numbers differ, or a value is not finite, or a scale not above 0.
+    /// Returns an error when the numbers of means and scales differ, when a mean or scale is not
+    /// finite, or when a scale is not above 0.
     pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self, ScalingError> {
         if mean.len() != scale.len() {
             return Err(ScalingError::Lengths {
@@ -92,10 +93,10 @@ impl StandardScaler {
         Ok(StandardScaler { mean, scale })
     }
 
-    /// The weighted means and deviations of the columns of `matrix`.
+    /// Fits a scaler: computes the weighted mean and standard deviation of each column of `matrix`.
     ///
     /// # Errors
-    /// When a deviation is beyond the range of `f64`.
+    /// Returns an error when a mean or standard deviation is beyond the range of `f64`.
     pub fn fit(matrix: &Matrix) -> Result<Self, ScalingError> {
         let (mut mean, mut scale) = (Vec::new(), Vec::new());
         for column in 0..matrix.n_features() {
@@ -111,12 +112,12 @@ impl StandardScaler {
         Ok(StandardScaler { mean, scale })
     }
 
-    /// One mean per column.
+    /// Returns the mean of each column.
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// One divisor per column, above 0.
+    /// Returns the divisor of each column: its standard deviation, or 1 if that is 0.
     pub fn scale(&self) -> &[f64] {
         &self.scale
     }
@@ -124,7 +125,7 @@ impl StandardScaler {
     /// Scales a matrix in place.
     ///
     /// # Errors
-    /// When the matrix has another number of columns.
+    /// Returns an error when the matrix has another number of columns than the scaler.
     pub fn apply(&self, matrix: &mut Matrix) -> Result<(), ScalingError> {
         let (expected, actual) = (self.mean.len(), matrix.n_features());
         if expected != actual {
@@ -137,7 +138,7 @@ impl StandardScaler {
     /// Scales one row in place.
     ///
     /// # Errors
-    /// When the row has another number of values.
+    /// Returns an error when the row has another number of values than the scaler has columns.
     pub fn apply_row(&self, row: &mut [f64]) -> Result<(), ScalingError> {
         let (expected, actual) = (self.mean.len(), row.len());
         if expected != actual {
@@ -153,7 +154,7 @@ impl StandardScaler {
         }
         for row in values.chunks_exact_mut(self.mean.len()) {
             for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                // Adding 0.0 keeps −0.0 out of the matrix; clamping leaves NaN as it is.
+                // Adding 0.0 turns −0.0 into 0.0; clamping leaves NaN unchanged.
                 *value = ((*value - mean) / scale).clamp(f64::MIN, f64::MAX) + 0.0;
             }
         }

@@ -2,23 +2,25 @@
 
 use crate::matrix::MAX_TOTAL_WEIGHT;
 
-/// Weight, mean, spread and range of weighted values, missing ones aside.
+/// Summary statistics of weighted values, ignoring missing values (NaN) and values without weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
-    /// Sum of the weights of the values that are there.
+    /// The sum of the weights.
     pub weight: f64,
-    /// Weighted mean.
+    /// The weighted mean.
     pub mean: f64,
-    /// Population standard deviation; exactly 0 for a constant, infinite beyond the range of `f64`.
+    /// The population standard deviation; exactly 0 for a constant, infinite when beyond the range
+    /// of `f64`.
     pub std: f64,
-    /// Least value with weight.
+    /// The minimum.
     pub min: f64,
-    /// Greatest value with weight.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Moments {
-    /// The moments of (value, weight) pairs, in two passes. `None` when no value has weight.
+    /// Computes the moments of (value, weight) pairs in two passes. Returns `None` when no value
+    /// has weight.
     pub fn of(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Moments> {
         let pairs = pairs.filter(|(value, weight)| !value.is_nan() && *weight > 0.0);
         let (mut weight, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
@@ -36,7 +38,7 @@ impl Moments {
                 max,
             });
         }
-        // Shares rather than weights, so that large values do not overflow the sum.
+        // Weights are normalised first, so that large values do not overflow the sum.
         let mean = pairs
             .clone()
             .map(|(value, w)| value * (w / weight))
@@ -53,9 +55,11 @@ impl Moments {
     }
 }
 
-/// The `q`-quantile (0 ≤ q ≤ 1) of weighted values: [`Quantiles::at`] of those of `weights[i]` for `values[i]`.
+/// Returns the `q`-quantile (0 ≤ q ≤ 1) of weighted values, where `weights[i]` is the weight of
+/// `values[i]`. [`Quantiles::at`] gives the definition.
 ///
-/// `None` when nothing has weight, the lengths differ, `q` is outside [0, 1], or a value is NaN.
+/// Returns `None` when the total weight is 0, the lengths differ, `q` is outside [0, 1], or a value
+/// is NaN.
 pub fn quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64> {
     if values.len() != weights.len() {
         return None;
@@ -64,7 +68,7 @@ pub fn quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64> {
     Quantiles::new(pairs.collect())?.at(q)
 }
 
-/// Weighted values in ascending order, for any number of their quantiles.
+/// Weighted values in ascending order, from which any number of quantiles can be computed.
 #[derive(Clone, Debug)]
 pub struct Quantiles {
     pairs: Vec<(f64, f64)>,
@@ -73,7 +77,8 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Of (value, weight) pairs in any order. `None` when nothing has weight or a value is NaN.
+    /// Sorts (value, weight) pairs, which can be in any order. Returns `None` when the total weight
+    /// is 0 or above [`MAX_TOTAL_WEIGHT`], or a value is NaN.
     pub fn new(mut pairs: Vec<(f64, f64)>) -> Option<Quantiles> {
         let total: f64 = pairs.iter().map(|pair| pair.1).sum();
         if !(total > 0.0 && total <= MAX_TOTAL_WEIGHT) || pairs.iter().any(|pair| pair.0.is_nan()) {
@@ -88,16 +93,17 @@ impl Quantiles {
         })
     }
 
-    /// The pairs with weight, in ascending order.
+    /// Returns the (value, weight) pairs with positive weight, in ascending order.
     pub fn pairs(&self) -> &[(f64, f64)] {
         &self.pairs
     }
 
-    /// The `q`-quantile; `None` when `q` is outside [0, 1].
+    /// Returns the `q`-quantile; `None` when `q` is outside [0, 1].
     ///
-    /// When every weight is a whole number this is `numpy.percentile(expanded, 100 q)` with its default,
-    /// linear interpolation, where `expanded` repeats each value as often as its weight says. With other
-    /// weights it is the lowest value at which the share of the weight reaches `q`.
+    /// If all weights are whole numbers, the result is `numpy.percentile(expanded, 100 q)` with
+    /// numpy's default linear interpolation, where `expanded` repeats each value as often as its
+    /// weight says. For other weights, the result is the lowest value at which the cumulative share
+    /// of the weight reaches `q`.
     pub fn at(&self, q: f64) -> Option<f64> {
         if !(0.0..=1.0).contains(&q) {
             return None;
@@ -113,12 +119,13 @@ impl Quantiles {
     }
 }
 
-/// The value at `position` (from 0) of the expanded, sorted values.
+/// Returns the value at index `position` (counted from 0) of the expanded, sorted values.
 fn nth(pairs: &[(f64, f64)], position: f64) -> f64 {
     first_reaching(pairs, position + 1.0)
 }
 
-/// The first value whose cumulative weight is at least `weight`, else the last one.
+/// Returns the first value whose cumulative weight is at least `weight`, or the last value if none
+/// is.
 fn first_reaching(pairs: &[(f64, f64)], weight: f64) -> f64 {
     let mut cumulative = 0.0;
     let found = pairs.iter().find(|pair| {
@@ -128,7 +135,7 @@ fn first_reaching(pairs: &[(f64, f64)], weight: f64) -> f64 {
     found.or(pairs.last()).map_or(f64::NAN, |pair| pair.0)
 }
 
-/// Interpolates from the nearer end, as numpy does, so that equal ends give themselves.
+/// Interpolates from the nearer end, as numpy does, so that equal ends give exactly their value.
 fn interpolate(low: f64, high: f64, share: f64) -> f64 {
     if (high - low).is_infinite() {
         return low * (1.0 - share) + high * share;
@@ -157,7 +164,8 @@ mod tests {
             max: 5.0,
         };
         assert_eq!(moments, expected);
-        // A third of 0.1 three times is not 0.1 in floating point; a constant has no spread anyway.
+        // Three times a third of 0.1 is not 0.1 in floating point, but the standard deviation of a
+        // constant is still 0.
         let constant = Moments::of([(0.1, 1.0); 3].into_iter()).unwrap();
         assert_eq!((constant.mean, constant.std), (0.1, 0.0));
         assert_eq!(Moments::of([(f64::NAN, 1.0), (2.0, 0.0)].into_iter()), None);
@@ -165,7 +173,7 @@ mod tests {
 
     #[test]
     fn numpy_percentile_of_small_cases() {
-        // numpy.percentile([1, 2, 2, 2, 5], [0, 10, 50, 80, 100])
+        // The expected values are numpy.percentile([1, 2, 2, 2, 5], [0, 10, 50, 80, 100]).
         for (q, expected) in [(0.0, 1.0), (0.1, 1.4), (0.5, 2.0), (0.8, 2.6), (1.0, 5.0)] {
             let found = quantile(&[5.0, 2.0, 1.0], &[1.0, 3.0, 1.0], q).unwrap();
             assert!((found - expected).abs() < 1e-12, "{q}: {found}");

@@ -1,4 +1,5 @@
-//! Forests as data: there and back, from scikit-learn, from stored files, and from hostile ones.
+//! Tests of forests as data: round trips, forests from scikit-learn, stored files and invalid
+//! files.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(fixture(name)).unwrap()
 }
 
-/// The rows of `fixtures/make_sklearn_forest.py`.
+/// Returns the rows that `fixtures/make_sklearn_forest.py` generates.
 fn scikit_learn_rows(forest: &ForestData) -> Vec<f64> {
     let (n_rows, n_features) = (10_000, 6);
     let mut state = 1u64;
@@ -66,7 +67,7 @@ fn a_scikit_learn_forest_scores_as_in_scikit_learn() {
             "row {row}: {found}, not {expected}"
         );
     }
-    // The number that scikit-learn's own `predict` flags.
+    // The expected number is the number of rows that scikit-learn's `predict` flags.
     let flagged = forest
         .predict(&rows)
         .unwrap()
@@ -85,7 +86,7 @@ fn a_scikit_learn_forest_scores_as_in_scikit_learn() {
     assert_eq!(forest.clone().grow(&matrix, 1), Err(FitError::GrowImported));
 }
 
-/// Forests with every kind of split.
+/// Returns forests with every kind of split.
 fn forests() -> Vec<IsolationForest> {
     let value = |i: u32, column: u32| match (i * 7 + column * 13) % 17 {
         0 => f64::NAN,
@@ -128,8 +129,8 @@ fn data_makes_the_same_forest_again() {
     }
 }
 
-/// Stored by this test's first version, and never to change: files of every release stay readable,
-/// and a seed gives the same forest for good.
+/// The files must never change: files of every release stay readable, and a seed always gives the
+/// same forest.
 #[test]
 fn stored_forests_are_read_and_grown_again() {
     let stored: Vec<ForestData> = serde_json::from_slice(&read("forests_v1.json")).unwrap();
@@ -323,7 +324,7 @@ fn unknown_fields_are_refused() {
 }
 
 proptest! {
-    /// Whatever a file says, it is refused or makes a forest that scores.
+    /// Arbitrarily changed data is either refused or makes a forest that scores.
     #[test]
     fn changed_data_is_refused_or_scores(
         which in 0..2usize,

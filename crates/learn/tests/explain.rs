@@ -1,11 +1,11 @@
-//! Explanations against the definition of Shapley values, by brute force over all subsets.
+//! Compares explanations with the definition of Shapley values, by brute force over all subsets.
 
 use learn::iforest::{ExplainError, ForestData, IsolationForest, IsolationForestParams, TreeData};
 use learn::{ColumnKind, Matrix};
 use proptest::prelude::*;
 
-/// The expected path length of a row of which only the columns of `known` (a bit set) are known,
-/// read off the exchange form, so that nothing is shared with the code under test.
+/// The expected path length of a row of which only the columns in the bit set `known` are known. It
+/// is computed from the exchange form, so that it shares no code with the implementation.
 struct Expectation<'a> {
     tree: &'a TreeData,
     kinds: &'a [ColumnKind],
@@ -14,8 +14,8 @@ struct Expectation<'a> {
 }
 
 impl Expectation<'_> {
-    /// Value, events and size of the subtree at `node`; `arrays` counts thresholds, category lists
-    /// and leaves that have been passed.
+    /// Returns the expected path length, the number of events and the number of nodes of the
+    /// subtree at `node`. `arrays` counts the thresholds, category lists and leaves before it.
     fn of(&self, node: usize, depth: f64, arrays: &mut [usize; 3]) -> (f64, f64, usize) {
         let split = self.tree.splits[node];
         if split < 0 {
@@ -56,7 +56,7 @@ impl Expectation<'_> {
     }
 }
 
-/// Base and Shapley values of the mean normalised path length, from the definition.
+/// Computes the base and the Shapley values of the mean normalised path length from the definition.
 fn by_definition(data: &ForestData, kinds: &[ColumnKind], row: &[f64]) -> (f64, Vec<f64>) {
     let n = row.len();
     let value = |known: u32| {

@@ -1,4 +1,4 @@
-//! Closed forms and invariants of fitted forests.
+//! Tests fitted forests against closed forms and invariants.
 
 use learn::iforest::{
     Contamination, FitError, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
@@ -21,7 +21,8 @@ fn bits(values: Vec<f64>) -> Vec<u64> {
 #[test]
 fn two_values_are_split_once() {
     let forest = fit(&IsolationForestParams::new(), &column(&[1.0, 3.0]));
-    // Every tree: one split, two leaves of one event at depth 1; c(2) = 1, so the score is 2⁻¹.
+    // Every tree has one split and two leaves of one event at depth 1. c(2) = 1, so the score is
+    // 2⁻¹.
     assert_eq!(
         forest.mean_path_lengths(&[-9.0, 1.0, 3.0, 9.0]).unwrap(),
         [1.0; 4]
@@ -48,7 +49,7 @@ fn thresholds_are_uniform_between_the_values() {
         .collect();
     let mean = thresholds.iter().sum::<f64>() / 4000.0;
     let low = thresholds.iter().filter(|t| **t < 11.0).count();
-    // Five standard errors of a mean (4/√12/√4000) and of a count of 1000 (√750).
+    // The bounds are five standard errors of a mean (4/√12/√4000) and of a count of 1000 (√750).
     assert!(
         (mean - 12.0).abs() < 0.092 && low.abs_diff(1000) < 137,
         "{mean} {low}"
@@ -57,13 +58,14 @@ fn thresholds_are_uniform_between_the_values() {
 
 #[test]
 fn three_values_have_the_expected_path_length() {
-    // Of 0, 1, 3 the first split is below 1 with probability 1/3. Then 0 is alone at depth 1, else
-    // the pair (0, 1) is at depth 1 and each of it at depth 2: E[h(0)] = 1/3 + 2 · 2/3 = 5/3.
+    // For the values 0, 1 and 3, the first split is below 1 with probability 1/3. Value 0 is then
+    // alone at depth 1. Otherwise the pair (0, 1) is at depth 1 and each of its values at depth 2.
+    // Hence E[h(0)] = 1/3 + 2 · 2/3 = 5/3.
     let params = IsolationForestParams::new().n_estimators(20_000);
     let forest = fit(&params, &column(&[0.0, 1.0, 3.0]));
     let lengths = forest.mean_path_lengths(&[0.0, 1.0, 3.0]).unwrap();
     for (found, expected) in lengths.into_iter().zip([5.0 / 3.0, 2.0, 4.0 / 3.0]) {
-        // Five standard errors of a Bernoulli mean.
+        // The bound is five standard errors of a Bernoulli mean.
         assert!((found - expected).abs() < 0.0167, "{found} for {expected}");
     }
 }
@@ -266,7 +268,7 @@ fn every_tree_sees_its_share_of_the_columns() {
 #[test]
 fn categories_are_grouped_and_unseen_ones_follow_the_smaller_branch() {
     let kinds = vec![ColumnKind::Categorical { cardinality: 4 }];
-    // Category 3 never occurs; of the two others, one is a hundred times as frequent.
+    // Category 3 never occurs. Of the two other categories, one is a hundred times as frequent.
     let matrix = Matrix::new(1, vec![0.0, 2.0], vec![200.0, 2.0]).unwrap();
     let params = IsolationForestParams::new().column_kinds(kinds);
     let forest = fit(&params, &matrix);
@@ -289,8 +291,8 @@ fn categories_are_grouped_and_unseen_ones_follow_the_smaller_branch() {
 
 #[test]
 fn category_codes_have_no_order() {
-    // Swapping the codes of two columns of equal frequencies gives the same distribution of scores:
-    // the code between the others is isolated no later than they are.
+    // Swapping two codes of equal frequency leaves the distribution of scores unchanged: the code
+    // between the others is isolated no later than they are.
     let kinds = vec![ColumnKind::Categorical { cardinality: 3 }];
     let matrix = Matrix::new(1, vec![0.0, 1.0, 2.0], vec![80.0; 3]).unwrap();
     let params = IsolationForestParams::new()
@@ -313,7 +315,8 @@ fn a_missing_value_follows_the_larger_branch() {
 
 #[test]
 fn an_extended_forest_has_no_axes() {
-    // A diagonal line: the off-diagonal corners are outside, but every coordinate is within range.
+    // The rows form a diagonal line. The off-diagonal corners are outliers, although every
+    // coordinate is within its range.
     let values: Vec<f64> = (0..2000)
         .flat_map(|i| [f64::from(i % 500), f64::from(i % 500)])
         .collect();

@@ -1,4 +1,4 @@
-//! Fitting, scoring and explaining whatever a matrix can hold.
+//! Fits, scores and explains forests for arbitrary valid matrices, including extreme values.
 
 use learn::iforest::{Contamination, FitError, IsolationForestParams, MaxFeatures, MaxSamples};
 use learn::scaling::StandardScaler;

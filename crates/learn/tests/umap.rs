@@ -1,4 +1,4 @@
-//! What holds of every embedding, and how good embeddings are.
+//! Tests of the invariants and the quality of embeddings.
 
 use learn::Matrix;
 use learn::rng::Rng;
@@ -6,7 +6,8 @@ use learn::umap::{
     Epochs, Init, Metric, TransformError, Umap, UmapError, UmapParams, trustworthiness,
 };
 
-/// Normal rows around `groups` centres that are far apart, group by group in turn.
+/// Returns normally distributed rows around `groups` centres that are far apart; consecutive rows
+/// belong to different groups.
 fn grouped(n: usize, width: usize, groups: usize, seed: u64) -> Vec<f64> {
     let mut rng = Rng::new(1, 0);
     let centers: Vec<f64> = (0..groups * width).map(|_| 8.0 * rng.normal()).collect();
@@ -68,7 +69,7 @@ fn groups_that_are_apart_stay_apart() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    // The second is beyond exact neighbours.
+    // The second case has too many rows and columns for an exact neighbour search.
     for (n, width, epochs) in [(3000, 4, 40), (9000, 24, 5)] {
         let rows = grouped(n, width, 5, 4);
         let new = grouped(50, width, 5, 5);
@@ -166,7 +167,7 @@ fn odd_matrices_are_fine() {
         assert!(umap.embedding().iter().all(|x| x.is_finite()));
     };
     let params = UmapParams::new();
-    // One row, equal rows, few rows, fewer rows than components.
+    // A single row, few rows, and fewer rows than components.
     for n in 1..8 {
         let line: Vec<f64> = (0..n).map(f64::from).collect();
         for components in [1, 2, 3, 7] {
@@ -176,8 +177,9 @@ fn odd_matrices_are_fine() {
             assert!(placed.iter().all(|x| x.is_finite()), "{n} {components}");
         }
     }
+    // Equal rows.
     nan_free(&fit(&params, 2, &[3.0; 60]), 30);
-    // Constant columns, and extremes.
+    // Constant columns and extreme values.
     let values: Vec<f64> = (0..50).flat_map(|i| [7.0, f64::from(i % 9), 0.0]).collect();
     nan_free(&fit(&params, 3, &values), 50);
     let extremes = [f64::MAX, -f64::MAX, 5e-324, 1.0, 0.0, -0.0, 1e-300, 3.0];
@@ -189,7 +191,7 @@ fn odd_matrices_are_fine() {
     ] {
         nan_free(&fit(&params.clone().metric(metric), 2, &extremes), 4);
     }
-    // Components without a path between them: pairs of rows, ever farther apart.
+    // Graph components that no path connects: pairs of rows at increasing distances.
     let pairs: Vec<f64> = (0..40)
         .map(|i| f64::powi(3.0, i / 2) + f64::from(i % 2))
         .collect();
@@ -201,7 +203,7 @@ fn odd_matrices_are_fine() {
 #[test]
 fn parameters_shape_the_embedding() {
     let rows = grouped(400, 3, 1, 11);
-    // The root mean square distance from the middle.
+    // Returns the root mean square distance from the centre.
     let extent = |params: UmapParams| {
         let umap = fit(&params, 3, &rows);
         let variance = |axis: usize| {

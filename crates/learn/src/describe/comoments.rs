@@ -1,55 +1,61 @@
-//! How columns vary together: Pearson's correlation of every pair.
+//! Pearson's correlation of every pair of columns.
 
 use std::borrow::Cow;
 
-/// Independent partial sums, which a processor adds side by side.
+/// The number of independent partial sums, which a processor adds in parallel.
 const LANES: usize = 8;
 
-/// Sums over the rows in which both columns of a pair have a value.
+/// Weighted sums over the rows in which both columns of a pair have a value.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pair {
+    /// The sum of the weights.
     weight: f64,
+    /// The weighted mean of each column.
     means: [f64; 2],
+    /// The weighted sum of squared deviations from the mean of each column.
     squares: [f64; 2],
+    /// The weighted sum of the products of deviations.
     product: f64,
 }
 
-/// The correlation of a pair of columns, or why there is none.
+/// The correlation of a pair of columns, or the reason why it is undefined.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Correlation {
     /// Pearson's r, from −1 to 1.
     Defined(f64),
-    /// In fewer than two rows both have a value.
+    /// Fewer than two rows have a value in both columns.
     TooFewRows,
-    /// The first, the second or both are constant in the rows in which both have a value.
+    /// The first column, the second or both are constant in the rows in which both have a value.
     Constant {
-        /// The first column.
+        /// Whether the first column is constant.
         first: bool,
-        /// The second column.
+        /// Whether the second column is constant.
         second: bool,
     },
 }
 
-/// Correlations of all pairs of columns whose rows come in pieces. Values that are missing (NaN) leave their row out of
-/// the pairs of their column alone, as `pandas.DataFrame.corr` does. Pieces are merged by Chan, Golub & LeVeque 1983.
+/// The correlations of all pairs of columns, whose rows arrive in batches. A missing value (NaN)
+/// excludes its row only from the pairs of its column, as in `pandas.DataFrame.corr`. Batches are
+/// merged by the method of Chan, Golub & LeVeque 1983.
 #[derive(Debug, Clone)]
 pub struct CoMoments {
-    /// Per column its first value, from which all are measured, so that large values close together lose no digits; NaN
-    /// while there is none.
+    /// The first value of each column, to which all values of the column are relative, so that
+    /// large values that are close together lose no digits. NaN until the column has a value.
     origins: Vec<f64>,
-    /// Of the columns (i, j) with i < j, in the order of i, then j.
+    /// The sums of the columns (i, j) with i < j, ordered by i, then j.
     pairs: Vec<Pair>,
 }
 
-/// A column of a piece.
+/// A column of a batch.
 struct Piece {
     values: Vec<f64>,
-    /// Where no value is missing: the mean and the sum of squared deviations from it; `values` are then the deviations.
+    /// The mean and the sum of squared deviations if no value is missing; `values` then holds the
+    /// deviations from the mean. `None` otherwise.
     complete: Option<(f64, f64)>,
 }
 
 impl CoMoments {
-    /// Of no rows yet.
+    /// Creates correlations of this number of columns, without any rows.
     pub fn new(columns: usize) -> Self {
         Self {
             origins: vec![f64::NAN; columns],
@@ -57,20 +63,22 @@ impl CoMoments {
         }
     }
 
-    /// Adds rows: one slice per column, all of the same length, NaN where a value is missing.
+    /// Adds rows, given as one slice per column. All slices have the same length, and NaN is a
+    /// missing value.
     ///
     /// # Panics
-    /// When there is another number of columns.
+    /// Panics when the number of columns differs.
     pub fn push(&mut self, columns: &[&[f64]]) {
         let columns = self.moved_to_origins(columns);
         let pieces: Vec<Piece> = columns.into_iter().map(Piece::new).collect();
         self.merge(&pieces, Piece::with);
     }
 
-    /// Adds weighted rows. A weight stands for so many rows.
+    /// Adds weighted rows, given as one slice per column and one weight per row. A weight is the
+    /// number of equal rows that the row stands for.
     ///
     /// # Panics
-    /// When there is another number of columns.
+    /// Panics when the number of columns differs or there are fewer weights than rows.
     pub fn push_weighted(&mut self, columns: &[&[f64]], weights: &[f64]) {
         let columns = self.moved_to_origins(columns);
         self.merge(&columns, |first, second| {
@@ -78,6 +86,7 @@ impl CoMoments {
         });
     }
 
+    /// Merges the sums of every pair of columns of a batch.
     fn merge<T>(&mut self, columns: &[T], pair_of: impl Fn(&T, &T) -> Pair) {
         let mut pairs = self.pairs.iter_mut();
         for (index, first) in columns.iter().enumerate() {
@@ -87,7 +96,7 @@ impl CoMoments {
         }
     }
 
-    /// The columns as distances from their origins.
+    /// Returns the columns relative to their origins.
     fn moved_to_origins(&mut self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
         assert_eq!(columns.len(), self.origins.len(), "one slice per column");
         let moved = columns
@@ -103,13 +112,16 @@ impl CoMoments {
         moved.collect()
     }
 
-    /// The correlation of columns `i` and `j`.
+    /// Returns the correlation of columns `i` and `j`, counted from 0.
     ///
     /// # Panics
-    /// When they are the same or there is no such column.
+    /// Panics when `i` equals `j` or a column does not exist.
     pub fn correlation(&self, i: usize, j: usize) -> Correlation {
         let (i, j, is_swapped) = if i < j { (i, j, false) } else { (j, i, true) };
-        assert!(i < j && j < self.origins.len(), "two different columns");
+        assert!(
+            i < j && j < self.origins.len(),
+            "the columns must exist and differ"
+        );
         let before = i * (2 * self.origins.len() - i - 1) / 2;
         let pair = &self.pairs[before + j - i - 1];
         if pair.weight < 2.0 {
@@ -142,6 +154,7 @@ impl Piece {
         Self { values, complete }
     }
 
+    /// Computes the sums of this column and another of the same batch.
     fn with(&self, other: &Self) -> Pair {
         match (self.complete, other.complete) {
             (Some((mean, squares)), Some((other_mean, other_squares))) => Pair {
@@ -154,7 +167,7 @@ impl Piece {
         }
     }
 
-    /// The values before the mean was taken from them.
+    /// Returns the values before the mean was subtracted.
     fn as_given(&self) -> Cow<'_, [f64]> {
         match self.complete {
             None => Cow::Borrowed(&self.values),
@@ -164,7 +177,7 @@ impl Piece {
 }
 
 impl Pair {
-    /// Of the rows in which both columns have a value.
+    /// Computes the sums over the rows in which both columns have a value.
     fn of(first: &[f64], second: &[f64], weight: impl Fn(usize) -> f64) -> Self {
         let both = || {
             let rows = first.iter().zip(second).enumerate();
@@ -172,7 +185,8 @@ impl Pair {
                 .map(|(row, (x, y))| (weight(row), *x, *y))
         };
         let mut pair = Self::default();
-        // From the first row on, so that a column which is constant here has no spread, to the bit.
+        // Values are taken relative to the first row, so that a column that is constant in these
+        // rows has a spread of exactly 0.
         let Some((_, x0, y0)) = both().next() else {
             return pair;
         };
@@ -195,6 +209,7 @@ impl Pair {
         pair
     }
 
+    /// Adds the sums of a batch.
     fn merge(&mut self, piece: Self) {
         if piece.weight == 0.0 {
             return;
@@ -220,7 +235,7 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
     sum(left.len(), |row| left[row] * right[row])
 }
 
-/// The sum of `term` over rows, in an order that does not depend on the machine.
+/// Returns the sum of `term` over the rows, added in an order that does not depend on the machine.
 fn sum(rows: usize, term: impl Fn(usize) -> f64) -> f64 {
     let mut lanes = [0.0; LANES];
     let whole = rows - rows % LANES;
@@ -253,7 +268,7 @@ mod tests {
         let mut pieces = CoMoments::new(2);
         pieces.push(&[&x[..2], &y[..2]]);
         pieces.push(&[&x[2..], &y[2..]]);
-        // Rows 0, 1, 4, 5: x − 3.25, y − 4.
+        // In rows 0, 1, 4 and 5 the deviations are x − 3.25 and y − 4.
         let expected = 27.0 / (20.75f64 * 38.0).sqrt();
         assert!((r(pieces.correlation(0, 1)) - expected).abs() < 1e-12);
         assert_eq!(pieces.correlation(0, 1), pieces.correlation(1, 0));

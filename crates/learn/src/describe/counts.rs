@@ -1,20 +1,24 @@
-//! Counts of 64-bit keys that can be cut down.
+//! Counts of 64-bit keys whose memory can be limited.
 
-use super::table::{CountTable, fold};
+use super::table::CountTable;
+use crate::mix::fold;
 use crate::real;
 use crate::sampling::StableHash;
 
-/// Bits of a hash that choose a register.
+/// The number of hash bits that select a register.
 const REGISTER_BITS: u32 = 14;
 const REGISTERS: usize = 1 << REGISTER_BITS;
-/// The relative standard error of an estimated number of distinct keys: 1.04/√m for m registers (Flajolet et al. 2007).
+/// The relative standard error of an estimated number of distinct keys: 1.04/√m for m registers
+/// (Flajolet et al. 2007).
 pub const DISTINCT_ERROR: f64 = 1.04 / 128.0;
 
-/// How often each key was pushed.
+/// The number of occurrences of each key.
 ///
-/// [`cut`](Self::cut) makes room as lossy counting does (Manku & Motwani 2002, "Approximate frequency counts over data
-/// streams", VLDB): keys of low count are forgotten, what is left is at most [`missed`](Self::missed) too low. From then
-/// on distinct keys are estimated by HyperLogLog (Flajolet, Fusy, Gandouet & Meunier 2007), which has seen every key.
+/// [`cut`](Self::cut) frees memory by lossy counting (Manku & Motwani 2002, "Approximate frequency
+/// counts over data streams", VLDB): it forgets keys with low counts, after which the remaining
+/// counts are at most [`missed`](Self::missed) too low. From the first cut on, the number of
+/// distinct keys is estimated by HyperLogLog (Flajolet, Fusy, Gandouet & Meunier 2007), which
+/// observes every key.
 #[derive(Debug, Clone, Default)]
 pub struct KeyCounts {
     counts: CountTable,
@@ -23,12 +27,12 @@ pub struct KeyCounts {
 }
 
 impl KeyCounts {
-    /// Counts `key` once more, and gives its count.
+    /// Adds 1 to the count of `key` and returns the new count.
     pub fn push(&mut self, key: u64) -> u64 {
         self.add(key, 1)
     }
 
-    /// Counts `key` `times` times more, at least once, and gives its count.
+    /// Adds `times`, at least 1, to the count of `key` and returns the new count.
     pub fn add(&mut self, key: u64, times: u64) -> u64 {
         let count = self.counts.add(key, times);
         if count == times
@@ -39,17 +43,17 @@ impl KeyCounts {
         count
     }
 
-    /// How many keys are held.
+    /// Returns the number of keys that have a count.
     pub fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether no key is held.
+    /// Returns whether no key has a count.
     pub fn is_empty(&self) -> bool {
         self.counts.len() == 0
     }
 
-    /// Forgets the keys of lowest count, so that at most `keep` are left.
+    /// Forgets the keys with the lowest counts, so that at most `keep` remain.
     pub fn cut(&mut self, keep: usize) {
         if self.counts.len() <= keep {
             return;
@@ -68,17 +72,18 @@ impl KeyCounts {
         self.missed += highest;
     }
 
-    /// How much a count can be too low; 0 when all are exact.
+    /// Returns an upper bound of how much too low a count can be; 0 when all counts are exact.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// Whether no key was ever forgotten.
+    /// Returns whether no key was ever forgotten.
     pub fn is_complete(&self) -> bool {
         self.registers.is_none()
     }
 
-    /// How many distinct keys there were: exact, or estimated once keys were forgotten.
+    /// Returns the number of distinct keys that occurred. It is exact until keys are forgotten, and
+    /// estimated thereafter.
     pub fn distinct(&self) -> u64 {
         match &self.registers {
             None => self.counts.len() as u64,
@@ -86,12 +91,13 @@ impl KeyCounts {
         }
     }
 
-    /// The keys with their counts, in no particular order.
+    /// Returns the (key, count) pairs, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.counts.iter()
     }
 
-    /// The `number` keys of highest count; of equal counts the lower key first.
+    /// Returns the `number` keys with the highest counts, in descending order of count. Of equal
+    /// counts, the lower key comes first.
     pub fn top(&self, number: usize) -> Vec<(u64, u64)> {
         let mut top: Vec<(u64, u64)> = self.iter().collect();
         let order =
@@ -105,7 +111,8 @@ impl KeyCounts {
     }
 }
 
-/// A fast 64-bit hash of bytes and their number, by products of sixteen bytes at a time; the same on every machine.
+/// Hashes bytes and their number to 64 bits, with one 128-bit product per sixteen bytes. The result
+/// is the same on every machine.
 pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
     let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
     let mix = |hash: u64, bytes: &[u8]| {
@@ -115,7 +122,7 @@ pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
     let whole = bytes.chunks_exact(16);
     let mut rest = [0; 16];
     rest[..whole.remainder().len()].copy_from_slice(whole.remainder());
-    // Each step starts from another constant than 0, so that a product is 0 by chance alone.
+    // Every step is combined with a non-zero constant, so that a product is 0 only by chance.
     let start = fold(
         bytes.len() as u64 ^ 0xA076_1D64_78BD_642F,
         0x9E37_79B9_7F4A_7C15,
@@ -126,16 +133,17 @@ pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
     fold(mix(hash, &rest) ^ start, 0xE703_7ED1_A0B4_28DB)
 }
 
-/// Notes a key: its register keeps the longest run of leading zeros.
+/// Records a key: its register keeps the longest run of leading zeros.
 fn register(registers: &mut [u8], key: u64) {
     let hash = StableHash::new(0).word(key).finish();
     let index = (hash >> (64 - REGISTER_BITS)) as usize;
-    // The bit set below the run bounds it by the bits that are left.
+    // A bit set below the run limits it to the remaining bits.
     let run = ((hash << REGISTER_BITS) | (1 << (REGISTER_BITS - 1))).leading_zeros() + 1;
     registers[index] = registers[index].max(run as u8);
 }
 
-/// The raw estimate, or linear counting where it is low and registers are empty (section 4 of the paper).
+/// Returns the raw HyperLogLog estimate or, when it is low and some registers are empty, the
+/// linear-counting estimate (section 4 of the paper).
 fn estimate(registers: &[u8]) -> f64 {
     let m = registers.len() as f64;
     let alpha = 0.7213 / (1.0 + 1.079 / m);

@@ -1,8 +1,8 @@
-//! Describing columns of unknown length in one pass and bounded memory: how often which value occurs, how values are
-//! spread, how columns vary together.
+//! Descriptions of columns of any length, in one pass and in bounded memory: value counts,
+//! distributions and correlations.
 //!
-//! Figures are exact while the memory allows it. Beyond that the counts say of themselves that they are estimates, and
-//! how far they can be off.
+//! Results are exact while the memory allows it. Beyond that, the counts report that they are
+//! estimates and bound their error.
 
 mod comoments;
 mod counts;

@@ -1,4 +1,4 @@
-//! Numbers: how often which occurs, or falls into which narrow bucket, and their moments.
+//! Counts of a column's numbers, exact or in narrow buckets, and their moments.
 
 use std::collections::HashMap;
 
@@ -6,35 +6,37 @@ use super::KeyCounts;
 use super::recent::{Recent, Slot};
 use crate::stats::Moments;
 
-/// Most buckets; fewer, wider ones are made when there are more.
+/// The maximum number of buckets; above it, neighbouring buckets are merged.
 const MAX_BUCKETS: usize = 1 << 16;
 
-/// What a column's numbers are, so that each has a 64-bit key of the same order.
+/// The type of a column's numbers. It determines how each number is mapped to a 64-bit key, such
+/// that keys are ordered like the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
     /// 64-bit floats.
     Float,
-    /// Signed integers.
+    /// Signed 64-bit integers.
     Signed,
-    /// Unsigned integers.
+    /// Unsigned 64-bit integers, which are their own keys.
     Unsigned,
 }
 
+/// The sign bit.
 const SIGN: u64 = 1 << 63;
 
 impl Domain {
-    /// The key of a float. NaN has none; −0 has the key of 0.
+    /// Returns the key of a float, which must not be NaN. −0 has the key of 0.
     pub fn key_of_float(number: f64) -> u64 {
         let bits = (number + 0.0).to_bits();
         if bits & SIGN == 0 { bits | SIGN } else { !bits }
     }
 
-    /// The key of a signed integer.
+    /// Returns the key of a signed integer.
     pub fn key_of_signed(number: i64) -> u64 {
         number.cast_unsigned() ^ SIGN
     }
 
-    /// The number of a key; integers beyond 2^53 are rounded.
+    /// Returns the number of a key. Integers beyond 2⁵³ are rounded.
     pub fn number(self, key: u64) -> f64 {
         match self {
             Self::Float if key & SIGN == 0 => f64::from_bits(!key),
@@ -44,7 +46,7 @@ impl Domain {
         }
     }
 
-    /// The number of a key as text, in full.
+    /// Returns the number of a key as text, without rounding.
     pub fn text(self, key: u64) -> String {
         match self {
             Self::Float => self.number(key).to_string(),
@@ -56,8 +58,9 @@ impl Domain {
 
 /// Counts of a column's numbers.
 ///
-/// Once [`cut`](Self::cut), it goes on counting buckets of neighbouring keys: of floats that share their sign, exponent
-/// and first bits, as in the HDR histogram; of integers that share theirs.
+/// After [`cut`](Self::cut) it also counts buckets of neighbouring keys: floats that share their
+/// sign, exponent and leading mantissa bits, as in the HDR histogram, or integers that share their
+/// leading bits.
 #[derive(Debug, Clone)]
 pub struct NumberCounts {
     domain: Domain,
@@ -65,6 +68,7 @@ pub struct NumberCounts {
     table: Table,
 }
 
+/// The counts of all numbers that are not in the cache of recent ones.
 #[derive(Debug, Clone, Default)]
 struct Table {
     keys: KeyCounts,
@@ -72,7 +76,8 @@ struct Table {
 }
 
 impl Table {
-    fn take(&mut self, slot: &Slot<()>) {
+    /// Adds the counts of a slot of the cache.
+    fn add_slot(&mut self, slot: &Slot<()>) {
         self.keys.add(slot.key, slot.times);
         if let Some(buckets) = &mut self.buckets {
             buckets.add(slot.key, slot.times);
@@ -81,7 +86,7 @@ impl Table {
 }
 
 impl NumberCounts {
-    /// Of no numbers yet.
+    /// Creates counts of no numbers.
     pub fn new(domain: Domain) -> Self {
         Self {
             domain,
@@ -90,7 +95,7 @@ impl NumberCounts {
         }
     }
 
-    /// Counts floats; NaN is passed over.
+    /// Counts floats, ignoring NaN.
     pub fn push_floats(&mut self, numbers: &[f64]) {
         for number in numbers.iter().filter(|number| !number.is_nan()) {
             self.add(Domain::key_of_float(*number), 1);
@@ -111,37 +116,40 @@ impl NumberCounts {
         }
     }
 
-    /// Counts the number of `key` `times` times, at least once.
+    /// Adds `times`, at least 1, to the count of the number with this key.
     pub fn add(&mut self, key: u64, times: u64) {
         let table = &mut self.table;
         self.recent
-            .add(key, times, |slot| table.take(slot), |()| {});
+            .add(key, times, |slot| table.add_slot(slot), |()| {});
     }
 
-    /// How many single numbers are held; a few more may be on their way.
+    /// Returns how many distinct numbers have counts of their own. A few more can be in the cache
+    /// of recent numbers.
     pub fn held(&self) -> usize {
         self.table.keys.len()
     }
 
-    fn settle(&mut self) {
+    /// Moves the counts in the cache to the table.
+    fn flush(&mut self) {
         let table = &mut self.table;
-        self.recent.settle(|slot| table.take(slot));
+        self.recent.flush(|slot| table.add_slot(slot));
     }
 
-    /// The single numbers, as far as they are held.
+    /// Returns the counts of single numbers: all of them, or the most frequent ones after a cut.
     pub fn keys(&mut self) -> &KeyCounts {
-        self.settle();
+        self.flush();
         &self.table.keys
     }
 
-    /// What the keys stand for.
+    /// Returns the type of the numbers.
     pub fn domain(&self) -> Domain {
         self.domain
     }
 
-    /// Holds at most `keep` single numbers.
+    /// Forgets the counts of the least frequent single numbers, so that at most `keep` remain. From
+    /// then on all numbers are also counted in buckets.
     pub fn cut(&mut self, keep: usize) {
-        self.settle();
+        self.flush();
         let Table { keys, buckets } = &mut self.table;
         buckets.get_or_insert_with(|| {
             let mut buckets = Buckets::default();
@@ -151,14 +159,15 @@ impl NumberCounts {
         keys.cut(keep);
     }
 
-    /// Whether every number is known.
+    /// Returns whether every distinct number has an exact count.
     pub fn is_exact(&self) -> bool {
         self.table.buckets.is_none()
     }
 
-    /// Ascending numbers with their counts: those that were pushed, or the middles of buckets.
+    /// Returns (number, count) pairs in ascending order. The numbers are those that were pushed or,
+    /// after a cut, the midpoints of buckets.
     pub fn sorted(&mut self) -> Vec<(f64, u64)> {
-        self.settle();
+        self.flush();
         let mut keys: Vec<(u64, u64)> = match &self.table.buckets {
             None => self.table.keys.iter().collect(),
             Some(buckets) => buckets.middles().collect(),
@@ -170,7 +179,7 @@ impl NumberCounts {
     }
 }
 
-/// Counts of keys without their last bits.
+/// Counts of keys, grouped by all but their last bits.
 #[derive(Debug, Clone, Default)]
 struct Buckets {
     dropped_bits: u32,
@@ -188,6 +197,7 @@ impl Buckets {
         }
     }
 
+    /// Returns the key in the middle of each bucket, with the bucket's count.
     fn middles(&self) -> impl Iterator<Item = (u64, u64)> {
         let half = (1 << self.dropped_bits) >> 1;
         self.counts
@@ -196,17 +206,17 @@ impl Buckets {
     }
 }
 
-/// How many values are no finite numbers.
+/// The numbers of missing and infinite values in a column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
-    /// NaN.
+    /// The number of NaN values.
     pub missing: u64,
-    /// Positive or negative infinity.
+    /// The number of positive or negative infinities.
     pub infinite: u64,
 }
 
 impl Census {
-    /// Counts them, and makes infinite values missing.
+    /// Counts missing and infinite values, and replaces infinite values with NaN.
     pub fn of(numbers: &mut [f64]) -> Self {
         let mut census = Self::default();
         for number in numbers {
@@ -220,18 +230,18 @@ impl Census {
     }
 }
 
-/// Count, mean, spread and range of numbers that come in pieces, by the update of Chan, Golub & LeVeque 1983
-/// ("Algorithms for computing the sample variance"). Means are kept as distances from the first number, so that numbers
-/// which are large and close together lose no digits.
+/// The count, mean, variance and range of numbers that arrive in batches, updated by the method of
+/// Chan, Golub & LeVeque 1983 ("Algorithms for computing the sample variance"). Means are stored
+/// relative to the first number, so that large numbers that are close together lose no digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Running {
-    /// How many numbers.
+    /// The number of numbers.
     pub count: u64,
     /// The sum of squared deviations from the mean.
     pub squares: f64,
-    /// The least.
+    /// The minimum; positive infinity when there are no numbers.
     pub min: f64,
-    /// The greatest.
+    /// The maximum; negative infinity when there are no numbers.
     pub max: f64,
     origin: f64,
     mean: f64,
@@ -251,7 +261,7 @@ impl Default for Running {
 }
 
 impl Running {
-    /// Of finite numbers, each with how often it occurs.
+    /// Computes the moments of finite numbers from (number, frequency) pairs.
     pub fn of_weighted(cells: &[(f64, f64)]) -> Self {
         Moments::of(cells.iter().copied()).map_or_else(Self::default, |moments| Self {
             count: moments.weight as u64,
@@ -263,7 +273,7 @@ impl Running {
         })
     }
 
-    /// Adds a piece; NaN is passed over.
+    /// Adds a batch of numbers, ignoring NaN.
     pub fn push(&mut self, numbers: &[f64]) {
         let present = || numbers.iter().copied().filter(|number| !number.is_nan());
         let Some(first) = present().next() else {
@@ -291,12 +301,13 @@ impl Running {
         self.count += count;
     }
 
-    /// The mean.
+    /// Returns the mean; 0 when there are no numbers.
     pub fn mean(&self) -> f64 {
         self.origin + self.mean
     }
 
-    /// The sample standard deviation, with n − 1 below the sum of squares; `None` of fewer than two numbers.
+    /// Returns the sample standard deviation, which divides by n − 1; `None` for fewer than two
+    /// numbers.
     pub fn sample_std(&self) -> Option<f64> {
         (self.count > 1).then(|| (self.squares / (self.count - 1) as f64).sqrt())
     }

@@ -1,21 +1,22 @@
-//! A small cache of the keys that were counted last: most columns say the same few things again and again, and a look
-//! into a large table costs more than all else.
+//! A small cache of counts of recently seen keys. Most columns repeat a few values, and a lookup in
+//! a large table is the most expensive step of counting.
 
-/// Slots, of which a key has one.
+/// The base-2 logarithm of the number of slots. Each key can occupy only one slot.
 const SLOT_BITS: u32 = 10;
 
-/// Keys with counts that are not in the table yet.
+/// Keys with counts that have not been added to the table yet.
 #[derive(Debug, Clone)]
 pub(super) struct Recent<T> {
     slots: Vec<Slot<T>>,
 }
 
-/// One key; `times` is 0 while the slot is empty.
+/// The entry of one key. `times` is 0 while the slot is empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot<T> {
     pub key: u64,
     pub times: u64,
-    pub with: T,
+    /// The data that is stored with the key.
+    pub data: T,
 }
 
 impl<T: Default> Default for Recent<T> {
@@ -23,7 +24,7 @@ impl<T: Default> Default for Recent<T> {
         let empty = || Slot {
             key: 0,
             times: 0,
-            with: T::default(),
+            data: T::default(),
         };
         Self {
             slots: (0..1 << SLOT_BITS).map(|_| empty()).collect(),
@@ -32,8 +33,8 @@ impl<T: Default> Default for Recent<T> {
 }
 
 impl<T> Recent<T> {
-    /// Counts `key`. Where it takes another key's slot, that one is handed to `leave` first, and `enter` makes what is
-    /// kept with the new one.
+    /// Adds `times` to the count of `key`. If another key occupies its slot, that entry is first
+    /// passed to `leave`. `enter` then sets the data that is stored with the new key.
     pub fn add(
         &mut self,
         key: u64,
@@ -41,7 +42,8 @@ impl<T> Recent<T> {
         leave: impl FnOnce(&Slot<T>),
         enter: impl FnOnce(&mut T),
     ) {
-        // The upper bits of a product with 2^64 / golden ratio spread keys (Knuth, TAOCP vol. 3, 6.4).
+        // The upper bits of a product with 2^64 / golden ratio spread keys well (Knuth, TAOCP vol.
+        // 3, 6.4).
         let place = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOT_BITS);
         let slot = &mut self.slots[place as usize];
         if slot.times > 0 && slot.key == key {
@@ -53,11 +55,11 @@ impl<T> Recent<T> {
         }
         slot.key = key;
         slot.times = times;
-        enter(&mut slot.with);
+        enter(&mut slot.data);
     }
 
-    /// Hands all keys to `leave`.
-    pub fn settle(&mut self, mut leave: impl FnMut(&Slot<T>)) {
+    /// Passes all entries to `leave` and empties the cache.
+    pub fn flush(&mut self, mut leave: impl FnMut(&Slot<T>)) {
         for slot in self.slots.iter_mut().filter(|slot| slot.times > 0) {
             leave(slot);
             slot.times = 0;
@@ -75,15 +77,15 @@ mod tests {
         let mut recent = Recent::<u64>::default();
         let mut table = BTreeMap::<u64, u64>::new();
         let mut note = |slot: &Slot<u64>| {
-            assert_eq!(slot.with, slot.key);
+            assert_eq!(slot.data, slot.key);
             *table.entry(slot.key).or_default() += slot.times;
         };
         for index in 0..10_000_u64 {
             let key = index * index % 3000;
-            recent.add(key, 2, &mut note, |with| *with = key);
+            recent.add(key, 2, &mut note, |data| *data = key);
         }
-        recent.settle(&mut note);
-        recent.settle(|_| panic!("nothing is left"));
+        recent.flush(&mut note);
+        recent.flush(|_| panic!("nothing is left"));
         assert_eq!(table.values().sum::<u64>(), 20_000);
     }
 }

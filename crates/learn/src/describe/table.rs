@@ -1,17 +1,22 @@
-//! A hash table of counts: one slot of sixteen bytes for a key, so that a look costs one line of memory.
+//! A hash table of counts with sixteen bytes per slot, so that a lookup usually touches one cache
+//! line.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Slots of a new table.
+use crate::mix::fold;
+
+/// The number of slots of a new table.
 const FIRST_SLOTS: usize = 16;
 
-/// Counts by key, with open addressing.
+/// A hash table from keys to counts, with open addressing.
 #[derive(Debug, Clone)]
 pub(super) struct CountTable {
-    /// A power of two, at most three quarters taken. A count of 0 is an empty slot.
+    /// The (key, count) slots. Their number is a power of two, and at most three quarters are
+    /// occupied. A count of 0 marks an empty slot.
     slots: Vec<(u64, u64)>,
+    /// The number of occupied slots.
     held: usize,
-    /// Secret, so that nobody can choose keys which meet in one slot. No result depends on it.
+    /// A random secret, so that nobody can choose keys that collide. No result depends on it.
     secret: [u64; 2],
 }
 
@@ -27,12 +32,12 @@ impl Default for CountTable {
 }
 
 impl CountTable {
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.held
     }
 
-    /// Adds `times`, at least 1, to the count of `key`, and gives the sum.
+    /// Adds `times`, at least 1, to the count of `key` and returns the new count.
     pub fn add(&mut self, key: u64, times: u64) -> u64 {
         if 4 * self.held >= 3 * self.slots.len() {
             self.resize(2 * self.slots.len());
@@ -54,12 +59,12 @@ impl CountTable {
         }
     }
 
-    /// Every key with its count, in no particular order.
+    /// Returns the (key, count) pairs, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.slots.iter().copied().filter(|slot| slot.1 > 0)
     }
 
-    /// Forgets the keys whose count is not above `highest`.
+    /// Removes the keys whose count is at most `highest`.
     pub fn forget(&mut self, highest: u64) {
         for slot in self.slots.iter_mut().filter(|slot| slot.1 <= highest) {
             slot.1 = 0;
@@ -68,6 +73,7 @@ impl CountTable {
         self.resize((2 * left).next_power_of_two().max(FIRST_SLOTS));
     }
 
+    /// Rehashes all keys into this number of slots.
     fn resize(&mut self, slots: usize) {
         let before = std::mem::replace(&mut self.slots, vec![(0, 0); slots]);
         self.held = 0;
@@ -75,12 +81,6 @@ impl CountTable {
             self.add(key, count);
         }
     }
-}
-
-/// The two halves of the product, which depend on all bits of both factors.
-pub(super) fn fold(left: u64, right: u64) -> u64 {
-    let product = u128::from(left) * u128::from(right);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Texts: how often which occurs.
+//! Counts of a column's texts.
 
 use std::collections::HashMap;
 
@@ -6,25 +6,29 @@ use super::KeyCounts;
 use super::counts::hash_bytes;
 use super::recent::{Recent, Slot};
 
-/// Bytes of texts that are kept.
+/// The maximum total length of the stored texts, in bytes.
 const MAX_BYTES: usize = 1 << 20;
-/// Longest part of a text that is kept, in bytes.
+/// The maximum length of a stored text, in bytes; longer texts are truncated.
 const MAX_TEXT: usize = 256;
 
-/// Counts of texts. Texts are told apart by a 64-bit hash, so that two of n share one with a probability of n²/2^65:
-/// 3·10⁻⁸ of a million. Of the most frequent ones the beginning is kept.
+/// Counts of texts. Texts are identified by a 64-bit hash. The probability that any two of n
+/// distinct texts share a hash is n²/2⁶⁵, which is 3·10⁻⁸ for a million. The beginnings of the most
+/// frequent texts are stored.
 #[derive(Debug, Clone, Default)]
 pub struct TextCounts {
     recent: Recent<String>,
     table: Table,
 }
 
+/// The counts of all texts that are not in the cache of recent ones.
 #[derive(Debug, Clone)]
 struct Table {
     keys: KeyCounts,
+    /// The stored texts, by hash.
     texts: HashMap<u64, Box<str>>,
+    /// The total length of the stored texts, in bytes.
     bytes: usize,
-    /// Texts that were met less often are not kept.
+    /// Texts with a lower count are not stored.
     frequent: u64,
 }
 
@@ -40,12 +44,12 @@ impl Default for Table {
 }
 
 impl TextCounts {
-    /// Counts a text once more.
+    /// Counts one occurrence of a text.
     pub fn push(&mut self, text: &str) {
         self.add(text, 1);
     }
 
-    /// Counts a text `times` times more, at least once.
+    /// Adds `times`, at least 1, to the count of a text.
     pub fn add(&mut self, text: &str, times: u64) {
         let key = hash_bytes(text.as_bytes());
         let table = &mut self.table;
@@ -53,34 +57,37 @@ impl TextCounts {
             kept.clear();
             kept.push_str(&text[..text.floor_char_boundary(MAX_TEXT)]);
         };
-        self.recent.add(key, times, |slot| table.take(slot), enter);
+        self.recent
+            .add(key, times, |slot| table.add_slot(slot), enter);
     }
 
-    /// How many single texts are held; a few more may be on their way.
+    /// Returns how many distinct texts have counts. A few more can be in the cache of recent texts.
     pub fn held(&self) -> usize {
         self.table.keys.len()
     }
 
-    fn settle(&mut self) {
+    /// Moves the counts in the cache to the table.
+    fn flush(&mut self) {
         let table = &mut self.table;
-        self.recent.settle(|slot| table.take(slot));
+        self.recent.flush(|slot| table.add_slot(slot));
     }
 
-    /// The counts by hash.
+    /// Returns the counts by hash.
     pub fn keys(&mut self) -> &KeyCounts {
-        self.settle();
+        self.flush();
         &self.table.keys
     }
 
-    /// Holds at most `keep` counts.
+    /// Forgets the counts of the least frequent texts, so that at most `keep` remain.
     pub fn cut(&mut self, keep: usize) {
-        self.settle();
+        self.flush();
         self.table.keys.cut(keep);
     }
 
-    /// The `number` most frequent texts with their counts, as far as they are kept; of equal counts in their order.
+    /// Returns the `number` most frequent stored texts with their counts. Texts with equal counts
+    /// are in byte order.
     pub fn top(&mut self, number: usize) -> Vec<(&str, u64)> {
-        self.settle();
+        self.flush();
         let Table { keys, texts, .. } = &self.table;
         let mut top: Vec<(&str, u64)> = keys
             .iter()
@@ -93,15 +100,18 @@ impl TextCounts {
 }
 
 impl Table {
-    fn take(&mut self, slot: &Slot<String>) {
+    /// Adds the counts of a slot of the cache, and stores its text if it is frequent.
+    fn add_slot(&mut self, slot: &Slot<String>) {
         let count = self.keys.add(slot.key, slot.times);
-        // Looking once for each power of two is often enough: a text becomes frequent at one of them.
+        // Checking only when a count passes a power of two suffices, because the limit is always a
+        // power of two.
         let passes_a_power = count.leading_zeros() < (count - slot.times).leading_zeros();
         if count >= self.frequent && passes_a_power {
-            self.keep(slot.key, &slot.with);
+            self.keep(slot.key, &slot.data);
         }
     }
 
+    /// Stores a text, and removes less frequent texts while there are too many bytes.
     fn keep(&mut self, key: u64, text: &str) {
         if self.texts.contains_key(&key) {
             return;
@@ -128,7 +138,7 @@ mod tests {
         let mut counts = TextCounts::default();
         for index in 0..40_000 {
             counts.push(&format!("{index} {}", "x".repeat(300)));
-            // Comes first when there is no room for it any more.
+            // This text first occurs when there is no room left.
             if index > 20_000 && index % 4 == 0 {
                 counts.push("late but frequent");
             }

@@ -1,4 +1,4 @@
-//! The checks that make a forest of data which may come from anywhere.
+//! Validation of forest data from untrusted sources.
 
 use super::data::{FORMAT_VERSION, ForestData, LEAF, PLANE, PlaneData, TreeData};
 use super::params::{IsolationForestParams, MAX_SAMPLES};
@@ -7,129 +7,136 @@ use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
 use super::{FitError, IsolationForest, height_limit};
 use crate::matrix::ColumnKind;
 
-/// Why data is not a forest.
+/// The reason why forest data is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidForest {
-    /// A version that this release does not know.
+    /// The format version is unknown to this release.
     #[error("the forest has format version {version}; this release reads version {FORMAT_VERSION}")]
     Version {
-        /// The version found.
+        /// The format version found.
         version: u32,
     },
-    /// Parameters that no fit accepts.
+    /// The parameters are outside the ranges that a fit accepts.
     #[error("the forest's parameters: {0}")]
     Params(#[from] FitError),
     /// The number of trees differs from `n_estimators`.
     #[error("the forest has {trees} trees, but n_estimators is {n_estimators}")]
     TreeCount {
-        /// Number of trees.
+        /// The number of trees found.
         trees: usize,
-        /// The parameter.
+        /// The value of the parameter `n_estimators`.
         n_estimators: usize,
     },
-    /// Events per tree out of range.
+    /// The number of events per tree is out of range.
     #[error("max_samples must be from 1 to {MAX_SAMPLES}, got {value}")]
     MaxSamples {
-        /// The value found.
+        /// The number found.
         value: u64,
     },
-    /// The offset is no score.
+    /// The offset is not a negated score.
     #[error("offset must be from -1 to 0, got {value}")]
     Offset {
-        /// The value found.
+        /// The offset found.
         value: f64,
     },
-    /// Something is wrong in a tree.
+    /// A tree is invalid.
     #[error("tree {tree}: {defect}")]
     Tree {
-        /// Tree, counted from 0.
+        /// The tree, counted from 0.
         tree: usize,
-        /// What is wrong.
+        /// The defect of the tree.
         defect: TreeDefect,
     },
 }
 
-/// What is wrong in a tree. Nodes are counted from 0 in preorder.
+/// A defect of a tree. Nodes are counted from 0 in preorder.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TreeDefect {
-    /// The sequence of splits ends before every branch has ended, or goes on after that.
-    #[error("{nodes} nodes do not make one whole tree")]
+    /// The sequence of splits ends before the tree is complete, or continues after that.
+    #[error("{nodes} nodes do not form one complete tree")]
     Shape {
-        /// Number of nodes.
+        /// The number of entries in the sequence.
         nodes: usize,
     },
-    /// A branch is longer than a fit allows.
+    /// A node is deeper than a fit allows.
     #[error("node {node} is deeper than {limit}, which is ⌈log₂ max_samples⌉")]
     Depth {
         /// The node.
         node: usize,
-        /// The limit.
+        /// The maximum depth, in splits.
         limit: u32,
     },
-    /// A split on a column that does not exist.
-    #[error("node {node} splits column {column} of {n_features}")]
+    /// A node splits a column that does not exist.
+    #[error(
+        "node {node} splits column {column}; columns are counted from 0, and there are {n_features}"
+    )]
     Column {
         /// The node.
         node: usize,
-        /// The column.
+        /// The column, counted from 0.
         column: i64,
-        /// Number of columns.
+        /// The number of columns of the forest.
         n_features: usize,
     },
-    /// An array ends before the splits do.
+    /// An array has fewer entries than the splits require.
     #[error("{array} has no entry for node {node}")]
     ArrayTooShort {
-        /// Name of the array.
+        /// The name of the array in [`TreeData`].
         array: &'static str,
-        /// The node.
+        /// The first node without an entry.
         node: usize,
     },
-    /// An array has entries that no split calls for.
-    #[error("{array} has {left_over} more entries than there are nodes for them")]
+    /// An array has more entries than the splits require.
+    #[error("{array} has {left_over} entries that belong to no node")]
     ArrayTooLong {
-        /// Name of the array.
+        /// The name of the array in [`TreeData`].
         array: &'static str,
-        /// Number of entries left over.
+        /// The number of surplus entries.
         left_over: usize,
     },
-    /// A number that must be finite is not.
+    /// A threshold, a weight or the offset of a hyperplane is not finite.
     #[error("node {node}: {value} is not finite")]
     NotFinite {
         /// The node.
         node: usize,
-        /// The number.
+        /// The value found.
         value: f64,
     },
-    /// A list of categories is empty, unsorted, or beyond the column's categories.
-    #[error("node {node}: categories must be ascending, at least one, and below {cardinality}")]
+    /// A list of categories is empty, is not ascending, or has a code beyond the column's
+    /// categories.
+    #[error(
+        "node {node}: the list of categories must be ascending, not empty, and below {cardinality}"
+    )]
     Categories {
         /// The node.
         node: usize,
-        /// The column's number of categories.
+        /// The number of categories of the column.
         cardinality: u32,
     },
-    /// A plane has the wrong number of columns or weights, or names a column twice.
+    /// A hyperplane has too few or too many columns, repeats a column, has a column that does not
+    /// exist or is not numeric, or does not have one weight per column.
     #[error(
         "node {node}: a plane needs from 2 to {max} distinct numeric columns, with a weight each"
     )]
     Plane {
         /// The node.
         node: usize,
-        /// The greatest allowed number of columns.
+        /// The maximum number of columns.
         max: usize,
     },
-    /// A leaf without events, which only planes leave.
+    /// A leaf holds no events although the tree has no hyperplane, and only hyperplanes can leave a
+    /// side empty.
     #[error("node {node}: a leaf needs at least 1 event")]
     EmptyLeaf {
         /// The node.
         node: usize,
     },
     /// The leaves hold more events than a tree draws.
-    #[error("the leaves hold {events} events, more than max_samples, {max_samples}")]
+    #[error("the leaves hold {events} events, more than max_samples ({max_samples})")]
     Events {
-        /// Events of all leaves.
+        /// The number of events of all leaves.
         events: u64,
-        /// Events that a tree draws.
+        /// The number of events that a tree draws.
         max_samples: u64,
     },
 }
@@ -137,6 +144,7 @@ pub enum TreeDefect {
 impl TryFrom<ForestData> for IsolationForest {
     type Error = InvalidForest;
 
+    /// Validates the data and builds the forest.
     fn try_from(data: ForestData) -> Result<Self, InvalidForest> {
         check_head(&data)?;
         let limits = Limits {
@@ -161,7 +169,7 @@ impl TryFrom<ForestData> for IsolationForest {
     }
 }
 
-/// Checks everything but the trees.
+/// Checks everything except the trees.
 fn check_head(data: &ForestData) -> Result<(), InvalidForest> {
     let &ForestData {
         version,
@@ -189,7 +197,7 @@ fn check_head(data: &ForestData) -> Result<(), InvalidForest> {
     Ok(())
 }
 
-/// What a tree of the forest must keep to.
+/// The limits that every tree of the forest must observe.
 struct Limits<'a> {
     params: &'a IsolationForestParams,
     n_features: usize,
@@ -197,6 +205,7 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    /// Validates the data of one tree and builds the tree.
     fn tree(&self, data: TreeData) -> Result<Tree, TreeDefect> {
         let mut rules = RuleReader {
             limits: self,
@@ -208,11 +217,11 @@ impl Limits<'_> {
         };
         let limit = height_limit(self.max_samples);
         let nodes = data.splits.len();
-        // Splits whose right child has not come yet, with the depth of that child.
+        // Splits whose right child is still to come, with the depth of that child.
         let mut open: Vec<(usize, u32)> = Vec::new();
-        let (mut depth, mut whole) = (0, false);
+        let (mut depth, mut complete) = (0, false);
         for (node, split) in data.splits.into_iter().enumerate() {
-            if whole {
+            if complete {
                 return Err(TreeDefect::Shape { nodes });
             }
             if depth > limit {
@@ -226,17 +235,17 @@ impl Limits<'_> {
                 rules.tree.nodes[parent].right = node as u32 + 1;
                 depth = right_depth;
             } else {
-                whole = true;
+                complete = true;
             }
         }
-        if !whole {
+        if !complete {
             return Err(TreeDefect::Shape { nodes });
         }
         rules.finish()
     }
 }
 
-/// Takes the entries of a tree's arrays as the splits call for them.
+/// Reads the entries of a tree's arrays in the order in which the splits require them.
 struct RuleReader<'a> {
     limits: &'a Limits<'a>,
     thresholds: std::vec::IntoIter<f64>,
@@ -247,7 +256,7 @@ struct RuleReader<'a> {
 }
 
 impl RuleReader<'_> {
-    /// Appends the node, without its right child, and for splits without its events.
+    /// Appends a node. Its right child and, for a split, its number of events are set later.
     fn read(&mut self, node: usize, split: i32, depth: u32) -> Result<(), TreeDefect> {
         let (rule, events) = match split {
             LEAF => {
@@ -273,7 +282,7 @@ impl RuleReader<'_> {
         Ok(())
     }
 
-    /// The rule of a split on one column.
+    /// Reads the rule of a split on one column.
     fn column(&mut self, node: usize, column: i32) -> Result<Rule, TreeDefect> {
         let n_features = self.limits.n_features;
         let Some(feature) = u32::try_from(column)
@@ -349,7 +358,8 @@ impl RuleReader<'_> {
         })
     }
 
-    /// Checks that nothing is left over, and counts the events of the splits from the leaves up.
+    /// Checks that no entries are left over, and sums the events of the splits from the leaves
+    /// upwards.
     fn finish(mut self) -> Result<Tree, TreeDefect> {
         let left_over = [
             ("thresholds", self.thresholds.len()),
@@ -392,7 +402,7 @@ fn finite(node: usize, value: f64) -> Result<(), TreeDefect> {
     }
 }
 
-/// The next entry of an array, for a node that needs one.
+/// Returns the next entry of an array, which `node` requires.
 fn next<T>(
     entries: &mut std::vec::IntoIter<T>,
     array: &'static str,

@@ -1,7 +1,8 @@
-//! The exchange form of a forest: plain data that a file can hold.
+//! The exchange form of a forest: plain data that can be serialised to a file.
 //!
-//! A tree is written in preorder: the rule of a node, then its left subtree, then its right one. The
-//! shape follows from the sequence alone, so there are no child indices that could point astray.
+//! A tree is written in preorder: the split of a node, then its left subtree, then its right
+//! subtree. The sequence alone determines the shape, so there are no child indices that could be
+//! invalid.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +10,26 @@ use super::IsolationForest;
 use super::params::IsolationForestParams;
 use super::tree::{Rule, Tree};
 
-/// The version that [`ForestData`] describes.
+/// The format version of [`ForestData`] that this release writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A split entry that is a leaf.
+/// The entry of [`TreeData::splits`] that stands for a leaf.
 pub(super) const LEAF: i32 = -1;
-/// A split entry that is a plane.
+/// The entry of [`TreeData::splits`] that stands for a hyperplane.
 pub(super) const PLANE: i32 = -2;
 
-/// The precision to which inputs are rounded before a threshold is compared with them.
+/// The precision to which inputs are rounded before they are compared with thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputPrecision {
-    /// Inputs are taken as they are.
+    /// Inputs are compared as they are.
     F64,
-    /// Inputs are rounded to the nearest 32-bit float, as scikit-learn does.
+    /// Inputs are first rounded to the nearest 32-bit float, as in scikit-learn.
     F32,
 }
 
 impl InputPrecision {
-    /// The value that thresholds are compared with.
+    /// Rounds a value to this precision.
     #[inline]
     pub(super) fn round(self, value: f64) -> f64 {
         match self {
@@ -38,24 +39,24 @@ impl InputPrecision {
     }
 }
 
-/// A forest as plain data. Convert with [`IsolationForest::to_data`] and
-/// `IsolationForest::try_from(data)`, which checks everything.
+/// A forest as plain data. [`IsolationForest::to_data`] and `IsolationForest::try_from(data)`
+/// convert in both directions; the latter validates everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForestData {
-    /// [`FORMAT_VERSION`].
+    /// The format version; always [`FORMAT_VERSION`] in valid data.
     pub version: u32,
-    /// The parameters of the fit; `n_estimators` is the number of trees.
+    /// The parameters that the forest was fitted with; `n_estimators` is the number of trees.
     pub params: IsolationForestParams,
-    /// Number of columns.
+    /// The number of columns.
     pub n_features: usize,
-    /// Events that each tree drew, which normalises path lengths.
+    /// The number of events that each tree drew, which normalises path lengths.
     pub max_samples: u64,
-    /// Rows with a score strictly above `-offset` are anomalous.
+    /// The negated threshold: rows with a score strictly above `-offset` are anomalous.
     pub offset: f64,
-    /// Precision of the inputs.
+    /// The precision to which inputs are rounded.
     pub input: InputPrecision,
-    /// The trees.
+    /// The trees, in the order in which they were grown.
     pub trees: Vec<TreeData>,
 }
 
@@ -63,35 +64,36 @@ pub struct ForestData {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeData {
-    /// One entry per node: the column that is split, −1 for a leaf, −2 for a plane.
+    /// One entry per node: the column that is split (counted from 0), −1 for a leaf, −2 for a
+    /// hyperplane.
     pub splits: Vec<i32>,
-    /// One threshold per split of a numeric column: values up to it go left.
+    /// One threshold per split of a numeric column; rows with values up to it go left.
     pub thresholds: Vec<f64>,
-    /// Training events in each leaf.
+    /// The number of training events in each leaf.
     pub leaf_events: Vec<u32>,
-    /// For each split of a categorical column the codes, ascending, that follow the branch with more
-    /// training events (left, if both have the same).
+    /// For each split of a categorical column, the ascending category codes that follow the branch
+    /// with more training events (the left branch when both have the same number).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<Vec<u32>>,
-    /// One plane per plane split.
+    /// One hyperplane per split on a hyperplane.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planes: Vec<PlaneData>,
 }
 
-/// A plane: rows with Σ `weights[i]` × row\[`features[i]`\] ≤ `offset` go left.
+/// A hyperplane; rows with Σ `weights[i]` × row\[`features[i]`\] ≤ `offset` go left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlaneData {
-    /// Distinct columns.
+    /// The columns, distinct and counted from 0.
     pub features: Vec<u32>,
     /// One weight per column.
     pub weights: Vec<f64>,
-    /// The bound.
+    /// The upper bound of the weighted sum for rows that go left.
     pub offset: f64,
 }
 
 impl IsolationForest {
-    /// The forest as plain data.
+    /// Returns the forest as plain data.
     pub fn to_data(&self) -> ForestData {
         ForestData {
             version: FORMAT_VERSION,

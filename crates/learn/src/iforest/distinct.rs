@@ -1,16 +1,19 @@
-//! Scoring rows that repeat: every distinct row once.
+//! Speeds up the scoring of repeated rows: each distinct row is scored once.
 
-/// Rows that are looked at to tell whether rows repeat.
+use crate::mix::fold;
+
+/// The number of rows that are inspected to estimate whether rows repeat.
 const PROBED_ROWS: usize = 512;
 
-/// The most distinct rows that are kept: what fits the second-level cache of most processors.
+/// The maximum number of distinct rows that are kept; they fit the second-level cache of most
+/// processors.
 const MAX_DISTINCT: usize = 1 << 13;
 
-/// The longest search for a row's place, which no ordinary rows come near.
+/// The maximum number of slots that are probed for one row. Ordinary rows need far fewer.
 const MAX_PROBES: usize = 64;
 
-/// Whether so few of some rows spread over all of them are distinct that it pays to look for the
-/// distinct ones. The answer decides how long scoring takes, and nothing else.
+/// Estimates from evenly spaced rows whether so few rows are distinct that finding the distinct
+/// ones pays off. The answer affects the speed of scoring, never its result.
 pub(super) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
     let n_rows = rows.len() / n_features;
     if n_rows < 2 * PROBED_ROWS {
@@ -26,9 +29,11 @@ pub(super) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
     seen.len() <= PROBED_ROWS / 4
 }
 
-/// The rows' distinct rows, row-major, and into `numbers` for each row the number of its distinct row.
+/// Returns the distinct rows, row-major, and writes to `numbers` for each row the index of its
+/// distinct row.
 ///
-/// `None`, with any `numbers`, when there are too many distinct rows to keep.
+/// Returns `None` when there are too many distinct rows to keep; the contents of `numbers` are then
+/// unspecified.
 pub(super) fn find_distinct(
     rows: &[f64],
     n_features: usize,
@@ -41,12 +46,12 @@ pub(super) fn find_distinct(
     Some(distinct.rows)
 }
 
-/// Distinct rows by their bits, numbered in the order in which they come: a hash table with open
-/// addressing, at most half full.
+/// A set of distinct rows, compared by their bits and numbered in order of first appearance: a hash
+/// table with open addressing that is at most half full.
 struct DistinctRows {
     n_features: usize,
     rows: Vec<f64>,
-    /// Row numbers plus 1; 0 is an empty slot.
+    /// Row numbers plus 1; 0 marks an empty slot.
     slots: Vec<u32>,
 }
 
@@ -63,7 +68,8 @@ impl DistinctRows {
         self.rows.len() / self.n_features
     }
 
-    /// The row's number, a new one if it is new; `None` when there is no room for it.
+    /// Returns the number of an equal row, after adding the row if it is new; `None` when there is
+    /// no room for it.
     #[inline]
     fn number(&mut self, row: &[f64]) -> Option<u32> {
         let mut slot = hash(row) as usize;
@@ -99,16 +105,15 @@ fn same_bits(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
 }
 
-/// Pairs of values, each masked, are multiplied to 128 bits and folded; a rotation between pairs tells
-/// positions apart. The products do not wait for each other.
+/// Hashes a row. Each pair of values is masked, multiplied to 128 bits and folded to 64; a rotation
+/// between pairs makes the hash depend on positions. The multiplications are independent of each
+/// other.
 #[inline]
 fn hash(row: &[f64]) -> u64 {
-    // Fractional bits of the golden ratio and of the square root of 2: no pattern of their own.
+    // The first 64 fractional bits of the golden ratio and of the square root of 2, which have no
+    // pattern.
     const MASKS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0x6A09_E667_F3BC_C908];
-    let folded = |a: f64, b: f64| {
-        let product = u128::from(a.to_bits() ^ MASKS[0]) * u128::from(b.to_bits() ^ MASKS[1]);
-        product as u64 ^ (product >> 64) as u64
-    };
+    let folded = |a: f64, b: f64| fold(a.to_bits() ^ MASKS[0], b.to_bits() ^ MASKS[1]);
     let (pairs, rest) = row.as_chunks::<2>();
     let hash = pairs
         .iter()

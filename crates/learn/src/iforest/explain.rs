@@ -1,4 +1,5 @@
-//! Why a row has its score. The algorithm is in [`super::shapley`].
+//! Explanations of scores: the contribution of each column to a row's score. The algorithm is in
+//! [`super::shapley`].
 
 use rayon::prelude::*;
 
@@ -7,52 +8,55 @@ use super::simd::Instructions;
 use super::tree::Rule;
 use super::{IsolationForest, ScoreError};
 
-/// Why a row has its score: the contribution of every column to its normalised path length.
+/// An explanation of a row's score: the contribution of each column to the row's normalised path
+/// length.
 ///
-/// The normalised path length of a row is −log₂ of its score. `base` plus the contributions is
-/// exactly it, up to rounding. A negative contribution shortens the path: it makes the row more
+/// The normalised path length of a row is −log₂ of its score. It equals `base` plus the sum of all
+/// contributions, up to rounding. A negative contribution shortens the path and makes the row more
 /// anomalous.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// One contribution per column, in units of c(max_samples).
+    /// One contribution (Shapley value) per column, in column order, in units of c(max_samples).
     pub contributions: Vec<f64>,
-    /// The mean normalised path length of the events that the trees were grown on.
+    /// The mean normalised path length of the events that the trees were grown on, in the same
+    /// unit.
     pub base: f64,
 }
 
 impl Explanation {
-    /// `base` plus all contributions: the row's normalised path length, −log₂ of its score.
+    /// Returns `base` plus all contributions: the row's normalised path length, which is −log₂ of
+    /// its score.
     pub fn normalised_path_length(&self) -> f64 {
         self.base + self.contributions.iter().sum::<f64>()
     }
 }
 
-/// Why a score cannot be explained.
+/// The reason why a score cannot be explained.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExplainError {
-    /// Rows that the forest cannot score.
+    /// The forest cannot score the rows.
     #[error(transparent)]
     Rows(#[from] ScoreError),
-    /// A split on a plane belongs to no single column.
+    /// The forest splits on hyperplanes, which belong to no single column.
     #[error(
         "a forest of extension level {level} splits on several columns at once, which have no \
          contributions of their own; only forests of extension level 0 explain their scores"
     )]
     Extended {
-        /// The forest's extension level.
+        /// The extension level of the forest.
         level: usize,
     },
 }
 
-/// Rows per task of the thread pool, enough to outweigh preparing the trees.
+/// The number of rows per task of the thread pool, large enough to amortise preparing the trees.
 const ROWS_PER_TASK: usize = 512;
 
 impl IsolationForest {
     /// Explains the score of one row.
     ///
     /// # Errors
-    /// When the row has another number of values than the forest has columns, or the forest is
-    /// extended.
+    /// Returns an error when the number of values differs from the number of columns of the forest,
+    /// or when the extension level of the forest is above 0.
     pub fn explain(&self, row: &[f64]) -> Result<Explanation, ExplainError> {
         self.check_rows(row, 1)?;
         Ok(Explanation {
@@ -61,11 +65,13 @@ impl IsolationForest {
         })
     }
 
-    /// The contributions of every column to the normalised path length of every row, row-major: what
-    /// [`explain`](Self::explain) gives for each row, for many rows at once.
+    /// Returns the contributions of each column to the normalised path length of each row, as an
+    /// array of the shape of `rows` (row-major). This is [`explain`](Self::explain) for many rows
+    /// at once, without the base.
     ///
     /// # Errors
-    /// As [`explain`](Self::explain).
+    /// Returns an error when the values do not fill whole rows, or when the extension level of the
+    /// forest is above 0.
     pub fn explain_rows(&self, rows: &[f64]) -> Result<Vec<f64>, ExplainError> {
         self.check_rows(rows, rows.len() / self.n_features)?;
         self.check_axis_parallel()?;
@@ -90,11 +96,11 @@ impl IsolationForest {
         Ok(contributions)
     }
 
-    /// The mean normalised path length of the events that the trees were grown on: what an
-    /// explanation starts from.
+    /// Returns the mean normalised path length of the events that the trees were grown on, which is
+    /// the base of every explanation.
     ///
     /// # Errors
-    /// When the forest is extended.
+    /// Returns an error when the extension level of the forest is above 0.
     pub fn base(&self) -> Result<f64, ExplainError> {
         self.check_axis_parallel()?;
         let means = self.trees.iter().map(|tree| {

@@ -6,17 +6,18 @@ use super::tree::{Node, PathLengths, Plane, Rule, Tree};
 use crate::matrix::{ColumnKind, Matrix};
 use crate::rng::Rng;
 
-/// What all trees of a fit share.
+/// The inputs that all trees of a fit share.
 pub(super) struct Fit<'a> {
     pub(super) params: &'a IsolationForestParams,
     pub(super) matrix: &'a Matrix,
+    /// The maximum depth of a leaf, in splits.
     pub(super) height_limit: u32,
     pub(super) path_lengths: PathLengths,
 }
 
 impl Fit<'_> {
-    /// Grows the tree of `sample` on random splits until every node holds one event, rows that no
-    /// split separates, or the height limit is reached.
+    /// Grows the tree of `sample` by random splits until every node holds a single event, holds
+    /// only equal rows, or is at the height limit.
     pub(super) fn grow_tree(&self, sample: Sample, rng: &mut Rng) -> Tree {
         let n_features = self.matrix.n_features();
         let n_seen = self.params.features_per_tree(n_features);
@@ -42,31 +43,32 @@ impl Fit<'_> {
     }
 }
 
+/// The state of a tree while it grows.
 struct Grower<'a> {
     fit: &'a Fit<'a>,
     rng: &'a mut Rng,
     sample: Sample,
-    /// The tree's columns. Those from a node's `n_varying` on are constant in the node.
+    /// The tree's columns. In every node, those at index `n_varying` and above are constant.
     features: Vec<u32>,
-    /// The sample's values of each column, once they have been needed: copied, because the rows of
-    /// the matrix are far apart.
+    /// The sample's values of each column, copied on first use because the rows of the matrix are
+    /// far apart in memory; empty before that.
     columns: Vec<Vec<f64>>,
-    /// Room for the right side of a partition.
+    /// A buffer for the right side of a partition.
     right: Vec<u32>,
-    /// Room for the rows of a partition that lack the value.
+    /// A buffer for the rows of a partition that lack the value.
     missing: Vec<u32>,
     tree: Tree,
 }
 
-/// The values of a column within a node.
+/// The values of a varying column within a node: their range, or the categories present.
 enum Spread {
     Numbers { feature: u32, min: f64, max: f64 },
     Categories { feature: u32, present: Vec<u32> },
 }
 
 impl Grower<'_> {
-    /// Appends the subtree of `rows` of the sample, whose columns vary at most among the first
-    /// `n_varying`.
+    /// Appends the subtree of `rows`, which are indices into the sample. Only the first `n_varying`
+    /// columns can vary among these rows.
     fn grow(&mut self, rows: &mut [u32], depth: u32, mut n_varying: usize) {
         let at = self.tree.nodes.len();
         let events = rows
@@ -78,8 +80,8 @@ impl Grower<'_> {
             right: 0,
             events,
         });
-        // A row that stands for many events is treated as those events would be, because the draws
-        // that find all columns constant are part of the stream.
+        // A row that stands for many equal events is treated as those events would be, because the
+        // random numbers drawn to find that all columns are constant are part of the stream.
         let split = match depth < self.fit.height_limit && events > 1 {
             true => self.draw_split(rows, &mut n_varying),
             false => None,
@@ -101,8 +103,8 @@ impl Grower<'_> {
         };
     }
 
-    /// Draws a split, on one column or for an extended forest on up to `extension_level + 1` numeric
-    /// ones. `None` when no column varies.
+    /// Draws a split on one column or, for an extended forest, on up to `extension_level + 1`
+    /// numeric columns. Returns `None` when no column varies.
     fn draw_split(&mut self, rows: &[u32], n_varying: &mut usize) -> Option<Split> {
         let mut n_tried = 0;
         let (feature, min, max) = match self.draw_varying(rows, n_varying, &mut n_tried)? {
@@ -130,8 +132,8 @@ impl Grower<'_> {
         Some(Split::Plane(self.draw_plane(&box_sides)))
     }
 
-    /// Draws a column that varies in the node, uniformly among those not drawn yet, which are the
-    /// first `n_varying` without the first `n_tried`.
+    /// Draws a column that varies in the node, uniformly among the columns not drawn yet: those at
+    /// indices from `n_tried` to below `n_varying`.
     fn draw_varying(
         &mut self,
         rows: &[u32],
@@ -151,7 +153,7 @@ impl Grower<'_> {
         None
     }
 
-    /// The spread of a column, missing values aside; `None` when it is constant.
+    /// Returns the spread of a column, ignoring missing values; `None` when the column is constant.
     fn spread(&mut self, feature: u32, rows: &[u32]) -> Option<Spread> {
         let kind = self.fit.params.kind(feature as usize);
         let column = self.column(feature);
@@ -169,6 +171,7 @@ impl Grower<'_> {
         (min < max).then_some(Spread::Numbers { feature, min, max })
     }
 
+    /// Returns the sample's values of a column.
     fn column(&mut self, feature: u32) -> &[f64] {
         let column = &mut self.columns[feature as usize];
         if column.is_empty() {
@@ -179,7 +182,7 @@ impl Grower<'_> {
         column
     }
 
-    /// A uniformly drawn subset of the categories, neither empty nor all of them.
+    /// Draws a subset of the categories uniformly from those that are neither empty nor complete.
     fn draw_subset(&mut self, present: &[u32]) -> Vec<u32> {
         loop {
             let mut bits = 0;
@@ -198,14 +201,14 @@ impl Grower<'_> {
         }
     }
 
-    /// A plane with a normally distributed slope through a uniform point of the node's bounding box
-    /// (Hariri, Carrasco Kind & Brunner 2019, section 3). Slopes are drawn in the box scaled to a
-    /// unit cube, so that the units of the columns do not matter; the paper leaves scaling to the
-    /// user.
+    /// Draws a hyperplane with a normally distributed normal vector through a uniformly distributed
+    /// point of the node's bounding box (Hariri, Carrasco Kind & Brunner 2019, section 3). The
+    /// normal vector is drawn after scaling the box to a unit cube, so that the units of the
+    /// columns do not matter; the paper leaves scaling to the user.
     fn draw_plane(&mut self, box_sides: &[(u32, f64, f64)]) -> Plane {
         let (mut features, mut weights, mut offset) = (Vec::new(), Vec::new(), 0.0);
         for &(feature, min, max) in box_sides {
-            // Halves, because the difference of two finite numbers can be infinite.
+            // Half the width is used because the difference of two finite numbers can be infinite.
             let half = 0.5 * max - 0.5 * min;
             let weight = (self.rng.normal() / half).clamp(-1e300, 1e300);
             features.push(feature);
@@ -224,7 +227,7 @@ impl Grower<'_> {
         }
     }
 
-    /// Moves the rows that go left to the front; returns the rule and their number.
+    /// Moves the rows that go left to the front; returns the rule and the number of those rows.
     fn apply(&mut self, split: Split, rows: &mut [u32]) -> (Rule, usize) {
         match split {
             Split::Threshold { feature, threshold } => {
@@ -275,7 +278,8 @@ impl Grower<'_> {
     }
 
     /// Moves the rows on the left side to the front, and rows that lack the value to the side with
-    /// more events; returns the number of rows in front and whether that side is the larger one.
+    /// more events. Returns the number of rows in front and whether the left side is the larger
+    /// one.
     #[inline]
     fn partition(&mut self, rows: &mut [u32], side: impl Fn(usize) -> Side) -> (usize, bool) {
         let (mut n_left, mut n_right, mut balance) = (0, 0, 0);
@@ -287,7 +291,7 @@ impl Grower<'_> {
                 self.missing.push(row);
                 continue;
             }
-            // Writing to both sides and counting one of them needs no branch.
+            // Writing to both sides and advancing only one of them avoids a branch.
             rows[n_left] = row;
             self.right[n_right] = row;
             let events = i64::from(self.sample.events[row as usize]);
@@ -295,7 +299,7 @@ impl Grower<'_> {
             n_right += usize::from(side == Side::Right);
             balance += if side == Side::Left { events } else { -events };
         }
-        // Between the two sides there is room for exactly the missing ones.
+        // The gap between the two sides has room for exactly the rows that lack the value.
         let first_right = rows.len() - n_right;
         rows[n_left..first_right].copy_from_slice(&self.missing);
         rows[first_right..].copy_from_slice(&self.right[..n_right]);
@@ -307,7 +311,7 @@ impl Grower<'_> {
     }
 }
 
-/// The distinct codes among values of a categorical column, ascending.
+/// Returns the distinct codes among the values of a categorical column, ascending.
 fn codes(values: impl Iterator<Item = f64>) -> Vec<u32> {
     let mut codes: Vec<u32> = values.filter(|v| !v.is_nan()).map(|v| v as u32).collect();
     codes.sort_unstable();
@@ -315,6 +319,7 @@ fn codes(values: impl Iterator<Item = f64>) -> Vec<u32> {
     codes
 }
 
+/// Returns the side of a split for a row whose value, or position along the normal, is `position`.
 #[inline]
 fn side(position: f64, end: f64) -> Side {
     if position <= end {
@@ -326,12 +331,14 @@ fn side(position: f64, end: f64) -> Side {
     }
 }
 
+/// A split that has been drawn but not applied yet.
 enum Split {
     Threshold { feature: u32, threshold: f64 },
     Categories { feature: u32, left: Vec<u32> },
     Plane(Plane),
 }
 
+/// The side of a split on which a row lies.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     Left,
@@ -339,8 +346,9 @@ enum Side {
     Missing,
 }
 
-/// The point at `share` (in [0, 1)) of the way from `min` to `max`: at least `min`, below `max`, so
-/// that `x <= point` holds for `min` and not for `max`, however close or far apart they are.
+/// Returns the point at `share` (in [0, 1)) of the way from `min` to `max`. The point is at least
+/// `min` and below `max`, so that `x <= point` holds for `min` and not for `max`, however close or
+/// far apart they are.
 fn between(min: f64, max: f64, share: f64) -> f64 {
     let width = max - min;
     let point = if width.is_finite() {

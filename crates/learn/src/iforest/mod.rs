@@ -1,7 +1,8 @@
 //! Isolation forests (Liu, Ting & Zhou 2008, "Isolation Forest").
 //!
-//! A forest of random trees isolates each training event by random splits; events that are isolated
-//! by few splits are anomalous. Names, parameters and results are scikit-learn's.
+//! An isolation forest is an ensemble of random trees. Each tree isolates its training events by
+//! random splits, and events that few splits isolate are anomalous. Parameter names, defaults and
+//! results follow scikit-learn's `IsolationForest`.
 //!
 //! ```
 //! use learn::iforest::IsolationForestParams;
@@ -15,20 +16,23 @@
 //! ```
 //!
 //! # Rules
-//! - **Weights.** A row of weight `w` is the row `w` times, and gives the same forest to the bit as
-//!   the repeated rows would in the same order. Weights that are not whole numbers are relative
-//!   frequencies: events are drawn with replacement in proportion to them.
-//! - **Splits.** A column that varies in the node is drawn uniformly, then a threshold uniformly
-//!   between its least and greatest value there; `value <= threshold` goes left.
+//! - **Weights.** A row of weight `w` stands for `w` equal events. It gives the same forest, bit
+//!   for bit, as `w` copies of the row in the same place. Weights that are not whole numbers are
+//!   relative frequencies: events are drawn with replacement, in proportion to the weights.
+//! - **Splits.** A column is drawn uniformly from those that vary in the node, then a threshold
+//!   uniformly between the column's minimum and maximum in the node. Rows with `value <= threshold`
+//!   go left.
 //! - **Categories.** The categories present in the node are split into two random non-empty groups.
-//!   A category that the node did not see, or that no training event had, follows the branch with
-//!   *fewer* training events: what was never seen is isolated soon.
-//! - **Missing values** follow the branch that got *more* of the node's training events, in training
-//!   and in scoring. A column that is constant apart from missing values is not split.
-//! - **Planes.** With an extension level above 0 a split on a numeric column becomes a hyperplane
-//!   over it and up to that many further numeric columns that vary in the node; a row that lacks one
-//!   of the values follows the larger branch. One side of a plane can be empty, as in the paper.
-//! - **Randomness.** Tree `t` draws from stream `t` of the seed and from nothing else.
+//!   A category that was absent from the node, or from all training events, follows the branch with
+//!   *fewer* training events, so that unseen categories are isolated early.
+//! - **Missing values** follow the branch that received *more* of the node's training events, in
+//!   training and in scoring. A column that is constant apart from missing values is not split.
+//! - **Hyperplanes.** With an extension level of `k` > 0, a split on a numeric column becomes a
+//!   hyperplane over that column and up to `k` further numeric columns that vary in the node. A row
+//!   that lacks one of the values follows the branch with more training events. One side of a
+//!   hyperplane can be empty, as in Hariri et al. (2019).
+//! - **Randomness.** Tree `t` takes its random numbers from stream `t` of the seed and from nothing
+//!   else.
 
 mod checked;
 mod data;
@@ -67,142 +71,142 @@ use sample::Sampler;
 use score::Packings;
 use tree::{PathLengths, Tree};
 
-/// Why a forest cannot be fitted. Every message names the allowed range.
+/// The reason why a forest cannot be fitted. Every message states the allowed range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FitError {
-    /// Number of trees.
+    /// The number of trees is out of range.
     #[error("n_estimators must be from 1 to {max}, got {value}")]
     Estimators {
-        /// The value given.
+        /// The number of trees requested.
         value: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
-    /// Number of columns.
+    /// The number of columns is out of range.
     #[error("a forest takes from 1 to {max} features, got {value}")]
     Features {
-        /// The value given.
+        /// The number of columns of the matrix.
         value: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
-    /// Extension level.
+    /// The extension level is out of range.
     #[error("extension_level must be from 0 to {max} (the number of features − 1), got {value}")]
     ExtensionLevel {
-        /// The value given.
+        /// The extension level requested.
         value: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
-    /// Events per tree, as a count.
+    /// The number of events per tree, given as a count, is 0.
     #[error("max_samples as a count must be at least 1, got {value}")]
     SampleCount {
-        /// The value given.
+        /// The count requested.
         value: usize,
     },
-    /// Events per tree, as a share.
+    /// The number of events per tree, given as a fraction, is out of range.
     #[error("max_samples as a fraction must be above 0 and at most 1, got {value}")]
     SampleFraction {
-        /// The value given.
+        /// The fraction requested.
         value: f64,
     },
-    /// Events per tree, once resolved.
+    /// The number of events per tree is too large for this matrix.
     #[error("max_samples comes to {value} events per tree, more than the limit of {max}")]
     SampleSize {
-        /// Events per tree.
+        /// The number of events per tree that `max_samples` amounts to.
         value: u64,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: u64,
     },
-    /// Columns per tree, as a count.
+    /// The number of columns per tree, given as a count, is out of range.
     #[error(
         "max_features as a count must be from 1 to {max} (the number of features), got {value}"
     )]
     FeatureCount {
-        /// The value given.
+        /// The count requested.
         value: usize,
-        /// The greatest allowed.
+        /// The maximum allowed, which is the number of columns.
         max: usize,
     },
-    /// Columns per tree, as a share.
+    /// The number of columns per tree, given as a fraction, is out of range.
     #[error("max_features as a fraction must be above 0 and at most 1, got {value}")]
     FeatureFraction {
-        /// The value given.
+        /// The fraction requested.
         value: f64,
     },
-    /// Share of anomalous training events.
+    /// The expected fraction of anomalous training events is out of range.
     #[error("contamination must be above 0 and at most 0.5, got {value}")]
     Contamination {
-        /// The value given.
+        /// The fraction requested.
         value: f64,
     },
-    /// Kinds of columns.
+    /// The number of column kinds differs from the number of columns.
     #[error("{kinds} column kinds for {n_features} features: give one for each, or none")]
     ColumnKinds {
-        /// Number of kinds given.
+        /// The number of column kinds given.
         kinds: usize,
-        /// Number of columns of the matrix.
+        /// The number of columns of the matrix.
         n_features: usize,
     },
-    /// A value of a categorical column that is no code.
+    /// A value of a categorical column is not a category code.
     #[error(
         "row {row}, column {column}: {value} is not a category; codes are whole numbers from 0 to \
          {cardinality} − 1 (a missing value is NaN)"
     )]
     Category {
-        /// Row, counted from 0.
+        /// The row, counted from 0.
         row: usize,
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
-        /// The value.
+        /// The value found.
         value: f64,
-        /// The column's number of categories.
+        /// The number of categories of the column.
         cardinality: u32,
     },
-    /// Nothing to learn from.
+    /// The matrix has no row with a positive weight.
     #[error(
         "no event to learn from: {rows} rows, none with a weight above 0; at least 1 is needed"
     )]
     NoEvents {
-        /// Number of rows.
+        /// The number of rows of the matrix.
         rows: usize,
     },
-    /// Too many rows.
+    /// The matrix has too many rows.
     #[error("a forest is fitted on at most {max} rows, got {rows}; merge equal rows or sample")]
     Rows {
-        /// Number of rows.
+        /// The number of rows of the matrix.
         rows: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
-    /// Growing a forest on data that has other columns.
-    #[error("the forest has {expected} features, the matrix {actual}")]
+    /// The matrix given to [`IsolationForest::grow`] has another number of columns than the forest.
+    #[error("the forest has {expected} features, but the matrix has {actual}")]
     GrowFeatures {
-        /// Columns of the forest.
+        /// The number of columns of the forest.
         expected: usize,
-        /// Columns of the matrix.
+        /// The number of columns of the matrix.
         actual: usize,
     },
-    /// Growing a forest whose trees were grown on 32-bit values.
-    #[error("a forest that takes 32-bit inputs was grown elsewhere and cannot be grown further")]
+    /// The forest to be grown compares 32-bit inputs, because it was imported from scikit-learn.
+    #[error("the forest was imported with 32-bit inputs, so no trees can be added to it")]
     GrowImported,
-    /// Growing a forest on data that gives trees of another size.
+    /// The matrix given to [`IsolationForest::grow`] leads to another number of events per tree.
     #[error(
         "the forest's trees draw {expected} events each; from this matrix they would draw {actual}"
     )]
     GrowSampleSize {
-        /// Events per tree of the forest.
+        /// The number of events per tree of the forest.
         expected: u64,
-        /// Events per tree that the matrix gives.
+        /// The number of events per tree that the matrix leads to.
         actual: u64,
     },
 }
 
 /// A fitted isolation forest.
 ///
-/// Rows to be scored are row-major slices of [`n_features`](Self::n_features) values each. NaN is a
-/// missing value; infinities compare like numbers. Work is spread over rayon's current thread pool
-/// and gives the same bits on any number of threads.
+/// Methods that take rows expect a row-major slice of [`n_features`](Self::n_features) values per
+/// row. NaN is a missing value; infinities compare like other numbers. The work runs on rayon's
+/// current thread pool and gives the same bits for any number of threads.
 #[derive(Clone, PartialEq)]
 pub struct IsolationForest {
     params: IsolationForestParams,
@@ -215,11 +219,12 @@ pub struct IsolationForest {
 }
 
 impl IsolationForestParams {
-    /// Fits a forest.
+    /// Fits a forest on the rows of `matrix`.
     ///
     /// # Errors
-    /// When a parameter is out of its range, the matrix has no weight, or a categorical column holds
-    /// something else than its codes.
+    /// Returns an error when a parameter is out of its range, no row has a positive weight, the
+    /// matrix has more than 2³² − 1 rows, or a categorical column holds a value that is neither one
+    /// of its codes nor NaN.
     pub fn fit(&self, matrix: &Matrix) -> Result<IsolationForest, FitError> {
         self.check(matrix.n_features())?;
         let mut forest = IsolationForest {
@@ -240,12 +245,13 @@ impl IsolationForestParams {
 }
 
 impl IsolationForest {
-    /// Adds `n_more` trees, fitted on `matrix`, and sets the threshold anew. On the matrix that the
+    /// Fits `n_more` further trees on `matrix` and recomputes the threshold. On the matrix that the
     /// forest was fitted on, the result equals a forest fitted with all its trees at once.
     ///
     /// # Errors
-    /// As [`IsolationForestParams::fit`], and when the matrix has other columns or leads to another
-    /// number of events per tree. The forest is then unchanged.
+    /// Returns an error under the conditions of [`IsolationForestParams::fit`], when the matrix has
+    /// another number of columns or leads to another number of events per tree, and when the forest
+    /// takes 32-bit inputs. The forest is then unchanged.
     pub fn grow(&mut self, matrix: &Matrix, n_more: usize) -> Result<(), FitError> {
         let n_estimators = self.trees.len().saturating_add(n_more);
         let params = IsolationForestParams {
@@ -299,37 +305,37 @@ impl IsolationForest {
         };
         let mut samples = vec![0.0; matrix.n_rows()];
         let score = self.score();
-        self.figures_into(matrix.values(), &mut samples, |length| -score(length));
-        // A matrix without weight was refused, so there is a quantile.
+        self.map_path_lengths(matrix.values(), &mut samples, |length| -score(length));
+        // The checks before fitting refuse a matrix without weight, so the quantile exists.
         stats::quantile(&samples, matrix.weights(), share).unwrap_or(-0.5)
     }
 
-    /// Number of columns.
+    /// Returns the number of columns of the rows that the forest takes.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// The seed that every random choice followed from.
+    /// Returns the seed that determines every random choice.
     pub fn seed(&self) -> u64 {
         self.params.seed
     }
 
-    /// Number of trees.
+    /// Returns the number of trees.
     pub fn n_estimators(&self) -> usize {
         self.trees.len()
     }
 
-    /// Events that each tree drew: scikit-learn's `max_samples_`.
+    /// Returns the number of events that each tree drew, scikit-learn's `max_samples_`.
     pub fn max_samples(&self) -> u64 {
         self.sample_size
     }
 
-    /// The precision to which inputs are rounded before they are compared.
+    /// Returns the precision to which inputs are rounded before they are compared with thresholds.
     pub fn input_precision(&self) -> InputPrecision {
         self.input
     }
 
-    /// What kind each column is.
+    /// Returns the kind of each column, in column order.
     pub fn column_kinds(&self) -> Vec<ColumnKind> {
         match self.params.column_kinds.as_slice() {
             [] => vec![ColumnKind::Numeric; self.n_features],
@@ -337,19 +343,20 @@ impl IsolationForest {
         }
     }
 
-    /// The parameters of the fit.
+    /// Returns the parameters that the forest was fitted with.
     pub fn params(&self) -> &IsolationForestParams {
         &self.params
     }
 
-    /// scikit-learn's `offset_`: rows whose score is strictly above `-offset` are anomalous.
+    /// Returns scikit-learn's `offset_`. Rows whose score is strictly above `-offset` are
+    /// anomalous.
     pub fn offset(&self) -> f64 {
         self.offset
     }
 }
 
 impl fmt::Debug for IsolationForest {
-    /// Without the trees, which would be tens of thousands of nodes.
+    /// Omits the trees, which hold tens of thousands of nodes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IsolationForest")
             .field("params", &self.params)
@@ -360,7 +367,8 @@ impl fmt::Debug for IsolationForest {
     }
 }
 
-/// ⌈log₂ n⌉: the mean height of a tree that isolates `n` events.
+/// Returns ⌈log₂ n⌉ for a sample of n events: the average height of a tree that isolates them, at
+/// which growing stops.
 fn height_limit(sample_size: u64) -> u32 {
     sample_size.next_power_of_two().trailing_zeros()
 }
@@ -375,7 +383,7 @@ fn is_unseen(kind: ColumnKind, value: f64) -> bool {
     }
 }
 
-/// Rows are numbered by 32 bits, and categorical columns hold codes.
+/// Checks that row numbers fit 32 bits and that categorical columns hold category codes or NaN.
 fn check_rows(params: &IsolationForestParams, matrix: &Matrix) -> Result<(), FitError> {
     let (rows, max) = (matrix.n_rows(), u32::MAX as usize);
     if rows > max {

@@ -1,23 +1,25 @@
-//! The layout that makes scoring many rows fast.
+//! A packed layout of a forest that makes scoring many rows fast.
 //!
-//! A walk down a tree compares a row's value with one threshold after another, and only the outcome
-//! matters. So every value is first replaced by its *code*: the number of the forest's thresholds on
-//! that column which are below it. With the thresholds sorted, `value <= threshold[i]` is exactly
-//! `code <= i`, and all later comparisons are between 16-bit integers, which fit four times as many
-//! lanes of a vector register as 64-bit floats. Finding the codes takes one binary search per column,
-//! against one comparison per level and tree without them.
+//! A walk down a tree compares values of a row with one threshold after another, and only the
+//! outcomes matter. Every value is therefore first replaced by its *code*: the number of the
+//! forest's thresholds on that column that are below the value. With the thresholds sorted,
+//! `value <= threshold[i]` holds exactly when `code <= i`. All later comparisons are between 16-bit
+//! integers, of which a vector register holds four times as many as of 64-bit floats. Computing the
+//! codes takes one binary search per column, instead of one floating-point comparison per level and
+//! tree.
 //!
-//! Every tree is padded to a perfect tree of the forest's depth, stored in heap order (the root at 1,
-//! the children of `i` at `2i` and `2i + 1`) as one array of columns and one of threshold numbers. A
-//! level is then the same few instructions for every lane, without branches. Below a leaf, padding
-//! nodes send every row left, to a copy of the leaf's path length.
+//! Every tree is padded to a perfect tree of the forest's depth. It is stored in heap order (the
+//! root at index 1, the children of `i` at `2i` and `2i + 1`) as one array of columns and one array
+//! of threshold ranks. Each level then takes the same few instructions for every lane, without
+//! branches. Padding nodes below a leaf send every row left, to a copy of the leaf's path length.
 //!
-//! A missing value follows the larger branch, left or right by node. Where rows have missing values
-//! a column is therefore coded twice, once for nodes that send missing values left (code 0) and once
-//! for those that send them right ([`MISSING_RIGHT`]).
+//! A missing value follows the branch with more training events, which is left at some nodes and
+//! right at others. When rows have missing values, each column is therefore coded twice: once for
+//! nodes that send missing values left (code 0) and once for nodes that send them right
+//! ([`MISSING_RIGHT`]).
 //!
-//! Rows are coded in tiles, row after row with a power of two of codes per row, and a tile goes
-//! through all trees while its codes are in the fastest cache. See [`super::simd`] for the walks.
+//! Rows are coded in tiles, row-major with a power of two of codes per row. A tile goes through all
+//! trees while its codes are in the fastest cache. The walks are in [`super::simd`].
 
 use std::collections::BTreeMap;
 
@@ -25,40 +27,43 @@ use super::InputPrecision;
 use super::simd::{GROUP, Instructions, Tile};
 use super::tree::{Rule, Tree};
 
-/// The code of a missing value where missing values go right; the rank of padding nodes, which send
-/// even that left.
+/// The code of a missing value at nodes that send missing values right. It is also the rank of
+/// padding nodes, which send even this code left.
 const MISSING_RIGHT: u16 = u16::MAX;
 
-/// The deepest forest that is packed: a perfect tree doubles with every level.
+/// The maximum depth of a packed forest, because a perfect tree doubles in size with every level.
 const MAX_DEPTH: u32 = 12;
 
-/// The most nodes of all perfect trees together, at 12 bytes each.
+/// The maximum number of nodes of all perfect trees together, at 12 bytes per node.
 const MAX_NODES: usize = 1 << 22;
 
-/// Nodes, and the unused entry 0, of a perfect tree of eight levels.
+/// The number of entries of a perfect tree with eight levels of splits: its nodes and the unused
+/// entry 0.
 const NODE_ENTRIES: usize = 256;
 
-/// Rows whose codes stay in the fastest cache while they go through all trees.
+/// The number of rows per tile, whose codes stay in the fastest cache while they go through all
+/// trees.
 const TILE_ROWS: usize = 512;
 
 /// A perfect tree in heap order.
 ///
-/// The arrays of the nodes are at least [`NODE_ENTRIES`] long, so that vector instructions can load
+/// The node arrays have at least [`NODE_ENTRIES`] entries, so that vector instructions can load
 /// whole tables.
 #[derive(Debug)]
 pub(super) struct PackedTree {
-    /// Which code each node compares; entry 0 is unused.
+    /// The index of the code that each node compares; entry 0 is unused.
     pub(super) columns: Vec<u16>,
-    /// The greatest code that goes left.
+    /// The greatest code that goes left at each node; entry 0 is unused.
     pub(super) ranks: Vec<u16>,
-    /// Path length of each place on the last level.
+    /// The path length at each position of the last level, in splits.
     pub(super) leaves: Vec<f64>,
 }
 
-/// A column's thresholds, sorted and distinct, padded with infinity to a power of two.
+/// The thresholds of a column, ascending and distinct, padded with infinity to a power of two.
 #[derive(Debug)]
 struct Column {
     feature: usize,
+    /// The code of a missing value.
     missing: u16,
     thresholds: Vec<f64>,
 }
@@ -67,23 +72,24 @@ struct Column {
 #[derive(Debug)]
 pub(super) struct PackedForest {
     columns: Vec<Column>,
-    /// Codes per row, a power of two.
+    /// The number of codes per row, a power of two.
     stride: usize,
+    /// The number of levels of splits.
     depth: u32,
     trees: Vec<PackedTree>,
 }
 
-/// A column that is coded: the feature, and where its missing values go.
+/// A coded column: the feature and the code of its missing values.
 type Key = (u32, u16);
 
-/// For each column that is coded its number and its thresholds, sorted and distinct.
+/// For each coded column, its number and its ascending, distinct thresholds.
 type Codes = BTreeMap<Key, (u16, Vec<f64>)>;
 
 impl PackedForest {
-    /// Packs the trees; `with_missing` for rows that may have missing values.
+    /// Packs the trees. `with_missing` must be set when rows may have missing values.
     ///
-    /// `None` for forests with other splits than thresholds, too deep or too large ones, and ones
-    /// with too many columns or thresholds for 16 bits.
+    /// Returns `None` when the forest has splits other than thresholds, is too deep or too large,
+    /// or has too many columns or thresholds for 16-bit codes.
     pub(super) fn new(trees: &[Tree], with_missing: bool) -> Option<PackedForest> {
         let mut depth = 0;
         for tree in trees {
@@ -131,13 +137,14 @@ impl PackedForest {
         })
     }
 
-    /// Whether a row is scored sooner than by walking the trees as they are: finding a code takes up
-    /// to half as long as walking a tree.
+    /// Returns whether packed scoring is expected to be faster than walking the trees as they are.
+    /// Finding one code takes up to half as long as walking one tree.
     pub(super) fn pays_off(&self) -> bool {
         self.columns.len() <= 2 * self.trees.len()
     }
 
-    /// The sum of path lengths over the trees, in tree order, for each row of `n_features` values.
+    /// Writes to `out` the sum of path lengths over the trees, added in tree order, for each row of
+    /// `n_features` values.
     pub(super) fn path_length_sums(
         &self,
         rows: &[f64],
@@ -175,7 +182,7 @@ impl Column {
         }
     }
 
-    /// Codes the values of up to [`GROUP`] rows.
+    /// Writes the codes of the values of up to [`GROUP`] rows.
     fn write_codes<'a>(
         &self,
         values: impl Iterator<Item = f64>,
@@ -194,6 +201,7 @@ impl Column {
     }
 }
 
+/// Returns the code of a missing value in the column that node `at` compares.
 fn missing_code(tree: &Tree, at: usize, with_missing: bool) -> u16 {
     if with_missing && !tree.left_is_larger(at) {
         MISSING_RIGHT
@@ -202,6 +210,7 @@ fn missing_code(tree: &Tree, at: usize, with_missing: bool) -> u16 {
     }
 }
 
+/// Packs one tree as a perfect tree with `depth` levels of splits.
 fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTree {
     let size = 1 << depth;
     let entries = size.max(NODE_ENTRIES);
@@ -210,7 +219,8 @@ fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTre
         ranks: vec![MISSING_RIGHT; entries],
         leaves: vec![0.0; size],
     };
-    // Every node with its place in the heap and the number of levels below it.
+    // Nodes to be packed: the index in the tree, the position in the heap and the number of levels
+    // below.
     let mut pending = vec![(0, 1, depth)];
     while let Some((at, place, below)) = pending.pop() {
         let node = &tree.nodes[at];
@@ -242,7 +252,7 @@ mod tests {
     use crate::rng::Rng;
     use proptest::prelude::*;
 
-    /// Values with ties, extremes and, for odd seeds, missing ones.
+    /// Returns values with ties, extremes and, for odd seeds, missing values.
     fn values(n: usize, seed: u64) -> Vec<f64> {
         let mut rng = Rng::new(seed, 1);
         let special = [

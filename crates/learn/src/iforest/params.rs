@@ -1,50 +1,52 @@
-//! Parameters: what can be asked for, and the checks that make it safe to fit.
+//! The parameters of an isolation forest and the checks of their ranges.
 
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
 use crate::matrix::{ColumnKind, Matrix, Weighting};
 
-/// The most trees that a forest can have.
+/// The maximum number of trees of a forest.
 pub const MAX_ESTIMATORS: usize = 100_000;
-/// The most columns that a forest can have.
+/// The maximum number of columns of a forest.
 pub const MAX_FEATURES: usize = 1 << 20;
-/// The most events that one tree can draw, which bounds the memory of a fit.
+/// The maximum number of events that one tree draws, which bounds the memory of a fit.
 pub const MAX_SAMPLES: u64 = 1 << 24;
 
-/// How many events each tree draws.
+/// The number of events that each tree draws.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MaxSamples {
-    /// `min(256, number of events)`.
+    /// Each tree draws `min(256, number of events)` events.
     Auto,
-    /// This many, or all events when there are fewer.
+    /// Each tree draws this many events, or all events when there are fewer.
     Count(usize),
-    /// This share of the events, rounded down, but at least one; in (0, 1].
+    /// Each tree draws this fraction of the events, in (0, 1], rounded down but at least one event.
     Fraction(f64),
 }
 
-/// How many columns each tree sees.
+/// The number of columns that each tree may split on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MaxFeatures {
-    /// This many, from 1 to the number of columns.
+    /// Each tree uses this many columns, from 1 to the number of columns.
     Count(usize),
-    /// This share of the columns, rounded down, but at least one; in (0, 1].
+    /// Each tree uses this fraction of the columns, in (0, 1], rounded down but at least one
+    /// column.
     Fraction(f64),
 }
 
-/// Where the threshold between normal and anomalous comes from.
+/// The rule that sets the threshold between normal and anomalous scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Contamination {
-    /// The original paper's: a score above 0.5 is anomalous.
+    /// The threshold of the original paper: a score above 0.5 is anomalous.
     Auto,
-    /// The share of the training events that is to be anomalous; in (0, 0.5].
+    /// The expected fraction of anomalous training events, in (0, 0.5]; the threshold is the
+    /// corresponding quantile of the training scores.
     Fraction(f64),
 }
 
-/// Parameters of an isolation forest, with scikit-learn's names, meaning and defaults.
+/// The parameters of an isolation forest, with scikit-learn's names, meanings and defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IsolationForestParams {
@@ -55,7 +57,7 @@ pub struct IsolationForestParams {
     pub(super) contamination: Contamination,
     pub(super) extension_level: usize,
     pub(super) seed: u64,
-    /// Empty when every column is numeric.
+    /// One kind per column; empty when every column is numeric.
     pub(super) column_kinds: Vec<ColumnKind>,
 }
 
@@ -75,61 +77,62 @@ impl Default for IsolationForestParams {
 }
 
 impl IsolationForestParams {
-    /// scikit-learn's defaults, and seed 0.
+    /// Returns scikit-learn's defaults with seed 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Number of trees, from 1 to [`MAX_ESTIMATORS`].
+    /// Sets the number of trees, from 1 to [`MAX_ESTIMATORS`].
     pub fn n_estimators(mut self, n_estimators: usize) -> Self {
         self.n_estimators = n_estimators;
         self
     }
 
-    /// How many events each tree draws.
+    /// Sets the number of events that each tree draws.
     pub fn max_samples(mut self, max_samples: MaxSamples) -> Self {
         self.max_samples = max_samples;
         self
     }
 
-    /// How many columns each tree sees, drawn anew for each tree.
+    /// Sets the number of columns that each tree may split on. They are drawn anew for each tree.
     pub fn max_features(mut self, max_features: MaxFeatures) -> Self {
         self.max_features = max_features;
         self
     }
 
-    /// Whether trees draw their events with replacement.
+    /// Sets whether trees draw their events with replacement.
     pub fn bootstrap(mut self, bootstrap: bool) -> Self {
         self.bootstrap = bootstrap;
         self
     }
 
-    /// Where the threshold between normal and anomalous comes from.
+    /// Sets the rule for the threshold between normal and anomalous scores.
     pub fn contamination(mut self, contamination: Contamination) -> Self {
         self.contamination = contamination;
         self
     }
 
-    /// Extension level (Hariri, Carrasco Kind & Brunner 2019), from 0 to the number of columns − 1:
-    /// 0 splits on one column; `k` splits on hyperplanes of up to `k + 1` columns.
+    /// Sets the extension level (Hariri, Carrasco Kind & Brunner 2019), from 0 to the number of
+    /// columns − 1. Level 0 splits on single columns; level `k` splits on hyperplanes over up to
+    /// `k + 1` columns.
     pub fn extension_level(mut self, extension_level: usize) -> Self {
         self.extension_level = extension_level;
         self
     }
 
-    /// The seed that every random choice follows from.
+    /// Sets the seed that determines every random choice.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// One kind per column; none at all means that every column is numeric.
+    /// Sets the kind of each column. An empty list means that every column is numeric.
     pub fn column_kinds(mut self, column_kinds: Vec<ColumnKind>) -> Self {
         self.column_kinds = column_kinds;
         self
     }
 
-    /// Checks what can be checked without data: everything that depends on the number of columns.
+    /// Checks the ranges of all parameters that do not depend on the rows of the matrix.
     pub(super) fn check(&self, n_features: usize) -> Result<(), FitError> {
         range(self.n_estimators, 1, MAX_ESTIMATORS)
             .map_err(|(value, max)| FitError::Estimators { value, max })?;
@@ -169,7 +172,7 @@ impl IsolationForestParams {
         Ok(())
     }
 
-    /// The number of events each tree draws from this matrix.
+    /// Returns the number of events that each tree draws from `matrix`.
     pub(super) fn sample_size(&self, matrix: &Matrix) -> Result<u64, FitError> {
         let n_events = match matrix.weighting() {
             Weighting::Unit | Weighting::Counts => matrix.total_weight() as u64,
@@ -195,7 +198,7 @@ impl IsolationForestParams {
         Ok(size)
     }
 
-    /// The number of columns each tree sees.
+    /// Returns the number of columns that each tree may split on.
     pub(super) fn features_per_tree(&self, n_features: usize) -> usize {
         match self.max_features {
             MaxFeatures::Count(count) => count,
@@ -203,7 +206,7 @@ impl IsolationForestParams {
         }
     }
 
-    /// The kind of a column.
+    /// Returns the kind of a column.
     pub(super) fn kind(&self, column: usize) -> ColumnKind {
         self.column_kinds
             .get(column)
@@ -212,7 +215,8 @@ impl IsolationForestParams {
     }
 }
 
-/// The value and the upper limit, when the value is out of range.
+/// Checks that `value` is within `min..=max`; otherwise returns the value and the maximum as the
+/// error.
 fn range(value: usize, min: usize, max: usize) -> Result<(), (usize, usize)> {
     if value < min || value > max {
         Err((value, max))

@@ -1,12 +1,13 @@
 //! Gauss–Legendre quadrature on [0, 1].
 
-/// Points and weights of the `n`-point rule, which integrates polynomials of degree up to 2n − 1
-/// exactly: the points are the roots of the Legendre polynomial Pₙ, the weights are
-/// 2 / ((1 − x²) Pₙ′(x)²) (Abramowitz & Stegun 1964, 25.4.29), both mapped from [−1, 1].
+/// Returns the points and weights of the `n`-point rule, which integrates polynomials of degree up
+/// to 2n − 1 exactly. The points are the roots of the Legendre polynomial Pₙ and the weights are 2
+/// / ((1 − x²) Pₙ′(x)²) (Abramowitz & Stegun 1964, 25.4.29), both mapped from [−1, 1] to [0, 1].
 pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     let mut roots: Vec<f64> = Vec::new();
     for degree in 1..=n {
-        // Between neighbouring roots of Pₙ₋₁, and outside them, lies exactly one root of Pₙ.
+        // Exactly one root of Pₙ lies between each two neighbouring values of −1, the roots of
+        // Pₙ₋₁, and 1.
         let ends: Vec<f64> = [-1.0].into_iter().chain(roots).chain([1.0]).collect();
         roots = ends
             .windows(2)
@@ -21,7 +22,7 @@ pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     weighted.collect()
 }
 
-/// The root of the Legendre polynomial between two points of opposite signs, by bisection.
+/// Finds by bisection the root of the Legendre polynomial between two points of opposite sign.
 fn root_between(degree: usize, mut low: f64, mut high: f64) -> f64 {
     let rising = legendre(degree, high).0 > 0.0;
     for _ in 0..64 {
@@ -35,7 +36,7 @@ fn root_between(degree: usize, mut low: f64, mut high: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// Pₙ(x) and Pₙ₋₁(x), by Bonnet's recurrence.
+/// Returns Pₙ(x) and Pₙ₋₁(x), computed by Bonnet's recurrence.
 fn legendre(n: usize, x: f64) -> (f64, f64) {
     (1..n).fold((x, 1.0), |(value, before), k| {
         let k = k as f64;

@@ -1,10 +1,10 @@
-//! Drawing the events that a tree grows on.
+//! Draws the events that a tree grows on.
 
 use crate::matrix::{Matrix, Weighting};
 use crate::rng::Rng;
 
-/// The events that a tree grows on: rows, and how many of the events each stands for. A row can come
-/// more than once, and the order means nothing.
+/// The events that a tree grows on, as row numbers and the number of drawn events that each row
+/// stands for. A row can occur more than once, and the order has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) rows: Vec<u32>,
@@ -13,17 +13,19 @@ pub(super) struct Sample {
 
 /// Draws samples of events from a weighted matrix.
 ///
-/// The events of a matrix whose weights are counts are numbered row after row, so that repeating a
-/// row and giving it a weight number the same events. Weights that are not whole numbers are relative
-/// frequencies: events are then drawn with replacement, each row in proportion to its weight.
+/// The events of a matrix whose weights are counts are numbered row after row. Repeated rows and
+/// weighted rows therefore number the same events. Weights that are not whole numbers are relative
+/// frequencies: events are then drawn with replacement, in proportion to the weights of their rows.
 pub(super) struct Sampler<'a> {
     matrix: &'a Matrix,
     rows: RowFinder,
+    /// The number of events per sample.
     size: u64,
     bootstrap: bool,
 }
 
 impl<'a> Sampler<'a> {
+    /// Prepares to draw `size` events per sample, with replacement if `bootstrap` is set.
     pub(super) fn new(matrix: &'a Matrix, size: u64, bootstrap: bool) -> Self {
         let rows = match matrix.weighting() {
             Weighting::Unit => RowFinder::default(),
@@ -37,11 +39,12 @@ impl<'a> Sampler<'a> {
         }
     }
 
+    /// Draws one sample.
     pub(super) fn draw(&self, rng: &mut Rng) -> Sample {
         let n_events = self.matrix.total_weight();
         let counts = self.matrix.weighting() != Weighting::Frequencies;
         if counts && !self.bootstrap && self.size == n_events as u64 {
-            return whole(self.matrix.weights());
+            return all_events(self.matrix.weights());
         }
         if let Some(sample) = self.draw_bits(rng) {
             return sample;
@@ -75,8 +78,9 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The same sample without looking up the row of each event, where events are numbered and their bits are few enough
-    /// to go through.
+    /// Draws the same sample from a bitmap of the drawn events, without finding the row of each
+    /// event. Returns `None`, and draws nothing, when the weights are not counts, events are drawn with
+    /// replacement, there are many rows, or the bitmap would be too large.
     fn draw_bits(&self, rng: &mut Rng) -> Option<Sample> {
         let numbered = self.matrix.weighting() == Weighting::Counts && !self.bootstrap;
         if !(numbered && self.rows_are_few()) {
@@ -87,18 +91,18 @@ impl<'a> Sampler<'a> {
         Some(compact(count_bits(&bits, ends)))
     }
 
-    /// Whether going through all rows is a small part of drawing.
+    /// Returns whether a pass over all rows is cheap compared with drawing the events.
     fn rows_are_few(&self) -> bool {
         self.matrix.n_rows() as u64 <= 4 * self.size
     }
 }
 
-/// Finds the row that covers a position of the events.
+/// Finds the row that covers a position on the line of all events.
 #[derive(Default)]
 struct RowFinder {
-    /// Running sum of the weights; empty when every row is one event.
+    /// The running sums of the weights; empty when every row is one event.
     ends: Vec<f64>,
-    /// For each of many equal parts of the events, the row that covers its start.
+    /// For each of many equal parts of the events, the row that covers the start of the part.
     starts: Vec<u32>,
     parts_per_event: f64,
 }
@@ -111,7 +115,7 @@ impl RowFinder {
             total
         });
         let ends: Vec<f64> = running.collect();
-        // Parts so small that most begin and end in the same row, while they fit a fast cache.
+        // The parts are so small that most lie within one row, but few enough for a fast cache.
         let n_parts = (8 * ends.len()).min(ends.len().max(1 << 16));
         let mut row = 0;
         let starts = (0..n_parts).map(|part| {
@@ -128,15 +132,15 @@ impl RowFinder {
         }
     }
 
-    /// Rows without weight cover nothing.
+    /// Returns the row that covers `position`. Rows without weight cover no position.
     fn at(&self, position: f64) -> u32 {
         let (Some(&total), Some(&last)) = (self.ends.last(), self.starts.last()) else {
             return position as u32;
         };
         let part = (position * self.parts_per_event) as usize;
         let mut row = *self.starts.get(part).unwrap_or(&last) as usize;
-        // Rounding can put a position before the part that it belongs to, and `uniform × total` on
-        // the total itself, which belongs to the last row with weight.
+        // Rounding can place a position before the part that it belongs to, and `uniform × total`
+        // exactly at the total, which belongs to the last row with weight.
         while row > 0 && self.ends[row - 1] > position {
             row -= 1;
         }
@@ -147,23 +151,26 @@ impl RowFinder {
     }
 }
 
-/// All events. There are at most as many as a tree can draw, which fits 32 bits.
-fn whole(weights: &[f64]) -> Sample {
+/// Returns a sample of all events. A tree draws at most [`MAX_SAMPLES`](super::MAX_SAMPLES) events,
+/// so weights fit 32 bits.
+fn all_events(weights: &[f64]) -> Sample {
     let weighted = weights.iter().zip(0..).filter(|(weight, _)| **weight > 0.0);
     let (rows, events) = weighted.map(|(&weight, row)| (row, weight as u32)).unzip();
     Sample { rows, events }
 }
 
-/// Each row once, for few rows.
+/// Merges equal rows by counting, which suits a small number of distinct rows.
 fn count(rows: &[u32], n_rows: usize) -> Sample {
     let mut counts = vec![0; n_rows];
     rows.iter().for_each(|&row| counts[row as usize] += 1);
     compact(counts)
 }
 
-/// For consecutive ranges of bits, which begin at 0 and end where `ends` says, how many of each are set.
+/// Counts the set bits in each of several consecutive ranges of bits. The first range begins at bit
+/// 0, and `ends` holds the end of each range.
 fn count_bits(words: &[u64], ends: impl Iterator<Item = usize>) -> Vec<u32> {
-    // Up to the last end: bits set, and words that all of them lie before.
+    // Three running values: the set bits before the last end, the whole words before it, and the
+    // set bits in those words.
     let (mut set, mut n_words, mut set_in_words) = (0, 0, 0);
     let counts = ends.map(|end| {
         let whole: u32 = words[n_words..end / 64]
@@ -172,7 +179,7 @@ fn count_bits(words: &[u64], ends: impl Iterator<Item = usize>) -> Vec<u32> {
             .sum();
         set_in_words += whole;
         n_words = end / 64;
-        // An end on a word's boundary may be that of the bits.
+        // An end on a word boundary may be the end of the bitmap.
         let begun = words
             .get(n_words)
             .map_or(0, |word| word & ((1 << (end % 64)) - 1));
@@ -182,10 +189,10 @@ fn count_bits(words: &[u64], ends: impl Iterator<Item = usize>) -> Vec<u32> {
     counts.collect()
 }
 
-/// The rows that were drawn, with how often.
+/// Returns the rows that were drawn at least once, with their numbers of events.
 fn compact(counts: Vec<u32>) -> Sample {
     let (mut drawn, mut n) = (vec![0; counts.len()], 0);
-    // Whether a row was drawn is random, so it is counted rather than branched on.
+    // Whether a row was drawn is random, so adding a 0 or 1 is faster than a branch.
     for (row, events) in counts.iter().enumerate() {
         drawn[n] = row as u32;
         n += usize::from(*events > 0);
@@ -198,7 +205,7 @@ fn compact(counts: Vec<u32>) -> Sample {
     }
 }
 
-/// Each row once, for many rows.
+/// Merges equal rows by sorting, which suits a large number of distinct rows.
 fn merge(mut rows: Vec<u32>) -> Sample {
     rows.sort_unstable();
     let runs = rows.chunk_by(|a, b| a == b);
@@ -238,7 +245,7 @@ mod tests {
         let matrix = Matrix::new(1, vec![0.0; 4], vec![0.1, 0.0, 0.3, 0.0]).unwrap();
         let sample = Sampler::new(&matrix, 40_000, false).draw(&mut Rng::new(5, 0));
         assert_eq!(sample.rows, [0, 2]);
-        // Mean 10,000, standard deviation 87; five of them.
+        // The mean is 10,000 and the standard deviation 87; the bound is five standard deviations.
         assert!(sample.events[0].abs_diff(10_000) < 435, "{sample:?}");
     }
 

@@ -1,4 +1,4 @@
-//! Scores of rows, and what follows from them.
+//! Scores of rows, path lengths and decisions.
 
 use std::sync::OnceLock;
 
@@ -12,41 +12,43 @@ use super::walk::Walk;
 use super::{InputPrecision, IsolationForest, is_unseen};
 use crate::real;
 
-/// Why rows cannot be scored.
+/// The reason why rows cannot be scored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScoreError {
     /// The values do not fill whole rows.
     #[error("{values} values do not fill rows of {n_features} features")]
     RaggedRows {
-        /// Number of values given.
+        /// The number of values given.
         values: usize,
-        /// Columns of the forest.
+        /// The number of columns of the forest.
         n_features: usize,
     },
-    /// The output does not have one place per row.
+    /// The output does not have one element per row.
     #[error("{rows} rows need an output of {rows} values, got {outputs}")]
     OutputLength {
-        /// Number of rows given.
+        /// The number of rows given.
         rows: usize,
-        /// Length of the output.
+        /// The length of the output given.
         outputs: usize,
     },
 }
 
-/// Rows per task of the thread pool.
+/// The number of rows per task of the thread pool.
 const ROWS_PER_TASK: usize = 2048;
 
-/// Rows per task where few rows are distinct, many because every task finds them anew.
+/// The number of rows per task when few rows are distinct. It is large because every task searches
+/// for distinct rows anew.
 const REPEATING_ROWS_PER_TASK: usize = 1 << 16;
 
-/// Rows that go through each tree together where the forest is not packed, while its nodes are in the fastest cache.
+/// The number of rows that go through each tree together when the forest is not packed, while the
+/// nodes of the tree are in the fastest cache.
 const ROWS_TOGETHER: usize = 256;
 
-/// Rows that outweigh packing the forest.
+/// The number of rows from which on packing the forest pays off.
 const ROWS_WORTH_PACKING: usize = 64;
 
-/// The forest in the forms that score many rows, each made when it is first needed. What they hold follows from
-/// the trees: they are never copied, and make no two forests differ.
+/// The forest in the forms used for scoring many rows, each created on first use. They are derived
+/// from the trees: clones do not copy them, and comparisons ignore them.
 #[derive(Debug, Default)]
 pub(super) struct Packings {
     complete: OnceLock<Option<PackedForest>>,
@@ -55,6 +57,8 @@ pub(super) struct Packings {
 }
 
 impl Packings {
+    /// Returns the forest packed for rows with or without missing values; `None` when it cannot be
+    /// packed or packing does not pay off.
     fn get(&self, trees: &[Tree], with_missing: bool) -> Option<&PackedForest> {
         let packing = if with_missing {
             &self.with_missing
@@ -66,7 +70,7 @@ impl Packings {
             .as_ref()
     }
 
-    /// `None` where a tree has other splits than thresholds.
+    /// Returns the trees prepared for walking; `None` when a tree has splits other than thresholds.
     fn walks(&self, trees: &[Tree]) -> Option<&[Walk]> {
         let walks = || trees.iter().map(Walk::new).collect();
         self.walks.get_or_init(walks).as_deref()
@@ -86,31 +90,33 @@ impl PartialEq for Packings {
 }
 
 impl IsolationForest {
-    /// Anomaly scores in (0, 1], higher being more anomalous: 2^(−E\[h\] / c(max_samples)), where
-    /// E\[h\] is the row's mean path length (Liu et al. 2008, equation 2).
+    /// Returns the anomaly score of each row, in (0, 1]; higher scores are more anomalous. The
+    /// score is 2^(−E\[h\] / c(max_samples)), where E\[h\] is the row's mean path length over the
+    /// trees (Liu et al. 2008, equation 2).
     ///
     /// # Errors
-    /// When the values do not fill whole rows.
+    /// Returns an error when the values do not fill whole rows.
     pub fn scores(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
         let mut out = vec![0.0; rows.len() / self.n_features];
         self.scores_into(rows, &mut out)?;
         Ok(out)
     }
 
-    /// As [`scores`](Self::scores), into `out`, which has one place per row.
+    /// Writes the anomaly score of each row to `out`, which has one element per row. See
+    /// [`scores`](Self::scores).
     ///
     /// # Errors
-    /// When the values do not fill whole rows or `out` has another length.
+    /// Returns an error when the values do not fill whole rows or `out` has another length.
     pub fn scores_into(&self, rows: &[f64], out: &mut [f64]) -> Result<(), ScoreError> {
         self.check_rows(rows, out.len())?;
-        self.figures_into(rows, out, self.score());
+        self.map_path_lengths(rows, out, self.score());
         Ok(())
     }
 
-    /// The anomaly score of one row.
+    /// Returns the anomaly score of one row.
     ///
     /// # Errors
-    /// When the row has another number of values than the forest has columns.
+    /// Returns an error when the number of values differs from the number of columns of the forest.
     pub fn score_one(&self, row: &[f64]) -> Result<f64, ScoreError> {
         self.check_rows(row, 1)?;
         let mut length = [0.0];
@@ -118,29 +124,30 @@ impl IsolationForest {
         Ok(self.score()(length[0]))
     }
 
-    /// Mean path length E\[h\] of each row over the trees, in splits.
+    /// Returns the mean path length E\[h\] of each row over the trees, in splits.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// Returns an error when the values do not fill whole rows.
     pub fn mean_path_lengths(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
         let mut out = vec![0.0; rows.len() / self.n_features];
         self.check_rows(rows, out.len())?;
-        self.figures_into(rows, &mut out, |length| length);
+        self.map_path_lengths(rows, &mut out, |length| length);
         Ok(out)
     }
 
-    /// scikit-learn's `score_samples`: the negative of [`scores`](Self::scores).
+    /// Returns scikit-learn's `score_samples`: the negated [`scores`](Self::scores), one per row.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// Returns an error when the values do not fill whole rows.
     pub fn score_samples(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
         Ok(self.scores(rows)?.into_iter().map(|score| -score).collect())
     }
 
-    /// scikit-learn's `decision_function`: `score_samples` − `offset`, negative for anomalies.
+    /// Returns scikit-learn's `decision_function`, one value per row: `score_samples` − `offset`,
+    /// which is negative for anomalies.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// Returns an error when the values do not fill whole rows.
     pub fn decision_function(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
         Ok(self
             .scores(rows)?
@@ -149,10 +156,11 @@ impl IsolationForest {
             .collect())
     }
 
-    /// scikit-learn's `predict`: −1 for rows whose `decision_function` is below 0, else 1.
+    /// Returns scikit-learn's `predict`, one value per row: −1 for rows whose `decision_function`
+    /// is below 0, else 1.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// Returns an error when the values do not fill whole rows.
     pub fn predict(&self, rows: &[f64]) -> Result<Vec<i8>, ScoreError> {
         let decisions = self.decision_function(rows)?;
         Ok(decisions
@@ -161,10 +169,11 @@ impl IsolationForest {
             .collect())
     }
 
-    /// For each column, how many of the rows hold a category that was not known in training.
+    /// Returns, for each column, the number of rows whose category is outside the column's
+    /// cardinality, and was therefore not known in training. It is 0 for numeric columns.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// Returns an error when the values do not fill whole rows.
     pub fn count_unseen(&self, rows: &[f64]) -> Result<Vec<u64>, ScoreError> {
         self.check_rows(rows, rows.len() / self.n_features)?;
         let mut counts = vec![0; self.n_features];
@@ -190,12 +199,12 @@ impl IsolationForest {
         Ok(())
     }
 
-    /// For each row a figure that follows from its mean path length.
-    pub(super) fn figures_into(
+    /// Writes to `out` the given function of each row's mean path length.
+    pub(super) fn map_path_lengths(
         &self,
         rows: &[f64],
         out: &mut [f64],
-        figure: impl Fn(f64) -> f64 + Sync,
+        function: impl Fn(f64) -> f64 + Sync,
     ) {
         let repeat = rows_repeat(rows, self.n_features);
         let rows_per_task = if repeat {
@@ -204,9 +213,10 @@ impl IsolationForest {
             ROWS_PER_TASK
         };
         let pack = out.len() >= ROWS_WORTH_PACKING;
-        let figures_of = |rows: &[f64], out: &mut [f64]| {
+        let map_rows = |rows: &[f64], out: &mut [f64]| {
             self.path_lengths_of(rows, pack, out);
-            out.iter_mut().for_each(|length| *length = figure(*length));
+            out.iter_mut()
+                .for_each(|length| *length = function(*length));
         };
         let task = |(rows, out): (&[f64], &mut [f64])| {
             let distinct = if repeat {
@@ -215,12 +225,12 @@ impl IsolationForest {
                 None
             };
             let Some(distinct) = distinct else {
-                return figures_of(rows, out);
+                return map_rows(rows, out);
             };
-            let mut figures = vec![0.0; distinct.len() / self.n_features];
-            figures_of(&distinct, &mut figures);
+            let mut mapped = vec![0.0; distinct.len() / self.n_features];
+            map_rows(&distinct, &mut mapped);
             out.iter_mut()
-                .for_each(|number| *number = figures[*number as usize]);
+                .for_each(|number| *number = mapped[*number as usize]);
         };
         if out.len() <= rows_per_task {
             task((rows, out));
@@ -230,7 +240,7 @@ impl IsolationForest {
         }
     }
 
-    /// The mean path length of each row, on this thread.
+    /// Writes the mean path length of each row to `out`, on the current thread.
     fn path_lengths_of(&self, rows: &[f64], pack: bool, out: &mut [f64]) {
         let missing = pack && rows.iter().any(|value| value.is_nan());
         let packing = if pack {
@@ -249,7 +259,7 @@ impl IsolationForest {
             .for_each(|sum| *sum /= self.trees.len() as f64);
     }
 
-    /// For each row the sum of path lengths over the trees, which are added in tree order to fix the
+    /// Writes the sum of path lengths over the trees for each row, added in tree order to fix the
     /// rounding.
     fn path_length_sums(&self, rows: &[f64], many: bool, out: &mut [f64]) {
         let rounded: Vec<f64>;
@@ -285,13 +295,14 @@ impl IsolationForest {
         }
     }
 
-    /// The score of a mean path length.
+    /// Returns the function from a mean path length to its score.
     pub(super) fn score(&self) -> impl Fn(f64) -> f64 + Sync + use<> {
         let normalised = self.normalised();
         move |mean_path_length| real::exp2(-normalised(mean_path_length))
     }
 
-    /// A mean path length over c(max_samples); 1 where that is 0, as in scikit-learn.
+    /// Returns the function that divides a mean path length by c(max_samples). It returns 1 when
+    /// c(max_samples) is 0, as in scikit-learn.
     pub(super) fn normalised(&self) -> impl Fn(f64) -> f64 + Sync + use<> {
         let normal = summable(average_path_length(self.sample_size));
         move |length| if normal == 0.0 { 1.0 } else { length / normal }

@@ -1,39 +1,40 @@
 //! Exact Shapley values of the path length.
 //!
-//! For one tree and a set S of columns let f(S) be the expected path length of a row of which only
-//! the columns in S are known: at splits on other columns the row takes both branches in proportion
-//! to the training events there (the path-dependent expectation of TreeSHAP; Lundberg et al. 2020,
-//! "From local explanations to global understanding with explainable AI for trees"). A leaf with path
-//! length v contributes v ∏ⱼ (j ∈ S ? oⱼ : zⱼ) over the columns j on its path, where oⱼ is 1 if the
-//! row satisfies all the path's splits on j, else 0, and zⱼ is the product of the branches' shares of
-//! events at those splits. The Shapley value of column i is then, because the Shapley weights are
-//! Beta integrals,
+//! For one tree and a set S of columns, let f(S) be the expected path length of a row of which only
+//! the columns in S are known. At a split on another column the row takes both branches, in
+//! proportion to their numbers of training events (the path-dependent expectation of TreeSHAP;
+//! Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
+//! trees"). A leaf with path length v contributes v ∏ⱼ (j ∈ S ? oⱼ : zⱼ) to f(S), where j runs over
+//! the columns on its path. Here oⱼ is 1 if the row satisfies all of the path's splits on j and 0
+//! otherwise, and zⱼ is the product of the branches' shares of events at those splits. Because the
+//! Shapley weights are Beta integrals, the leaf's contribution to the Shapley value of column i is
 //!
 //! φᵢ = v (oᵢ − zᵢ) ∫₀¹ ∏_{j≠i} (zⱼ (1 − t) + oⱼ t) dt,
 //!
-//! a polynomial that Gauss–Legendre quadrature integrates exactly. At a fixed t every leaf's product
-//! is a product along its path, so that one walk over the tree serves all its leaves (the idea of
-//! Linear TreeSHAP; Yu et al. 2022), and all terms that are added to a product are positive, so that
-//! nothing cancels.
+//! where the integrand is a polynomial that Gauss–Legendre quadrature integrates exactly. At a
+//! fixed t every leaf's product is a product along its path, so one walk over the tree serves all
+//! its leaves (the idea of Linear TreeSHAP; Yu et al. 2022). All factors of these products are
+//! positive or zero, so no digits are lost by cancellation.
 //!
-//! The walk handles [`LANES`] rows at once. A column that splits a path again replaces its factor in
-//! the product; an edge therefore stores the ratios of the new factor to the old one, for rows that
-//! still satisfy the path and rows that just left it. Rows that had left it before multiply the
-//! edge's share.
+//! The walk handles [`LANES`] rows at once. A column that splits a path again replaces its factor
+//! in the product. An edge therefore stores the ratio of the new factor to the old one for two
+//! kinds of rows: those that still satisfy the path's splits on the column, and those for which
+//! this edge is the first that they fail. Rows that failed an earlier edge of the column multiply
+//! by the edge's share of events.
 
 use super::quadrature::gauss_legendre;
 use super::simd::{Instructions, Kernel};
 use super::tree::{Rule, Tree};
 use super::{InputPrecision, MAX_SAMPLES};
 
-/// Rows that one walk handles at once.
+/// The number of rows that one walk handles.
 const LANES: usize = 16;
 
-/// Quadrature points that one walk evaluates.
+/// The number of quadrature points that one walk evaluates.
 const POINTS: usize = 4;
 
-/// For every row and column, row-major into `out`, the Shapley value of the path length, in splits
-/// and added over the trees, which split on thresholds and categories only.
+/// Writes to `out` (row-major) the Shapley value of the path length for each row and column, in
+/// splits and summed over the trees. The trees must split on thresholds and categories only.
 pub(super) fn shapley_values(
     trees: &[Tree],
     rows: &[f64],
@@ -69,12 +70,13 @@ pub(super) fn shapley_values(
     }
 }
 
-/// Up to [`LANES`] rows, the last one repeated to fill the block.
+/// A block of up to [`LANES`] rows; the last row is repeated to fill it.
 struct Block {
+    /// The values, row-major.
     rows: Vec<f64>,
-    /// The same values, column after column.
+    /// The same values, one entry per column.
     columns: Vec<Lanes>,
-    /// The contributions so far, by column, in splits.
+    /// The contributions accumulated so far, one entry per column, in splits.
     sums: Vec<Lanes>,
 }
 
@@ -92,7 +94,7 @@ impl Block {
         }
     }
 
-    /// For every row, whether it goes left at a split.
+    /// Returns, for each row, whether it goes left at a split.
     #[inline(always)]
     fn goes_left(&self, tree: &Tree, node: usize) -> Mask {
         match tree.nodes[node].rule {
@@ -113,29 +115,35 @@ impl Block {
     }
 }
 
-/// What an edge does to the rows that satisfy all splits on its column so far, and to those that do
-/// not. The tables have one entry per quadrature point.
+/// An edge of the tree and its effect on rows that satisfy all splits on its column so far, and on
+/// rows that do not. The tables have one entry per quadrature point.
 #[derive(Clone)]
 struct Edge {
+    /// The node that the edge comes from.
     parent: usize,
+    /// The column that the node splits.
     column: u32,
+    /// The depth of the node that the edge leads to.
     depth: usize,
-    /// Depth of the edge above it with the same column; 0 when there is none.
+    /// The depth below the nearest edge higher up with the same column; 0 when there is none.
     above: usize,
+    /// Whether the edge leads to the left child.
     left: bool,
-    /// Number of columns on the path down to it.
+    /// The number of distinct columns on the path down to and including this edge.
     n_columns: usize,
-    /// Share of the parent's events.
+    /// The edge's share of the parent's events.
     share: f64,
-    /// Share of events over all edges of the column from the root, without and with this one.
+    /// The product of the shares of all edges of the column from the root, without and with this
+    /// edge.
     shares: [f64; 2],
-    /// Factor of the path's product, for rows that satisfy the edge.
+    /// The factor of the path's product, for rows that satisfy this edge and those above it.
     kept: [f64; POINTS],
-    /// The same for rows that satisfied the edges above it, but not this one.
+    /// The same, for rows that satisfy the edges above but not this one.
     lost: [f64; POINTS],
-    /// Weight of the subtree's sum in the column's contribution, for rows that satisfy the edge.
+    /// The weight of the subtree's sum in the column's contribution, for rows that satisfy this
+    /// edge and those above it.
     gain: [f64; POINTS],
-    /// The same for rows that satisfied the edges above it, but not this one.
+    /// The same, for rows that satisfy the edges above but not this one.
     loss: [f64; POINTS],
 }
 
@@ -155,7 +163,7 @@ impl Edge {
         loss: [0.0; POINTS],
     };
 
-    /// The edge from `parent` to `child`.
+    /// Creates the edge from `parent` to `child`, with empty tables.
     fn new(edges: &[Edge], tree: &Tree, parent: usize, child: usize, column: u32) -> Edge {
         let share = f64::from(tree.nodes[child].events) / f64::from(tree.nodes[parent].events);
         let mut above = parent;
@@ -176,9 +184,10 @@ impl Edge {
         }
     }
 
-    /// Fills the tables. A column's factor at t is z (1 − t) + t for rows that satisfy its edges and
-    /// z (1 − t) for others; its contribution weighs w (1 − z) / factor, and −w z / factor. What the
-    /// edge above has given already is taken off, because the sums there include this subtree.
+    /// Fills the tables. A column's factor at t is z (1 − t) + t for rows that satisfy its edges,
+    /// and z (1 − t) for others. Its contribution has the weight w (1 − z) / factor for the former
+    /// and −w z / factor for the latter. The weight given by the edge above is subtracted, because
+    /// the sums there include this subtree.
     fn evaluate(&mut self, points: &[(f64, f64); POINTS]) {
         let [share_above, share] = self.shares;
         for (i, (t, weight)) in points.iter().enumerate() {
@@ -193,7 +202,8 @@ impl Edge {
     }
 }
 
-/// A tree with the edge that leads to each node, to be walked once for every [`POINTS`] points.
+/// A tree with the edge that leads to each node. It is walked once per [`POINTS`] quadrature
+/// points.
 struct Walk<'a> {
     tree: &'a Tree,
     edges: Vec<Edge>,
@@ -212,9 +222,9 @@ impl<'a> Walk<'a> {
         Walk { tree, edges }
     }
 
-    /// The points of exact quadrature: with D columns on a path the integrand has degree D − 1 at
-    /// most, for which ⌈D / 2⌉ points suffice. Points without weight fill up the last walk. `rules`
-    /// keeps the points by number.
+    /// Returns the points and weights of an exact quadrature. With D columns on a path the
+    /// integrand has degree D − 1 or less, for which ⌈D / 2⌉ points suffice. Points of weight 0
+    /// fill up the last walk. `rules` caches the rules by number of points.
     fn points<'r>(&self, rules: &'r mut Vec<Vec<(f64, f64)>>) -> &'r [(f64, f64)] {
         let most_columns = self
             .edges
@@ -232,20 +242,22 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The state of a walk by depth of the path.
+/// The state of a walk, indexed by depth along the current path.
 struct Scratch {
+    /// The node at this depth.
     path: [usize; DEPTHS],
-    /// Rows that go left at the path's split.
+    /// The rows that go left at the split at this depth.
     left: [Mask; DEPTHS],
-    /// Rows that satisfy all splits on the column of the path's edge, down to it.
+    /// The rows that satisfy all splits on the column of the edge to this depth, down to this
+    /// depth.
     satisfied: [Mask; DEPTHS],
-    /// Product of the columns' factors.
+    /// The product of the columns' factors.
     product: [[Lanes; POINTS]; DEPTHS],
-    /// Sum of product × path length over the leaves of the subtree that have been visited.
+    /// The sum of product × path length over the visited leaves of the subtree.
     sum: [[Lanes; POINTS]; DEPTHS],
 }
 
-/// Depths that a path can have, from 0 to ⌈log₂ [`MAX_SAMPLES`]⌉.
+/// The number of possible depths, from 0 to ⌈log₂ [`MAX_SAMPLES`]⌉.
 const DEPTHS: usize = MAX_SAMPLES.ilog2() as usize + 1;
 
 impl Scratch {
@@ -314,7 +326,7 @@ impl Visit<'_> {
         }
     }
 
-    /// Goes up from a leaf along every edge whose subtree is now complete.
+    /// Goes up from a leaf along every edge whose subtree is complete.
     #[inline(always)]
     fn leave_whole_subtrees(&mut self, leaf: usize) {
         let Scratch {
@@ -356,10 +368,11 @@ impl Visit<'_> {
 /// One number per row of a block.
 type Lanes = [f64; LANES];
 
-/// For each row of a block all bits, or none: the form in which a choice needs no branch.
+/// For each row of a block, all bits or none, so that a choice needs no branch.
 type Mask = [u64; LANES];
 
-/// The value for every lane, as a loop over plain arrays that compiles to vector instructions.
+/// Computes a value for each lane, as a loop over plain arrays that compiles to vector
+/// instructions.
 #[inline(always)]
 fn each_lane<T: Copy + Default>(value: impl Fn(usize) -> T) -> [T; LANES] {
     let mut lanes = [T::default(); LANES];
@@ -369,11 +382,13 @@ fn each_lane<T: Copy + Default>(value: impl Fn(usize) -> T) -> [T; LANES] {
     lanes
 }
 
+/// Returns all bits if `chosen`, else none.
 #[inline(always)]
 fn mask(chosen: bool) -> u64 {
     u64::from(chosen).wrapping_neg()
 }
 
+/// Returns `chosen` where the bits of `mask` are set, and `other` elsewhere.
 #[inline(always)]
 fn select(mask: u64, chosen: f64, other: f64) -> f64 {
     f64::from_bits((chosen.to_bits() & mask) | (other.to_bits() & !mask))

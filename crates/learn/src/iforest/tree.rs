@@ -1,13 +1,13 @@
-//! One isolation tree.
+//! One isolation tree and the path lengths of rows in it.
 
 use crate::real;
 
 /// Euler's constant γ.
 const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
 
-/// c(n): the mean path length of an unsuccessful search in a binary search tree of `n` keys, which
-/// normalises path lengths (Liu, Ting & Zhou 2008, equation 1, with H(n − 1) ≈ ln(n − 1) + γ). As in
-/// scikit-learn c(2) is 1, and c(1) and c(0) are 0.
+/// Returns c(n), the average path length of an unsuccessful search in a binary search tree of `n`
+/// keys, in splits. It normalises path lengths (Liu, Ting & Zhou 2008, equation 1, with H(n − 1) ≈
+/// ln(n − 1) + γ). As in scikit-learn, c(2) = 1 and c(1) = c(0) = 0.
 pub fn average_path_length(n: u64) -> f64 {
     match n {
         0 | 1 => 0.0,
@@ -19,16 +19,18 @@ pub fn average_path_length(n: u64) -> f64 {
     }
 }
 
-/// The path length of a leaf at `depth` that holds `events` training events: depth + c(events).
+/// Returns the path length of a leaf at `depth` that holds `events` training events: depth +
+/// c(events), in splits.
 pub(super) fn leaf_path_length(depth: u32, events: u32) -> f64 {
     f64::from(depth) + summable(average_path_length(u64::from(events)))
 }
 
-/// [`leaf_path_length`] from a table, for the many leaves of a fit.
+/// A table for [`leaf_path_length`], because a fit creates many leaves.
 pub(super) struct PathLengths(Vec<f64>);
 
 impl PathLengths {
-    /// For leaves of up to `sample_size` events; the table stops at what is common.
+    /// Creates the table for leaves of up to `sample_size` events. It covers common leaf sizes
+    /// only; path lengths of larger leaves are computed.
     pub(super) fn new(sample_size: u64) -> PathLengths {
         let most_events = sample_size.min(1 << 12) as u32;
         PathLengths(
@@ -47,41 +49,44 @@ impl PathLengths {
     }
 }
 
-/// The nearest multiple of 2⁻³⁶ (an error of at most 7 · 10⁻¹²).
+/// Rounds a path length to the nearest multiple of 2⁻³⁶, with an error of at most 7 · 10⁻¹².
 ///
-/// Sums of such numbers are exact up to 2¹⁷, so the path lengths of a forest add up to the same bits
-/// in every order, and a row that no tree isolates has a score of exactly 0.5.
+/// Sums of such multiples are exact up to 2¹⁷. The path lengths of a forest therefore add up to the
+/// same bits in every order, and a row that no tree isolates scores exactly 0.5.
 pub(super) fn summable(length: f64) -> f64 {
     const UNITS: f64 = 68_719_476_736.0;
     (length * UNITS + 0.5).floor() / UNITS
 }
 
-/// Where a node sends a row.
+/// The rule by which a node sends a row to one of its children.
 ///
-/// "The larger branch" is the child that got more of the training events, the left one of equals.
+/// "The larger branch" is the child that received more of the training events, or the left child if
+/// both received the same number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rule {
-    /// Nowhere: the row has arrived.
+    /// The node is a leaf.
     Leaf { path_length: f64 },
-    /// Left when `value <= threshold`; a missing value follows the larger branch.
+    /// A row goes left when `value <= threshold`; a missing value follows the larger branch.
     Threshold { feature: u32, threshold: f64 },
-    /// The larger branch for the categories of the list and for missing values, else the smaller.
+    /// Listed categories and missing values follow the larger branch, all other values the smaller
+    /// one.
     Categories { feature: u32, list: u32 },
-    /// Left when the row is not above the plane; the larger branch when a value is missing.
+    /// A row goes left when it is not above the hyperplane; a row that lacks a value follows the
+    /// larger branch.
     Plane { plane: u32 },
 }
 
-/// A node; its left child is the node after it.
+/// A node. Its left child is the next node of the tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) rule: Rule,
-    /// Index of the right child; 0 for a leaf.
+    /// The index of the right child; 0 for a leaf.
     pub(super) right: u32,
-    /// Training events that reached the node.
+    /// The number of training events that reached the node.
     pub(super) events: u32,
 }
 
-/// A hyperplane: left of it is Σ `weights[i]` × row[`features[i]`] ≤ `offset`.
+/// A hyperplane. Rows with Σ `weights[i]` × row[`features[i]`] ≤ `offset` are left of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plane {
     pub(super) features: Box<[u32]>,
@@ -90,7 +95,8 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    /// The row's position along the normal; NaN when a value is missing or infinities cancel.
+    /// Returns the row's position along the normal; NaN when a value is missing or infinities
+    /// cancel.
     pub(super) fn project(&self, row: &[f64]) -> f64 {
         let terms = self.features.iter().zip(&self.weights);
         terms.fold(0.0, |sum, (&feature, &weight)| {
@@ -99,17 +105,18 @@ impl Plane {
     }
 }
 
-/// A tree in preorder: every child comes after its parent, so every walk ends.
+/// A tree in preorder. Every child comes after its parent, so every walk terminates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
-    /// Sorted category codes.
+    /// Lists of ascending category codes, referred to by [`Rule::Categories`].
     pub(super) lists: Vec<Box<[u32]>>,
     pub(super) planes: Vec<Plane>,
 }
 
 impl Tree {
-    /// Depth of the row's leaf plus c(number of training events in it).
+    /// Returns the depth of the row's leaf plus c(number of training events in the leaf), in
+    /// splits.
     pub(super) fn path_length(&self, row: &[f64]) -> f64 {
         let mut at = 0;
         loop {
@@ -122,7 +129,7 @@ impl Tree {
         }
     }
 
-    /// Splits on the way to the deepest leaf.
+    /// Returns the number of splits on the path to the deepest leaf.
     pub(super) fn depth(&self) -> u32 {
         let mut depths = vec![0; self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate() {
@@ -134,7 +141,7 @@ impl Tree {
         depths.into_iter().max().unwrap_or(0)
     }
 
-    /// Which way `rule` of node `at`, not a leaf, sends a row.
+    /// Returns whether `rule`, the rule of the inner node `at`, sends a row left.
     #[inline]
     pub(super) fn goes_left(&self, at: usize, rule: Rule, row: &[f64]) -> bool {
         match rule {
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn average_path_length_has_its_closed_form() {
         assert_eq!([0, 1, 2].map(average_path_length), [0.0, 0.0, 1.0]);
-        // 2 (ln 255 + γ) − 2 · 255/256, to the last of 15 digits.
+        // 2 (ln 255 + γ) − 2 · 255/256, correct to 15 digits.
         assert!((average_path_length(256) - 10.244_770_920_119_917).abs() < 1e-14);
         assert!((average_path_length(5) - 2.327_020_052_042_847).abs() < 1e-14);
         let growing = (2..2000).all(|n| average_path_length(n + 1) > average_path_length(n));

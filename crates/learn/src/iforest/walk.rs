@@ -1,39 +1,41 @@
-//! Walking many rows down trees that are too deep to be packed.
+//! Branch-free walks of many rows down trees that are too deep to be packed.
 //!
-//! Where a row turns is random, so a processor that guesses it guesses wrong at every other node, and one that waits
-//! for it idles. Here some rows go down a tree side by side, without a branch: none waits for another, and a row that has
-//! arrived stays at its leaf until all have.
+//! The direction of a row at a node is close to random, so branch prediction fails at every other
+//! node, and a single walk spends its time waiting for loads. Here a group of rows goes down a tree
+//! together without branches, so that the loads of different rows overlap. A row that has reached
+//! its leaf stays there until the loop ends.
 
 use super::tree::{Rule, Tree};
 
-/// Rows that go down a tree side by side: enough to hide how long a node takes to load, and few enough for registers.
+/// The number of rows that go down a tree together: enough to hide the latency of loading a node,
+/// and few enough for the registers.
 const ROWS_ABREAST: usize = 8;
 
-/// Set in [`Step::column`] where a missing value goes left.
+/// The bit of [`Step::column`] that is set where a missing value goes left.
 const MISSING_LEFT: u32 = 1 << 31;
 
-/// A node as the walk needs it.
+/// A node in the form that the walk uses.
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    /// NaN at a leaf, which no value is at most.
+    /// The threshold; NaN at a leaf, so that no value compares less or equal.
     threshold: f64,
-    /// The column, and [`MISSING_LEFT`].
+    /// The column, combined with [`MISSING_LEFT`].
     column: u32,
-    /// The right child, the left one being the next node; a leaf itself.
+    /// The index of the right child (the left child is the next node); for a leaf, the leaf itself.
     right: u32,
 }
 
-/// A tree of threshold splits.
+/// A tree of threshold splits, prepared for walking.
 #[derive(Debug)]
 pub(super) struct Walk {
     steps: Vec<Step>,
-    /// Of leaves, by node.
+    /// The path length of each leaf, indexed by node; 0 for other nodes.
     path_lengths: Vec<f64>,
     depth: u32,
 }
 
 impl Walk {
-    /// `None` for a tree with other splits.
+    /// Prepares a tree; returns `None` when it has splits other than thresholds.
     pub(super) fn new(tree: &Tree) -> Option<Walk> {
         let mut walk = Walk {
             steps: Vec::with_capacity(tree.nodes.len()),
@@ -67,7 +69,7 @@ impl Walk {
         Some(walk)
     }
 
-    /// Adds to each sum what [`Tree::path_length`] says of its row.
+    /// Adds to each sum the path length of its row, as [`Tree::path_length`] returns it.
     pub(super) fn add_path_lengths(&self, rows: &[f64], n_features: usize, sums: &mut [f64]) {
         let (groups, rest) = sums.as_chunks_mut::<ROWS_ABREAST>();
         let (rows, last_rows) = rows.split_at(groups.len() * ROWS_ABREAST * n_features);
@@ -92,15 +94,15 @@ impl Walk {
         }
     }
 
-    /// Where the row that `rest` begins with goes from node `at`.
+    /// Returns the node that follows node `at` for the row at the start of `rest`.
     #[inline]
     fn next(&self, at: u32, rest: &[f64]) -> u32 {
         let step = self.steps[at as usize];
         let value = rest[(step.column & !MISSING_LEFT) as usize];
         let missing_left = value.is_nan() & (step.column & MISSING_LEFT != 0);
         let left = (value <= step.threshold) | missing_left;
-        // All bits of the left child in place of those of the right one, or none: what a compiler cannot turn into a
-        // branch.
+        // A mask selects the left or the right child, because a compiler could turn a condition
+        // into a branch.
         let all = u32::from(left).wrapping_neg();
         step.right ^ ((step.right ^ at.wrapping_add(1)) & all)
     }
@@ -113,7 +115,7 @@ mod tests {
     use crate::rng::Rng;
     use crate::{ColumnKind, Matrix};
 
-    /// Values with ties, extremes and missing ones.
+    /// Returns values with ties, extremes and missing values.
     fn values(n: usize, seed: u64) -> Vec<f64> {
         let mut rng = Rng::new(seed, 1);
         let special = [0.0, -0.0, 5e-324, 1e300, -1e300, f64::NAN];

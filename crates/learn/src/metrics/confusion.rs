@@ -1,24 +1,25 @@
-//! Verdicts against labels.
+//! Confusion matrices and the metrics that follow from them.
 
 use serde::Serialize;
 
-/// Events by label and verdict. A positive is an event that is labelled, or judged, anomalous.
+/// A confusion matrix: numbers of events by label and prediction. Labelled events are the actual
+/// positives; events predicted to be anomalous are the predicted positives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Confusion {
-    /// Labelled and judged anomalous.
+    /// The number of true positives: labelled and predicted anomalous.
     pub tp: u64,
-    /// Judged anomalous, but not labelled.
+    /// The number of false positives: not labelled, but predicted anomalous.
     pub fp: u64,
-    /// Neither labelled nor judged anomalous.
+    /// The number of true negatives: neither labelled nor predicted anomalous.
     pub tn: u64,
-    /// Labelled, but not judged anomalous.
+    /// The number of false negatives: labelled, but not predicted anomalous.
     #[serde(rename = "fn")]
     pub fn_: u64,
 }
 
 impl Confusion {
-    /// Counts events that share a verdict: `positives` of them are labelled, `negatives` are not.
-    /// Counts stop at `u64::MAX`.
+    /// Counts events that share a prediction: `positives` of them are labelled and `negatives` are
+    /// not. Counts saturate at `u64::MAX`.
     pub fn push(&mut self, anomalous: bool, positives: u64, negatives: u64) {
         let (labelled, others) = if anomalous {
             (&mut self.tp, &mut self.fp)
@@ -29,30 +30,30 @@ impl Confusion {
         *others = others.saturating_add(negatives);
     }
 
-    /// TP / (TP + FP): how many of the alarms are right.
+    /// Returns the precision, TP / (TP + FP); `None` without predicted positives.
     pub fn precision(&self) -> Option<f64> {
         share(self.tp, self.fp)
     }
 
-    /// TP / (TP + FN): how many of the labelled events are found.
+    /// Returns the recall, TP / (TP + FN); `None` without actual positives.
     pub fn recall(&self) -> Option<f64> {
         share(self.tp, self.fn_)
     }
 
-    /// FP / (FP + TN): how many of the other events raise an alarm.
+    /// Returns the false-positive rate, FP / (FP + TN); `None` without actual negatives.
     pub fn false_positive_rate(&self) -> Option<f64> {
         share(self.fp, self.tn)
     }
 
-    /// 2 TP / (2 TP + FP + FN): the harmonic mean of precision and recall. `None` without any
-    /// positive, labelled or judged.
+    /// Returns the F1 score, 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall;
+    /// `None` without actual or predicted positives.
     pub fn f1(&self) -> Option<f64> {
         let misses = self.fp as f64 + self.fn_ as f64;
         let hits = 2.0 * self.tp as f64;
         (hits + misses > 0.0).then(|| hits / (hits + misses))
     }
 
-    /// Share of events that are judged as they are labelled.
+    /// Returns the accuracy, (TP + TN) / (TP + FP + TN + FN); `None` without events.
     pub fn accuracy(&self) -> Option<f64> {
         let (right, wrong) = (
             self.tp as f64 + self.tn as f64,
@@ -61,12 +62,15 @@ impl Confusion {
         (right + wrong > 0.0).then(|| right / (right + wrong))
     }
 
-    /// (recall + true-negative rate) / 2, which is the ROC AUC of the verdicts themselves.
+    /// Returns the balanced accuracy, (recall + true-negative rate) / 2. It is the ROC AUC of the
+    /// predictions when they are used as scores of 0 and 1. `None` when one of the classes is
+    /// empty.
     pub fn hard_roc_auc(&self) -> Option<f64> {
         Some((self.recall()? + share(self.tn, self.fp)?) / 2.0)
     }
 }
 
+/// Returns `part` / (`part` + `rest`); `None` when both are 0.
 fn share(part: u64, rest: u64) -> Option<f64> {
     let whole = u128::from(part) + u128::from(rest);
     (whole > 0).then(|| part as f64 / whole as f64)

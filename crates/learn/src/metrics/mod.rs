@@ -1,7 +1,8 @@
-//! How well scores and verdicts find what is labelled.
+//! Metrics that compare scores and predictions with labels.
 //!
-//! Everything is computed from counts, exactly and with ties, never from a sample: weighted scores
-//! take as long as there are distinct scores. A figure that is not defined is `None`, never 0.
+//! All metrics are computed exactly from counts, with ties, and never from a sample. The time for
+//! weighted scores depends on the number of distinct scores. A metric that is undefined is `None`,
+//! never 0.
 
 mod confusion;
 mod ranking;
@@ -9,10 +10,12 @@ mod ranking;
 pub use confusion::Confusion;
 pub use ranking::{MetricError, Ranking, RocAccumulator, ScoreCounts};
 
-/// The lowest score `t` such that at most `rate` of the weight has a score strictly above `t`: with
-/// unit weights the (k + 1)-th largest score for k = ⌊rate × n⌋.
+/// Returns the lowest score `t` such that at most the fraction `rate` of the total weight has a
+/// score strictly above `t`. With unit weights this is the (k + 1)-th largest score for k = ⌊rate ×
+/// n⌋.
 ///
-/// `None` when nothing has weight, the lengths differ, a score is NaN, or `rate` is not in [0, 1).
+/// Returns `None` when the total weight is 0, the slices differ in length, a score is NaN, or
+/// `rate` is outside [0, 1).
 pub fn lowest_threshold_for_rate(scores: &[f64], weights: &[f64], rate: f64) -> Option<f64> {
     let total: f64 = weights.iter().sum();
     let usable = scores.len() == weights.len()

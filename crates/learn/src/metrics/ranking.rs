@@ -1,68 +1,71 @@
-//! How well scores put labelled events before the others.
+//! Ranking metrics: ROC AUC and average precision of scores against labels.
 
 use serde::Serialize;
 
-/// The most events that are counted: pairs of events must fit 128 bits.
+/// The maximum number of events that are counted, so that pairs of events fit 128 bits.
 const MAX_EVENTS: u64 = 1 << 62;
 
-/// Why scores cannot be ranked.
+/// The reason why scores cannot be ranked.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricError {
-    /// A score that is not a number has no rank.
+    /// A score is NaN, which has no rank.
     #[error("a score is NaN and cannot be ranked")]
     NaN,
-    /// Scores must not increase.
+    /// A score is greater than the score before it.
     #[error("scores must be given in descending order, got {score} after {previous}")]
     NotDescending {
-        /// The score before.
+        /// The previous score.
         previous: f64,
-        /// The greater score after it.
+        /// The greater score that follows it.
         score: f64,
     },
-    /// More events than can be counted exactly.
+    /// There are more than 2⁶² events, which cannot be counted exactly.
     #[error("more than 2^62 events cannot be counted exactly")]
     TooManyEvents,
 }
 
-/// How well scores put the positives, the labelled events, before the negatives.
+/// Ranking metrics: how well scores rank the positives (labelled events) above the negatives.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ranking {
-    /// Number of labelled events.
+    /// The number of labelled events.
     pub positives: u64,
-    /// Number of other events.
+    /// The number of other events.
     pub negatives: u64,
-    /// The share of (positive, negative) pairs in which the positive scores higher, equal scores
-    /// counting half (Hanley & McNeil 1982): the area under the ROC curve with ties as trapezoids.
+    /// The area under the ROC curve, with ties as trapezoids: the fraction of (positive, negative)
+    /// pairs in which the positive scores higher, where ties count half (Hanley & McNeil 1982).
     /// `None` when one of the classes is empty.
     pub roc_auc: Option<f64>,
-    /// Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores in descending order, R being recall and P
-    /// precision: scikit-learn's `average_precision_score`. `None` without positives.
+    /// The average precision, scikit-learn's `average_precision_score`: Σ (Rₙ − Rₙ₋₁) Pₙ over the
+    /// distinct scores in descending order, where R is recall and P is precision. `None` when there
+    /// are no positives.
     pub average_precision: Option<f64>,
 }
 
 /// Computes a [`Ranking`] from scores in descending order, in constant memory.
 #[derive(Clone, Debug, Default)]
 pub struct RocAccumulator {
-    /// The score that is being collected, and the events that share it.
+    /// The latest score, with the numbers of positives and negatives that share it.
     tie: Option<(f64, u64, u64)>,
     positives: u64,
     negatives: u64,
-    /// Twice the number of pairs with the positive ahead, ties counting once.
+    /// Twice the number of (positive, negative) pairs in which the positive scores higher, plus the
+    /// number of tied pairs.
     half_pairs: u128,
-    /// Σ (positives at a score) × (precision at that score).
+    /// The sum over the scores of (number of positives at the score) × (precision at the score).
     precision_sum: f64,
 }
 
 impl RocAccumulator {
-    /// Nothing counted yet.
+    /// Creates an accumulator that has counted no events.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts `positives` and `negatives` events of a score no greater than the one before.
+    /// Counts `positives` and `negatives` events with a score that is not above the previous score.
     ///
     /// # Errors
-    /// When the score is NaN or greater than the one before, or events exceed 2^62.
+    /// Returns an error when the score is NaN or above the previous score, or when there would be
+    /// more than 2⁶² events. The events are then not counted.
     pub fn push_descending(
         &mut self,
         score: f64,
@@ -98,6 +101,7 @@ impl RocAccumulator {
         Ok(())
     }
 
+    /// Adds the events of the latest score to the totals.
     fn close_tie(&mut self) {
         let Some((_, positives, negatives)) = self.tie.take() else {
             return;
@@ -112,7 +116,7 @@ impl RocAccumulator {
         }
     }
 
-    /// The ranking of all events counted.
+    /// Returns the metrics of all events counted.
     pub fn finish(mut self) -> Ranking {
         self.close_tie();
         let (positives, negatives) = (self.positives, self.negatives);
@@ -126,27 +130,27 @@ impl RocAccumulator {
     }
 }
 
-/// Scores with the numbers of positives and negatives that have them, in any order.
+/// Numbers of positives and negatives by score, in any order of scores.
 #[derive(Clone, Debug, Default)]
 pub struct ScoreCounts {
     counts: Vec<(f64, u64, u64)>,
 }
 
 impl ScoreCounts {
-    /// Nothing counted yet.
+    /// Creates an accumulator that has counted no events.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts `positives` and `negatives` events of `score`. A score can come many times.
+    /// Counts `positives` and `negatives` events with this score. A score can be pushed many times.
     pub fn push(&mut self, score: f64, positives: u64, negatives: u64) {
         self.counts.push((score, positives, negatives));
     }
 
-    /// The ranking of all events counted.
+    /// Returns the metrics of all events counted.
     ///
     /// # Errors
-    /// When a score is NaN or events exceed 2^62.
+    /// Returns an error when a score is NaN or there are more than 2⁶² events.
     pub fn finish(mut self) -> Result<Ranking, MetricError> {
         self.counts.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let mut roc = RocAccumulator::new();
@@ -172,7 +176,8 @@ mod tests {
 
     #[test]
     fn scikit_learn_on_a_small_case() {
-        // roc_auc_score([0, 0, 1, 1], [.1, .4, .35, .8]) and average_precision_score of the same.
+        // The same call in scikit-learn: roc_auc_score([0, 0, 1, 1], [.1, .4, .35, .8]), and
+        // average_precision_score.
         let found = ranking(&[(0.1, 0, 1), (0.4, 0, 1), (0.35, 1, 0), (0.8, 1, 0)]);
         assert_eq!(found.roc_auc, Some(0.75));
         assert!((found.average_precision.unwrap() - 0.833_333_333_333_333_3).abs() < 1e-15);
@@ -215,7 +220,7 @@ mod tests {
         assert_eq!(counts.finish(), Err(MetricError::NaN));
     }
 
-    /// The definitions, event by event.
+    /// Computes both metrics from their definitions, event by event.
     fn by_definition(events: &[(i8, bool)]) -> (Option<f64>, Option<f64>) {
         let positives: Vec<i8> = events.iter().filter(|e| e.1).map(|e| e.0).collect();
         let negatives: Vec<i8> = events.iter().filter(|e| !e.1).map(|e| e.0).collect();

@@ -1,29 +1,29 @@
-//! The curve that says how connected two rows look at a distance in the embedding.
+//! The curve that maps a distance in the embedding to a membership strength.
 
 use std::f64::consts::LOG2_E;
 
 use crate::real;
 
-/// 1 / (1 + a d^(2b)) of the distance d.
+/// The curve 1 / (1 + a d^(2b)) of the distance d.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Curve {
     pub a: f64,
     pub b: f64,
 }
 
-/// Distances at which the curve is fitted, from 0 to 3 spreads, as in umap-learn.
+/// The number of distances, from 0 to 3 spreads, at which the curve is fitted, as in umap-learn.
 const POINTS: usize = 300;
-/// Steps of the fit; it converges within a few dozen.
+/// The maximum number of steps of the fit; it converges within a few dozen.
 const STEPS: usize = 500;
 
 impl Curve {
-    /// The least-squares fit to the curve that is wanted: 1 up to `min_dist`, then falling as
-    /// e^(−(d − min_dist)/spread) (McInnes, Healy & Melville 2018, section 4.2), by the method of
-    /// Levenberg (1944) and Marquardt (1963).
+    /// Fits the curve by least squares to the target curve, which is 1 up to `min_dist` and then
+    /// falls as e^(−(d − min_dist)/spread) (McInnes, Healy & Melville 2018, section 4.2). The
+    /// method is that of Levenberg (1944) and Marquardt (1963).
     pub fn fit(min_dist: f64, spread: f64) -> Curve {
         let wanted: Vec<(f64, f64)> = (1..POINTS)
             .map(|i| {
-                // In units of the spread; the scale goes into a at the end.
+                // Distances are in units of the spread; a is rescaled at the end.
                 let x = 3.0 * i as f64 / (POINTS - 1) as f64;
                 let beyond = (x - min_dist / spread).max(0.0);
                 (x, real::exp2(-beyond * LOG2_E))
@@ -45,7 +45,7 @@ impl Curve {
         }
         let [log_a, log_b] = at;
         let b = exp(log_b);
-        // a x^(2b) with x = d / spread.
+        // This follows from a x^(2b) with x = d / spread.
         let a = exp(log_a - 2.0 * b * real::ln(spread));
         Curve { a, b }
     }
@@ -55,7 +55,7 @@ fn exp(x: f64) -> f64 {
     real::exp2((x * LOG2_E).clamp(-1000.0, 1000.0))
 }
 
-/// The normal equations of the fit in ln a and ln b, which keeps both positive.
+/// The normal equations of the fit in ln a and ln b, which keeps a and b positive.
 struct Normal {
     loss: f64,
     gradient: [f64; 2],
@@ -63,6 +63,7 @@ struct Normal {
 }
 
 impl Normal {
+    /// Evaluates the equations at the given ln a and ln b.
     fn at([log_a, log_b]: [f64; 2], wanted: &[(f64, f64)]) -> Normal {
         let b = exp(log_b);
         let mut sums = Normal {
@@ -87,7 +88,7 @@ impl Normal {
         sums
     }
 
-    /// Where the damped equations lead.
+    /// Returns the next ln a and ln b by the damped equations.
     fn step(&self, at: [f64; 2], damping: f64) -> [f64; 2] {
         let [h00, h01, h11] = self.hessian;
         let (h00, h11) = (h00 * (1.0 + damping), h11 * (1.0 + damping));
@@ -107,7 +108,8 @@ impl Normal {
 mod tests {
     use super::*;
 
-    /// As umap-learn's find_ab_params gives them (its `curve_fit` stops at about 1e-8).
+    /// The expected values are those of umap-learn's find_ab_params, whose `curve_fit` stops at
+    /// about 1e-8.
     #[test]
     fn agrees_with_umap_learn() {
         for (spread, min_dist, a, b) in KNOWN {

@@ -1,25 +1,33 @@
-//! Random numbers that are a function of what they are for, so that threads need not share a generator.
+//! Random numbers that are a function of their purpose, so that threads need not share a generator.
 
-/// SplitMix64 (Steele, Lea & Flood 2014), started from a seed and two numbers that say what for.
+use crate::mix::splitmix;
+
+/// A SplitMix64 generator (Steele, Lea & Flood 2014) whose state starts from a seed and two numbers
+/// that identify the purpose.
 #[derive(Clone, Debug)]
 pub(super) struct Draws(u64);
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Draws {
+    /// Creates the generator for index `index` of stream `stream` of the seed.
     #[inline]
     pub fn new(seed: u64, stream: u64, index: u64) -> Draws {
-        let state = mix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(0xD134_2543_DE82_EF95);
-        Draws(mix(state.wrapping_add(STEP)) ^ mix(index.wrapping_mul(STEP).wrapping_add(1)))
+        let state = splitmix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(0xD134_2543_DE82_EF95);
+        Draws(
+            splitmix(state.wrapping_add(STEP)) ^ splitmix(index.wrapping_mul(STEP).wrapping_add(1)),
+        )
     }
 
+    /// Returns the next 64 random bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
-        mix(self.0)
+        splitmix(self.0)
     }
 
-    /// Two numbers below `n`. Some are likelier than others by a share of n/2³² at most.
+    /// Returns two numbers below `n`. The probabilities of the numbers differ by a fraction of at
+    /// most n/2³².
     #[inline]
     pub fn pair_below(&mut self, n: u32) -> [u32; 2] {
         let bits = self.next_u64();
@@ -27,16 +35,10 @@ impl Draws {
         [below(bits as u32), below((bits >> 32) as u32)]
     }
 
-    /// A uniform number in [−1, 1).
+    /// Returns a uniformly distributed number in [−1, 1).
     pub fn signed(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
-}
-
-fn mix(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]
@@ -53,7 +55,7 @@ mod tests {
                 }
             }
         }
-        // 2000 each; five standard deviations are 212.
+        // Each number is expected 2000 times; five standard deviations are 212.
         assert!(counts.iter().all(|n| n.abs_diff(2000) < 212), "{counts:?}");
     }
 }

@@ -1,50 +1,53 @@
 //! Leading eigenvectors of symmetric operators.
 //!
-//! Subspace iteration with a Chebyshev filter (Saad 2011, "Numerical Methods for Large Eigenvalue
-//! Problems", section 7.4; Zhou, Saad, Tiago & Chelikowsky 2006): a block of vectors goes through a
-//! polynomial of the operator that is small on the unwanted part of the spectrum, then is rotated to
-//! the eigenvectors of the operator within the block (Rayleigh & Ritz). Memory is three blocks,
-//! whatever the number of steps, and every sum runs in a fixed order.
+//! The method is subspace iteration with a Chebyshev filter (Saad 2011, "Numerical Methods for
+//! Large Eigenvalue Problems", section 7.4; Zhou, Saad, Tiago & Chelikowsky 2006). A block of
+//! vectors is multiplied by a polynomial of the operator that is small on the unwanted part of the
+//! spectrum. It is then rotated to the eigenvectors of the operator within the block
+//! (Rayleigh–Ritz). The memory needed is that of three blocks for any number of steps, and every
+//! sum has a fixed order.
 
 use rayon::prelude::*;
 
 use super::draws::Draws;
 
-/// Vectors beyond the wanted ones, which make the wanted ones converge sooner.
+/// The number of additional vectors, which make the wanted ones converge sooner.
 const GUARDS: usize = 4;
-/// Degree of the filter.
+/// The degree of the filter polynomial.
 const DEGREE: usize = 16;
-/// Rows that are summed before sums are added: fixed, so that threads do not change the order.
+/// The number of rows per partial sum. It is fixed, so that the number of threads does not change
+/// the order of additions.
 const CHUNK: usize = 4096;
 
-/// A symmetric operator whose eigenvalues are from `lowest` to 1.
+/// A symmetric operator whose eigenvalues are between `lowest` and 1.
 pub(super) trait Operator: Sync {
-    /// Its number of rows.
+    /// Returns the number of rows.
     fn size(&self) -> usize;
-    /// A bound of its eigenvalues from below.
+    /// Returns a lower bound of the eigenvalues.
     fn lowest(&self) -> f64;
-    /// Row `row` of the operator times the row-major block `x` of `sums.len()` columns.
+    /// Adds row `row` of the operator, multiplied by the row-major block `x` of `sums.len()`
+    /// columns, to `sums`.
     fn row_times(&self, row: usize, x: &[f64], sums: &mut [f64]);
 }
 
-/// How long to go on.
+/// The termination criteria of the iteration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
-    /// The residual ‖Av − λv‖ of unit vectors that is good enough.
+    /// The residual ‖Av − λv‖ of unit vectors at which the iteration ends.
     pub tolerance: f64,
-    /// The most rounds of filter and rotation.
+    /// The maximum number of rounds of filter and rotation.
     pub rounds: usize,
 }
 
-/// Eigenvectors as columns of a row-major block, that of the greatest eigenvalue first.
+/// Eigenvectors as the columns of a row-major block, in descending order of eigenvalues.
 #[derive(Clone, Debug)]
 pub(super) struct Eigenvectors {
     pub columns: usize,
     pub vectors: Vec<f64>,
 }
 
-/// The `wanted` leading eigenvectors at right angles to the unit vector `known`, fewer when the operator
-/// has fewer. They are as good as the effort makes them.
+/// Returns the `wanted` leading eigenvectors that are orthogonal to the unit vector `known`, or
+/// fewer if the operator has fewer. Their accuracy depends on the effort.
 pub(super) fn leading(
     operator: &impl Operator,
     wanted: usize,
@@ -53,8 +56,8 @@ pub(super) fn leading(
     seed: u64,
 ) -> Eigenvectors {
     let n = operator.size();
-    let room = n - usize::from(known.is_some()).min(n);
-    let columns = (wanted + GUARDS).min(room);
+    let max_columns = n - usize::from(known.is_some()).min(n);
+    let columns = (wanted + GUARDS).min(max_columns);
     let wanted = wanted.min(columns);
     let mut block = Block {
         n,
@@ -77,7 +80,8 @@ pub(super) fn leading(
         block.orthonormalise(round as u64);
         let residuals;
         (values, residuals) = block.rotate(operator);
-        converged = columns == room || residuals[..wanted].iter().all(|r| *r <= effort.tolerance);
+        converged =
+            columns == max_columns || residuals[..wanted].iter().all(|r| *r <= effort.tolerance);
     }
     Eigenvectors {
         columns: wanted,
@@ -85,18 +89,19 @@ pub(super) fn leading(
     }
 }
 
+/// A block of column vectors.
 struct Block<'a> {
     n: usize,
     columns: usize,
     known: Option<&'a [f64]>,
     seed: u64,
-    /// Row-major.
+    /// The entries, row-major.
     x: Vec<f64>,
 }
 
 impl Block<'_> {
-    /// Applies the Chebyshev polynomial that is bounded by 1 from the operator's least eigenvalue to
-    /// `cut` and grows beyond, by the three-term recurrence.
+    /// Applies a Chebyshev polynomial by its three-term recurrence. It is bounded by 1 from the
+    /// operator's lowest eigenvalue to `cut` and grows beyond.
     fn filter(&mut self, operator: &impl Operator, cut: f64) {
         let lowest = operator.lowest();
         // A narrow interval would make the polynomial overflow.
@@ -117,7 +122,7 @@ impl Block<'_> {
         self.x = now;
     }
 
-    /// `by_operator` × operator × x + `by_self` × x − `minus`.
+    /// Returns `by_operator` × operator × x + `by_self` × x − `minus`.
     fn combine(
         &self,
         operator: &impl Operator,
@@ -147,14 +152,15 @@ impl Block<'_> {
         result
     }
 
-    /// Makes the columns unit vectors at right angles to the known vector and to each other: Gram and
-    /// Schmidt, twice (Giraud, Langou & Rozložník 2005).
+    /// Makes the columns unit vectors that are orthogonal to the known vector and to each other, by
+    /// the Gram–Schmidt process applied twice (Giraud, Langou & Rozložník 2005).
     fn orthonormalise(&mut self, round: u64) {
         for column in 0..self.columns {
             if self.orthogonalise(column) {
                 continue;
             }
-            // The filter left nothing of its own in this column; a random one takes its place.
+            // The column is linearly dependent on the others after the filter, so a random one
+            // replaces it.
             for row in 0..self.n {
                 let index = (row * self.columns + column) as u64;
                 self.x[index as usize] = Draws::new(self.seed, 1 + round, index).signed();
@@ -163,7 +169,8 @@ impl Block<'_> {
         }
     }
 
-    /// False when the column was a combination of those before it, up to rounding.
+    /// Makes one column a unit vector that is orthogonal to the known vector and to the columns
+    /// before it. Returns false when the column is a linear combination of those, up to rounding.
     fn orthogonalise(&mut self, column: usize) -> bool {
         let before = self.dots(&self.x, &self.x)[column].sqrt();
         if !(before > 0.0 && before.is_finite()) {
@@ -195,18 +202,20 @@ impl Block<'_> {
         true
     }
 
+    /// Multiplies a column by a factor.
     fn scale(&mut self, column: usize, factor: f64) {
         for row in self.x.chunks_exact_mut(self.columns) {
             row[column] *= factor;
         }
     }
 
+    /// Returns the dot product of the known vector with a column.
     fn dot_known(&self, known: &[f64], column: usize) -> f64 {
         let rows = self.x.chunks_exact(self.columns).zip(known);
         rows.map(|(row, known)| row[column] * known).sum()
     }
 
-    /// The dot products of every column with one of them.
+    /// Returns the dot products of all columns with one of them.
     fn dots_with(&self, column: usize) -> Vec<f64> {
         self.sum_rows(self.columns, |sums, range| {
             for row in self.x[range].chunks_exact(self.columns) {
@@ -217,7 +226,7 @@ impl Block<'_> {
         })
     }
 
-    /// The dot products of the columns of `x` with the same columns of `y`.
+    /// Returns the dot product of each column of `x` with the same column of `y`.
     fn dots(&self, x: &[f64], y: &[f64]) -> Vec<f64> {
         self.sum_rows(self.columns, |sums, range| {
             let places = x[range.clone()].iter().zip(&y[range]).enumerate();
@@ -227,7 +236,8 @@ impl Block<'_> {
         })
     }
 
-    /// Sums over chunks of rows, added in their order. `add` gets places in the block.
+    /// Computes sums over chunks of rows and adds them in order. `add` receives a range of entries
+    /// of the block.
     fn sum_rows(
         &self,
         n_sums: usize,
@@ -251,8 +261,8 @@ impl Block<'_> {
         total
     }
 
-    /// Rotates the columns to the operator's eigenvectors within the block; their eigenvalues and
-    /// residuals.
+    /// Rotates the columns to the operator's eigenvectors within the block. Returns their
+    /// eigenvalues and residuals.
     fn rotate(&mut self, operator: &impl Operator) -> (Vec<f64>, Vec<f64>) {
         let m = self.columns;
         let image = self.combine(operator, &self.x, 1.0, 0.0, None);
@@ -292,14 +302,16 @@ impl Block<'_> {
         (values, residuals.collect())
     }
 
+    /// Returns the first `wanted` columns, row-major.
     fn first_columns(&self, wanted: usize) -> Vec<f64> {
         let rows = self.x.chunks_exact(self.columns.max(1));
         rows.flat_map(|row| row[..wanted].iter().copied()).collect()
     }
 }
 
-/// Eigenvalues, greatest first, and eigenvectors, as columns of a row-major matrix, of a small symmetric
-/// matrix, by Jacobi's rotations (Golub & Van Loan 2013, section 8.5).
+/// Returns the eigenvalues in descending order and the eigenvectors, as columns of a row-major
+/// matrix, of a small symmetric matrix. The method is Jacobi's (Golub & Van Loan 2013, section
+/// 8.5).
 fn symmetric_eigen(mut a: Vec<f64>, m: usize) -> (Vec<f64>, Vec<f64>) {
     let mut v = vec![0.0; m * m];
     for i in 0..m {
@@ -310,7 +322,7 @@ fn symmetric_eigen(mut a: Vec<f64>, m: usize) -> (Vec<f64>, Vec<f64>) {
         }
     }
     let scale = a.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
-    // Quadratic convergence takes fewer than ten sweeps.
+    // Convergence is quadratic and takes fewer than ten sweeps.
     for _ in 0..30 {
         let mut rotated = false;
         for p in 0..m {
@@ -335,7 +347,7 @@ fn symmetric_eigen(mut a: Vec<f64>, m: usize) -> (Vec<f64>, Vec<f64>) {
     )
 }
 
-/// Turns coordinates `p` and `q` so that their entry becomes 0.
+/// Rotates coordinates `p` and `q` such that the entry at (`p`, `q`) becomes 0.
 fn rotate_pair(a: &mut [f64], v: &mut [f64], m: usize, p: usize, q: usize) {
     let theta = 0.5 * (a[q * m + q] - a[p * m + p]) / a[p * m + q];
     let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
@@ -357,7 +369,7 @@ fn rotate_pair(a: &mut [f64], v: &mut [f64], m: usize, p: usize, q: usize) {
 mod tests {
     use super::*;
 
-    /// A full symmetric matrix.
+    /// A dense symmetric matrix.
     struct Dense(usize, Vec<f64>);
 
     impl Operator for Dense {
@@ -378,7 +390,8 @@ mod tests {
         }
     }
 
-    /// The path's adjacency matrix halved has the eigenvalues cos(πk/(n + 1)).
+    /// Returns half the adjacency matrix of a path of n vertices, whose eigenvalues are cos(πk/(n +
+    /// 1)).
     fn path(n: usize) -> Dense {
         let entry = |i: usize, j: usize| if i.abs_diff(j) == 1 { 0.5 } else { 0.0 };
         Dense(n, (0..n * n).map(|at| entry(at / n, at % n)).collect())

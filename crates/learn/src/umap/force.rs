@@ -1,39 +1,42 @@
-//! How a row is pulled to its neighbours and pushed from others (McInnes, Healy & Melville 2018,
-//! section 4.2): stochastic descent on the cross-entropy between graph and embedding.
+//! The forces on rows: attraction to neighbours and repulsion from random rows (McInnes, Healy &
+//! Melville 2018, section 4.2). They are the steps of a stochastic gradient descent on the
+//! cross-entropy between graph and embedding.
 
 use super::curve::Curve;
 use super::draws::Draws;
 use super::power::pow;
 
-/// Rows that act on a row at once: several, for the sake of vector instructions.
+/// The number of rows that act on a row at once, chosen for vector instructions.
 const LANES: usize = 8;
 
-/// The longest move along one axis, of one force, as in umap-learn, and of forces that act at once.
+/// The maximum move along one axis, as in umap-learn. It applies to each force, and to the sum of
+/// the forces that act at once.
 const CLIP: f32 = 4.0;
 
-/// What an edge does to a row: its other end pulls, random rows push.
+/// The effect of an edge on a row: attraction to the other end, and repulsion from random rows
+/// (negative samples).
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
-    /// The pull, in the first lane, and the pushes for which it leaves lanes.
+    /// The attraction in the first lane, and as many repulsions as the other lanes hold.
     forces: Forces,
-    /// Lanes in use.
+    /// The number of lanes in use.
     used: usize,
-    /// Further pushes, a round of lanes each.
+    /// Further repulsions: for each round, the number of lanes in use and the forces.
     more: Vec<(usize, Forces)>,
 }
 
-/// How the end of an edge is pulled.
+/// The strength and the limit of the attraction along an edge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pull {
-    /// How many times the pull counts.
+    /// The factor on the attraction.
     pub times: f32,
-    /// The share of the distance that one pull can lead over. Beyond, rows would be thrown about by their
-    /// neighbours.
+    /// The maximum fraction of the distance that one attraction covers. Beyond it, neighbours would
+    /// make rows oscillate.
     pub reach: f32,
 }
 
 impl Kernel {
-    /// A pull and `pushes` pushes of a strength.
+    /// Creates one attraction and `pushes` repulsions of the given strength.
     pub fn new(curve: Curve, strength: f64, pull: Pull, pushes: usize) -> Kernel {
         let used = (1 + pushes).min(LANES);
         let mut more = Vec::new();
@@ -51,24 +54,26 @@ impl Kernel {
     }
 }
 
-/// One row's way through its edges.
+/// The moves of one row along its edges.
 pub(super) struct Pass<'a, P: Positions> {
     kernel: &'a Kernel,
     all: P,
-    /// From where the row is pulled.
+    /// The coordinates from which attraction is computed.
     origin: P::Row,
+    /// The current coordinates of the row.
     own: P::Row,
-    room: P::Room,
+    /// A buffer for the differences to other rows.
+    buffer: P::Buffer,
 }
 
-/// How far rows are moved, and the random numbers of a pass.
+/// The learning rate and the random numbers of a pass.
 pub(super) struct Turn {
     pub rate: f32,
     pub draws: Draws,
 }
 
 impl<'a, P: Positions> Pass<'a, P> {
-    /// Starts a row at `row` among `all`.
+    /// Starts a pass for a row with coordinates `row` among the rows `all`.
     #[inline(always)]
     pub fn new(kernel: &'a Kernel, all: P, row: &[f32]) -> Self {
         Pass {
@@ -76,55 +81,60 @@ impl<'a, P: Positions> Pass<'a, P> {
             all,
             origin: all.copy(row),
             own: all.copy(row),
-            room: all.room(),
+            buffer: all.buffer(),
         }
     }
 
-    /// Moves the row by an edge to `puller`: pulled as seen from where it started, pushed as seen from
-    /// where it is.
+    /// Moves the row by one edge whose other end is `puller`. Attraction is computed from where the
+    /// row started, and repulsion from where it is now.
     #[inline(always)]
     pub fn edge(&mut self, puller: u32, turn: &mut Turn) {
         let Kernel { forces, used, more } = self.kernel;
-        let (own, room) = (self.own.as_mut(), self.room.as_mut());
+        let (own, buffer) = (self.own.as_mut(), self.buffer.as_mut());
         let mut others = draw(self.all.len(), &mut turn.draws);
         others[0] = puller;
-        differences(own, self.all, &others, room);
+        differences(own, self.all, &others, buffer);
         let coordinates = self.origin.as_ref().iter().zip(self.all.get(puller));
-        for (differences, (origin, other)) in room.iter_mut().zip(coordinates) {
+        for (differences, (origin, other)) in buffer.iter_mut().zip(coordinates) {
             differences[0] = origin - other;
         }
-        forces.act(own, room, *used, turn.rate);
+        forces.act(own, buffer, *used, turn.rate);
         for (pushing, forces) in more {
-            differences(own, self.all, &draw(self.all.len(), &mut turn.draws), room);
-            forces.act(own, room, *pushing, turn.rate);
+            differences(
+                own,
+                self.all,
+                &draw(self.all.len(), &mut turn.draws),
+                buffer,
+            );
+            forces.act(own, buffer, *pushing, turn.rate);
         }
     }
 
-    /// Lets the row be pulled from where it is.
+    /// Makes the current coordinates those from which attraction is computed.
     #[inline(always)]
     pub fn start_here(&mut self) {
         self.origin.as_mut().copy_from_slice(self.own.as_ref());
     }
 
-    /// Where the row is.
+    /// Returns the current coordinates of the row.
     #[inline(always)]
     pub fn place(&self) -> &[f32] {
         self.own.as_ref()
     }
 }
 
-/// Differences of a row to others, a lane each.
+/// Writes the differences of a row to `others`, one lane per other row.
 #[inline(always)]
-fn differences(own: &[f32], all: impl Positions, others: &[u32; LANES], room: &mut Room) {
+fn differences(own: &[f32], all: impl Positions, others: &[u32; LANES], buffer: &mut Buffer) {
     for (lane, &other) in others.iter().enumerate() {
         let coordinates = own.iter().zip(all.get(other));
-        for (differences, (own, other)) in room.iter_mut().zip(coordinates) {
+        for (differences, (own, other)) in buffer.iter_mut().zip(coordinates) {
             differences[lane] = own - other;
         }
     }
 }
 
-/// A random row for every lane.
+/// Draws a random row for each lane.
 #[inline(always)]
 fn draw(n: usize, draws: &mut Draws) -> [u32; LANES] {
     let mut drawn = [0; LANES];
@@ -134,30 +144,31 @@ fn draw(n: usize, draws: &mut Draws) -> [u32; LANES] {
     drawn
 }
 
-/// Differences of one row to others, one entry for each coordinate.
-type Room = [[f32; LANES]];
+/// The differences of one row to [`LANES`] others, one entry per coordinate.
+type Buffer = [[f32; LANES]];
 
-/// Where rows are.
+/// The coordinates of all rows.
 pub(super) trait Positions: Copy + Send + Sync {
     /// The coordinates of one row.
     type Row: AsRef<[f32]> + AsMut<[f32]>;
-    /// Room for the differences of one row to [`LANES`] others, one entry for each coordinate.
-    type Room: AsMut<Room>;
+    /// A buffer for the differences of one row to [`LANES`] others, with one entry per coordinate.
+    type Buffer: AsMut<Buffer>;
 
-    /// Number of rows.
+    /// Returns the number of rows.
     fn len(self) -> usize;
-    /// The coordinates of a row.
+    /// Returns the coordinates of a row.
     fn get(&self, row: u32) -> &[f32];
-    /// A copy of one row's coordinates.
+    /// Returns a copy of the coordinates of one row.
     fn copy(self, row: &[f32]) -> Self::Row;
-    fn room(self) -> Self::Room;
+    /// Returns a buffer of zeros.
+    fn buffer(self) -> Self::Buffer;
 }
 
-/// Rows whose number of coordinates the compiler knows, which makes all loops over them several times as
-/// fast.
+/// Rows whose number of coordinates is known at compile time, which makes loops over coordinates
+/// several times as fast.
 impl<const DIM: usize> Positions for &[[f32; DIM]] {
     type Row = [f32; DIM];
-    type Room = [[f32; LANES]; DIM];
+    type Buffer = [[f32; LANES]; DIM];
 
     #[inline(always)]
     fn len(self) -> usize {
@@ -175,12 +186,12 @@ impl<const DIM: usize> Positions for &[[f32; DIM]] {
     }
 
     #[inline(always)]
-    fn room(self) -> Self::Room {
+    fn buffer(self) -> Self::Buffer {
         [[0.0; LANES]; DIM]
     }
 }
 
-/// Rows of any number of coordinates, row-major.
+/// Rows with any number of coordinates, row-major.
 #[derive(Clone, Copy)]
 pub(super) struct AnyDimension<'a> {
     pub values: &'a [f32],
@@ -189,7 +200,7 @@ pub(super) struct AnyDimension<'a> {
 
 impl Positions for AnyDimension<'_> {
     type Row = Vec<f32>;
-    type Room = Vec<[f32; LANES]>;
+    type Buffer = Vec<[f32; LANES]>;
 
     fn len(self) -> usize {
         self.values.len() / self.dim
@@ -203,12 +214,12 @@ impl Positions for AnyDimension<'_> {
         row.to_vec()
     }
 
-    fn room(self) -> Self::Room {
+    fn buffer(self) -> Self::Buffer {
         vec![[0.0; LANES]; self.dim]
     }
 }
 
-/// Calls a function with the rows of row-major values.
+/// Evaluates an expression with row-major values as [`Positions`].
 macro_rules! with_positions {
     ($values:expr, $dim:expr, $positions:ident => $value:expr) => {
         match $dim {
@@ -230,9 +241,9 @@ macro_rules! with_positions {
 }
 pub(super) use with_positions;
 
-/// What the lanes do: the factor on the difference of two positions at squared distance s is
-/// (pull s^b + push) / ((floor + s)(1 + a s^b)), the gradients of ln Φ and ln(1 − Φ) of the curve Φ,
-/// and the move counts `times`.
+/// The forces of the lanes. The factor on the difference of two positions at squared distance s is
+/// (pull s^b + push) / ((floor + s)(1 + a s^b)), the gradient of ln Φ or ln(1 − Φ) of the curve Φ.
+/// The resulting move is multiplied by `times`.
 #[derive(Clone, Debug)]
 struct Forces {
     a: f32,
@@ -241,23 +252,23 @@ struct Forces {
     push: [f32; LANES],
     floor: [f32; LANES],
     times: [f32; LANES],
-    /// What the rate is multiplied with to give the negative inverse of the least factor.
+    /// The bound of the factors: none is below −1 / (rate × `held`). With 0 there is no bound.
     held: f32,
 }
 
 impl Forces {
-    /// The first lane pulls, the others push.
+    /// Creates forces in which the first lane attracts and the others repel.
     fn pull_and_push(curve: Curve, strength: f64, pull: Pull) -> Forces {
         let mut forces = Forces::push(curve, strength);
         (forces.pull[0], forces.push[0]) = ((-2.0 * curve.a * curve.b) as f32, 0.0);
-        // Keeps the quotient finite where both are at the same place.
+        // This keeps the quotient finite when both rows are at the same place.
         forces.floor[0] = 1e-12;
         forces.times[0] = pull.times;
         forces.held = pull.times / pull.reach;
         forces
     }
 
-    /// All lanes push.
+    /// Creates forces in which all lanes repel.
     fn push(curve: Curve, strength: f64) -> Forces {
         Forces {
             a: curve.a as f32,
@@ -270,6 +281,7 @@ impl Forces {
         }
     }
 
+    /// Returns the factor of each lane for its squared distance.
     #[inline(always)]
     fn factors(&self, squares: [f32; LANES]) -> [f32; LANES] {
         let mut factors = [0.0; LANES];
@@ -281,11 +293,11 @@ impl Forces {
         factors
     }
 
-    /// Moves `own` by `rate` times what the rows in the first `used` lanes do to it.
+    /// Moves `own` by `rate` times the sum of the forces of the first `used` lanes.
     #[inline(always)]
-    fn act(&self, own: &mut [f32], room: &Room, used: usize, rate: f32) {
+    fn act(&self, own: &mut [f32], buffer: &Buffer, used: usize, rate: f32) {
         let mut squares = [0.0; LANES];
-        for differences in room.iter() {
+        for differences in buffer.iter() {
             for (square, difference) in squares.iter_mut().zip(differences) {
                 *square += difference * difference;
             }
@@ -297,26 +309,28 @@ impl Forces {
         }
         let mut times = self.times;
         times[used..].fill(0.0);
-        for (own, differences) in own.iter_mut().zip(room.iter()) {
+        for (own, differences) in own.iter_mut().zip(buffer.iter()) {
             let mut moves = [0.0; LANES];
             for lane in 0..LANES {
                 moves[lane] = clip(factors[lane] * differences[lane]) * times[lane];
             }
-            // The pull apart, so that both ends of an edge move equally far. One after the other, pushes
-            // would not push a row on that is no longer near.
+            // The attraction is clipped separately, so that both ends of an edge move equally far.
+            // Repulsions are clipped together: applied one after the other, they would not push a
+            // row on that is no longer near.
             let pulled = std::mem::replace(&mut moves[0], 0.0);
             *own += rate * (pulled + clip(sum(moves)));
         }
     }
 }
 
+/// Limits a move to [`CLIP`].
 #[inline(always)]
 fn clip(x: f32) -> f32 {
     let x = if x < CLIP { x } else { CLIP };
     if x > -CLIP { x } else { -CLIP }
 }
 
-/// In an order that vector instructions can follow.
+/// Sums the lanes in an order that suits vector instructions.
 #[inline(always)]
 fn sum(x: [f32; LANES]) -> f32 {
     let mut quarters = [0.0; 4];
@@ -339,17 +353,18 @@ mod tests {
         reach: 1.0,
     };
 
-    /// Small enough for no pull to be held back.
+    /// A rate so small that no attraction reaches its limit.
     const RATE: f32 = 1e-3;
 
-    /// Where one row at a distance leads another that only it acts on, at rate 1.
+    /// Returns the move of a row, at rate 1, when only one row at this distance acts on it.
     fn moved(forces: &Forces, distance: f32) -> f32 {
         let mut own = [0.0];
         forces.act(&mut own, &[[-distance; LANES]], 1, RATE);
         own[0] / RATE
     }
 
-    /// The forces are the derivatives of −ln Φ and −ln(1 − Φ), here as difference quotients.
+    /// The forces are the derivatives of −ln Φ and −ln(1 − Φ), approximated here by difference
+    /// quotients.
     #[test]
     fn forces_are_gradients() {
         let pull = Forces::pull_and_push(CURVE, 1.0, ONCE);
@@ -363,7 +378,7 @@ mod tests {
                 (pulled + slope(&|d| phi(d).ln(), d)).abs() < 1e-4,
                 "{d} {pulled}"
             );
-            // 0.001 in the denominator keeps close rows from being thrown.
+            // The 0.001 in the denominator limits the repulsion of close rows.
             let wanted = -slope(&|d| (1.0 - phi(d)).ln(), d) * d * d / (0.001 + d * d);
             assert!((pushed - wanted).abs() < 1e-3, "{d} {pushed} {wanted}");
         }
@@ -401,7 +416,8 @@ mod tests {
         }
     }
 
-    /// When all rows are at one place, any of them does the same, and moves count pulls and pushes.
+    /// When all rows are at one place they all have the same effect, so moves count attractions and
+    /// repulsions.
     #[test]
     fn every_edge_pulls_once_and_pushes_as_often_as_asked() {
         let all: &[[f32; 1]] = &[[2.0]; 9];

@@ -1,4 +1,5 @@
-//! The weighted graph of neighbours (McInnes, Healy & Melville 2018, section 3.1, algorithms 2 and 3).
+//! The weighted graph of neighbours (McInnes, Healy & Melville 2018, section 3.1, algorithms 2 and
+//! 3).
 
 use std::f64::consts::LOG2_E;
 
@@ -7,13 +8,15 @@ use rayon::prelude::*;
 use super::neighbors::Neighbors;
 use crate::real;
 
-/// Steps of the search for a bandwidth, and how near its sum must come, the latter as in umap-learn.
+/// The maximum number of steps of the search for a bandwidth.
 const STEPS: usize = 64;
+/// The maximum error of the sum of memberships, as in umap-learn.
 const TOLERANCE: f64 = 1e-5;
-/// The least bandwidth, as a share of the mean distance.
+/// The minimum bandwidth, as a fraction of the mean distance.
 const LEAST_BANDWIDTH: f64 = 1e-3;
 
-/// How a row's distances become memberships: 1 up to `rho`, then e^(−(d − rho)/sigma).
+/// The function from a row's distances to membership strengths: 1 up to `rho`, then e^(−(d −
+/// rho)/sigma).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bandwidth {
     pub rho: f64,
@@ -21,15 +24,15 @@ pub(super) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// The bandwidth at which memberships sum to log₂ `size`, `size` being the number of neighbours with
-    /// the row itself. `distances` ascend; `mean` is the mean distance of all rows, which bounds sigma
-    /// from below where this row's own distances are all 0.
+    /// Finds the bandwidth at which memberships sum to log₂ `size`, where `size` is the number of
+    /// neighbours including the row itself. `distances` are ascending. `mean` is the mean distance
+    /// over all rows, which bounds sigma from below when all distances of this row are 0.
     pub fn of(distances: &[f64], size: usize, local_connectivity: f64, mean: f64) -> Bandwidth {
         let rho = connected_up_to(distances, local_connectivity);
         let target = log2(size as f64);
         let own_mean = mean_with_self(distances);
-        // The sum is convex and falls with 1/sigma, so that Newton's method climbs from 0 without going
-        // too far. It ends at the limit where more distances than the target are at most rho.
+        // The sum is convex and decreases with 1/sigma, so Newton's method ascends from 0 without
+        // overshooting. It ends at the limit if more distances than the target are at most rho.
         let (mut rate, limit) = (0.0, 1.0 / (LEAST_BANDWIDTH * own_mean));
         for _ in 0..STEPS {
             let (mut sum, mut slope) = (0.0, 0.0);
@@ -52,7 +55,7 @@ impl Bandwidth {
         }
     }
 
-    /// How much a row at a distance belongs to the neighbourhood, in [0, 1].
+    /// Returns the membership strength of a row at this distance, in [0, 1].
     pub fn membership(self, distance: f64) -> f64 {
         membership(distance, self.rho, self.sigma)
     }
@@ -66,8 +69,9 @@ fn membership(distance: f64, rho: f64, sigma: f64) -> f64 {
     real::exp2(-beyond / sigma * LOG2_E)
 }
 
-/// The distance of the `local_connectivity`-th neighbour that is not at distance 0, interpolated between
-/// neighbours, and the last one's where there are fewer.
+/// Returns the distance of the `local_connectivity`-th neighbour among those at a distance above 0.
+/// Fractions interpolate between neighbours. With fewer such neighbours, it is the distance of the
+/// last one.
 fn connected_up_to(distances: &[f64], local_connectivity: f64) -> f64 {
     let apart = &distances[distances.partition_point(|&d| d <= 0.0)..];
     let Some(&last) = apart.last() else {
@@ -83,12 +87,12 @@ fn connected_up_to(distances: &[f64], local_connectivity: f64) -> f64 {
     below + fraction * (nth(index as usize + 1) - below)
 }
 
-/// The mean of the distances and the row's own 0.
+/// Returns the mean of the distances and the row's own distance of 0.
 fn mean_with_self(distances: &[f64]) -> f64 {
     distances.iter().sum::<f64>() / (distances.len() + 1) as f64
 }
 
-/// The mean over all rows, of the distances of their neighbours and themselves.
+/// Returns the mean distance over all rows, of their neighbours and themselves.
 pub(super) fn mean_distance(neighbors: &Neighbors) -> f64 {
     let sum: f64 = neighbors.distances.iter().sum();
     sum / (neighbors.n * (neighbors.k + 1)) as f64
@@ -98,19 +102,21 @@ fn log2(x: f64) -> f64 {
     real::ln(x) * LOG2_E
 }
 
-/// A symmetric graph without loops: for each vertex its neighbours in ascending order, with weights.
+/// A symmetric graph without loops: for each vertex, its neighbours in ascending order and their
+/// weights.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Graph {
-    /// Where each vertex's neighbours start, and the end.
+    /// The index of the first neighbour of each vertex, followed by the total number of neighbours.
     pub offsets: Vec<usize>,
+    /// The neighbours of all vertices.
     pub ids: Vec<u32>,
-    /// Membership strengths, in (0, 1].
+    /// The membership strengths of the neighbours, in (0, 1].
     pub weights: Vec<f32>,
 }
 
 impl Graph {
-    /// The fuzzy union of every row's neighbourhood: a + b − ab, or with `mix` below 1 that much of it
-    /// and the rest of the intersection ab.
+    /// Combines the neighbourhoods of all rows. With `mix` = 1 the weight is the fuzzy union a + b
+    /// − ab, with `mix` = 0 the fuzzy intersection ab; values in between interpolate.
     pub fn of(neighbors: &Neighbors, size: usize, local_connectivity: f64, mix: f64) -> Graph {
         let directed = Directed::of(neighbors, size, local_connectivity);
         let reverse = directed.transposed();
@@ -132,12 +138,12 @@ impl Graph {
         graph
     }
 
-    /// Number of vertices.
+    /// Returns the number of vertices.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// A vertex's neighbours and weights.
+    /// Returns a vertex's neighbours with their weights.
     pub fn row(&self, vertex: usize) -> impl Iterator<Item = (usize, f32)> {
         let range = self.offsets[vertex]..self.offsets[vertex + 1];
         let ids = self.ids[range.clone()].iter().map(|&id| id as usize);
@@ -145,10 +151,11 @@ impl Graph {
     }
 }
 
-/// Memberships as each row sees them, or as it is seen.
+/// The membership strengths of each row's neighbours or, transposed, of the rows whose neighbour it
+/// is.
 struct Directed {
     offsets: Vec<usize>,
-    /// Ascending by vertex within a row.
+    /// The (vertex, membership) pairs, ascending by vertex within each row.
     edges: Vec<(u32, f32)>,
 }
 
@@ -182,6 +189,7 @@ impl Directed {
         &self.edges[self.offsets[row]..self.offsets[row + 1]]
     }
 
+    /// Returns the graph with all edges reversed.
     fn transposed(&self) -> Directed {
         let mut offsets = vec![0; self.n() + 1];
         for edge in &self.edges {
@@ -201,7 +209,7 @@ impl Directed {
     }
 }
 
-/// Joins two rows that ascend by vertex.
+/// Merges two lists of edges that are ascending by vertex.
 fn merge(mut a: &[(u32, f32)], mut b: &[(u32, f32)], mix: f64) -> Vec<(u32, f32)> {
     let mut merged = Vec::with_capacity(a.len() + b.len());
     loop {
@@ -217,7 +225,7 @@ fn merge(mut a: &[(u32, f32)], mut b: &[(u32, f32)], mix: f64) -> Vec<(u32, f32)
     }
 }
 
-/// The weight of the first edge, if it leads to `id`, which is then taken off.
+/// Removes the first edge if it leads to `id`, and returns its weight; otherwise returns 0.
 fn take(edges: &mut &[(u32, f32)], id: u32) -> f64 {
     match edges.split_first() {
         Some((&(first, weight), rest)) if first == id => {
@@ -228,6 +236,7 @@ fn take(edges: &mut &[(u32, f32)], id: u32) -> f64 {
     }
 }
 
+/// Returns the combined weight of two memberships.
 fn join(a: f64, b: f64, mix: f64) -> f32 {
     let both = a * b;
     (mix * (a + b - both) + (1.0 - mix) * both) as f32
@@ -271,8 +280,8 @@ mod tests {
         edges: Vec<(u32, u32, f64)>,
     }
 
-    /// tests/fixtures/make_umap_graph.py made the file with umap-learn, which rounds distances to 32 bits
-    /// and stops its search for a bandwidth at the same tolerance from another side.
+    /// tests/fixtures/make_umap_graph.py generated the file with umap-learn, which rounds distances
+    /// to 32 bits and approaches the bandwidth from the other side until the same tolerance.
     #[test]
     fn graphs_agree_with_umap_learn() {
         let text = include_str!("../../tests/fixtures/umap_graph.json");

@@ -1,14 +1,16 @@
-//! The descent from the start to the embedding, the same on any number of threads.
+//! The gradient descent from the initial coordinates to the embedding, with the same result for any
+//! number of threads.
 //!
-//! umap-learn goes through the edges one after the other and moves both ends. Here the edges are dealt
-//! into [`CLASSES`] classes, which take turns. Within a turn every row goes through its own edges of the
-//! class, moving itself, while all others are where they were when the turn began; so all rows can be
-//! moved at the same time. A class has few edges of a row, one or two that are due, so that a row sees
-//! others hardly older than if edges came one by one.
+//! umap-learn processes the edges one after the other and moves both ends. Here each edge belongs
+//! to one of [`CLASSES`] classes, which are processed in turn. Within a turn every row moves along
+//! its own edges of the class, while all other rows are taken to be where they were at the
+//! beginning of the turn. All rows can therefore be moved in parallel. A row has only one or two
+//! due edges per class, so the positions it sees are hardly older than if edges were processed one
+//! by one.
 //!
-//! Both ends of an edge are pulled in the same turn, as seen from where both were when it began, by equal
-//! moves in opposite directions. Pulls that are not reciprocal would add up to a drift that tears parts of
-//! the map from each other.
+//! Both ends of an edge are attracted in the same turn, as seen from where both were at its
+//! beginning, by equal moves in opposite directions. Attractions that are not reciprocal would add
+//! up to a drift that tears parts of the embedding apart.
 
 use rayon::prelude::*;
 
@@ -16,25 +18,30 @@ use super::draws::Draws;
 use super::force::{Kernel, Pass, Positions, Turn, with_positions};
 use super::fuzzy::Graph;
 
-/// Turns of an epoch.
+/// The number of turns of an epoch.
 const CLASSES: usize = 4;
-/// Rows that are moved without asking for another thread.
+/// The number of rows per task of the thread pool.
 const ROWS_PER_TASK: usize = 512;
-/// Up to so many rows, sharing them among threads costs more than it saves.
+/// The maximum number of rows for which a single thread is faster than several.
 const LEAST_SHARED: usize = 2048;
 
-/// How a layout is made.
+/// The parameters of a gradient descent.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
+    /// The forces along an edge.
     pub kernel: Kernel,
+    /// The number of dimensions of the embedding.
     pub dim: usize,
+    /// The number of epochs.
     pub epochs: usize,
+    /// The learning rate of the first epoch.
     pub learning_rate: f64,
     pub seed: u64,
 }
 
 impl Descent {
-    /// The rows of `graph`, moved from where `start` has them.
+    /// Moves the rows of `graph` from the coordinates `start` and returns the resulting
+    /// coordinates, row-major.
     pub fn run(&self, graph: &Graph, start: Vec<f32>) -> Vec<f32> {
         let schedule = Schedule::of(graph, self.epochs, self.seed);
         let (mut now, mut next) = (start.clone(), start);
@@ -50,7 +57,7 @@ impl Descent {
         now
     }
 
-    /// Writes where all rows are after the turn of a class.
+    /// Writes the coordinates of all rows after the turn of a class to `next`.
     fn turn(
         &self,
         schedule: &Schedule,
@@ -71,7 +78,8 @@ impl Descent {
         }
     }
 
-    /// Writes where a row is after its edges of a class, which are part `part` of the schedule.
+    /// Writes the coordinates of a row after the turn of a class to `place`. Its edges of the class
+    /// are part `part` of the schedule.
     #[inline(always)]
     fn move_row(
         &self,
@@ -99,38 +107,42 @@ impl Descent {
     }
 }
 
-/// The learning rate of an epoch: falling to 0 in a straight line.
+/// Returns the learning rate of an epoch, which decreases linearly to 0.
 pub(super) fn rate_at(first: f64, epoch: usize, epochs: usize) -> f32 {
     (first * (1.0 - epoch as f64 / epochs as f64)) as f32
 }
 
-/// Whether an edge is gone through in an epoch: a share `frequency` / 2³² of the epochs, evenly spaced,
-/// beginning at a place that the phase says.
+/// Returns whether an edge is processed in an epoch. An edge is processed in a fraction `frequency`
+/// / 2³² of the epochs, evenly spaced, beginning at an offset given by the phase.
 #[inline(always)]
 pub(super) fn is_due(phase: u32, frequency: u32, epoch: usize) -> bool {
     let at = phase.wrapping_add(frequency.wrapping_mul(epoch as u32));
     at.checked_add(frequency).is_none()
 }
 
-/// How often an edge is gone through, in 2³² epochs, beside one of the greatest weight, which is gone
-/// through in every epoch. `None` for edges that would not be gone through once, as in umap-learn.
+/// Returns how often an edge is processed in 2³² epochs, relative to an edge of the maximum weight,
+/// which is processed in every epoch. Returns `None` for edges that would be processed less than
+/// once, which are skipped as in umap-learn.
 pub(super) fn frequency(weight: f64, greatest: f64, epochs: usize) -> Option<u32> {
     let share = weight / greatest;
     (share * epochs as f64 >= 1.0).then_some((share * 4_294_967_296.0) as u32)
 }
 
-/// The graph arranged for the descent.
+/// The edges of the graph, arranged for the descent.
 struct Schedule {
-    /// Where the edges of each row and class start, and the end.
+    /// The index of the first edge of each row and class, followed by the total number of edges.
     offsets: Vec<usize>,
     edges: Vec<Edge>,
 }
 
-/// An edge as one of its ends sees it. Phase and class are the same for both.
+/// An edge as seen from one of its ends. Both ends see the same phase and class.
 #[derive(Clone, Copy)]
 struct Edge {
+    /// The row at the other end.
     target: u32,
+    /// The number of epochs of 2³² in which the edge is processed.
     frequency: u32,
+    /// The offset of the first epoch in which the edge is processed.
     phase: u32,
 }
 

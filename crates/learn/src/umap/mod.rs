@@ -1,5 +1,6 @@
-//! Uniform manifold approximation and projection: rows of many columns as points of a map
-//! (McInnes, Healy & Melville 2018, arXiv:1802.03426). Names, parameters and defaults are umap-learn's.
+//! Uniform manifold approximation and projection (UMAP): embeds rows of many columns as points in
+//! few dimensions (McInnes, Healy & Melville 2018, arXiv:1802.03426). Parameter names and defaults
+//! are those of umap-learn.
 //!
 //! ```
 //! use learn::Matrix;
@@ -15,17 +16,18 @@
 //! ```
 //!
 //! # Rules
-//! - **Weights.** A distinct row is one point, whatever its weight. UMAP supposes that rows lie evenly on
-//!   a manifold and measures distances at each row by the reach of its neighbourhood, so that local
-//!   density cancels; how often a row occurs is nothing but density. Were copies counted as neighbours, a
-//!   row with more copies than neighbours would know of no other row, and the map would fall apart into
-//!   clumps of copies. A row of weight 0 does not take part; it is placed as a new row would be.
-//! - **Order.** Rows are sorted before anything else, so their order leaves no trace. Equal rows get
-//!   equal places.
-//! - **Missing values** have no distance; they are an error that names the first one.
-//! - **Randomness.** Every random number is a function of the seed and of what it is for. The embedding
-//!   is the same to the bit on any number of threads.
-//! - **New rows** are placed one by one: the result depends on the row and the model alone.
+//! - **Weights.** A distinct row is one point, whatever its weight. UMAP assumes that rows lie
+//!   evenly on a manifold and scales distances at each row by the size of its neighbourhood, so
+//!   that local density cancels out. The frequency of a row is nothing but density. If copies
+//!   counted as neighbours, a row with more copies than neighbours would be connected to no other
+//!   row, and the embedding would fall apart into clumps of copies. A row of weight 0 takes no part
+//!   in the fit and is placed like a new row.
+//! - **Order.** Rows are sorted first, so the result does not depend on their order. Equal rows get
+//!   equal coordinates.
+//! - **Missing values** have no distance. They are an error that names the first missing value.
+//! - **Randomness.** Every random number is a function of the seed and of its purpose. The
+//!   embedding has the same bits for any number of threads.
+//! - **New rows** are placed one by one. The result depends on the row and the model alone.
 
 mod curve;
 mod draws;
@@ -62,60 +64,60 @@ use neighbors::Index;
 use rows::DistinctRows;
 use space::Space;
 
-/// Why an embedding cannot be fitted. Every message names the allowed range.
+/// The reason why an embedding cannot be fitted. Every message states the allowed range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum UmapError {
-    /// A whole-number parameter out of its range.
+    /// A whole-number parameter is out of range.
     #[error("{name} must be from {min} to {max}, got {value}")]
     Count {
-        /// The parameter.
+        /// The name of the parameter.
         name: &'static str,
         /// The value given.
         value: usize,
-        /// The least allowed.
+        /// The minimum allowed.
         min: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
-    /// A parameter out of its range.
+    /// A real-valued parameter is out of range.
     #[error("{name} must be from {min} to {max}, got {value}")]
     Number {
-        /// The parameter.
+        /// The name of the parameter.
         name: &'static str,
         /// The value given.
         value: f64,
-        /// The least allowed.
+        /// The minimum allowed.
         min: f64,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: f64,
     },
-    /// A missing value.
+    /// A value is missing.
     #[error("row {row}, column {column}: the value is missing; an embedding needs every value")]
     Missing {
-        /// Row, counted from 0.
+        /// The row, counted from 0.
         row: usize,
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
     },
-    /// Nothing to embed.
+    /// The matrix has no row with a positive weight.
     #[error("nothing to embed: {rows} rows, none with a weight above 0; at least 1 is needed")]
     NoRows {
-        /// Number of rows.
+        /// The number of rows of the matrix.
         rows: usize,
     },
-    /// Too many rows.
+    /// The matrix has too many rows.
     #[error("at most {max} rows are embedded, got {rows}; merge equal rows or sample")]
     Rows {
-        /// Number of rows.
+        /// The number of rows of the matrix.
         rows: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
 }
 
-/// A fitted embedding, and what it takes to place new rows in it.
+/// A fitted embedding, with everything that is needed to place new rows in it.
 ///
-/// Work is spread over rayon's current thread pool and gives the same bits on any number of threads.
+/// The work runs on rayon's current thread pool and gives the same bits for any number of threads.
 #[derive(Clone)]
 pub struct Umap {
     params: UmapParams,
@@ -123,41 +125,47 @@ pub struct Umap {
     curve: Curve,
     space: Space,
     index: Index,
-    /// Of all neighbours' distances.
+    /// The mean distance between rows and their neighbours.
     mean_distance: f64,
+    /// The coordinates of the distinct rows, row-major.
     distinct_embedding: Vec<f32>,
+    /// The coordinates of the given rows, row-major.
     embedding: Vec<f32>,
     new_row_kernel: Kernel,
 }
 
-/// Both directions of an edge pull its ends, which see it once each; together they can meet halfway.
+/// The attraction in a fit. Each end of an edge moves by its own copy of the edge, so the
+/// attraction counts twice; each end moves at most half the distance, so that the ends meet halfway
+/// at most.
 const BOTH_ENDS: Pull = Pull {
     times: 2.0,
     reach: 0.5,
 };
-/// Of the edge of a new row, the row moves only.
+/// The attraction of a new row, which moves alone.
 const NEW_END: Pull = Pull {
     times: 1.0,
     reach: 1.0,
 };
-/// The side of the square in which rows start, as in umap-learn.
+/// The side of the square (or cube) that contains the initial coordinates, as in umap-learn.
 const START_SIDE: f64 = 10.0;
-/// How far rows are moved at random from where they start, so that none coincide.
+/// The amplitude of the random noise that is added to the initial coordinates, so that no two rows
+/// coincide.
 const START_NOISE: f64 = 1e-3;
-/// The stream of random numbers for that.
+/// The random-number stream of this noise.
 const NOISE_STREAM: u64 = 1 << 33;
 
 impl UmapParams {
     /// Fits an embedding of the distinct rows of `matrix`.
     ///
     /// # Errors
-    /// When a parameter is out of its range, a value is missing, or no row has a weight above 0.
+    /// Returns an error when a parameter is out of its range, a value is missing, no row has a
+    /// positive weight, or there are more than 2³² − 2 rows.
     pub fn fit(&self, matrix: &Matrix) -> Result<Umap, UmapError> {
         self.check()?;
         check_rows(matrix)?;
         let n_features = matrix.n_features();
-        let takes = |row: usize| matrix.weights()[row] > 0.0;
-        let distinct = DistinctRows::of(n_features, matrix.values(), takes);
+        let takes_part = |row: usize| matrix.weights()[row] > 0.0;
+        let distinct = DistinctRows::of(n_features, matrix.values(), takes_part);
         let space = Space::of(self.metric, n_features, &distinct.values);
         let points = space.points(&distinct.values);
         let size = self.n_neighbors.min(distinct.len(n_features));
@@ -196,7 +204,7 @@ impl UmapParams {
         Ok(umap)
     }
 
-    /// Where rows are before the first epoch.
+    /// Returns the coordinates before the first epoch.
     fn start(&self, graph: &Graph, points: &[f64], width: usize) -> Vec<f32> {
         let (n, dim) = (graph.len(), self.n_components);
         let mut start = match self.init {
@@ -223,6 +231,7 @@ impl UmapParams {
     }
 }
 
+/// Checks the number of rows, and that no value is missing and some row has weight.
 fn check_rows(matrix: &Matrix) -> Result<(), UmapError> {
     let (rows, max) = (matrix.n_rows(), u32::MAX as usize - 1);
     if rows > max {
@@ -239,7 +248,8 @@ fn check_rows(matrix: &Matrix) -> Result<(), UmapError> {
 }
 
 impl Umap {
-    /// Coordinates of the given rows, of which those without weight count as new.
+    /// Returns the coordinates of the given rows, where rows without weight are placed like new
+    /// rows.
     fn place_given(&self, matrix: &Matrix, distinct: &DistinctRows) -> Vec<f32> {
         let dim = self.params.n_components;
         let left_out = distinct.places.iter().enumerate();
@@ -256,40 +266,41 @@ impl Umap {
         rows.copied().collect()
     }
 
-    /// Row-major coordinates of the rows that the embedding was fitted on, in their order,
-    /// [`n_components`](Self::n_components) for each row.
+    /// Returns the coordinates of the rows that the embedding was fitted on, row-major and in their
+    /// original order, with [`n_components`](Self::n_components) values per row.
     pub fn embedding(&self) -> &[f32] {
         &self.embedding
     }
 
-    /// Dimensions of the embedding.
+    /// Returns the number of dimensions of the embedding.
     pub fn n_components(&self) -> usize {
         self.params.n_components
     }
 
-    /// Columns of the rows.
+    /// Returns the number of columns of the rows.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// Number of distinct rows of weight above 0.
+    /// Returns the number of distinct rows with a positive weight.
     pub fn n_distinct(&self) -> usize {
         self.index.len()
     }
 
-    /// The parameters of the fit.
+    /// Returns the parameters that the embedding was fitted with.
     pub fn params(&self) -> &UmapParams {
         &self.params
     }
 
-    /// The parameters a and b of the curve 1 / (1 + a d^(2b)), fitted to `min_dist` and `spread`.
+    /// Returns the parameters a and b of the curve 1 / (1 + a d^(2b)), which are fitted to
+    /// `min_dist` and `spread`.
     pub fn a_b(&self) -> (f64, f64) {
         (self.curve.a, self.curve.b)
     }
 }
 
 impl fmt::Debug for Umap {
-    /// Without the rows.
+    /// Omits the rows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Umap")
             .field("params", &self.params)

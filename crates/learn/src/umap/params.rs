@@ -1,56 +1,57 @@
-//! Parameters: what can be asked for, and the checks that make it safe to fit.
+//! The parameters of an embedding and the checks of their ranges.
 
 use serde::{Deserialize, Serialize};
 
 use super::UmapError;
 
-/// The most neighbours of a row.
+/// The maximum number of neighbours of a row, including itself.
 pub const MAX_NEIGHBORS: usize = 1 << 12;
-/// The most dimensions of an embedding.
+/// The maximum number of dimensions of an embedding.
 pub const MAX_COMPONENTS: usize = 1 << 8;
-/// The most passes over the graph.
+/// The maximum number of epochs.
 pub const MAX_EPOCHS: usize = 1 << 20;
-/// The most rows that push a row away, per row that pulls it.
+/// The maximum number of negative samples per positive sample.
 pub const MAX_NEGATIVE_SAMPLE_RATE: usize = 1 << 10;
 
-/// How far apart two rows are.
+/// The distance between two rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// The root of the sum of squared differences.
+    /// The square root of the sum of squared differences.
     Euclidean,
     /// The sum of absolute differences.
     Manhattan,
-    /// The greatest absolute difference.
+    /// The maximum absolute difference.
     Chebyshev,
-    /// 1 − the cosine of the angle between the rows. Between two rows of zeros it is 0, between one
-    /// and any other row 1.
+    /// 1 − the cosine of the angle between the rows. The distance is 0 between two rows of zeros,
+    /// and 1 between a row of zeros and any other row.
     Cosine,
     /// The cosine distance of the rows after subtracting each row's own mean.
     Correlation,
 }
 
-/// How many times the graph is gone through.
+/// The number of epochs, which are passes over the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Epochs {
-    /// 500 up to 10,000 distinct rows, 200 beyond.
+    /// 500 epochs for up to 10,000 distinct rows, and 200 beyond.
     Auto,
-    /// This many, up to [`MAX_EPOCHS`]; with 0 the start is the embedding.
+    /// This number of epochs, up to [`MAX_EPOCHS`]. With 0, the initial coordinates are the
+    /// embedding.
     Count(usize),
 }
 
-/// Where rows are before the first epoch.
+/// The method that computes the coordinates before the first epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Eigenvectors of the graph's Laplacian, for each connected component of its own.
+    /// Eigenvectors of the graph's Laplacian, computed for each connected component separately.
     Spectral,
-    /// Uniformly random.
+    /// Uniformly random coordinates.
     Random,
 }
 
-/// Parameters of an embedding, with umap-learn's names, meaning and defaults.
+/// The parameters of an embedding, with umap-learn's names, meanings and defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UmapParams {
@@ -90,93 +91,96 @@ impl Default for UmapParams {
 }
 
 impl UmapParams {
-    /// umap-learn's defaults, and seed 0.
+    /// Returns umap-learn's defaults with seed 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The size of a row's neighbourhood, from 2 to [`MAX_NEIGHBORS`]. As in umap-learn the row itself
-    /// counts: 15 means 14 others.
+    /// Sets the size of a row's neighbourhood, from 2 to [`MAX_NEIGHBORS`]. As in umap-learn the
+    /// row itself counts: 15 means 14 other rows.
     pub fn n_neighbors(mut self, n_neighbors: usize) -> Self {
         self.n_neighbors = n_neighbors;
         self
     }
 
-    /// Dimensions of the embedding, from 1 to [`MAX_COMPONENTS`].
+    /// Sets the number of dimensions of the embedding, from 1 to [`MAX_COMPONENTS`].
     pub fn n_components(mut self, n_components: usize) -> Self {
         self.n_components = n_components;
         self
     }
 
-    /// How far apart two rows are.
+    /// Sets the distance between rows.
     pub fn metric(mut self, metric: Metric) -> Self {
         self.metric = metric;
         self
     }
 
-    /// How many times the graph is gone through.
+    /// Sets the number of epochs.
     pub fn n_epochs(mut self, n_epochs: Epochs) -> Self {
         self.n_epochs = n_epochs;
         self
     }
 
-    /// The factor on every move in the first epoch, above 0; it falls to 0 in a straight line.
+    /// Sets the learning rate of the first epoch, above 0 and at most 1000. It decreases linearly
+    /// to 0.
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.learning_rate = learning_rate;
         self
     }
 
-    /// Where rows are before the first epoch.
+    /// Sets the method that computes the coordinates before the first epoch.
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self
     }
 
-    /// How close neighbours may come in the embedding, from 0 to the spread.
+    /// Sets the minimum distance between neighbours in the embedding, from 0 to `spread`.
     pub fn min_dist(mut self, min_dist: f64) -> Self {
         self.min_dist = min_dist;
         self
     }
 
-    /// The scale of the embedding, above 0.
+    /// Sets the scale of the embedding, from 0.001 to 1000.
     pub fn spread(mut self, spread: f64) -> Self {
         self.spread = spread;
         self
     }
 
-    /// 1 joins rows of which one is a neighbour of the other, 0 only rows of which each is a neighbour
-    /// of the other; between them, a mixture.
+    /// Sets how the neighbourhoods of two rows are combined, from 0 to 1. With 1 (fuzzy union) an
+    /// edge needs one row to be a neighbour of the other; with 0 (fuzzy intersection) each must be
+    /// a neighbour of the other. Values in between interpolate.
     pub fn set_op_mix_ratio(mut self, set_op_mix_ratio: f64) -> Self {
         self.set_op_mix_ratio = set_op_mix_ratio;
         self
     }
 
-    /// Up to the how-manieth neighbour a row is fully connected, at least 0; fractions interpolate.
+    /// Sets the number of nearest neighbours to which each row is assumed to be fully connected,
+    /// from 0 to 10,000. Fractions interpolate.
     pub fn local_connectivity(mut self, local_connectivity: f64) -> Self {
         self.local_connectivity = local_connectivity;
         self
     }
 
-    /// The factor on repulsion, at least 0.
+    /// Sets the factor on repulsion, from 0 to 1000.
     pub fn repulsion_strength(mut self, repulsion_strength: f64) -> Self {
         self.repulsion_strength = repulsion_strength;
         self
     }
 
-    /// How many random rows push a row away for each neighbour that pulls it, up to
-    /// [`MAX_NEGATIVE_SAMPLE_RATE`].
+    /// Sets the number of random rows that repel a row for each neighbour that attracts it
+    /// (negative samples), up to [`MAX_NEGATIVE_SAMPLE_RATE`].
     pub fn negative_sample_rate(mut self, negative_sample_rate: usize) -> Self {
         self.negative_sample_rate = negative_sample_rate;
         self
     }
 
-    /// The seed that every random choice follows from.
+    /// Sets the seed that determines every random choice.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Checks what can be checked without data.
+    /// Checks the ranges of all parameters.
     pub(super) fn check(&self) -> Result<(), UmapError> {
         let counts = [
             ("n_neighbors", self.n_neighbors, 2, MAX_NEIGHBORS),
@@ -220,7 +224,7 @@ impl UmapParams {
         Ok(())
     }
 
-    /// The number of epochs for so many distinct rows.
+    /// Returns the number of epochs for this number of distinct rows.
     pub(super) fn epochs(&self, n_distinct: usize) -> usize {
         match self.n_epochs {
             Epochs::Count(count) => count,

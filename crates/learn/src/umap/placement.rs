@@ -1,19 +1,20 @@
-//! Cells for connected components: the unit square, or its like in other dimensions, cut in two again and
-//! again, each time across the longest side, so that a component gets a share as large as its share of the
-//! rows (treemaps; Shneiderman 1992). Which components go to which side of a cut follows the principal
-//! components of their means, so that components near each other tend to get cells near each other.
+//! Cells for connected components. The unit square, or cube, is cut in two repeatedly, each time
+//! across its longest side, so that each component gets a fraction of the volume equal to its
+//! fraction of the rows (treemaps; Shneiderman 1992). The principal components of the components'
+//! means determine which components go to which side of a cut, so that similar components tend to
+//! get neighbouring cells.
 
 use super::eigen::{Effort, Operator, leading};
 
-/// Cells hardly change with the last digits of principal components.
+/// The effort for principal components. Cells hardly depend on their last digits.
 const EFFORT: Effort = Effort {
     tolerance: 1e-4,
     rounds: 12,
 };
-/// The most columns that place components.
+/// The maximum number of columns that are used to position components.
 const MAX_COLUMNS: usize = 64;
 
-/// A cell's extent along one axis.
+/// The extent of a cell along one axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Side {
     low: f64,
@@ -30,7 +31,8 @@ impl Side {
     }
 }
 
-/// A cell of `dim` sides for each component. `points` are the rows as points of `width` coordinates.
+/// Returns a cell with `dim` sides for each component. `points` are the rows as points of `width`
+/// coordinates.
 pub(super) fn cells(
     components: &[Vec<u32>],
     points: &[f64],
@@ -58,16 +60,17 @@ pub(super) fn cells(
     cuts.cells
 }
 
+/// The state of the division into cells.
 struct Cuts {
-    /// Rows of each component.
+    /// The number of rows of each component.
     sizes: Vec<usize>,
-    /// Principal components of each component's mean.
+    /// The principal components of each component's mean.
     scores: Vec<f64>,
     cells: Vec<Vec<Side>>,
 }
 
 impl Cuts {
-    /// Shares a cell among some components, at least one.
+    /// Divides a cell among one or more components.
     fn share(&mut self, among: &mut [usize], cell: Vec<Side>) {
         if let [only] = *among {
             self.cells[only] = cell;
@@ -90,7 +93,8 @@ impl Cuts {
         self.share(right, above);
     }
 
-    /// How many of some components come nearest to half of their rows, and to which share of them.
+    /// Returns how many of the components, taken in order, come nearest to half of the rows, and
+    /// their fraction of the rows.
     fn halve(&self, among: &[usize]) -> (usize, f64) {
         let total: usize = among.iter().map(|&component| self.sizes[component]).sum();
         let (mut sum, mut best) = (0, (1, f64::INFINITY));
@@ -105,7 +109,7 @@ impl Cuts {
     }
 }
 
-/// The mean of each component's points.
+/// Returns the mean of each component's points.
 fn means(components: &[Vec<u32>], points: &[f64], width: usize) -> Vec<f64> {
     let mut means = Vec::with_capacity(components.len() * width);
     for members in components {
@@ -118,7 +122,7 @@ fn means(components: &[Vec<u32>], points: &[f64], width: usize) -> Vec<f64> {
     means
 }
 
-/// The first `dim` principal components of some rows, in some unit.
+/// Returns the first `dim` principal components of the rows, in an arbitrary unit.
 fn principal_components(rows: &[f64], width: usize, dim: usize, seed: u64) -> Vec<f64> {
     let (rows, width) = most_varied(rows, width);
     let n = rows.len() / width;
@@ -137,7 +141,7 @@ fn principal_components(rows: &[f64], width: usize, dim: usize, seed: u64) -> Ve
     scores
 }
 
-/// The columns of greatest variance, at most [`MAX_COLUMNS`], centred, and their number.
+/// Returns the columns of greatest variance, at most [`MAX_COLUMNS`] and centred, and their number.
 fn most_varied(rows: &[f64], width: usize) -> (Vec<f64>, usize) {
     let n = (rows.len() / width) as f64;
     let column = |c: usize| rows[c..].iter().step_by(width);
@@ -163,14 +167,14 @@ fn most_varied(rows: &[f64], width: usize) -> (Vec<f64>, usize) {
     )
 }
 
-/// The covariance of centred rows, divided by its trace.
+/// The covariance matrix of centred rows, divided by its trace.
 struct Covariance {
     width: usize,
     entries: Vec<f64>,
 }
 
 impl Covariance {
-    /// `None` when the rows are all equal.
+    /// Computes the matrix; returns `None` when all rows are equal.
     fn of(rows: &[f64], width: usize) -> Option<Covariance> {
         let mut entries = vec![0.0; width * width];
         for row in rows.chunks_exact(width) {
@@ -211,7 +215,7 @@ mod tests {
 
     #[test]
     fn cells_are_as_large_as_components_and_lie_as_their_means_do() {
-        // Components of 4, 2 and 2 rows along a line.
+        // The components have 4, 2 and 2 rows along a line.
         let components = [vec![0, 1, 2, 3], vec![4, 5], vec![6, 7]];
         let points = [0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 5.0, 5.0];
         let found = cells(&components, &points, 1, 2, 1);

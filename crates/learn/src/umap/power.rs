@@ -1,15 +1,17 @@
-//! Powers of 32-bit numbers in operations that every machine rounds alike and that have vector instructions.
+//! Powers of 32-bit floats, computed from operations that every machine rounds alike and that have
+//! vector instructions.
 
 use std::f32::consts::LN_2;
 
-/// `x` to the power `b`, `x` ≥ 0, to about 1e-6, in operations that every machine rounds alike. Of 0
+/// Returns `x` to the power `b` for `x` ≥ 0, accurate to about 1e-6. For `x` = 0 the result is
 /// about 2^(−127 b).
 #[inline(always)]
 pub(super) fn pow(x: f32, b: f32) -> f32 {
     exp2(b * log2(x))
 }
 
-/// log₂ by the series of the mantissa m in [√½, √2) in (m − 1)/(m + 1) (Abramowitz & Stegun 1964, 4.1.27).
+/// Returns log₂ of `x` from the series of the mantissa m in [√½, √2) in (m − 1)/(m + 1) (Abramowitz
+/// & Stegun 1964, 4.1.27).
 #[inline(always)]
 fn log2(x: f32) -> f32 {
     const SQRT_HALF: u32 = 0x3F35_04F3;
@@ -18,14 +20,16 @@ fn log2(x: f32) -> f32 {
     let mantissa = f32::from_bits((bits & 0x007F_FFFF).wrapping_add(SQRT_HALF));
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
-    // 2/ln 2 × (1, 1/3, 1/5, 1/7); |s| ≤ 0.1716, so the next term is below 1e-7.
+    // The coefficients are 2/ln 2 × (1, 1/3, 1/5, 1/7). |s| ≤ 0.1716, so the next term is below
+    // 1e-7.
     let low = 2.885_39 + 0.961_796_7 * square;
     let high = 0.577_078_04 + 0.412_198_6 * square;
     exponent + s * (low + high * (square * square))
 }
 
-/// 2 to the power of `x`, held within the range of normal numbers, by the exponential series of the
-/// fraction (Abramowitz & Stegun 1964, 4.2.1), in pairs that do not wait for each other.
+/// Returns 2 to the power of `x`, clamped to the range of normal numbers, from the exponential
+/// series of the fraction (Abramowitz & Stegun 1964, 4.2.1). The terms are summed in pairs that are
+/// independent of each other.
 #[inline(always)]
 fn exp2(x: f32) -> f32 {
     // Adding 1.5 × 2²³ rounds to a whole number, which is then in the low bits.

@@ -1,31 +1,35 @@
-//! Distinct rows in ascending order: what makes the order and the number of equal rows leave no trace.
-
-use std::cmp::Ordering;
+//! The distinct rows in ascending order, so that results depend neither on the order nor on the
+//! number of equal rows.
 
 use rayon::prelude::*;
 
+use crate::matrix::compare_rows;
+
 /// The distinct rows of some rows.
 pub(super) struct DistinctRows {
-    /// Row-major, in ascending order, first column first.
+    /// The distinct rows, row-major, in ascending lexicographic order.
     pub values: Vec<f64>,
-    /// For each given row the place of its distinct row; `None` where the row was not taken.
+    /// For each given row, the index of its distinct row; `None` if the row was excluded.
     pub places: Vec<Option<u32>>,
 }
 
 impl DistinctRows {
-    /// The distinct rows among those of `values` that `takes` says yes to. Without NaN and −0.0.
-    pub fn of(n_features: usize, values: &[f64], takes: impl Fn(usize) -> bool) -> Self {
+    /// Finds the distinct rows among the rows of `values` for which `includes` returns true. The
+    /// values must contain neither NaN nor −0.0.
+    pub fn of(n_features: usize, values: &[f64], includes: impl Fn(usize) -> bool) -> Self {
         let n_rows = values.len() / n_features;
         let row = |i: u32| &values[i as usize * n_features..(i as usize + 1) * n_features];
-        let mut order: Vec<u32> = (0..n_rows as u32).filter(|&i| takes(i as usize)).collect();
-        order.par_sort_unstable_by(|&a, &b| compare(row(a), row(b)).then(a.cmp(&b)));
+        let mut order: Vec<u32> = (0..n_rows as u32)
+            .filter(|&i| includes(i as usize))
+            .collect();
+        order.par_sort_unstable_by(|&a, &b| compare_rows(row(a), row(b)).then(a.cmp(&b)));
         let mut distinct = DistinctRows {
             values: Vec::new(),
             places: vec![None; n_rows],
         };
         let mut last = None;
         for i in order {
-            if last.is_none_or(|last| compare(row(last), row(i)).is_ne()) {
+            if last.is_none_or(|last| compare_rows(row(last), row(i)).is_ne()) {
                 distinct.values.extend_from_slice(row(i));
                 last = Some(i);
             }
@@ -35,17 +39,10 @@ impl DistinctRows {
         distinct
     }
 
-    /// Number of distinct rows.
+    /// Returns the number of distinct rows.
     pub fn len(&self, n_features: usize) -> usize {
         self.values.len() / n_features
     }
-}
-
-fn compare(a: &[f64], b: &[f64]) -> Ordering {
-    let mut orders = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
-    orders
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
 }
 
 #[cfg(test)]

@@ -1,32 +1,36 @@
-//! Rows as points: every metric becomes one of three norms of a difference.
+//! Conversion of rows to points, such that every metric becomes one of three norms of a difference.
 
 use super::Metric;
 
-/// The greatest coordinate, so that no difference, square or sum leaves the range of `f64`.
+/// The maximum coordinate, so that no difference, square or sum exceeds the range of `f64`.
 const FARTHEST: f64 = 1e100;
 
-/// What is summed over the coordinates of a difference.
+/// The norm of a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Norm {
+    /// The sum of squares.
     Squares,
+    /// The sum of absolute values.
     Absolutes,
+    /// The maximum absolute value.
     Maximum,
 }
 
-/// A norm as a type, so that loops over coordinates are compiled for it. Its keys grow with distances.
+/// A norm as a type, so that loops over coordinates are compiled for it. Its *keys* are numbers
+/// that increase with the distance.
 pub(super) trait Sum: Copy + Send + Sync {
-    /// `sum` with one more coordinate's difference.
+    /// Adds the difference in one more coordinate to `sum`.
     fn add(self, sum: f64, difference: f64) -> f64;
 
-    /// Two sums over different coordinates as one.
+    /// Combines two sums over different coordinates.
     fn join(self, one: f64, other: f64) -> f64 {
         one + other
     }
 
-    /// The key of two points.
+    /// Returns the key of two points.
     #[inline(always)]
     fn key(self, a: &[f64], b: &[f64]) -> f64 {
-        // Four sums at once do not wait for each other.
+        // Four independent sums are computed in parallel.
         let mut sums = [0.0; 4];
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
         for (a, b) in a.iter().zip(b) {
@@ -98,12 +102,12 @@ macro_rules! with_sum {
 }
 pub(super) use with_sum;
 
-/// How rows become points.
+/// The conversion of rows to points.
 ///
-/// Euclidean, Manhattan and Chebyshev distances are taken between rows that are scaled by one power of
-/// two, which changes no digit and keeps squares in range. For cosine and correlation, rows are scaled
-/// to length 1, so that the squared Euclidean distance is 2 − 2 cos; a row without direction gets a
-/// coordinate of its own, at right angles to all others.
+/// For Euclidean, Manhattan and Chebyshev distances, rows are scaled by one power of two, which
+/// changes no digit and keeps squares in range. For cosine and correlation distances, rows are
+/// scaled to length 1, so that the squared Euclidean distance is 2 − 2 cos. A row without direction
+/// gets an additional coordinate that is orthogonal to all other rows.
 #[derive(Clone, Debug)]
 pub(super) struct Space {
     metric: Metric,
@@ -112,7 +116,7 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// The space for rows of `n_features` values.
+    /// Creates the conversion for rows of `n_features` values; `values` are the rows of the fit.
     pub fn of(metric: Metric, n_features: usize, values: &[f64]) -> Space {
         Space {
             metric,
@@ -121,6 +125,7 @@ impl Space {
         }
     }
 
+    /// Returns the norm that corresponds to the metric.
     pub fn norm(&self) -> Norm {
         match self.metric {
             Metric::Manhattan => Norm::Absolutes,
@@ -129,7 +134,7 @@ impl Space {
         }
     }
 
-    /// Coordinates of a point.
+    /// Returns the number of coordinates of a point.
     pub fn width(&self) -> usize {
         match self.metric {
             Metric::Cosine | Metric::Correlation => self.n_features + 1,
@@ -137,7 +142,7 @@ impl Space {
         }
     }
 
-    /// The points of rows, one after the other.
+    /// Returns the points of the given rows, one after the other.
     pub fn points(&self, values: &[f64]) -> Vec<f64> {
         let n_rows = values.len() / self.n_features;
         let mut points = Vec::with_capacity(n_rows * self.width());
@@ -154,7 +159,7 @@ impl Space {
         points
     }
 
-    /// The distance of two points by the key of their difference, in the unit of the points.
+    /// Converts a key to a distance, in the unit of the points.
     pub fn distance(&self, key: f64) -> f64 {
         match self.metric {
             Metric::Euclidean => key.sqrt(),
@@ -164,8 +169,8 @@ impl Space {
     }
 }
 
-/// The power of two that brings the greatest absolute value into [1, 2), as far as it is a normal
-/// number; 1 where there is none.
+/// Returns the power of two that brings the maximum absolute value into [1, 2), clamped to normal
+/// numbers; 1 when all values are 0 or subnormal.
 fn scale_of(values: &[f64]) -> f64 {
     let greatest = values
         .iter()
@@ -177,7 +182,7 @@ fn scale_of(values: &[f64]) -> f64 {
     f64::from_bits(((1023 - exponent).clamp(1, 2046) as u64) << 52)
 }
 
-/// The mean of a row, without overflow; of a constant row exactly its value.
+/// Returns the mean of a row without overflow. For a constant row it is exactly its value.
 fn mean_of(row: &[f64]) -> f64 {
     if row.iter().all(|value| *value == row[0]) {
         return row[0];
@@ -186,7 +191,7 @@ fn mean_of(row: &[f64]) -> f64 {
     row.iter().map(|value| value / n).sum()
 }
 
-/// Appends `row − center` at length 1 and a 0, or zeros and a 1 where there is no direction.
+/// Appends `row − center` scaled to length 1 and a 0, or zeros and a 1 if there is no direction.
 fn push_direction(row: &[f64], center: f64, points: &mut Vec<f64>) {
     let start = points.len();
     let half = 0.5 * center;
@@ -220,7 +225,7 @@ mod tests {
 
     #[test]
     fn distances_by_hand() {
-        // The greatest value is 4, so points are rows divided by 4.
+        // The maximum is 4, so points are rows divided by 4.
         let (a, b) = ([1.0, 2.0], [4.0, -2.0]);
         assert_eq!(distance(Metric::Euclidean, &a, &b), 5.0 / 4.0);
         assert_eq!(distance(Metric::Manhattan, &a, &b), 7.0 / 4.0);

@@ -1,27 +1,30 @@
-//! Where rows start: eigenvectors of the graph's normalised Laplacian (Belkin & Niyogi 2003).
+//! Initial coordinates: eigenvectors of the graph's normalised Laplacian (Belkin & Niyogi 2003).
 //!
-//! Connected components have nothing that places them beside each other, so each is laid out on its own
-//! in a cell of its own.
+//! The graph contains no information on the relative positions of connected components, so each
+//! component is laid out separately in a cell of its own.
 
 use super::draws::Draws;
 use super::eigen::{Effort, Eigenvectors, Operator, leading};
 use super::fuzzy::Graph;
 use super::placement::cells;
 
-/// Residuals at which coordinates differ from eigenvectors by less than the first epoch moves rows.
+/// The residual at which coordinates differ from eigenvectors by less than the first epoch moves
+/// rows.
 const TOLERANCE: f64 = 1e-4;
-/// The most rounds of filter and rotation, and of the largest graphs, where a start need not be as good:
-/// rows are moved all the same, and far from every eigenvector the coordinates are still smooth.
+/// The minimum and maximum of the limit on rounds of filter and rotation. The largest graphs get
+/// the minimum, because their initial coordinates need not be accurate: rows are moved anyway, and
+/// coordinates that are far from every eigenvector are still smooth.
 const ROUNDS: std::ops::RangeInclusive<usize> = 4..=12;
-/// The number of edges that all rounds together visit, as far as there are rounds to choose from.
+/// The number of edges that all rounds together may visit, as far as the limits on rounds allow.
 const EDGE_VISITS: usize = 60_000_000;
 
-/// The share of its cell, along each axis, that a component fills at the start.
+/// The fraction of its cell, along each axis, that a component fills.
 const FILLED: f64 = 0.8;
 
-/// Coordinates of each vertex, `dim` each, within the unit square.
+/// Returns the initial coordinates of each vertex, `dim` per vertex, within the unit cube.
 ///
-/// `points` are the rows as points of `width` coordinates, which place the components.
+/// `points` are the rows as points of `width` coordinates; they determine the positions of the
+/// components.
 pub(super) fn start(
     graph: &Graph,
     points: &[f64],
@@ -45,7 +48,8 @@ pub(super) fn start(
     start
 }
 
-/// The vertices of each connected component, ascending; components by their first vertex.
+/// Returns the vertices of each connected component in ascending order. Components are ordered by
+/// their first vertex.
 fn components(graph: &Graph) -> Vec<Vec<u32>> {
     let mut seen = vec![false; graph.len()];
     let mut components = Vec::new();
@@ -68,7 +72,8 @@ fn components(graph: &Graph) -> Vec<Vec<u32>> {
     components
 }
 
-/// One component within [−1, 1]. `local` is as long as the graph and is written over.
+/// Returns the coordinates of one component, within [−1, 1]. `local` is a buffer as long as the
+/// graph.
 fn lay_out(graph: &Graph, members: &[u32], local: &mut [u32], dim: usize, seed: u64) -> Vec<f64> {
     for (place, &vertex) in members.iter().enumerate() {
         local[vertex as usize] = place as u32;
@@ -87,7 +92,7 @@ fn lay_out(graph: &Graph, members: &[u32], local: &mut [u32], dim: usize, seed: 
             false => vec![0.0; members.len()],
         };
         let greatest = coordinate.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
-        // A component with too few vertices for so many eigenvectors is scattered.
+        // Random coordinates replace eigenvectors that a component with few vertices does not have.
         let usable = greatest > 0.0 && greatest.is_finite();
         for (place, x) in coordinate.into_iter().enumerate() {
             layout[place * dim + c] = match usable {
@@ -99,11 +104,12 @@ fn lay_out(graph: &Graph, members: &[u32], local: &mut [u32], dim: usize, seed: 
     layout
 }
 
-/// D^(−½) W D^(−½) of a component: similar to its random walk, and 1 minus its normalised Laplacian.
+/// The matrix D^(−½) W D^(−½) of a component. It is similar to the transition matrix of the random
+/// walk, and 1 minus the normalised Laplacian.
 struct Walk {
     offsets: Vec<usize>,
     edges: Vec<(u32, f32)>,
-    /// Roots of the degrees, at length 1: the eigenvector of the eigenvalue 1.
+    /// The square roots of the degrees, scaled to length 1: the eigenvector of eigenvalue 1.
     stationary: Vec<f64>,
 }
 
@@ -129,8 +135,8 @@ impl Walk {
         }
     }
 
-    /// An eigenvector of the random walk, which is smooth over the graph where that of the symmetric
-    /// matrix follows the degrees.
+    /// Returns an eigenvector of the random walk. Unlike that of the symmetric matrix, it does not
+    /// depend on the degrees and is smooth over the graph.
     fn coordinate(&self, found: &Eigenvectors, c: usize) -> Vec<f64> {
         let entries = found.vectors.chunks_exact(found.columns).map(|row| row[c]);
         entries
@@ -208,7 +214,7 @@ mod tests {
         }
     }
 
-    /// On a cycle the two leading eigenvectors span a circle.
+    /// The two leading eigenvectors of a cycle span a circle.
     #[test]
     fn a_cycle_is_a_circle() {
         let n = 40;
@@ -226,7 +232,7 @@ mod tests {
 
     #[test]
     fn components_keep_apart_and_odd_ones_are_fine() {
-        // A triangle, a pair and a lone vertex.
+        // The graph has a triangle, a pair and an isolated vertex.
         let graph = graph(6, &[(0, 1), (1, 2), (0, 2), (3, 4)]);
         let points = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 9.0, 0.0, 0.0, 9.0];
         for dim in 1..4 {

@@ -1,4 +1,5 @@
-//! New rows in a fitted embedding. Each depends on itself and the fitted model only.
+//! Placing new rows in a fitted embedding. The result for each row depends only on the row and the
+//! fitted model.
 
 use rayon::prelude::*;
 
@@ -9,60 +10,67 @@ use super::fuzzy::Bandwidth;
 use super::layout::{frequency, is_due, rate_at};
 use super::rows::DistinctRows;
 
-/// New rows start among settled neighbours, so a fifteenth of the epochs settles them; five times as many, as
-/// in umap-learn, change their trustworthiness by less than 0.001. The rate is a quarter, as there.
+/// The number of epochs of a fit per epoch of a new row. New rows start among settled neighbours,
+/// so a fifteenth of the epochs suffices; a third, as in umap-learn, changes the trustworthiness by
+/// less than 0.001.
 const EPOCHS_SHARE: usize = 15;
+/// The learning rate of a new row relative to that of the fit, as in umap-learn.
 const RATE_SHARE: f64 = 0.25;
-/// The stream of random numbers of all new rows: what they draw must not depend on which they are.
+/// The random-number stream of all new rows. Their random numbers must not depend on their
+/// positions in the input.
 const STREAM: u64 = 1 << 32;
 
-/// Phases of edges, spread evenly by the golden ratio.
+/// Returns the phases of edges, spread evenly by the golden ratio.
 fn phases() -> impl Iterator<Item = u32> {
     (0..).map(|edge: u32| edge.wrapping_mul(0x9E37_79B9))
 }
 
-/// Why rows cannot be placed in an embedding.
+/// The reason why rows cannot be placed in an embedding.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TransformError {
     /// The values do not fill whole rows.
     #[error("{values} values do not fill rows of {n_features} features")]
     RaggedRows {
-        /// Number of values given.
+        /// The number of values given.
         values: usize,
-        /// Columns of the rows that the embedding was fitted on.
+        /// The number of columns of the rows that the embedding was fitted on.
         n_features: usize,
     },
     /// A value is missing or infinite.
-    #[error("row {row}, column {column}: {value} is not a finite number; only those have a place")]
+    #[error(
+        "row {row}, column {column}: {value} is not a finite number, so the row cannot be placed"
+    )]
     NotFinite {
-        /// Row, counted from 0.
+        /// The row, counted from 0.
         row: usize,
-        /// Column, counted from 0.
+        /// The column, counted from 0.
         column: usize,
-        /// The value.
+        /// The value found.
         value: f64,
     },
-    /// Too many rows in one call.
+    /// There are too many rows in one call.
     #[error("at most {max} rows are placed in one call, got {rows}")]
     Rows {
-        /// Number of rows.
+        /// The number of rows given.
         rows: usize,
-        /// The greatest allowed.
+        /// The maximum allowed.
         max: usize,
     },
 }
 
 impl Umap {
-    /// Places new rows, row-major slices of [`n_features`](Self::n_features) values each, among the
-    /// fitted ones: row-major coordinates, [`n_components`](Self::n_components) for each row.
+    /// Places new rows in the embedding. `rows` is row-major with [`n_features`](Self::n_features)
+    /// values per row; the result is row-major with [`n_components`](Self::n_components)
+    /// coordinates per row.
     ///
-    /// The place of a row depends on the row and the model, not on the other rows of the call. A row at
-    /// distance 0 from a fitted one is put where that one is. Others start at the mean of their nearest
-    /// fitted rows, weighted by membership, and are then moved as in the fit, while the fitted rows
-    /// stay where they are.
+    /// The coordinates of a row depend on the row and the model, not on the other rows of the call.
+    /// A row at distance 0 from a fitted row gets the coordinates of that row. Other rows start at
+    /// the mean of their nearest fitted rows, weighted by membership strength. They are then moved
+    /// as in the fit, while the fitted rows stay where they are.
     ///
     /// # Errors
-    /// When the values do not fill whole rows, or one is not finite.
+    /// Returns an error when the values do not fill whole rows, a value is not finite, or there are
+    /// more than 2³² − 1 rows.
     pub fn transform(&self, rows: &[f64]) -> Result<Vec<f32>, TransformError> {
         let n_features = self.n_features;
         if !rows.len().is_multiple_of(n_features) {
@@ -85,7 +93,7 @@ impl Umap {
         Ok(self.place_all(rows))
     }
 
-    /// Places finite rows, equal ones once.
+    /// Places rows of finite values. Equal rows are placed only once.
     pub(super) fn place_all(&self, rows: &[f64]) -> Vec<f32> {
         let dim = self.n_components();
         let distinct = DistinctRows::of(self.n_features, rows, |_| true);
@@ -101,7 +109,7 @@ impl Umap {
         rows.flatten().copied().collect()
     }
 
-    /// Writes the place of one point.
+    /// Writes the coordinates of one point to `place`, which must hold zeros.
     fn place(&self, point: &[f64], place: &mut [f32]) {
         let dim = place.len();
         let k = self.params.n_neighbors.min(self.index.len());
@@ -122,8 +130,9 @@ impl Umap {
         with_positions!(embedding, dim, all => self.settle(all, place, &found, &weights));
     }
 
-    /// How much a new row belongs to each of its neighbours, beside the nearest. It need not be fully
-    /// connected to any, so the local connectivity is one less, as in umap-learn.
+    /// Returns the membership strength of a new row in the neighbourhood of each neighbour,
+    /// relative to the nearest one. A new row need not be fully connected to any neighbour, so the
+    /// local connectivity is one less than in the fit, as in umap-learn.
     fn memberships(&self, found: &[(f64, u32)]) -> Vec<f64> {
         let distances: Vec<f64> = found
             .iter()
@@ -131,8 +140,8 @@ impl Umap {
             .collect();
         let connectivity = (self.params.local_connectivity - 1.0).max(0.0);
         let bandwidth = Bandwidth::of(&distances, found.len(), connectivity, self.mean_distance);
-        // Memberships fall exponentially: from the nearest on they do so in the same ratio, and the
-        // nearest one's cannot vanish.
+        // Memberships fall exponentially, so their ratios are the same when measured from the
+        // nearest neighbour on, and the membership of the nearest one cannot vanish.
         let beside = Bandwidth {
             rho: bandwidth.rho.max(distances[0]),
             ..bandwidth
@@ -141,7 +150,7 @@ impl Umap {
         memberships.collect()
     }
 
-    /// Moves a new row as the fit moves rows, while the fitted ones stay.
+    /// Moves a new row as the fit moves rows, while the fitted rows stay where they are.
     fn settle(
         &self,
         all: impl Positions,

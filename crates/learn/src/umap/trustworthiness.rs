@@ -1,16 +1,18 @@
-//! How well an embedding keeps neighbourhoods.
+//! Trustworthiness: how well an embedding preserves neighbourhoods.
 
 use rayon::prelude::*;
 
-/// Trustworthiness (Venna & Kaski 2001): 1 when the `k` nearest rows of each row in the embedding are
-/// among its `k` nearest in the data, and lower the farther away those are in the data that are not, by
-/// Euclidean distance. As `sklearn.manifold.trustworthiness`, with ties broken by the rows' order.
+/// Returns the trustworthiness of an embedding (Venna & Kaski 2001), from 0 to 1. It is 1 when the
+/// `k` nearest neighbours of each row in the embedding are among its `k` nearest neighbours in the
+/// data. Each neighbour that is not lowers it by its distance rank in the data. Distances are
+/// Euclidean. The result equals `sklearn.manifold.trustworthiness`, with ties broken by the order
+/// of the rows.
 ///
-/// `rows` and `embedding` are row-major, with `n_features` and `n_components` values for each row. Takes
-/// time in proportion to the square of the number of rows.
+/// `rows` and `embedding` are row-major, with `n_features` and `n_components` values per row. The
+/// running time is proportional to the square of the number of rows.
 ///
-/// `None` when the lengths do not fit together, or `k` is not from 1 to less than half the number of
-/// rows, where the figure is not defined.
+/// Returns `None` when the lengths do not match, or when `k` is not from 1 to less than half the
+/// number of rows, where the metric is undefined.
 pub fn trustworthiness(
     rows: &[f64],
     n_features: usize,
@@ -30,13 +32,13 @@ pub fn trustworthiness(
         let penalty = |other: &u32| ranks[*other as usize].saturating_sub(k as u64);
         near[..k].iter().map(penalty).sum::<u64>()
     });
-    // Whole numbers, so that threads cannot change the sum.
+    // Penalties are whole numbers, so the number of threads cannot change the sum.
     let penalty = penalties.sum::<u64>() as f64;
     let (n, k) = (n as f64, k as f64);
     Some(1.0 - penalty * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)))
 }
 
-/// The other rows, nearest first.
+/// Returns the indices of the other rows, nearest first.
 fn order(values: &[f64], width: usize, row: usize) -> Vec<u32> {
     let at = |row: usize| &values[row * width..(row + 1) * width];
     let square = |other: usize| {
@@ -52,7 +54,7 @@ fn order(values: &[f64], width: usize, row: usize) -> Vec<u32> {
     order.into_iter().map(|other| other.1).collect()
 }
 
-/// For each row how many are as near or nearer to `row`, itself aside: 1 for the nearest.
+/// Returns the distance rank of each row as seen from `row`: 1 for the nearest other row.
 fn ranks(values: &[f64], width: usize, row: usize) -> Vec<u64> {
     let mut ranks = vec![0; values.len() / width];
     for (rank, other) in (1..).zip(order(values, width, row)) {
@@ -73,7 +75,7 @@ mod tests {
         assert_eq!(trustworthiness(&LINE, 1, &same, 1, 2), Some(1.0));
     }
 
-    /// `sklearn.manifold.trustworthiness` of the same values.
+    /// The expected value is `sklearn.manifold.trustworthiness` of the same values.
     #[test]
     fn agrees_with_scikit_learn() {
         let shuffled = [3.0, 0.0, 4.1, 1.0, 5.3, 2.2, 6.6];

@@ -1,24 +1,24 @@
-//! Walks with 512-bit vectors: 32 rows at a time, one 16-bit lane each.
+//! Walks with 512-bit vectors: 32 rows at a time, one 16-bit lane per row.
 //!
 //! A permutation of two registers (`vpermi2w`) looks up 32 numbers in a table of 64. The nodes of
-//! the upper six levels are one such table, those of the seventh another, and those of the eighth
-//! two. The codes of 32 rows are `stride / 2` tables with whole rows in each, and one masked
-//! permutation per table fetches the codes for the lanes of those rows.
+//! the upper six levels form one such table, those of the seventh level another, and those of the
+//! eighth level two. The codes of 32 rows form `stride / 2` tables that hold whole rows. One masked
+//! permutation per table fetches the codes for the lanes of its rows.
 
 use std::arch::x86_64::*;
 
 use super::tile::{GROUP, Tile};
 use crate::iforest::packed::PackedTree;
 
-/// Levels of splits that the node tables hold.
+/// The maximum number of levels of splits that the node tables hold.
 const MAX_DEPTH: u32 = 8;
 
-/// Whether [`walk`] can be used.
+/// Returns whether [`walk`] supports trees of this depth and rows of this stride.
 pub(super) fn can_walk(depth: u32, stride: usize) -> bool {
     depth <= MAX_DEPTH && matches!(stride, 4 | 8 | 16 | 32 | 64)
 }
 
-/// As [`super::Instructions::walk`], where [`can_walk`] allows.
+/// See [`super::Instructions::walk`]. [`can_walk`] must have returned true.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
     match tile.stride() {
@@ -32,7 +32,7 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn walk_tables<const TABLES: usize>(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
-    // Walks of different trees do not wait for each other, so four are walked together.
+    // Walks of different trees are independent, so four trees are walked together.
     let (fours, rest) = trees.as_chunks::<4>();
     for four in fours {
         walk_together::<TABLES, 4>(four.each_ref(), depth, tile);
@@ -87,12 +87,12 @@ fn entries(array: &[u16]) -> &Entries {
         .expect("node arrays have at least 256 entries")
 }
 
-/// Levels by how their nodes are looked up.
+/// The levels, distinguished by how their nodes are looked up.
 const UPPER: u8 = 0;
 const SEVENTH: u8 = 1;
 const EIGHTH: u8 = 2;
 
-/// Moves every lane's place in every tree down one level.
+/// Moves the position of every lane in every tree down one level.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn go_down<const TABLES: usize, const TREES: usize, const LEVEL: u8>(
@@ -108,11 +108,12 @@ fn go_down<const TABLES: usize, const TREES: usize, const LEVEL: u8>(
     }
 }
 
-/// For each lane the entry of its node on a level.
+/// Returns, for each lane, the entry of its node on a level.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn entry<const LEVEL: u8>(entries: &Entries, places: __m512i) -> __m512i {
-    // A permutation looks at the low six bits of a place only, which count from the table's start.
+    // A permutation uses only the low six bits of a position, which are relative to the table's
+    // start.
     let look_up =
         |at: usize| _mm512_permutex2var_epi16(load(&entries[at]), places, load(&entries[at + 1]));
     match LEVEL {
@@ -125,7 +126,7 @@ fn entry<const LEVEL: u8>(entries: &Entries, places: __m512i) -> __m512i {
     }
 }
 
-/// The codes of 32 rows as tables of 64.
+/// The codes of 32 rows, as tables of 64 codes.
 struct Codes<const TABLES: usize>([[__m512i; 2]; TABLES]);
 
 impl<const TABLES: usize> Codes<TABLES> {
@@ -140,7 +141,7 @@ impl<const TABLES: usize> Codes<TABLES> {
         Codes(tables)
     }
 
-    /// For each lane the code at `columns` of the lane's row.
+    /// Returns, for each lane, the code with index `columns` of the lane's row.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn fetch(&self, columns: __m512i) -> __m512i {
@@ -158,7 +159,7 @@ impl<const TABLES: usize> Codes<TABLES> {
     }
 }
 
-/// Adds to each sum the path length at its place on the last level.
+/// Adds to each sum the path length at its position on the last level.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn add_leaves(leaves: &[f64], places: __m512i, sums: &mut [f64; GROUP]) {
@@ -177,7 +178,7 @@ fn add_leaves(leaves: &[f64], places: __m512i, sums: &mut [f64; GROUP]) {
     }
 }
 
-/// For each value the number of thresholds below it: see [`super::Instructions::rank`].
+/// Counts for each value the thresholds below it. See [`super::Instructions::rank`].
 #[target_feature(enable = "avx512f,avx512vl")]
 pub(super) fn rank(thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; GROUP]) {
     let values: [__m512d; 4] = std::array::from_fn(|i| load_lanes(&values.as_chunks().0[i]));
@@ -197,7 +198,8 @@ pub(super) fn rank(thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; 
     }
 }
 
-/// `table[index mod table.len()]` for a table whose length is a power of two.
+/// Returns `table[index mod table.len()]` for each index. The table's length must be a power of
+/// two.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
 fn gather_from_power_of_two(table: &[f64], indices: __m256i) -> __m512d {

@@ -1,11 +1,12 @@
-//! The processor's instruction sets, and code for each of them: the only `unsafe` code here.
+//! Detection of the processor's instruction sets, and the code that is specific to them. This
+//! module has the only `unsafe` code of the crate.
 //!
-//! Walks and ranks have code of their own for AVX-512 only. AVX2 has no permutation of whole tables, and
-//! walks that gather every node and code with it took longer than plain ones where that was measured
-//! (AMD Zen 5), so there it serves [`Kernel`]s.
+//! Walks and ranks have special code for AVX-512 only. AVX2 cannot permute a whole table, and walks
+//! that gather every node and code with AVX2 were slower than plain ones where measured (AMD Zen
+//! 5). AVX2 is therefore used for [`Kernel`]s only.
 //!
-//! Every instruction set gives the same bits: integer comparisons decide the ways, and path lengths
-//! are added in tree order with the same 64-bit additions.
+//! Every instruction set gives the same bits: integer comparisons choose the branches, and path
+//! lengths are added in tree order with the same 64-bit additions.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -16,13 +17,13 @@ pub(super) use tile::{GROUP, Tile};
 
 use super::packed::PackedTree;
 
-/// An instruction set that this processor has.
+/// An instruction set that this processor supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Instructions(Set);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    /// What every processor of the target has.
+    /// The instructions that every processor of the target supports.
     Plain,
     /// 256-bit vectors.
     #[cfg(target_arch = "x86_64")]
@@ -32,15 +33,16 @@ enum Set {
     Avx512,
 }
 
-/// Work that is compiled once per instruction set. Its `run` and all that is to use the instructions
-/// must be `inline(always)`, because only inlined code is compiled for the set that it is run with.
+/// Work that is compiled once per instruction set. Its `run` method, and every function that is to
+/// use the instructions, must be `inline(always)`, because only inlined code is compiled for the
+/// chosen set.
 pub(super) trait Kernel {
     /// Does the work.
     fn run(self);
 }
 
 impl Instructions {
-    /// The sets that this processor has, the fastest last.
+    /// Returns the sets that this processor supports, the fastest last.
     pub(super) fn available() -> Vec<Instructions> {
         let mut sets = vec![Instructions(Set::Plain)];
         #[cfg(target_arch = "x86_64")]
@@ -59,7 +61,7 @@ impl Instructions {
         sets
     }
 
-    /// The fastest set that this processor has.
+    /// Returns the fastest set that this processor supports.
     pub(super) fn best() -> Instructions {
         Instructions::available()
             .pop()
@@ -70,17 +72,19 @@ impl Instructions {
     pub(super) fn run(self, kernel: impl Kernel) {
         match self.0 {
             Set::Plain => kernel.run(),
-            // SAFETY: `available` makes values of this set only if the processor has AVX2.
+            // SAFETY: `available` creates this value only when the processor supports AVX2.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: the same for the four extensions that `available` checks.
+            // SAFETY: `available` creates this value only when the processor supports the four
+            // extensions.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { run_avx512(kernel) },
         }
     }
 
-    /// For each value the number of thresholds below it, 0 for NaN, by a binary search. The thresholds
-    /// are sorted and as many as a power of two up to 2¹⁶; the last one is above all values.
+    /// Writes to `ranks`, for each value, the number of thresholds below it (0 for NaN), found by a
+    /// binary search. The thresholds are ascending, their number is a power of two up to 2¹⁶, and
+    /// no value is above the last one.
     pub(super) fn rank(self, thresholds: &[f64], values: &[f64; GROUP], ranks: &mut [u16; GROUP]) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -90,8 +94,8 @@ impl Instructions {
         }
     }
 
-    /// Sets the tile's sums to the path lengths of its rows, added over the perfect trees of `depth`
-    /// levels of splits in the order given.
+    /// Sets the tile's sums to the path lengths of its rows, added over the perfect trees of
+    /// `depth` levels of splits in the given order.
     pub(super) fn walk(self, trees: &[PackedTree], depth: u32, tile: &mut Tile) {
         tile.clear_sums();
         match self.0 {

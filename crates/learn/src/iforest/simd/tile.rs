@@ -1,11 +1,11 @@
-//! Coded rows, with room for the sums of their path lengths.
+//! Tiles of coded rows, with space for the sums of their path lengths.
 
-/// Rows of a tile come in groups of this many.
+/// The number of rows per group of a tile.
 pub(in crate::iforest) const GROUP: usize = 32;
 
-/// Some rows of 16-bit codes and one sum per row.
+/// A tile: rows of 16-bit codes, and one sum per row.
 ///
-/// Storage is a whole number of groups, so that vector instructions can load whole groups.
+/// The storage holds a whole number of groups, so that vector instructions can load whole groups.
 #[derive(Debug)]
 pub(in crate::iforest) struct Tile {
     codes: Vec<u16>,
@@ -14,7 +14,7 @@ pub(in crate::iforest) struct Tile {
 }
 
 impl Tile {
-    /// Room for `rows` rows of `stride` codes, all 0.
+    /// Creates a tile of `rows` rows with `stride` codes each, all 0.
     pub(in crate::iforest) fn new(rows: usize, stride: usize) -> Tile {
         let rows = rows.next_multiple_of(GROUP);
         Tile {
@@ -24,7 +24,7 @@ impl Tile {
         }
     }
 
-    /// Code number `at` of each row from row `first` on.
+    /// Returns the code with index `at` of each row, beginning at row `first`.
     pub(in crate::iforest) fn codes(
         &mut self,
         at: usize,
@@ -36,21 +36,23 @@ impl Tile {
             .step_by(self.stride)
     }
 
-    /// The sum of each row.
+    /// Returns the sum of each row.
     pub(in crate::iforest) fn sums(&self) -> &[f64] {
         &self.sums
     }
 
+    /// Sets all sums to 0.
     pub(super) fn clear_sums(&mut self) {
         self.sums.fill(0.0);
     }
 
-    /// Codes per row.
+    /// Returns the number of codes per row.
     pub(super) fn stride(&self) -> usize {
         self.stride
     }
 
-    /// Groups of rows: codes from the group's first row on, at least those of the group, and its sums.
+    /// Returns the groups of rows: for each, the codes from the group's first row to the end of the
+    /// tile, and the group's sums.
     pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[u16], &mut [f64; GROUP])> {
         let (sums, _) = self.sums.as_chunks_mut::<GROUP>();
         let (codes, size) = (&self.codes, GROUP * self.stride);

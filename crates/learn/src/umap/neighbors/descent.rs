@@ -1,10 +1,12 @@
-//! Approximate neighbours: a neighbour's neighbour is likely a neighbour (Dong, Moses & Li 2011,
-//! "Efficient k-nearest neighbor graph construction for generic similarity measures").
+//! Approximate neighbours by NN-descent: a neighbour of a neighbour is likely to be a neighbour
+//! (Dong, Moses & Li 2011, "Efficient k-nearest neighbor graph construction for generic similarity
+//! measures").
 //!
-//! Lists start with the best of each point's leaves in a forest of random trees. Then, round by round,
-//! every point looks at the neighbours of its neighbours, in both directions of the graph. A point
-//! changes its own list only, and what it looks at was laid down before the round, so that points can
-//! be taken in any order and at the same time.
+//! The neighbour lists start with the nearest points of each point's leaves in a forest of random
+//! trees. In each round, every point then compares itself with the neighbours of its neighbours, in
+//! both directions of the graph. A point changes only its own list, and the points that it compares
+//! itself with are fixed before the round. Points can therefore be processed in any order and in
+//! parallel.
 
 use rayon::prelude::*;
 
@@ -14,21 +16,22 @@ use super::shortlist::{Entry, insert};
 use crate::umap::draws::Draws;
 use crate::umap::space::Sum;
 
-/// The most rounds.
+/// The maximum number of rounds.
 const ROUNDS: u64 = 12;
-/// The share of list entries that a round must change for another one to follow.
+/// The fraction of list entries that a round must change for another round to follow.
 const LEAST_CHANGED: f64 = 0.001;
-/// The most neighbours, of those that are new to a list and of the others, through which a point looks.
+/// The maximum number of neighbours through which a point finds others, separately for neighbours
+/// that are new to its list and for the remaining ones.
 const HUBS: usize = 20;
 
-/// The lists of all points, `k` entries each, nearest first.
+/// The neighbour lists of all points, with `k` entries each, nearest first.
 pub(super) struct Lists {
     pub k: usize,
     pub entries: Vec<Entry>,
 }
 
 impl Lists {
-    /// `k`, which is less than the number of points, near others of each point.
+    /// Finds `k` near neighbours of each point. `k` must be less than the number of points.
     pub fn of<S: Sum>(points: Points<S>, forest: &Forest, k: usize, seed: u64) -> Lists {
         let mut lists = Lists::start(points, forest, k);
         for round in 0..ROUNDS {
@@ -41,7 +44,8 @@ impl Lists {
         lists
     }
 
-    /// The best of the leaves, and of the points next in number where leaves hold too few.
+    /// Creates the lists from the nearest points of the leaves. If the leaves hold too few points,
+    /// the next points by index fill the list.
     fn start<S: Sum>(points: Points<S>, forest: &Forest, k: usize) -> Lists {
         let n = points.len();
         let mut found: Vec<Nearest> = (0..n as u32)
@@ -82,7 +86,7 @@ impl Lists {
         Lists { k, entries }
     }
 
-    /// One round; the number of entries that changed.
+    /// Performs one round and returns the number of entries that changed.
     fn improve<S: Sum>(&mut self, points: Points<S>, hubs: &Hubs) -> usize {
         let lists = self.entries.par_chunks_mut(self.k).enumerate();
         lists
@@ -124,15 +128,15 @@ impl Lists {
     }
 }
 
-/// Through which points each point looks in a round.
+/// The points through which each point finds others in a round.
 struct Hubs {
     new: Sampled,
     old: Sampled,
 }
 
 impl Hubs {
-    /// Samples of each point's neighbours and of the points that it is a neighbour of. Entries that were
-    /// sampled as new are old from then on.
+    /// Samples, for each point, its neighbours and the points whose neighbour it is. Entries that
+    /// are sampled as new count as old from then on.
     fn of(lists: &mut Lists, seed: u64) -> Hubs {
         let (new, old) = (
             Sampled::of(lists, true, seed),
@@ -149,7 +153,7 @@ impl Hubs {
     }
 }
 
-/// Up to [`HUBS`] others for each point.
+/// Up to [`HUBS`] other points for each point.
 struct Sampled {
     counts: Vec<u8>,
     ids: Vec<u32>,
@@ -162,7 +166,7 @@ impl Sampled {
             counts: vec![0; n],
             ids: vec![0; n * HUBS],
         };
-        // The links of least rank stay, whichever end they are seen from.
+        // The links of the lowest ranks are kept. A link has the same rank from both ends.
         let mut ranks = vec![0; n * HUBS];
         for (at, entry) in lists.entries.iter().enumerate() {
             if entry.is_new != is_new {

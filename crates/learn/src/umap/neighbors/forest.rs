@@ -1,8 +1,8 @@
-//! Random trees that bring near points into the same leaf (Dasgupta & Freund 2008, "Random projection
+//! Random trees that put near points into the same leaf (Dasgupta & Freund 2008, "Random projection
 //! trees and low dimensional manifolds").
 //!
-//! Every node takes two of its points and splits at the median of the difference of the distances to
-//! them, which needs nothing but distances.
+//! Every node draws two of its points and splits at the median of the difference of the distances
+//! to them. This requires nothing but distances.
 
 use rayon::prelude::*;
 
@@ -10,11 +10,11 @@ use super::part::Part;
 use crate::umap::draws::Draws;
 use crate::umap::space::Sum;
 
-/// Trees of a forest.
+/// The number of trees of a forest.
 const TREES: u64 = 8;
-/// The most points of a leaf.
+/// The maximum number of points of a leaf.
 const LEAF: usize = 32;
-/// Pairs of points that are tried for one that differs.
+/// The maximum number of pairs that are drawn to find two points that differ.
 const TRIALS: usize = 8;
 
 /// Several trees over the same points.
@@ -25,14 +25,15 @@ pub(in crate::umap) struct Forest {
 
 #[derive(Clone, Debug)]
 struct Tree {
+    /// The number of levels below the root.
     depth: u32,
-    /// In breadth-first order.
+    /// The splits, in breadth-first order.
     splits: Vec<Split>,
-    /// The points' numbers, leaf by leaf.
+    /// The indices of the points, leaf by leaf.
     ids: Vec<u32>,
 }
 
-/// Points nearer to `a` than to `b`, by more than the threshold says, are on the left.
+/// A split. Points whose key to `a` minus their key to `b` is below the threshold go left.
 #[derive(Clone, Copy, Debug, Default)]
 struct Split {
     a: u32,
@@ -40,7 +41,7 @@ struct Split {
     threshold: f64,
 }
 
-/// Points, row-major, and how differences are summed.
+/// Points, row-major, and their norm.
 #[derive(Clone, Copy)]
 pub(in crate::umap) struct Points<'a, S> {
     pub values: &'a [f64],
@@ -49,16 +50,18 @@ pub(in crate::umap) struct Points<'a, S> {
 }
 
 impl<'a, S: Sum> Points<'a, S> {
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         self.values.len() / self.width
     }
 
+    /// Returns the coordinates of a point.
     #[inline(always)]
     pub fn get(&self, id: u32) -> &'a [f64] {
         &self.values[id as usize * self.width..][..self.width]
     }
 
-    /// The key of two of the points.
+    /// Returns the key of two of the points.
     #[inline(always)]
     pub fn key(&self, a: u32, b: u32) -> f64 {
         self.sum.key(self.get(a), self.get(b))
@@ -66,6 +69,7 @@ impl<'a, S: Sum> Points<'a, S> {
 }
 
 impl Forest {
+    /// Grows the trees in parallel.
     pub fn grow<S: Sum>(points: Points<S>, seed: u64) -> Forest {
         let trees = (0..TREES).into_par_iter();
         Forest {
@@ -73,12 +77,12 @@ impl Forest {
         }
     }
 
-    /// For each tree its leaves.
+    /// Returns, for each tree, its leaves.
     pub fn leaves(&self) -> impl Iterator<Item = Vec<&[u32]>> {
         self.trees.iter().map(Tree::leaves)
     }
 
-    /// For each tree the leaf that the point falls into.
+    /// Returns, for each tree, the leaf that the point falls into.
     pub fn leaves_of<S: Sum>(
         &self,
         points: Points<S>,
@@ -105,7 +109,7 @@ impl Tree {
         tree
     }
 
-    /// Arranges the members of a part by the sides of its splits.
+    /// Splits the members of a part recursively, arranging them by leaf.
     fn split<S: Sum>(
         &mut self,
         points: Points<S>,
@@ -163,7 +167,7 @@ impl Tree {
     }
 }
 
-/// Two members of different place, if some are soon found.
+/// Returns two members, which differ if such a pair is found in [`TRIALS`] attempts.
 fn pivots<S: Sum>(points: Points<S>, members: &[(f64, u32)], mut draws: Draws) -> (u32, u32) {
     let mut pair = (members[0].1, members[0].1);
     for _ in 0..TRIALS {

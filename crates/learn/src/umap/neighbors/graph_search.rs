@@ -1,13 +1,14 @@
-//! Approximate neighbours of new points: from the leaves of the forest along the graph of neighbours,
-//! always on from the nearest point not yet gone on from (Hajebi, Abbasi-Yadkori, Shahbazi & Zhang 2011,
-//! "Fast approximate nearest-neighbor search with k-nearest neighbor graph").
+//! Approximate neighbours of new points. The search starts from the leaves of the forest and
+//! follows the graph of neighbours, always expanding the nearest point that has not been expanded
+//! (Hajebi, Abbasi-Yadkori, Shahbazi & Zhang 2011, "Fast approximate nearest-neighbor search with
+//! k-nearest neighbor graph").
 
 use super::Neighbors;
 use super::forest::{Forest, Points};
 use super::shortlist::Shortlist;
 use crate::umap::space::{Norm, Sum, with_sum};
 
-/// The least number of points that are kept to go on from.
+/// The minimum number of points that a search keeps for expansion.
 const LEAST_KEPT: usize = 32;
 
 /// Points, trees over them and the graph of their neighbours.
@@ -17,12 +18,14 @@ pub(in crate::umap) struct GraphSearch {
     width: usize,
     values: Vec<f64>,
     forest: Forest,
+    /// The index of the first link of each point, followed by the total number of links.
     offsets: Vec<usize>,
-    /// Neighbours of each point, and those that it is a neighbour of.
+    /// The links of each point: its neighbours, and the points whose neighbour it is.
     linked: Vec<u32>,
 }
 
 impl GraphSearch {
+    /// Creates the index from the points' coordinates, the trees and the neighbours.
     pub fn new(
         norm: Norm,
         width: usize,
@@ -41,11 +44,13 @@ impl GraphSearch {
         }
     }
 
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         self.values.len() / self.width
     }
 
-    /// `k` points near `point` with their keys, nearest first; `k` is at most the number of points.
+    /// Returns the keys and indices of `k` points near `point`, nearest first. `k` must be at most
+    /// the number of points.
     pub fn nearest(&self, point: &[f64], k: usize) -> Vec<(f64, u32)> {
         with_sum!(self.norm, sum => {
             let (values, width) = (&self.values[..], self.width);
@@ -69,7 +74,7 @@ impl GraphSearch {
     }
 }
 
-/// Each point's links in both directions.
+/// Returns the offsets and links of each point, in both directions.
 fn links(neighbors: &Neighbors) -> (Vec<usize>, Vec<u32>) {
     let (n, k) = (neighbors.n, neighbors.k);
     let mut offsets: Vec<usize> = vec![k; n + 1];

@@ -1,4 +1,4 @@
-//! The nearest rows of each row.
+//! The nearest neighbours of each row, exact or approximate.
 
 mod descent;
 mod forest;
@@ -17,36 +17,36 @@ use graph_search::GraphSearch;
 pub(super) use nearest::Nearest;
 pub(super) use tree::KdTree;
 
-/// Searches that tell what exact neighbours cost.
+/// The number of test searches that estimate the cost of exact neighbours.
 const PROBES: usize = 256;
-/// The most points that an exact search may look at on average. About as many take an approximate one
-/// as long, which has to jump in memory.
+/// The maximum number of points that an exact search may compare with, on average. An approximate
+/// search takes as long as about this many comparisons, because its memory accesses are random.
 const MOST_COMPARED: usize = 8192;
 
-/// For each of some points near others, nearest first.
+/// The neighbours of each point, nearest first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Neighbors {
-    /// Number of points.
+    /// The number of points.
     pub n: usize,
-    /// Neighbours of each.
+    /// The number of neighbours per point.
     pub k: usize,
-    /// Numbers of points, `k` for each point.
+    /// The indices of the neighbours, `k` per point.
     pub ids: Vec<u32>,
-    /// Their distances, ascending for each point.
+    /// The distances of the neighbours, `k` per point, ascending for each point.
     pub distances: Vec<f64>,
 }
 
-/// Points arranged so that those near a new one are found.
+/// An index of points that finds the points near a new one.
 #[derive(Debug, Clone)]
 pub(super) enum Index {
-    /// Finds the nearest.
+    /// Finds the nearest points.
     Exact(KdTree),
-    /// Finds most of the nearest.
+    /// Finds most of the nearest points.
     Approximate(Box<GraphSearch>),
 }
 
 impl Index {
-    /// Number of points.
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         match self {
             Index::Exact(tree) => tree.len(),
@@ -54,7 +54,8 @@ impl Index {
         }
     }
 
-    /// The keys and numbers of up to `k` points near a new one, at least one, nearest first.
+    /// Returns the keys and indices of up to `k` points near a new one, but at least one, nearest
+    /// first.
     pub fn nearest(&self, point: &[f64], k: usize) -> Vec<(f64, u32)> {
         match self {
             Index::Exact(tree) => {
@@ -67,11 +68,12 @@ impl Index {
     }
 }
 
-/// The `k` neighbours of every point, and the points arranged for searching. `k` is less than the number
-/// of points.
+/// Returns the `k` nearest neighbours of every point, and an index of the points. `k` must be less
+/// than the number of points.
 ///
-/// They are exact as long as that is cheap: in few dimensions for any number of points, in many for a few
-/// thousand. How many points searches look at decides, so that the answer is the same on every machine.
+/// Neighbours are exact as long as that is cheap: in few dimensions for any number of points, and
+/// in many dimensions for a few thousand points. The number of points that test searches compare
+/// with decides this, not the time, so that the result is the same on every machine.
 pub(super) fn neighbors(
     space: &Space,
     points: Vec<f64>,
@@ -86,6 +88,7 @@ pub(super) fn neighbors(
     approximate(space, points, k, seed)
 }
 
+/// Returns whether an exact search is cheap enough.
 fn is_exact_cheap(tree: &KdTree, width: usize, points: &[f64], k: usize) -> bool {
     let n = tree.len();
     if n <= MOST_COMPARED {
@@ -101,10 +104,12 @@ fn is_exact_cheap(tree: &KdTree, width: usize, points: &[f64], k: usize) -> bool
     probes.sum::<usize>() <= PROBES * MOST_COMPARED
 }
 
+/// Finds the exact neighbours of every point.
 fn exact(space: &Space, points: &[f64], tree: &KdTree, k: usize) -> Neighbors {
     let width = space.width();
     let mut neighbors = Neighbors::none(tree.len(), k);
-    // Leaf by leaf, so that searches that follow each other go the same way.
+    // Points are searched in the order of the leaves, so that consecutive searches access the same
+    // memory.
     let searches = tree.order().par_iter().with_min_len(64);
     let found: Vec<Vec<(f64, u32)>> = searches
         .map(|&id| {
@@ -122,6 +127,7 @@ fn exact(space: &Space, points: &[f64], tree: &KdTree, k: usize) -> Neighbors {
     neighbors
 }
 
+/// Finds approximate neighbours of every point.
 fn approximate(space: &Space, points: Vec<f64>, k: usize, seed: u64) -> (Neighbors, Index) {
     let (norm, width) = (space.norm(), space.width());
     let (forest, neighbors) = with_sum!(norm, sum => {
@@ -134,6 +140,7 @@ fn approximate(space: &Space, points: Vec<f64>, k: usize, seed: u64) -> (Neighbo
     (neighbors, Index::Approximate(Box::new(search)))
 }
 
+/// Finds approximate neighbours by NN-descent from the leaves of the forest.
 fn descend<S: Sum>(
     space: &Space,
     points: Points<S>,
@@ -152,6 +159,7 @@ fn descend<S: Sum>(
 }
 
 impl Neighbors {
+    /// Creates room for `k` neighbours of each of `n` points.
     fn none(n: usize, k: usize) -> Neighbors {
         Neighbors {
             n,
@@ -161,7 +169,7 @@ impl Neighbors {
         }
     }
 
-    /// Numbers and distances of a point's neighbours.
+    /// Returns the indices and distances of a point's neighbours.
     pub fn of(&self, point: usize) -> (&[u32], &[f64]) {
         let range = point * self.k..(point + 1) * self.k;
         (&self.ids[range.clone()], &self.distances[range])
@@ -181,7 +189,7 @@ mod tests {
             .collect()
     }
 
-    /// The share of the true neighbours that are found.
+    /// Returns the fraction of the true neighbours that were found.
     fn recall(found: &[u32], wanted: &[u32], k: usize) -> f64 {
         let pairs = found.chunks_exact(k).zip(wanted.chunks_exact(k));
         let hits =

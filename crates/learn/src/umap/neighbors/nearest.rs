@@ -1,19 +1,20 @@
-//! The nearest points found so far.
+//! A bounded list of the nearest points found so far.
 
-/// Up to `k` points of least key; of equal keys, those of least number.
+/// The `k` points with the smallest keys; of equal keys, those with the smallest indices come
+/// first.
 #[derive(Clone, Debug)]
 pub(in crate::umap) struct Nearest {
     k: usize,
-    /// A point that is not taken: the searched one itself.
+    /// The index of a point that is ignored: the one whose neighbours are searched for.
     skip: u32,
-    /// Ascending.
+    /// The keys and indices found, in ascending order.
     found: Vec<(f64, u32)>,
-    /// The greatest key that could still enter.
+    /// The greatest key that could still enter the list.
     worst: f64,
 }
 
 impl Nearest {
-    /// Room for `k` points other than number `skip`.
+    /// Creates an empty list for `k` points that ignores point `skip`.
     pub fn new(k: usize, skip: Option<u32>) -> Nearest {
         Nearest {
             k,
@@ -23,13 +24,13 @@ impl Nearest {
         }
     }
 
-    /// The greatest key that could still enter.
+    /// Returns the greatest key that could still enter the list.
     #[inline]
     pub fn worst(&self) -> f64 {
         self.worst
     }
 
-    /// Takes a point that was not offered before, if it is near enough.
+    /// Adds a point, which must not have been offered before, if it is near enough.
     #[inline]
     pub fn offer(&mut self, key: f64, id: u32) {
         if key > self.worst || id == self.skip {
@@ -38,7 +39,7 @@ impl Nearest {
         self.insert(key, id);
     }
 
-    /// Takes a point that may have been offered before.
+    /// Adds a point, which may have been offered before, if it is near enough.
     pub fn offer_once(&mut self, key: f64, id: u32) {
         if key <= self.worst && !self.found.iter().any(|point| point.1 == id) {
             self.offer(key, id);
@@ -64,12 +65,12 @@ impl Nearest {
         }
     }
 
-    /// Keys and numbers, nearest first.
+    /// Returns the keys and indices, nearest first.
     pub fn found(&self) -> &[(f64, u32)] {
         &self.found
     }
 
-    /// Keys and numbers, nearest first.
+    /// Returns the keys and indices, nearest first.
     pub fn into_found(self) -> Vec<(f64, u32)> {
         self.found
     }

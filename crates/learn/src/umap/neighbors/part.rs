@@ -1,6 +1,8 @@
-//! Trees that halve their points until leaves are small: nodes need no links.
+//! Binary trees that halve their points until the leaves are small. The positions of nodes follow
+//! from their numbers, so no links are stored.
 
-/// A node, in breadth-first order, and the points below it, as places in the order of the leaves.
+/// A node, numbered in breadth-first order, and the range of the points below it in the order of
+/// the leaves.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub node: usize,
@@ -13,7 +15,7 @@ impl Part {
         self.end - self.start
     }
 
-    /// The root of a tree of `n` points.
+    /// Returns the root of a tree of `n` points.
     pub fn root(n: usize) -> Part {
         Part {
             node: 0,
@@ -22,11 +24,13 @@ impl Part {
         }
     }
 
-    /// Levels below the root of a tree of `n` points whose leaves have at most `leaf`.
+    /// Returns the number of levels below the root of a tree of `n` points whose leaves hold at
+    /// most `leaf` points.
     pub fn depth(n: usize, leaf: usize) -> u32 {
         n.div_ceil(leaf).next_power_of_two().trailing_zeros()
     }
 
+    /// Returns the two children of the node.
     pub fn halves(self) -> (Part, Part) {
         let middle = self.start + self.len() / 2;
         let (left, right) = (2 * self.node + 1, 2 * self.node + 2);

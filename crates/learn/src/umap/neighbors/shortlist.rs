@@ -1,15 +1,18 @@
-//! Near points, and which of them a search has gone on from.
+//! A bounded list of near points that records which of them a search has expanded.
 
 /// A near point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
+    /// The key of the distance to the searched point.
     pub key: f64,
+    /// The index of the point.
     pub id: u32,
-    /// Whether the search is still to go on from it.
+    /// Whether the search has not expanded the point yet.
     pub is_new: bool,
 }
 
-/// Puts a point that is nearer than the last of a list into its place, unless it is there.
+/// Inserts a point that is nearer than the last of the list, which it displaces. Returns false when
+/// the point is already in the list.
 #[inline]
 pub(super) fn insert(list: &mut [Entry], key: f64, id: u32) -> bool {
     if list.iter().any(|entry| entry.id == id) {
@@ -32,7 +35,7 @@ pub(super) fn insert(list: &mut [Entry], key: f64, id: u32) -> bool {
 pub(super) struct Shortlist(Vec<Entry>);
 
 impl Shortlist {
-    /// Room for `most` points, at least 1.
+    /// Creates an empty list for up to `most` points, at least 1.
     pub fn new(most: usize) -> Shortlist {
         let nothing = Entry {
             key: f64::INFINITY,
@@ -42,7 +45,7 @@ impl Shortlist {
         Shortlist(vec![nothing; most])
     }
 
-    /// Takes a point if it is near enough and not there.
+    /// Adds a point if it is near enough and not in the list yet.
     #[inline]
     pub fn offer(&mut self, key: f64, id: u32) {
         if key < self.0[self.0.len() - 1].key {
@@ -50,14 +53,14 @@ impl Shortlist {
         }
     }
 
-    /// The nearest point not asked for before.
+    /// Returns the nearest point that was not returned before.
     pub fn next_new(&mut self) -> Option<u32> {
         let entry = self.0.iter_mut().find(|entry| entry.is_new)?;
         entry.is_new = false;
         Some(entry.id)
     }
 
-    /// Keys and numbers.
+    /// Returns the keys and indices of the points, nearest first.
     pub fn found(&self) -> impl Iterator<Item = (f64, u32)> {
         let found = self.0.iter().filter(|entry| entry.key < f64::INFINITY);
         found.map(|entry| (entry.key, entry.id))

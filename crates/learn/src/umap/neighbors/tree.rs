@@ -1,32 +1,36 @@
 //! Exact neighbours by a k-d tree (Friedman, Bentley & Finkel 1977) of bounding boxes.
 //!
-//! The tree is complete: every leaf is at the same depth and holds between [`LEAF`]/2 and [`LEAF`]
-//! points. With up to [`LEAF`] points it is one leaf, and a search compares with every point.
+//! The tree is complete: every leaf has the same depth and holds between [`LEAF`]/2 and [`LEAF`]
+//! points. With up to [`LEAF`] points the tree is a single leaf, and a search compares with every
+//! point.
 
 use super::nearest::Nearest;
 use super::part::Part;
 use crate::umap::space::{Norm, Sum, with_sum};
 
-/// The most points of a leaf.
+/// The maximum number of points of a leaf.
 const LEAF: usize = 32;
-/// Points that are compared at once, for the sake of vector instructions.
+/// The number of points that are compared at once, chosen for vector instructions.
 const LANES: usize = 8;
 
-/// Points arranged for searching.
+/// A k-d tree of points.
 #[derive(Clone, Debug)]
 pub(in crate::umap) struct KdTree {
     norm: Norm,
+    /// The number of coordinates per point.
     width: usize,
+    /// The number of levels below the root.
     depth: u32,
-    /// Leaf by leaf tiles of [`LANES`] points, coordinate by coordinate.
+    /// For each leaf, tiles of [`LANES`] points with one entry per coordinate.
     tiles: Vec<[f64; LANES]>,
-    /// The points' numbers, leaf by leaf.
+    /// The indices of the points, leaf by leaf.
     ids: Vec<u32>,
-    /// For each inner node, in breadth-first order, the boxes of its halves, coordinate by coordinate.
+    /// For each inner node in breadth-first order, the bounding boxes of its halves, with one entry
+    /// per coordinate.
     boxes: Vec<Sides>,
 }
 
-/// One coordinate of two boxes.
+/// The bounds of two boxes in one coordinate.
 #[derive(Clone, Copy, Debug)]
 struct Sides {
     low: [f64; 2],
@@ -41,7 +45,7 @@ impl Sides {
 }
 
 impl KdTree {
-    /// The tree of `points`, `width` coordinates each.
+    /// Builds the tree of `points`, which have `width` coordinates each.
     pub fn new(norm: Norm, width: usize, points: &[f64]) -> KdTree {
         let n = points.len() / width;
         let depth = Part::depth(n, LEAF);
@@ -76,7 +80,7 @@ impl KdTree {
         self.build(right, depth - 1, points, ids);
     }
 
-    /// Writes the boxes of a node's halves.
+    /// Computes the bounding boxes of a node's halves.
     fn measure(&mut self, node: usize, points: &[f64], halves: (&[u32], &[u32])) {
         let boxes = &mut self.boxes[node * self.width..][..self.width];
         for (half, members) in [halves.0, halves.1].into_iter().enumerate() {
@@ -90,6 +94,7 @@ impl KdTree {
         }
     }
 
+    /// Copies the points of a leaf to its tiles.
     fn fill_leaf(&mut self, leaf: Part, points: &[f64], members: &[u32]) {
         let first = self.first_tile(leaf);
         let tiles = self.tiles[first..].chunks_exact_mut(self.width);
@@ -102,23 +107,25 @@ impl KdTree {
         }
     }
 
-    /// Number of points.
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// The points' numbers in the order of the leaves, in which consecutive searches share memory.
+    /// Returns the indices of the points in the order of the leaves. Consecutive searches in this
+    /// order access the same memory.
     pub fn order(&self) -> &[u32] {
         &self.ids
     }
 
-    /// Offers to `nearest` every point that could be among them; returns the number of points that
-    /// `point` was compared with.
+    /// Offers to `nearest` every point that could be among the nearest. Returns the number of
+    /// points that `point` was compared with.
     pub fn search(&self, point: &[f64], nearest: &mut Nearest) -> usize {
         let root = Part::root(self.len());
         with_sum!(self.norm, sum => self.visit(root, self.depth, &Search { point, sum }, nearest))
     }
 
+    /// Searches the part of the tree below a node.
     fn visit<S: Sum>(
         &self,
         part: Part,
@@ -137,7 +144,7 @@ impl KdTree {
         }
         let mut compared = 0;
         for (bound, half) in halves {
-            // A point at the bound can still win by its number.
+            // A point exactly at the bound can still win by its index.
             if bound <= nearest.worst() {
                 compared += self.visit(half, depth - 1, search, nearest);
             }
@@ -145,8 +152,8 @@ impl KdTree {
         compared
     }
 
-    /// The least keys that points in the boxes of a node's two halves can have: summed as keys are, so
-    /// that rounding cannot make them greater.
+    /// Returns the smallest keys that points in the boxes of a node's two halves can have. The
+    /// bounds are summed like keys, so that rounding cannot make them greater than a key.
     #[inline(always)]
     fn to_boxes<S: Sum>(&self, node: usize, search: &Search<S>) -> [f64; 2] {
         let boxes = &self.boxes[node * self.width..][..self.width];
@@ -163,6 +170,7 @@ impl KdTree {
         keys
     }
 
+    /// Compares with every point of a leaf.
     fn visit_leaf<S: Sum>(&self, part: Part, search: &Search<S>, nearest: &mut Nearest) -> usize {
         let ids = &self.ids[part.start..part.end];
         let tiles = &self.tiles[self.first_tile(part)..];
@@ -180,14 +188,14 @@ impl KdTree {
         ids.len()
     }
 
-    /// Where the tiles of a leaf start.
+    /// Returns the index of the first tile of a leaf.
     fn first_tile(&self, leaf: Part) -> usize {
         let number = leaf.node + 1 - (1 << self.depth);
         number * (LEAF / LANES) * self.width
     }
 }
 
-/// The coordinate in which some points are farthest apart.
+/// Returns the coordinate in which the points have the greatest extent.
 fn widest(width: usize, points: &[f64], members: &[u32]) -> usize {
     let extent = |c: usize| {
         let values = members.iter().map(|&id| points[id as usize * width + c]);
@@ -201,7 +209,7 @@ fn widest(width: usize, points: &[f64], members: &[u32]) -> usize {
     (1..width).fold(0, wider)
 }
 
-/// What is searched for, and how differences are summed.
+/// The searched point and the norm.
 struct Search<'a, S> {
     point: &'a [f64],
     sum: S,
@@ -222,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whole numbers make ties, which the tree must break as brute force does.
+        /// Whole numbers produce ties, which the tree must break as brute force does.
         #[test]
         fn finds_what_brute_force_finds(
             width in 1..5usize,

@@ -36,7 +36,7 @@ HTTP endpoints on the same port:
   /healthz   responds while the executor runs
   /metrics   metrics for Prometheus
 
-SIGTERM and Ctrl-C return unfinished tasks and end the executor with status 0.";
+SIGTERM and Ctrl-C return unfinished tasks to the scheduler and end the executor with status 0.";
 
 /// The arguments of `honeyguide cluster`.
 #[derive(Debug, ClapArgs)]

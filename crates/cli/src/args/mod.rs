@@ -160,7 +160,7 @@ pub enum Command {
     Convert(Convert),
     /// Run an SQL query over events and their scores
     Sql(Sql),
-    /// Write an HTML page that describes data: columns, features, correlations, events over time, programs
+    /// Write an HTML page that describes data: columns, features, correlations, events over time, programs, a map
     Explore(Explore),
     /// Write an HTML page that judges data: verdict, curves, a threshold slider, the top anomalies with reasons
     Report(Report),

@@ -8,7 +8,7 @@ use super::{Extent, PairResult};
 use crate::statistics::median;
 
 const HEADER: &str = "\
-| work | other library | its time | honeyguide's time | times as fast | lowest – highest | goal | result |
+| work | compared with | its time | honeyguide's time | times as fast | lowest – highest | goal | result |
 |---|---|--:|--:|--:|---|---|---|
 ";
 
@@ -17,10 +17,10 @@ const PROTOCOL: &str = "\
 libraries with the versions in `bench/requirements.txt` into a separate environment, and writes simulated rows
 (`bench/data.py`).
 
-Every forest has 100 trees of 256 samples. Embeddings have the defaults of umap-learn. Times are CPU times on one thread,
-unless the table says otherwise. Forests that score or explain are fitted on all rows of the file before the measurement.
-umap-learn compiles its functions on 5,000 rows before the measurement. Reading, checking and laying out the rows is not
-measured: each library gets the rows in a layout that it accepts without a copy.
+Every forest has 100 trees of 256 samples. Embeddings have the defaults of umap-learn. Times are CPU times on one
+thread, unless the table says otherwise. Forests that score or explain are fitted on all rows of the file before the
+measurement. umap-learn compiles its functions on 5,000 rows before the measurement. Reading, checking and laying out
+the rows is not measured: each library gets the rows in a layout that it accepts without a copy.
 
 honeyguide and the other library run in turn, each in a process of its own. The time of a process is the median of its
 repetitions. The times below are medians over the rounds. \"Times as fast\" is the median of the rounds' ratios, and the

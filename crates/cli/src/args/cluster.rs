@@ -80,8 +80,8 @@ pub struct Executor {
     /// Address to listen on, with port 0 for any free port; anyone who can reach this port can fetch results
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub bind: SocketAddr,
-    /// Host name or address at which other machines reach this executor [default: the address of --bind; for 0.0.0.0 the
-    /// address that the scheduler sees]
+    /// Host name or address at which other machines reach this executor [default: the address of --bind; for 0.0.0.0
+    /// the address that the scheduler sees]
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
     /// Folder for results and for spilled data [default: the system's temporary folder]
@@ -90,8 +90,8 @@ pub struct Executor {
     /// Number of tasks that run at once [default: one per thread]
     #[arg(long, value_name = "N")]
     pub slots: Option<NonZeroUsize>,
-    /// Memory for grouping and sorting in all tasks, such as 48G [default: 70 % of the memory of the machine or its control
-    /// group]
+    /// Memory for grouping and sorting in all tasks, such as 48G [default: 70 % of the memory of the machine or its
+    /// control group]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub memory: Option<u64>,
     /// Time to wait for the scheduler at the start

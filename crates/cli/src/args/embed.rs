@@ -44,8 +44,8 @@ pub struct Embed {
     /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// The file to write, with the coordinates of each distinct feature row (.csv, .ndjson, .arrow or .parquet): a path,
-    /// an object's URL, or - for standard output
+    /// The file to write, with the coordinates of each distinct feature row (.csv, .ndjson, .arrow or .parquet): a
+    /// path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

@@ -13,8 +13,8 @@ use super::numbers::whole;
     after_help = "Examples:\n  honeyguide reproduce beth/\n  honeyguide simulate --out simulated && honeyguide reproduce simulated"
 )]
 pub struct Reproduce {
-    /// The folder with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv: a path or a
-    /// URL
+    /// The folder with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv: a path
+    /// or a URL
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Number of forests over which the results are averaged, one per seed

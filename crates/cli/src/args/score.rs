@@ -23,8 +23,8 @@ pub struct Score {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet): a path, an object's
-    /// URL, or - for standard output
+    /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet): a path, an
+    /// object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Number of the most anomalous events to show; events with the same feature values are shown once
@@ -33,8 +33,8 @@ pub struct Score {
     /// Show or write only events above the threshold
     #[arg(long)]
     pub anomalous: bool,
-    /// With --out, also write the three strongest reasons of every anomalous event, as one text; events that are shown on
-    /// the terminal always have them
+    /// With --out, also write the three strongest reasons of every anomalous event, as one text; events that are shown
+    /// on the terminal always have them
     #[arg(long)]
     pub explain: bool,
     #[command(flatten)]

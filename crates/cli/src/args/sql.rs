@@ -27,11 +27,12 @@ pub struct Sql {
     /// Data for a table with this name; data given twice under one name forms one table
     #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
     pub tables: Vec<(String, String)>,
-    /// Model whose columns `score` and `anomalous` are added to every table that has the columns it reads: a path or a URL
+    /// Model whose columns `score` and `anomalous` are added to every table that has the columns it reads: a path or a
+    /// URL
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
-    /// Write the result to this file (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard output
-    /// [default: a table on a terminal, CSV in a pipe, JSON with --json]
+    /// Write the result to this file (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard
+    /// output [default: a table on a terminal, CSV in a pipe, JSON with --json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -28,8 +28,8 @@ pub struct Train {
     /// Number of trees
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole(1, MAX_ESTIMATORS), allow_negative_numbers = true)]
     pub trees: usize,
-    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: the recipe's max_samples, else
-    /// auto]
+    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: the recipe's max_samples,
+    /// else auto]
     #[arg(long, value_name = "N|F", value_parser = parse_samples, allow_negative_numbers = true)]
     pub samples: Option<MaxSamples>,
     /// Share of the training events to flag, or auto for a threshold of 0.5 [default: --false-positive-rate sets the

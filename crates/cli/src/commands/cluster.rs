@@ -7,7 +7,7 @@ use crate::failure::Failure;
 #[cfg(feature = "cluster")]
 pub use with::run;
 
-/// Fails with a hint how to build a program that can be a node.
+/// Fails with a hint on how to build a program that can be a node.
 #[cfg(not(feature = "cluster"))]
 pub async fn run(_: &Context, _: Cluster) -> Result<(), Failure> {
     Err(crate::cluster::without("honeyguide cluster").into())

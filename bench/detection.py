@@ -145,7 +145,7 @@ def main(binary, folders):
         for recipe, found in results.items()
         for rate in NOMINAL_RATES
     ]
-    names = [(f"{recipe}, hosts left out", "0.1 %") for recipe in HELD_OUT] + [("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
+    names = [(f"{recipe}, leave-one-host-out", "0.1 %") for recipe in HELD_OUT] + [("flag everything", "-"), (f"userId >= {RULE_USER}", "-")]
     lines.extend([*name, *columns(found)] for name, found in zip(names, zip(*others)))
     print_table(["detector", "nominal rate", *rate_names], lines)
     print("False alarms of `context` at 0.1 %, by program:\n")

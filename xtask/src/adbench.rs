@@ -274,22 +274,22 @@ impl Record<'_> {
 }
 
 const PREAMBLE: &str = "\
-# Accuracy beside scikit-learn
+# Accuracy compared with scikit-learn
 
 `cargo xtask adbench DIR` writes this page. The sets are those of ADBench (Han et al., *ADBench: Anomaly Detection
-Benchmark*, NeurIPS 2022). Each forest learns from all rows of a set, without the label, and then scores the same rows:
-100 trees of 256 samples, one forest per seed.
+Benchmark*, NeurIPS 2022). Each forest learns from all rows of a set, without the label, and then scores the same rows.
+It has 100 trees of 256 samples. There is one forest per seed.
 
 - scikit-learn: `sklearn.ensemble.IsolationForest` with its defaults.
 - library: `learn::iforest` with its defaults, on the same rows in the same order.
-- command: `honeyguide train --recipe raw --exclude label` and `honeyguide evaluate --label label`, which learn from
-  distinct rows in an order of their own. From the same seed that draws other samples, and so grows another forest of
-  the same kind.
+- command: `honeyguide train --recipe raw --exclude label` and `honeyguide evaluate --label label`. They learn from
+  distinct rows in their own order. The same seed therefore draws other samples and grows another forest of the same
+  kind.
 
-AUROC is given as mean ± standard deviation over the seeds, which start at 0. Beside it is the difference of the mean
-from scikit-learn's in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by
-more than 2 on about one set in twenty, and the root mean square over sets is 1 on average. Where they differ with few
-seeds, more seeds tell chance from a cause.
+AUROC is given as mean ± standard deviation over the seeds, which start at 0. The column after it is the difference from
+scikit-learn's mean, in standard errors of that difference, √(s₁²/n₁ + s₂²/n₂). Two forests of the same kind differ by
+more than 2 standard errors on about one set in twenty, and the root mean square over sets is 1 on average. If they
+differ with few seeds, more seeds show whether the difference is chance.
 ";
 
 fn table(sets: &[Set]) -> String {
@@ -346,10 +346,10 @@ fn itself_row(few: &Reference, many: &Reference) -> String {
 }
 
 const ITSELF: &str = "
-## scikit-learn beside itself
+## scikit-learn compared with itself
 
-How far the reference of the fewest seeds is from that of the most, seeds in parentheses: what chance alone does to the
-figure that is compared with.
+This table compares the reference with the fewest seeds and the reference with the most seeds. The numbers of seeds are
+in parentheses. The differences show the effect of chance alone on the reference.
 
 | set | few seeds | many seeds | difference | in standard errors |
 |---|--:|--:|--:|--:|

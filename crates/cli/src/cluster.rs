@@ -1,11 +1,12 @@
-//! The engine that has a cluster do the work.
+//! The engine for commands that run on a cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use honeyguide::{Engine, Error, Progress};
 
-/// An engine on the cluster at `url`, whose jobs may take so long. What has to be done again is said on standard error.
+/// Returns an engine on the cluster at `url`, with `job_time` as the time limit of a job. Jobs that are run again are
+/// reported on standard error.
 #[cfg(feature = "cluster")]
 pub async fn engine(
     url: &str,
@@ -28,13 +29,13 @@ pub async fn engine(
     Engine::distributed(Arc::new(cluster), progress)
 }
 
-/// There is none.
+/// Fails, because this program was built without the feature `cluster`.
 #[cfg(not(feature = "cluster"))]
 pub async fn engine(_: &str, _: Duration, _: bool, _: Arc<dyn Progress>) -> Result<Engine, Error> {
     Err(without("--cluster"))
 }
 
-/// Why this program does not know clusters, and how to get one that does.
+/// Returns the error for `what`, which needs the feature `cluster`.
 #[cfg(not(feature = "cluster"))]
 pub fn without(what: &str) -> Error {
     Error::usage(format!("{what}: this honeyguide was built without clusters"))

@@ -1,4 +1,4 @@
-//! What commands share: the engine, how results and remarks are shown, and how work is stopped.
+//! The context that all commands share: the engine, the output of results and remarks, and the cancellation of work.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,22 +15,22 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::render::{count, of_them, printable_lines};
 
-/// How many keys a remark names.
+/// The greatest number of JSON keys that a remark names.
 const SHOWN_KEYS: usize = 10;
 
-/// What every command is given.
+/// The context of a command.
 pub struct Context {
     pub engine: Engine,
     global: Global,
     cancelled: Arc<AtomicBool>,
     simulated: AtomicBool,
-    /// A result goes to standard output, and what is said of it elsewhere.
+    /// Whether a result goes to standard output; the outcome then goes to standard error.
     output_taken: AtomicBool,
-    /// Models and recipes that were read, and what they are called.
+    /// The models and recipes that were read: the path or URL of each, and `"model"` or `"recipe"`.
     read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
-/// An outcome with what is true of every outcome.
+/// An outcome with the fields that every outcome has.
 #[derive(Serialize)]
 struct Marked<'a, T> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -39,14 +39,14 @@ struct Marked<'a, T> {
     outcome: &'a T,
 }
 
-/// What a command found out.
+/// The outcome of a command, which is shown as text or as JSON.
 pub trait Outcome: Serialize {
-    /// For a person.
+    /// Prints the outcome as text.
     fn print(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
 impl Context {
-    /// A context in which nothing was said or read yet. `cancelled` is raised when the run is to stop.
+    /// Returns a new context. `cancelled` becomes true when the run is to stop.
     pub fn new(engine: Engine, global: Global, cancelled: Arc<AtomicBool>) -> Self {
         Self {
             engine,
@@ -58,7 +58,7 @@ impl Context {
         }
     }
 
-    /// What every command may be told.
+    /// Returns the options that every command takes.
     #[cfg(feature = "cluster")]
     pub fn global(&self) -> &Global {
         &self.global
@@ -76,7 +76,7 @@ impl Context {
             if simulated {
                 writeln!(
                     out,
-                    "\nSimulated data: these figures say nothing of real hosts."
+                    "\nSimulated data: these figures say nothing about real hosts."
                 )
             } else {
                 Ok(())
@@ -84,8 +84,10 @@ impl Context {
         })
     }
 
-    /// Where `--out` says that a result goes; `-` is standard output, and then the outcome is shown on standard error. It
-    /// takes the place of no model and no recipe that was read before.
+    /// Returns the destination that `--out` names. `-` is standard output; the outcome is then shown on standard error.
+    ///
+    /// # Errors
+    /// When the destination would replace a model or a recipe that the command has read.
     pub fn destination(&self, out: &Path) -> Result<Destination, Failure> {
         if out != Path::new("-") {
             let to = Destination::parse(out, &self.storage()?)?;
@@ -118,42 +120,43 @@ impl Context {
         }
     }
 
-    /// Notes that the outcome is made from simulated data.
+    /// Marks the outcome as made from simulated data.
     pub fn mark_simulated(&self) {
         self.simulated.store(true, Ordering::Relaxed);
     }
 
-    /// Says on standard error that the data is simulated, where the result itself cannot say so.
+    /// Prints a note on standard error if the data is simulated, for results that cannot carry the mark themselves.
     pub fn remark_simulated(&self) {
         if self.simulated.load(Ordering::Relaxed) {
-            self.remark("note: simulated data: these figures say nothing of real hosts");
+            self.remark("note: simulated data: these figures say nothing about real hosts");
         }
     }
 
-    /// Whether the result is wanted as JSON.
+    /// Returns whether the result is to be printed as JSON.
     pub fn json(&self) -> bool {
         self.global.json
     }
 
-    /// Says something about the work on standard error.
+    /// Prints a remark on standard error, unless `--quiet` is given.
     pub fn remark(&self, text: &str) {
         if !self.global.quiet {
             eprintln!("{}", printable_lines(text));
         }
     }
 
-    /// Says on standard error how often the recipe met arguments that it could not read, if ever.
+    /// Prints a note on standard error if the recipe read arguments that could not be parsed, with their number.
     pub fn remark_malformed_args(&self) {
         let values = self.engine.malformed_args();
         if values > 0 {
             self.remark(&format!(
-                "note: args could not be read {} times; what the recipe asks of them was taken as null",
+                "note: args could not be parsed {} times; the recipe read them as null",
                 count(values)
             ));
         }
     }
 
-    /// Says on standard error what became of the lines of JSON files: bad ones always, Tracee's events where there are some.
+    /// Prints remarks on standard error about the lines of JSON files: Tracee's events, keys that were left out, bad
+    /// lines.
     pub fn remark_intake(&self, source: &Source) {
         let Some(intake) = source.intake() else {
             return;
@@ -184,14 +187,14 @@ impl Context {
         }
     }
 
-    /// Says something that is only wanted with `--verbose`.
+    /// Prints a remark on standard error if `--verbose` is given.
     pub fn detail(&self, text: &str) {
         if self.global.verbose {
             eprintln!("{}", printable_lines(text));
         }
     }
 
-    /// Finds data, and says what was found to those who want to know.
+    /// Opens data, and lists its files if `--verbose` is given.
     pub fn open(&self, data: &[String]) -> Result<Source, Failure> {
         let source = Source::open_with(data, &self.global.read_options()?)?;
         if source.is_simulated() {
@@ -207,7 +210,7 @@ impl Context {
         Ok(source)
     }
 
-    /// Loads a recipe by name, or from a path or a URL.
+    /// Loads a built-in recipe by its name, or a recipe from a path or a URL.
     pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
         let recipe = Recipe::load_with(name_or_place, &self.storage()?)?;
         if builtin(name_or_place).is_none() {
@@ -227,12 +230,13 @@ impl Context {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Credentials and settings of object stores.
+    /// Returns the credentials and settings of object stores.
     pub fn storage(&self) -> Result<StorageOptions, Failure> {
         Ok(self.global.storage()?)
     }
 
-    /// Runs work that never waits, away from the thread that listens for Ctrl-C. It is handed a flag that says when to stop.
+    /// Runs blocking work on a thread of its own, so that Ctrl-C still works. The flag that it gets becomes true when
+    /// it is to stop.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
@@ -248,7 +252,7 @@ impl Context {
     }
 }
 
-/// A remark on keys that are in the data and not among the columns, if there are any.
+/// Returns a remark that names the keys that were left out, if there are any.
 fn late_keys(intake: &Intake) -> Option<String> {
     let keys = &intake.late_keys;
     let (shown, more) = match keys.len() {
@@ -258,11 +262,12 @@ fn late_keys(intake: &Intake) -> Option<String> {
     };
     let number = of_them(keys.len() as u64, "key", "keys");
     Some(format!(
-        "note: {number} of JSON that none of the first 1,000 lines has became no columns and were left out: {shown}{more}"
+        "note: {number} of JSON not found in the first 1,000 lines and therefore left out: {shown}{more}"
     ))
 }
 
-/// Raises the flag when the work that waits for a blocking task is dropped; the runtime then waits for the task to end.
+/// A guard that sets the flag when the future that waits for a blocking task is dropped. The runtime then waits for the
+/// task to end.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {

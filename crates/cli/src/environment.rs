@@ -1,4 +1,4 @@
-//! What clouds' own tools know of credentials: environment variables, and the profiles of AWS.
+//! Credentials and settings of object stores from environment variables and from the profiles of AWS.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use honeyguide::StorageOptions;
 
-/// Variables that begin so are settings of object stores.
+/// The prefixes of environment variables that are settings of object stores.
 const PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
-/// Where AWS's tools keep profiles: the variable that names the file, its place in the home folder, what a profile's
-/// section is called, and which file counts more comes first.
+/// The files in which AWS's tools keep profiles: the variable that names the file, its path in the home folder, and the
+/// prefix of a profile's section. The first file takes precedence.
 const PROFILE_FILES: [(&str, &str, &str); 2] = [
     ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", ""),
     ("AWS_CONFIG_FILE", ".aws/config", "profile "),
 ];
-/// What of a profile is a setting; `region` and the like are known to the store by these names too.
+/// The keys of a profile that are settings.
 const PROFILE_KEYS: [&str; 5] = [
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -23,7 +23,7 @@ const PROFILE_KEYS: [&str; 5] = [
     "endpoint_url",
 ];
 
-/// Adds what is found; environment variables count more than profiles.
+/// Adds the settings from environment variables and profiles to `options`. Environment variables take precedence.
 pub fn add_found(options: &mut StorageOptions) {
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
@@ -34,7 +34,7 @@ pub fn add_found(options: &mut StorageOptions) {
     for (key, value) in settings {
         options.add_found(key, value);
     }
-    // A profile beside keys in the environment would mix two accounts.
+    // With keys in the environment, a profile would mix the settings of two accounts.
     if variables.contains_key("AWS_ACCESS_KEY_ID") {
         return;
     }
@@ -64,7 +64,7 @@ pub fn add_found(options: &mut StorageOptions) {
     }
 }
 
-/// The settings in a profile's section of an INI file.
+/// Returns the settings in a profile's section of an INI file.
 fn settings_of<'a>(
     text: &'a str,
     profile: &str,

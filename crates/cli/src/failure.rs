@@ -1,30 +1,30 @@
-//! How a failed run ends: a message, what to do next, and an exit status.
+//! The end of a failed run: a message, a hint, and an exit status.
 
 use std::process::ExitCode;
 
 use console::style;
 use honeyguide::{Error, ErrorKind};
 
-/// The job failed.
+/// The exit status of a job that failed.
 const JOB: u8 = 1;
-/// The call cannot work.
+/// The exit status of a usage error.
 pub const USAGE: u8 = 2;
-/// 128 + SIGINT, as shells have it.
+/// The exit status after SIGINT: 128 + the signal, as in shells.
 const INTERRUPTED: u8 = 130;
-/// 128 + SIGTERM.
+/// The exit status after SIGTERM: 128 + the signal.
 const TERMINATED: u8 = 143;
 
-/// What asks a run to end.
+/// The signal that asked a run to end.
 #[derive(Debug, Clone, Copy)]
 pub enum Stop {
-    /// Ctrl-C.
+    /// SIGINT, as from Ctrl-C.
     Interrupt,
-    /// `kill`, or a service manager.
+    /// SIGTERM, as from `kill` or a service manager.
     Terminate,
 }
 
 impl Stop {
-    /// The exit status of a run that was ended so.
+    /// Returns the exit status of a run that this signal ended.
     pub fn exit_status(self) -> u8 {
         match self {
             Self::Interrupt => INTERRUPTED,
@@ -33,13 +33,13 @@ impl Stop {
     }
 }
 
-/// Why a run ended early.
+/// The reason why a run ended early.
 pub enum Failure {
-    /// With a message.
+    /// An error with a message.
     Error(Error),
-    /// Whoever reads our output has seen enough.
+    /// The reader of standard output closed the pipe, which is no error.
     OutputClosed,
-    /// Somebody asked for it.
+    /// A signal.
     Stopped(Stop),
 }
 
@@ -50,7 +50,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Prints the message and gives the exit status.
+    /// Prints the message and returns the exit status.
     pub fn report(self) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,

@@ -1,4 +1,5 @@
-//! The command `honeyguide`: arguments → a command → what it prints → an exit status. Everything else is the library's.
+//! The command `honeyguide`: it parses arguments, runs a command, prints the outcome and returns an exit status. All
+//! other work is done by the library.
 
 mod args;
 mod cluster;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Clap prints help and version on standard output, mistakes on standard error.
+            // Clap prints help and version on standard output, and errors on standard error.
             let _ = error.print();
             return if error.use_stderr() {
                 ExitCode::from(failure::USAGE)

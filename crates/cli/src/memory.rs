@@ -1,10 +1,10 @@
-//! How the C library's allocator treats what is freed.
+//! The settings of the C library's allocator.
 
-/// Makes every large buffer a mapping of its own, which goes back to the system when it is freed, and keeps the number of
-/// heaps small.
+/// Makes the allocator map every large buffer separately, so that the memory goes back to the system when the buffer is
+/// freed, and limits the number of heaps.
 ///
-/// glibc by itself raises the size from which it does so with every buffer that is freed, up to 32 MiB; the buffers of a
-/// scan then leave holes in a heap per thread that later buffers do not fill, and the peak grows with the data.
+/// By default glibc raises the least size of such a buffer, up to 32 MiB, whenever one is freed. The buffers of a scan
+/// then leave holes in the heap of each thread that later buffers do not fill, and the peak memory grows with the data.
 pub fn return_large_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -1,4 +1,4 @@
-//! Progress of long work, for a person who watches a terminal.
+//! Progress bars on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use honeyguide::{Progress, Silent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Work that is done sooner shows nothing.
+/// The time after which work shows a progress bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A reporter for standard error, which is silent when nobody watches it.
+/// Returns a progress reporter for standard error. It is silent if standard error is not a terminal or `quiet` is true.
 pub fn reporter(quiet: bool) -> Arc<dyn Progress> {
     if quiet || !std::io::stderr().is_terminal() {
         Arc::new(Silent)
@@ -56,7 +56,7 @@ impl Progress for Bar {
             if begun.elapsed() > PATIENCE && bar.is_hidden() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());
             }
-            // An estimate can be too low.
+            // The expected number of rows is an estimate and can be too low.
             if bar.length().is_some_and(|length| length < rows) {
                 bar.set_length(rows);
             }

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Stop};
 use crate::progress;
 use crate::signals::stop_signal;
 
-/// How long a run that ends waits for threads that still wait for somebody else.
+/// The time for which a run that ends waits for blocked threads.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command that `args` ask for.
@@ -35,7 +35,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    // A node of a cluster hears the signal itself, and ends as it should.
+    // A node of a cluster handles the signal itself, to leave the cluster first.
     let is_node = matches!(args.command, Command::Cluster(_));
     let stopped = Arc::new(OnceLock::new());
     let result = runtime.block_on(async {
@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
         };
         tokio::select! {
-            // Polled first, so that the signal is caught before any file is begun.
+            // The signal is polled first, so that its handler is installed before any file is created.
             biased;
             () = note_signal(Arc::clone(&stopped)), if !is_node => Ok(()),
             result = work => result,
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     stopped.map_or(result, |stop| Err(Failure::Stopped(*stop)))
 }
 
-/// Ends with the first signal, and notes which it was.
+/// Waits for the first signal and stores it in `stopped`. Never returns if signals are not available.
 async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
     match stop_signal().await {
         Some(stop) => drop(stopped.set(stop)),
@@ -69,7 +69,7 @@ async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
     }
 }
 
-/// Runs the command on this machine's engine, or on a cluster's.
+/// Runs the command with an engine on this machine or on a cluster.
 async fn work(
     args: Args,
     threads: NonZeroUsize,
@@ -85,7 +85,8 @@ async fn work(
     commands::dispatch(&context, command).await
 }
 
-/// The first signal waits until a forest is fitted or a batch is written; whoever sends another does not want to wait.
+/// Exits at once at the second signal. After the first signal, the run still waits until a forest is fitted or a batch
+/// is written.
 async fn exit_on_second_signal() {
     stop_signal().await;
     if let Some(stop) = stop_signal().await {

@@ -4,7 +4,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Stop;
 
-/// Waits for a signal to end, from the call on; none where signals cannot be had.
+/// Waits for SIGINT or SIGTERM, starting at the call, not at the first poll. Returns `None` if signals are not
+/// available.
 pub fn stop_signal() -> impl Future<Output = Option<Stop>> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     async {

@@ -8,26 +8,28 @@ use super::{Extent, PairResult};
 use crate::statistics::median;
 
 const HEADER: &str = "\
-| work | peer | peer takes | ours takes | times as fast | lowest – highest | goal | |
+| work | compared with | its time | honeyguide's time | times as fast | lowest – highest | goal | result |
 |---|---|--:|--:|--:|---|---|---|
 ";
 
 const PROTOCOL: &str = "\
-`cargo xtask bench` writes this page: it builds forest and embedding in the release profile, installs the peers that
-`bench/requirements.txt` pins into an environment of their own, and writes simulated rows (`bench/data.py`). Every
-forest has 100 trees of 256 samples. Unless the table says otherwise, times are CPU time on one thread, and forests that
-score or explain were fitted on all rows of the file before the clock started. Reading, checking and laying out the rows
-is not timed on either side: each library gets them in the layout that it takes without a copy. Embeddings have the
-defaults of umap-learn, which has compiled its functions on 5,000 rows before the clock starts.
+`cargo xtask bench` writes this page. It builds the forest and the embedding in the release profile, installs the other
+libraries with the versions in `bench/requirements.txt` into a separate environment, and writes simulated rows
+(`bench/data.py`).
 
-Ours and the peer run in turn, each in a process of its own. A process counts with the median of its repetitions. The
-times below are medians over the rounds; \"times as fast\" is the median of the rounds' ratios, with the lowest and the
-highest ratio beside it.
+Every forest has 100 trees of 256 samples. Embeddings have the defaults of umap-learn. Times are CPU times on one
+thread, unless the table says otherwise. Forests that score or explain are fitted on all rows of the file before the
+measurement. umap-learn compiles its functions on 5,000 rows before the measurement. Reading, checking and laying out
+the rows is not measured: each library gets the rows in a layout that it accepts without a copy.
+
+honeyguide and the other library run in turn, each in a process of its own. The time of a process is the median of its
+repetitions. The times below are medians over the rounds. \"Times as fast\" is the median of the rounds' ratios, and the
+lowest and the highest ratio follow it.
 ";
 
 /// Returns the page in Markdown.
 pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> String {
-    let mut page = format!("# Speed beside other libraries\n\n{PROTOCOL}\n");
+    let mut page = format!("# Speed compared with other libraries\n\n{PROTOCOL}\n");
     if extent == Extent::Quick {
         page += "This was a quick run: a tenth of the rows, one round. It shows that everything runs, not how fast.\n\n";
     }

@@ -19,25 +19,26 @@ const SCHEDULER_EXAMPLES: &str = "Examples:
   honeyguide cluster scheduler
   honeyguide cluster scheduler --bind 10.0.0.1:50050
 
-Pages for people and programs on the same port:
-  /healthz              answers while the scheduler lives
-  /metrics              figures for Prometheus
+HTTP endpoints on the same port:
+  /healthz              responds while the scheduler runs
+  /metrics              metrics for Prometheus
   /honeyguide/cluster   executors, slots and removals as JSON
 
-SIGTERM and Ctrl-C cancel the jobs that run, and end the scheduler with status 0.";
+SIGTERM and Ctrl-C cancel the running jobs and end the scheduler with status 0.";
 
 const EXECUTOR_EXAMPLES: &str = "Examples:
   honeyguide cluster executor --scheduler 127.0.0.1:50050
   honeyguide cluster executor --scheduler 10.0.0.1:50050 --bind 10.0.0.7:50051 \\
       --work-dir /var/lib/honeyguide --slots 16 --memory 48G
 
-Other executors and clients fetch results from its port. On the same port:
-  /healthz   answers while the executor lives
-  /metrics   figures for Prometheus
+Other executors and clients fetch results from the executor's port.
+HTTP endpoints on the same port:
+  /healthz   responds while the executor runs
+  /metrics   metrics for Prometheus
 
-SIGTERM and Ctrl-C hand back what was begun, and end the executor with status 0.";
+SIGTERM and Ctrl-C return unfinished tasks to the scheduler and end the executor with status 0.";
 
-/// A program of a cluster: its scheduler, or one of its executors.
+/// The arguments of `honeyguide cluster`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Cluster {
@@ -47,25 +48,25 @@ pub struct Cluster {
 
 #[derive(Debug, Subcommand)]
 pub enum Node {
-    /// Take jobs from commands that are given --cluster, and tasks of these jobs to executors
+    /// Run the scheduler, which accepts jobs from commands with --cluster and assigns their tasks to executors
     Scheduler(Scheduler),
-    /// Run tasks for a scheduler
+    /// Run an executor, which runs tasks for a scheduler
     Executor(Executor),
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SCHEDULER_EXAMPLES)]
 pub struct Scheduler {
-    /// Where to listen; whoever reaches this port may use the cluster
+    /// Address to listen on; anyone who can reach this port can use the cluster
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:50050")]
     pub bind: SocketAddr,
-    /// After how long a silence an executor is taken for dead, and its jobs are run again
+    /// Time without a heartbeat after which an executor counts as lost and its jobs are run again
     #[arg(long, value_name = "SECONDS", default_value_t = 6, value_parser = seconds(2))]
     pub executor_timeout: u64,
-    /// How often to look for dead executors
+    /// Interval between checks for lost executors
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = seconds(1))]
     pub check_every: u64,
-    /// How long executors keep the results of a finished job
+    /// Time for which executors keep the results of a finished job
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = seconds(1))]
     pub keep_results: u64,
 }
@@ -73,35 +74,37 @@ pub struct Scheduler {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXECUTOR_EXAMPLES)]
 pub struct Executor {
-    /// The scheduler to work for
+    /// Address of the scheduler
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: String,
-    /// Where to listen, port 0 for any that is free; whoever reaches this port may fetch results
+    /// Address to listen on, with port 0 for any free port; anyone who can reach this port can fetch results
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub bind: SocketAddr,
-    /// The name or address by which others find this executor [default: the one of --bind, else what the scheduler sees]
+    /// Host name or address at which other machines reach this executor [default: the address of --bind; for 0.0.0.0
+    /// the address that the scheduler sees]
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
-    /// A folder for results and for what does not fit into memory [default: the system's temporary folder]
+    /// Folder for results and for spilled data [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Tasks to run at once [default: one per thread]
+    /// Number of tasks that run at once [default: one per thread]
     #[arg(long, value_name = "N")]
     pub slots: Option<NonZeroUsize>,
-    /// Memory for the groups and sorts of all tasks, such as 48G [default: 70 % of what the machine or its control group has]
+    /// Memory for grouping and sorting in all tasks, such as 48G [default: 70 % of the memory of the machine or its
+    /// control group]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub memory: Option<u64>,
-    /// How long to look for the scheduler at the start
+    /// Time to wait for the scheduler at the start
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub patience: u64,
 }
 
-/// A number of seconds up to a day.
+/// Returns a parser of a number of seconds from `lowest` to a day.
 fn seconds(lowest: u64) -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(lowest..=86_400)
 }
 
-/// A number of bytes, or of KiB, MiB, GiB or TiB as in `512M`, `48G` or `48GiB`.
+/// Reads a number of bytes, or of KiB, MiB, GiB or TiB as in `512M`, `48G` or `48GiB`.
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no number of bytes; write it as 512M or 48G");
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());

@@ -17,16 +17,16 @@ pub struct Convert {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The file to write if its name ends in .parquet, else a new folder: a path or a URL in a bucket
+    /// The Parquet file to write if the name ends in .parquet, else the new folder: a path or a URL in a bucket
     #[arg(long, value_name = "DIR|FILE.parquet")]
     pub out: PathBuf,
-    /// Make a folder of every value of these columns, as in hostName=web-1; the columns stay in the files too
+    /// Write one folder for each value of these columns, such as hostName=web-1; the files keep the columns
     #[arg(long, value_name = "COL", value_delimiter = ',')]
     pub partition_by: Vec<String>,
-    /// Make lists of the texts in stackAddresses and args; what cannot be read becomes null, and is counted
+    /// Convert the text in stackAddresses and args to lists; text that cannot be parsed becomes null and is counted
     #[arg(long)]
     pub parse_lists: bool,
-    /// Do not measure how much faster training becomes, which takes a scan of the data and one of what was written
+    /// Do not measure how much faster training becomes; this saves a scan of the data and a scan of the result
     #[arg(long)]
     pub skip_timing: bool,
     #[command(flatten)]

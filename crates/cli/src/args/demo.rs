@@ -9,7 +9,7 @@ use super::numbers::seed;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  honeyguide demo --out /tmp/demo")]
 pub struct Demo {
-    /// Folder for the simulated data, the model and two pages to look at
+    /// Folder for the simulated data, the model and two HTML pages
     #[arg(long, value_name = "DIR", default_value = "honeyguide-demo")]
     pub out: PathBuf,
     /// Seed of the simulation and of the forest

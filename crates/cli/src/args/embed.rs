@@ -7,7 +7,7 @@ use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric};
 
 use super::numbers::{number, seed, whole};
 
-/// The spread of every map: neighbours cannot be kept further apart than that.
+/// UMAP's `spread`, which is 1 for every map; `min_dist` cannot exceed it.
 const MAX_MIN_DIST: f64 = 1.0;
 
 const EXAMPLES: &str = "Examples:
@@ -20,37 +20,37 @@ pub struct Embed {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Fit the map on this data instead, and place DATA on it
+    /// Fit the map on this data and place DATA on it [default: fit the map on DATA]
     #[arg(long, value_name = "TRAIN", num_args = 1..)]
     pub fit_on: Vec<String>,
     /// A built-in recipe, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "context")]
     pub recipe: String,
-    /// Size of a row's neighbourhood, the row itself included
+    /// Number of neighbours of each row, which includes the row itself
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = whole(2, MAX_NEIGHBORS), allow_negative_numbers = true)]
     pub neighbors: usize,
-    /// How close neighbours may come on the map
+    /// Least distance between neighbours on the map
     #[arg(long, value_name = "F", default_value_t = 0.1, value_parser = number(0.0, MAX_MIN_DIST), allow_negative_numbers = true)]
     pub min_dist: f64,
-    /// Dimensions of the map
+    /// Number of dimensions of the map
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1, MAX_COMPONENTS), allow_negative_numbers = true)]
     pub components: usize,
-    /// How far apart two rows are
+    /// Distance between two rows
     #[arg(long, value_enum, default_value_t = Distance::Euclidean)]
     pub metric: Distance,
-    /// How many times to go through the neighbours: auto (500 up to 10,000 rows, 200 beyond) or a count
+    /// Number of optimisation epochs: auto (500 for up to 10,000 rows, 200 for more) or a count
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_epochs, allow_negative_numbers = true)]
     pub epochs: Epochs,
-    /// Seed of every random choice
+    /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// The file to write (.csv, .ndjson, .arrow or .parquet; a path, an object's URL, or - for standard output): a row per
-    /// distinct feature row, with its place
+    /// The file to write, with the coordinates of each distinct feature row (.csv, .ndjson, .arrow or .parquet): a
+    /// path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }
 
-/// The metrics by their names.
+/// A distance metric of UMAP, by its name.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Distance {
     Euclidean,

@@ -16,7 +16,7 @@ pub struct Evaluate {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The column that is 1 for what should be found [default: sus and evil]
+    /// The label column, which is 1 for events to detect and 0 for the others [default: sus and evil]
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
     #[command(flatten)]

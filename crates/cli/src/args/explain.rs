@@ -25,10 +25,10 @@ pub struct Explain {
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = false)]
 pub struct SelectionArgs {
-    /// The row of the data, counted from 1 after the header, over all files
+    /// Explain the event in this row; rows are counted from 1 after the header, over all files
     #[arg(long, value_name = "N", value_parser = whole(1, u64::MAX), allow_negative_numbers = true)]
     pub row: Option<u64>,
-    /// The first event for which this SQL condition holds
+    /// Explain the first event for which this SQL condition is true
     #[arg(long = "where", value_name = "SQL")]
     pub condition: Option<String>,
 }

@@ -15,13 +15,13 @@ pub struct Explore {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network: a path, an object's URL, or - for standard output
+    /// The self-contained HTML file to write: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Show the features of this recipe too: a built-in one, or the path or URL of a TOML file
+    /// Also show the features of this recipe: a built-in recipe, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
-    /// Show the features of this model's recipe too
+    /// Also show the features and scores of this model: a path or a URL
     #[arg(long, value_name = "MODEL", conflicts_with = "recipe")]
     pub model: Option<PathBuf>,
 }

@@ -15,7 +15,8 @@ pub struct Inspect {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Describe the features that this recipe (built in, or the path or URL of a TOML file) makes of the data, instead of its columns
+    /// Describe the features that this recipe computes from the data, instead of the columns: a built-in recipe, or the
+    /// path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The arguments, as clap reads them: one module per command. What they mean together is checked where they are used.
+//! The command line, as clap parses it: one module per command. The commands check which arguments fit together.
 
 pub mod cluster;
 mod convert;
@@ -46,10 +46,10 @@ pub use simulate::Simulate;
 pub use sql::Sql;
 pub use train::Train;
 
-/// Which of these millions of kernel calls do not belong?
+/// honeyguide finds the kernel calls in a Linux host's logs that do not belong.
 ///
-/// honeyguide learns what a Linux host's kernel calls normally look like, scores every call with an isolation forest,
-/// and leads you to the few that matter.
+/// It learns from logs which kernel calls are normal, gives every call an anomaly score with an isolation forest, and
+/// lists the most anomalous calls with the reasons for each.
 #[derive(Debug, Parser)]
 #[command(
     name = "honeyguide",
@@ -58,7 +58,7 @@ pub use train::Train;
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Start with:\n  honeyguide demo\n\nExit status: 0 done, 1 the job failed, 2 the call cannot work, 130 interrupted, 143 terminated."
+    after_help = "Start with:\n  honeyguide demo\n\nExit status: 0 success, 1 failure, 2 usage error, 130 interrupted, 143 terminated."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -69,32 +69,32 @@ pub struct Args {
 
 #[derive(Debug, ClapArgs)]
 pub struct Global {
-    /// Threads to use [default: one per processor]
+    /// Number of threads [default: one per processor]
     #[arg(long, global = true, value_name = "N", value_parser = numbers::whole(NonZeroUsize::MIN, MAX_THREADS))]
     pub threads: Option<NonZeroUsize>,
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more about what is done, on standard error
+    /// Print details of the work to standard error
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub verbose: bool,
-    /// No progress and no remarks
+    /// Print no progress and no remarks
     #[arg(long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// How DATA is written, whatever the names say: csv, ndjson, tracee, parquet or arrow [default: by the names]; so
-    /// is a table that goes to --out - [default: csv]
+    /// Format of DATA: csv, ndjson, tracee, parquet or arrow [default: by the file names]; also the format of a table
+    /// that --out - writes [default: csv]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Data")]
     pub format: Option<Format>,
-    /// Take a line of JSON that cannot be read for an error; otherwise it is left out and counted
+    /// Stop with an error at a JSON line that cannot be read, instead of skipping and counting it
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
-    /// A setting of an object store, such as aws_region=eu-west-1 or azure_storage_account_name=lake; else the
-    /// environment variables and profiles of the cloud count
+    /// Setting of an object store, such as aws_region=eu-west-1 or azure_storage_account_name=lake; it overrides the
+    /// cloud's environment variables and profiles
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Data", value_parser = parse_storage_option)]
     pub storage_option: Vec<StorageOption>,
 }
 
-/// One `KEY=VALUE`, which may be secret and so shows nothing of itself.
+/// One `KEY=VALUE` of `--storage-option`. It may hold a secret, so `Debug` does not show it.
 #[derive(Clone)]
 pub struct StorageOption(String);
 
@@ -104,7 +104,7 @@ impl std::fmt::Debug for StorageOption {
     }
 }
 
-/// More threads than any machine has processors only take memory from the work.
+/// The greatest number of threads: more threads than processors only use memory.
 const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 fn parse_storage_option(text: &str) -> Result<StorageOption, std::convert::Infallible> {
@@ -112,10 +112,10 @@ fn parse_storage_option(text: &str) -> Result<StorageOption, std::convert::Infal
 }
 
 impl Global {
-    /// How data is read.
+    /// Returns the options with which data is read.
     ///
     /// # Errors
-    /// A storage option that is none.
+    /// When a storage option is invalid.
     pub fn read_options(&self) -> Result<ReadOptions, Error> {
         Ok(ReadOptions {
             format: self.format,
@@ -125,10 +125,11 @@ impl Global {
         })
     }
 
-    /// Settings of object stores: those that are named, those of the environment, and those of profiles.
+    /// Returns the settings of object stores from `--storage-option`, the environment and profiles, in this order of
+    /// precedence.
     ///
     /// # Errors
-    /// A storage option that is none.
+    /// When a storage option is invalid.
     pub fn storage(&self) -> Result<StorageOptions, Error> {
         let mut options = StorageOptions::default();
         for StorageOption(option) in &self.storage_option {
@@ -141,44 +142,44 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Simulate a fleet of hosts, find a break-in, and show what was found
+    /// Simulate a fleet of hosts and a break-in, find the break-in, and show the results
     Demo(Demo),
-    /// Look at data: its columns, hosts, labels and correlations, and what they mean for a model
+    /// Describe data: its columns, hosts, labels and correlations, and what they mean for a model
     Inspect(Inspect),
-    /// Draw some rows, uniformly or so many of each label
+    /// Draw a random sample of rows, uniformly or by label
     Sample(Sample),
-    /// Learn from events what is normal, and write a model
+    /// Train a model on events, set its threshold, and write the model file
     Train(Train),
-    /// Give every event a score and a verdict, or show the most anomalous ones
+    /// Score every event, and show the most anomalous ones or write all of them to a file
     Score(Score),
-    /// Show one event in full, and where its score comes from
+    /// Show one event in full, and what each feature contributes to its score
     Explain(Explain),
-    /// Measure a model on labelled events, beside two baselines
+    /// Measure how well a model detects labelled events, and compare it with two baselines
     Evaluate(Evaluate),
-    /// Write data as well-made Parquet, sorted and compressed
+    /// Convert data to sorted and compressed Parquet
     Convert(Convert),
-    /// Ask in SQL, over events and their scores
+    /// Run an SQL query over events and their scores
     Sql(Sql),
-    /// Write one page to look at data: columns, features, correlations, time, programs
+    /// Write an HTML page that describes data: columns, features, correlations, events over time, programs, a map
     Explore(Explore),
-    /// Write one page: verdict, curves, a threshold to try out, the anomalies with their reasons
+    /// Write an HTML page that judges data: verdict, curves, a threshold slider, the top anomalies with reasons
     Report(Report),
-    /// Compare data with what a model was trained on: features, scores, and whether the threshold still holds
+    /// Compare data with a model's training data: features, scores, and the share above the threshold
     Drift(Drift),
-    /// Place distinct feature rows on a map (UMAP)
+    /// Place the distinct feature rows of data on a map with UMAP
     Embed(Embed),
-    /// Run the published experiment on the three files of the BETH data set
+    /// Repeat the published isolation-forest experiment on the BETH data set
     Reproduce(Reproduce),
     /// List the built-in recipes, or print one as TOML
     Recipes(Recipes),
-    /// Write simulated kernel-call logs: benign hosts, and one that is broken into
+    /// Write simulated kernel-call logs of benign hosts and of one host that is broken into
     Simulate(Simulate),
-    /// Run a program of a cluster: its scheduler, or one of its executors
+    /// Run a cluster's scheduler, or one of its executors
     Cluster(Cluster),
 }
 
 impl Command {
-    /// Who does the work, for commands that may have a cluster do it.
+    /// Returns the cluster arguments of a command that can run on a cluster.
     pub fn on_cluster(&self) -> Option<&OnCluster> {
         match self {
             Self::Train(command) => Some(&command.on_cluster),

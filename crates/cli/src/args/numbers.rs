@@ -1,9 +1,9 @@
-//! Numbers among the arguments, with their limits in words.
+//! Parsers of numeric arguments, whose messages state the limits.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Reads a whole number from `least` to `most`.
+/// Returns a parser of a whole number from `least` to `most`.
 pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
     least: T,
     most: T,
@@ -11,7 +11,7 @@ pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
     within("whole number", least, most)
 }
 
-/// Reads a number from `least` to `most`.
+/// Returns a parser of a number from `least` to `most`.
 pub fn number(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
     within("number", least, most)
 }

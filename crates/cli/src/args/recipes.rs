@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
     after_help = "Examples:\n  honeyguide recipes\n  honeyguide recipes beth-paper > mine.toml"
 )]
 pub struct Recipes {
-    /// A built-in recipe to print
+    /// The built-in recipe to print [default: list all built-in recipes]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }

@@ -16,10 +16,11 @@ pub struct Report {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The page, one HTML file that opens without a network: a path, an object's URL, or - for standard output
+    /// The self-contained HTML file to write: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// The column that is 1 for what should be found [default: sus and evil, where the data has them]
+    /// The label column, which is 1 for events to detect and 0 for the others [default: sus and evil, where the data
+    /// has them]
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
 }

@@ -13,10 +13,11 @@ use super::numbers::whole;
     after_help = "Examples:\n  honeyguide reproduce beth/\n  honeyguide simulate --out simulated && honeyguide reproduce simulated"
 )]
 pub struct Reproduce {
-    /// The folder, or its URL, with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv
+    /// The folder with labelled_training_data.csv, labelled_validation_data.csv and labelled_testing_data.csv: a path
+    /// or a URL
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// How many forests to average
+    /// Number of forests over which the results are averaged, one per seed
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole(1, MAX_SEEDS), allow_negative_numbers = true)]
     pub seeds: u64,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use super::OnCluster;
 use super::numbers::whole;
 
-/// Most events that are shown.
+/// The greatest number of events that `--top` can show.
 const MAX_TOP: usize = 10_000;
 
 const EXAMPLES: &str = "Examples:
@@ -23,17 +23,18 @@ pub struct Score {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Write every event with its score and verdict to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to
-    /// - for standard output
+    /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet): a path, an
+    /// object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// How many of the most anomalous events to show; events that look the same to the model are shown once
+    /// Number of the most anomalous events to show; events with the same feature values are shown once
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = whole(1, MAX_TOP), allow_negative_numbers = true)]
     pub top: usize,
-    /// Only events above the threshold
+    /// Show or write only events above the threshold
     #[arg(long)]
     pub anomalous: bool,
-    /// Write the three strongest reasons of every anomalous event too, as one text; what is shown has them anyway
+    /// With --out, also write the three strongest reasons of every anomalous event, as one text; events that are shown
+    /// on the terminal always have them
     #[arg(long)]
     pub explain: bool,
     #[command(flatten)]

@@ -13,10 +13,10 @@ pub struct Simulate {
     /// The folder to write the three files to
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// How many events, all three files together
+    /// Number of events in all three files together
     #[arg(long, value_name = "N", default_value_t = DEFAULT_EVENTS, value_parser = whole(LEAST_EVENTS, MOST_EVENTS), allow_negative_numbers = true)]
     pub events: u64,
-    /// The same seed gives the same bytes
+    /// Seed of the simulation; the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 }

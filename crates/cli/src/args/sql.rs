@@ -18,19 +18,21 @@ Names are case-sensitive and need no quotes: processName. Text is written in sin
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Sql {
-    /// One query; it can read, and nothing else
+    /// One query, which can only read
     #[arg(value_name = "QUERY")]
     pub query: String,
-    /// Files, folders, globs or URLs, or - for standard input, which are the table `events`
+    /// Files, folders, globs or URLs, or - for standard input; together they are the table `events`
     #[arg(value_name = "DATA")]
     pub data: Vec<String>,
-    /// Data under another name; a name that is given twice is one table
+    /// Data for a table with this name; data given twice under one name forms one table
     #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
     pub tables: Vec<(String, String)>,
-    /// The path or URL of a model, which adds the columns `score` and `anomalous` to every table that has what it needs
+    /// Model whose columns `score` and `anomalous` are added to every table that has the columns it reads: a path or a
+    /// URL
     #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
-    /// Write the answer to this path or object's URL (.csv, .ndjson, .arrow or .parquet), or to - for standard output [default: a table on a terminal, CSV elsewhere, JSON with --json]
+    /// Write the result to this file (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard
+    /// output [default: a table on a terminal, CSV in a pipe, JSON with --json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -28,31 +28,31 @@ pub struct Train {
     /// Number of trees
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole(1, MAX_ESTIMATORS), allow_negative_numbers = true)]
     pub trees: usize,
-    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: what the recipe says, else
-    /// auto]
+    /// Events that each tree draws: auto (256), a count, or a fraction such as 0.1 [default: the recipe's max_samples,
+    /// else auto]
     #[arg(long, value_name = "N|F", value_parser = parse_samples, allow_negative_numbers = true)]
     pub samples: Option<MaxSamples>,
-    /// Share of the training events to call anomalous, or auto for a threshold of 0.5 [default: the threshold is set by
-    /// --false-positive-rate where the data has three hosts or more, else auto]
+    /// Share of the training events to flag, or auto for a threshold of 0.5 [default: --false-positive-rate sets the
+    /// threshold if the data has three hosts or more, else auto]
     #[arg(long, value_name = "F", value_parser = parse_contamination, allow_negative_numbers = true, conflicts_with_all = ["calibrate", "false_positive_rate"])]
     pub contamination: Option<Contamination>,
-    /// Columns that each tree sees: a fraction such as 1.0, or a count
+    /// Features that each tree uses: a fraction such as 1.0, or a count
     #[arg(long, value_name = "F|N", default_value = "1.0", value_parser = parse_features, allow_negative_numbers = true)]
     pub max_features: MaxFeatures,
-    /// Let a tree draw an event more than once
+    /// Draw the events of each tree with replacement
     #[arg(long)]
     pub bootstrap: bool,
-    /// Seed of every random choice
+    /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Leave out the features that read these columns
+    /// Exclude the features that read these columns
     #[arg(long, value_name = "COL", value_delimiter = ',')]
     pub exclude: Vec<String>,
-    /// Benign events to set the threshold on
+    /// Benign events on which the threshold is set
     #[arg(long, value_name = "DATA", num_args = 1..)]
     pub calibrate: Vec<String>,
-    /// Share of benign events that may be flagged: of those to calibrate on, or of what a host does that nothing was
-    /// learnt from, with each host left out in turn [default: 0.001]
+    /// False-positive rate for which the threshold is set: the share of the --calibrate events that may be flagged, or
+    /// without them the share of a held-out host's events (leave-one-host-out) [default: 0.001]
     #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
     #[command(flatten)]

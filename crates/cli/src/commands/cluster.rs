@@ -1,4 +1,4 @@
-//! `honeyguide cluster`: this program as a node of a cluster.
+//! `honeyguide cluster`: runs this program as a node of a cluster.
 
 use crate::args::Cluster;
 use crate::context::Context;
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 #[cfg(feature = "cluster")]
 pub use with::run;
 
-/// Says how to get a program that can be a node.
+/// Fails with a hint on how to build a program that can be a node.
 #[cfg(not(feature = "cluster"))]
 pub async fn run(_: &Context, _: Cluster) -> Result<(), Failure> {
     Err(crate::cluster::without("honeyguide cluster").into())
@@ -30,7 +30,7 @@ mod with {
     use crate::args::cluster::{self, Node};
     use crate::signals::stop_signal;
 
-    /// Runs a scheduler or an executor until somebody asks it to stop.
+    /// Runs a scheduler or an executor until SIGINT or SIGTERM.
     pub async fn run(context: &Context, args: Cluster) -> Result<(), Failure> {
         log_to_standard_error(context);
         let services = NodeServices::new(&context.global().storage()?);
@@ -76,7 +76,7 @@ mod with {
         Ok(executor.serve(stop).await?)
     }
 
-    /// Ends when somebody has asked this process to, from now on.
+    /// Waits for SIGINT or SIGTERM, starting at the call.
     fn stop() -> impl Future<Output = ()> {
         let signal = stop_signal();
         async {
@@ -86,18 +86,18 @@ mod with {
         }
     }
 
-    /// The line that scripts wait for, and a warning where strangers may be near.
+    /// Prints the address, which scripts wait for, and a warning if other machines can reach it.
     fn announce(node: &str, address: SocketAddr) {
         eprintln!("{node} listening on {address}");
         if !address.ip().is_loopback() {
             log::warn!(
-                "other machines can reach this port, and it asks nobody who they are: keep it in a private network"
+                "other machines can reach this port, which has no authentication: keep it in a private network"
             );
         }
     }
 
-    /// Our own messages; of what lies below only what is wrong, since it writes whole queries with their values. The
-    /// variable `RUST_LOG` may say otherwise.
+    /// Logs our own messages, and only warnings and errors of dependencies, because these log whole queries with their
+    /// values. The variable `RUST_LOG` overrides this.
     fn log_to_standard_error(context: &Context) {
         let global = context.global();
         let (ours, theirs) = match (global.quiet, global.verbose) {
@@ -107,7 +107,7 @@ mod with {
         };
         env_logger::Builder::new()
             .filter_level(theirs)
-            // Each failed call of its loop, which we tell of once.
+            // Its loop logs each failed call; we log the failure once.
             .filter_module("ballista_executor::execution_loop", LevelFilter::Error)
             .filter_module("honeyguide", ours)
             .parse_default_env()

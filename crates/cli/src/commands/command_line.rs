@@ -1,18 +1,18 @@
-//! The command that made a page, as a person would type it again, without secrets.
+//! The command line that made a page, quoted so that it can be typed again, and without secrets.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use honeyguide::redacted;
 
-/// Characters that a shell takes as they are.
+/// The characters besides letters and digits that need no quotes in a shell.
 const PLAIN: &str = "-_./:=,@%+~";
 
-/// A command line in the making. Options that change no result, such as the number of threads, are left out.
+/// A builder of a command line. Options that do not change the result, such as the number of threads, are left out.
 pub struct CommandLine(String);
 
 impl CommandLine {
-    /// `honeyguide COMMAND`.
+    /// Returns the command line `honeyguide COMMAND`.
     pub fn new(command: &str) -> Self {
         Self(format!("honeyguide {command}"))
     }
@@ -22,12 +22,12 @@ impl CommandLine {
         self.word(&path.to_string_lossy())
     }
 
-    /// Adds data as it was named.
+    /// Adds data as the user named it.
     pub fn data(self, data: &[String]) -> Self {
         data.iter().fold(self, |line, input| line.word(input))
     }
 
-    /// Adds an option where it has a value.
+    /// Adds an option if it has a value.
     pub fn option(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.word(name).word(value),
@@ -35,7 +35,7 @@ impl CommandLine {
         }
     }
 
-    /// The whole line.
+    /// Returns the command line.
     pub fn finish(self) -> String {
         self.0
     }
@@ -47,7 +47,7 @@ impl CommandLine {
     }
 }
 
-/// As a shell reads it back.
+/// Returns the word, quoted for a shell if necessary.
 fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || PLAIN.contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -13,10 +13,10 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, of_them, percent_of, printable};
 
-/// Recipes to train with; the first that fits the data is taken.
+/// The recipes to train with; the first that fits the data is used.
 const RECIPES: [&str; 3] = ["context", "beth-paper", "raw"];
 
-/// What was converted, and what it is good for.
+/// The outcome of a conversion, with the time that it saves in training.
 #[derive(Serialize)]
 struct Report {
     out: PathBuf,
@@ -26,7 +26,7 @@ struct Report {
     training: Option<Training>,
 }
 
-/// How long it takes to train a forest of one tree: nearly all of it is the scan.
+/// The times to train a forest of one tree before and after the conversion. Nearly all of each is the scan.
 #[derive(Serialize)]
 struct Training {
     recipe: String,
@@ -56,7 +56,10 @@ pub async fn run(context: &Context, args: Convert) -> Result<(), Failure> {
     })
 }
 
-/// Trains on both, with a recipe that fits; `None` if none does. Both models must have seen the same events.
+/// Times training on the original and on the result, with the first recipe that fits; `None` if none does.
+///
+/// # Errors
+/// When the two models were not trained on the same events.
 async fn time_training(
     context: &Context,
     before: &mut Source,
@@ -89,7 +92,7 @@ async fn time_training(
     Ok(None)
 }
 
-/// The fingerprint of the training events, and how long training took.
+/// Trains a model, and returns the fingerprint of the training events and the time in seconds.
 async fn train_once(
     context: &Context,
     source: &mut Source,

@@ -1,4 +1,4 @@
-//! `honeyguide demo`: the whole path on simulated data, in seconds.
+//! `honeyguide demo`: runs the whole workflow on simulated data, in seconds.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ use crate::render::{heading, print_anomalies, print_evaluation};
 
 /// The recipe that the demo trains with.
 const RECIPE: &str = "context";
-/// Share of the validation events that may be flagged.
+/// The share of the validation events that may be flagged.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
-/// How many events the demo shows.
+/// The number of anomalous events that the demo shows.
 const SHOWN: usize = 5;
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ struct Shown {
     training: Trained,
     evaluation: Evaluation,
     most_anomalous: Vec<Anomaly>,
-    /// Written to be opened in a browser: a look at the third file, and the model's judgement of it.
+    /// The HTML pages: `explore` and `report` on the third file.
     pages: [PathBuf; 2],
 }
 
@@ -97,7 +97,7 @@ impl Outcome for Shown {
             heading("Trained on the first file, threshold set on the second")
         )?;
         self.training.print(out)?;
-        writeln!(out, "\n{}", heading("Judged on the third"))?;
+        writeln!(out, "\n{}", heading("Evaluated on the third"))?;
         print_evaluation(&self.evaluation, out)?;
         writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
         print_anomalies(&self.most_anomalous, out)?;

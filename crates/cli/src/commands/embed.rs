@@ -13,7 +13,7 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, of_them, printable};
 
-/// What was placed; the coordinates are in the file.
+/// The outcome of an embedding; the coordinates are in the file.
 #[derive(Serialize)]
 struct Embedded {
     recipe: String,
@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     for input in std::iter::once(&source).chain(&fit_on) {
         input.refuse_as_output(&out)?;
     }
-    // An output that cannot be written is found before the work, not after it.
+    // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let params = UmapParams::new()
         .n_neighbors(args.neighbors)

@@ -36,7 +36,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
     let recipe = recipe.transpose()?;
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
-    // An output that cannot be written is found before the work, not after it.
+    // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let of_model = model.as_ref().map(Lens::Model);
     let lens = of_model.or(recipe.as_ref().map(Lens::Recipe));

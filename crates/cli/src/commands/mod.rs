@@ -1,4 +1,4 @@
-//! One module per command: arguments in, an outcome out.
+//! The commands: one module each, which takes the arguments and shows an outcome.
 
 mod cluster;
 mod command_line;

@@ -34,10 +34,10 @@ fn list(context: &Context) -> Result<(), Failure> {
             writeln!(out)
         });
     }
-    let mut table = table(&["recipe", "features", "what for"]);
+    let mut table = table(&["recipe", "features", "purpose"]);
     for recipe in recipes {
         let features = if recipe.numeric_columns.is_some() {
-            "by the data".to_owned()
+            "numeric columns".to_owned()
         } else {
             recipe.features.len().to_string()
         };
@@ -46,7 +46,7 @@ fn list(context: &Context) -> Result<(), Failure> {
     context.write(|out| {
         writeln!(
             out,
-            "{table}\n\nPrint one, ready to be edited: honeyguide recipes NAME > mine.toml"
+            "{table}\n\nTo print one for editing: honeyguide recipes NAME > mine.toml"
         )
     })
 }

@@ -29,7 +29,7 @@ pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
     context.show(&Written { out, report })
 }
 
-/// Writes the page of `model`, which is the one that the arguments name.
+/// Writes the page. `model` is the model that the arguments name.
 pub async fn write(
     context: &Context,
     model: &Model,
@@ -38,7 +38,7 @@ pub async fn write(
     let mut source = context.open(&args.data)?;
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
-    // An output that cannot be written is found before the work, not after it.
+    // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let label = args.label.as_deref();
     let command = CommandLine::new("report")

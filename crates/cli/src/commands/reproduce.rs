@@ -76,12 +76,12 @@ impl Outcome for Reproduction {
     }
 }
 
-/// How far a split is from the training data, in a sentence.
+/// Returns a sentence that says how far a split is from the training data.
 fn distance(split: &SplitResult) -> String {
     let far = Closeness::of(split.total_variation, 0.1, 0.3);
     format!(
-        "The {} split is {far}: {} of its events would have to change to be distributed like the training events, and {} \
-         have a feature row that no training event has.",
+        "The {} split is {far}: the total variation distance between their feature rows is {}, and {} of its events have \
+         a feature row that no training event has.",
         split.split,
         percent(split.total_variation),
         percent(split.unseen)

@@ -56,7 +56,7 @@ pub async fn write(
         create_folder(folder)?;
     }
     refuse_to_replace(context, folder)?;
-    // Threads of their own wait for a store through it.
+    // The threads below need the runtime to wait for a store.
     let runtime = Handle::current();
     context
         .blocking(move |cancelled| {
@@ -69,7 +69,7 @@ pub async fn write(
                         write_split(&simulation, split, place, cancelled)
                     })
                 });
-                // All of them begin before one is waited for.
+                // All writers start before the first is joined.
                 let writers: Vec<_> = writers.collect();
                 let written = writers.into_iter().map(|writer| {
                     writer
@@ -81,7 +81,7 @@ pub async fn write(
             let mut marker = PendingFile::create(marker)?;
             let marked = marker.write_all(SIMULATED_TEXT.as_bytes());
             marked.map_err(|error| Error::io("write", marker.path(), error))?;
-            // The files get their names only when all three are complete, and never without the marker.
+            // The files get their final names only when all three are complete, and only with the marker beside them.
             let complete = written.into_iter().collect::<Result<Vec<_>, _>>()?;
             marker.finish()?;
             let splits = complete
@@ -94,12 +94,12 @@ pub async fn write(
         .await
 }
 
-/// Logs that are not marked as simulated are somebody's data, perhaps BETH itself.
+/// Refuses a folder with logs that are not marked as simulated: they are real data, perhaps BETH itself.
 fn refuse_to_replace(context: &Context, folder: &Path) -> Result<(), Failure> {
     let is_somebodys = |path: &Path| {
         let text = path.display().to_string();
         if is_url(&text) {
-            // A store says no when it is written to, if it is not to be reached.
+            // If the store cannot be reached, writing to it fails later.
             return context
                 .open(&[text])
                 .is_ok_and(|found| !found.is_simulated());
@@ -155,7 +155,7 @@ fn write_split(
     ))
 }
 
-/// A file that refuses to grow once the work is cancelled.
+/// A file whose writes fail once the work is cancelled.
 struct Stoppable<'a> {
     file: PendingFile,
     cancelled: &'a AtomicBool,

@@ -11,12 +11,12 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{of_them, print_answer, printable};
 
-/// The table that data without a name becomes.
+/// The name of the table for data without a name.
 const EVENTS: &str = "events";
-/// Most rows that are shown on a terminal.
+/// The greatest number of rows that are shown on a terminal.
 const SHOWN_ROWS: usize = 50;
 
-/// What was written to a file.
+/// The outcome of a query whose result was written to a file.
 #[derive(Serialize)]
 struct Written {
     rows: u64,
@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
     answered
 }
 
-/// The data of every table, in the order in which the tables are first named.
+/// Returns the data of every table, in the order in which the tables are first named.
 fn tables(events: Vec<String>, named: Vec<(String, String)>) -> Vec<(String, Vec<String>)> {
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     if !events.is_empty() {

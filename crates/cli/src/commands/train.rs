@@ -15,18 +15,18 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, of_them, percent, printable, table};
 
-/// Share of benign events that may be flagged, unless another is asked for.
+/// The default share of benign events that may be flagged.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
 
-/// Why the threshold is not what left-out hosts would make it.
+/// The note if leave-one-host-out was not possible.
 const NOT_LEFT_OUT: &str = "note: the threshold is scikit-learn's default: the data does not tell three hosts apart by a \
     column hostName, or has too many distinct rows of inputs; --calibrate sets the threshold on benign events";
 
-/// The same for whoever asked for a rate.
-const NO_HOSTS: &str = "--false-positive-rate: no threshold can be set by leaving out each host in turn: the data does not \
+/// The error if leave-one-host-out was not possible and a false-positive rate was requested.
+const NO_HOSTS: &str = "--false-positive-rate: no threshold can be set by leave-one-host-out: the data does not \
     tell three hosts apart by a column hostName, or has too many distinct rows of inputs";
 
-/// What training made.
+/// The outcome of training.
 #[derive(Serialize)]
 pub struct Trained {
     model: PathBuf,
@@ -53,7 +53,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     for input in std::iter::once(&source).chain(&calibration) {
         input.refuse_as_output(&out)?;
     }
-    // An output that cannot be written is found before the work, not after it.
+    // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
     let is_left_out = args.contamination.is_none() && calibration.is_none();
@@ -80,7 +80,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
             .hint("give benign events to set the threshold on: --calibrate DATA; or leave --false-positive-rate out")
             .into());
     }
-    // Nothing else runs while a forest grows: who asked for an end meanwhile is heard before anything is written.
+    // No signal is handled while a forest grows. Yielding handles a pending one before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
     context.remark_malformed_args();
@@ -95,7 +95,7 @@ fn is_scikit_learns(threshold: &Threshold) -> bool {
 }
 
 impl Trained {
-    /// What there is to say of a model at `path`.
+    /// Returns the outcome for a model that was written to `path`.
     pub fn new(model: &Model, path: PathBuf) -> Self {
         let training = model.training();
         Self {
@@ -160,9 +160,9 @@ impl Outcome for Trained {
     }
 }
 
-/// What the threshold flags of each host that was left out.
+/// Prints the share of events that the threshold flags on each held-out host.
 fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
-    let mut rates = table(&["left-out host", "events", "flagged"]);
+    let mut rates = table(&["held-out host", "events", "flagged"]);
     for host in hosts {
         rates.add_row([
             printable(&host.host).into_owned(),

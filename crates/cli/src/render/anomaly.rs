@@ -1,4 +1,4 @@
-//! Anomalous events on a terminal, with the reasons.
+//! Anomalous events and their reasons on a terminal.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use honeyguide::score::{Anomaly, Explained};
 
 use super::{count, heading, printable, table_with_numbers};
 
-/// Columns that are shown of an event that has none of the known ones.
+/// The number of columns that are shown of an event without any known column.
 const MAX_COLUMNS: usize = 8;
-/// Longest value that is shown of an event in full.
+/// The length of the longest value that is shown of an event in full.
 const MAX_VALUE_CHARACTERS: usize = 300;
 
-/// The most anomalous events: what each was, and below it why it stands out.
+/// Prints the most anomalous events, and below them the reasons for each.
 pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = anomalies.first() else {
         return Ok(());
@@ -46,7 +46,7 @@ pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result
     Ok(())
 }
 
-/// The columns that say what an event was.
+/// Returns the columns that identify an event.
 fn shown_columns(first: &Anomaly) -> Vec<&str> {
     let known = |name: &&str| first.event.iter().any(|(column, _)| column == name);
     let columns: Vec<&str> = log::IDENTIFYING.into_iter().filter(known).collect();
@@ -70,7 +70,7 @@ fn value(anomaly: &Anomaly, column: &str) -> String {
     printable(value.unwrap_or("-")).into_owned()
 }
 
-/// One event in full, and what every feature contributes to its score.
+/// Prints one event in full, and what every feature contributes to its score.
 pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result<()> {
     let Explained {
         anomaly,

@@ -1,4 +1,4 @@
-//! The answer to a query on a terminal.
+//! The result of a query on a terminal.
 
 use std::io::{self, Write};
 
@@ -7,16 +7,16 @@ use honeyguide::sql::Preview;
 
 use super::{count, heading, of_them, printable, printable_lines, table_with_numbers, width};
 
-/// Longest value that is shown in a cell of a table.
+/// The length of the longest value that is shown in a cell of a table.
 const CELL_CHARACTERS: usize = 60;
-/// Longest value that is shown where every column has a line of its own.
+/// The length of the longest value that is shown if every column has a line of its own.
 const LINE_CHARACTERS: usize = 300;
-/// What a table puts between two columns.
+/// The width of the space between two columns of a table.
 const GAP: usize = 2;
-/// The columns of the engine's answer to EXPLAIN.
+/// The columns of the engine's result of EXPLAIN.
 const PLAN: [&str; 2] = ["plan_type", "plan"];
 
-/// The first rows as a table, or row by row where a table would be wider than the terminal, and how many there are.
+/// Prints the first rows and their total number: as a table, or row by row if a table would be wider than the terminal.
 pub fn print_answer(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
     if answer.columns == PLAN {
         return print_plans(answer, out);

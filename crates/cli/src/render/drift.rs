@@ -8,14 +8,14 @@ use super::{
     count, fitted, heading, of_them, percent, percent_of, printable, table_with_numbers, wrapped,
 };
 
-/// What is written fits in so many columns.
+/// The width of the output in columns.
 const WIDTH: usize = 80;
-/// Features that are shown, the most shifted ones.
+/// The number of features that are shown, those with the greatest shift.
 const MAX_FEATURES: usize = 40;
-/// Unseen values that are shown of a feature.
+/// The number of unseen values that are shown of a feature.
 const UNSEEN: usize = 5;
 
-/// Prints the verdict, then the scores, the features and what was never seen.
+/// Prints the verdict, the scores, the features and the values that training never saw.
 pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,

@@ -6,7 +6,8 @@ use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 
 use super::{count, defined, heading, of_them, percent, percent_of, printable, table_with_numbers};
 
-/// Prints an evaluation: what was judged, then for every label the figures of scores and verdicts beside the baselines.
+/// Prints an evaluation: the number of anomalous events and the threshold, then for every label the figures of scores
+/// and verdicts and those of the baselines.
 pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
     print_anomalous(evaluation.anomalous, evaluation.events, out)?;
     writeln!(out, "threshold {}", evaluation.threshold)?;
@@ -16,7 +17,7 @@ pub fn print_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-/// How many events are above the threshold.
+/// Prints how many events are above the threshold.
 pub fn print_anomalous(anomalous: u64, events: u64, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
@@ -42,7 +43,7 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
         let class = u8::from(label.positives > 0);
         writeln!(
             out,
-            "Every event has {name} = {class}: there is nothing to tell apart, so AUROC is undefined."
+            "Every event has {name} = {class}: with only one class, AUROC is undefined."
         )?;
     }
     let header = [

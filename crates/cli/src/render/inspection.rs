@@ -12,20 +12,20 @@ use super::{
     table_with_numbers, wrapped,
 };
 
-/// What is written fits in so many columns.
+/// The width of the output in columns.
 const WIDTH: usize = 80;
-/// Columns of the data that are shown; `--json` has all.
+/// The number of columns of the data that are shown; `--json` has all.
 const MAX_COLUMNS: usize = 60;
-/// Correlations that are shown, the strongest.
+/// The number of correlations that are shown, the strongest ones.
 const STRONGEST: usize = 6;
-/// Remarks that are shown.
+/// The number of remarks that are shown.
 const MAX_REMARKS: usize = 30;
-/// Before what is said of a column.
+/// The indent of the lines that describe a column.
 const INDENT: &str = "    ";
-/// Longest value in a list of values.
+/// The length of the longest value in a list of values.
 const VALUE_WIDTH: usize = 40;
 
-/// Prints what was found in a table: what it is, its columns, first rows, labels, correlations and what stands out.
+/// Prints the inspection of a table: its size, columns, first rows, labels, correlations and remarks.
 pub fn print_inspection(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     print_overview(inspection, out)?;
     writeln!(out, "\n{}", heading("Columns"))?;
@@ -140,7 +140,7 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
-/// Values with their shares, as many as fit in `width`.
+/// Returns the most frequent values with their shares, as many as fit in `width`.
 fn values(top: &[ValueCount], rows: u64, width: usize) -> String {
     let mut text = String::new();
     for (index, value) in top.iter().enumerate() {
@@ -177,7 +177,7 @@ fn print_more(columns: usize, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The first rows side by side: a line per column of the data.
+/// Prints the first rows side by side, with one line per column of the data.
 fn print_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     const NAME: usize = 15;
     const CELL: usize = 11;
@@ -245,7 +245,7 @@ fn print_labels(labels: &LabelSummary, rows: u64, out: &mut dyn Write) -> io::Re
     writeln!(out, "{crossed}")
 }
 
-/// The strongest correlations.
+/// Prints the strongest correlations.
 fn print_correlations(correlations: &Correlations, out: &mut dyn Write) -> io::Result<()> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
@@ -280,7 +280,7 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the features that a recipe makes of data.
+/// Prints the features that a recipe computes from data.
 pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,

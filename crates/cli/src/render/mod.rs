@@ -1,4 +1,4 @@
-//! How results look on a terminal.
+//! The output of results on a terminal.
 
 mod anomaly;
 mod answer;
@@ -19,10 +19,10 @@ pub use honeyguide::wording::{
 pub use inspection::{print_features, print_inspection};
 pub use text::{bars, fitted, heading, wrapped};
 
-/// Width of tables where there is no terminal to ask.
+/// The width of tables if there is no terminal.
 const DEFAULT_WIDTH: u16 = 120;
 
-/// An empty table that fits the terminal.
+/// Returns an empty table that fits the terminal.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -34,13 +34,13 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Of the terminal, where there is one.
+/// Returns the width of the terminal, or the default width if there is no terminal.
 pub fn width() -> u16 {
     let size = console::Term::stdout().size_checked();
     size.map_or(DEFAULT_WIDTH, |(_, width)| width)
 }
 
-/// The same with some columns, by their positions, aligned like numbers.
+/// Returns an empty table in which the columns at the positions `numbers` are aligned to the right.
 pub fn table_with_numbers(header: &[&str], numbers: impl IntoIterator<Item = usize>) -> Table {
     let mut table = table(header);
     for number in numbers {

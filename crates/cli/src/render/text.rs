@@ -1,19 +1,19 @@
-//! Text on a terminal.
+//! The layout of text on a terminal.
 
 use console::style;
 use honeyguide::wording::printable;
 
-/// A heading.
+/// Returns the text as a heading, in bold.
 pub fn heading(text: &str) -> String {
     style(text).bold().to_string()
 }
 
-/// One harmless line of at most `width` columns, cut with an ellipsis.
+/// Returns the text as one printable line of at most `width` columns, truncated with an ellipsis.
 pub fn fitted(text: &str, width: usize) -> String {
     console::truncate_str(&printable(text), width, "…").into_owned()
 }
 
-/// Lines of at most `width` columns, broken between words.
+/// Returns the text as lines of at most `width` columns, broken between words.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -31,7 +31,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Counts as bars of eighths, the highest at full height; what is not zero is seen.
+/// Returns the counts as bars in steps of an eighth. The highest has full height, and a count above zero is always
+/// visible.
 pub fn bars(counts: &[f64]) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let highest = counts.iter().copied().fold(0.0, f64::max);

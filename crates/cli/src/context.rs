@@ -144,9 +144,18 @@ impl Context {
         }
     }
 
-    /// Prints a note on standard error if the recipe read arguments that could not be parsed, with their number.
-    pub fn remark_malformed_args(&self) {
-        let values = self.engine.malformed_args();
+    /// Prints remarks on standard error about what the last scan of `source` counted: arguments that could not be parsed,
+    /// Tracee's events, keys that were left out, bad lines.
+    pub fn remark_counts(&self, source: &Source) {
+        let counts = source.counts();
+        self.remark_malformed_args(counts.malformed_args);
+        if let Some(intake) = &counts.intake {
+            self.remark_intake(intake);
+        }
+    }
+
+    /// Prints a note on standard error if arguments could not be parsed, with their number.
+    pub fn remark_malformed_args(&self, values: u64) {
         if values > 0 {
             self.remark(&format!(
                 "note: args could not be parsed {} times; the recipe read them as null",
@@ -155,12 +164,7 @@ impl Context {
         }
     }
 
-    /// Prints remarks on standard error about the lines of JSON files: Tracee's events, keys that were left out, bad
-    /// lines.
-    pub fn remark_intake(&self, source: &Source) {
-        let Some(intake) = source.intake() else {
-            return;
-        };
+    fn remark_intake(&self, intake: &Intake) {
         if let Some(TraceeEvents {
             mapped,
             aliased,
@@ -174,7 +178,7 @@ impl Context {
                 count(unknown)
             ));
         }
-        if let Some(keys) = late_keys(&intake) {
+        if let Some(keys) = late_keys(intake) {
             self.remark(&keys);
         }
         if intake.bad_lines > 0 {

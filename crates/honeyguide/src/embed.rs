@@ -12,15 +12,17 @@ use learn::sampling::StableHash;
 use learn::scaling::StandardScaler;
 use learn::umap::{Umap, UmapParams};
 
-use crate::distil::{KeyedCounts, count_distinct, distil};
+use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, Encoder, locate_fault};
+use crate::features::{Distilled, Encoder};
+use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
 use crate::log;
 use crate::output::{Destination, TableWriter};
 use crate::recipe::{Kind, Recipe};
-use crate::source::{Source, no_events, with_columns};
+use crate::scan::Scan;
+use crate::source::{Source, no_events};
 
 /// Most distinct rows that the map is fitted on; of more, a uniform sample is taken.
 pub const MAX_FITTED: usize = 100_000;
@@ -116,27 +118,22 @@ pub async fn embed(
         .filter(|label| source.has_column(label))
         .map(str::to_owned)
         .collect();
-    let keys = labels
+    let mut keys = Keys::default();
+    let ids = labels
         .iter()
-        .map(|label| label_key(source, label))
-        .collect::<Result<Vec<_>>>()?;
-    let needed = with_columns(&plan.needed, labels.iter().map(String::as_str));
-    let placed = source
-        .run(&needed, async |source| {
-            let mut rows = DistinctRows::new(recipe.features.len(), labels.len());
-            let query = count_distinct(source.table(engine)?, &plan, &keys)?;
-            let consume = |batch: RecordBatch| Ok(rows.push(&map.encoder, &batch)?);
-            engine
-                .for_each_batch("reading", source.expected_rows(), query, consume)
-                .await?;
-            Ok(rows)
-        })
-        .await;
-    match placed {
-        Ok(rows) if rows.events == 0 => Err(no_events(source)),
-        Ok(rows) => map.place(&recipe, labels, rows),
-        Err(error) => Err(locate_fault(engine, source, &recipe, &plan, error).await),
+        .map(|label| Ok(keys.add(label_key(source, label)?)));
+    let ids = ids.collect::<Result<Vec<_>>>()?;
+    let scan = Scan::new(engine, "reading")
+        .features(&recipe, &plan)
+        .keys(&keys);
+    let start = || Ok(DistinctRows::new(recipe.features.len(), &ids));
+    let query = |table| count_distinct(table, &plan, &keys);
+    let push = |rows: &mut DistinctRows, batch: &RecordBatch| rows.push(&map.encoder, batch);
+    let rows = scan.fold(source, start, query, push).await?;
+    if rows.events == 0 {
+        return Err(no_events(source));
     }
+    map.place(&recipe, labels, rows)
 }
 
 fn refuse_categories(recipe: &Recipe) -> Result<()> {
@@ -264,7 +261,7 @@ struct RowTally {
 /// Distinct rows as they come. Above the budget only those whose hash is below a bar stay, which is lowered by halves:
 /// a uniform sample with full counts, whatever the order.
 struct DistinctRows {
-    n_labels: usize,
+    labels: Vec<KeyId>,
     n_features: usize,
     budget: usize,
     rows: HashMap<Vec<u64>, RowTally>,
@@ -273,9 +270,9 @@ struct DistinctRows {
 }
 
 impl DistinctRows {
-    fn new(n_features: usize, n_labels: usize) -> Self {
+    fn new(n_features: usize, labels: &[KeyId]) -> Self {
         Self {
-            n_labels,
+            labels: labels.to_vec(),
             n_features,
             budget: (MAX_PLACED_VALUES / n_features.max(1)).max(1),
             rows: HashMap::new(),
@@ -285,7 +282,7 @@ impl DistinctRows {
     }
 
     fn push(&mut self, encoder: &Encoder, batch: &RecordBatch) -> Result<()> {
-        let n_keys = self.n_labels + 1;
+        let n_keys = self.labels.len() + 1;
         let (inputs, groups) = batch.columns().split_at(batch.num_columns() - n_keys);
         let groups = KeyedCounts::new(groups)?;
         let encoded = encoder.encode(inputs)?;
@@ -296,14 +293,19 @@ impl DistinctRows {
             if !is_in(&key, self.halvings) {
                 continue;
             }
-            let n_labels = self.n_labels;
+            let n_labels = self.labels.len();
             let tally = self.rows.entry(key).or_insert_with(|| RowTally {
                 events: 0,
                 labelled: vec![0; n_labels],
             });
             tally.events += events;
-            for (labelled, key) in tally.labelled.iter_mut().zip(groups.keys(row)) {
-                *labelled += if key == Some(1) { events } else { 0 };
+            let keys = groups.keys(row);
+            for (labelled, label) in tally.labelled.iter_mut().zip(&self.labels) {
+                *labelled += if keys.get(*label) == Some(1) {
+                    events
+                } else {
+                    0
+                };
             }
         }
         while self.rows.len() > self.budget {

@@ -34,6 +34,8 @@ enum Unlocated {
     Feature,
     /// A label that is neither 0 nor 1.
     Label,
+    /// A value that the engine could not compute.
+    Value,
 }
 
 /// Stands before an error in another process's text.
@@ -174,11 +176,9 @@ impl Error {
         self.unlocated == Unlocated::Label
     }
 
-    /// Whether the engine could not compute something, at a row that is not known yet.
+    /// Returns whether the engine could not compute a value, at a row that is not known yet.
     pub(crate) fn is_evaluation_fault(&self) -> bool {
-        let behind = self.source.as_deref();
-        let engine = behind.and_then(|error| error.downcast_ref::<DataFusionError>());
-        engine.is_some_and(is_of_a_value)
+        self.unlocated == Unlocated::Value
     }
 
     /// The error of ours that passed through the engine, whatever the engine wrapped around it.
@@ -255,11 +255,15 @@ impl Error {
             ),
             None => (first_line(&root.strip_backtrace()), None),
         };
+        let unlocated = match is_of_a_value(&error) {
+            true => Unlocated::Value,
+            false => Unlocated::Nothing,
+        };
         Self {
             kind: ErrorKind::Data,
             message,
             hint,
-            unlocated: Unlocated::Nothing,
+            unlocated,
             source: Some(Box::new(error)),
         }
     }

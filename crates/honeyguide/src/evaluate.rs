@@ -7,9 +7,9 @@ use datafusion::logical_expr::{cast, ident, lit};
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
 
-use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::{Key, KeyId, KeyValues, Keys};
 use crate::labels::{class_of, label_key, labels};
 use crate::model::{Model, Threshold};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
@@ -138,27 +138,24 @@ pub async fn evaluate(
     label: Option<&str>,
 ) -> Result<Evaluation> {
     let labels = labels(source, label)?;
-    let mut keys = labels
-        .iter()
-        .map(|name| label_key(source, name))
-        .collect::<Result<Vec<_>>>()?;
-    keys.extend(rule_key(source));
+    let mut keys = Keys::default();
+    let judged = JudgedKeys::add(&mut keys, source, &labels)?;
     let model = Arc::new(model.clone());
     let counts = ScoredCounts {
         model: &model,
         keys: &keys,
         order: Order::Descending,
     };
-    let start = || Tally::new(&labels, model.threshold());
+    let start = || Tally::new(&judged, model.threshold());
     let tally = counts.fold(engine, source, start, Tally::push).await?;
     if tally.events == 0 {
         return Err(no_events(source));
     }
-    Ok(tally.finish(model.recipe().name.clone(), keys.len() > labels.len()))
+    Ok(tally.finish(model.recipe().name.clone()))
 }
 
 /// Whether the rule flags an event, where the data has its column.
-pub(crate) fn rule_key(source: &Source) -> Option<Key> {
+fn rule_key(source: &Source) -> Option<Key> {
     let column = source
         .columns()
         .iter()
@@ -170,8 +167,44 @@ pub(crate) fn rule_key(source: &Source) -> Option<Key> {
     })
 }
 
+/// The keys that an evaluation needs, among the keys of a query.
+#[derive(Debug, Clone)]
+pub(crate) struct JudgedKeys {
+    /// The labels, each with its key.
+    labels: Vec<(String, KeyId)>,
+    /// Whether the baseline's rule flags an event, where the data has its column.
+    rule: Option<KeyId>,
+}
+
+impl JudgedKeys {
+    /// Adds the keys of `labels` and of the rule to `keys`.
+    ///
+    /// # Errors
+    /// Fails when a label is not there or cannot hold 0 and 1.
+    pub fn add(keys: &mut Keys, source: &Source, labels: &[String]) -> Result<Self> {
+        let labels = labels
+            .iter()
+            .map(|label| Ok((label.clone(), keys.add(label_key(source, label)?))));
+        let labels = labels.collect::<Result<_>>()?;
+        let rule = rule_key(source).map(|key| keys.add(key));
+        Ok(Self { labels, rule })
+    }
+
+    /// Returns the classes that the labels of a group say, in the order of the labels.
+    ///
+    /// # Errors
+    /// Fails when a label is neither 0 nor 1.
+    pub fn classes(&self, values: KeyValues) -> Result<Vec<bool>> {
+        let classes = self.labels.iter();
+        classes
+            .map(|(label, key)| class_of(label, values.get(*key)))
+            .collect()
+    }
+}
+
 /// What accumulates over events in descending order of their scores.
-pub(crate) struct Tally {
+pub(crate) struct Tally<'a> {
+    keys: &'a JudgedKeys,
     threshold: Threshold,
     events: u64,
     anomalous: u64,
@@ -185,9 +218,10 @@ struct LabelTally {
     rule: Confusion,
 }
 
-impl Tally {
-    pub fn new(labels: &[String], threshold: &Threshold) -> Self {
-        let labels = labels.iter().map(|label| LabelTally {
+impl<'a> Tally<'a> {
+    /// Returns a tally without events.
+    pub fn new(keys: &'a JudgedKeys, threshold: &Threshold) -> Self {
+        let labels = keys.labels.iter().map(|(label, _)| LabelTally {
             label: label.clone(),
             ranking: RocAccumulator::new(),
             verdicts: Confusion::default(),
@@ -198,17 +232,21 @@ impl Tally {
             events: 0,
             anomalous: 0,
             labels: labels.collect(),
+            keys,
         }
     }
 
-    /// Counts events. Their keys are the labels, then whether the rule flags them, then what else there may be.
+    /// Counts the events of a group.
+    ///
+    /// # Errors
+    /// Fails when a label is neither 0 nor 1.
     pub fn push(&mut self, group: ScoredGroup) -> Result<()> {
         let is_anomalous = self.threshold.flags(group.score);
-        let by_rule = group.keys.get(self.labels.len()).copied().flatten() == Some(1);
+        let by_rule = self.keys.rule.and_then(|rule| group.keys.get(rule)) == Some(1);
         self.events += group.events;
         self.anomalous += if is_anomalous { group.events } else { 0 };
-        for (tally, key) in self.labels.iter_mut().zip(group.keys) {
-            let is_positive = class_of(&tally.label, *key)?;
+        let classes = self.keys.classes(group.keys)?;
+        for (tally, is_positive) in self.labels.iter_mut().zip(classes) {
             let (positives, negatives) = if is_positive {
                 (group.events, 0)
             } else {
@@ -224,18 +262,19 @@ impl Tally {
         Ok(())
     }
 
-    pub fn finish(self, recipe: String, has_rule: bool) -> Evaluation {
-        let labels = self
-            .labels
-            .into_iter()
-            .map(|tally| tally.finish(self.threshold.method.nominal_rate(), has_rule))
-            .collect();
+    /// Returns the figures; `recipe` is the name of the model's recipe.
+    pub fn finish(self, recipe: String) -> Evaluation {
+        let has_rule = self.keys.rule.is_some();
+        let nominal_rate = self.threshold.method.nominal_rate();
+        let labels = self.labels.into_iter();
         Evaluation {
             recipe,
             events: self.events,
             anomalous: self.anomalous,
+            labels: labels
+                .map(|tally| tally.finish(nominal_rate, has_rule))
+                .collect(),
             threshold: self.threshold,
-            labels,
         }
     }
 }

@@ -6,7 +6,7 @@ use learn::iforest::Explanation;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::features::{EncodingData, Sighting};
+use crate::features::{EncodingData, RowKey, Sighting, row_key};
 use crate::model::{Distribution, FeatureProfile, Model};
 use crate::recipe::layout::FeatureInputs;
 use crate::recipe::{Feature, Recipe};
@@ -47,7 +47,7 @@ pub(crate) struct ExplainedEvent<'a> {
 /// Contributions of many events, of which most have been met before.
 pub(crate) struct Attribution<'a> {
     model: &'a Model,
-    known: HashMap<Vec<u64>, Explanation>,
+    known: HashMap<RowKey, Explanation>,
 }
 
 /// What a feature has to say of an event, fact by fact.
@@ -82,14 +82,14 @@ impl<'a> Attribution<'a> {
 
     /// The first `count` reasons that speak for an anomaly.
     pub fn strongest(&mut self, event: &ExplainedEvent, count: usize) -> Result<Vec<Reason>> {
-        let key: Vec<u64> = event.features.iter().map(|value| value.to_bits()).collect();
+        let key = row_key(event.features);
         if let Some(known) = self.known.get(&key) {
             return Ok(self.model.reasons(event, known, count));
         }
         if self.known.len() * event.features.len() >= REMEMBERED {
             self.known.clear();
         }
-        let explained = self.model.attribute(event)?;
+        let explained = self.model.attribute(event.features)?;
         let reasons = self.model.reasons(event, &explained, count);
         self.known.insert(key, explained);
         Ok(reasons)
@@ -99,7 +99,7 @@ impl<'a> Attribution<'a> {
 impl Model {
     /// Explains one event by all features.
     pub(crate) fn explain(&self, event: &ExplainedEvent) -> Result<EventExplanation> {
-        let explained = self.attribute(event)?;
+        let explained = self.attribute(event.features)?;
         Ok(EventExplanation {
             normalised_path_length: explained.normalised_path_length(),
             base: explained.base,
@@ -110,8 +110,12 @@ impl Model {
         })
     }
 
-    fn attribute(&self, event: &ExplainedEvent) -> Result<Explanation> {
-        let explained = self.forest.explain(event.features);
+    /// Returns what each feature of a row, as the forest sees it, contributes to its score.
+    ///
+    /// # Errors
+    /// Fails when the forest has extended splits, which cannot be explained.
+    pub(crate) fn attribute(&self, features: &[f64]) -> Result<Explanation> {
+        let explained = self.forest.explain(features);
         explained.map_err(|error| Error::usage(format!("this model cannot say why: {error}")))
     }
 

@@ -7,10 +7,10 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::{Expr, cast, ident, lit, when};
 
-use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::first_found;
+use crate::groups::{Key, Keys};
 use crate::log;
 use crate::source::{Source, column_list, with_columns};
 
@@ -93,12 +93,12 @@ pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
     }
 }
 
-/// Where a label that is none comes from: the first event, in the order of the files, that has one among the labels of
+/// Traces a label that is neither 0 nor 1 to the first event, in the order of the files, that has one among the labels of
 /// `keys`. Other errors pass unchanged.
 pub(crate) async fn locate_label(
     engine: &Engine,
     source: &mut Source,
-    keys: &[Key],
+    keys: &Keys,
     error: Error,
 ) -> Error {
     if !error.is_label_fault() {
@@ -110,18 +110,16 @@ pub(crate) async fn locate_label(
     });
     let (labels, values): (Vec<&str>, Vec<Expr>) = labelled.unzip();
     let needed = with_columns(&BTreeSet::new(), labels.iter().copied());
-    let check = |batch: &RecordBatch| Ok(first_unlabelled(&labels, batch));
-    let search = source.run(&needed, async |source| {
-        for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
-            let query = table.select(values.clone())?;
-            if let Some((row, found)) = first_found(engine, query, check).await? {
-                return Ok(Some(found.at(&source.place_of_row(file, row))));
-            }
-        }
-        Ok(None)
-    });
+    let search = first_found(
+        engine,
+        source,
+        &needed,
+        |table| table.select(values.clone()),
+        |_| Ok(()),
+        |(), batch| Ok(first_unlabelled(&labels, batch)),
+    );
     match search.await {
-        Ok(Some(found)) => found,
+        Ok(Some((place, found))) => found.at(&place),
         Ok(None) | Err(_) => error,
     }
 }

@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod explain;
 mod features;
 mod functions;
+mod groups;
 pub mod inspect;
 mod labels;
 mod leave_one_out;
@@ -36,8 +37,10 @@ mod recipe;
 pub mod report;
 pub mod reproduce;
 pub mod sample;
+mod scan;
 pub mod score;
 mod scored;
+mod scorer;
 mod source;
 pub mod sql;
 mod storage;
@@ -59,8 +62,9 @@ pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
 };
 pub use reproduce::reproduce;
+pub use scorer::{Scorer, Scores};
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{TrainOptions, calibrate, train};

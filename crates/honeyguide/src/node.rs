@@ -1,7 +1,6 @@
 //! What a process needs that runs parts of plans for others: the functions, models and files that plans name.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::ScalarUDF;
@@ -15,8 +14,7 @@ use crate::storage::StorageOptions;
 
 /// The SQL functions that plans know by their names.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let malformed = Arc::new(AtomicU64::new(0));
-    functions::functions(&malformed).map(Arc::new).into()
+    functions::functions().map(Arc::new).into()
 }
 
 /// The object stores where plans find their files, opened with `options`.

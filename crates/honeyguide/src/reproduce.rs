@@ -8,14 +8,16 @@ use learn::iforest::Contamination;
 use learn::metrics::ScoreCounts;
 use serde::Serialize;
 
-use crate::distil::{KeyedCounts, count_distinct, distil};
+use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, locate_fault};
-use crate::labels::{class_of, label_key, labels, locate_label};
+use crate::features::{Distilled, RowKey, row_key};
+use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
+use crate::labels::{class_of, label_key, labels};
 use crate::model::Model;
 use crate::recipe::builtin;
-use crate::source::{Source, no_events, with_columns};
+use crate::scan::Scan;
+use crate::source::{Source, no_events};
 use crate::train::{TrainOptions, fit};
 
 /// The recipe of the experiment.
@@ -109,7 +111,7 @@ pub async fn reproduce(
 /// One model per seed, and the training data's distribution over feature rows.
 struct Ensemble {
     models: Vec<Model>,
-    training_shares: HashMap<Vec<u64>, f64>,
+    training_shares: HashMap<RowKey, f64>,
 }
 
 impl Ensemble {
@@ -124,7 +126,7 @@ impl Ensemble {
         let rows = (0..distilled.inputs.n_rows())
             .map(|row| (distilled.inputs.row(row), distilled.inputs.weights()[row]));
         let training_shares = rows
-            .map(|(row, weight)| (bits(row), weight / total))
+            .map(|(row, weight)| (row_key(row), weight / total))
             .collect();
         Ok(Self {
             models: models.collect::<Result<_>>()?,
@@ -141,45 +143,48 @@ impl Ensemble {
         let recipe = self.models[0].recipe();
         let plan = recipe.plan(engine, source)?;
         let labels = labels(source, None)?;
-        let keys = labels
+        let mut keys = Keys::default();
+        let ids = labels
             .iter()
-            .map(|label| label_key(source, label))
-            .collect::<Result<Vec<_>>>()?;
-        let needed = with_columns(&plan.needed, labels.iter().map(String::as_str));
-        let judged = source
-            .run(&needed, async |source| {
-                let mut judgement = Judgement::new(&labels);
-                let query = count_distinct(source.table(engine)?, &plan, &keys)?;
-                let consume = |batch: RecordBatch| Ok(judgement.push(self, &batch)?);
-                engine
-                    .for_each_batch("judging", source.expected_rows(), query, consume)
-                    .await?;
-                Ok(judgement)
-            })
-            .await;
-        match judged {
-            Ok(judgement) if judgement.events == 0 => Err(no_events(source)),
-            Ok(judgement) => judgement.finish(split, &self.training_shares),
-            Err(error) => {
-                let error = locate_fault(engine, source, recipe, &plan, error).await;
-                Err(locate_label(engine, source, &keys, error).await)
-            }
+            .map(|label| Ok((label.as_str(), keys.add(label_key(source, label)?))));
+        let ids = ids.collect::<Result<Vec<_>>>()?;
+        let scan = Scan::new(engine, "judging")
+            .features(recipe, &plan)
+            .keys(&keys);
+        let query = |table| count_distinct(table, &plan, &keys);
+        let push = |judgement: &mut Judgement, batch: &RecordBatch| judgement.push(self, batch);
+        let start = || Ok(Judgement::new(&ids));
+        let judgement = scan.fold(source, start, query, push).await?;
+        if judgement.events == 0 {
+            return Err(no_events(source));
         }
+        judgement.finish(split, &self.training_shares)
     }
 }
 
 /// What accumulates over the distinct rows of a split.
 struct Judgement<'a> {
     events: u64,
-    labels: Vec<(&'a str, ScoreCounts, ScoreCounts)>,
-    rows: HashMap<Vec<u64>, u64>,
+    labels: Vec<JudgedLabel<'a>>,
+    rows: HashMap<RowKey, u64>,
+}
+
+/// One label of a split, and the events that have each averaged verdict and score.
+struct JudgedLabel<'a> {
+    name: &'a str,
+    key: KeyId,
+    hard: ScoreCounts,
+    scores: ScoreCounts,
 }
 
 impl<'a> Judgement<'a> {
-    fn new(labels: &'a [String]) -> Self {
-        let labels = labels
-            .iter()
-            .map(|label| (label.as_str(), ScoreCounts::new(), ScoreCounts::new()));
+    fn new(labels: &[(&'a str, KeyId)]) -> Self {
+        let labels = labels.iter().map(|(name, key)| JudgedLabel {
+            name,
+            key: *key,
+            hard: ScoreCounts::new(),
+            scores: ScoreCounts::new(),
+        });
         Self {
             events: 0,
             labels: labels.collect(),
@@ -212,22 +217,24 @@ impl<'a> Judgement<'a> {
                 .count() as f64
                 / seeds;
             let mean = of_row().map(|(_, score)| score).sum::<f64>() / seeds;
-            for ((label, of_hard, of_scores), key) in self.labels.iter_mut().zip(groups.keys(row)) {
-                let (positives, negatives) = if class_of(label, key)? {
+            let keys = groups.keys(row);
+            for label in &mut self.labels {
+                let is_positive = class_of(label.name, keys.get(label.key))?;
+                let (positives, negatives) = if is_positive {
                     (events, 0)
                 } else {
                     (0, events)
                 };
-                of_hard.push(hard, positives, negatives);
-                of_scores.push(mean, positives, negatives);
+                label.hard.push(hard, positives, negatives);
+                label.scores.push(mean, positives, negatives);
             }
             self.events += events;
-            *self.rows.entry(bits(features)).or_default() += events;
+            *self.rows.entry(row_key(features)).or_default() += events;
         }
         Ok(())
     }
 
-    fn finish(self, split: &str, training_shares: &HashMap<Vec<u64>, f64>) -> Result<SplitResult> {
+    fn finish(self, split: &str, training_shares: &HashMap<RowKey, f64>) -> Result<SplitResult> {
         let events = self.events as f64;
         let (mut common, mut seen) = (0.0, 0);
         // Sorted, so that sums are the same in every run.
@@ -239,15 +246,15 @@ impl<'a> Judgement<'a> {
                 seen += count;
             }
         }
-        let labels = self.labels.into_iter().map(|(label, of_hard, of_scores)| {
+        let labels = self.labels.into_iter().map(|label| {
             let rank = |counts: ScoreCounts| {
                 counts
                     .finish()
                     .map_err(|error| Error::internal(error.to_string()))
             };
-            let (hard, scores) = (rank(of_hard)?, rank(of_scores)?);
+            let (hard, scores) = (rank(label.hard)?, rank(label.scores)?);
             Ok(LabelResult {
-                label: label.to_owned(),
+                label: label.name.to_owned(),
                 positives: scores.positives,
                 roc_auc_hard: hard.roc_auc,
                 roc_auc_scores: scores.roc_auc,
@@ -261,9 +268,4 @@ impl<'a> Judgement<'a> {
             total_variation: 1.0 - common,
         })
     }
-}
-
-/// A row as a key.
-fn bits(row: &[f64]) -> Vec<u64> {
-    row.iter().map(|value| value.to_bits()).collect()
 }

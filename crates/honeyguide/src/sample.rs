@@ -14,15 +14,17 @@ use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::logical_expr::ident;
+use datafusion::logical_expr::{Expr, ident};
+use datafusion::prelude::DataFrame;
 use learn::sampling::StableHash;
 use serde::Serialize;
 
-use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::labels::{class_of, label_key, locate_label};
+use crate::groups::Keys;
+use crate::labels::{class_of, label_key};
 use crate::output::{Destination, TableFormat, TableWriter};
+use crate::scan::{FileRows, Scan};
 use crate::source::{Source, no_events};
 
 /// Most rows that can be drawn: a sample is held in memory.
@@ -103,26 +105,25 @@ pub async fn sample(
     let format = to.format()?;
     source.refuse_as_output(&to)?;
     let balance = options.balance.as_ref();
-    let key = balance
-        .map(|balance| label_key(source, &balance.label))
-        .transpose()?;
+    let mut keys = Keys::default();
+    if let Some(balance) = balance {
+        keys.add(label_key(source, &balance.label)?);
+    }
     let typed: BTreeSet<String> = balance
         .iter()
         .map(|balance| balance.label.clone())
         .collect();
-    let mut source = match format {
+    let mut read = match format {
         TableFormat::Csv => source.as_text_except(&typed),
         TableFormat::Parquet | TableFormat::Arrow | TableFormat::Json => source.clone(),
     };
-    let schema = source.schema();
+    let schema = read.schema();
     let mut writer = TableWriter::create(&to, Arc::clone(&schema))?;
-    let drawing = match draw(engine, &mut source, options, key.as_ref()).await {
-        Ok(drawing) => drawing,
-        Err(error) => return Err(locate_label(engine, &mut source, key.as_slice(), error).await),
-    };
+    let drawing = draw(engine, &mut read, options, &keys).await?;
+    source.adopt_counts(&read);
     let summary = drawing.summary(options);
     if summary.rows_read == 0 {
-        return Err(no_events(&source));
+        return Err(no_events(source));
     }
     drawing.write(&schema, &mut writer)?;
     writer.finish()?;
@@ -173,23 +174,21 @@ async fn draw(
     engine: &Engine,
     source: &mut Source,
     options: &SampleOptions,
-    key: Option<&Key>,
+    keys: &Keys,
 ) -> Result<Drawing> {
-    source
-        .run(&source.column_names(), async |source| {
-            let mut drawing = Drawing::new(&source.schema(), options)?;
-            for table in source.tables_in_order(engine)? {
-                let columns = source.columns().iter().map(|column| ident(&column.name));
-                let label = key.map(|key| key.expr.clone().alias(&key.name));
-                let query = table.select(columns.chain(label).collect::<Vec<_>>())?;
-                let consume = |batch: RecordBatch| Ok(drawing.push(&batch)?);
-                engine
-                    .for_each_batch("sampling", source.expected_rows(), query, consume)
-                    .await?;
-            }
-            Ok(drawing)
-        })
-        .await
+    let names = source.column_names();
+    let scan = Scan::new(engine, "sampling").columns(names).keys(keys);
+    let columns: Vec<Expr> = source
+        .columns()
+        .iter()
+        .map(|column| ident(&column.name))
+        .collect();
+    let labels = keys.iter().map(|key| key.expr.clone().alias(&key.name));
+    let selected: Vec<Expr> = columns.into_iter().chain(labels).collect();
+    let start = |source: &Source| Drawing::new(&source.schema(), options);
+    let query = |table: DataFrame| table.select(selected.clone());
+    let push = |drawing: &mut Drawing, rows: FileRows| drawing.push(rows.batch);
+    scan.fold_in_order(source, start, query, push).await
 }
 
 impl Drawing {

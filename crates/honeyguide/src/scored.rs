@@ -5,20 +5,19 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::ident;
 use datafusion::prelude::DataFrame;
 
-use crate::distil::{COUNT, Key, KeyedCounts, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::features::locate_fault;
-use crate::labels::locate_label;
+use crate::groups::{COUNT, KeyValues, KeyedCounts, Keys, count_distinct};
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
-use crate::source::{Source, with_columns};
+use crate::scan::Scan;
+use crate::source::Source;
 
 const SCORE: &str = "__score";
 
@@ -32,14 +31,14 @@ pub(crate) enum Order {
 /// Events with one score and one value of every key.
 pub(crate) struct ScoredGroup<'a> {
     pub score: f64,
-    pub keys: &'a [Option<i64>],
+    pub keys: KeyValues<'a>,
     pub events: u64,
 }
 
 /// The question: `SELECT score, keys, count(*) … GROUP BY score, keys ORDER BY score`.
 pub(crate) struct ScoredCounts<'a> {
     pub model: &'a Arc<Model>,
-    pub keys: &'a [Key],
+    pub keys: &'a Keys,
     pub order: Order,
 }
 
@@ -57,44 +56,17 @@ impl ScoredCounts<'_> {
     ) -> Result<T> {
         let recipe = self.model.recipe();
         let plan = recipe.plan(engine, source)?;
-        let of_keys: Vec<_> = self
-            .keys
-            .iter()
-            .flat_map(|key| key.expr.column_refs())
-            .collect();
-        let needed = with_columns(
-            &plan.needed,
-            of_keys.iter().map(|column| column.name.as_str()),
-        );
-        let folded = source
-            .run(&needed, async |source| {
-                let mut state = start();
-                let query = self.query(source.table(engine)?, &plan)?;
-                let expected = source.expected_rows();
-                let consume =
-                    |batch: RecordBatch| Ok(self.fold_batch(&batch, &mut state, &mut step)?);
-                engine
-                    .for_each_batch("scoring", expected, query, consume)
-                    .await?;
-                Ok(state)
-            })
-            .await;
-        match folded {
-            Ok(state) => Ok(state),
-            Err(error) => {
-                let error = locate_fault(engine, source, recipe, &plan, error).await;
-                Err(locate_label(engine, source, self.keys, error).await)
-            }
-        }
+        let scan = Scan::new(engine, "scoring")
+            .features(recipe, &plan)
+            .keys(self.keys);
+        let query = |table| self.query(table, &plan);
+        let fold = |state: &mut T, batch: &RecordBatch| fold_batch(batch, state, &mut step);
+        scan.fold(source, || Ok(start()), query, fold).await
     }
 
     /// Rows are grouped before they are scored: kernel calls repeat themselves.
-    fn query(
-        &self,
-        table: DataFrame,
-        plan: &FeaturePlan,
-    ) -> std::result::Result<DataFrame, DataFusionError> {
-        let keys = || self.keys.iter().map(|key| ident(&key.name));
+    fn query(&self, table: DataFrame, plan: &FeaturePlan) -> EngineResult<DataFrame> {
+        let keys = || self.keys.idents();
         let score = anomaly_score(self.model)
             .call(plan.names.iter().map(ident).collect())
             .alias(SCORE);
@@ -114,26 +86,22 @@ impl ScoredCounts<'_> {
                 ident(SCORE).sort(self.order == Order::Ascending, false),
             ])
     }
+}
 
-    fn fold_batch<T>(
-        &self,
-        batch: &RecordBatch,
-        state: &mut T,
-        step: &mut impl FnMut(&mut T, ScoredGroup) -> Result<()>,
-    ) -> Result<()> {
-        let scores = batch.column(0).as_primitive::<Float64Type>();
-        let groups = KeyedCounts::new(&batch.columns()[1..])?;
-        for row in 0..batch.num_rows() {
-            let (keys, events) = (groups.keys(row), groups.count(row));
-            step(
-                state,
-                ScoredGroup {
-                    score: scores.value(row),
-                    keys: &keys,
-                    events,
-                },
-            )?;
-        }
-        Ok(())
+fn fold_batch<T>(
+    batch: &RecordBatch,
+    state: &mut T,
+    step: &mut impl FnMut(&mut T, ScoredGroup) -> Result<()>,
+) -> Result<()> {
+    let scores = batch.column(0).as_primitive::<Float64Type>();
+    let groups = KeyedCounts::new(&batch.columns()[1..])?;
+    for row in 0..batch.num_rows() {
+        let group = ScoredGroup {
+            score: scores.value(row),
+            keys: groups.keys(row),
+            events: groups.count(row),
+        };
+        step(state, group)?;
     }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
+use crate::groups::Keys;
 use crate::leave_one_out;
 use crate::log::HOST_COLUMN;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
@@ -199,7 +200,7 @@ pub async fn calibrate(
     let shared = Arc::new(model.clone());
     let counts = ScoredCounts {
         model: &shared,
-        keys: &[],
+        keys: &Keys::default(),
         order: Order::Ascending,
     };
     let tail = counts

@@ -3,8 +3,8 @@
 use std::mem::discriminant;
 
 use super::attack::{Campaign, intruders_job};
-use super::fleet::Part;
 use super::host::{Counts, Host};
+use super::part::Part;
 use super::process::Task;
 use super::random::Random;
 use super::remote::{ADMIN, LoginLabels, Session, Visitor};

@@ -1,31 +1,14 @@
 //! The hosts of each split.
 
 use super::agenda::Machine;
+use super::part::Part;
 use super::random::Random;
-use super::scheduled::{Chore, OTHER_CHORES, TRAINING_CHORES};
+use super::scheduled::{OTHER_CHORES, TRAINING_CHORES};
 use super::text::Rows;
 use super::{Split, Summary};
 
 /// A host with fewer events than this shows little of a day, so small recordings have fewer hosts.
 const LEAST_PER_HOST: u64 = 1_500;
-
-/// One host's part in a split.
-pub(super) struct Part {
-    pub(super) address: [u8; 4],
-    /// The host's place among those of its split.
-    pub(super) place: u64,
-    /// Events it is to record.
-    pub(super) share: u64,
-    /// Seconds between the first runs of a rare job on two neighbouring hosts.
-    pub(super) stride: u64,
-    /// After so many hosts the first runs of a rare job start over.
-    pub(super) turns: u64,
-    /// It runs a web server.
-    pub(super) web: bool,
-    /// It is broken into.
-    pub(super) attacked: bool,
-    pub(super) chores: &'static [Chore],
-}
 
 /// Last parts of the addresses of a split's hosts.
 fn addresses(split: Split) -> &'static [u8] {

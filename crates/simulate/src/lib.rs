@@ -31,6 +31,7 @@ mod call;
 mod files;
 mod fleet;
 mod host;
+mod part;
 mod process;
 mod programs;
 mod random;

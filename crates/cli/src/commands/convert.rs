@@ -42,7 +42,7 @@ pub async fn run(context: &Context, args: Convert) -> Result<(), Failure> {
     };
     let to = context.destination(&args.out)?;
     let converted = convert(&context.engine, &mut source, &to, &options).await?;
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     let training = if args.skip_timing || converted.events == 0 {
         None
     } else {

@@ -13,8 +13,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let drift = drift(&context.engine, &model, &mut source).await?;
-    context.remark_malformed_args();
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&drift)
 }
 

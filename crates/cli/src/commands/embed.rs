@@ -58,8 +58,7 @@ pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     )
     .await?;
     embedding.write(&out)?;
-    context.remark_malformed_args();
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&Embedded::new(embedding, out.path().to_owned()))
 }
 

@@ -14,8 +14,7 @@ pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
     let model = context.model(&args.model)?;
     let mut source = context.open(&args.data)?;
     let evaluation = evaluate(&context.engine, &model, &mut source, args.label.as_deref()).await?;
-    context.remark_malformed_args();
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&evaluation)
 }
 

@@ -19,7 +19,7 @@ pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
         _ => return Err(Error::usage("either --row or --where is needed, not both").into()),
     };
     let explained = explain_event(&context.engine, &model, &mut source, &selection).await?;
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&explained)
 }
 

@@ -22,7 +22,6 @@ struct Written {
 
 pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> {
     let exploration = write(context, &args).await?;
-    context.remark_malformed_args();
     let out = context.destination(&args.out)?.path().to_owned();
     context.show(&Written { out, exploration })
 }
@@ -51,7 +50,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
         .finish();
     let exploration = explore(&context.engine, &mut source, lens, &command).await?;
     exploration.page.save(&out)?;
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     Ok(exploration)
 }
 

@@ -13,13 +13,12 @@ pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
     let Some(recipe) = args.recipe else {
         let inspection = inspect(&context.engine, &mut source).await?;
-        context.remark_intake(&source);
+        context.remark_counts(&source);
         return context.show(&inspection);
     };
     let recipe = context.recipe(&recipe)?;
     let features = features(&context.engine, &mut source, &recipe).await?;
-    context.remark_malformed_args();
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&features)
 }
 

@@ -24,7 +24,6 @@ struct Written {
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
     let model = context.model(&args.model)?;
     let report = write(context, &model, &args).await?;
-    context.remark_malformed_args();
     let out = context.destination(&args.out)?.path().to_owned();
     context.show(&Written { out, report })
 }
@@ -53,7 +52,7 @@ pub async fn write(
     };
     let report = report(&context.engine, model, &mut source, label, origin).await?;
     report.page.save(&out)?;
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     Ok(report)
 }
 

@@ -28,7 +28,7 @@ pub async fn run(context: &Context, args: Sample) -> Result<(), Failure> {
     };
     let to = context.destination(&args.out)?;
     let summary = sample(&context.engine, &mut source, &options, &to).await?;
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&Sampled {
         summary,
         out: to.path().to_owned(),

@@ -51,8 +51,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             most_anomalous: Some(anomalies),
         }
     };
-    context.remark_malformed_args();
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     context.show(&scored)
 }
 

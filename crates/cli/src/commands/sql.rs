@@ -36,8 +36,8 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
     let answered = answer(context, &mut database, &args.query, args.out.as_deref()).await;
     database
         .sources()
-        .for_each(|source| context.remark_intake(source));
-    context.remark_malformed_args();
+        .for_each(|source| context.remark_counts(source));
+    context.remark_malformed_args(database.malformed_args());
     answered
 }
 

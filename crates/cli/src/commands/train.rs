@@ -71,9 +71,9 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
     if let Some(mut benign) = calibration {
         calibrate(&context.engine, &mut model, &mut benign, rate).await?;
-        context.remark_intake(&benign);
+        context.remark_counts(&benign);
     }
-    context.remark_intake(&source);
+    context.remark_counts(&source);
     let is_usual = left_out_rate.is_some() && is_scikit_learns(model.threshold());
     if is_usual && args.false_positive_rate.is_some() {
         return Err(Error::usage(NO_HOSTS)
@@ -83,7 +83,6 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     // No signal is handled while a forest grows. Yielding handles a pending one before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
-    context.remark_malformed_args();
     if is_usual {
         context.remark(NOT_LEFT_OUT);
     }

@@ -6,6 +6,7 @@ mod parquet;
 mod pending;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,12 +74,13 @@ pub async fn convert(
     let written = source.run(&needed, async |source| {
         let events = OrderedEvents::new(engine, source, &sorted_by).await?;
         let mut writer = Writer::new(events.schema(), out, options, &sorted_by, is_simulated)?;
-        let expected = source.expected_rows();
         let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
+        let write = |batch: RecordBatch| {
+            writer.write(&order::without_number(&batch)?)?;
+            Ok(ControlFlow::Continue(()))
+        };
         engine
-            .for_each_batch_of("converting", expected, plan, task, |batch| {
-                Ok(writer.write(&order::without_number(&batch)?)?)
-            })
+            .for_each_batch_of(source.reading("converting"), plan, task, write)
             .await?;
         Ok(writer)
     });

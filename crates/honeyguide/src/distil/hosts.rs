@@ -6,9 +6,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{cast, ident};
 
-use super::{Key, budget_rows};
+use super::budget_rows;
 use crate::error::{Error, Result};
 use crate::features::HostRows;
+use crate::groups::Key;
 
 /// How many pairs of a distinct row of `n_inputs` inputs and a host are kept: 294,912 up to 16 inputs, fewer of wider
 /// rows. With their values that is what a sample of rows holds while it is taken.

@@ -7,12 +7,8 @@ mod hosts;
 
 use std::collections::HashMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
-use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, ident, lit};
+use datafusion::error::Result as EngineResult;
 use datafusion::prelude::DataFrame;
 use learn::matrix::Matrix;
 use learn::sampling::{PrioritySampler, StableHash};
@@ -21,58 +17,24 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{
     Distilled, InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code,
-    key, locate_fault, unpack,
+    key, unpack,
 };
+use crate::groups::{KeyedCounts, Keys, count_distinct};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 use crate::recipe::plan::FeaturePlan;
-use crate::source::{Source, with_columns};
+use crate::scan::Scan;
+use crate::source::Source;
 use hosts::{HostCollector, budget_pairs, host_key};
 
 /// Most distinct rows that are kept, whatever their width.
 const MAX_ROWS: usize = 1 << 18;
 /// Most values that are kept: rows × features.
 const MAX_VALUES: usize = 1 << 22;
-/// Name of the count column beside the features.
-pub(crate) const COUNT: &str = "__count";
-
 /// How many distinct rows of `n_features` features are kept before a sample is taken: 262,144 up to 16 features, fewer
 /// of wider rows.
 pub fn budget_rows(n_features: usize) -> usize {
     (MAX_VALUES / n_features.max(1)).clamp(1, MAX_ROWS)
-}
-
-/// Something beside the features that tells events apart; null where it has no value.
-pub(crate) struct Key {
-    pub name: String,
-    pub expr: Expr,
-}
-
-/// The key columns, of Int64, and the count column at the end of a batch.
-pub(crate) struct KeyedCounts<'a>(Vec<&'a Int64Array>);
-
-impl<'a> KeyedCounts<'a> {
-    /// Of the keys and the count, in the order of [`count_distinct`].
-    pub fn new(arrays: &'a [ArrayRef]) -> Result<Self> {
-        let integers = arrays.iter().map(|array| {
-            let wrong = || Error::internal(format!("a key or count came as {}", array.data_type()));
-            array.as_primitive_opt::<Int64Type>().ok_or_else(wrong)
-        });
-        Ok(Self(integers.collect::<Result<_>>()?))
-    }
-
-    /// The keys of row `row`.
-    pub fn keys(&self, row: usize) -> Vec<Option<i64>> {
-        let keys = &self.0[..self.0.len() - 1];
-        keys.iter()
-            .map(|key| key.is_valid(row).then(|| key.value(row)))
-            .collect()
-    }
-
-    /// The count of row `row`.
-    pub fn count(&self, row: usize) -> u64 {
-        self.0[self.0.len() - 1].value(row).unsigned_abs()
-    }
 }
 
 /// Reads `source` and distils the inputs of `recipe`, by the values of the column `host` too where one is named: once,
@@ -88,82 +50,36 @@ pub(crate) async fn distil(
     host: Option<&str>,
     seed: u64,
 ) -> Result<Distilled> {
-    if host.is_some() {
-        let malformed_args = engine.malformed_args();
-        let rows = RowCollector::by_host(recipe, seed);
-        let rows = collect(engine, source, recipe, plan, host, rows).await?;
+    if let Some(host) = host {
+        let empty = RowCollector::by_host(recipe, seed);
+        let keys = Keys::from(host_key(host));
+        let pairs = budget_pairs(plan.inputs.len()) + 1;
+        let query = |table| count_distinct(table, plan, &keys)?.limit(0, Some(pairs));
+        let columns = Scan::new(engine, "reading").columns([host]);
+        let scan = columns.features(recipe, plan);
+        let rows = collect(&scan, source, &empty, query).await?;
         if !rows.sampler.is_sampled() {
             let distilled = rows.finish()?;
             if distilled.distinct_rows <= budget_rows(plan.inputs.len()) as u64 {
                 return Ok(distilled);
             }
         }
-        engine.recount_args(malformed_args);
     }
-    let rows = RowCollector::new(recipe, seed);
-    collect(engine, source, recipe, plan, None, rows)
-        .await?
-        .finish()
+    let empty = RowCollector::new(recipe, seed);
+    let query = |table| count_distinct(table, plan, &Keys::default());
+    let scan = Scan::new(engine, "reading").features(recipe, plan);
+    collect(&scan, source, &empty, query).await?.finish()
 }
 
 /// Scans `source` into a copy of `empty`.
 async fn collect(
-    engine: &Engine,
+    scan: &Scan<'_>,
     source: &mut Source,
-    recipe: &Recipe,
-    plan: &FeaturePlan,
-    host: Option<&str>,
-    empty: RowCollector,
+    empty: &RowCollector,
+    query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
 ) -> Result<RowCollector> {
-    let rows = source
-        .run(&with_columns(&plan.needed, host), async |source| {
-            let mut rows = empty.clone();
-            let query = distinct_rows(source.table(engine)?, plan, host)?;
-            let expected = source.expected_rows();
-            engine
-                .for_each_batch("reading", expected, query, |batch| Ok(rows.push(&batch)?))
-                .await?;
-            Ok(rows)
-        })
-        .await;
-    match rows {
-        Ok(rows) => Ok(rows),
-        Err(error) => Err(locate_fault(engine, source, recipe, plan, error).await),
-    }
-}
-
-/// The distinct rows with their counts; where a host column is named their pairs with hosts, or one more than is kept.
-fn distinct_rows(
-    table: DataFrame,
-    plan: &FeaturePlan,
-    host: Option<&str>,
-) -> std::result::Result<DataFrame, DataFusionError> {
-    let Some(host) = host else {
-        return count_distinct(table, plan, &[]);
-    };
-    count_distinct(table, plan, &[host_key(host)])?
-        .limit(0, Some(budget_pairs(plan.inputs.len()) + 1))
-}
-
-/// `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`; the count is the last column.
-pub(crate) fn count_distinct(
-    table: DataFrame,
-    plan: &FeaturePlan,
-    keys: &[Key],
-) -> std::result::Result<DataFrame, DataFusionError> {
-    let inputs = plan
-        .inputs
-        .iter()
-        .cloned()
-        .chain(keys.iter().map(|key| key.expr.clone().alias(&key.name)));
-    let groups = plan
-        .names
-        .iter()
-        .chain(keys.iter().map(|key| &key.name))
-        .map(ident);
-    table
-        .select(inputs.collect::<Vec<_>>())?
-        .aggregate(groups.collect(), vec![count(lit(1)).alias(COUNT)])
+    let start = || Ok(empty.clone());
+    scan.fold(source, start, query, RowCollector::push).await
 }
 
 /// Takes distinct rows, or pairs of a distinct row and a host, as they come from the engine.

@@ -6,12 +6,14 @@ use datafusion::arrow::record_batch::RecordBatch;
 
 use super::feature::{FeatureDrift, FeatureTally};
 use super::scores::{ScoreDrift, ScoreTally};
-use crate::distil::{KeyedCounts, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::features::{EncodingData, locate_fault};
+use crate::features::EncodingData;
+use crate::groups::{KeyedCounts, Keys, count_distinct};
 use crate::model::Model;
 use crate::recipe::layout::FeatureInputs;
+use crate::scan::Scan;
+use crate::scorer::Scores;
 use crate::source::Source;
 
 /// Events counted by the cells of a model's training profile.
@@ -27,22 +29,11 @@ impl<'a> Tally<'a> {
     pub async fn of(engine: &Engine, model: &'a Model, source: &mut Source) -> Result<Self> {
         let recipe = model.recipe();
         let plan = recipe.plan(engine, source)?;
-        let tally = source
-            .run(&plan.needed, async |source| {
-                let mut tally = Self::new(model);
-                let query = count_distinct(source.table(engine)?, &plan, &[])?;
-                let expected = source.expected_rows();
-                let consume = |batch: RecordBatch| Ok(tally.push(&batch)?);
-                engine
-                    .for_each_batch("comparing", expected, query, consume)
-                    .await?;
-                Ok(tally)
-            })
-            .await;
-        match tally {
-            Ok(tally) => Ok(tally),
-            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
-        }
+        let keys = Keys::default();
+        let scan = Scan::new(engine, "comparing").features(recipe, &plan);
+        let query = |table| count_distinct(table, &plan, &keys);
+        let start = || Ok(Self::new(model));
+        scan.fold(source, start, query, Self::push).await
     }
 
     fn new(model: &'a Model) -> Self {
@@ -58,13 +49,12 @@ impl<'a> Tally<'a> {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let (inputs, counts) = batch.columns().split_at(batch.num_columns() - 1);
         let counts = KeyedCounts::new(counts)?;
-        let encoded = self.model.encode(inputs)?;
-        let scores = self.model.scores_of_encoded(&encoded)?;
-        for (row, values) in encoded.chunks_exact(self.features.len()).enumerate() {
+        let scores = Scores::of_inputs(self.model, inputs.to_vec())?;
+        for row in 0..scores.len() {
             let events = counts.count(row);
             self.events += events;
-            self.scores.push(scores[row], events);
-            self.push_features(inputs, row, values, events);
+            self.scores.push(scores.values()[row], events);
+            self.push_features(inputs, row, scores.features(row), events);
         }
         Ok(())
     }

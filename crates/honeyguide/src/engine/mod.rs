@@ -3,12 +3,13 @@
 mod names;
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -33,6 +34,17 @@ const SORT_SPILL_RESERVATION: usize = 2 << 20;
 const SMALLEST_PIECE: usize = 1 << 20;
 /// How often progress is reported.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How a query is reported while it runs, and where it counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// What the work is called in progress reports.
+    pub what: &'a str,
+    /// An estimate of the rows to be read, where there is one.
+    pub expected_rows: Option<u64>,
+    /// The counter of values of `args` that cannot be read.
+    pub malformed_args: &'a Arc<AtomicU64>,
+}
 
 /// Is told how far a long piece of work is. Calls come from the thread that drives the work.
 pub trait Progress: Send + Sync {
@@ -78,7 +90,6 @@ pub struct Engine {
     context: SessionContext,
     sequential_context: SessionContext,
     progress: Arc<dyn Progress>,
-    malformed_args: Arc<AtomicU64>,
     others: Option<Arc<dyn Distribute>>,
 }
 
@@ -118,17 +129,15 @@ impl Engine {
             }
             None => config.clone().with_target_partitions(1),
         };
-        let malformed_args = Arc::new(AtomicU64::new(0));
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let sequential_context = SessionContext::new_with_config_rt(sequential, runtime);
         for context in [&context, &sequential_context] {
-            functions::register(context, &malformed_args);
+            functions::register(context);
         }
         Ok(Self {
             context,
             sequential_context,
             progress,
-            malformed_args,
             others,
         })
     }
@@ -149,16 +158,6 @@ impl Engine {
         }
     }
 
-    /// How many values of `args` could not be read so far; `arg` gave null for them.
-    pub fn malformed_args(&self) -> u64 {
-        self.malformed_args.load(Ordering::Relaxed)
-    }
-
-    /// Takes back what was counted beyond `malformed_args`, because the same events are read again.
-    pub(crate) fn recount_args(&self, malformed_args: u64) {
-        self.malformed_args.store(malformed_args, Ordering::Relaxed);
-    }
-
     pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }
@@ -169,38 +168,40 @@ impl Engine {
         &self.sequential_context
     }
 
-    /// Runs `query` and hands each batch to `consume`, reporting rows read against `expected_rows` as `what`.
+    /// Runs `query` and hands each batch to `consume`, until it breaks off or there are no more batches. Rows are reported
+    /// and unreadable arguments counted as `reading` says.
     pub(crate) async fn for_each_batch(
         &self,
-        what: &str,
-        expected_rows: Option<u64>,
+        reading: Reading<'_>,
         query: DataFrame,
-        consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
-    ) -> std::result::Result<(), DataFusionError> {
+        consume: impl FnMut(RecordBatch) -> Result<ControlFlow<()>>,
+    ) -> EngineResult<()> {
         let task = Arc::new(query.task_ctx());
-        let plan = query.create_physical_plan().await?;
-        self.for_each_batch_of(what, expected_rows, plan, task, consume)
-            .await
+        let (state, plan) = query.into_parts();
+        let plan = functions::counting(plan, reading.malformed_args)?;
+        let plan = state.create_physical_plan(&plan).await?;
+        self.for_each_batch_of(reading, plan, task, consume).await
     }
 
-    /// The same for a plan that is ready to run.
+    /// Does the same for a plan that is ready to run.
     pub(crate) async fn for_each_batch_of(
         &self,
-        what: &str,
-        expected_rows: Option<u64>,
+        reading: Reading<'_>,
         plan: Arc<dyn ExecutionPlan>,
         task: Arc<TaskContext>,
-        mut consume: impl FnMut(RecordBatch) -> std::result::Result<(), DataFusionError>,
-    ) -> std::result::Result<(), DataFusionError> {
+        mut consume: impl FnMut(RecordBatch) -> Result<ControlFlow<()>>,
+    ) -> EngineResult<()> {
         let plan = self.distribute(plan)?;
         let mut batches = execute_stream(Arc::clone(&plan), task)?;
-        let _running = Running::begin(self.progress.as_ref(), what, expected_rows);
+        let _running = Running::begin(self.progress.as_ref(), reading.what, reading.expected_rows);
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 batch = batches.next() => match batch {
                     Some(batch) => {
-                        consume(batch?)?;
+                        if consume(batch?)?.is_break() {
+                            return Ok(());
+                        }
                         // A scan of one file never waits: without this nobody would hear Ctrl-C before its end.
                         tokio::task::yield_now().await;
                     }
@@ -210,6 +211,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// Returns a context for expressions over batches at hand: identifiers are case-sensitive without quotes, the SQL functions
+/// on text are known, and plans have one partition.
+pub(crate) fn expressions_context() -> SessionContext {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().sql_parser.enable_ident_normalization = false;
+    let context = SessionContext::new_with_config(config);
+    functions::register(&context);
+    context
 }
 
 /// Ends the report however the work ends.

@@ -1,28 +1,29 @@
 //! Which event a recipe failed at, and which of its features: the events are read again in their order, up to that one.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::DFSchema;
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ident, lit};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::physical_plan::PhysicalExpr;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::logical_expr::{ident, lit};
 use datafusion::prelude::DataFrame;
 
-use super::InputColumns;
 use super::inputs::Unusable;
-use crate::engine::Engine;
+use super::{InputColumns, InputExpressions};
+use crate::engine::{Engine, expressions_context};
 use crate::error::{Error, Result, failed_value, first_line, is_of_a_value};
 use crate::recipe::layout::Layout;
 use crate::recipe::plan::FeaturePlan;
 use crate::recipe::{Nulls, Recipe, builtin};
 use crate::source::Source;
 
-/// Where a feature fault, or a failure of the engine to compute a value, comes from: the first row, in the order of the
-/// files, that the recipe cannot take. Other errors pass unchanged, and so does one that is not the recipe's.
+/// A column that every row has.
+const ROW: &str = "__row";
+
+/// Traces a feature fault, or a value that the engine could not compute, to the first event, in the order of the files,
+/// that the recipe cannot take. Other errors pass unchanged, and so does one that is not the recipe's.
 pub(crate) async fn locate_fault(
     engine: &Engine,
     source: &mut Source,
@@ -34,19 +35,18 @@ pub(crate) async fn locate_fault(
         return error;
     }
     let layout = Layout::new(recipe);
-    let search = source.run(&plan.needed, async |source| {
-        for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
-            let search = Search::new(engine, recipe, &layout, plan, table)?;
-            let check = |batch: &RecordBatch| search.first_fault(batch);
-            if let Some((row, fault)) = first_found(engine, search.events.clone(), check).await? {
-                return Ok(Some((file, row, fault)));
-            }
-        }
-        Ok(None)
-    });
+    let columns = || plan.needed.iter().map(ident).chain([lit(1).alias(ROW)]);
+    let search = first_found(
+        engine,
+        source,
+        &plan.needed,
+        // A table without columns would have no rows: there is always one.
+        |table| table.select(columns().collect::<Vec<_>>()),
+        |schema| Search::new(recipe, &layout, plan, schema),
+        Search::first_fault,
+    );
     match search.await {
-        Ok(Some((file, row, fault))) => {
-            let place = source.place_of_row(file, row);
+        Ok(Some((place, fault))) => {
             Error::data(format!("{place}: {}", fault.what)).hint(fault.remedy)
         }
         // A search that fails by itself says nothing of what failed before.
@@ -56,46 +56,42 @@ pub(crate) async fn locate_fault(
     }
 }
 
-/// The first row of `query`, counted from 1, in which `check` finds something, and what that is. `check` is handed one
-/// batch after the other, and says in which of its rows it was found.
-pub(crate) async fn first_found<T>(
+/// Returns the first row, in the order of the files, in which `check` finds something: where the row is, and what was
+/// found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
+///
+/// # Errors
+/// Fails when the data cannot be read, and with whatever `query`, `prepare` and `check` fail with.
+pub(crate) async fn first_found<S, T>(
     engine: &Engine,
-    query: DataFrame,
-    check: impl Fn(&RecordBatch) -> Result<Option<(usize, T)>>,
-) -> std::result::Result<Option<(u64, T)>, DataFusionError> {
-    let (mut rows, mut found) = (0, None);
-    let consume = |batch: RecordBatch| {
-        if let Some((row, thing)) = check(&batch)? {
-            found = Some((rows + row as u64 + 1, thing));
-            // Whatever comes after it is not read.
-            return Err(DataFusionError::Execution("found".into()));
+    source: &mut Source,
+    needed: &BTreeSet<String>,
+    query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+    prepare: impl Fn(&Schema) -> Result<S>,
+    check: impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
+) -> Result<Option<(String, T)>> {
+    let search = source.run(needed, async |source| {
+        for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
+            let query = query(table)?;
+            let prepared = prepare(query.schema().as_arrow())?;
+            let (mut rows, mut found) = (0, None);
+            let consume = |batch: RecordBatch| {
+                if let Some((row, thing)) = check(&prepared, &batch)? {
+                    found = Some((rows + row as u64 + 1, thing));
+                    return Ok(ControlFlow::Break(()));
+                }
+                rows += batch.num_rows() as u64;
+                Ok(ControlFlow::Continue(()))
+            };
+            engine
+                .for_each_batch(source.reading("looking for the row"), query, consume)
+                .await?;
+            if let Some((row, thing)) = found {
+                return Ok(Some((source.place_of_row(file, row), thing)));
+            }
         }
-        rows += batch.num_rows() as u64;
-        Ok(())
-    };
-    let read = engine
-        .for_each_batch("looking for the row", None, query, consume)
-        .await;
-    match found {
-        Some(found) => Ok(Some(found)),
-        None => read.map(|()| None),
-    }
-}
-
-/// An expression as the engine computes it: some functions are there only until they are simplified away.
-fn physical(
-    engine: &Engine,
-    input: Expr,
-    schema: &DFSchema,
-) -> std::result::Result<Arc<dyn PhysicalExpr>, DataFusionError> {
-    let state = engine.context().state();
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::new(schema.clone()))
-        .with_config_options(Arc::clone(state.config_options()))
-        .build();
-    let simplifier = ExprSimplifier::new(context);
-    let input = simplifier.simplify(simplifier.coerce(input, schema)?)?;
-    state.create_physical_expr(input, schema)
+        Ok(None)
+    });
+    search.await
 }
 
 /// What is wrong with one event, and what to do about it.
@@ -104,35 +100,33 @@ struct Fault {
     remedy: String,
 }
 
-/// A search through one file.
+/// A search through the events of one schema.
 struct Search<'a> {
     recipe: &'a Recipe,
     layout: &'a Layout,
     plan: &'a FeaturePlan,
-    events: DataFrame,
-    inputs: Vec<Arc<dyn PhysicalExpr>>,
+    /// Each input by itself, so that a failure names its expression.
+    inputs: Vec<InputExpressions>,
 }
 
 impl<'a> Search<'a> {
     fn new(
-        engine: &Engine,
         recipe: &'a Recipe,
         layout: &'a Layout,
         plan: &'a FeaturePlan,
-        table: DataFrame,
-    ) -> std::result::Result<Self, DataFusionError> {
-        // A table without columns would have no rows: there is always one.
-        let columns = plan.needed.iter().map(ident).chain([lit(1).alias("__row")]);
-        let events = table.select(columns.collect::<Vec<_>>())?;
+        schema: &Schema,
+    ) -> Result<Self> {
+        let context = expressions_context();
         let inputs = plan.inputs.iter();
-        let inputs = inputs.map(|input| physical(engine, input.clone(), events.schema()));
-        let inputs = inputs.collect::<std::result::Result<_, _>>()?;
+        let inputs = inputs.map(|input| {
+            let input = std::slice::from_ref(input);
+            InputExpressions::new(&context, input, schema, &Arc::default())
+        });
         Ok(Self {
             recipe,
             layout,
             plan,
-            events,
-            inputs,
+            inputs: inputs.collect::<Result<_>>()?,
         })
     }
 
@@ -153,9 +147,8 @@ impl<'a> Search<'a> {
     fn fault(&self, batch: &RecordBatch) -> Result<Option<Fault>> {
         let mut arrays = Vec::with_capacity(self.inputs.len());
         for (index, input) in self.inputs.iter().enumerate() {
-            let evaluated = input.evaluate(batch);
-            match evaluated.and_then(|values| values.into_array(batch.num_rows())) {
-                Ok(array) => arrays.push(array),
+            match input.evaluate(batch) {
+                Ok(values) => arrays.extend(values),
                 Err(error) if is_of_a_value(&error) => {
                     return Ok(Some(self.failed(index, &error)));
                 }

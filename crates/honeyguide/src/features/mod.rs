@@ -2,17 +2,21 @@
 
 mod distilled;
 mod encoder;
+mod expressions;
 mod fault;
 mod inputs;
 mod rarity;
+mod row_key;
 
 pub(crate) use distilled::{Distilled, HostRows};
 pub(crate) use encoder::{Encoder, EncodingData};
+pub(crate) use expressions::InputExpressions;
 pub(crate) use fault::{first_found, locate_fault};
 pub(crate) use inputs::{InputColumns, Value};
 pub(crate) use rarity::{
     MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,
 };
+pub(crate) use row_key::{RowKey, row_key};
 
 /// Most categories of a categorical feature.
 pub const MAX_CATEGORIES: usize = 1024;

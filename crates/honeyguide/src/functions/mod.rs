@@ -8,6 +8,7 @@ mod lists;
 mod literal;
 mod path;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -16,37 +17,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::types::{NativeType, logical_int64, logical_string};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TypeSignature, TypeSignatureClass, Volatility,
+    Coercion, ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, TypeSignature, TypeSignatureClass, Volatility,
 };
 use datafusion::prelude::SessionContext;
 
 pub(crate) use lists::ListParser;
 
-/// Makes `arg`, `path_prefix` and `path_shape` known to `context`. `malformed` counts the texts that `arg` could not
-/// read, once for each time one was read.
-pub(crate) fn register(context: &SessionContext, malformed: &Arc<AtomicU64>) {
-    for function in functions(malformed) {
+/// Makes `arg`, `path_prefix` and `path_shape` known to `context`. What `arg` cannot read is counted only in plans that
+/// [`counting`] has prepared.
+pub(crate) fn register(context: &SessionContext) {
+    for function in functions() {
         context.register_udf(function);
     }
 }
 
-/// The functions that are known by name in every session.
-pub(crate) fn functions(malformed: &Arc<AtomicU64>) -> [ScalarUDF; 3] {
-    let arg = ScalarUDF::from(Arg {
-        malformed: Arc::clone(malformed),
-        signature: Signature::one_of(
-            vec![
-                TypeSignature::Coercible(vec![text(), text()]),
-                TypeSignature::Any(2),
-            ],
-            Volatility::Immutable,
-        ),
-    });
+/// Returns the functions that are known by name in every session.
+pub(crate) fn functions() -> [ScalarUDF; 3] {
     let whole = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
         vec![TypeSignatureClass::Integer],
@@ -58,7 +51,42 @@ pub(crate) fn functions(malformed: &Arc<AtomicU64>) -> [ScalarUDF; 3] {
     let shape = ScalarUDF::from(PathShape {
         signature: Signature::coercible(vec![text()], Volatility::Immutable),
     });
-    [arg, prefix, shape]
+    [arg_function(&Arc::default()), prefix, shape]
+}
+
+/// Returns `arg`, which adds the texts that it cannot read to `malformed`, once for each time one is read.
+fn arg_function(malformed: &Arc<AtomicU64>) -> ScalarUDF {
+    ScalarUDF::from(Arg {
+        malformed: Arc::clone(malformed),
+        signature: Signature::one_of(
+            vec![
+                TypeSignature::Coercible(vec![text(), text()]),
+                TypeSignature::Any(2),
+            ],
+            Volatility::Immutable,
+        ),
+    })
+}
+
+/// Returns `plan` with every `arg` in it adding the texts that it cannot read to `malformed`.
+///
+/// # Errors
+/// Fails when the engine cannot rewrite the plan, which is a defect.
+pub(crate) fn counting(plan: LogicalPlan, malformed: &Arc<AtomicU64>) -> Result<LogicalPlan> {
+    let function = Arc::new(arg_function(malformed));
+    let is_arg = |call: &ScalarFunction| (call.func.inner().as_ref() as &dyn Any).is::<Arg>();
+    let count = |expr: Expr| match expr {
+        Expr::ScalarFunction(call) if is_arg(&call) => {
+            let func = Arc::clone(&function);
+            let call = ScalarFunction { func, ..call };
+            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+        }
+        other => Ok(Transformed::no(other)),
+    };
+    let plan = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| expr.transform_up(count))
+    })?;
+    Ok(plan.data)
 }
 
 /// An argument of any of Arrow's text types.
@@ -270,6 +298,7 @@ mod tests {
     };
     use datafusion::arrow::datatypes::Int32Type;
     use datafusion::arrow::record_batch::RecordBatch;
+    use datafusion::prelude::DataFrame;
 
     use super::*;
 
@@ -284,7 +313,7 @@ mod tests {
     async fn select(args: ArrayRef, sql: &str) -> Result<(Vec<Option<String>>, u64)> {
         let malformed = Arc::new(AtomicU64::new(0));
         let context = SessionContext::new();
-        register(&context, &malformed);
+        register(&context);
         let name: ArrayRef = Arc::new(StringArray::from_iter(
             (0..args.len()).map(|row| (row > 0).then_some("pathname")),
         ));
@@ -292,11 +321,10 @@ mod tests {
             "t",
             RecordBatch::try_from_iter([("args", args), ("name", name)])?,
         )?;
-        let batches = context
-            .sql(&format!("select {sql} from t"))
-            .await?
-            .collect()
-            .await?;
+        let query = context.sql(&format!("select {sql} from t")).await?;
+        let (state, plan) = query.into_parts();
+        let query = DataFrame::new(state, counting(plan, &malformed)?);
+        let batches = query.collect().await?;
         let mut rows = Vec::new();
         for batch in batches {
             let column = batch.column(0).as_string::<i32>();

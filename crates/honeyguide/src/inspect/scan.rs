@@ -12,13 +12,14 @@ use crate::cells::texts;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::log::{HOST_COLUMN, TIME_COLUMN};
+use crate::scan::{FileRows, Scan};
 use crate::source::Source;
 
 /// Most single values that all columns hold together; at 17 bytes each and with room to grow, some 40 MiB.
 const MAX_HELD: usize = 1_800_000;
 
 /// What accumulates over all rows.
-pub(super) struct Scan {
+pub(super) struct Tally {
     pub rows: u64,
     columns: Vec<ColumnTally>,
     /// The columns that are correlated, by their positions.
@@ -29,25 +30,19 @@ pub(super) struct Scan {
 }
 
 /// Reads `source` once, in the order of its files, so that the figures do not depend on the number of threads.
-pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Scan> {
-    source
-        .run(&source.column_names(), async |source| {
-            let (mut scan, mut pieces) = (Scan::new(source), Pieces::default());
-            for table in source.tables_in_order(engine)? {
-                let expected = source.expected_rows();
-                let consume =
-                    |batch: RecordBatch| Ok(pieces.push(&batch, |piece| scan.push(piece))?);
-                engine
-                    .for_each_batch("inspecting", expected, table, consume)
-                    .await?;
-            }
-            pieces.finish(|piece| scan.push(piece))?;
-            Ok(scan)
-        })
-        .await
+pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Tally> {
+    let names = source.column_names();
+    let start = |source: &Source| Ok((Tally::new(source), Pieces::default()));
+    let push = |(tally, pieces): &mut (Tally, Pieces), rows: FileRows| {
+        pieces.push(rows.batch, |piece| tally.push(piece))
+    };
+    let scan = Scan::new(engine, "inspecting").columns(names);
+    let (mut tally, pieces) = scan.fold_in_order(source, start, Ok, push).await?;
+    pieces.finish(|piece| tally.push(piece))?;
+    Ok(tally)
 }
 
-impl Scan {
+impl Tally {
     fn new(source: &Source) -> Self {
         let columns: Vec<ColumnTally> = source.columns().iter().map(ColumnTally::new).collect();
         let numeric = (0..columns.len()).filter(|index| columns[*index].is_numeric());

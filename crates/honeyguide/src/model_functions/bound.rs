@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 use super::kept::KeptModels;
 use crate::error::Error;
 use crate::model::{Model, ModelOrigin};
+use crate::scorer::Scores;
 
 /// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
 pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
@@ -107,8 +108,7 @@ impl ScalarUDFImpl for AnomalyScore {
 
 /// The anomaly scores of events, given the inputs of the model's recipe.
 pub(super) fn scores(model: &Model, inputs: &[ArrayRef]) -> crate::error::Result<Float64Array> {
-    let scores = model.scores_of_encoded(&model.encode(inputs)?)?;
-    Ok(Float64Array::from(scores))
+    Ok(Scores::of_inputs(model, inputs.to_vec())?.to_array())
 }
 
 /// `is_anomalous(score)`: whether a score is above the model's threshold.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::table::TableFormat;
+use super::format::TableFormat;
 use crate::error::{Error, Result};
 use crate::storage::object::{self, ObjectPlace};
 use crate::storage::{StorageOptions, is_object_url, is_web_url, redacted};

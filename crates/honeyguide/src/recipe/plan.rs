@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
+use datafusion::prelude::SessionContext;
 
 use super::layout::{FeatureInputs, Input, Layout};
 use super::{Feature, MAX_FEATURES, Recipe};
 use crate::engine::{Engine, missing_column};
 use crate::error::{Error, Result};
-use crate::source::{Source, column_list};
+use crate::source::{Source, column_list, listed_columns};
 
 /// The engine's expressions for a recipe's inputs, over the columns of one source.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Recipe {
         source: &Source,
     ) -> Result<()> {
         let layout = Layout::new(self);
-        let inputs = self.expressions(&layout, engine, source)?;
+        let inputs = self.expressions(&layout, engine.context(), &source.schema())?;
         let is_kept = |input: &usize| {
             !inputs[*input]
                 .column_refs()
@@ -92,7 +93,19 @@ impl Recipe {
     /// # Errors
     /// A feature names a column that the data lacks, is not valid SQL, or is not a function of one event.
     pub(crate) fn plan(&self, engine: &Engine, source: &Source) -> Result<FeaturePlan> {
-        let inputs = self.expressions(&Layout::new(self), engine, source)?;
+        self.plan_over(engine.context(), &source.schema())
+    }
+
+    /// Returns the engine's expressions over the columns of `schema`, parsed in `context`.
+    ///
+    /// # Errors
+    /// As for [`plan`](Self::plan).
+    pub(crate) fn plan_over(
+        &self,
+        context: &SessionContext,
+        schema: &Schema,
+    ) -> Result<FeaturePlan> {
+        let inputs = self.expressions(&Layout::new(self), context, schema)?;
         let needed = inputs
             .iter()
             .flat_map(|expr| expr.column_refs())
@@ -106,12 +119,17 @@ impl Recipe {
         })
     }
 
-    fn expressions(&self, layout: &Layout, engine: &Engine, source: &Source) -> Result<Vec<Expr>> {
-        let schema = DFSchema::try_from(source.schema()).map_err(Error::engine)?;
+    fn expressions(
+        &self,
+        layout: &Layout,
+        context: &SessionContext,
+        columns: &Schema,
+    ) -> Result<Vec<Expr>> {
+        let schema = DFSchema::try_from(columns.clone()).map_err(Error::engine)?;
         let mut expressions = Vec::with_capacity(layout.inputs.len());
         let mut missing: Vec<(String, String)> = Vec::new();
         for (index, input) in layout.inputs.iter().enumerate() {
-            match engine.context().parse_sql_expr(&input.sql, &schema) {
+            match context.parse_sql_expr(&input.sql, &schema) {
                 Ok(expr) => expressions.push(
                     self.typed(input, expr, &schema)?
                         .alias(Layout::column_name(index)),
@@ -125,7 +143,7 @@ impl Recipe {
         if missing.is_empty() {
             Ok(expressions)
         } else {
-            Err(self.lacks(&missing, source))
+            Err(self.lacks(&missing, columns))
         }
     }
 
@@ -162,7 +180,7 @@ impl Recipe {
         })
     }
 
-    fn lacks(&self, missing: &[(String, String)], source: &Source) -> Error {
+    fn lacks(&self, missing: &[(String, String)], columns: &Schema) -> Error {
         let listed: Vec<_> = missing
             .iter()
             .map(|(column, feature)| format!("`{column}` (for feature `{feature}`)"))
@@ -171,13 +189,10 @@ impl Recipe {
             "recipe `{}` needs columns that the data lacks: {}; the data has {}",
             self.name,
             listed.join(", "),
-            column_list(source)
+            listed_columns(columns)
         ));
-        if source
-            .columns()
-            .iter()
-            .any(|column| column.name.parse::<f64>().is_ok())
-        {
+        let mut fields = columns.fields().iter();
+        if fields.any(|field| field.name().parse::<f64>().is_ok()) {
             return error.hint("a column is named by a number: is the file's header line missing?");
         }
         error.hint("choose another recipe (`raw` takes any numeric column), or write one: `honeyguide recipes`")

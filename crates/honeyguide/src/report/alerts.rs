@@ -6,22 +6,22 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::logical_expr::{cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
-use super::places::{Places, columns_of};
+use super::places::Places;
 use super::steps::Steps;
-use crate::distil::{Key, count_distinct};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::features::locate_fault;
+use crate::groups::{Key, Keys, count_distinct};
 use crate::log::HOST_COLUMN;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
-use crate::source::{Source, with_columns};
+use crate::scan::Scan;
+use crate::source::Source;
 
 /// Columns that tell processes of a host apart, where the data has them.
 const PROCESS_COLUMNS: [&str; 2] = ["processId", "processName"];
@@ -33,7 +33,8 @@ const ALERTS: &str = "__alerts";
 pub(super) struct AlertRule {
     columns: Vec<&'static str>,
     by_day: bool,
-    keys: Vec<Key>,
+    /// The place, then what tells alerts apart.
+    keys: Keys,
 }
 
 /// Per step of the scores and place, how many alerts have their highest score there.
@@ -59,7 +60,10 @@ impl AlertRule {
             name: "__alert_day".into(),
             expr: clock.day(),
         });
-        let keys = [places.key()].into_iter().chain(texts).chain(day).collect();
+        let mut keys = Keys::default();
+        for key in [places.key()].into_iter().chain(texts).chain(day) {
+            keys.add(key);
+        }
         Some(Self {
             columns,
             by_day,
@@ -94,26 +98,16 @@ impl AlertRule {
     ) -> Result<AlertCells> {
         let recipe = model.recipe();
         let plan = recipe.plan(engine, source)?;
-        let keys = self.keys.iter().map(|key| &key.expr);
-        let needed = with_columns(&plan.needed, columns_of(keys).iter().map(String::as_str));
-        let counted = source
-            .run(&needed, async |source| {
-                let mut cells = AlertCells::new();
-                let query = self.query(model, source.table(engine)?, &plan)?;
-                let consume = |batch: RecordBatch| {
-                    add(&mut cells, &batch, steps);
-                    Ok(())
-                };
-                engine
-                    .for_each_batch("counting alerts", source.expected_rows(), query, consume)
-                    .await?;
-                Ok(cells)
-            })
-            .await;
-        match counted {
-            Ok(cells) => Ok(cells),
-            Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
-        }
+        let scan = Scan::new(engine, "counting alerts")
+            .features(recipe, &plan)
+            .keys(&self.keys);
+        let query = |table| self.query(model, table, &plan);
+        let push = |cells: &mut AlertCells, batch: &RecordBatch| {
+            add(cells, batch, steps);
+            Ok(())
+        };
+        scan.fold(source, || Ok(AlertCells::new()), query, push)
+            .await
     }
 
     /// `SELECT score, place, count(*)` of the highest score of everything that the keys tell apart.
@@ -122,8 +116,8 @@ impl AlertRule {
         model: &Arc<Model>,
         table: DataFrame,
         plan: &FeaturePlan,
-    ) -> std::result::Result<DataFrame, DataFusionError> {
-        let names = || self.keys.iter().map(|key| ident(&key.name));
+    ) -> EngineResult<DataFrame> {
+        let names = || self.keys.idents();
         let score = anomaly_score(model)
             .call(plan.names.iter().map(ident).collect())
             .alias(SCORE);
@@ -131,7 +125,7 @@ impl AlertRule {
             .select([score].into_iter().chain(names()).collect::<Vec<_>>())?
             .aggregate(names().collect(), vec![max(ident(SCORE)).alias(SCORE)])?
             .aggregate(
-                vec![ident(SCORE), ident(&self.keys[0].name)],
+                [ident(SCORE)].into_iter().chain(names().take(1)).collect(),
                 vec![count(lit(1)).alias(ALERTS)],
             )
     }

@@ -10,12 +10,12 @@ use super::page::Page;
 use super::places::Places;
 use super::steps::Steps;
 use super::view::ReportPage;
-use crate::distil::Key;
 use crate::drift::{Drift, drift};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::evaluate::{Evaluation, Tally, rule_key};
-use crate::labels::{class_of, label_key, labels};
+use crate::evaluate::{Evaluation, JudgedKeys, Tally};
+use crate::groups::Keys;
+use crate::labels::labels;
 use crate::log;
 use crate::model::Model;
 use crate::score::{Anomaly, most_anomalous};
@@ -124,36 +124,26 @@ async fn judge(
     labels: &[String],
     places: &Places,
 ) -> Result<(Evaluation, Steps)> {
-    let mut keys = labels
-        .iter()
-        .map(|name| label_key(source, name))
-        .collect::<Result<Vec<Key>>>()?;
-    let rule = rule_key(source);
-    let has_rule = rule.is_some();
-    keys.extend(rule);
-    keys.push(places.key());
+    let mut keys = Keys::default();
+    let judged = JudgedKeys::add(&mut keys, source, labels)?;
+    let place = keys.add(places.key());
     let counts = ScoredCounts {
         model,
         keys: &keys,
         order: Order::Descending,
     };
     let threshold = model.threshold();
-    let start = || (Tally::new(labels, threshold), Steps::new(threshold.value));
+    let start = || (Tally::new(&judged, threshold), Steps::new(threshold.value));
     let (tally, steps) = counts
         .fold(engine, source, start, |(tally, steps), group| {
-            let classes = labels
-                .iter()
-                .zip(group.keys)
-                .map(|(label, key)| class_of(label, *key))
-                .collect::<Result<Vec<bool>>>()?;
-            let place = group.keys.last().copied().flatten().unwrap_or(0);
+            let classes = judged.classes(group.keys)?;
+            let place = group.keys.get(place).unwrap_or(0);
             let place = u32::try_from(place).unwrap_or(0);
             steps.push(group.score, group.events, &classes, place);
             tally.push(group)
         })
         .await?;
-    let recipe = model.recipe().name.clone();
-    Ok((tally.finish(recipe, has_rule), steps))
+    Ok((tally.finish(model.recipe().name.clone()), steps))
 }
 
 impl Findings<'_> {

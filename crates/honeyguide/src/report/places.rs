@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Case, Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use super::clock::{Clock, TimeColumn};
-use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::groups::Key;
 use crate::log::HOST_COLUMN;
+use crate::scan::Scan;
 use crate::source::{Source, with_columns};
 
 /// Most hosts that are shown apart; those with fewer events are taken together.
@@ -190,21 +191,14 @@ async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
     let ticks = time
         .as_ref()
         .map_or(lit(f64::NAN), |time| time.ticks.clone());
-    let needed = columns_of([&host, &ticks]);
-    let found = source
-        .run(&needed, async |source| {
-            let mut found = FoundHosts::default();
-            let query = by_host(source.table(engine)?, &host, &ticks)?;
-            let consume = |batch: RecordBatch| {
-                found.push(&batch);
-                Ok(())
-            };
-            engine
-                .for_each_batch("finding hosts", source.expected_rows(), query, consume)
-                .await?;
-            Ok(found)
-        })
-        .await?;
+    let scan = Scan::new(engine, "finding hosts").columns(columns_of([&host, &ticks]));
+    let query = |table| by_host(table, &host, &ticks);
+    let push = |found: &mut FoundHosts, batch: &RecordBatch| {
+        found.push(batch);
+        Ok(())
+    };
+    let start = || Ok(FoundHosts::default());
+    let found = scan.fold(source, start, query, push).await?;
     let clock = time
         .zip(found.ticks)
         .map(|(time, (first, last))| time.clock(first, last));
@@ -218,11 +212,7 @@ async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
 }
 
 /// Hosts with their events and times, most events first.
-fn by_host(
-    table: DataFrame,
-    host: &Expr,
-    ticks: &Expr,
-) -> std::result::Result<DataFrame, DataFusionError> {
+fn by_host(table: DataFrame, host: &Expr, ticks: &Expr) -> EngineResult<DataFrame> {
     let order = |name: &str, ascending| ident(name).sort(ascending, true);
     table
         .select(vec![host.clone().alias(HOST), ticks.clone().alias(TICKS)])?
@@ -290,34 +280,27 @@ async fn count_days(
     host: &Expr,
     day: &Expr,
 ) -> Result<HostDays> {
-    let needed = columns_of([host, day]);
-    source
-        .run(&needed, async |source| {
-            let mut counts = HostDays::new();
-            let query = source
-                .table(engine)?
-                .select(vec![host.clone().alias(HOST), day.clone().alias(DAY)])?
-                .aggregate(
-                    vec![ident(HOST), ident(DAY)],
-                    vec![count(lit(1)).alias(COUNT)],
-                )?;
-            let consume = |batch: RecordBatch| {
-                let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
-                for row in 0..batch.num_rows() {
-                    let day = column(1).is_valid(row).then(|| column(1).value(row));
-                    if counts.len() < MAX_HOST_DAYS {
-                        let events = column(2).value(row).unsigned_abs();
-                        counts.insert((column(0).value(row) as usize, day), events);
-                    }
-                }
-                Ok(())
-            };
-            engine
-                .for_each_batch("finding days", source.expected_rows(), query, consume)
-                .await?;
-            Ok(counts)
-        })
-        .await
+    let query = |table: DataFrame| {
+        table
+            .select(vec![host.clone().alias(HOST), day.clone().alias(DAY)])?
+            .aggregate(
+                vec![ident(HOST), ident(DAY)],
+                vec![count(lit(1)).alias(COUNT)],
+            )
+    };
+    let push = |counts: &mut HostDays, batch: &RecordBatch| {
+        let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
+        for row in 0..batch.num_rows() {
+            let day = column(1).is_valid(row).then(|| column(1).value(row));
+            if counts.len() < MAX_HOST_DAYS {
+                let events = column(2).value(row).unsigned_abs();
+                counts.insert((column(0).value(row) as usize, day), events);
+            }
+        }
+        Ok(())
+    };
+    let scan = Scan::new(engine, "finding days").columns(columns_of([host, day]));
+    scan.fold(source, || Ok(HostDays::new()), query, push).await
 }
 
 /// The columns that expressions read.

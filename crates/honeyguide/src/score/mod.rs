@@ -6,7 +6,7 @@ mod scan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
+use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -111,12 +111,12 @@ pub async fn score_to_file(
         );
     }
     let plan = model.recipe().plan(engine, source)?;
-    let mut source = if format == TableFormat::Csv {
+    let mut read = if format == TableFormat::Csv {
         source.as_text_except(&plan.needed)
     } else {
         source.clone()
     };
-    let schema = scored_schema(&source, options.explain);
+    let schema = scored_schema(&read, options.explain);
     let start = || {
         Ok((
             TableWriter::create(&to, Arc::clone(&schema))?,
@@ -131,27 +131,23 @@ pub async fn score_to_file(
         condition: None,
     };
     let (writer, summary, _) = scan
-        .fold(
-            &mut source,
-            start,
-            |(writer, summary, attribution), batch| {
-                let reasons = if options.explain {
-                    Some(reasons(&batch, model, attribution)?)
-                } else {
-                    None
-                };
-                summary.add(&batch, model);
-                writer.write(&with_verdicts(
-                    &batch,
-                    &schema,
-                    model,
-                    reasons,
-                    options.only_anomalous,
-                )?)
-            },
-        )
+        .fold(&mut read, start, |(writer, summary, attribution), batch| {
+            let reasons = if options.explain {
+                Some(reasons(&batch, attribution)?)
+            } else {
+                None
+            };
+            summary.add(&batch);
+            writer.write(&with_verdicts(
+                &batch,
+                &schema,
+                reasons,
+                options.only_anomalous,
+            )?)
+        })
         .await?;
-    summary.refuse_none(&source)?;
+    source.adopt_counts(&read);
+    summary.refuse_none(source)?;
     writer.finish()?;
     Ok(summary)
 }
@@ -169,7 +165,7 @@ pub async fn most_anomalous(
     only_anomalous: bool,
 ) -> Result<(ScoreSummary, Vec<Anomaly>)> {
     let plan = model.recipe().plan(engine, source)?;
-    let mut source = source.as_text_except(&plan.needed);
+    let mut read = source.as_text_except(&plan.needed);
     let lowest = if only_anomalous {
         model.threshold().value
     } else {
@@ -183,12 +179,13 @@ pub async fn most_anomalous(
         condition: None,
     };
     let (ranking, summary) = scan
-        .fold(&mut source, start, |(ranking, summary), batch| {
-            summary.add(&batch, model);
-            ranking.push(&batch, model)
+        .fold(&mut read, start, |(ranking, summary), batch| {
+            summary.add(&batch);
+            ranking.push(&batch)
         })
         .await?;
-    summary.refuse_none(&source)?;
+    source.adopt_counts(&read);
+    summary.refuse_none(source)?;
     Ok((summary, ranking.finish(model)))
 }
 
@@ -226,7 +223,7 @@ pub async fn explain_event(
                 if fits {
                     *selected += 1;
                     if found.is_none() {
-                        *found = Some(batch.entry(row, model)?);
+                        *found = Some(batch.entry(row)?);
                     }
                 }
             }
@@ -254,10 +251,11 @@ impl ScoreSummary {
         }
     }
 
-    fn add(&mut self, batch: &ScoredBatch, model: &Model) {
-        let is_anomalous = |score: &&f64| model.threshold().flags(**score);
-        self.events += batch.scores.len() as u64;
-        self.anomalous += batch.scores.iter().filter(is_anomalous).count() as u64;
+    fn add(&mut self, batch: &ScoredBatch) {
+        let scores = &batch.scores;
+        let anomalous = (0..scores.len()).filter(|row| scores.is_anomalous(*row));
+        self.events += scores.len() as u64;
+        self.anomalous += anomalous.count() as u64;
         self.unseen_categories += batch.unseen_categories;
     }
 }
@@ -281,17 +279,12 @@ fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
 fn with_verdicts(
     batch: &ScoredBatch,
     schema: &SchemaRef,
-    model: &Model,
     reasons: Option<ArrayRef>,
     only_anomalous: bool,
 ) -> Result<RecordBatch> {
     let failed = |error: ArrowError| Error::internal(format!("a scored batch: {error}"));
-    let verdicts: BooleanArray = batch
-        .scores
-        .iter()
-        .map(|score| Some(model.threshold().flags(*score)))
-        .collect();
-    let scores: ArrayRef = Arc::new(Float64Array::from(batch.scores.clone()));
+    let verdicts = batch.scores.verdicts();
+    let scores: ArrayRef = Arc::new(batch.scores.to_array());
     let added = [scores, Arc::new(verdicts.clone()) as ArrayRef]
         .into_iter()
         .chain(reasons);
@@ -308,12 +301,12 @@ fn with_verdicts(
 }
 
 /// The strongest reasons of every anomalous event as one text.
-fn reasons(batch: &ScoredBatch, model: &Model, attribution: &mut Attribution) -> Result<ArrayRef> {
+fn reasons(batch: &ScoredBatch, attribution: &mut Attribution) -> Result<ArrayRef> {
     let texts = (0..batch.scores.len()).map(|row| {
-        if !model.threshold().flags(batch.scores[row]) {
+        if !batch.scores.is_anomalous(row) {
             return Ok(None);
         }
-        let entry = batch.entry(row, model)?;
+        let entry = batch.entry(row)?;
         let reasons = attribution.strongest(&entry.as_explained(), REASONS)?;
         Ok(Some(
             reasons

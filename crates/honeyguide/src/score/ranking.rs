@@ -1,11 +1,12 @@
 //! The most anomalous events of a scan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Anomaly;
 use super::scan::{Entry, ScoredBatch};
 use crate::error::Result;
 use crate::explain::{Attribution, REASONS};
+use crate::features::{RowKey, row_key};
 use crate::model::Model;
 
 /// The most anomalous distinct feature rows so far. A row's score is fixed and the bar to enter only rises, so a row
@@ -16,46 +17,62 @@ pub(super) struct Ranking {
     bar: f64,
     /// Highest first; of equal scores the earlier first.
     entries: Vec<Entry>,
+    /// The keys of the entries.
+    known: HashSet<RowKey>,
 }
 
 impl Ranking {
+    /// Returns an empty ranking of at most `capacity` rows with scores above `bar`.
     pub fn new(capacity: usize, bar: f64) -> Self {
         Self {
             capacity,
             bar,
             entries: Vec::new(),
+            known: HashSet::new(),
         }
     }
 
-    pub fn push(&mut self, batch: &ScoredBatch, model: &Model) -> Result<()> {
-        let mut met: HashMap<Vec<u64>, u64> = HashMap::new();
-        for (row, score) in batch.scores.iter().enumerate() {
+    /// Takes the events of a batch.
+    ///
+    /// # Errors
+    /// Fails when an event has no text, which is a defect.
+    pub fn push(&mut self, batch: &ScoredBatch) -> Result<()> {
+        let mut met: HashMap<RowKey, u64> = HashMap::new();
+        let mut key = RowKey::new();
+        for (row, score) in batch.scores.values().iter().enumerate() {
             if *score < self.bar || self.capacity == 0 {
                 continue;
             }
-            let key = bits(batch.row(row));
+            key.clear();
+            key.extend(
+                batch
+                    .scores
+                    .features(row)
+                    .iter()
+                    .map(|value| value.to_bits()),
+            );
             if let Some(count) = met.get_mut(&key) {
                 *count += 1;
                 continue;
             }
-            let is_known = self
-                .entries
-                .iter()
-                .any(|entry| bits(&entry.features) == key);
+            let is_known = self.known.contains(&key);
             if is_known || *score > self.bar {
-                met.insert(key, 1);
+                met.insert(key.clone(), 1);
             }
             if !is_known && *score > self.bar {
-                let mut entry = batch.entry(row, model)?;
+                let mut entry = batch.entry(row)?;
                 entry.anomaly.events_alike = 0;
                 self.insert(entry);
             }
+        }
+        if met.is_empty() {
+            return Ok(());
         }
         for Entry {
             anomaly, features, ..
         } in &mut self.entries
         {
-            anomaly.events_alike += met.get(&bits(features)).copied().unwrap_or(0);
+            anomaly.events_alike += met.get(&row_key(features)).copied().unwrap_or(0);
         }
         Ok(())
     }
@@ -64,13 +81,17 @@ impl Ranking {
         let place = self
             .entries
             .partition_point(|other| other.anomaly.score >= entry.anomaly.score);
+        self.known.insert(row_key(&entry.features));
         self.entries.insert(place, entry);
-        self.entries.truncate(self.capacity);
+        for dropped in self.entries.drain(self.capacity.min(self.entries.len())..) {
+            self.known.remove(&row_key(&dropped.features));
+        }
         if self.entries.len() == self.capacity {
             self.bar = self.entries[self.capacity - 1].anomaly.score;
         }
     }
 
+    /// Returns the events, highest score first, with the reasons that `model` gives.
     pub fn finish(self, model: &Model) -> Vec<Anomaly> {
         let mut attribution = Attribution::new(model);
         let anomalies = self.entries.into_iter().map(|entry| {
@@ -82,9 +103,4 @@ impl Ranking {
         });
         anomalies.collect()
     }
-}
-
-/// A row of features as a key.
-fn bits(features: &[f64]) -> Vec<u64> {
-    features.iter().map(|value| value.to_bits()).collect()
 }

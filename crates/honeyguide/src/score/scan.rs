@@ -1,32 +1,35 @@
 //! Events file by file, in their order, with what the model says of them.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, ExprSchemable, ident};
 use datafusion::prelude::DataFrame;
 
 use super::Anomaly;
 use crate::cells::texts;
-use crate::engine::{Engine, missing_column};
+use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result};
 use crate::explain::ExplainedEvent;
-use crate::features::locate_fault;
+use crate::features::InputExpressions;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
-use crate::source::{Source, with_columns};
+use crate::scan::{FileRows, Scan};
+use crate::scorer::Scores;
+use crate::source::Source;
 
 /// The name of the score in the engine.
 const SCORE: &str = "__score";
 
-/// A scan that keeps the order of the data.
+/// The name of the condition's value in the engine.
+const SELECTED: &str = "__selected";
+
+/// A scan that scores every event, in the order of the data.
 pub(super) struct OrderedScan<'a> {
     pub engine: &'a Engine,
     pub model: &'a Model,
@@ -43,12 +46,9 @@ pub(super) struct ScoredBatch<'a> {
     /// The names of the event's columns.
     names: &'a [String],
     pub events: &'a [ArrayRef],
-    /// The recipe's inputs.
-    inputs: &'a [ArrayRef],
     selected: Option<&'a BooleanArray>,
-    /// Encoded features, row-major.
-    features: Vec<f64>,
-    pub scores: Vec<f64>,
+    pub scores: Scores,
+    /// Values of categorical features that were never seen in training.
     pub unseen_categories: u64,
 }
 
@@ -62,49 +62,50 @@ pub(super) struct Entry {
 }
 
 impl OrderedScan<'_> {
-    /// Folds the events of all files. `start` gives a fresh state; it may be called again when a scan is repeated.
+    /// Folds the events of all files. `start` makes a fresh state; it is called again when the scan is repeated.
+    ///
+    /// # Errors
+    /// Fails when the data cannot be read or scored, when the condition is not SQL over its columns, and with whatever
+    /// `start` and `step` fail with.
     pub async fn fold<T>(
         &self,
         source: &mut Source,
         start: impl Fn() -> Result<T>,
         mut step: impl FnMut(&mut T, ScoredBatch) -> Result<()>,
     ) -> Result<T> {
-        let columns: Vec<String> = source
+        let names: Vec<String> = source
             .columns()
             .iter()
             .map(|column| column.name.clone())
             .collect();
-        let needed: BTreeSet<String> =
-            with_columns(&self.plan.needed, columns.iter().map(String::as_str));
         let files: Vec<PathBuf> = source.files().map(|file| file.path.clone()).collect();
         let score = self.score_elsewhere();
-        let folded = source
-            .run(&needed, async |source| {
-                let mut state = start()?;
-                for (table, file) in source.tables_in_order(self.engine)?.into_iter().zip(&files) {
-                    let mut rows_before = 0;
-                    let query = self.query(table, &columns, score.as_ref())?;
-                    let consume = |batch: RecordBatch| {
-                        step(&mut state, self.score(file, rows_before, &columns, &batch)?)?;
-                        rows_before += batch.num_rows() as u64;
-                        Ok(())
-                    };
-                    self.engine
-                        .for_each_batch("scoring", source.expected_rows(), query, consume)
-                        .await?;
-                }
-                Ok(state)
-            })
-            .await;
-        match folded {
-            Ok(state) => Ok(state),
-            Err(error) => {
-                Err(locate_fault(self.engine, source, self.model.recipe(), self.plan, error).await)
-            }
-        }
+        let scan = Scan::new(self.engine, "scoring")
+            .columns(&names)
+            .features(self.model.recipe(), self.plan);
+        let query = |table| self.query(table, &names, score.as_ref());
+        let start = |source: &Source| Ok((start()?, self.inputs(source)?));
+        let score = |(state, inputs): &mut (T, InputExpressions), rows: FileRows| {
+            let scored = self.score(inputs, &files[rows.file], &names, &rows)?;
+            step(state, scored)
+        };
+        let (state, _) = scan.fold_in_order(source, start, query, score).await?;
+        Ok(state)
     }
 
-    /// The score as an expression, where other machines compute it.
+    /// Returns the recipe's inputs as expressions over the columns of `source`.
+    fn inputs(&self, source: &Source) -> Result<InputExpressions> {
+        let context = expressions_context();
+        let malformed_args = source.reading("scoring").malformed_args;
+        InputExpressions::new(
+            &context,
+            &self.plan.inputs,
+            &source.schema(),
+            malformed_args,
+        )
+    }
+
+    /// Returns the score as an expression, where other machines compute it.
     fn score_elsewhere(&self) -> Option<Expr> {
         let is_elsewhere = self.engine.is_distributed() && self.model.origin().is_some();
         is_elsewhere.then(|| {
@@ -115,57 +116,46 @@ impl OrderedScan<'_> {
         })
     }
 
-    /// The event's columns, the recipe's inputs, the score where it is computed elsewhere, and whether the condition selects
+    /// Returns a query for the event's columns, the score where it is computed elsewhere, and whether the condition selects
     /// the event.
     fn query(
         &self,
         table: DataFrame,
-        columns: &[String],
+        names: &[String],
         score: Option<&Expr>,
-    ) -> std::result::Result<DataFrame, DataFusionError> {
+    ) -> EngineResult<DataFrame> {
         let condition = self
             .condition
             .map(|sql| condition(&table, sql))
             .transpose()?;
-        let events = columns.iter().map(ident);
-        table.select(
-            events
-                .chain(self.plan.inputs.iter().cloned())
-                .chain(score.cloned())
-                .chain(condition)
-                .collect::<Vec<_>>(),
-        )
+        let events = names.iter().map(ident);
+        let columns = events.chain(score.cloned()).chain(condition);
+        table.select(columns.collect::<Vec<_>>())
     }
 
     fn score<'b>(
         &self,
+        inputs: &InputExpressions,
         file: &'b Path,
-        rows_before: u64,
         names: &'b [String],
-        batch: &'b RecordBatch,
+        rows: &FileRows<'b>,
     ) -> Result<ScoredBatch<'b>> {
-        let (events, rest) = batch.columns().split_at(names.len());
-        let (inputs, rest) = rest.split_at(self.plan.inputs.len());
-        let features = self.model.encode(inputs)?;
-        let scores = match rest
-            .iter()
-            .find_map(|array| array.as_primitive_opt::<Float64Type>())
-        {
-            Some(scores) => scores.values().to_vec(),
-            None => self.model.scores_of_encoded(&features)?,
+        let batch = rows.batch;
+        let inputs = inputs.evaluate(batch).map_err(Error::engine)?;
+        let known = batch.column_by_name(SCORE);
+        let scores = match known.and_then(|scores| scores.as_primitive_opt::<Float64Type>()) {
+            Some(scores) => Scores::known(self.model, inputs, scores.values().to_vec())?,
+            None => Scores::of_inputs(self.model, inputs)?,
         };
-        let unseen_categories = self.model.unseen_categories(&features)?;
-        let selected = rest.iter().find_map(|array| array.as_boolean_opt());
+        let selected = batch.column_by_name(SELECTED);
         Ok(ScoredBatch {
             file,
-            rows_before,
+            rows_before: rows.rows_before,
             names,
-            events,
-            inputs,
-            selected,
-            features,
+            events: &batch.columns()[..names.len()],
+            selected: selected.and_then(|selected| selected.as_boolean_opt()),
+            unseen_categories: self.model.unseen_categories(scores.all_features())?,
             scores,
-            unseen_categories,
         })
     }
 }
@@ -192,16 +182,10 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
     if found != DataType::Boolean {
         return Err(refuse(format!("gives {found}, not true or false")));
     }
-    Ok(expr.alias("__selected"))
+    Ok(expr.alias(SELECTED))
 }
 
 impl ScoredBatch<'_> {
-    /// The encoded features of one row.
-    pub fn row(&self, row: usize) -> &[f64] {
-        let n_features = self.features.len() / self.scores.len();
-        &self.features[row * n_features..(row + 1) * n_features]
-    }
-
     /// Whether the condition selects a row.
     pub fn is_selected(&self, row: usize) -> bool {
         self.selected
@@ -209,11 +193,10 @@ impl ScoredBatch<'_> {
     }
 
     /// One event with all that is known of it.
-    pub fn entry(&self, row: usize, model: &Model) -> Result<Entry> {
-        let score = self.scores[row];
+    pub fn entry(&self, row: usize) -> Result<Entry> {
         let anomaly = Anomaly {
-            score,
-            anomalous: model.threshold().flags(score),
+            score: self.scores.values()[row],
+            anomalous: self.scores.is_anomalous(row),
             events_alike: 1,
             file: self.file.to_owned(),
             row: self.rows_before + row as u64 + 1,
@@ -227,8 +210,8 @@ impl ScoredBatch<'_> {
         };
         Ok(Entry {
             anomaly,
-            features: self.row(row).to_vec(),
-            inputs: texts(self.inputs, row)?,
+            features: self.scores.features(row).to_vec(),
+            inputs: self.scores.inputs(row)?,
         })
     }
 }

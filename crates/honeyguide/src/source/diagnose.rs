@@ -16,20 +16,23 @@ use crate::error::{Error, Result};
 /// Longest part of an offending value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// Turns the engine's `error` into a remedy, or into an error that says which record of which file is to blame.
+/// Returns a remedy for the engine's `error`, or `None` where nothing is known of it.
+///
+/// # Errors
+/// Fails with an error that says which record of which file is to blame, where that is found.
 pub(super) fn explain(
     source: &Source,
     needed: &BTreeSet<String>,
-    error: DataFusionError,
-) -> Result<Remedy> {
-    if let Some(own) = Error::own(&error) {
+    error: &DataFusionError,
+) -> Result<Option<Remedy>> {
+    if let Some(own) = Error::own(error) {
         return Err(own);
     }
-    if let Some(misfit) = json::misfit(&error) {
-        return Ok(Remedy::Widen {
+    if let Some(misfit) = json::misfit(error) {
+        return Ok(Some(Remedy::Widen {
             column: misfit.column.clone(),
             data_type: DataType::Float64,
-        });
+        }));
     }
     let mut line_breaks = false;
     for file in &source.files {
@@ -46,16 +49,14 @@ pub(super) fn explain(
                     needed,
                 };
                 match scan.check()? {
-                    Finding::Remedy(remedy) => return Ok(remedy),
+                    Finding::Remedy(remedy) => return Ok(Some(remedy)),
                     Finding::Sound { line_breaks: found } => line_breaks |= found,
                 }
             }
         }
     }
-    if line_breaks && !source.line_breaks_in_values {
-        return Ok(Remedy::LineBreaks);
-    }
-    Err(Error::engine(error))
+    let is_new = line_breaks && !source.line_breaks_in_values;
+    Ok(is_new.then_some(Remedy::LineBreaks))
 }
 
 fn check_parquet(file: &DataFile) -> Result<()> {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use super::file::DataFile;
-use super::json::lines::line_number;
+use super::place::line_number;
 use crate::error::{Error, Result};
 
 /// How many bad lines are shown.
@@ -65,9 +66,22 @@ pub struct TraceeEvents {
     pub unknown: u64,
 }
 
-/// What pieces of files have come to so far; a piece that is read again replaces what it came to before.
+/// What the last scan of a source counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ScanCounts {
+    /// What became of the lines of JSON files; `None` where no line was read.
+    pub intake: Option<Intake>,
+    /// How many values of `args` could not be read. The SQL function `arg` gave null for them.
+    pub malformed_args: u64,
+}
+
+/// The counts of one attempt at a scan, which its threads share. A piece of a file that is read again replaces what it
+/// came to before.
 #[derive(Debug, Default)]
-pub(crate) struct IntakeLog(Mutex<BTreeMap<(PathBuf, u64), Piece>>);
+pub(crate) struct ScanLog {
+    pieces: Mutex<BTreeMap<(PathBuf, u64), Piece>>,
+    malformed_args: Arc<AtomicU64>,
+}
 
 /// What one piece of a file came to.
 #[derive(Debug, Clone, Default)]
@@ -96,9 +110,18 @@ pub(super) fn bad_line(file: &DataFile, offset: u64, why: &str) -> Error {
     Error::data(format!("{}: line {line}: {why}", file.path.display()))
 }
 
-impl IntakeLog {
-    pub fn clear(&self) {
-        self.pieces().clear();
+impl ScanLog {
+    /// Returns the counter of values of `args` that could not be read.
+    pub fn malformed_args(&self) -> &Arc<AtomicU64> {
+        &self.malformed_args
+    }
+
+    /// Returns the counts so far, of lines in `files`.
+    pub fn counts<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> ScanCounts {
+        ScanCounts {
+            intake: self.summary(files),
+            malformed_args: self.malformed_args.load(Ordering::Relaxed),
+        }
     }
 
     /// The piece of `file` that begins at `start` was read.
@@ -107,7 +130,7 @@ impl IntakeLog {
     }
 
     /// All pieces of `files` together; none where no line was read.
-    pub fn summary<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> Option<Intake> {
+    fn summary<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> Option<Intake> {
         let pieces = self.pieces().clone();
         let mut intake = Intake::default();
         let mut late_keys = LateKeys::default();
@@ -123,7 +146,7 @@ impl IntakeLog {
     }
 
     fn pieces(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, u64), Piece>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,7 @@ mod intake;
 mod json;
 mod lake;
 mod node;
+mod place;
 mod rows;
 mod store;
 mod table;
@@ -36,10 +37,10 @@ use datafusion::prelude::DataFrame;
 
 pub use file::DataFile;
 pub use format::{Compression, Format};
-pub use intake::{Intake, TraceeEvents};
+pub use intake::{Intake, ScanCounts, TraceeEvents};
 
 use file::Chunks;
-use intake::IntakeLog;
+use intake::ScanLog;
 use json::{JsonScan, Layout};
 use node::NodeStore;
 pub(crate) use node::NodeStores;
@@ -47,7 +48,7 @@ use rows::Rows;
 use store::SourceStore;
 use table::{Division, FilesTable, Reader};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Reading};
 use crate::error::{Error, Result};
 use crate::marks::SIMULATED;
 use crate::output::Destination;
@@ -140,7 +141,10 @@ pub struct Source {
     /// The same files for other processes.
     node_store: Arc<NodeStore>,
     strict: bool,
-    log: Arc<IntakeLog>,
+    /// The counts of the scan that is under way.
+    scan_log: Arc<ScanLog>,
+    /// The counts of the last scan that ended.
+    counts: ScanCounts,
 }
 
 #[derive(Debug, Clone)]
@@ -208,7 +212,8 @@ impl Source {
             store,
             node_store: Arc::new(NodeStore::new(options.storage.clone())),
             strict: options.strict,
-            log: Arc::default(),
+            scan_log: Arc::default(),
+            counts: ScanCounts::default(),
         })
     }
 
@@ -256,19 +261,58 @@ impl Source {
         &self.columns
     }
 
-    /// What became of the lines of JSON files in the last scan; none where there are none.
-    pub fn intake(&self) -> Option<Intake> {
-        self.log.summary(self.files())
+    /// Returns what the last scan counted.
+    pub fn counts(&self) -> &ScanCounts {
+        &self.counts
     }
 
-    /// Counts lines anew.
-    pub(crate) fn begin_intake(&self) {
-        self.log.clear();
+    /// Takes over the counts of a scan that read a copy of this source.
+    pub(crate) fn adopt_counts(&mut self, copy: &Self) {
+        self.counts = copy.counts.clone();
     }
 
-    /// Refuses a scan that left too many lines out.
-    pub(crate) fn check_intake(&self) -> Result<()> {
-        self.intake().map_or(Ok(()), |intake| intake.check())
+    /// Begins a scan whose counts start at zero. Tables that were made before count elsewhere.
+    pub(crate) fn begin_scan(&mut self) {
+        self.scan_log = Arc::default();
+    }
+
+    /// Ends a scan that read all it wanted, and keeps its counts.
+    ///
+    /// # Errors
+    /// Fails when too many lines could not be read.
+    pub(crate) fn end_scan(&mut self) -> Result<()> {
+        self.counts = self.scan_log.counts(self.files());
+        match &self.counts.intake {
+            Some(intake) => intake.check(),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns how a scan called `what` is reported, and where it counts.
+    pub(crate) fn reading<'a>(&'a self, what: &'a str) -> Reading<'a> {
+        Reading {
+            what,
+            expected_rows: self.expected_rows(),
+            malformed_args: self.scan_log.malformed_args(),
+        }
+    }
+
+    /// Looks for a way to read the data although a scan of the columns `needed` failed with `error`. Returns whether there
+    /// is one; it is taken from now on.
+    ///
+    /// # Errors
+    /// Fails with a better error where the cause was found: which record of which file is to blame.
+    pub(crate) fn remedy(
+        &mut self,
+        needed: &BTreeSet<String>,
+        error: &DataFusionError,
+    ) -> Result<bool> {
+        let remedy = diagnose::explain(self, needed, error)?;
+        let is_known = remedy.is_some();
+        if let Some(remedy) = remedy {
+            self.apply(remedy);
+        }
+        Ok(is_known)
     }
 
     /// The names of all columns.
@@ -315,16 +359,14 @@ impl Source {
         mut work: impl AsyncFnMut(&Source) -> std::result::Result<T, DataFusionError>,
     ) -> Result<T> {
         loop {
-            self.begin_intake();
+            self.begin_scan();
             match work(self).await {
                 Ok(value) => {
-                    self.check_intake()?;
+                    self.end_scan()?;
                     return Ok(value);
                 }
-                Err(error) => {
-                    let remedy = diagnose::explain(self, needed, error)?;
-                    self.apply(remedy);
-                }
+                Err(error) if self.remedy(needed, &error)? => {}
+                Err(error) => return Err(Error::engine(error)),
             }
         }
     }
@@ -487,7 +529,7 @@ impl Source {
                     layout: file.layout,
                     columns: columns.to_vec(),
                     strict: self.strict,
-                    log: Arc::clone(&self.log),
+                    log: Arc::clone(&self.scan_log),
                 };
                 return Reader::Ours(Rows::Json(scan), self.store.files());
             }
@@ -609,15 +651,20 @@ pub(crate) fn no_events(source: &Source) -> Error {
 
 /// Returns the names of the columns of `source` for a message, at most 24 of them.
 pub(crate) fn column_list(source: &Source) -> String {
+    listed_columns(&source.schema())
+}
+
+/// Returns the names of the columns of `schema` for a message, at most 24 of them.
+pub(crate) fn listed_columns(schema: &Schema) -> String {
     const SHOWN: usize = 24;
-    let columns = source.columns();
-    let names: Vec<_> = columns
+    let fields = schema.fields();
+    let names: Vec<_> = fields
         .iter()
         .take(SHOWN)
-        .map(|column| column.name.as_str())
+        .map(|field| field.name().as_str())
         .collect();
-    let more = if columns.len() > SHOWN {
-        format!(" and {} more", columns.len() - SHOWN)
+    let more = if fields.len() > SHOWN {
+        format!(" and {} more", fields.len() - SHOWN)
     } else {
         String::new()
     };

@@ -10,12 +10,15 @@ mod scans;
 mod statement;
 mod table;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::MemoryCatalogProviderList;
-use datafusion::error::DataFusionError;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -24,7 +27,7 @@ use tempfile::SpooledTempFile;
 
 pub use rows::{Preview, TextFormat};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Reading};
 use crate::error::{Error, Result};
 use crate::features::locate_fault;
 use crate::model::Model;
@@ -47,6 +50,7 @@ pub struct Database {
     /// Those that queries name.
     models: Arc<Models>,
     tables: Vec<Table>,
+    malformed_args: u64,
 }
 
 impl Database {
@@ -77,6 +81,7 @@ impl Database {
             model: model.map(Arc::new),
             models,
             tables: Vec::new(),
+            malformed_args: 0,
         })
     }
 
@@ -98,6 +103,11 @@ impl Database {
     /// Why tables have no scores although there is a model, in a sentence each.
     pub fn unscored(&self) -> impl Iterator<Item = String> {
         self.tables.iter().filter_map(Table::why_unscored)
+    }
+
+    /// Returns how many values of `args` the last query could not read. The SQL function `arg` gave null for them.
+    pub fn malformed_args(&self) -> u64 {
+        self.malformed_args
     }
 
     /// Where the tables come from.
@@ -167,8 +177,8 @@ impl Database {
             let reads = Reads::of(&plan);
             match self.run(plan, &reads, &begin).await {
                 Ok(rows) => {
-                    for table in &self.tables {
-                        table.source.check_intake()?;
+                    for table in &mut self.tables {
+                        table.source.end_scan()?;
                     }
                     return Ok(rows);
                 }
@@ -188,10 +198,10 @@ impl Database {
     }
 
     /// Makes the tables known to the engine, as their sources are read now.
-    fn register(&self) -> Result<()> {
-        for table in &self.tables {
-            table.source.begin_intake();
-            let register = || -> std::result::Result<(), DataFusionError> {
+    fn register(&mut self) -> Result<()> {
+        for table in &mut self.tables {
+            table.source.begin_scan();
+            let register = || -> EngineResult<()> {
                 let view = table.view(&self.engine, self.model.as_ref())?;
                 self.context.deregister_table(table.reference())?;
                 self.context
@@ -205,19 +215,25 @@ impl Database {
     }
 
     async fn run<R: Rows>(
-        &self,
+        &mut self,
         plan: LogicalPlan,
         reads: &Reads,
         begin: impl Fn(SchemaRef) -> Result<R>,
-    ) -> std::result::Result<R, DataFusionError> {
+    ) -> EngineResult<R> {
         let answer = self.context.execute_logical_plan(plan).await?;
         let schema = Arc::clone(answer.schema().inner());
         let mut rows = begin(schema)?;
         let expected = self.tables.iter().filter(|table| reads.table(&table.name));
         let expected: Option<u64> = expected.map(|table| table.source.expected_rows()).sum();
-        self.engine
-            .for_each_batch("querying", expected, answer, |batch| Ok(rows.push(&batch)?))
-            .await?;
+        let malformed_args = Arc::default();
+        let reading = Reading {
+            what: "querying",
+            expected_rows: expected,
+            malformed_args: &malformed_args,
+        };
+        let push = |batch: RecordBatch| rows.push(&batch).map(ControlFlow::Continue);
+        self.engine.for_each_batch(reading, answer, push).await?;
+        self.malformed_args = malformed_args.load(Ordering::Relaxed);
         Ok(rows)
     }
 
@@ -230,26 +246,13 @@ impl Database {
         if complaint::is_of_the_query(&error) {
             return Err(complaint::of_planning(error, query, &self.tables));
         }
-        let error = Arc::new(error);
-        let shared = || DataFusionError::Shared(Arc::clone(&error));
-        let unexplained = Error::engine(shared());
         let read = self.tables.iter_mut();
         for table in read.filter(|table| reads.table(&table.name)) {
-            let needed = table.needed(reads);
-            let mut failure = Some(shared());
-            // Fails once as the query did; is only run a second time when the source knows a remedy.
-            let retried = table
-                .source
-                .run(&needed, async |_| failure.take().map_or(Ok(()), Err));
-            match retried.await {
-                Ok(()) => return Ok(()),
-                Err(explained) if explained.to_string() != unexplained.to_string() => {
-                    return Err(explained);
-                }
-                Err(_) => {}
+            if table.source.remedy(&table.needed(reads), &error)? {
+                return Ok(());
             }
         }
-        Err(unexplained)
+        Err(Error::engine(error))
     }
 
     /// The first row of a scored table with a value that its features cannot take, where that was the failure.

@@ -41,6 +41,7 @@ mod explain;
 mod grow;
 mod packed;
 mod params;
+mod perfect;
 mod quadrature;
 mod sample;
 mod score;

@@ -24,6 +24,7 @@
 use std::collections::BTreeMap;
 
 use super::InputPrecision;
+use super::perfect::{NODE_ENTRIES, PackedTree};
 use super::simd::{GROUP, Instructions, Tile};
 use super::tree::{Rule, Tree};
 
@@ -37,27 +38,9 @@ const MAX_DEPTH: u32 = 12;
 /// The maximum number of nodes of all perfect trees together, at 12 bytes per node.
 const MAX_NODES: usize = 1 << 22;
 
-/// The number of entries of a perfect tree with eight levels of splits: its nodes and the unused
-/// entry 0.
-const NODE_ENTRIES: usize = 256;
-
 /// The number of rows per tile, whose codes stay in the fastest cache while they go through all
 /// trees.
 const TILE_ROWS: usize = 512;
-
-/// A perfect tree in heap order.
-///
-/// The node arrays have at least [`NODE_ENTRIES`] entries, so that vector instructions can load
-/// whole tables.
-#[derive(Debug)]
-pub(super) struct PackedTree {
-    /// The index of the code that each node compares; entry 0 is unused.
-    pub(super) columns: Vec<u16>,
-    /// The greatest code that goes left at each node; entry 0 is unused.
-    pub(super) ranks: Vec<u16>,
-    /// The path length at each position of the last level, in splits.
-    pub(super) leaves: Vec<f64>,
-}
 
 /// The thresholds of a column, ascending and distinct, padded with infinity to a power of two.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use datafusion::error::Result as EngineResult;
 use datafusion::functions::string::expr_fn::concat_ws;
 use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::logical_expr::{Expr, cast, ident, lit};
@@ -20,13 +20,15 @@ use crate::distil::distil;
 use crate::embed::{Embedding, embed};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
-use crate::features::{Encoder, locate_fault};
+use crate::features::{Encoder, RowKey, row_key};
 use crate::log;
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::report::chart::{Chart, SERIES, axis, label, rounded};
 use crate::report::places::columns_of;
-use crate::source::{Source, with_columns};
+use crate::scan::Scan;
+use crate::scorer::Scores;
+use crate::source::Source;
 use crate::wording::{count, of_them, printable};
 
 /// Most points that a page draws; of more distinct feature rows it shows a uniform sample.
@@ -320,11 +322,6 @@ impl Point {
     }
 }
 
-/// A row of features as a key.
-fn bits(row: &[f64]) -> Vec<u64> {
-    row.iter().map(|value| value.to_bits()).collect()
-}
-
 /// What is known of each row of `embedding`.
 async fn points(
     engine: &Engine,
@@ -338,41 +335,29 @@ async fn points(
     let encoder = Encoder::new(recipe, &Encoder::fit(recipe, &distilled)?)?;
     let n_features = embedding.features.len();
     let rows = embedding.values.chunks(n_features).enumerate();
-    let positions: HashMap<Vec<u64>, usize> =
-        rows.map(|(row, values)| (bits(values), row)).collect();
+    let positions: HashMap<RowKey, usize> =
+        rows.map(|(row, values)| (row_key(values), row)).collect();
     let described = Described::of(source);
-    let more = columns_of([&described.process, &described.example]);
-    let needed = with_columns(&plan.needed, more.iter().map(String::as_str));
-    let found = source
-        .run(&needed, async |source| {
-            let mut points = vec![Point::default(); positions.len()];
-            let query = described.query(source.table(engine)?, &plan)?;
-            let consume = |batch: RecordBatch| {
-                let rows = encoder.encode(batch.columns())?;
-                let scores = match lens {
-                    Some(Lens::Model(model)) => {
-                        Some(model.scores_of_encoded(&model.encode(batch.columns())?)?)
-                    }
-                    _ => None,
-                };
-                for (index, row) in rows.chunks(n_features).enumerate() {
-                    if let Some(position) = positions.get(&bits(row)) {
-                        let score = scores.as_ref().map(|scores| scores[index]);
-                        points[*position].add(&batch, index, score);
-                    }
-                }
-                Ok(())
-            };
-            engine
-                .for_each_batch("describing rows", source.expected_rows(), query, consume)
-                .await?;
-            Ok(points)
-        })
-        .await;
-    match found {
-        Ok(points) => Ok(points),
-        Err(error) => Err(locate_fault(engine, source, recipe, &plan, error).await),
-    }
+    let scan = Scan::new(engine, "describing rows")
+        .columns(columns_of([&described.process, &described.example]))
+        .features(recipe, &plan);
+    let start = || Ok(vec![Point::default(); positions.len()]);
+    let query = |table| described.query(table, &plan);
+    let describe = |points: &mut Vec<Point>, batch: &RecordBatch| {
+        let rows = encoder.encode(batch.columns())?;
+        let scores = match lens {
+            Some(Lens::Model(model)) => Some(Scores::of_inputs(model, batch.columns().to_vec())?),
+            _ => None,
+        };
+        for (index, row) in rows.chunks(n_features).enumerate() {
+            if let Some(position) = positions.get(&row_key(row)) {
+                let score = scores.as_ref().map(|scores| scores.values()[index]);
+                points[*position].add(batch, index, score);
+            }
+        }
+        Ok(())
+    };
+    scan.fold(source, start, query, describe).await
 }
 
 /// What is asked of the events of each distinct row.
@@ -404,11 +389,7 @@ impl Described {
     }
 
     /// The inputs, then the first and last program and the least example of each distinct row.
-    fn query(
-        &self,
-        table: DataFrame,
-        plan: &FeaturePlan,
-    ) -> std::result::Result<DataFrame, DataFusionError> {
+    fn query(&self, table: DataFrame, plan: &FeaturePlan) -> EngineResult<DataFrame> {
         let [process, example] = ["__process", "__example"];
         let beside = [
             self.process.clone().alias(process),

@@ -5,6 +5,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, cast, ident, lit};
+use datafusion::prelude::DataFrame;
 use plotly::layout::AxisType;
 use plotly::{HeatMap, Layout};
 
@@ -13,6 +14,7 @@ use super::super::places::{choose, columns_of};
 use super::columns::distinct_labels;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::scan::Scan;
 use crate::source::Source;
 use crate::wording::{count as in_words, printable};
 
@@ -66,33 +68,25 @@ impl Programs {
         program: &Expr,
         call: &Expr,
     ) -> Result<()> {
-        let cells = source
-            .run(&columns_of([program, call]), async |source| {
-                let mut cells = Vec::new();
-                let query = source
-                    .table(engine)?
-                    .select(vec![
-                        program.clone().alias("__program"),
-                        call.clone().alias("__call"),
-                    ])?
-                    .aggregate(
-                        vec![ident("__program"), ident("__call")],
-                        vec![count(lit(1)).alias("__count")],
-                    )?;
-                let consume = |batch: RecordBatch| {
-                    let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
-                    let rows = 0..batch.num_rows();
-                    cells.extend(
-                        rows.map(|row| [0, 1, 2].map(|index| column(index).value(row) as usize)),
-                    );
-                    Ok(())
-                };
-                engine
-                    .for_each_batch("counting calls", source.expected_rows(), query, consume)
-                    .await?;
-                Ok(cells)
-            })
-            .await?;
+        let query = |table: DataFrame| {
+            table
+                .select(vec![
+                    program.clone().alias("__program"),
+                    call.clone().alias("__call"),
+                ])?
+                .aggregate(
+                    vec![ident("__program"), ident("__call")],
+                    vec![count(lit(1)).alias("__count")],
+                )
+        };
+        let push = |cells: &mut Vec<[usize; 3]>, batch: &RecordBatch| {
+            let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
+            let rows = 0..batch.num_rows();
+            cells.extend(rows.map(|row| [0, 1, 2].map(|index| column(index).value(row) as usize)));
+            Ok(())
+        };
+        let scan = Scan::new(engine, "counting calls").columns(columns_of([program, call]));
+        let cells = scan.fold(source, || Ok(Vec::new()), query, push).await?;
         for [program, call, events] in cells {
             self.counts[program][call] += events as u64;
         }
@@ -213,30 +207,22 @@ async fn most_frequent(
     most: usize,
 ) -> Result<Vec<Option<String>>> {
     let value = text(column);
-    source
-        .run(&columns_of([&value]), async |source| {
-            let mut found = Vec::new();
-            let query = source
-                .table(engine)?
-                .select(vec![value.clone().alias("__value")])?
-                .aggregate(vec![ident("__value")], vec![count(lit(1)).alias("__count")])?
-                .sort(vec![
-                    ident("__count").sort(false, false),
-                    ident("__value").sort(true, false),
-                ])?
-                .limit(0, Some(most))?;
-            let consume = |batch: RecordBatch| {
-                let values = batch.column(0).as_string::<i32>();
-                let rows = 0..batch.num_rows();
-                found.extend(
-                    rows.map(|row| values.is_valid(row).then(|| values.value(row).to_owned())),
-                );
-                Ok(())
-            };
-            engine
-                .for_each_batch("counting values", source.expected_rows(), query, consume)
-                .await?;
-            Ok(found)
-        })
-        .await
+    let query = |table: DataFrame| {
+        table
+            .select(vec![value.clone().alias("__value")])?
+            .aggregate(vec![ident("__value")], vec![count(lit(1)).alias("__count")])?
+            .sort(vec![
+                ident("__count").sort(false, false),
+                ident("__value").sort(true, false),
+            ])?
+            .limit(0, Some(most))
+    };
+    let push = |found: &mut Vec<Option<String>>, batch: &RecordBatch| {
+        let values = batch.column(0).as_string::<i32>();
+        let rows = 0..batch.num_rows();
+        found.extend(rows.map(|row| values.is_valid(row).then(|| values.value(row).to_owned())));
+        Ok(())
+    };
+    let scan = Scan::new(engine, "counting values").columns(columns_of([&value]));
+    scan.fold(source, || Ok(Vec::new()), query, push).await
 }

@@ -8,6 +8,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::functions::math::expr_fn::floor;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ident, lit, try_cast};
+use datafusion::prelude::DataFrame;
 use plotly::common::{Line, LineShape, Mode};
 use plotly::layout::{Axis, AxisType, RangeMode};
 use plotly::{HeatMap, Layout, Scatter, Trace};
@@ -19,6 +20,7 @@ use super::super::places::{Places, columns_of};
 use super::super::words::host_name;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::scan::Scan;
 use crate::source::Source;
 
 /// How many intervals the time is cut into.
@@ -181,33 +183,27 @@ async fn count_cells(
     host: &Expr,
     slot: &Expr,
 ) -> Result<BTreeMap<(usize, i64), u64>> {
-    source
-        .run(&columns_of([host, slot]), async |source| {
-            let mut cells = BTreeMap::new();
-            let query = source
-                .table(engine)?
-                .select(vec![
-                    host.clone().alias("__host_code"),
-                    slot.clone().alias("__slot"),
-                ])?
-                .aggregate(
-                    vec![ident("__host_code"), ident("__slot")],
-                    vec![count(lit(1)).alias("__count")],
-                )?;
-            let consume = |batch: RecordBatch| {
-                let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
-                for row in (0..batch.num_rows()).filter(|row| column(1).is_valid(*row)) {
-                    let key = (column(0).value(row) as usize, column(1).value(row));
-                    cells.insert(key, column(2).value(row).unsigned_abs());
-                }
-                Ok(())
-            };
-            engine
-                .for_each_batch("counting by time", source.expected_rows(), query, consume)
-                .await?;
-            Ok(cells)
-        })
-        .await
+    let query = |table: DataFrame| {
+        table
+            .select(vec![
+                host.clone().alias("__host_code"),
+                slot.clone().alias("__slot"),
+            ])?
+            .aggregate(
+                vec![ident("__host_code"), ident("__slot")],
+                vec![count(lit(1)).alias("__count")],
+            )
+    };
+    let push = |cells: &mut BTreeMap<(usize, i64), u64>, batch: &RecordBatch| {
+        let column = |index: usize| batch.column(index).as_primitive::<Int64Type>();
+        for row in (0..batch.num_rows()).filter(|row| column(1).is_valid(*row)) {
+            let key = (column(0).value(row) as usize, column(1).value(row));
+            cells.insert(key, column(2).value(row).unsigned_abs());
+        }
+        Ok(())
+    };
+    let scan = Scan::new(engine, "counting by time").columns(columns_of([host, slot]));
+    scan.fold(source, || Ok(BTreeMap::new()), query, push).await
 }
 
 #[cfg(test)]

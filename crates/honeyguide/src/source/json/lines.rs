@@ -2,8 +2,6 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::error::Result;
-use crate::source::file::DataFile;
 use crate::source::text::MAX_RECORD_BYTES;
 
 /// Bytes that are read at once.
@@ -91,21 +89,6 @@ impl Lines {
                 return Ok(());
             }
         }
-    }
-}
-
-/// The number of the line that begins at `offset` of a file's text, counted from 1.
-pub(in crate::source) fn line_number(file: &DataFile, offset: u64) -> Result<u64> {
-    let mut before = BufReader::with_capacity(BUFFER_BYTES, file.read()?.take(offset));
-    let mut ends = 0;
-    loop {
-        let buffer = before.fill_buf().map_err(|error| file.failed(error))?;
-        if buffer.is_empty() {
-            return Ok(ends + 1);
-        }
-        ends += buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let read = buffer.len();
-        before.consume(read);
     }
 }
 

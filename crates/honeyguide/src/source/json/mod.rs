@@ -3,7 +3,7 @@
 //! A line that cannot be read is left out and counted. Lists and objects within a line become text.
 
 mod cell;
-pub(super) mod lines;
+mod lines;
 mod reader;
 mod row;
 mod schema;

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::log::tracee::{self, Recognised};
 use crate::source::Column;
 use crate::source::file::DataFile;
-use crate::source::intake::{IntakeLog, Piece, TraceeEvents, bad_line};
+use crate::source::intake::{Piece, ScanLog, TraceeEvents, bad_line};
 use crate::source::text::{MAX_RECORD_BYTES, read_error};
 
 /// A batch ends when its texts hold so many bytes, however few its rows.
@@ -43,7 +43,7 @@ pub(in crate::source) struct JsonScan {
     pub columns: Vec<Column>,
     /// A bad line ends the scan.
     pub strict: bool,
-    pub log: Arc<IntakeLog>,
+    pub log: Arc<ScanLog>,
 }
 
 impl JsonScan {
@@ -66,7 +66,7 @@ pub(in crate::source) struct BatchReader {
     batch_rows: usize,
     strict: bool,
     piece: Piece,
-    log: Arc<IntakeLog>,
+    log: Arc<ScanLog>,
     buffer: String,
     is_over: bool,
 }

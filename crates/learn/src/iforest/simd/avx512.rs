@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use super::tile::{GROUP, Tile};
-use crate::iforest::packed::PackedTree;
+use crate::iforest::perfect::PackedTree;
 
 /// The maximum number of levels of splits that the node tables hold.
 const MAX_DEPTH: u32 = 8;

@@ -15,7 +15,7 @@ mod tile;
 
 pub(super) use tile::{GROUP, Tile};
 
-use super::packed::PackedTree;
+use super::perfect::PackedTree;
 
 /// An instruction set that this processor supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

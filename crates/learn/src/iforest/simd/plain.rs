@@ -1,7 +1,7 @@
 //! Walks and ranks without vector instructions.
 
 use super::tile::{GROUP, Tile};
-use crate::iforest::packed::PackedTree;
+use crate::iforest::perfect::PackedTree;
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {

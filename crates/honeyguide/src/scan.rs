@@ -1,0 +1,145 @@
+//! One pass over the events of a source: the only way in which anything here reads events.
+//!
+//! A scan reads batches, hands them to a fold, and repeats itself from a fresh state when the source knows a remedy for
+//! its failure. A failure that comes from the value of one event is traced to that event.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::Result as EngineResult;
+use datafusion::prelude::DataFrame;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::features::locate_fault;
+use crate::groups::Keys;
+use crate::labels::locate_label;
+use crate::recipe::Recipe;
+use crate::recipe::plan::FeaturePlan;
+use crate::source::Source;
+
+/// A scan that is still to be run: what it is called, which columns it reads, and what its failures may be about.
+pub(crate) struct Scan<'a> {
+    engine: &'a Engine,
+    what: &'static str,
+    columns: BTreeSet<String>,
+    features: Option<(&'a Recipe, &'a FeaturePlan)>,
+    keys: Option<&'a Keys>,
+}
+
+/// Some rows of one file, in the order of the file.
+pub(crate) struct FileRows<'a> {
+    /// The position of the file among the source's.
+    pub file: usize,
+    /// How many rows of the file come before these.
+    pub rows_before: u64,
+    /// The rows.
+    pub batch: &'a RecordBatch,
+}
+
+impl<'a> Scan<'a> {
+    /// Describes a scan that reads no columns yet. `what` names the work in progress reports.
+    pub fn new(engine: &'a Engine, what: &'static str) -> Self {
+        Self {
+            engine,
+            what,
+            columns: BTreeSet::new(),
+            features: None,
+            keys: None,
+        }
+    }
+
+    /// Adds columns that the scan reads.
+    pub fn columns(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.columns.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the columns that a recipe reads. A failure in one of its features is traced to the first event that has it.
+    pub fn features(mut self, recipe: &'a Recipe, plan: &'a FeaturePlan) -> Self {
+        self.features = Some((recipe, plan));
+        self.columns(&plan.needed)
+    }
+
+    /// Adds the columns that keys read. A label that is neither 0 nor 1 is traced to the first event that has it.
+    pub fn keys(mut self, keys: &'a Keys) -> Self {
+        self.keys = Some(keys);
+        self.columns(keys.columns())
+    }
+
+    /// Folds the answer to `query`, whose rows come in any order. `start` makes a fresh state; it is called again when the
+    /// scan is repeated.
+    ///
+    /// # Errors
+    /// Fails when the data cannot be read, and with whatever `start`, `query` and `step` fail with.
+    pub async fn fold<T>(
+        &self,
+        source: &mut Source,
+        start: impl Fn() -> Result<T>,
+        query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        mut step: impl FnMut(&mut T, &RecordBatch) -> Result<()>,
+    ) -> Result<T> {
+        let folded = source.run(&self.columns, async |source| {
+            let mut state = start()?;
+            let query = query(source.table(self.engine)?)?;
+            let consume = |batch: RecordBatch| step(&mut state, &batch).map(ControlFlow::Continue);
+            self.engine
+                .for_each_batch(source.reading(self.what), query, consume)
+                .await?;
+            Ok(state)
+        });
+        let folded = folded.await;
+        self.located(source, folded).await
+    }
+
+    /// Folds the rows of one file after the other, each in the order of the file. `query` is asked of every file.
+    ///
+    /// # Errors
+    /// As for [`fold`](Self::fold).
+    pub async fn fold_in_order<T>(
+        &self,
+        source: &mut Source,
+        start: impl Fn(&Source) -> Result<T>,
+        query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        mut step: impl FnMut(&mut T, FileRows) -> Result<()>,
+    ) -> Result<T> {
+        let folded = source.run(&self.columns, async |source| {
+            let mut state = start(source)?;
+            for (file, table) in source.tables_in_order(self.engine)?.into_iter().enumerate() {
+                let mut rows_before = 0;
+                let consume = |batch: RecordBatch| {
+                    let rows = FileRows {
+                        file,
+                        rows_before,
+                        batch: &batch,
+                    };
+                    step(&mut state, rows)?;
+                    rows_before += batch.num_rows() as u64;
+                    Ok(ControlFlow::Continue(()))
+                };
+                self.engine
+                    .for_each_batch(source.reading(self.what), query(table)?, consume)
+                    .await?;
+            }
+            Ok(state)
+        });
+        let folded = folded.await;
+        self.located(source, folded).await
+    }
+
+    /// Traces a failure to the event that it comes from.
+    async fn located<T>(&self, source: &mut Source, folded: Result<T>) -> Result<T> {
+        let mut error = match folded {
+            Ok(state) => return Ok(state),
+            Err(error) => error,
+        };
+        if let Some((recipe, plan)) = self.features {
+            error = locate_fault(self.engine, source, recipe, plan, error).await;
+        }
+        if let Some(keys) = self.keys {
+            error = locate_label(self.engine, source, keys, error).await;
+        }
+        Err(error)
+    }
+}

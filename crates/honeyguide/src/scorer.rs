@@ -1,0 +1,199 @@
+//! The scorer: a model bound to a schema, which scores one Arrow batch after the other.
+//!
+//! Nothing else scores. What `score` writes, what SQL answers and what evaluation counts comes from the same rows of the
+//! same forest, so a live stream has the scores of the file that it becomes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::record_batch::RecordBatch;
+
+use crate::cells::texts;
+use crate::engine::expressions_context;
+use crate::error::{Error, Result};
+use crate::explain::{Attribution, ExplainedEvent, Reason};
+use crate::features::InputExpressions;
+use crate::model::Model;
+
+/// A model that is ready for batches of one schema.
+///
+/// Columns are found by their names. A batch may have more columns than the model's recipe reads, in any order.
+#[derive(Debug)]
+pub struct Scorer {
+    model: Arc<Model>,
+    inputs: InputExpressions,
+    malformed_args: Arc<AtomicU64>,
+}
+
+/// The scores of one batch, a row for each of its rows.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// The anomaly score of each row, in (0, 1].
+    values: Vec<f64>,
+    threshold: f64,
+    /// The rows as the forest sees them, row-major.
+    features: Vec<f64>,
+    n_features: usize,
+    /// The inputs of the model's recipe.
+    inputs: Vec<ArrayRef>,
+}
+
+impl Scorer {
+    /// Binds `model` to batches of `schema`.
+    ///
+    /// # Errors
+    /// Fails when the schema lacks a column that the model's recipe reads, or has it in a type that an expression of the
+    /// recipe cannot take.
+    pub fn new(model: &Model, schema: &Schema) -> Result<Self> {
+        let context = expressions_context();
+        let plan = model.recipe().plan_over(&context, schema)?;
+        let malformed_args = Arc::default();
+        Ok(Self {
+            inputs: InputExpressions::new(&context, &plan.inputs, schema, &malformed_args)?,
+            model: Arc::new(model.clone()),
+            malformed_args,
+        })
+    }
+
+    /// Returns the model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Scores every row of `batch`.
+    ///
+    /// # Errors
+    /// Fails when an expression of the recipe cannot be computed, when a feature has a null that the recipe refuses, and
+    /// when it is infinite. The error names the feature.
+    pub fn score(&self, batch: &RecordBatch) -> Result<Scores> {
+        let inputs = self
+            .inputs
+            .evaluate(batch)
+            .map_err(|error| Error::own(&error).unwrap_or_else(|| Error::engine(error)))?;
+        Scores::of_inputs(&self.model, inputs)
+    }
+
+    /// Returns what each feature contributes to each row's score: rows × features, row-major. A contribution is the
+    /// feature's exact Shapley value for the normalised path length, so a negative one makes the row more anomalous.
+    ///
+    /// # Errors
+    /// Fails when the model's forest has extended splits, which cannot be explained.
+    pub fn contributions(&self, scores: &Scores) -> Result<Vec<f64>> {
+        let mut contributions = Vec::with_capacity(scores.features.len());
+        for row in 0..scores.len() {
+            let explained = self.model.attribute(scores.features(row))?;
+            contributions.extend(explained.contributions);
+        }
+        Ok(contributions)
+    }
+
+    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first.
+    ///
+    /// # Errors
+    /// As for [`contributions`](Self::contributions).
+    pub fn reasons(
+        &self,
+        batch: &RecordBatch,
+        scores: &Scores,
+        row: usize,
+        count: usize,
+    ) -> Result<Vec<Reason>> {
+        let names = batch.schema_ref().fields().iter();
+        let names = names.map(|field| field.name().clone());
+        let columns: Vec<_> = names.zip(texts(batch.columns(), row)?).collect();
+        let event = ExplainedEvent {
+            features: scores.features(row),
+            inputs: &scores.inputs(row)?,
+            columns: &columns,
+        };
+        Attribution::new(&self.model).strongest(&event, count)
+    }
+
+    /// Returns how many values of `args` could not be read since the last call. The recipe took them as null.
+    pub fn take_malformed_args(&self) -> u64 {
+        self.malformed_args.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Scores {
+    /// Scores rows that are given as the inputs of the model's recipe, in its order.
+    ///
+    /// # Errors
+    /// Fails when an input has a null that the recipe refuses, or is infinite.
+    pub(crate) fn of_inputs(model: &Model, inputs: Vec<ArrayRef>) -> Result<Self> {
+        let features = model.encode(&inputs)?;
+        Ok(Self {
+            values: model.scores_of_encoded(&features)?,
+            threshold: model.threshold().value,
+            n_features: model.recipe().features.len(),
+            features,
+            inputs,
+        })
+    }
+
+    /// Takes scores that were computed elsewhere for these inputs.
+    ///
+    /// # Errors
+    /// As for [`of_inputs`](Self::of_inputs).
+    pub(crate) fn known(model: &Model, inputs: Vec<ArrayRef>, values: Vec<f64>) -> Result<Self> {
+        Ok(Self {
+            features: model.encode(&inputs)?,
+            threshold: model.threshold().value,
+            n_features: model.recipe().features.len(),
+            values,
+            inputs,
+        })
+    }
+
+    /// Returns how many rows there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Returns whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Returns the anomaly score of each row, in (0, 1]; a higher score is more anomalous (Liu et al. 2008).
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Returns whether the score of row `row` is above the model's threshold.
+    pub fn is_anomalous(&self, row: usize) -> bool {
+        self.values[row] > self.threshold
+    }
+
+    /// Returns the scores as an Arrow column.
+    pub fn to_array(&self) -> Float64Array {
+        Float64Array::from(self.values.clone())
+    }
+
+    /// Returns the verdicts as an Arrow column.
+    pub fn verdicts(&self) -> BooleanArray {
+        (0..self.len())
+            .map(|row| Some(self.is_anomalous(row)))
+            .collect()
+    }
+
+    /// Returns row `row` as the forest sees it.
+    pub(crate) fn features(&self, row: usize) -> &[f64] {
+        &self.features[row * self.n_features..][..self.n_features]
+    }
+
+    /// Returns all rows as the forest sees them, row-major.
+    pub(crate) fn all_features(&self) -> &[f64] {
+        &self.features
+    }
+
+    /// Returns the recipe's inputs of row `row` as text; a null is `None`.
+    ///
+    /// # Errors
+    /// Fails when an input has no text, which is a defect.
+    pub(crate) fn inputs(&self, row: usize) -> Result<Vec<Option<String>>> {
+        texts(&self.inputs, row)
+    }
+}

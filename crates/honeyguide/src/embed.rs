@@ -17,7 +17,6 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder, locate_fault};
 use crate::labels::label_key;
-use crate::log;
 use crate::output::{Destination, TableWriter};
 use crate::recipe::{Kind, Recipe};
 use crate::source::{Source, no_events, with_columns};
@@ -111,11 +110,8 @@ pub async fn embed(
         return Err(no_events(fitted_source));
     }
     let map = Map::fit(&recipe, &distilled, params, seed)?;
-    let labels: Vec<String> = log::LABELS
-        .into_iter()
-        .filter(|label| source.has_column(label))
-        .map(str::to_owned)
-        .collect();
+    let labels = source.present(source.log().labels().iter().copied());
+    let labels: Vec<String> = labels.map(str::to_owned).collect();
     let keys = labels
         .iter()
         .map(|label| label_key(source, label))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{cast, ident, lit};
+use datafusion::logical_expr::cast;
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
 
@@ -11,14 +11,12 @@ use crate::distil::Key;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::labels::{class_of, label_key, labels};
+use crate::log::BaselineRule;
 use crate::model::{Model, Threshold};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
 use crate::source::{Source, no_events};
 
-/// The baseline's column and rule: ordinary users of a Linux host have ids from 1000.
-const RULE_COLUMN: &str = "userId";
-const RULE_USER: i64 = 1000;
-const RULE_NAME: &str = "userId >= 1000";
+/// What the baseline without any rule is called.
 const EVERYTHING_NAME: &str = "flag everything";
 
 /// A model's results on labelled data.
@@ -127,7 +125,7 @@ impl From<Confusion> for Verdicts {
     }
 }
 
-/// Judges `model` on `source` against `label`, or against `sus` and `evil` where the data has them.
+/// Judges `model` on `source` against `label`, or against those labels of the data's log that it has.
 ///
 /// # Errors
 /// There is no label, a label is neither 0 nor 1, the data lacks the recipe's columns, cannot be read or is empty.
@@ -142,7 +140,9 @@ pub async fn evaluate(
         .iter()
         .map(|name| label_key(source, name))
         .collect::<Result<Vec<_>>>()?;
-    keys.extend(rule_key(source));
+    let rule = rule_key(source);
+    let rule_name = rule.as_ref().map(|(rule, _)| rule.to_string());
+    keys.extend(rule.map(|(_, key)| key));
     let model = Arc::new(model.clone());
     let counts = ScoredCounts {
         model: &model,
@@ -154,20 +154,19 @@ pub async fn evaluate(
     if tally.events == 0 {
         return Err(no_events(source));
     }
-    Ok(tally.finish(model.recipe().name.clone(), keys.len() > labels.len()))
+    Ok(tally.finish(model.recipe().name.clone(), rule_name.as_deref()))
 }
 
-/// Whether the rule flags an event, where the data has its column.
-pub(crate) fn rule_key(source: &Source) -> Option<Key> {
-    let column = source
-        .columns()
-        .iter()
-        .find(|column| column.name == RULE_COLUMN)?;
-    let flagged = ident(RULE_COLUMN).gt_eq(lit(RULE_USER));
-    column.data_type.is_numeric().then(|| Key {
+/// The log's rule, and as a key whether it flags an event, where the data has its column.
+pub(crate) fn rule_key(source: &Source) -> Option<(&'static BaselineRule, Key)> {
+    let rule = source.log().baseline()?;
+    let mut columns = source.columns().iter();
+    let column = columns.find(|column| column.name == rule.column)?;
+    let key = || Key {
         name: "__rule".into(),
-        expr: cast(flagged, DataType::Int64),
-    })
+        expr: cast(rule.expr(), DataType::Int64),
+    };
+    (column.data_type.is_numeric()).then(|| (rule, key()))
 }
 
 /// What accumulates over events in descending order of their scores.
@@ -224,11 +223,11 @@ impl Tally {
         Ok(())
     }
 
-    pub fn finish(self, recipe: String, has_rule: bool) -> Evaluation {
+    pub fn finish(self, recipe: String, rule: Option<&str>) -> Evaluation {
         let labels = self
             .labels
             .into_iter()
-            .map(|tally| tally.finish(self.threshold.method.nominal_rate(), has_rule))
+            .map(|tally| tally.finish(self.threshold.method.nominal_rate(), rule))
             .collect();
         Evaluation {
             recipe,
@@ -241,12 +240,12 @@ impl Tally {
 }
 
 impl LabelTally {
-    fn finish(self, nominal_rate: Option<f64>, has_rule: bool) -> LabelEvaluation {
+    fn finish(self, nominal_rate: Option<f64>, rule: Option<&str>) -> LabelEvaluation {
         let ranking = self.ranking.finish();
         let rates = nominal_rate.zip(self.verdicts.false_positive_rate());
         let mut everything = Confusion::default();
         everything.push(true, ranking.positives, ranking.negatives);
-        let rule = has_rule.then_some((RULE_NAME, self.rule));
+        let rule = rule.map(|name| (name, self.rule));
         let baselines = [(EVERYTHING_NAME, everything)].into_iter().chain(rule);
         LabelEvaluation {
             label: self.label,

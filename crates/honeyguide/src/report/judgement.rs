@@ -16,7 +16,6 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::evaluate::{Evaluation, Tally, rule_key};
 use crate::labels::{class_of, label_key, labels};
-use crate::log;
 use crate::model::Model;
 use crate::score::{Anomaly, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
@@ -64,8 +63,7 @@ pub(super) struct Findings<'a> {
     pub unseen_categories: u64,
 }
 
-/// Judges `source` by `model` and makes a page of it. Labels are `label`, or `sus` and `evil` where the data has them;
-/// without any the page has no figures that need them.
+/// Judges `source` by `model` and makes a page of it. Labels are `label`, or those of the data's log that it has; without any the page has no figures that need them.
 ///
 /// # Errors
 /// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be read.
@@ -109,7 +107,8 @@ pub async fn report(
 
 /// The labels to judge against; none where the data has none and none was named.
 fn present_labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
-    let has_any = log::LABELS.iter().any(|label| source.has_column(label));
+    let mut own = source.log().labels().iter();
+    let has_any = own.any(|label| source.has_column(label));
     if label.is_none() && !has_any {
         return Ok(Vec::new());
     }
@@ -129,8 +128,8 @@ async fn judge(
         .map(|name| label_key(source, name))
         .collect::<Result<Vec<Key>>>()?;
     let rule = rule_key(source);
-    let has_rule = rule.is_some();
-    keys.extend(rule);
+    let rule_name = rule.as_ref().map(|(rule, _)| rule.to_string());
+    keys.extend(rule.map(|(_, key)| key));
     keys.push(places.key());
     let counts = ScoredCounts {
         model,
@@ -153,7 +152,7 @@ async fn judge(
         })
         .await?;
     let recipe = model.recipe().name.clone();
-    Ok((tally.finish(recipe, has_rule), steps))
+    Ok((tally.finish(recipe, rule_name.as_deref()), steps))
 }
 
 impl Findings<'_> {

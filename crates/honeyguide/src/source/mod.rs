@@ -9,6 +9,7 @@ mod diagnose;
 mod expand;
 mod file;
 mod format;
+mod found;
 mod intake;
 mod json;
 mod lake;
@@ -39,6 +40,7 @@ pub use format::{Compression, Format};
 pub use intake::{Intake, TraceeEvents};
 
 use file::Chunks;
+use found::FoundColumn;
 use intake::IntakeLog;
 use json::{JsonScan, Layout};
 use node::NodeStore;
@@ -49,6 +51,7 @@ use table::{Division, FilesTable, Reader};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::log::Log;
 use crate::marks::SIMULATED;
 use crate::output::Destination;
 use crate::storage::spool::{MAX_SPOOLED_BYTES, Spool};
@@ -76,6 +79,11 @@ pub struct ReadOptions {
     pub standard_input: Option<fn() -> Box<dyn Read>>,
     /// Credentials and settings of object stores.
     pub storage: StorageOptions,
+    /// The column that says on which host an event happened, instead of the one that the data's log has for it.
+    pub host_column: Option<String>,
+    /// The column that says when an event happened, instead of the one that the data's log has for it: a number of
+    /// seconds, a timestamp, a date, or text with times as in ISO 8601.
+    pub time_column: Option<String>,
 }
 
 /// What standard input is called.
@@ -140,7 +148,8 @@ pub struct Source {
     /// The same files for other processes.
     node_store: Arc<NodeStore>,
     strict: bool,
-    log: Arc<IntakeLog>,
+    intake: Arc<IntakeLog>,
+    log: Log,
 }
 
 #[derive(Debug, Clone)]
@@ -153,6 +162,15 @@ struct SourceFile {
     /// Of a JSON file.
     layout: Layout,
     /// Exact for Parquet, an estimate for plain tables of text, unknown for others.
+    rows: Option<u64>,
+}
+
+/// A [`SourceFile`] before the log says what its columns hold.
+struct FoundFile {
+    file: DataFile,
+    columns: Vec<FoundColumn>,
+    n_inside: usize,
+    layout: Layout,
     rows: Option<u64>,
 }
 
@@ -187,13 +205,17 @@ impl Source {
         files.retain(|file| seen.insert(file.identity()));
         let store = Arc::new(SourceStore::new(files.iter())?);
         let has_fixed_format = options.format.is_some();
-        let files: Vec<SourceFile> = files
+        let found: Vec<FoundFile> = files
             .into_iter()
-            .map(|file| SourceFile::open(file, has_fixed_format))
+            .map(|file| FoundFile::open(file, has_fixed_format))
             .collect::<Result<_>>()?;
-        let first = files
+        let first = found
             .first()
             .ok_or_else(|| Error::usage("no data was named"))?;
+        let log = Log::recognise(&first.names());
+        let typed = found.into_iter().map(|file| file.typed(&log));
+        let files: Vec<SourceFile> = typed.collect();
+        let first = &files[0];
         let mut columns = first.columns.clone();
         for other in &files[1..] {
             same_names(first, other)?;
@@ -201,15 +223,68 @@ impl Source {
                 column.unify(first, other)?;
             }
         }
-        Ok(Self {
+        let source = Self {
             files,
             columns,
             line_breaks_in_values: false,
             store,
             node_store: Arc::new(NodeStore::new(options.storage.clone())),
             strict: options.strict,
-            log: Arc::default(),
-        })
+            intake: Arc::default(),
+            log,
+        };
+        source.with_roles(options)
+    }
+
+    /// The source with the roles that `options` give to columns.
+    fn with_roles(mut self, options: &ReadOptions) -> Result<Self> {
+        if let Some(name) = &options.host_column {
+            self.check_role("--host-column", name)?;
+            self.log = self.log.with_host(name);
+        }
+        if let Some(name) = &options.time_column {
+            self.check_role("--time-column", name)?;
+            self.log = self.log.with_time(name);
+        }
+        Ok(self)
+    }
+
+    fn check_role(&self, option: &str, name: &str) -> Result<()> {
+        let refuse = |why: &str| {
+            Err(Error::usage(format!("{option} {name}: {why}"))
+                .hint(format!("the columns are {}", column_list(self))))
+        };
+        match self.column(name) {
+            None => refuse("the data has no such column"),
+            Some(column) if column.data_type.is_nested() => {
+                refuse("the column holds lists or structs")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What is known of the data's columns: which of them say host, time and more.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The column that says on which host an event happened, where the data has it.
+    pub(crate) fn host(&self) -> Option<&Column> {
+        self.column(self.log.host()?)
+    }
+
+    /// The column that says when an event happened, where the data has it.
+    pub(crate) fn time(&self) -> Option<&Column> {
+        self.column(self.log.time()?)
+    }
+
+    /// Those of `columns` that the data has.
+    pub(crate) fn present<'a>(
+        &self,
+        columns: impl IntoIterator<Item = &'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        let columns = columns.into_iter();
+        columns.filter(|column| self.has_column(column))
     }
 
     /// The files, in the order in which they are read.
@@ -258,12 +333,12 @@ impl Source {
 
     /// What became of the lines of JSON files in the last scan; none where there are none.
     pub fn intake(&self) -> Option<Intake> {
-        self.log.summary(self.files())
+        self.intake.summary(self.files())
     }
 
     /// Counts lines anew.
     pub(crate) fn begin_intake(&self) {
-        self.log.clear();
+        self.intake.clear();
     }
 
     /// Refuses a scan that left too many lines out.
@@ -487,7 +562,8 @@ impl Source {
                     layout: file.layout,
                     columns: columns.to_vec(),
                     strict: self.strict,
-                    log: Arc::clone(&self.log),
+                    log: self.log.clone(),
+                    intake: Arc::clone(&self.intake),
                 };
                 return Reader::Ours(Rows::Json(scan), self.store.files());
             }
@@ -499,13 +575,14 @@ impl Source {
     }
 }
 
-impl SourceFile {
+impl FoundFile {
     fn open(mut file: DataFile, has_fixed_format: bool) -> Result<Self> {
         let (mut layout, mut rows) = (Layout::Plain, None);
         let mut columns = match file.format {
             Format::Csv(_) => {
-                rows = text::estimate_rows(&file);
-                text::columns(&file)?
+                let (columns, estimated) = text::columns(&file)?;
+                rows = estimated;
+                columns
             }
             Format::Json(compression) | Format::Tracee(compression) => {
                 let is_tracee =
@@ -539,6 +616,24 @@ impl SourceFile {
         })
     }
 
+    fn names(&self) -> Vec<&str> {
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        names.collect()
+    }
+
+    fn typed(self, log: &Log) -> SourceFile {
+        let columns = self.columns.into_iter();
+        SourceFile {
+            columns: columns.map(|column| column.typed(log)).collect(),
+            n_inside: self.n_inside,
+            layout: self.layout,
+            rows: self.rows,
+            file: self.file,
+        }
+    }
+}
+
+impl SourceFile {
     fn reads_like(&self, other: &Self) -> bool {
         self.file.format == other.file.format
             && self.layout == other.layout
@@ -561,7 +656,7 @@ fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     }
 }
 
-fn parquet_columns(file: &DataFile) -> Result<(Vec<Column>, u64)> {
+fn parquet_columns(file: &DataFile) -> Result<(Vec<FoundColumn>, u64)> {
     let chunks = Chunks::of(file);
     let metadata = ArrowReaderMetadata::load(&chunks, Default::default()).map_err(|error| {
         Error::data(format!(
@@ -571,7 +666,7 @@ fn parquet_columns(file: &DataFile) -> Result<(Vec<Column>, u64)> {
         .hint("the file was cut off or is of another format: copy it again or check its name")
     })?;
     let fields = metadata.schema().fields().iter();
-    let columns = fields.map(|field| Column::fixed(field.name(), field.data_type().clone()));
+    let columns = fields.map(|field| FoundColumn::stored(field.name(), field.data_type().clone()));
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
     Ok((columns.collect(), rows))
 }

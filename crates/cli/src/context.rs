@@ -59,7 +59,6 @@ impl Context {
     }
 
     /// Returns the options that every command takes.
-    #[cfg(feature = "cluster")]
     pub fn global(&self) -> &Global {
         &self.global
     }
@@ -221,6 +220,15 @@ impl Context {
             self.read().push((name_or_place.into(), "recipe"));
         }
         Ok(recipe)
+    }
+
+    /// Loads the recipe that is named, or else the one that suits the log of the data.
+    pub fn recipe_or_default(
+        &self,
+        named: Option<&str>,
+        source: &Source,
+    ) -> Result<Recipe, Failure> {
+        self.recipe(named.unwrap_or_else(|| source.log().default_recipe()))
     }
 
     /// Loads a model from a path or a URL.

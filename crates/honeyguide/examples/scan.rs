@@ -15,7 +15,7 @@ use datafusion::prelude::{
     CsvReadOptions, DataFrame, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext,
 };
 use futures::TryStreamExt;
-use honeyguide::log;
+use honeyguide::log::Log;
 
 /// As the engine's.
 const BATCH_ROWS: usize = 4096;
@@ -57,7 +57,10 @@ fn schema_of(file: &str) -> Result<Schema, Box<dyn Error>> {
     let lines = BufReader::new(File::open(file)?).lines();
     let header = lines.map_while(Result::ok).next().ok_or("an empty file")?;
     let fields = header.split(',').map(|name| {
-        let data_type = log::column_type(name).unwrap_or(DataType::Utf8);
+        let data_type = Log::kernel_calls()
+            .column_type(name)
+            .unwrap_or(&DataType::Utf8)
+            .clone();
         Field::new(name, data_type, true)
     });
     Ok(Schema::new(fields.collect::<Vec<_>>()))

@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
-use crate::log;
 use crate::output::{Destination, TableWriter};
 use crate::recipe::{Kind, Recipe};
 use crate::scan::Scan;
@@ -113,11 +112,8 @@ pub async fn embed(
         return Err(no_events(fitted_source));
     }
     let map = Map::fit(&recipe, &distilled, params, seed)?;
-    let labels: Vec<String> = log::LABELS
-        .into_iter()
-        .filter(|label| source.has_column(label))
-        .map(str::to_owned)
-        .collect();
+    let labels = source.present(source.log().labels().iter().copied());
+    let labels: Vec<String> = labels.map(str::to_owned).collect();
     let mut keys = Keys::default();
     let ids = labels
         .iter()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{cast, ident, lit};
+use datafusion::logical_expr::cast;
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
 
@@ -11,14 +11,12 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::groups::{Key, KeyId, KeyValues, Keys};
 use crate::labels::{class_of, label_key, labels};
+use crate::log::BaselineRule;
 use crate::model::{Model, Threshold};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
 use crate::source::{Source, no_events};
 
-/// The baseline's column and rule: ordinary users of a Linux host have ids from 1000.
-const RULE_COLUMN: &str = "userId";
-const RULE_USER: i64 = 1000;
-const RULE_NAME: &str = "userId >= 1000";
+/// What the baseline without any rule is called.
 const EVERYTHING_NAME: &str = "flag everything";
 
 /// A model's results on labelled data.
@@ -127,7 +125,7 @@ impl From<Confusion> for Verdicts {
     }
 }
 
-/// Judges `model` on `source` against `label`, or against `sus` and `evil` where the data has them.
+/// Judges `model` on `source` against `label`, or against those labels of the data's log that it has.
 ///
 /// # Errors
 /// There is no label, a label is neither 0 nor 1, the data lacks the recipe's columns, cannot be read or is empty.
@@ -154,17 +152,16 @@ pub async fn evaluate(
     Ok(tally.finish(model.recipe().name.clone()))
 }
 
-/// Whether the rule flags an event, where the data has its column.
-fn rule_key(source: &Source) -> Option<Key> {
-    let column = source
-        .columns()
-        .iter()
-        .find(|column| column.name == RULE_COLUMN)?;
-    let flagged = ident(RULE_COLUMN).gt_eq(lit(RULE_USER));
-    column.data_type.is_numeric().then(|| Key {
+/// Returns the log's rule, and as a key whether it flags an event, where the data has its column.
+fn rule_key(source: &Source) -> Option<(&'static BaselineRule, Key)> {
+    let rule = source.log().baseline()?;
+    let mut columns = source.columns().iter();
+    let column = columns.find(|column| column.name == rule.column)?;
+    let key = || Key {
         name: "__rule".into(),
-        expr: cast(flagged, DataType::Int64),
-    })
+        expr: cast(rule.expr(), DataType::Int64),
+    };
+    (column.data_type.is_numeric()).then(|| (rule, key()))
 }
 
 /// The keys that an evaluation needs, among the keys of a query.
@@ -172,8 +169,8 @@ fn rule_key(source: &Source) -> Option<Key> {
 pub(crate) struct JudgedKeys {
     /// The labels, each with its key.
     labels: Vec<(String, KeyId)>,
-    /// Whether the baseline's rule flags an event, where the data has its column.
-    rule: Option<KeyId>,
+    /// The baseline's rule in words and whether it flags an event, where the data has its column.
+    rule: Option<(String, KeyId)>,
 }
 
 impl JudgedKeys {
@@ -186,7 +183,7 @@ impl JudgedKeys {
             .iter()
             .map(|label| Ok((label.clone(), keys.add(label_key(source, label)?))));
         let labels = labels.collect::<Result<_>>()?;
-        let rule = rule_key(source).map(|key| keys.add(key));
+        let rule = rule_key(source).map(|(rule, key)| (rule.to_string(), keys.add(key)));
         Ok(Self { labels, rule })
     }
 
@@ -242,7 +239,8 @@ impl<'a> Tally<'a> {
     /// Fails when a label is neither 0 nor 1.
     pub fn push(&mut self, group: ScoredGroup) -> Result<()> {
         let is_anomalous = self.threshold.flags(group.score);
-        let by_rule = self.keys.rule.and_then(|rule| group.keys.get(rule)) == Some(1);
+        let rule = self.keys.rule.as_ref();
+        let by_rule = rule.and_then(|(_, rule)| group.keys.get(*rule)) == Some(1);
         self.events += group.events;
         self.anomalous += if is_anomalous { group.events } else { 0 };
         let classes = self.keys.classes(group.keys)?;
@@ -264,7 +262,7 @@ impl<'a> Tally<'a> {
 
     /// Returns the figures; `recipe` is the name of the model's recipe.
     pub fn finish(self, recipe: String) -> Evaluation {
-        let has_rule = self.keys.rule.is_some();
+        let rule = self.keys.rule.as_ref().map(|(name, _)| name.as_str());
         let nominal_rate = self.threshold.method.nominal_rate();
         let labels = self.labels.into_iter();
         Evaluation {
@@ -272,7 +270,7 @@ impl<'a> Tally<'a> {
             events: self.events,
             anomalous: self.anomalous,
             labels: labels
-                .map(|tally| tally.finish(nominal_rate, has_rule))
+                .map(|tally| tally.finish(nominal_rate, rule))
                 .collect(),
             threshold: self.threshold,
         }
@@ -280,12 +278,12 @@ impl<'a> Tally<'a> {
 }
 
 impl LabelTally {
-    fn finish(self, nominal_rate: Option<f64>, has_rule: bool) -> LabelEvaluation {
+    fn finish(self, nominal_rate: Option<f64>, rule: Option<&str>) -> LabelEvaluation {
         let ranking = self.ranking.finish();
         let rates = nominal_rate.zip(self.verdicts.false_positive_rate());
         let mut everything = Confusion::default();
         everything.push(true, ranking.positives, ranking.negatives);
-        let rule = has_rule.then_some((RULE_NAME, self.rule));
+        let rule = rule.map(|name| (name, self.rule));
         let baselines = [(EVERYTHING_NAME, everything)].into_iter().chain(rule);
         LabelEvaluation {
             label: self.label,

@@ -11,29 +11,34 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::first_found;
 use crate::groups::{Key, Keys};
-use crate::log;
+use crate::log::Log;
 use crate::source::{Source, column_list, with_columns};
 
 /// The labels to judge against.
 pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
     let wanted: Vec<&str> = match label {
         Some(label) => vec![label],
-        None => log::LABELS
-            .into_iter()
-            .filter(|label| source.has_column(label))
+        None => source
+            .present(source.log().labels().iter().copied())
             .collect(),
     };
     if wanted.is_empty() {
-        return Err(
-            Error::usage("the data has neither of the label columns `sus` and `evil`").hint(
-                format!(
-                    "name the label with --label; the columns are {}",
-                    column_list(source)
-                ),
-            ),
+        let message = format!(
+            "the data has no label (no column {})",
+            in_words(source.log())
         );
+        return Err(Error::usage(message).hint(format!(
+            "name the label with --label; the columns are {}",
+            column_list(source)
+        )));
     }
     Ok(wanted.into_iter().map(str::to_owned).collect())
+}
+
+/// The names of a log's labels, for a message.
+pub(crate) fn in_words(log: &Log) -> String {
+    let names = log.labels().iter().map(|label| format!("`{label}`"));
+    names.collect::<Vec<_>>().join(" or ")
 }
 
 /// A label as a key. Values other than 0 and 1 are found when they come.

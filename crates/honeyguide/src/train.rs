@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
 use crate::groups::Keys;
 use crate::leave_one_out;
-use crate::log::HOST_COLUMN;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
 use crate::recipe::Recipe;
 use crate::scored::{Order, ScoredCounts};
@@ -97,17 +96,21 @@ pub async fn train(
     options.left_out_rate.map_or(Ok(()), check_rate)?;
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
-    let host = options.left_out_rate.and_then(|_| host_column(source));
-    let distilled = distil(engine, source, &recipe, &plan, host, options.seed).await?;
+    let host = options.left_out_rate.and_then(|_| source.host());
+    let host = host.map(|column| column.name.clone());
+    let distilled = distil(
+        engine,
+        source,
+        &recipe,
+        &plan,
+        host.as_deref(),
+        options.seed,
+    )
+    .await?;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
     fit(recipe, distilled, options)
-}
-
-/// The column that tells hosts apart, where the data has it.
-fn host_column(source: &Source) -> Option<&'static str> {
-    source.has_column(HOST_COLUMN).then_some(HOST_COLUMN)
 }
 
 /// What the forest refuses only when it meets the data, by the names of the options.

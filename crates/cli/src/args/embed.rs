@@ -23,9 +23,9 @@ pub struct Embed {
     /// Fit the map on this data and place DATA on it [default: fit the map on DATA]
     #[arg(long, value_name = "TRAIN", num_args = 1..)]
     pub fit_on: Vec<String>,
-    /// A built-in recipe, or the path or URL of a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "context")]
-    pub recipe: String,
+    /// A built-in recipe, or the path or URL of a TOML file [default: the log's, context]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
     /// Number of neighbours of each row, which includes the row itself
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = whole(2, MAX_NEIGHBORS), allow_negative_numbers = true)]
     pub neighbors: usize,

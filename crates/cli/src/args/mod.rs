@@ -88,6 +88,13 @@ pub struct Global {
     /// Stop with an error at a JSON line that cannot be read, instead of skipping and counting it
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
+    /// The column that says on which host an event happened [default: the log's, such as hostName]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
+    pub host_column: Option<String>,
+    /// The column that says when an event happened: a number of seconds, a timestamp, a date, or text with times as in
+    /// ISO 8601 [default: the log's, such as timestamp]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
+    pub time_column: Option<String>,
     /// Setting of an object store, such as aws_region=eu-west-1 or azure_storage_account_name=lake; it overrides the
     /// cloud's environment variables and profiles
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Data", value_parser = parse_storage_option)]
@@ -122,6 +129,8 @@ impl Global {
             strict: self.strict,
             standard_input: Some(|| Box::new(std::io::stdin())),
             storage: self.storage()?,
+            host_column: self.host_column.clone(),
+            time_column: self.time_column.clone(),
         })
     }
 

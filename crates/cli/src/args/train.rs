@@ -22,9 +22,9 @@ pub struct Train {
     /// The model file to write: a path, an object's URL, or - for standard output
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
-    /// A built-in recipe, or the path or URL of a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "context")]
-    pub recipe: String,
+    /// A built-in recipe, or the path or URL of a TOML file [default: the log's, context]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub recipe: Option<String>,
     /// Number of trees
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole(1, MAX_ESTIMATORS), allow_negative_numbers = true)]
     pub trees: usize,

@@ -13,8 +13,8 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, of_them, percent_of, printable};
 
-/// The recipes to train with; the first that fits the data is used.
-const RECIPES: [&str; 3] = ["context", "beth-paper", "raw"];
+/// The recipes to train with after the log's own; the first that fits the data is used.
+const OTHER_RECIPES: [&str; 2] = ["beth-paper", "raw"];
 
 /// The outcome of a conversion, with the time that it saves in training.
 #[derive(Serialize)]
@@ -66,7 +66,10 @@ async fn time_training(
     out: &std::path::Path,
 ) -> Result<Option<Training>, Failure> {
     let mut after = context.open(&[out.display().to_string()])?;
-    for recipe in RECIPES.into_iter().filter_map(builtin) {
+    let names = [before.log().default_recipe()]
+        .into_iter()
+        .chain(OTHER_RECIPES);
+    for recipe in names.filter_map(builtin) {
         let (fingerprint, seconds_before) = match train_once(context, before, &recipe).await {
             Err(error) if error.kind() == ErrorKind::Usage => continue,
             Err(error) if error.kind() == ErrorKind::Data => {

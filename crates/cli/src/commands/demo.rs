@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ::simulate::DEFAULT_EVENTS;
 use honeyguide::evaluate::Evaluation;
+use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, most_anomalous};
 use honeyguide::{TrainOptions, calibrate, train};
 use serde::Serialize;
@@ -17,8 +18,6 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{heading, print_anomalies, print_evaluation};
 
-/// The recipe that the demo trains with.
-const RECIPE: &str = "context";
 /// The share of the validation events that may be flagged.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
 /// The number of anomalous events that the demo shows.
@@ -30,6 +29,8 @@ struct Shown {
     training: Trained,
     evaluation: Evaluation,
     most_anomalous: Vec<Anomaly>,
+    #[serde(skip)]
+    log: Log,
     /// The HTML pages: `explore` and `report` on the third file.
     pages: [PathBuf; 2],
 }
@@ -42,12 +43,13 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     };
     let open = |path: &Path| context.open(&[path.display().to_string()]);
     let engine = &context.engine;
-    let recipe = context.recipe(RECIPE)?;
+    let mut source = open(&training.file)?;
+    let recipe = context.recipe_or_default(None, &source)?;
     let options = TrainOptions {
         seed: args.seed,
         ..Default::default()
     };
-    let mut model = train(engine, &mut open(&training.file)?, &recipe, &options).await?;
+    let mut model = train(engine, &mut source, &recipe, &options).await?;
     calibrate(
         engine,
         &mut model,
@@ -72,13 +74,14 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
         label: None,
     };
     let evaluation = report::write(context, &model, &judge).await?.evaluation;
-    let (_, most_anomalous) =
-        most_anomalous(engine, &model, &mut open(&test.file)?, SHOWN, false).await?;
+    let mut source = open(&test.file)?;
+    let (_, most_anomalous) = most_anomalous(engine, &model, &mut source, SHOWN, false).await?;
     context.show(&Shown {
         training: Trained::new(&model, path),
         simulation,
         evaluation,
         most_anomalous,
+        log: source.log().clone(),
         pages: [look.out, judge.out],
     })
 }
@@ -100,7 +103,7 @@ impl Outcome for Shown {
         writeln!(out, "\n{}", heading("Evaluated on the third"))?;
         print_evaluation(&self.evaluation, out)?;
         writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
-        print_anomalies(&self.most_anomalous, out)?;
+        print_anomalies(&self.most_anomalous, &self.log, out)?;
         self.print_next(out)
     }
 }

@@ -28,10 +28,10 @@ struct Embedded {
 }
 
 pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
-    let recipe = context.recipe(&args.recipe)?;
+    let mut source = context.open(&args.data)?;
+    let recipe = context.recipe_or_default(args.recipe.as_deref(), &source)?;
     let out = context.destination(&args.out)?;
     out.format()?;
-    let mut source = context.open(&args.data)?;
     let mut fit_on = match args.fit_on.is_empty() {
         true => None,
         false => Some(context.open(&args.fit_on)?),

@@ -46,6 +46,8 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
             "--model",
             args.model.as_ref().and_then(|path| path.to_str()),
         )
+        .option("--host-column", context.global().host_column.as_deref())
+        .option("--time-column", context.global().time_column.as_deref())
         .option("--out", args.out.to_str())
         .finish();
     let exploration = explore(&context.engine, &mut source, lens, &command).await?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::Threshold;
+use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, ScoreOptions, ScoreSummary, most_anomalous, score_to_file};
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ struct Scored {
     out: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     most_anomalous: Option<Vec<Anomaly>>,
+    #[serde(skip)]
+    log: Log,
 }
 
 pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
@@ -40,6 +43,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             threshold,
             out: Some(to.path().to_owned()),
             most_anomalous: None,
+            log: source.log().clone(),
         }
     } else {
         let (summary, anomalies) =
@@ -49,6 +53,7 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             threshold,
             out: None,
             most_anomalous: Some(anomalies),
+            log: source.log().clone(),
         }
     };
     context.remark_counts(&source);
@@ -61,7 +66,7 @@ impl Outcome for Scored {
             if anomalies.is_empty() {
                 writeln!(out, "No event is above the threshold.\n")?;
             } else {
-                print_anomalies(anomalies, out)?;
+                print_anomalies(anomalies, &self.log, out)?;
             }
         }
         let ScoreSummary {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Error, HostRate, Model, Threshold, ThresholdMethod, TrainOptions, calibrate, train,
+    Error, HostRate, Model, Source, Threshold, ThresholdMethod, TrainOptions, calibrate, train,
 };
 use learn::iforest::Contamination;
 use serde::Serialize;
@@ -17,14 +17,6 @@ use crate::render::{count, of_them, percent, printable, table};
 
 /// The default share of benign events that may be flagged.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
-
-/// The note if leave-one-host-out was not possible.
-const NOT_LEFT_OUT: &str = "note: the threshold is scikit-learn's default: the data does not tell three hosts apart by a \
-    column hostName, or has too many distinct rows of inputs; --calibrate sets the threshold on benign events";
-
-/// The error if leave-one-host-out was not possible and a false-positive rate was requested.
-const NO_HOSTS: &str = "--false-positive-rate: no threshold can be set by leave-one-host-out: the data does not \
-    tell three hosts apart by a column hostName, or has too many distinct rows of inputs";
 
 /// The outcome of training.
 #[derive(Serialize)]
@@ -43,7 +35,7 @@ pub struct Trained {
 
 pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
-    let recipe = context.recipe(&args.recipe)?;
+    let recipe = context.recipe_or_default(args.recipe.as_deref(), &source)?;
     let calibration = if args.calibrate.is_empty() {
         None
     } else {
@@ -76,17 +68,32 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     context.remark_counts(&source);
     let is_usual = left_out_rate.is_some() && is_scikit_learns(model.threshold());
     if is_usual && args.false_positive_rate.is_some() {
-        return Err(Error::usage(NO_HOSTS)
-            .hint("give benign events to set the threshold on: --calibrate DATA; or leave --false-positive-rate out")
+        let why = format!(
+            "--false-positive-rate: no threshold can be set by leave-one-host-out: {}",
+            why_not_left_out(&source)
+        );
+        return Err(Error::usage(why)
+            .hint("give benign events to set the threshold on: --calibrate DATA; name the column of hosts with --host-column; or leave --false-positive-rate out")
             .into());
     }
     // No signal is handled while a forest grows. Yielding handles a pending one before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
     if is_usual {
-        context.remark(NOT_LEFT_OUT);
+        context.remark(&format!(
+            "note: the threshold is scikit-learn's default: {}; --calibrate sets the threshold on benign events, and \
+             --host-column names the column of hosts",
+            why_not_left_out(&source)
+        ));
     }
     context.show(&Trained::new(&model, out.path().to_owned()))
+}
+
+/// Returns the reason why leave-one-host-out was not possible.
+fn why_not_left_out(source: &Source) -> String {
+    let column = source.log().host();
+    let by = column.map_or_else(String::new, |column| format!(" by a column {column}"));
+    format!("the data does not tell three hosts apart{by}, or has too many distinct rows of inputs")
 }
 
 fn is_scikit_learns(threshold: &Threshold) -> bool {

@@ -2,22 +2,23 @@
 
 use std::io::{self, Write};
 
-use honeyguide::log;
+use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Explained};
 
 use super::{count, heading, printable, table_with_numbers};
 
-/// The number of columns that are shown of an event without any known column.
+/// The number of columns that are shown of an event of which it is not known what identifies it.
 const MAX_COLUMNS: usize = 8;
 /// The length of the longest value that is shown of an event in full.
 const MAX_VALUE_CHARACTERS: usize = 300;
 
-/// Prints the most anomalous events, and below them the reasons for each.
-pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result<()> {
+/// Prints the most anomalous events of a log, and below them the reasons for each.
+pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = anomalies.first() else {
         return Ok(());
     };
-    let columns = shown_columns(first);
+    let names: Vec<&str> = first.event.iter().map(|(name, _)| name.as_str()).collect();
+    let columns = log.shown(&names, MAX_COLUMNS);
     let names: Vec<_> = columns.iter().map(|column| printable(column)).collect();
     let header: Vec<&str> = ["", "score", "alike"]
         .into_iter()
@@ -44,21 +45,6 @@ pub fn print_anomalies(anomalies: &[Anomaly], out: &mut dyn Write) -> io::Result
         writeln!(out, "{number:>4}  {}", reasons.join("\n      "))?;
     }
     Ok(())
-}
-
-/// Returns the columns that identify an event.
-fn shown_columns(first: &Anomaly) -> Vec<&str> {
-    let known = |name: &&str| first.event.iter().any(|(column, _)| column == name);
-    let columns: Vec<&str> = log::IDENTIFYING.into_iter().filter(known).collect();
-    if columns.is_empty() {
-        return first
-            .event
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .take(MAX_COLUMNS)
-            .collect();
-    }
-    columns
 }
 
 fn value(anomaly: &Anomaly, column: &str) -> String {

@@ -17,22 +17,18 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::functions::ListParser;
-use crate::log::HOST_COLUMN;
 use crate::output::{Destination, PendingFile};
 use crate::source::{Format, Source, column_list, with_columns};
 use folder::Partitioned;
 use order::OrderedEvents;
 use parquet::ParquetFile;
 
-/// The column by which the events of a host are sorted.
-const TIME_COLUMN: &str = "timestamp";
-
 /// How data is converted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConvertOptions {
     /// Columns that files are laid out by, outermost first; none makes one file.
     pub partition_by: Vec<String>,
-    /// Whether the texts in `args` and `stackAddresses` become lists.
+    /// Whether the texts in the log's columns of lists become lists.
     pub parse_lists: bool,
 }
 
@@ -70,10 +66,9 @@ pub async fn convert(
     let sorted_by = sort_columns(source, &options.partition_by);
     let names = source.columns().iter().map(|column| column.name.as_str());
     let needed = with_columns(&BTreeSet::new(), names);
-    let is_simulated = source.is_simulated();
     let written = source.run(&needed, async |source| {
         let events = OrderedEvents::new(engine, source, &sorted_by).await?;
-        let mut writer = Writer::new(events.schema(), out, options, &sorted_by, is_simulated)?;
+        let mut writer = Writer::new(source, events.schema(), out, options, &sorted_by)?;
         let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
         let write = |batch: RecordBatch| {
             writer.write(&order::without_number(&batch)?)?;
@@ -133,10 +128,13 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
         ))
         .hint("leave the ending .parquet out"));
     }
-    if options.parse_lists && ListParser::columns(&source.schema()).is_empty() {
-        return Err(Error::usage(
-            "--parse-lists: the data has no text in a column args or stackAddresses",
-        ));
+    let lists = source.log().list_columns();
+    if options.parse_lists && ListParser::columns(&source.schema(), lists).is_empty() {
+        let names: Vec<&str> = lists.iter().map(|(name, _)| *name).collect();
+        return Err(Error::usage(format!(
+            "--parse-lists: the data has no text in a column {}",
+            names.join(" or ")
+        )));
     }
     Ok(())
 }
@@ -150,13 +148,9 @@ fn is_file(out: &Destination) -> bool {
 /// What the rows are sorted by: the folders they go to, then host and time.
 fn sort_columns(source: &Source, partition_by: &[String]) -> Vec<String> {
     let mut columns = partition_by.to_vec();
-    for name in [HOST_COLUMN, TIME_COLUMN] {
-        let has_order = source
-            .columns()
-            .iter()
-            .any(|column| column.name == name && !column.data_type.is_nested());
-        if has_order && !columns.iter().any(|known| known == name) {
-            columns.push(name.to_owned());
+    for column in source.host().into_iter().chain(source.time()) {
+        if !column.data_type.is_nested() && !columns.contains(&column.name) {
+            columns.push(column.name.clone());
         }
     }
     columns
@@ -176,13 +170,14 @@ enum Sink {
 
 impl Writer {
     fn new(
+        source: &Source,
         schema: SchemaRef,
         out: &Destination,
         options: &ConvertOptions,
         sorted_by: &[String],
-        is_simulated: bool,
     ) -> Result<Self> {
-        let lists = options.parse_lists.then(|| ListParser::new(&schema));
+        let columns = source.log().list_columns();
+        let lists = (options.parse_lists).then(|| ListParser::new(&schema, columns));
         let schema = lists
             .as_ref()
             .map_or(schema, |lists| Arc::clone(lists.schema()));
@@ -194,6 +189,7 @@ impl Writer {
             )?))
         } else {
             let partition_by = &options.partition_by;
+            let is_simulated = source.is_simulated();
             let folder = Partitioned::create(out, schema, partition_by, sorted_by, is_simulated)?;
             Sink::Folder(Box::new(folder))
         };

@@ -1,4 +1,4 @@
-//! Whole columns of literals as lists: `stackAddresses` as numbers, `args` as structs of name, type and value.
+//! Whole columns of literals as lists: addresses as numbers, arguments as structs of name, type and value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,18 +13,10 @@ use datafusion::arrow::record_batch::RecordBatch;
 
 use super::literal::{Malformed, Read, Reader, Value, closing};
 use crate::error::{Error, Result};
+use crate::log::ListKind;
 
 /// The keys of an argument, which are the fields of its struct.
 const KEYS: [&str; 3] = ["name", "type", "value"];
-
-/// Which list a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ListKind {
-    /// Addresses: numbers from 0 to 2^64 − 1.
-    Addresses,
-    /// The arguments of a call.
-    Arguments,
-}
 
 /// Turns the texts of some columns into lists.
 #[derive(Debug, Clone)]
@@ -35,27 +27,23 @@ pub(crate) struct ListParser {
 }
 
 impl ListParser {
-    /// The columns that hold lists as text, by their positions.
-    pub fn columns(schema: &Schema) -> Vec<(usize, ListKind)> {
+    /// Those of the columns `lists` that hold text, by their positions.
+    pub fn columns(schema: &Schema, lists: &[(&str, ListKind)]) -> Vec<(usize, ListKind)> {
         let fields = schema.fields().iter().enumerate();
         let columns = fields.filter_map(|(index, field)| {
-            let kind = match field.name().as_str() {
-                "stackAddresses" => ListKind::Addresses,
-                "args" => ListKind::Arguments,
-                _ => return None,
-            };
-            field.data_type().is_string().then_some((index, kind))
+            let (_, kind) = lists.iter().find(|(name, _)| name == field.name())?;
+            field.data_type().is_string().then_some((index, *kind))
         });
         columns.collect()
     }
 
-    /// For batches of this schema.
-    pub fn new(schema: &Schema) -> Self {
-        let columns = Self::columns(schema);
+    /// For batches of this schema, of which the columns `lists` hold lists as text.
+    pub fn new(schema: &Schema, lists: &[(&str, ListKind)]) -> Self {
+        let columns = Self::columns(schema, lists);
         let fields = schema.fields().iter().enumerate().map(|(index, field)| {
             let list = columns.iter().find(|(column, _)| *column == index);
             list.map_or(field.as_ref().clone(), |(_, kind)| {
-                Field::new(field.name(), kind.data_type(), true)
+                Field::new(field.name(), data_type(*kind), true)
             })
         });
         Self {
@@ -81,7 +69,7 @@ impl ListParser {
         let mut columns = batch.columns().to_vec();
         for (index, kind) in &self.columns {
             let texts = cast(&columns[*index], &DataType::Utf8).map_err(failed)?;
-            let (lists, malformed) = kind.parse(&texts);
+            let (lists, malformed) = parse(*kind, &texts);
             columns[*index] = lists;
             self.malformed += malformed;
         }
@@ -89,49 +77,47 @@ impl ListParser {
     }
 }
 
-impl ListKind {
-    fn item(self) -> Field {
-        let item = match self {
-            Self::Addresses => DataType::UInt64,
-            Self::Arguments => DataType::Struct(argument_fields()),
-        };
-        Field::new("item", item, true)
-    }
+fn item(kind: ListKind) -> Field {
+    let item = match kind {
+        ListKind::Addresses => DataType::UInt64,
+        ListKind::Arguments => DataType::Struct(argument_fields()),
+    };
+    Field::new("item", item, true)
+}
 
-    fn data_type(self) -> DataType {
-        DataType::List(Arc::new(self.item()))
-    }
+fn data_type(kind: ListKind) -> DataType {
+    DataType::List(Arc::new(item(kind)))
+}
 
-    /// The lists, and how many texts were none.
-    fn parse(self, texts: &ArrayRef) -> (ArrayRef, u64) {
-        let texts = texts.as_string::<i32>();
-        let mut malformed = 0;
-        let mut parsed = |row: usize| texts.is_valid(row).then(|| texts.value(row));
-        let rows = (0..texts.len()).map(&mut parsed);
-        match self {
-            Self::Addresses => {
-                let mut lists = ListBuilder::new(UInt64Builder::new()).with_field(self.item());
-                for text in rows {
-                    let list = known(text.map(addresses), &mut malformed);
-                    lists
-                        .values()
-                        .append_slice(list.as_deref().unwrap_or_default());
-                    lists.append(list.is_some());
-                }
-                (Arc::new(lists.finish()), malformed)
+/// The lists, and how many texts were none.
+fn parse(kind: ListKind, texts: &ArrayRef) -> (ArrayRef, u64) {
+    let texts = texts.as_string::<i32>();
+    let mut malformed = 0;
+    let mut parsed = |row: usize| texts.is_valid(row).then(|| texts.value(row));
+    let rows = (0..texts.len()).map(&mut parsed);
+    match kind {
+        ListKind::Addresses => {
+            let mut lists = ListBuilder::new(UInt64Builder::new()).with_field(item(kind));
+            for text in rows {
+                let list = known(text.map(addresses), &mut malformed);
+                lists
+                    .values()
+                    .append_slice(list.as_deref().unwrap_or_default());
+                lists.append(list.is_some());
             }
-            Self::Arguments => {
-                let structs = StructBuilder::from_fields(argument_fields(), texts.len());
-                let mut lists = ListBuilder::new(structs).with_field(self.item());
-                for text in rows {
-                    let list = known(text.map(arguments), &mut malformed);
-                    for argument in list.iter().flatten() {
-                        append_argument(lists.values(), argument);
-                    }
-                    lists.append(list.is_some());
+            (Arc::new(lists.finish()), malformed)
+        }
+        ListKind::Arguments => {
+            let structs = StructBuilder::from_fields(argument_fields(), texts.len());
+            let mut lists = ListBuilder::new(structs).with_field(item(kind));
+            for text in rows {
+                let list = known(text.map(arguments), &mut malformed);
+                for argument in list.iter().flatten() {
+                    append_argument(lists.values(), argument);
                 }
-                (Arc::new(lists.finish()), malformed)
+                lists.append(list.is_some());
             }
+            (Arc::new(lists.finish()), malformed)
         }
     }
 }
@@ -161,7 +147,7 @@ pub(super) fn named_arguments(
     lists: &ArrayRef,
     names: &ArrayRef,
 ) -> std::result::Result<ArrayRef, ArrowError> {
-    let lists = cast(lists, &ListKind::Arguments.data_type())?;
+    let lists = cast(lists, &data_type(ListKind::Arguments))?;
     let lists = lists.as_list::<i32>();
     let wanted = cast(names, &DataType::Utf8)?;
     let wanted = wanted.as_string::<i32>();

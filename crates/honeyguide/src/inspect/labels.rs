@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ValueCount;
 use crate::error::{Error, Result};
-use crate::log;
+use crate::log::Log;
 
 /// Most combinations of values that are counted; more are not labels.
 const MAX_COMBINATIONS: usize = 64;
@@ -54,8 +54,9 @@ pub(super) struct LabelTally {
 }
 
 impl LabelTally {
-    pub fn new(columns: &[String]) -> Self {
-        let labels = log::LABELS
+    pub fn new(log: &Log, columns: &[String]) -> Self {
+        let labels = log
+            .labels()
             .iter()
             .filter_map(|label| Some((columns.iter().position(|column| column == label)?, *label)));
         let (columns, names) = labels

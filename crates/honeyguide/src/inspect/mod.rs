@@ -35,9 +35,9 @@ pub const TOP_VALUES: usize = 10;
 pub struct Inspection {
     /// How many rows there are.
     pub rows: u64,
-    /// The values of `hostName` with their counts, where there is such a column.
+    /// The values of the log's host column with their counts, where the data has it.
     pub hosts: Option<Hosts>,
-    /// From when to when, where there is a column `timestamp`.
+    /// From when to when, where the log's time column holds numbers.
     pub time: Option<TimeRange>,
     /// One per column, in the order of the data.
     pub columns: Vec<ColumnSummary>,
@@ -67,7 +67,7 @@ pub struct Hosts {
 pub struct TimeRange {
     /// The column.
     pub column: String,
-    /// The least value; seconds in BETH's files.
+    /// The least value, as the column counts; seconds in BETH's files.
     pub first: f64,
     /// The greatest value.
     pub last: f64,

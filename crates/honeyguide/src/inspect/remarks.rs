@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{ColumnSummary, Correlations};
-use crate::log;
+use crate::log::Log;
 
 /// From which correlation on two columns say nearly the same.
 const STRONG: f64 = 0.95;
@@ -41,21 +41,22 @@ pub enum RemarkKind {
 
 /// What stands out in a table of `rows` rows.
 pub(super) fn remarks(
+    log: &Log,
     rows: u64,
     columns: &[ColumnSummary],
     correlations: &Correlations,
 ) -> Vec<Remark> {
     columns
         .iter()
-        .filter_map(|column| of_column(rows, column))
+        .filter_map(|column| of_column(log, rows, column))
         .chain(columns.iter().filter_map(infinite))
-        .chain(correlated(correlations).filter(|_| rows >= MIN_ROWS))
+        .chain(correlated(log, correlations).filter(|_| rows >= MIN_ROWS))
         .collect()
 }
 
-fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
+fn of_column(log: &Log, rows: u64, column: &ColumnSummary) -> Option<Remark> {
     let name = &column.name;
-    let is_label = log::LABELS.contains(&name.as_str());
+    let is_label = log.is_label(name);
     let present = rows - column.nulls;
     let remark = |kind, text: String| {
         Some(Remark {
@@ -115,14 +116,13 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
     })
 }
 
-fn correlated(correlations: &Correlations) -> impl Iterator<Item = Remark> {
+fn correlated(log: &Log, correlations: &Correlations) -> impl Iterator<Item = Remark> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)));
     pairs.filter_map(move |(i, j)| {
         let r = correlations.get(i, j).filter(|r| r.abs() > STRONG)?;
         let (first, second) = (&correlations.names[i], &correlations.names[j]);
-        let is_label = |name: &String| log::LABELS.contains(&name.as_str());
-        let meaning = match (is_label(first), is_label(second)) {
+        let meaning = match (log.is_label(first), log.is_label(second)) {
             (true, true) => {
                 "results against one of these labels say little that is new of the other"
             }

@@ -11,7 +11,7 @@ use super::{HEAD_ROWS, Hosts, Inspection, TimeRange, remarks};
 use crate::cells::texts;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::log::{HOST_COLUMN, TIME_COLUMN};
+use crate::log::Log;
 use crate::scan::{FileRows, Scan};
 use crate::source::Source;
 
@@ -21,6 +21,7 @@ const MAX_HELD: usize = 1_800_000;
 /// What accumulates over all rows.
 pub(super) struct Tally {
     pub rows: u64,
+    log: Log,
     columns: Vec<ColumnTally>,
     /// The columns that are correlated, by their positions.
     correlated: Vec<usize>,
@@ -53,8 +54,9 @@ impl Tally {
             .collect();
         Self {
             rows: 0,
+            log: source.log().clone(),
             moments: CoMoments::new(correlated.len()),
-            labels: LabelTally::new(&names),
+            labels: LabelTally::new(source.log(), &names),
             correlated,
             columns,
             head: Vec::new(),
@@ -105,13 +107,13 @@ impl Tally {
                 .map(ColumnTally::is_constant)
                 .collect::<Vec<_>>(),
         );
-        let named = |name: &str| columns.iter().find(|column| column.name == name);
-        let hosts = named(HOST_COLUMN).map(|column| Hosts {
+        let named = |name: Option<&str>| columns.iter().find(|column| Some(&*column.name) == name);
+        let hosts = named(self.log.host()).map(|column| Hosts {
             column: column.name.clone(),
             distinct: column.distinct,
             top: column.top.clone(),
         });
-        let time = named(TIME_COLUMN).and_then(|column| {
+        let time = named(self.log.time()).and_then(|column| {
             let figures = column.numeric.as_ref()?;
             Some(TimeRange {
                 column: column.name.clone(),
@@ -119,7 +121,7 @@ impl Tally {
                 last: figures.max,
             })
         });
-        let remarks = remarks::remarks(self.rows, &columns, &correlations);
+        let remarks = remarks::remarks(&self.log, self.rows, &columns, &correlations);
         Inspection {
             rows: self.rows,
             hosts,

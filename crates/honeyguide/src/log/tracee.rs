@@ -1,8 +1,41 @@
-//! Events of the sensor Tracee in BETH's columns.
+//! Events of the sensor Tracee in the columns of a log of kernel calls.
 //!
 //! BETH was recorded with Tracee in 2021 (Highnam et al. 2021); that release's JSON has BETH's columns under BETH's names.
 //! Later releases renumbered the events, count other arguments and give the time in nanoseconds; and a newer C library
 //! makes other calls for the same purposes. Here an event is known by its name.
+
+use datafusion::arrow::datatypes::DataType;
+use serde_json::Value;
+
+use super::Log;
+
+/// The key of an event's name.
+pub(crate) const EVENT_NAME: &str = "eventName";
+/// The key of an event's number.
+pub(crate) const EVENT_ID: &str = "eventId";
+/// The key of the number of arguments.
+pub(crate) const ARGS_NUM: &str = "argsNum";
+/// The key of the time.
+pub(crate) const TIMESTAMP: &str = "timestamp";
+
+/// Keys of events that came after 2021, when the time became nanoseconds.
+const LATER_KEYS: [&str; 4] = [
+    "threadStartTime",
+    "processorId",
+    "contextFlags",
+    "matchedPolicies",
+];
+/// What later releases say beyond BETH's columns.
+const LATER_COLUMNS: &[(&str, DataType)] = &[
+    ("hostProcessId", DataType::Int64),
+    ("hostThreadId", DataType::Int64),
+    ("hostParentProcessId", DataType::Int64),
+    ("pidNamespace", DataType::Int64),
+    ("containerId", DataType::Utf8),
+    ("executable", DataType::Utf8),
+    ("syscall", DataType::Utf8),
+    ("matchedPolicies", DataType::Utf8),
+];
 
 /// Numbers that an event unknown to BETH keeps: those of x86-64 system calls, which never change. The others were
 /// renumbered between releases, so they are moved behind all of BETH's.
@@ -69,6 +102,29 @@ const ALIASES: [(&str, &str); 8] = [
     ("symlinkat", "symlink"),
     ("umount2", "umount"),
 ];
+
+/// Returns whether an object of JSON, of which `get` finds the value of a key, is an event. There arguments are a list; in
+/// tables of BETH's columns they are text.
+pub(crate) fn is_event<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> bool {
+    let has = |key| get(key).is_some();
+    has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array)
+}
+
+/// Returns whether an event is of a release after 2021.
+pub(crate) fn is_later<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> bool {
+    LATER_KEYS.iter().any(|key| get(key).is_some())
+}
+
+/// Returns the columns of events, with their types.
+pub(crate) fn columns(is_later: bool) -> impl Iterator<Item = &'static (&'static str, DataType)> {
+    let later = is_later.then_some(LATER_COLUMNS).into_iter().flatten();
+    Log::kernel_calls().sensed_columns().chain(later)
+}
+
+/// Returns the key within the object that an event has for `column`, where it is an object of which one value counts.
+pub(crate) fn member(column: &str) -> Option<&'static str> {
+    (column == "executable").then_some("path")
+}
 
 /// What became of an event's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,22 +16,19 @@ use super::steps::Steps;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::{Key, Keys, count_distinct};
-use crate::log::HOST_COLUMN;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::source::Source;
 
-/// Columns that tell processes of a host apart, where the data has them.
-const PROCESS_COLUMNS: [&str; 2] = ["processId", "processName"];
-
 const SCORE: &str = "__score";
 const ALERTS: &str = "__alerts";
 
 /// What the events of an alert have in common.
 pub(super) struct AlertRule {
-    columns: Vec<&'static str>,
+    columns: Vec<String>,
+    has_process: bool,
     by_day: bool,
     /// The place, then what tells alerts apart.
     keys: Keys,
@@ -43,18 +40,25 @@ pub(super) type AlertCells = BTreeMap<(usize, u32), u64>;
 impl AlertRule {
     /// For events of `source`; `None` where nothing groups them.
     pub fn new(source: &Source, places: &Places) -> Option<Self> {
-        let columns: Vec<_> = [HOST_COLUMN]
+        let mut columns: Vec<String> = source
+            .host()
+            .map(|column| column.name.clone())
             .into_iter()
-            .chain(PROCESS_COLUMNS)
-            .filter(|column| source.has_column(column))
             .collect();
+        let process = source.present(source.log().process().iter().copied());
+        let process: Vec<String> = process
+            .map(str::to_owned)
+            .filter(|name| !columns.contains(name))
+            .collect();
+        let has_process = !process.is_empty();
+        columns.extend(process);
         let by_day = places.clock.is_some();
         if columns.is_empty() && !by_day {
             return None;
         }
         let texts = columns.iter().map(|column| Key {
             name: format!("__alert_{column}"),
-            expr: cast(ident(*column), DataType::Utf8),
+            expr: cast(ident(column), DataType::Utf8),
         });
         let day = places.clock.as_ref().map(|clock| Key {
             name: "__alert_day".into(),
@@ -66,6 +70,7 @@ impl AlertRule {
         }
         Some(Self {
             columns,
+            has_process,
             by_day,
             keys,
         })
@@ -73,10 +78,7 @@ impl AlertRule {
 
     /// The definition in words.
     pub fn definition(&self) -> String {
-        let has_process = PROCESS_COLUMNS
-            .iter()
-            .any(|column| self.columns.contains(column));
-        let who = match (has_process, self.columns.first()) {
+        let who = match (self.has_process, self.columns.first()) {
             (true, _) => format!("one process (the same {})", self.columns.join(", ")),
             (false, Some(_)) => "one host".to_owned(),
             (false, None) => "the whole data".to_owned(),

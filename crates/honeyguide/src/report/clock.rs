@@ -1,16 +1,19 @@
 //! When events happened: what the time column counts, and days of it.
 
+use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::functions::math::expr_fn::floor;
 use datafusion::logical_expr::{Expr, cast, ident, lit, try_cast};
 
 use crate::source::Source;
 
-/// The column that says when an event happened.
-const TIME_COLUMN: &str = "timestamp";
 const SECONDS_PER_DAY: f64 = 86_400.0;
 /// Seconds from here on count from 1970 (this is March 1973); fewer count from some start, as that of the host.
 const FIRST_DATE: f64 = 1e8;
+
+/// What a text with a time is parsed as.
+const PARSED: DataType = DataType::Timestamp(PARSED_UNIT, None);
+const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 
 /// The time column of a source.
 #[derive(Debug, Clone)]
@@ -35,19 +38,22 @@ pub(super) struct Clock {
 }
 
 impl TimeColumn {
-    /// The column of `source`, where it has one of numbers or times.
+    /// The time column of `source`, where it holds numbers, times, or texts; a text that is no time as in ISO 8601 is null.
+    /// A time without a zone is in UTC.
     pub fn of(source: &Source) -> Option<Self> {
-        let columns = source.columns();
-        let column = columns.iter().find(|column| column.name == TIME_COLUMN)?;
+        let column = source.time()?;
+        let value = ident(&column.name);
         let float = |value: Expr| try_cast(value, DataType::Float64);
         let integer = |value: Expr| cast(value, DataType::Int64);
         let (ticks, unit) = match &column.data_type {
-            found if found.is_numeric() => (float(ident(TIME_COLUMN)), None),
-            DataType::Timestamp(unit, _) => {
-                (float(integer(ident(TIME_COLUMN))), Some(seconds(*unit)))
+            found if found.is_numeric() => (float(value), None),
+            found if found.is_string() => {
+                let time = try_cast(cast(value, DataType::Utf8), PARSED);
+                (float(integer(time)), Some(seconds(PARSED_UNIT)))
             }
-            DataType::Date32 => (float(integer(ident(TIME_COLUMN))), Some(SECONDS_PER_DAY)),
-            DataType::Date64 => (float(integer(ident(TIME_COLUMN))), Some(1e-3)),
+            DataType::Timestamp(unit, _) => (float(integer(value)), Some(seconds(*unit))),
+            DataType::Date32 => (float(integer(value)), Some(SECONDS_PER_DAY)),
+            DataType::Date64 => (float(integer(value)), Some(1e-3)),
             _ => return None,
         };
         Some(Self { ticks, unit })
@@ -78,13 +84,13 @@ impl Clock {
         try_cast(days, DataType::Int64)
     }
 
-    /// A day in words: its date, or its number from 1 where the start is unknown.
+    /// A day in words: its date, or its number from 1 where the start is unknown or the calendar does not reach so far.
     pub fn day_name(&self, day: i64) -> String {
-        if !self.is_date {
-            return format!("day {}", day.saturating_add(1));
+        let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
+        match date.filter(|_| self.is_date) {
+            Some(date) => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+            None => format!("day {}", day.saturating_add(1)),
         }
-        let (year, month, day) = civil_from_days(day);
-        format!("{year:04}-{month:02}-{day:02}")
     }
 
     /// A moment in words: date and time in UTC, or hours from the start.
@@ -117,27 +123,6 @@ fn seconds(unit: TimeUnit) -> f64 {
         TimeUnit::Microsecond => 1e-6,
         TimeUnit::Nanosecond => 1e-9,
     }
-}
-
-/// Year, month and day of a number of days since 1970-01-01 in the proleptic Gregorian calendar, by counting in eras of 400
-/// years that begin on a first of March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013).
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    const DAYS_PER_ERA: i64 = 146_097;
-    let since = days.saturating_add(719_468);
-    let (era, of_era) = (
-        since.div_euclid(DAYS_PER_ERA),
-        since.rem_euclid(DAYS_PER_ERA),
-    );
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

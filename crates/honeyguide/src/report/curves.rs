@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::chart::{Chart, SERIES, axis, clip, label, rounded, sequential};
 use super::judgement::Findings;
 use super::words::host_name;
-use crate::evaluate::{LabelEvaluation, Verdicts};
+use crate::evaluate::{Baseline, LabelEvaluation, Verdicts};
 use crate::wording::{defined, printable};
 
 /// Bars of a histogram.
@@ -117,14 +117,24 @@ impl Findings<'_> {
             .hover_distance(60)
             .x_axis(axis("false-positive rate").range(AxisRange::new(-0.01, 1.01)))
             .y_axis(axis("recall").range(AxisRange::new(-0.01, 1.02)));
-        let alt = "Each point of a curve is a threshold; the filled circle is the chosen one. The further a curve reaches to the upper \
-             left, the better scores part labelled events from the rest. The dotted diagonal is chance, the hollow diamond the \
-             rule userId >= 1000.";
+        let alt = format!(
+            "Each point of a curve is a threshold; the filled circle is the chosen one. The further a curve reaches to the upper \
+             left, the better scores part labelled events from the rest. The dotted diagonal is chance{}.",
+            self.rule()
+        );
         live(
             Chart::new("roc", "ROC curve", alt, layout, traces),
             "roc",
             markers,
         )
+    }
+
+    /// What marks the rule that is the baseline, in words after a comma; empty where there is none.
+    fn rule(&self) -> String {
+        let rule = self.evaluation.labels.first().and_then(rule_of);
+        rule.map_or_else(String::new, |rule| {
+            format!(", the hollow diamond the rule {}", printable(&rule.name))
+        })
     }
 
     fn precision_recall(&self) -> Chart {
@@ -170,9 +180,11 @@ impl Findings<'_> {
             .hover_distance(60)
             .x_axis(axis("recall").range(AxisRange::new(-0.01, 1.01)))
             .y_axis(axis("precision").range(AxisRange::new(-0.01, 1.02)));
-        let alt = "How many of the flagged events are labelled, against how many of the labelled events are flagged. The filled circle \
-             is the chosen threshold, the dotted lines are what flagging everything gives, the hollow diamond the rule userId \
-             >= 1000.";
+        let alt = format!(
+            "How many of the flagged events are labelled, against how many of the labelled events are flagged. The filled circle \
+             is the chosen threshold, the dotted lines are what flagging everything gives{}.",
+            self.rule()
+        );
         live(
             Chart::new(
                 "precision-recall",
@@ -386,12 +398,17 @@ fn marker(
 }
 
 /// The baseline that needs no model, where the data has its column.
+/// The rule that is the second baseline, after flagging everything.
+fn rule_of(evaluation: &LabelEvaluation) -> Option<&Baseline> {
+    evaluation.baselines.get(1)
+}
+
 fn rule_marker(
     evaluation: &LabelEvaluation,
     index: usize,
     at: impl Fn(&Verdicts) -> (Option<f64>, Option<f64>),
 ) -> Option<Box<dyn Trace>> {
-    let rule = evaluation.baselines.get(1)?;
+    let rule = rule_of(evaluation)?;
     let (x, y) = at(&rule.verdicts);
     let name = format!("{}: {}", label(&evaluation.label), label(&rule.name));
     let symbol = Marker::new()

@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::evaluate::{Evaluation, JudgedKeys, Tally};
 use crate::groups::Keys;
 use crate::labels::labels;
-use crate::log;
 use crate::model::Model;
 use crate::score::{Anomaly, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
@@ -64,8 +63,7 @@ pub(super) struct Findings<'a> {
     pub unseen_categories: u64,
 }
 
-/// Judges `source` by `model` and makes a page of it. Labels are `label`, or `sus` and `evil` where the data has them;
-/// without any the page has no figures that need them.
+/// Judges `source` by `model` and makes a page of it. Labels are `label`, or those of the data's log that it has; without any the page has no figures that need them.
 ///
 /// # Errors
 /// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be read.
@@ -109,7 +107,8 @@ pub async fn report(
 
 /// The labels to judge against; none where the data has none and none was named.
 fn present_labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
-    let has_any = log::LABELS.iter().any(|label| source.has_column(label));
+    let mut own = source.log().labels().iter();
+    let has_any = own.any(|label| source.has_column(label));
     if label.is_none() && !has_any {
         return Ok(Vec::new());
     }

@@ -14,7 +14,6 @@ use super::clock::{Clock, TimeColumn};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::Key;
-use crate::log::HOST_COLUMN;
 use crate::scan::Scan;
 use crate::source::{Source, with_columns};
 
@@ -59,6 +58,8 @@ pub(super) struct Days {
 pub(super) struct Places {
     /// All events.
     pub events: u64,
+    /// The column that tells hosts apart, where the data has it.
+    pub host_column: Option<String>,
     /// How many hosts there are; `None` where the data does not tell hosts apart.
     pub n_hosts: Option<u64>,
     /// Most events first. At most [`MAX_HOSTS`], and then the others as one; one without a name where the data does not
@@ -95,14 +96,14 @@ impl Places {
 
     /// A host's position in [`Self::hosts`], as an expression.
     pub fn host_code(&self) -> Expr {
-        if self.n_hosts.is_none() {
+        let Some(column) = &self.host_column else {
             return lit(0_i64);
-        }
+        };
         let named = self.hosts.len() - usize::from(self.has_others());
         let codes = (0_i64..).zip(&self.hosts[..named]).map(|(code, host)| {
             let is_it = match &host.name {
-                Some(name) => host_text().eq(lit(name.clone())),
-                None => host_text().is_null(),
+                Some(name) => text(column).eq(lit(name.clone())),
+                None => text(column).is_null(),
             };
             (is_it, code)
         });
@@ -168,8 +169,8 @@ impl Places {
     }
 }
 
-fn host_text() -> Expr {
-    cast(ident(HOST_COLUMN), DataType::Utf8)
+fn text(column: &str) -> Expr {
+    cast(ident(column), DataType::Utf8)
 }
 
 /// The number of the first condition that holds.
@@ -185,8 +186,8 @@ pub(super) fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i
 
 /// Hosts and the range of the time column; days are still to be found.
 async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
-    let has_hosts = source.has_column(HOST_COLUMN);
-    let host = if has_hosts { host_text() } else { lit("") };
+    let host_column = source.host().map(|column| column.name.clone());
+    let host = host_column.as_deref().map_or_else(|| lit(""), text);
     let time = TimeColumn::of(source);
     let ticks = time
         .as_ref()
@@ -204,7 +205,8 @@ async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
         .map(|(time, (first, last))| time.clock(first, last));
     Ok(Places {
         events: found.hosts.iter().map(|host| host.events).sum(),
-        n_hosts: has_hosts.then_some(found.n_hosts),
+        n_hosts: host_column.as_ref().map(|_| found.n_hosts),
+        host_column,
         hosts: found.hosts,
         clock,
         days: Vec::new(),

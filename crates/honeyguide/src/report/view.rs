@@ -10,7 +10,7 @@ use super::words::{host_name, per_day};
 use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 use crate::error::Result;
 use crate::evaluate::{LabelEvaluation, Verdicts};
-use crate::log;
+use crate::log::Log;
 use crate::recipe::Feature;
 use crate::score::Anomaly;
 use crate::storage::redacted;
@@ -122,7 +122,7 @@ impl<'a> ReportPage<'a> {
             scores: score_tables(findings),
             slider: Slider::new(findings, alerts),
             hosts: hosts(findings, &live),
-            anomalies: findings.anomalies.iter().map(AnomalyView::new).collect(),
+            anomalies: anomalies(findings),
             drift: drift_rows(&findings.drift),
             quantiles: quantiles(&findings.drift),
             drift_verdict: printable(&findings.drift.verdict).into_owned(),
@@ -356,8 +356,16 @@ fn hosts(findings: &Findings, live: &Live) -> Vec<HostView> {
     rows.collect()
 }
 
+fn anomalies(findings: &Findings) -> Vec<AnomalyView> {
+    let log = findings.source.log();
+    let anomalies = findings.anomalies.iter();
+    anomalies
+        .map(|anomaly| AnomalyView::new(log, anomaly))
+        .collect()
+}
+
 impl AnomalyView {
-    fn new(anomaly: &Anomaly) -> Self {
+    fn new(log: &Log, anomaly: &Anomaly) -> Self {
         let reasons = anomaly.reasons.iter();
         let file = anomaly.file.display().to_string();
         Self {
@@ -367,7 +375,7 @@ impl AnomalyView {
                 alike => format!("{} look alike", count(alike)),
             },
             is_anomalous: anomaly.anomalous,
-            columns: columns(anomaly),
+            columns: columns(log, anomaly),
             reasons: reasons
                 .map(|reason| printable(&reason.text).into_owned())
                 .collect(),
@@ -377,21 +385,19 @@ impl AnomalyView {
 }
 
 /// The columns that say what an event was, with their values.
-fn columns(anomaly: &Anomaly) -> Vec<(String, String)> {
+fn columns(log: &Log, anomaly: &Anomaly) -> Vec<(String, String)> {
     let text = |text: &str| printable(&clip(text)).into_owned();
-    let shown = |(name, value): &(String, Option<String>)| {
-        (text(name), text(value.as_deref().unwrap_or("–")))
-    };
-    let find = |known: &str| anomaly.event.iter().find(|(name, _)| name == known);
-    let known: Vec<_> = log::IDENTIFYING
-        .into_iter()
-        .filter_map(find)
-        .map(shown)
+    let names: Vec<&str> = anomaly
+        .event
+        .iter()
+        .map(|(name, _)| name.as_str())
         .collect();
-    if known.is_empty() {
-        return anomaly.event.iter().take(MAX_COLUMNS).map(shown).collect();
-    }
-    known
+    let shown = log.shown(&names, MAX_COLUMNS).into_iter();
+    let find = |column: &str| anomaly.event.iter().find(|(name, _)| name == column);
+    shown
+        .filter_map(find)
+        .map(|(name, value)| (text(name), text(value.as_deref().unwrap_or("–"))))
+        .collect()
 }
 
 /// A feature, or the scores, held against training.

@@ -4,6 +4,8 @@ use super::clock::duration;
 use super::judgement::Findings;
 use super::places::Places;
 use crate::evaluate::LabelEvaluation;
+use crate::labels::in_words;
+use crate::log::Log;
 use crate::wording::{count, of_them, percent, percent_of, printable};
 
 /// A host in words.
@@ -15,7 +17,27 @@ pub(super) fn host_name(places: &Places, index: usize) -> String {
             format!("{} more hosts", count(n_hosts - index as u64))
         }
         (Some(name), _) => printable(name).into_owned(),
-        (None, _) => "without a hostName".into(),
+        (None, _) => {
+            let column = places.host_column.as_deref().unwrap_or("host");
+            format!("without a {column}")
+        }
+    }
+}
+
+/// That the data lacks a usable time column, in words.
+pub(super) fn no_time(log: &Log) -> String {
+    let named = log.time().map(printable);
+    named.map_or_else(
+        || "no column of times".into(),
+        |name| format!("no usable column {name}"),
+    )
+}
+
+/// That the data lacks one of the columns that name programs and their calls, in words.
+pub(super) fn no_programs(log: &Log) -> String {
+    match log.program().zip(log.action()) {
+        Some((program, action)) => format!("no columns {program} and {action}"),
+        None => "no columns of programs and calls".into(),
     }
 }
 
@@ -58,16 +80,30 @@ fn trimmed(rate: f64, digits: usize) -> String {
 }
 
 impl Findings<'_> {
+    /// That the data lacks a usable time column, in words.
+    pub fn no_time(&self) -> String {
+        no_time(self.source.log())
+    }
+
+    /// That the data lacks the column that tells hosts apart, in words.
+    pub fn no_hosts(&self) -> String {
+        let named = self.source.log().host().map(printable);
+        named.map_or_else(
+            || "no column of hosts".into(),
+            |name| format!("no column {name}"),
+        )
+    }
+
     /// The verdict: what was scored, what was flagged, and what that is worth.
     pub fn lead(&self, alerts: u64) -> Vec<String> {
         let mut lead = vec![self.what_was_scored(), self.what_was_flagged(alerts)];
         lead.extend(self.evaluation.labels.iter().map(against_label));
         if self.evaluation.labels.is_empty() {
-            lead.push(
-                "The data has no label (neither `sus` nor `evil`; --label names another), so nobody knows which of these \
-                 flags are right: precision, recall and false-positive rate are absent from this page."
-                    .into(),
-            );
+            lead.push(format!(
+                "The data has no label (no column {}; --label names another), so nobody knows which of these flags are \
+                 right: precision, recall and false-positive rate are absent from this page.",
+                in_words(self.source.log())
+            ));
         }
         lead
     }

@@ -7,8 +7,8 @@ use datafusion::arrow::ipc::reader::FileReader;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result as EngineResult;
 
-use super::Column;
 use super::file::{DataFile, ReadSeek};
+use super::found::FoundColumn;
 use crate::error::{Error, Result};
 
 type Reader = FileReader<BufReader<Box<dyn ReadSeek>>>;
@@ -17,11 +17,11 @@ type Reader = FileReader<BufReader<Box<dyn ReadSeek>>>;
 ///
 /// # Errors
 /// It cannot be read, or is no Arrow IPC file.
-pub(super) fn columns(file: &DataFile) -> Result<Vec<Column>> {
+pub(super) fn columns(file: &DataFile) -> Result<Vec<FoundColumn>> {
     let schema = open(file, None)?.schema();
     let fields = schema.fields().iter();
     Ok(fields
-        .map(|field| Column::fixed(field.name(), field.data_type().clone()))
+        .map(|field| FoundColumn::stored(field.name(), field.data_type().clone()))
         .collect())
 }
 

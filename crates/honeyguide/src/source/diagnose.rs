@@ -9,7 +9,8 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::file::{Chunks, DataFile};
 use super::format::{Compression, Format};
-use super::text::{self, INFERENCE_RECORDS, Records, parses};
+use super::found::parses;
+use super::text::{self, INFERENCE_RECORDS, Records};
 use super::{Column, Remedy, Source, arrow, json};
 use crate::error::{Error, Result};
 

@@ -15,10 +15,9 @@ use datafusion::parquet::file::reader::{ChunkReader, Length};
 use percent_encoding::percent_decode_str;
 use tempfile::TempPath;
 
-use super::Column;
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
+use super::found::{FoundColumn, Readable};
 use crate::error::{Error, Result};
-use crate::log;
 use crate::storage::regular_file_bytes;
 use crate::storage::remote::{RemoteFile, RemoteReader};
 
@@ -298,17 +297,18 @@ impl DataFile {
         columns.find(|(column, _)| column == name)?.1.as_deref()
     }
 
-    /// The columns of the file's folders: BETH's with their types, whole numbers where the value is one, else text.
-    pub(super) fn partition_columns(&self) -> impl Iterator<Item = Column> {
+    /// The columns of the file's folders: whole numbers where the value is one, else text.
+    pub(super) fn partition_columns(&self) -> impl Iterator<Item = FoundColumn> {
         self.partitions.iter().map(|(name, value)| {
-            let is_integer = value
-                .as_ref()
-                .is_some_and(|value| value.parse::<i64>().is_ok());
-            match log::column_type(name) {
-                Some(data_type) => Column::fixed(name, data_type),
-                None if is_integer => Column::inferred(name, DataType::Int64),
-                None => Column::inferred(name, DataType::Utf8),
-            }
+            let Some(value) = value else {
+                return FoundColumn::inferred(name, DataType::Utf8, Readable::ANY);
+            };
+            let readable = Readable::of(value);
+            let data_type = match readable.integers {
+                true => DataType::Int64,
+                false => DataType::Utf8,
+            };
+            FoundColumn::inferred(name, data_type, readable)
         })
     }
 

@@ -9,6 +9,7 @@ mod diagnose;
 mod expand;
 mod file;
 mod format;
+mod found;
 mod intake;
 mod json;
 mod lake;
@@ -40,6 +41,7 @@ pub use format::{Compression, Format};
 pub use intake::{Intake, ScanCounts, TraceeEvents};
 
 use file::Chunks;
+use found::FoundColumn;
 use intake::ScanLog;
 use json::{JsonScan, Layout};
 use node::NodeStore;
@@ -50,6 +52,7 @@ use table::{Division, FilesTable, Reader};
 
 use crate::engine::{Engine, Reading};
 use crate::error::{Error, Result};
+use crate::log::Log;
 use crate::marks::SIMULATED;
 use crate::output::Destination;
 use crate::storage::spool::{MAX_SPOOLED_BYTES, Spool};
@@ -77,6 +80,11 @@ pub struct ReadOptions {
     pub standard_input: Option<fn() -> Box<dyn Read>>,
     /// Credentials and settings of object stores.
     pub storage: StorageOptions,
+    /// The column that says on which host an event happened, instead of the one that the data's log has for it.
+    pub host_column: Option<String>,
+    /// The column that says when an event happened, instead of the one that the data's log has for it: a number of
+    /// seconds, a timestamp, a date, or text with times as in ISO 8601.
+    pub time_column: Option<String>,
 }
 
 /// What standard input is called.
@@ -145,6 +153,7 @@ pub struct Source {
     scan_log: Arc<ScanLog>,
     /// The counts of the last scan that ended.
     counts: ScanCounts,
+    log: Log,
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +166,15 @@ struct SourceFile {
     /// Of a JSON file.
     layout: Layout,
     /// Exact for Parquet, an estimate for plain tables of text, unknown for others.
+    rows: Option<u64>,
+}
+
+/// A [`SourceFile`] before the log says what its columns hold.
+struct FoundFile {
+    file: DataFile,
+    columns: Vec<FoundColumn>,
+    n_inside: usize,
+    layout: Layout,
     rows: Option<u64>,
 }
 
@@ -191,13 +209,17 @@ impl Source {
         files.retain(|file| seen.insert(file.identity()));
         let store = Arc::new(SourceStore::new(files.iter())?);
         let has_fixed_format = options.format.is_some();
-        let files: Vec<SourceFile> = files
+        let found: Vec<FoundFile> = files
             .into_iter()
-            .map(|file| SourceFile::open(file, has_fixed_format))
+            .map(|file| FoundFile::open(file, has_fixed_format))
             .collect::<Result<_>>()?;
-        let first = files
+        let first = found
             .first()
             .ok_or_else(|| Error::usage("no data was named"))?;
+        let log = Log::recognise(&first.names());
+        let typed = found.into_iter().map(|file| file.typed(&log));
+        let files: Vec<SourceFile> = typed.collect();
+        let first = &files[0];
         let mut columns = first.columns.clone();
         for other in &files[1..] {
             same_names(first, other)?;
@@ -205,7 +227,7 @@ impl Source {
                 column.unify(first, other)?;
             }
         }
-        Ok(Self {
+        let source = Self {
             files,
             columns,
             line_breaks_in_values: false,
@@ -214,7 +236,60 @@ impl Source {
             strict: options.strict,
             scan_log: Arc::default(),
             counts: ScanCounts::default(),
-        })
+            log,
+        };
+        source.with_roles(options)
+    }
+
+    /// The source with the roles that `options` give to columns.
+    fn with_roles(mut self, options: &ReadOptions) -> Result<Self> {
+        if let Some(name) = &options.host_column {
+            self.check_role("--host-column", name)?;
+            self.log = self.log.with_host(name);
+        }
+        if let Some(name) = &options.time_column {
+            self.check_role("--time-column", name)?;
+            self.log = self.log.with_time(name);
+        }
+        Ok(self)
+    }
+
+    fn check_role(&self, option: &str, name: &str) -> Result<()> {
+        let refuse = |why: &str| {
+            Err(Error::usage(format!("{option} {name}: {why}"))
+                .hint(format!("the columns are {}", column_list(self))))
+        };
+        match self.column(name) {
+            None => refuse("the data has no such column"),
+            Some(column) if column.data_type.is_nested() => {
+                refuse("the column holds lists or structs")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What is known of the data's columns: which of them say host, time and more.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The column that says on which host an event happened, where the data has it.
+    pub(crate) fn host(&self) -> Option<&Column> {
+        self.column(self.log.host()?)
+    }
+
+    /// The column that says when an event happened, where the data has it.
+    pub(crate) fn time(&self) -> Option<&Column> {
+        self.column(self.log.time()?)
+    }
+
+    /// Those of `columns` that the data has.
+    pub(crate) fn present<'a>(
+        &self,
+        columns: impl IntoIterator<Item = &'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        let columns = columns.into_iter();
+        columns.filter(|column| self.has_column(column))
     }
 
     /// The files, in the order in which they are read.
@@ -529,7 +604,8 @@ impl Source {
                     layout: file.layout,
                     columns: columns.to_vec(),
                     strict: self.strict,
-                    log: Arc::clone(&self.scan_log),
+                    log: self.log.clone(),
+                    counts: Arc::clone(&self.scan_log),
                 };
                 return Reader::Ours(Rows::Json(scan), self.store.files());
             }
@@ -541,13 +617,14 @@ impl Source {
     }
 }
 
-impl SourceFile {
+impl FoundFile {
     fn open(mut file: DataFile, has_fixed_format: bool) -> Result<Self> {
         let (mut layout, mut rows) = (Layout::Plain, None);
         let mut columns = match file.format {
             Format::Csv(_) => {
-                rows = text::estimate_rows(&file);
-                text::columns(&file)?
+                let (columns, estimated) = text::columns(&file)?;
+                rows = estimated;
+                columns
             }
             Format::Json(compression) | Format::Tracee(compression) => {
                 let is_tracee =
@@ -581,6 +658,24 @@ impl SourceFile {
         })
     }
 
+    fn names(&self) -> Vec<&str> {
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        names.collect()
+    }
+
+    fn typed(self, log: &Log) -> SourceFile {
+        let columns = self.columns.into_iter();
+        SourceFile {
+            columns: columns.map(|column| column.typed(log)).collect(),
+            n_inside: self.n_inside,
+            layout: self.layout,
+            rows: self.rows,
+            file: self.file,
+        }
+    }
+}
+
+impl SourceFile {
     fn reads_like(&self, other: &Self) -> bool {
         self.file.format == other.file.format
             && self.layout == other.layout
@@ -603,7 +698,7 @@ fn find(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     }
 }
 
-fn parquet_columns(file: &DataFile) -> Result<(Vec<Column>, u64)> {
+fn parquet_columns(file: &DataFile) -> Result<(Vec<FoundColumn>, u64)> {
     let chunks = Chunks::of(file);
     let metadata = ArrowReaderMetadata::load(&chunks, Default::default()).map_err(|error| {
         Error::data(format!(
@@ -613,7 +708,7 @@ fn parquet_columns(file: &DataFile) -> Result<(Vec<Column>, u64)> {
         .hint("the file was cut off or is of another format: copy it again or check its name")
     })?;
     let fields = metadata.schema().fields().iter();
-    let columns = fields.map(|field| Column::fixed(field.name(), field.data_type().clone()));
+    let columns = fields.map(|field| FoundColumn::stored(field.name(), field.data_type().clone()));
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
     Ok((columns.collect(), rows))
 }

@@ -1,4 +1,4 @@
-//! Text files: decompression, the header, and the types of columns that are not BETH's.
+//! Text files: decompression, the header, and what the first values of each column can be read as.
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
@@ -6,11 +6,10 @@ use std::path::Path;
 
 use datafusion::arrow::datatypes::DataType;
 
-use super::Column;
 use super::file::DataFile;
 use super::format::Compression;
+use super::found::{FoundColumn, Readable};
 use crate::error::{Error, Result};
-use crate::log;
 
 /// Records that are looked at to learn the types of columns.
 pub(super) const INFERENCE_RECORDS: usize = 1000;
@@ -79,43 +78,18 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The columns of a text file: names from its header, types from BETH's schema or from its first records.
-pub(super) fn columns(file: &DataFile) -> Result<Vec<Column>> {
+/// The columns of a text file, and how many rows it has: names from its header, the rest from its first records. The number
+/// of rows is estimated from the file's size and the mean size of these records, and unknown where the file is compressed.
+pub(super) fn columns(file: &DataFile) -> Result<(Vec<FoundColumn>, Option<u64>)> {
     let names = header(file)?;
-    let types = if names.iter().all(|name| log::column_type(name).is_some()) {
-        vec![DataType::Utf8; names.len()]
-    } else {
-        infer_types(file, names.len())?
-    };
-    let typed = names.into_iter().zip(types);
-    Ok(typed
-        .map(|(name, inferred)| match log::column_type(&name) {
-            Some(data_type) => Column::fixed(name, data_type),
-            None => Column::inferred(name, inferred),
-        })
-        .collect())
-}
-
-/// How many rows a plain text file has, from its size and the mean size of its first records.
-pub(super) fn estimate_rows(file: &DataFile) -> Option<u64> {
-    if file.format.compression() != Compression::None {
-        return None;
-    }
-    let mut reader = Records::open(file).ok()?;
-    let mut record = csv::ByteRecord::new();
-    reader.read(&mut record).ok()?;
-    let header_bytes = reader.position().byte();
-    let is_record = |_: &usize| reader.read(&mut record).unwrap_or(false);
-    let records = (0..INFERENCE_RECORDS).take_while(is_record).count() as u64;
-    let record_bytes = reader.position().byte() - header_bytes;
-    Some(
-        (file
-            .bytes
-            .saturating_sub(header_bytes)
-            .saturating_mul(records))
-        .checked_div(record_bytes)
-        .unwrap_or(0),
-    )
+    let first = FirstRecords::read(file, names.len())?;
+    let rows = (file.format.compression() == Compression::None).then(|| first.estimate(file.bytes));
+    let found = names.into_iter().zip(first.seen);
+    let columns = found.map(|(name, seen)| {
+        let readable = seen.readable();
+        FoundColumn::inferred(name, seen.data_type(), readable)
+    });
+    Ok((columns.collect(), rows))
 }
 
 /// The line on which row `row` begins, where the header is row 0.
@@ -186,25 +160,45 @@ pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The narrowest types that hold the first records. A column of which at most one value in [`STRAY_VALUES`] is no number
-/// is a column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
-fn infer_types(file: &DataFile, columns: usize) -> Result<Vec<DataType>> {
-    let mut records = Records::open(file)?;
-    let mut record = csv::ByteRecord::new();
-    let mut seen = vec![Seen::default(); columns];
-    // A record that cannot be read is found again, and explained, when the rows are read.
-    for index in 0..=INFERENCE_RECORDS {
-        if !records.read(&mut record).unwrap_or(false) {
-            break;
-        }
-        for (seen, field) in seen.iter_mut().zip(&record) {
-            // The header comes first.
-            if index > 0 {
+/// What the first records of a file hold.
+struct FirstRecords {
+    /// One per column.
+    seen: Vec<Seen>,
+    records: u64,
+    header_bytes: u64,
+    /// Bytes of the records, without the header.
+    bytes: u64,
+}
+
+impl FirstRecords {
+    fn read(file: &DataFile, columns: usize) -> Result<Self> {
+        let mut reader = Records::open(file)?;
+        let mut record = csv::ByteRecord::new();
+        // A record that cannot be read is found again, and explained, when the rows are read.
+        reader.read(&mut record).unwrap_or(false);
+        let header_bytes = reader.position().byte();
+        let mut seen = vec![Seen::default(); columns];
+        let mut records = 0;
+        while records < INFERENCE_RECORDS as u64 && reader.read(&mut record).unwrap_or(false) {
+            records += 1;
+            for (seen, field) in seen.iter_mut().zip(&record) {
                 seen.add(field);
             }
         }
+        Ok(Self {
+            seen,
+            records,
+            header_bytes,
+            bytes: reader.position().byte() - header_bytes,
+        })
     }
-    Ok(seen.into_iter().map(Seen::data_type).collect())
+
+    /// Returns how many rows a file of `bytes` bytes has, if the others are as long as the first.
+    fn estimate(&self, bytes: u64) -> u64 {
+        let all = bytes.saturating_sub(self.header_bytes);
+        let rows = all.saturating_mul(self.records).checked_div(self.bytes);
+        rows.unwrap_or(0)
+    }
 }
 
 /// How many of a column's first values, empty ones aside, can be read as each type.
@@ -221,14 +215,28 @@ impl Seen {
         if field.is_empty() {
             return;
         }
-        let reads_as =
-            |data_type| std::str::from_utf8(field).is_ok_and(|value| parses(value, data_type));
+        let readable =
+            std::str::from_utf8(field).map_or_else(|_| Readable::default(), Readable::of);
         self.values += 1;
-        self.integers += usize::from(reads_as(&DataType::Int64));
-        self.numbers += usize::from(reads_as(&DataType::Float64));
-        self.booleans += usize::from(reads_as(&DataType::Boolean));
+        self.integers += usize::from(readable.integers);
+        self.numbers += usize::from(readable.numbers);
+        self.booleans += usize::from(readable.booleans);
     }
 
+    /// As what at least one value can be read.
+    fn readable(&self) -> Readable {
+        if self.values == 0 {
+            return Readable::ANY;
+        }
+        Readable {
+            integers: self.integers > 0,
+            numbers: self.numbers > 0,
+            booleans: self.booleans > 0,
+        }
+    }
+
+    /// The narrowest type that holds the values. A column of which at most one value in [`STRAY_VALUES`] is no number is a
+    /// column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
     fn data_type(self) -> DataType {
         let strays = self.values - self.numbers;
         if self.values == 0 || strays * STRAY_VALUES > self.values {
@@ -242,18 +250,6 @@ impl Seen {
         } else {
             DataType::Float64
         }
-    }
-}
-
-/// Whether the engine reads `value` as this type. An empty value is a null in every type.
-pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Int64 => value.parse::<i64>().is_ok(),
-        DataType::Float64 => value.parse::<f64>().is_ok(),
-        DataType::Boolean => {
-            value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
-        }
-        _ => true,
     }
 }
 

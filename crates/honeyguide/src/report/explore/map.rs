@@ -21,7 +21,6 @@ use crate::embed::{Embedding, embed};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::features::{Encoder, RowKey, row_key};
-use crate::log;
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::report::chart::{Chart, SERIES, axis, label, rounded};
@@ -41,7 +40,8 @@ const NAMED_FEATURES: usize = 12;
 const PROGRAMS: usize = 6;
 /// How many of the most frequent rows are listed.
 const LISTED: usize = 20;
-const PROCESS_COLUMN: &str = "processName";
+/// Columns of an example of an event of which it is not known what identifies it.
+const EXAMPLE_COLUMNS: usize = 7;
 /// What joins the columns of an example.
 const BETWEEN: &str = " · ";
 
@@ -370,17 +370,20 @@ struct Described {
 impl Described {
     fn of(source: &Source) -> Self {
         let text = |column: &str| cast(ident(column), DataType::Utf8);
-        let known = log::IDENTIFYING
-            .into_iter()
-            .filter(|column| source.has_column(column));
-        let mut columns: Vec<Expr> = known.map(text).collect();
-        if columns.is_empty() {
-            let first = source.columns().iter().take(log::IDENTIFYING.len());
-            columns = first.map(|column| text(&column.name)).collect();
-        }
-        let process = match source.has_column(PROCESS_COLUMN) {
-            true => text(PROCESS_COLUMN),
-            false => cast(lit(datafusion::common::ScalarValue::Null), DataType::Utf8),
+        let names: Vec<&str> = source
+            .columns()
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let shown = source.log().shown(&names, EXAMPLE_COLUMNS);
+        let columns: Vec<Expr> = shown.into_iter().map(text).collect();
+        let program = source
+            .log()
+            .program()
+            .filter(|program| source.has_column(program));
+        let process = match program {
+            Some(program) => text(program),
+            None => cast(lit(datafusion::common::ScalarValue::Null), DataType::Utf8),
         };
         Self {
             process,

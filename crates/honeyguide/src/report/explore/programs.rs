@@ -18,8 +18,6 @@ use crate::scan::Scan;
 use crate::source::Source;
 use crate::wording::{count as in_words, printable};
 
-/// The program and its call.
-const COLUMNS: [&str; 2] = ["processName", "eventName"];
 /// Most programs and calls that are shown apart; the others are taken together.
 const SHOWN: [usize; 2] = [30, 40];
 /// How many of the most frequent pairs are listed.
@@ -39,14 +37,14 @@ impl Programs {
     /// # Errors
     /// The data cannot be read.
     pub async fn read(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
-        if !COLUMNS.iter().all(|column| source.has_column(column)) {
+        let Some(columns) = columns(source) else {
             return Ok(None);
-        }
+        };
         let mut names = [Vec::new(), Vec::new()];
         let mut codes = Vec::new();
         for axis in 0..2 {
-            let frequent = most_frequent(engine, source, COLUMNS[axis], SHOWN[axis]).await?;
-            codes.push(code(COLUMNS[axis], &frequent));
+            let frequent = most_frequent(engine, source, columns[axis], SHOWN[axis]).await?;
+            codes.push(code(columns[axis], &frequent));
             let named = frequent
                 .into_iter()
                 .map(|name| name.unwrap_or_else(|| "null".into()));
@@ -184,6 +182,13 @@ impl Programs {
             })
             .collect()
     }
+}
+
+/// The columns that name the program and its call, where the data has both.
+fn columns(source: &Source) -> Option<[&'static str; 2]> {
+    let columns = [source.log().program()?, source.log().action()?];
+    let has_both = columns.iter().all(|column| source.has_column(column));
+    has_both.then_some(columns)
 }
 
 fn text(column: &str) -> Expr {

@@ -12,7 +12,7 @@ use crate::inspect::{
 };
 use crate::report::chart::{Chart, clip, cut};
 use crate::report::page::{Frame, Page};
-use crate::report::words::what_and_when;
+use crate::report::words::{no_programs, no_time, what_and_when};
 use crate::wording::{count, of_them, percent_of, printable};
 
 /// Columns of the table of first rows.
@@ -41,8 +41,10 @@ struct ExplorePage<'a> {
     features: Option<FeatureView<'a>>,
     programs: Vec<[String; 3]>,
     map: Option<MapView>,
-    why_no_timeline: bool,
-    why_no_programs: bool,
+    /// What the data lacks, where there is no timeline.
+    no_timeline: Option<String>,
+    /// What the data lacks, where programs are not counted.
+    no_programs: Option<String>,
     facts: Vec<(&'static str, String)>,
 }
 
@@ -138,8 +140,8 @@ pub fn page(findings: &Findings) -> Result<Page> {
             .as_ref()
             .map_or_else(Vec::new, |programs| programs.most_frequent()),
         map: findings.map.as_ref().map(MapView::new),
-        why_no_timeline: findings.timeline.is_none(),
-        why_no_programs: findings.programs.is_none(),
+        no_timeline: (findings.timeline.is_none()).then(|| no_time(findings.source.log())),
+        no_programs: (findings.programs.is_none()).then(|| no_programs(findings.source.log())),
         facts: facts(findings),
     };
     Page::render(&template)

@@ -4,13 +4,7 @@ use std::fmt::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// How a list or an object is written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Notation {
-    Json,
-    /// As Python's `repr` does, and so the files of BETH.
-    Python,
-}
+use crate::log::Notation;
 
 /// A value of one line. Its text keeps its memory from line to line.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ use super::lines::{Line, Lines};
 use super::row::{Field, RowReader};
 use super::{Layout, schema};
 use crate::error::Result;
+use crate::log::Log;
 use crate::log::tracee::{self, Recognised};
 use crate::source::Column;
 use crate::source::file::DataFile;
@@ -26,7 +27,6 @@ use crate::source::text::{MAX_RECORD_BYTES, read_error};
 
 /// A batch ends when its texts hold so many bytes, however few its rows.
 const BATCH_TEXT_BYTES: usize = 8 << 20;
-const EVENT_NAME: &str = "eventName";
 
 /// A column whose first lines promised whole numbers has a fraction.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,9 @@ pub(in crate::source) struct JsonScan {
     pub columns: Vec<Column>,
     /// A bad line ends the scan.
     pub strict: bool,
-    pub log: Arc<ScanLog>,
+    /// Which log the lines are of.
+    pub log: Log,
+    pub counts: Arc<ScanLog>,
 }
 
 impl JsonScan {
@@ -66,7 +68,7 @@ pub(in crate::source) struct BatchReader {
     batch_rows: usize,
     strict: bool,
     piece: Piece,
-    log: Arc<ScanLog>,
+    counts: Arc<ScanLog>,
     buffer: String,
     is_over: bool,
 }
@@ -95,12 +97,12 @@ impl BatchReader {
             .collect();
         let mut fields: Vec<Field> = columns
             .iter()
-            .map(|column| schema::field(&column.name, scan.layout))
+            .map(|column| schema::field(&column.name, scan.layout, &scan.log))
             .collect();
         let tracee = scan
             .layout
             .is_tracee()
-            .then(|| TraceeCells::of(&mut fields, scan.layout));
+            .then(|| TraceeCells::of(&mut fields, scan));
         let columns = columns.into_iter().map(|column| {
             let builder = Builder::new(&column.data_type);
             (column, builder)
@@ -113,7 +115,7 @@ impl BatchReader {
             },
             columns: columns.collect(),
             rows: RowReader::new(fields, scan.names()),
-            log: Arc::clone(&scan.log),
+            counts: Arc::clone(&scan.counts),
             strict: scan.strict,
             buffer: String::new(),
             is_over: false,
@@ -195,7 +197,7 @@ impl Drop for BatchReader {
     fn drop(&mut self) {
         let mut piece = std::mem::take(&mut self.piece);
         piece.late_keys = self.rows.take_late_keys();
-        self.log.record(&self.file, self.start, piece);
+        self.counts.record(&self.file, self.start, piece);
     }
 }
 
@@ -328,24 +330,24 @@ struct TraceeCells {
 
 impl TraceeCells {
     /// The event's name is read whether or not it is wanted.
-    fn of(fields: &mut Vec<Field>, layout: Layout) -> Self {
+    fn of(fields: &mut Vec<Field>, scan: &JsonScan) -> Self {
         let position =
             |fields: &[Field], name: &str| fields.iter().position(|field| field.key == name);
-        let event_name = position(fields, EVENT_NAME).unwrap_or_else(|| {
-            fields.push(schema::field(EVENT_NAME, layout));
+        let event_name = position(fields, tracee::EVENT_NAME).unwrap_or_else(|| {
+            fields.push(schema::field(tracee::EVENT_NAME, scan.layout, &scan.log));
             fields.len() - 1
         });
-        let lists = ["args", "stackAddresses"];
+        let lists = scan.log.list_columns();
         Self {
             event_name,
-            event_id: position(fields, "eventId"),
-            args_num: position(fields, "argsNum"),
-            timestamp: position(fields, "timestamp"),
+            event_id: position(fields, tracee::EVENT_ID),
+            args_num: position(fields, tracee::ARGS_NUM),
+            timestamp: position(fields, tracee::TIMESTAMP),
             lists: lists
                 .iter()
-                .filter_map(|name| position(fields, name))
+                .filter_map(|(name, _)| position(fields, name))
                 .collect(),
-            is_later: layout == Layout::TraceeNanoseconds,
+            is_later: scan.layout == Layout::TraceeNanoseconds,
         }
     }
 

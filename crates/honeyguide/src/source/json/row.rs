@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::cell::{Cell, CellSeed, Notation, Value};
+use super::cell::{Cell, CellSeed, Value};
+use crate::log::Notation;
 use crate::source::intake::LateKeys;
 
 /// Where a column's values are in a line's object.

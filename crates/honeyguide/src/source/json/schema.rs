@@ -5,33 +5,13 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::Layout;
-use super::cell::Notation;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::log;
-use crate::source::Column;
+use crate::log::{Log, tracee};
 use crate::source::file::DataFile;
+use crate::source::found::{FoundColumn, Readable};
 use crate::source::text::{INFERENCE_RECORDS, read_error};
-
-/// Keys of Tracee's events that came after 2021, when the time became nanoseconds.
-const LATER_KEYS: [&str; 4] = [
-    "threadStartTime",
-    "processorId",
-    "contextFlags",
-    "matchedPolicies",
-];
-/// What later releases of Tracee say beyond BETH's columns.
-const LATER_COLUMNS: [(&str, DataType); 8] = [
-    ("hostProcessId", DataType::Int64),
-    ("hostThreadId", DataType::Int64),
-    ("hostParentProcessId", DataType::Int64),
-    ("pidNamespace", DataType::Int64),
-    ("containerId", DataType::Utf8),
-    ("executable", DataType::Utf8),
-    ("syscall", DataType::Utf8),
-    ("matchedPolicies", DataType::Utf8),
-];
 
 /// The columns of a JSON file and what its lines are. Whether they are Tracee's is found out where `is_tracee` does not say.
 ///
@@ -40,40 +20,40 @@ const LATER_COLUMNS: [(&str, DataType); 8] = [
 pub(in crate::source) fn columns(
     file: &DataFile,
     is_tracee: Option<bool>,
-) -> Result<(Vec<Column>, Layout)> {
+) -> Result<(Vec<FoundColumn>, Layout)> {
     let objects = first_objects(file)?;
-    let is_tracee = is_tracee.unwrap_or_else(|| objects.iter().any(is_event));
+    let is_tracee = is_tracee.unwrap_or_else(|| {
+        objects
+            .iter()
+            .any(|object| tracee::is_event(|key| object.get(key)))
+    });
     if !is_tracee {
         return Ok((plain_columns(&objects), Layout::Plain));
     }
-    let is_later = |object: &Object| LATER_KEYS.iter().any(|key| object.get(key).is_some());
-    let is_later = objects.iter().any(is_later);
-    let later = is_later.then_some(LATER_COLUMNS).into_iter().flatten();
-    let columns = log::sensed_columns().chain(later);
+    let is_later = objects
+        .iter()
+        .any(|object| tracee::is_later(|key| object.get(key)));
     let layout = if is_later {
         Layout::TraceeNanoseconds
     } else {
         Layout::TraceeSeconds
     };
+    let columns = tracee::columns(is_later);
     Ok((
         columns
-            .map(|(name, data_type)| Column::fixed(name, data_type))
+            .map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
             .collect(),
         layout,
     ))
 }
 
-/// Where the values of `column` are in a line.
-pub(super) fn field(column: &str, layout: Layout) -> Field {
-    let is_beths = log::column_type(column).is_some();
+/// Where the values of `column` are in a line of `log`.
+pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
+    let member = layout.is_tracee().then(|| tracee::member(column));
     Field {
         key: column.to_owned(),
-        member: (layout.is_tracee() && column == "executable").then_some("path"),
-        notation: if is_beths {
-            Notation::Python
-        } else {
-            Notation::Json
-        },
+        member: member.flatten(),
+        notation: log.notation(column),
     }
 }
 
@@ -160,13 +140,7 @@ fn no_objects(file: &DataFile, line: u64, is_list: bool) -> Error {
     })
 }
 
-/// In Tracee's JSON arguments are a list; in tables of BETH's columns they are text.
-fn is_event(object: &Object) -> bool {
-    let has = |key| object.get(key).is_some();
-    has("eventName") && has("processId") && object.get("args").is_some_and(Value::is_array)
-}
-
-fn plain_columns(objects: &[Object]) -> Vec<Column> {
+fn plain_columns(objects: &[Object]) -> Vec<FoundColumn> {
     let mut columns: Vec<(&str, Seen)> = Vec::new();
     let mut positions = std::collections::HashMap::new();
     for (key, value) in objects.iter().flat_map(|object| &object.0) {
@@ -178,10 +152,7 @@ fn plain_columns(objects: &[Object]) -> Vec<Column> {
     }
     columns
         .into_iter()
-        .map(|(name, seen)| match log::column_type(name) {
-            Some(data_type) => Column::fixed(name, data_type),
-            None => Column::inferred(name, seen.data_type()),
-        })
+        .map(|(name, seen)| FoundColumn::inferred(name, seen.data_type(), seen.readable()))
         .collect()
 }
 
@@ -192,6 +163,8 @@ struct Seen {
     numbers: bool,
     booleans: bool,
     others: bool,
+    /// As what they can be read in a column of another type, where an empty text is a null; none where there is no value.
+    readable: Option<Readable>,
 }
 
 impl Seen {
@@ -203,6 +176,13 @@ impl Seen {
             Value::Number(_) => self.numbers = true,
             _ => self.others = true,
         }
+        if let Some(readable) = readable(value) {
+            self.readable = Some(readable.or(self.readable.unwrap_or_default()));
+        }
+    }
+
+    fn readable(&self) -> Readable {
+        self.readable.unwrap_or(Readable::ANY)
     }
 
     fn data_type(&self) -> DataType {
@@ -212,5 +192,24 @@ impl Seen {
             (false, true, false, false) => DataType::Boolean,
             _ => DataType::Utf8,
         }
+    }
+}
+
+fn readable(value: &Value) -> Option<Readable> {
+    let none = Readable::default();
+    match value {
+        Value::Null => None,
+        Value::Bool(_) => Some(Readable {
+            booleans: true,
+            ..none
+        }),
+        Value::Number(number) => Some(Readable {
+            integers: number.is_i64(),
+            numbers: true,
+            ..none
+        }),
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(Readable::of(text)),
+        Value::Array(_) | Value::Object(_) => Some(none),
     }
 }

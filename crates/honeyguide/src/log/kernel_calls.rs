@@ -1,0 +1,63 @@
+//! Kernel calls in the columns of the BETH data set (Highnam et al. 2021).
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::Operator;
+
+use super::{BaselineRule, Definition, ListKind, Notation};
+
+/// A row is one kernel call. The columns are the 16 of BETH's labelled files, in their order; data may lack some (BETH's
+/// per-host files have 13) or have others.
+pub(super) const KERNEL_CALLS: Definition = Definition {
+    name: "kernel calls",
+    columns: &[
+        ("timestamp", DataType::Float64),
+        ("processId", DataType::Int64),
+        ("threadId", DataType::Int64),
+        ("parentProcessId", DataType::Int64),
+        ("userId", DataType::Int64),
+        ("mountNamespace", DataType::Int64),
+        ("processName", DataType::Utf8),
+        ("hostName", DataType::Utf8),
+        ("eventId", DataType::Int64),
+        ("eventName", DataType::Utf8),
+        ("stackAddresses", DataType::Utf8),
+        ("argsNum", DataType::Int64),
+        ("returnValue", DataType::Int64),
+        ("args", DataType::Utf8),
+        ("sus", DataType::Int64),
+        ("evil", DataType::Int64),
+    ],
+    marks: &["eventName", "eventId"],
+    min_columns: 4,
+    host: Some("hostName"),
+    time: Some("timestamp"),
+    process: &["processId", "processName"],
+    parent: Some("parentProcessId"),
+    thread: Some("threadId"),
+    user: Some("userId"),
+    action: Some("eventName"),
+    program: Some("processName"),
+    identifying: &[
+        "timestamp",
+        "hostName",
+        "processName",
+        "processId",
+        "userId",
+        "eventName",
+        "returnValue",
+    ],
+    // `sus`: unusual enough to look at; `evil`: part of an attack.
+    labels: &["sus", "evil"],
+    // Ordinary users of a Linux host have ids from 1000.
+    baseline: Some(BaselineRule {
+        column: "userId",
+        comparison: Operator::GtEq,
+        constant: 1000,
+    }),
+    default_recipe: "context",
+    lists: &[
+        ("stackAddresses", ListKind::Addresses),
+        ("args", ListKind::Arguments),
+    ],
+    notation: Notation::Python,
+};

@@ -26,7 +26,7 @@ pub async fn engine(
         notice: Box::new(notice),
     };
     let cluster = Cluster::connect(url, settings).await?;
-    Engine::distributed(Arc::new(cluster), progress)
+    Ok(Engine::distributed(Arc::new(cluster))?.with_progress(progress))
 }
 
 /// Fails, because this program was built without the feature `cluster`.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use console::style;
-use honeyguide::{Error, ErrorKind};
+use honeyguide::{Error, ErrorKind, Named};
 
 /// The exit status of a job that failed.
 const JOB: u8 = 1;
@@ -49,6 +49,16 @@ impl From<Error> for Failure {
     }
 }
 
+/// Returns a parameter as the flag that gives it, and a command as it is typed.
+pub fn written(named: Named) -> String {
+    match named {
+        Named::Parameter("n_estimators") => "--trees".into(),
+        Named::Parameter("max_samples") => "--samples".into(),
+        Named::Parameter(name) => format!("--{}", name.replace('_', "-")),
+        Named::Command(name) => format!("honeyguide {name}"),
+    }
+}
+
 impl Failure {
     /// Prints the message and returns the exit status.
     pub fn report(self) -> ExitCode {
@@ -62,13 +72,13 @@ impl Failure {
                 eprintln!(
                     "{} {}",
                     style("error:").for_stderr().red().bold(),
-                    crate::render::printable_lines(&error.to_string())
+                    crate::render::printable_lines(&error.message_as(written))
                 );
-                if let Some(hint) = error.hint_text() {
+                if let Some(hint) = error.hint_as(written) {
                     eprintln!(
                         "{} {}",
                         style(" help:").for_stderr().cyan().bold(),
-                        crate::render::printable_lines(hint)
+                        crate::render::printable_lines(&hint)
                     );
                 }
                 ExitCode::from(if error.kind() == ErrorKind::Usage {

@@ -79,7 +79,7 @@ async fn work(
     let progress = progress::reporter(global.quiet);
     let engine = match command.on_cluster().and_then(OnCluster::url) {
         Some((url, limit)) => cluster::engine(url, limit, global.quiet, progress).await?,
-        None => Engine::new(threads, progress)?,
+        None => Engine::new(threads)?.with_progress(progress),
     };
     let context = Context::new(engine, global, Arc::clone(cancelled));
     commands::dispatch(&context, command).await

@@ -39,10 +39,10 @@ mod tests {
         let found =
             Error::carried_in(&format!("Job 1 failed: Task failed: {text}; aborted")).unwrap();
         assert_eq!(
-            found.to_string(),
+            found.message(),
             "executor 10.0.0.7:50051: m.json: not a honeyguide model"
         );
-        assert_eq!(found.hint_text(), Some("copy it again"));
+        assert_eq!(found.hint_text().as_deref(), Some("copy it again"));
         let shared = DataFusionError::External(Box::new(BallistaError::DataFusionError(Box::new(
             Error::data("m.json: not a honeyguide model").into(),
         ))));

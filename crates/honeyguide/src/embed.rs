@@ -10,7 +10,8 @@ use learn::Matrix;
 use learn::rng::Rng;
 use learn::sampling::StableHash;
 use learn::scaling::StandardScaler;
-use learn::umap::{Umap, UmapParams};
+use learn::umap::Umap;
+pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric, UmapParams};
 
 use crate::distil::distil;
 use crate::engine::Engine;

@@ -1,11 +1,14 @@
 //! One error type for the whole library: what went wrong, whose mistake it is, and what to do next.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
+
+use crate::naming::{Named, parameter, quoted, resolved};
 
 /// The library's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -52,7 +55,7 @@ struct CarriedError {
 
 /// What failed, where, and what to do next.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", self.in_words())]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -142,14 +145,47 @@ impl Error {
         self
     }
 
-    /// Whose mistake it is.
+    /// Returns whose mistake it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What to do next, where there is something to say.
-    pub fn hint_text(&self) -> Option<&str> {
+    /// Returns what failed and where, without the hint.
+    pub fn message(&self) -> Cow<'_, str> {
+        self.message_as(quoted)
+    }
+
+    /// Returns what to do next, where there is something to say.
+    pub fn hint_text(&self) -> Option<Cow<'_, str>> {
+        self.hint_as(quoted)
+    }
+
+    /// Returns the message with parameters and commands as `write` writes them.
+    pub fn message_as(&self, write: impl Fn(Named) -> String) -> Cow<'_, str> {
+        resolved(&self.message, write)
+    }
+
+    /// Returns the hint with parameters and commands as `write` writes them.
+    pub fn hint_as(&self, write: impl Fn(Named) -> String) -> Option<Cow<'_, str>> {
+        self.hint.as_deref().map(|hint| resolved(hint, write))
+    }
+
+    /// Returns the message as it was made, with marked names, to be part of another message.
+    pub(crate) fn text(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns the hint as it was made, with marked names.
+    pub(crate) fn hint_marked(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Returns the message and, in brackets, the hint.
+    fn in_words(&self) -> String {
+        match self.hint_text() {
+            Some(hint) => format!("{} ({hint})", self.message()),
+            None => self.message().into_owned(),
+        }
     }
 
     /// A feature value that the forest cannot take; which row it comes from is not known yet.
@@ -246,7 +282,10 @@ impl Error {
                 ErrorKind::Io,
                 format!("the query needs more memory or temporary disk than allowed: {message}"),
             )
-            .hint("use fewer --threads, or free space in the temporary folder");
+            .hint(format!(
+                "use fewer {}, or free space in the temporary folder",
+                parameter("threads")
+            ));
         }
         let (message, hint) = match failed_value(root) {
             Some((why, remedy)) => (

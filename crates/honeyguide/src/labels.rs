@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::features::first_found;
 use crate::groups::{Key, Keys};
 use crate::log::Log;
+use crate::naming::parameter;
 use crate::source::{Source, column_list, with_columns};
 
 /// The labels to judge against.
@@ -28,7 +29,8 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
             in_words(source.log())
         );
         return Err(Error::usage(message).hint(format!(
-            "name the label with --label; the columns are {}",
+            "name the label with {}; the columns are {}",
+            parameter("label"),
             column_list(source)
         )));
     }
@@ -48,8 +50,11 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
         .iter()
         .find(|column| column.name == label)
         .ok_or_else(|| {
-            Error::usage(format!("--label {label}: the data has no such column"))
-                .hint(format!("its columns are {}", column_list(source)))
+            Error::usage(format!(
+                "{} {label}: the data has no such column",
+                parameter("label")
+            ))
+            .hint(format!("its columns are {}", column_list(source)))
         })?;
     let value = ident(label);
     let integer = |value: Expr| cast(value, DataType::Int64);
@@ -64,7 +69,8 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
         }
         found => {
             return Err(Error::usage(format!(
-                "--label {label}: the column holds {found}, not 0 and 1"
+                "{} {label}: the column holds {found}, not 0 and 1",
+                parameter("label")
             ))
             .hint("a label is 1 for what should be found and 0 for the rest, or true and false"));
         }
@@ -91,9 +97,10 @@ pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
                 Some(NOT_A_LABEL) => "a number that is neither".to_owned(),
                 Some(value) => value.to_string(),
             };
-            Err(Error::label_fault(label, &found).hint(
-                "correct or remove such events, or name a column that holds 0 and 1 with --label",
-            ))
+            Err(Error::label_fault(label, &found).hint(format!(
+                "correct or remove such events, or name a column that holds 0 and 1 with {}",
+                parameter("label")
+            )))
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod embed;
 mod engine;
 mod error;
 pub mod evaluate;
+pub mod event;
 pub mod explain;
 mod features;
 mod functions;
@@ -31,6 +32,7 @@ pub mod log;
 pub mod marks;
 mod model;
 mod model_functions;
+mod naming;
 pub mod node;
 pub mod output;
 mod recipe;
@@ -51,20 +53,22 @@ pub mod wording;
 pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
-pub use evaluate::evaluate;
 pub use features::MAX_CATEGORIES;
+pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 pub use leave_one_out::MIN_HOSTS;
 pub use model::{
     Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
     ThresholdMethod, Training,
 };
+pub use naming::Named;
 pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
 };
-pub use reproduce::reproduce;
 pub use scorer::{Scorer, Scores};
 pub use source::{
     Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
-pub use train::{TrainOptions, calibrate, train};
+pub use train::{
+    FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train, why_not_held_out,
+};

@@ -15,10 +15,11 @@ use crate::features::{Distilled, RowKey, row_key};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::{class_of, label_key, labels};
 use crate::model::Model;
+use crate::naming::parameter;
 use crate::recipe::builtin;
 use crate::scan::Scan;
 use crate::source::{Source, no_events};
-use crate::train::{TrainOptions, fit};
+use crate::train::{ThresholdPolicy, TrainOptions, fit};
 
 /// The recipe of the experiment.
 pub const RECIPE: &str = "beth-paper";
@@ -86,7 +87,8 @@ pub async fn reproduce(
 ) -> Result<Reproduction> {
     if !(1..=MAX_SEEDS).contains(&seeds) {
         return Err(Error::usage(format!(
-            "--seeds {seeds}: there must be 1 to {MAX_SEEDS}"
+            "{} {seeds}: there must be 1 to {MAX_SEEDS}",
+            parameter("seeds")
         )));
     }
     let recipe =
@@ -118,10 +120,13 @@ impl Ensemble {
     fn train(recipe: &crate::Recipe, distilled: &Distilled, seeds: u64) -> Result<Self> {
         let options = |seed| TrainOptions {
             seed,
-            contamination: Contamination::Fraction(CONTAMINATION),
+            threshold: ThresholdPolicy::Contamination(Contamination::Fraction(CONTAMINATION)),
             ..Default::default()
         };
-        let models = (0..seeds).map(|seed| fit(recipe.clone(), distilled.clone(), &options(seed)));
+        let models = (0..seeds).map(|seed| {
+            let no_hosts = || Error::internal("no host is held out here");
+            fit(recipe.clone(), distilled.clone(), &options(seed), no_hosts)
+        });
         let total = distilled.inputs.total_weight();
         let rows = (0..distilled.inputs.n_rows())
             .map(|row| (distilled.inputs.row(row), distilled.inputs.weights()[row]));

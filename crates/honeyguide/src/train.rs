@@ -15,6 +15,7 @@ use crate::features::{Distilled, Encoder};
 use crate::groups::Keys;
 use crate::leave_one_out;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
+use crate::naming::parameter;
 use crate::recipe::Recipe;
 use crate::scored::{Order, ScoredCounts};
 use crate::source::{Source, no_events};
@@ -32,15 +33,63 @@ pub struct TrainOptions {
     pub max_features: MaxFeatures,
     /// Whether a tree may draw an event twice.
     pub bootstrap: bool,
-    /// Where the threshold lies.
-    pub contamination: Contamination,
-    /// Where the data tells at least [`MIN_HOSTS`](crate::MIN_HOSTS) hosts apart, the threshold is the lowest that flags at most this share
-    /// of a left-out host's events, in the mean of the hosts, instead of one by `contamination`.
-    pub left_out_rate: Option<f64>,
+    /// How the threshold is set.
+    pub threshold: ThresholdPolicy,
     /// Of every random choice.
     pub seed: u64,
     /// Columns whose features are left out.
     pub exclude: Vec<String>,
+}
+
+/// The share of a held-out host's events that the default threshold may flag.
+pub const FALSE_POSITIVE_RATE: f64 = 0.001;
+
+/// How training sets the threshold of a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ThresholdPolicy {
+    /// By hosts that are held out in turn, where the events come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more; else by contamination
+    /// `auto`. [`Model::threshold`] says which it was.
+    HeldOutHostsOrAuto {
+        /// The largest share of a held-out host's events that may be flagged, in the mean of the hosts.
+        false_positive_rate: f64,
+    },
+    /// By hosts that are held out in turn. Training fails where there are fewer than [`MIN_HOSTS`](crate::MIN_HOSTS).
+    HeldOutHosts {
+        /// The largest share of a held-out host's events that may be flagged, in the mean of the hosts.
+        false_positive_rate: f64,
+    },
+    /// By the scores of the training events, as scikit-learn does.
+    Contamination(Contamination),
+}
+
+impl Default for ThresholdPolicy {
+    fn default() -> Self {
+        Self::HeldOutHostsOrAuto {
+            false_positive_rate: FALSE_POSITIVE_RATE,
+        }
+    }
+}
+
+impl ThresholdPolicy {
+    /// Returns the share of a held-out host's events that may be flagged, where hosts are to be held out.
+    fn held_out_rate(self) -> Option<f64> {
+        match self {
+            Self::HeldOutHostsOrAuto {
+                false_positive_rate,
+            }
+            | Self::HeldOutHosts {
+                false_positive_rate,
+            } => Some(false_positive_rate),
+            Self::Contamination(_) => None,
+        }
+    }
+
+    fn contamination(self) -> Contamination {
+        match self {
+            Self::Contamination(contamination) => contamination,
+            Self::HeldOutHostsOrAuto { .. } | Self::HeldOutHosts { .. } => Contamination::Auto,
+        }
+    }
 }
 
 /// A recipe's `max_samples` is capped at one event in so many: a tree that draws most events takes the rare for usual,
@@ -56,8 +105,7 @@ impl Default for TrainOptions {
             max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
-            contamination: Contamination::Auto,
-            left_out_rate: None,
+            threshold: ThresholdPolicy::default(),
             seed: 0,
             exclude: Vec::new(),
         }
@@ -77,7 +125,7 @@ impl TrainOptions {
             .max_samples(self.max_samples.unwrap_or_else(of_recipe))
             .max_features(self.max_features)
             .bootstrap(self.bootstrap)
-            .contamination(self.contamination)
+            .contamination(self.threshold.contamination())
             .seed(self.seed)
     }
 }
@@ -93,10 +141,11 @@ pub async fn train(
     recipe: &Recipe,
     options: &TrainOptions,
 ) -> Result<Model> {
-    options.left_out_rate.map_or(Ok(()), check_rate)?;
+    let rate = options.threshold.held_out_rate();
+    rate.map_or(Ok(()), check_rate)?;
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
-    let host = options.left_out_rate.and_then(|_| source.host());
+    let host = rate.and_then(|_| source.host());
     let host = host.map(|column| column.name.clone());
     let distilled = distil(
         engine,
@@ -110,31 +159,46 @@ pub async fn train(
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    fit(recipe, distilled, options)
+    fit(recipe, distilled, options, || no_hosts(source))
 }
 
 /// What the forest refuses only when it meets the data, by the names of the options.
 fn unfit(error: &FitError) -> Error {
     match error {
         FitError::FeatureCount { value, max } => Error::usage(format!(
-            "--max-features {value}: with this data a tree can see from 1 to {max} features"
+            "{} {value}: with this data a tree can see from 1 to {max} features",
+            parameter("max_features")
         ))
         .hint("a fraction has a point: 1.0 is all of them"),
         FitError::SampleSize { value, max } => Error::usage(format!(
-            "--samples: a tree would draw {value} events of this data; the limit is {max}"
+            "{}: a tree would draw {value} events of this data; the limit is {max}",
+            parameter("max_samples")
         ))
         .hint("ask for a smaller fraction, or for a count"),
         other => Error::usage(other.to_string()),
     }
 }
 
-/// The model of distilled training events.
-pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) -> Result<Model> {
+/// Returns the model of distilled training events. `no_hosts` makes the error of events that cannot be held out by host
+/// although they must be.
+///
+/// # Errors
+/// Fails when a parameter does not fit the events.
+pub(crate) fn fit(
+    recipe: Recipe,
+    distilled: Distilled,
+    options: &TrainOptions,
+    no_hosts: impl FnOnce() -> Error,
+) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
-    let left_out = match options.left_out_rate {
+    let held_out = match options.threshold.held_out_rate() {
         Some(rate) => leave_one_out::threshold(&recipe, &distilled, &params, rate)?,
         None => None,
     };
+    let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOutHosts { .. });
+    if must_hold_out && held_out.is_none() {
+        return Err(no_hosts());
+    }
     let encodings = Encoder::fit(&recipe, &distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
     let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
@@ -149,7 +213,8 @@ pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) 
         .column_kinds(encoder.column_kinds())
         .fit(&matrix)
         .map_err(|error| unfit(&error))?;
-    let threshold = left_out.unwrap_or_else(|| by_contamination(&forest, options.contamination));
+    let contamination = options.threshold.contamination();
+    let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination));
     let training = Training {
         events,
         distinct_rows,
@@ -167,6 +232,27 @@ pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) 
         training,
         origin: None,
     })
+}
+
+/// Returns why no threshold can be set by held-out hosts on data like `source`, where training says so.
+pub fn why_not_held_out(source: &Source) -> String {
+    let column = source.log().host();
+    let by = column.map_or_else(String::new, |column| format!(" by a column {column}"));
+    format!("the data does not tell three hosts apart{by}, or has too many distinct rows of inputs")
+}
+
+/// Returns the error of data in which no host can be held out.
+fn no_hosts(source: &Source) -> Error {
+    let rate = parameter("false_positive_rate");
+    Error::usage(format!(
+        "{rate}: no threshold can be set by leave-one-host-out: {}",
+        why_not_held_out(source)
+    ))
+    .hint(format!(
+        "give benign events to set the threshold on: {} DATA; name the column of hosts with {}; or leave {rate} out",
+        parameter("calibrate"),
+        parameter("host_column")
+    ))
 }
 
 fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {

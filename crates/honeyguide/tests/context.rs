@@ -3,12 +3,11 @@
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
-use honeyguide::score::most_anomalous;
+use honeyguide::score::{Listing, most_anomalous};
 use honeyguide::{
-    Engine, HostRate, Model, Recipe, Silent, Source, ThresholdMethod, TrainOptions, builtin,
-    calibrate, train,
+    Contamination, Engine, HostRate, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
+    TrainOptions, builtin, calibrate, train,
 };
 
 const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
@@ -48,12 +47,16 @@ fn write(path: &Path, rows: &[String]) -> Source {
 }
 
 fn engine(threads: usize) -> Engine {
-    Engine::new(NonZeroUsize::new(threads).unwrap(), Arc::new(Silent)).unwrap()
+    Engine::new(NonZeroUsize::new(threads).unwrap()).unwrap()
 }
 
-fn options(left_out_rate: Option<f64>) -> TrainOptions {
+fn options(held_out_rate: Option<f64>) -> TrainOptions {
+    let by_hosts = |false_positive_rate| ThresholdPolicy::HeldOutHosts {
+        false_positive_rate,
+    };
+    let by_scores = ThresholdPolicy::Contamination(Contamination::Auto);
     TrainOptions {
-        left_out_rate,
+        threshold: held_out_rate.map_or(by_scores, by_hosts),
         ..Default::default()
     }
 }
@@ -98,16 +101,16 @@ async fn rates_of_left_out_hosts_are_those_of_models_that_never_saw_them() {
         let without = train(&engine, &mut others, &context(), &options(None))
             .await
             .unwrap();
-        let (summary, anomalies) = most_anomalous(&engine, &without, &mut own, 10_000, false)
+        let found = most_anomalous(&engine, &without, &mut own, Listing::top(10_000))
             .await
             .unwrap();
-        let above = anomalies.iter().filter(|row| row.score > threshold);
+        let above = found.anomalies.iter().filter(|row| row.score > threshold);
         let flagged: u64 = above.map(|row| row.events_alike).sum();
         assert_eq!(hosts[host].host, format!("host-{host}"));
-        assert_eq!(hosts[host].events, summary.events);
+        assert_eq!(hosts[host].events, found.summary.events);
         assert_eq!(
             hosts[host].realised_rate,
-            flagged as f64 / summary.events as f64
+            flagged as f64 / found.summary.events as f64
         );
         rates.push(hosts[host].realised_rate);
     }
@@ -170,10 +173,15 @@ async fn what_was_never_seen_stands_out_and_says_so() {
     today.push("1,9,9,7,1234,4026531841,newcomer,h,1,connect,[],1,-115,[],0,0\n".into());
     today.push(",,,,,,,,1,,[],1,,,0,0\n".into());
     let mut today = write(&folder.path().join("today.csv"), &today);
-    let (summary, found) = most_anomalous(&engine, &model, &mut today, 2, true)
+    let listing = Listing {
+        rows: 2,
+        only_anomalous: true,
+    };
+    let found = most_anomalous(&engine, &model, &mut today, listing)
         .await
         .unwrap();
-    assert_eq!(summary.anomalous, 2);
+    assert_eq!(found.summary.anomalous, 2);
+    let found = found.anomalies;
     let mut rows: Vec<u64> = found.iter().map(|anomaly| anomaly.row).collect();
     rows.sort_unstable();
     assert_eq!(rows, [known.len() as u64 + 1, known.len() as u64 + 2]);

@@ -2,9 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
-use honeyguide::{Engine, Model, Silent, Source, TrainOptions, builtin, calibrate, train};
+use honeyguide::{Engine, Model, Source, TrainOptions, builtin, calibrate, train};
 use sha2::{Digest, Sha256};
 
 fn events(path: &Path) -> Source {
@@ -22,7 +21,7 @@ fn bytes(model: &Model) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_knows_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = Engine::new(NonZeroUsize::MIN, Arc::new(Silent)).unwrap();
+    let engine = Engine::new(NonZeroUsize::MIN).unwrap();
     let mut source = events(&folder.path().join("a.csv"));
     let recipe = builtin("raw").unwrap();
     let options = TrainOptions {

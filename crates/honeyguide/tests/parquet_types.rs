@@ -10,7 +10,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
-use honeyguide::{Engine, Error, Model, Recipe, Silent, Source, TrainOptions, train};
+use honeyguide::{Engine, Error, Model, Recipe, Source, TrainOptions, train};
 
 const RECIPE: &str = "name = 'typed'\n\
     [[feature]]\nname = 'user'\nexpr = 'userId'\n\
@@ -44,7 +44,7 @@ fn write(path: &Path, batch: &RecordBatch) {
 }
 
 fn fit(paths: &[&Path], recipe: &str) -> Result<Model, Error> {
-    let engine = Engine::new(NonZeroUsize::MIN, Arc::new(Silent))?;
+    let engine = Engine::new(NonZeroUsize::MIN)?;
     let inputs: Vec<String> = paths
         .iter()
         .map(|path| path.display().to_string())

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric};
+use honeyguide::embed::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric};
 
 use super::numbers::{number, seed, whole};
 

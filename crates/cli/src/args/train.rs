@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use learn::iforest::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
+use honeyguide::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 
 use super::OnCluster;
 use super::numbers::{seed, whole};

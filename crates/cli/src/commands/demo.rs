@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ::simulate::DEFAULT_EVENTS;
 use honeyguide::evaluate::Evaluation;
 use honeyguide::log::Log;
-use honeyguide::score::{Anomaly, most_anomalous};
-use honeyguide::{TrainOptions, calibrate, train};
+use honeyguide::score::{Anomaly, Listing, most_anomalous};
+use honeyguide::{Contamination, ThresholdPolicy, TrainOptions, calibrate, train};
 use serde::Serialize;
 
 use super::simulate::{self, Simulated};
@@ -46,6 +46,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     let mut source = open(&training.file)?;
     let recipe = context.recipe_or_default(None, &source)?;
     let options = TrainOptions {
+        threshold: ThresholdPolicy::Contamination(Contamination::Auto),
         seed: args.seed,
         ..Default::default()
     };
@@ -75,12 +76,13 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     };
     let evaluation = report::write(context, &model, &judge).await?.evaluation;
     let mut source = open(&test.file)?;
-    let (_, most_anomalous) = most_anomalous(engine, &model, &mut source, SHOWN, false).await?;
+    let listing = Listing::top(SHOWN);
+    let most_anomalous = most_anomalous(engine, &model, &mut source, listing).await?;
     context.show(&Shown {
         training: Trained::new(&model, path),
         simulation,
         evaluation,
-        most_anomalous,
+        most_anomalous: most_anomalous.anomalies,
         log: source.log().clone(),
         pages: [look.out, judge.out],
     })

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use honeyguide::embed::UmapParams;
 use honeyguide::embed::{Embedding, embed};
 use honeyguide::output::PendingFile;
-use learn::umap::UmapParams;
 use serde::Serialize;
 
 use crate::args::Embed;

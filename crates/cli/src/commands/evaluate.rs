@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use honeyguide::evaluate;
-use honeyguide::evaluate::Evaluation;
+use honeyguide::evaluate::{Evaluation, evaluate};
 
 use crate::args::Evaluate;
 use crate::context::{Context, Outcome};

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use ::simulate::Split;
 use honeyguide::drift::Closeness;
-use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3};
-use honeyguide::{Error, Source, is_url, reproduce};
+use honeyguide::reproduce::{CONTAMINATION, RECIPE, Reproduction, SplitResult, TABLE_3, reproduce};
+use honeyguide::{Error, Source, is_url};
 
 use crate::args::Reproduce;
 use crate::context::{Context, Outcome};

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use honeyguide::Threshold;
 use honeyguide::log::Log;
-use honeyguide::score::{Anomaly, ScoreOptions, ScoreSummary, most_anomalous, score_to_file};
+use honeyguide::score::{
+    Anomaly, Listing, ScoreOptions, ScoreSummary, most_anomalous, score_to_file,
+};
 use serde::Serialize;
 
 use crate::args::Score;
@@ -46,13 +48,16 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
             log: source.log().clone(),
         }
     } else {
-        let (summary, anomalies) =
-            most_anomalous(engine, &model, &mut source, args.top, args.anomalous).await?;
+        let listing = Listing {
+            rows: args.top,
+            only_anomalous: args.anomalous,
+        };
+        let found = most_anomalous(engine, &model, &mut source, listing).await?;
         Scored {
-            summary,
+            summary: found.summary,
             threshold,
             out: None,
-            most_anomalous: Some(anomalies),
+            most_anomalous: Some(found.anomalies),
             log: source.log().clone(),
         }
     };

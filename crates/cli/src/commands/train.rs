@@ -5,18 +5,15 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Error, HostRate, Model, Source, Threshold, ThresholdMethod, TrainOptions, calibrate, train,
+    Contamination, FALSE_POSITIVE_RATE, HostRate, Model, Threshold, ThresholdMethod,
+    ThresholdPolicy, TrainOptions, calibrate, train, why_not_held_out,
 };
-use learn::iforest::Contamination;
 use serde::Serialize;
 
 use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{count, of_them, percent, printable, table};
-
-/// The default share of benign events that may be flagged.
-const FALSE_POSITIVE_RATE: f64 = 0.001;
 
 /// The outcome of training.
 #[derive(Serialize)]
@@ -47,53 +44,43 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     }
     // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
-    let rate = args.false_positive_rate.unwrap_or(FALSE_POSITIVE_RATE);
-    let is_left_out = args.contamination.is_none() && calibration.is_none();
-    let left_out_rate = is_left_out.then_some(rate);
+    let rate = args.false_positive_rate;
+    let threshold = match (args.contamination, &calibration, rate) {
+        (Some(contamination), ..) => ThresholdPolicy::Contamination(contamination),
+        (None, Some(_), _) => ThresholdPolicy::Contamination(Contamination::Auto),
+        (None, None, Some(false_positive_rate)) => ThresholdPolicy::HeldOutHosts {
+            false_positive_rate,
+        },
+        (None, None, None) => ThresholdPolicy::default(),
+    };
     let options = TrainOptions {
         n_estimators: args.trees,
         max_samples: args.samples,
         max_features: args.max_features,
         bootstrap: args.bootstrap,
-        contamination: args.contamination.unwrap_or(Contamination::Auto),
-        left_out_rate,
+        threshold,
         seed: args.seed,
         exclude: args.exclude,
     };
     let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
     if let Some(mut benign) = calibration {
+        let rate = rate.unwrap_or(FALSE_POSITIVE_RATE);
         calibrate(&context.engine, &mut model, &mut benign, rate).await?;
         context.remark_counts(&benign);
     }
     context.remark_counts(&source);
-    let is_usual = left_out_rate.is_some() && is_scikit_learns(model.threshold());
-    if is_usual && args.false_positive_rate.is_some() {
-        let why = format!(
-            "--false-positive-rate: no threshold can be set by leave-one-host-out: {}",
-            why_not_left_out(&source)
-        );
-        return Err(Error::usage(why)
-            .hint("give benign events to set the threshold on: --calibrate DATA; name the column of hosts with --host-column; or leave --false-positive-rate out")
-            .into());
-    }
     // No signal is handled while a forest grows. Yielding handles a pending one before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
-    if is_usual {
+    let could_hold_out = matches!(threshold, ThresholdPolicy::HeldOutHostsOrAuto { .. });
+    if could_hold_out && is_scikit_learns(model.threshold()) {
         context.remark(&format!(
             "note: the threshold is scikit-learn's default: {}; --calibrate sets the threshold on benign events, and \
              --host-column names the column of hosts",
-            why_not_left_out(&source)
+            why_not_held_out(&source)
         ));
     }
     context.show(&Trained::new(&model, out.path().to_owned()))
-}
-
-/// Returns the reason why leave-one-host-out was not possible.
-fn why_not_left_out(source: &Source) -> String {
-    let column = source.log().host();
-    let by = column.map_or_else(String::new, |column| format!(" by a column {column}"));
-    format!("the data does not tell three hosts apart{by}, or has too many distinct rows of inputs")
 }
 
 fn is_scikit_learns(threshold: &Threshold) -> bool {

@@ -17,7 +17,7 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
     let Some(first) = anomalies.first() else {
         return Ok(());
     };
-    let names: Vec<&str> = first.event.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = first.event.iter().map(|(name, _)| name).collect();
     let columns = log.shown(&names, MAX_COLUMNS);
     let names: Vec<_> = columns.iter().map(|column| printable(column)).collect();
     let header: Vec<&str> = ["", "score", "alike"]
@@ -48,12 +48,7 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
 }
 
 fn value(anomaly: &Anomaly, column: &str) -> String {
-    let value = anomaly
-        .event
-        .iter()
-        .find(|(name, _)| name == column)
-        .and_then(|(_, value)| value.as_deref());
-    printable(value.unwrap_or("-")).into_owned()
+    printable(anomaly.event.get(column).unwrap_or("-")).into_owned()
 }
 
 /// Prints one event in full, and what every feature contributes to its score.
@@ -76,9 +71,8 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
             count(*selected)
         )?;
     }
-    for (name, value) in &anomaly.event {
+    for (name, value) in anomaly.event.iter() {
         let text: String = value
-            .as_deref()
             .unwrap_or("-")
             .chars()
             .take(MAX_VALUE_CHARACTERS)

@@ -7,6 +7,7 @@ use super::parquet::ParquetFile;
 use super::pending::PendingFolder;
 use crate::error::{Error, Result};
 use crate::marks::{SIMULATED, SIMULATED_TEXT};
+use crate::naming::parameter;
 use crate::output::Destination;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::{cast, partition};
@@ -98,7 +99,8 @@ impl Partitioned {
         self.end_file()?;
         if self.files == self.most_files {
             return Err(Error::usage(format!(
-                "--partition-by {}: more than {} folders",
+                "{} {}: more than {} folders",
+                parameter("partition_by"),
                 self.partition_by.join(","),
                 self.most_files
             ))
@@ -109,7 +111,8 @@ impl Partitioned {
         let folder = names.map(|name| name + "/").collect::<String>();
         let Some(file) = self.folder.begin(&format!("{folder}{FILE_NAME}"))? else {
             return Err(Error::data(format!(
-                "--partition-by {}: two values name the folder {}",
+                "{} {}: two values name the folder {}",
+                parameter("partition_by"),
                 self.partition_by.join(","),
                 folder.trim_end_matches('/')
             )));
@@ -193,7 +196,7 @@ mod tests {
             Partitioned::create(&out.as_path().into(), batch.schema(), &by, &by, false).unwrap();
         lake.most_files = 2;
         let error = lake.write(&batch).unwrap_err().to_string();
-        assert_eq!(error, "--partition-by host: more than 2 folders");
+        assert_eq!(error, "`partition_by` host: more than 2 folders");
         drop(lake);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }

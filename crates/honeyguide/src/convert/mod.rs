@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::functions::ListParser;
+use crate::naming::{command, parameter};
 use crate::output::{Destination, PendingFile};
 use crate::source::{Format, Source, column_list, with_columns};
 use folder::Partitioned;
@@ -96,23 +97,32 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     source.refuse_as_output(out)?;
     if out.path() == Path::new("-") {
         return Err(
-            Error::usage("-: a folder or a file is written, not standard output")
-                .hint("honeyguide sql \"SELECT * FROM events\" DATA --out - writes a table there"),
+            Error::usage("-: a folder or a file is written, not standard output").hint(format!(
+                "{} \"SELECT * FROM events\" DATA {} - writes a table there",
+                command("sql"),
+                parameter("out")
+            )),
         );
     }
     let shown = out.path().display();
     if Format::of_name(&out.path().to_string_lossy()).is_some() && !is_file(out) {
-        return Err(Error::usage(format!("{shown}: Parquet is written, as a file or a folder"))
-            .hint(format!(
-                "honeyguide sql \"SELECT * FROM events\" DATA --out {shown} writes the format of that name"
-            )));
+        return Err(Error::usage(format!(
+            "{shown}: Parquet is written, as a file or a folder"
+        ))
+        .hint(format!(
+            "{} \"SELECT * FROM events\" DATA {} {shown} writes the format of that name",
+            command("sql"),
+            parameter("out")
+        )));
     }
     let columns = source.columns();
     for name in &options.partition_by {
         let column = columns.iter().find(|column| column.name == *name);
         let refuse = |why: &str| {
-            Err(Error::usage(format!("--partition-by {name}: {why}"))
-                .hint(format!("the columns are {}", column_list(source))))
+            Err(
+                Error::usage(format!("{} {name}: {why}", parameter("partition_by")))
+                    .hint(format!("the columns are {}", column_list(source))),
+            )
         };
         match column {
             None => return refuse("the data has no such column"),
@@ -124,7 +134,8 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     }
     if is_file(out) && !options.partition_by.is_empty() {
         return Err(Error::usage(format!(
-            "{shown}: --partition-by makes a folder, not a file"
+            "{shown}: {} makes a folder, not a file",
+            parameter("partition_by")
         ))
         .hint("leave the ending .parquet out"));
     }
@@ -132,7 +143,8 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     if options.parse_lists && ListParser::columns(&source.schema(), lists).is_empty() {
         let names: Vec<&str> = lists.iter().map(|(name, _)| *name).collect();
         return Err(Error::usage(format!(
-            "--parse-lists: the data has no text in a column {}",
+            "{}: the data has no text in a column {}",
+            parameter("parse_lists"),
             names.join(" or ")
         )));
     }

@@ -56,7 +56,7 @@ pub trait Progress: Send + Sync {
     fn end(&self);
 }
 
-/// Reports to nobody.
+/// A progress report to nobody.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -94,21 +94,29 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that uses `threads` partitions and reports to `progress`.
-    pub fn new(threads: NonZeroUsize, progress: Arc<dyn Progress>) -> Result<Self> {
-        Self::build(threads, progress, None)
+    /// Returns an engine that uses `threads` threads of this machine and reports its progress to nobody.
+    ///
+    /// # Errors
+    /// Fails when the engine refuses its own settings.
+    pub fn new(threads: NonZeroUsize) -> Result<Self> {
+        Self::build(threads, None)
     }
 
-    /// An engine that plans here and has `others` run what they can.
-    pub fn distributed(others: Arc<dyn Distribute>, progress: Arc<dyn Progress>) -> Result<Self> {
-        Self::build(others.slots(), progress, Some(others))
+    /// Returns an engine that plans here and has `others` run what they can.
+    ///
+    /// # Errors
+    /// Fails when the engine refuses its own settings.
+    pub fn distributed(others: Arc<dyn Distribute>) -> Result<Self> {
+        Self::build(others.slots(), Some(others))
     }
 
-    fn build(
-        threads: NonZeroUsize,
-        progress: Arc<dyn Progress>,
-        others: Option<Arc<dyn Distribute>>,
-    ) -> Result<Self> {
+    /// Reports the progress of all work to `progress`.
+    #[must_use]
+    pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress, ..self }
+    }
+
+    fn build(threads: NonZeroUsize, others: Option<Arc<dyn Distribute>>) -> Result<Self> {
         let memory = QUERY_MEMORY + threads.get() * QUERY_MEMORY_PER_THREAD;
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NonZeroUsize::MIN);
         let runtime = RuntimeEnvBuilder::new()
@@ -137,7 +145,7 @@ impl Engine {
         Ok(Self {
             context,
             sequential_context,
-            progress,
+            progress: Arc::new(Silent),
             others,
         })
     }

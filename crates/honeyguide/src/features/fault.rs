@@ -14,6 +14,7 @@ use super::inputs::Unusable;
 use super::{InputColumns, InputExpressions};
 use crate::engine::{Engine, expressions_context};
 use crate::error::{Error, Result, failed_value, first_line, is_of_a_value};
+use crate::naming::parameter;
 use crate::recipe::layout::Layout;
 use crate::recipe::plan::FeaturePlan;
 use crate::recipe::{Nulls, Recipe, builtin};
@@ -198,7 +199,11 @@ impl<'a> Search<'a> {
         let remedy = match why {
             // Nobody can write into a built-in recipe.
             _ if builtin(recipe).is_some() => {
-                format!("train without the column: --exclude {}", columns.join(","))
+                format!(
+                    "train without the column: {} {}",
+                    parameter("exclude"),
+                    columns.join(",")
+                )
             }
             Unusable::Missing => format!(
                 "give recipe `{recipe}` an expression that is never null, or let it say nulls = \"allow\""

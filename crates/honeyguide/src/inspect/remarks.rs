@@ -127,7 +127,7 @@ fn correlated(log: &Log, correlations: &Correlations) -> impl Iterator<Item = Re
                 "results against one of these labels say little that is new of the other"
             }
             (false, false) => {
-                "a model that has both counts the same thing twice; leave one out with --exclude"
+                "a model that has both counts the same thing twice; leave one of them out"
             }
             _ => {
                 "one nearly tells the other, so compare a detector with a rule on that column alone"

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{Model, ModelOrigin, Threshold, Training};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
+use crate::naming::command;
 use crate::output::{Destination, PendingFile};
 use crate::recipe::Recipe;
 use crate::storage::{StorageOptions, document, redacted};
@@ -60,7 +61,7 @@ impl Model {
         let Some(found) = document::read(place, MAX_MODEL_BYTES, storage)? else {
             let shown = redacted(&place.to_string_lossy());
             return Err(Error::usage(format!("{shown}: no such model file"))
-                .hint("`honeyguide train` makes one"));
+                .hint(format!("{} makes one", command("train"))));
         };
         let origin = ModelOrigin {
             uri: found.uri,
@@ -68,10 +69,10 @@ impl Model {
         };
         let model = Self::from_json(&found.text).map_err(|error| {
             let hint = error
-                .hint_text()
-                .unwrap_or("train the model again, or copy the file again")
-                .to_owned();
-            Error::data(format!("{}: {error}", found.shown.display())).hint(hint)
+                .hint_marked()
+                .unwrap_or("train the model again, or copy the file again");
+            let shown = found.shown.display();
+            Error::data(format!("{shown}: {}", error.text())).hint(hint)
         })?;
         Ok(Self {
             origin: Some(origin),
@@ -82,9 +83,12 @@ impl Model {
     /// Reads a model from the text of a model file.
     pub fn from_json(text: &str) -> Result<Self> {
         if !text.trim_start().starts_with('{') {
-            return Err(Error::data("not a honeyguide model: no JSON object").hint(
-                "the model comes first, then the data: honeyguide score MODEL DATA; `honeyguide train` makes one",
-            ));
+            return Err(
+                Error::data("not a honeyguide model: no JSON object").hint(format!(
+                    "the model comes first, then the data; {} makes a model",
+                    command("train")
+                )),
+            );
         }
         let header: Header = serde_json::from_str(text).map_err(|error| broken(&error))?;
         if header.format != FORMAT {

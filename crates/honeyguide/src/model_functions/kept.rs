@@ -91,14 +91,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Engine, Recipe, Silent, Source, TrainOptions, train};
+    use crate::{Engine, Recipe, Source, TrainOptions, train};
 
     /// A model file under two names, and what another process is told of the first.
     async fn published(folder: &Path) -> (ModelOrigin, ModelOrigin) {
         let data = folder.join("a.csv");
         std::fs::write(&data, "a,b\n1,2\n3,4\n").unwrap();
         let mut source = Source::open(&[data.display().to_string()]).unwrap();
-        let engine = Engine::new(std::num::NonZeroUsize::MIN, Arc::new(Silent)).unwrap();
+        let engine = Engine::new(std::num::NonZeroUsize::MIN).unwrap();
         let recipe = Recipe::load("raw").unwrap();
         let model = train(&engine, &mut source, &recipe, &TrainOptions::default()).await;
         let model = model.unwrap();

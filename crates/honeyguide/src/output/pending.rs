@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::destination::{Destination, Place};
 use crate::error::{Error, Result};
+use crate::naming::parameter;
 use crate::storage::upload::Upload;
 
 /// Bytes that are collected before a file is written to.
@@ -128,8 +129,10 @@ fn folder_of(path: &Path) -> Result<&Path> {
     // Writing beside and renaming would put a file in the place of a device or a pipe.
     if path.exists() && !path.is_file() {
         return Err(
-            Error::usage(format!("{}: not a regular file", path.display()))
-                .hint("a device or a pipe is not replaced: --out - writes to standard output"),
+            Error::usage(format!("{}: not a regular file", path.display())).hint(format!(
+                "a device or a pipe is not replaced: {} - writes to standard output",
+                parameter("out")
+            )),
         );
     }
     Ok(folder)

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use builtin::{builtin, builtins};
 
 use crate::error::{Error, Result};
+use crate::naming::command;
 use crate::storage::{StorageOptions, document, redacted};
 
 /// Most features a recipe may have.
@@ -162,13 +163,17 @@ impl Recipe {
                 redacted(name_or_place)
             ))
             .hint(format!(
-                "built in are {}; a file of your own is TOML, see `honeyguide recipes NAME`",
-                names.join(", ")
+                "built in are {}; a file of your own is TOML, see {} NAME",
+                names.join(", "),
+                command("recipes")
             )));
         };
         Self::from_toml(&found.text).map_err(|error| {
-            Error::usage(format!("{}: {error}", found.shown.display()))
-                .hint("`honeyguide recipes beth-paper` prints a recipe to compare with")
+            let shown = found.shown.display();
+            Error::usage(format!("{shown}: {}", error.text())).hint(format!(
+                "{} beth-paper prints a recipe to compare with",
+                command("recipes")
+            ))
         })
     }
 

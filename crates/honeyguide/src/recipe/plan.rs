@@ -12,6 +12,7 @@ use super::layout::{FeatureInputs, Input, Layout};
 use super::{Feature, MAX_FEATURES, Recipe};
 use crate::engine::{Engine, missing_column};
 use crate::error::{Error, Result};
+use crate::naming::{command, parameter};
 use crate::source::{Source, column_list, listed_columns};
 
 /// The engine's expressions for a recipe's inputs, over the columns of one source.
@@ -35,7 +36,8 @@ impl Recipe {
         for column in exclude {
             if !source.has_column(column) {
                 return Err(Error::usage(format!(
-                    "--exclude {column}: the data has no such column"
+                    "{} {column}: the data has no such column",
+                    parameter("exclude")
                 ))
                 .hint(format!("its columns are {}", column_list(source))));
             }
@@ -195,7 +197,10 @@ impl Recipe {
         if fields.any(|field| field.name().parse::<f64>().is_ok()) {
             return error.hint("a column is named by a number: is the file's header line missing?");
         }
-        error.hint("choose another recipe (`raw` takes any numeric column), or write one: `honeyguide recipes`")
+        error.hint(format!(
+            "choose another recipe (`raw` takes any numeric column), or write one: {}",
+            command("recipes")
+        ))
     }
 
     fn invalid(&self, input: &Input, why: &str) -> Error {

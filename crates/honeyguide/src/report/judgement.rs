@@ -17,7 +17,7 @@ use crate::evaluate::{Evaluation, JudgedKeys, Tally};
 use crate::groups::Keys;
 use crate::labels::labels;
 use crate::model::Model;
-use crate::score::{Anomaly, most_anomalous};
+use crate::score::{Anomaly, Listing, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
 use crate::source::{Source, no_events};
 
@@ -86,7 +86,7 @@ pub async fn report(
         Some(rule) => rule.count(engine, &shared, source, &steps).await?,
         None => AlertCells::new(),
     };
-    let (summary, anomalies) = most_anomalous(engine, model, source, SHOWN, false).await?;
+    let found = most_anomalous(engine, model, source, Listing::top(SHOWN)).await?;
     let drift = drift(engine, model, source).await?;
     let findings = Findings {
         model,
@@ -98,9 +98,9 @@ pub async fn report(
         steps,
         alert_rule,
         alerts,
-        anomalies,
+        anomalies: found.anomalies,
         drift,
-        unseen_categories: summary.unseen_categories,
+        unseen_categories: found.summary.unseen_categories,
     };
     findings.finish()
 }

@@ -387,16 +387,10 @@ impl AnomalyView {
 /// The columns that say what an event was, with their values.
 fn columns(log: &Log, anomaly: &Anomaly) -> Vec<(String, String)> {
     let text = |text: &str| printable(&clip(text)).into_owned();
-    let names: Vec<&str> = anomaly
-        .event
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names: Vec<&str> = anomaly.event.iter().map(|(name, _)| name).collect();
     let shown = log.shown(&names, MAX_COLUMNS).into_iter();
-    let find = |column: &str| anomaly.event.iter().find(|(name, _)| name == column);
     shown
-        .filter_map(find)
-        .map(|(name, value)| (text(name), text(value.as_deref().unwrap_or("–"))))
+        .map(|name| (text(name), text(anomaly.event.get(name).unwrap_or("–"))))
         .collect()
 }
 

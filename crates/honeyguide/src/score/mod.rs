@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::explain::{Attribution, EventExplanation, REASONS, Reason};
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
@@ -50,7 +51,7 @@ pub struct Anomaly {
     /// Its row in that file, counted from 1 after the header.
     pub row: u64,
     /// Its columns and values, in the order of the data; a null is `None`.
-    pub event: Vec<(String, Option<String>)>,
+    pub event: Event,
     /// What speaks most for an anomaly, strongest first; empty where the model cannot say why.
     pub reasons: Vec<Reason>,
 }
@@ -128,6 +129,7 @@ pub async fn score_to_file(
         engine,
         model,
         plan: &plan,
+        types: types_of(source),
         condition: None,
     };
     let (writer, summary, _) = scan
@@ -152,30 +154,59 @@ pub async fn score_to_file(
     Ok(summary)
 }
 
-/// The `count` most anomalous distinct feature rows, highest score first, each with its first event. Of equal scores
-/// the one that comes first in the data is preferred.
+/// Which of the most anomalous events are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing {
+    /// The largest number of distinct feature rows in the list.
+    pub rows: usize,
+    /// Whether events at or below the threshold are left out.
+    pub only_anomalous: bool,
+}
+
+impl Listing {
+    /// Lists `rows` distinct feature rows, whether or not they are above the threshold.
+    pub fn top(rows: usize) -> Self {
+        Self {
+            rows,
+            only_anomalous: false,
+        }
+    }
+}
+
+/// The most anomalous events of some data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MostAnomalous {
+    /// How many events were scored.
+    #[serde(flatten)]
+    pub summary: ScoreSummary,
+    /// The events, highest score first.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// Returns the most anomalous distinct feature rows of `source`, highest score first, each with its first event. Of equal
+/// scores the one that comes first in the data is preferred.
 ///
 /// # Errors
-/// The data lacks the recipe's columns, has no rows or cannot be read.
+/// Fails when the data lacks the recipe's columns, has no rows or cannot be read.
 pub async fn most_anomalous(
     engine: &Engine,
     model: &Model,
     source: &mut Source,
-    count: usize,
-    only_anomalous: bool,
-) -> Result<(ScoreSummary, Vec<Anomaly>)> {
+    listing: Listing,
+) -> Result<MostAnomalous> {
     let plan = model.recipe().plan(engine, source)?;
     let mut read = source.as_text_except(&plan.needed);
-    let lowest = if only_anomalous {
+    let lowest = if listing.only_anomalous {
         model.threshold().value
     } else {
         f64::NEG_INFINITY
     };
-    let start = || Ok((Ranking::new(count, lowest), ScoreSummary::default()));
+    let start = || Ok((Ranking::new(listing.rows, lowest), ScoreSummary::default()));
     let scan = OrderedScan {
         engine,
         model,
         plan: &plan,
+        types: types_of(source),
         condition: None,
     };
     let (ranking, summary) = scan
@@ -186,7 +217,16 @@ pub async fn most_anomalous(
         .await?;
     source.adopt_counts(&read);
     summary.refuse_none(source)?;
-    Ok((summary, ranking.finish(model)))
+    Ok(MostAnomalous {
+        summary,
+        anomalies: ranking.finish(model),
+    })
+}
+
+/// Returns the types that the columns of `source` are read as.
+fn types_of(source: &Source) -> Arc<[DataType]> {
+    let columns = source.columns().iter();
+    columns.map(|column| column.data_type.clone()).collect()
 }
 
 /// Explains the first event that `selection` names.
@@ -209,6 +249,7 @@ pub async fn explain_event(
         engine,
         model,
         plan: &plan,
+        types: types_of(source),
         condition,
     };
     let start = || Ok((None, 0_u64, 0_u64));

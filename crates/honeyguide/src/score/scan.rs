@@ -13,10 +13,12 @@ use super::Anomaly;
 use crate::cells::texts;
 use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::explain::ExplainedEvent;
 use crate::features::InputExpressions;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
+use crate::naming::parameter;
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::scan::{FileRows, Scan};
@@ -34,6 +36,8 @@ pub(super) struct OrderedScan<'a> {
     pub engine: &'a Engine,
     pub model: &'a Model,
     pub plan: &'a FeaturePlan,
+    /// The types that the event's columns are read as.
+    pub types: Arc<[DataType]>,
     /// SQL that selects some of the events.
     pub condition: Option<&'a str>,
 }
@@ -45,6 +49,7 @@ pub(super) struct ScoredBatch<'a> {
     rows_before: u64,
     /// The names of the event's columns.
     names: &'a [String],
+    types: &'a Arc<[DataType]>,
     pub events: &'a [ArrayRef],
     selected: Option<&'a BooleanArray>,
     pub scores: Scores,
@@ -134,7 +139,7 @@ impl OrderedScan<'_> {
     }
 
     fn score<'b>(
-        &self,
+        &'b self,
         inputs: &InputExpressions,
         file: &'b Path,
         names: &'b [String],
@@ -152,6 +157,7 @@ impl OrderedScan<'_> {
             file,
             rows_before: rows.rows_before,
             names,
+            types: &self.types,
             events: &batch.columns()[..names.len()],
             selected: selected.and_then(|selected| selected.as_boolean_opt()),
             unseen_categories: self.model.unseen_categories(scores.all_features())?,
@@ -163,7 +169,7 @@ impl OrderedScan<'_> {
 /// A condition over the columns of `table`.
 fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
     let refuse = |why: String| {
-        Error::usage(format!("--where \"{sql}\": {why}"))
+        Error::usage(format!("{} \"{sql}\": {why}", parameter("where")))
             .hint("a condition is SQL over the data's columns, as in \"userId >= 1000 AND eventName = 'connect'\"")
     };
     depth::check(sql).map_err(refuse)?;
@@ -200,12 +206,7 @@ impl ScoredBatch<'_> {
             events_alike: 1,
             file: self.file.to_owned(),
             row: self.rows_before + row as u64 + 1,
-            event: self
-                .names
-                .iter()
-                .cloned()
-                .zip(texts(self.events, row)?)
-                .collect(),
+            event: self.event(row)?,
             reasons: Vec::new(),
         };
         Ok(Entry {
@@ -216,13 +217,21 @@ impl ScoredBatch<'_> {
     }
 }
 
+impl ScoredBatch<'_> {
+    fn event(&self, row: usize) -> Result<Event> {
+        let values = texts(self.events, row)?;
+        let columns = self.names.iter().cloned().zip(values).collect();
+        Ok(Event::new(columns, Arc::clone(self.types)))
+    }
+}
+
 impl Entry {
     /// As the model explains it.
     pub fn as_explained(&self) -> ExplainedEvent<'_> {
         ExplainedEvent {
             features: &self.features,
             inputs: &self.inputs,
-            columns: &self.anomaly.event,
+            columns: self.anomaly.event.columns(),
         }
     }
 }

@@ -18,6 +18,7 @@ use tempfile::TempPath;
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
 use super::found::{FoundColumn, Readable};
 use crate::error::{Error, Result};
+use crate::naming::parameter;
 use crate::storage::regular_file_bytes;
 use crate::storage::remote::{RemoteFile, RemoteReader};
 
@@ -324,7 +325,10 @@ fn unknown_format(path: &Path) -> Error {
         path.display(),
         endings()
     ))
-    .hint("say it with --format, or rename the file after its format")
+    .hint(format!(
+        "say it with {}, or rename the file after its format",
+        parameter("format")
+    ))
 }
 
 /// The columns in the names of a file's folders, outermost first, as Hive writes them: `name=value`, percent-encoded.

@@ -54,6 +54,7 @@ use crate::engine::{Engine, Reading};
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::marks::SIMULATED;
+use crate::naming::parameter;
 use crate::output::Destination;
 use crate::storage::spool::{MAX_SPOOLED_BYTES, Spool};
 use crate::storage::{StorageOptions, is_object_url, is_web_url};
@@ -244,11 +245,11 @@ impl Source {
     /// The source with the roles that `options` give to columns.
     fn with_roles(mut self, options: &ReadOptions) -> Result<Self> {
         if let Some(name) = &options.host_column {
-            self.check_role("--host-column", name)?;
+            self.check_role("host_column", name)?;
             self.log = self.log.with_host(name);
         }
         if let Some(name) = &options.time_column {
-            self.check_role("--time-column", name)?;
+            self.check_role("time_column", name)?;
             self.log = self.log.with_time(name);
         }
         Ok(self)
@@ -256,7 +257,7 @@ impl Source {
 
     fn check_role(&self, option: &str, name: &str) -> Result<()> {
         let refuse = |why: &str| {
-            Err(Error::usage(format!("{option} {name}: {why}"))
+            Err(Error::usage(format!("{} {name}: {why}", parameter(option)))
                 .hint(format!("the columns are {}", column_list(self))))
         };
         match self.column(name) {

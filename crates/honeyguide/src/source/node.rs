@@ -26,6 +26,7 @@ use super::file::{DataFile, Place};
 use super::format::{Compression, Format};
 use super::store::{self, read_only, refusal};
 use crate::error::{Error, Result};
+use crate::naming::{command, parameter};
 use crate::storage::object;
 use crate::storage::remote::RemoteFile;
 use crate::storage::{StorageOptions, is_object_url, regular_file_bytes};
@@ -52,9 +53,12 @@ pub(super) fn location(file: &DataFile) -> Result<ObjectPath> {
     let shown = file.path.display();
     let format = FORMATS.iter().find(|(_, format)| *format == file.format);
     let (format, _) = format.ok_or_else(|| {
-        Error::usage(format!("{shown}: on a cluster, data is CSV or Parquet")).hint(
-            "honeyguide convert DATA --out data.parquet, without --cluster, makes Parquet of it",
-        )
+        Error::usage(format!("{shown}: on a cluster, data is CSV or Parquet")).hint(format!(
+            "{} DATA {} data.parquet, without {}, makes Parquet of it",
+            command("convert"),
+            parameter("out"),
+            parameter("cluster")
+        ))
     })?;
     let (version, place) = match &file.place {
         Place::Local(path) => {

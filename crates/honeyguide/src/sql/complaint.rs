@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use super::table::{ADDED_COLUMNS, Scoring, Table};
 use crate::engine::likely_column;
 use crate::error::Error;
+use crate::naming::parameter;
 
 /// A text that is no SQL.
 pub(super) fn of_parsing(error: &DataFusionError) -> Error {
@@ -82,7 +83,10 @@ fn missing_score(tables: &[Table]) -> String {
         .iter()
         .all(|table| matches!(table.scoring, Scoring::Unasked));
     if !asked {
-        "score and anomalous come from a model: name it with --model MODEL".into()
+        format!(
+            "score and anomalous come from a model: name it with {} MODEL",
+            parameter("model")
+        )
     } else if whys.is_empty() {
         "score and anomalous are columns of the tables: a subquery has them only if it selects them"
             .into()

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::features::locate_fault;
 use crate::model::Model;
 use crate::model_functions::{Models, register_model_functions};
+use crate::naming::parameter;
 use crate::output::{Destination, TableWriter};
 use crate::source::Source;
 use crate::storage::StorageOptions;
@@ -92,8 +93,12 @@ impl Database {
     pub fn add(&mut self, name: &str, source: Source) -> Result<()> {
         table::check_name(name)?;
         if self.tables.iter().any(|table| table.name == name) {
-            return Err(Error::usage(format!("two tables are called `{name}`"))
-                .hint("give one of them another name: --table NAME=DATA"));
+            return Err(
+                Error::usage(format!("two tables are called `{name}`")).hint(format!(
+                    "give one of them another name: {} NAME=DATA",
+                    parameter("table")
+                )),
+            );
         }
         let table = Table::new(&self.engine, name, source, self.model.as_deref());
         self.tables.push(table);

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
+use crate::naming::parameter;
 use crate::output::{TableFormat, TableWriter};
 
 /// Takes the rows of an answer.
@@ -210,7 +211,11 @@ fn check_flat(schema: &Schema) -> Result<()> {
             field.name(),
             field.data_type()
         ))
-        .hint("use --json or --out FILE.parquet, or make it text with array_to_string")),
+        .hint(format!(
+            "use {} or {} FILE.parquet, or make it text with array_to_string",
+            parameter("json"),
+            parameter("out")
+        ))),
     }
 }
 

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 
 use super::complaint;
 use crate::error::{Error, Result};
+use crate::naming::{command, parameter};
 use crate::recipe::depth;
 
 /// Longest text of a query, in bytes.
@@ -63,9 +64,11 @@ fn named_tables(statement: &Statement) -> usize {
 }
 
 fn only_queries(what: &str) -> Error {
-    Error::usage(format!("{what}: only queries are answered here")).hint(
-        "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW read; to write a result, use --out FILE; to read other data, use --table NAME=DATA",
-    )
+    Error::usage(format!("{what}: only queries are answered here")).hint(format!(
+        "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW read; to write a result, use {} FILE; to read other data, use {} NAME=DATA",
+        parameter("out"),
+        parameter("table")
+    ))
 }
 
 /// What a statement does, if it does more than read.
@@ -128,11 +131,16 @@ pub(super) fn check_tables(
     let error = Error::usage(format!("there is no table `{unknown}`"));
     let listed: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     Err(if known.is_empty() {
-        error.hint("name the data: honeyguide sql \"SELECT …\" DATA makes a table `events`, --table NAME=DATA another")
+        error.hint(format!(
+            "name the data: {} \"SELECT …\" DATA makes a table `events`, {} NAME=DATA another",
+            command("sql"),
+            parameter("table")
+        ))
     } else {
         error.hint(format!(
-            "the tables are: {}; --table NAME=DATA adds one",
-            listed.join(", ")
+            "the tables are: {}; {} NAME=DATA adds one",
+            listed.join(", "),
+            parameter("table")
         ))
     })
 }

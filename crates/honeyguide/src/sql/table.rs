@@ -75,8 +75,9 @@ impl Table {
         match &self.scoring {
             Scoring::Unasked | Scoring::Fit(_) => None,
             Scoring::Unfit(error) => Some(format!(
-                "table `{}` has no columns score and anomalous: {error}",
-                self.name
+                "table `{}` has no columns score and anomalous: {}",
+                self.name,
+                error.text()
             )),
             Scoring::Stored(column) => Some(format!(
                 "table `{}` keeps its own column `{column}`; the model adds none to it",
@@ -128,6 +129,6 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("`{name}` is not a table's name")).hint(
-        "a name has letters, digits and underscores, and does not begin with a digit: --table today=logs/today.csv",
+        "a name has letters, digits and underscores, and does not begin with a digit: today=logs/today.csv",
     ))
 }

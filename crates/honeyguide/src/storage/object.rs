@@ -18,6 +18,7 @@ use url::Url;
 
 use super::secret::{Secret, redacted};
 use crate::error::{Error, Result};
+use crate::naming::parameter;
 
 /// How often a request that may succeed later is sent again.
 pub(crate) const MAX_RETRIES: usize = 6;
@@ -70,8 +71,10 @@ impl StorageOptions {
     pub fn set(&mut self, option: &str) -> Result<()> {
         // The message must not repeat what may be a secret.
         let (key, value) = option.split_once('=').ok_or_else(|| {
-            Error::usage("a storage option without an equals sign")
-                .hint("write KEY=VALUE, as in --storage-option aws_region=eu-west-1")
+            Error::usage("a storage option without an equals sign").hint(format!(
+                "write KEY=VALUE, as in {} aws_region=eu-west-1",
+                parameter("storage_option")
+            ))
         })?;
         let key = key.trim().to_ascii_lowercase();
         self.named.insert(key, Secret::new(value));
@@ -282,7 +285,7 @@ impl About {
     fn unauthorised(&self, what: &str) -> Error {
         let shown = self.shown.display();
         Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
-            .hint(format!("check the environment variables, the profile or --storage-option, and what the account may do; for what is public say --storage-option {}_skip_signature=true", self.cloud()))
+            .hint(format!("check the environment variables, the profile or {option}, and what the account may do; for what is public say {option} {}_skip_signature=true", self.cloud(), option = parameter("storage_option")))
     }
 
     /// What names of storage options begin with.

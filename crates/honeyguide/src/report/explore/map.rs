@@ -84,7 +84,7 @@ impl Map {
         let mut embedding = match embed(engine, source, None, recipe, &params, 0).await {
             Ok(embedding) => embedding,
             Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::Data) => {
-                return Ok(Err(format!("There is no map: {error}.")));
+                return Ok(Err(format!("There is no map: {}.", error.message())));
             }
             Err(error) => return Err(error),
         };

@@ -20,6 +20,7 @@ use super::{Layout, schema};
 use crate::error::Result;
 use crate::log::Log;
 use crate::log::tracee::{self, Recognised};
+use crate::naming::parameter;
 use crate::source::Column;
 use crate::source::file::DataFile;
 use crate::source::intake::{Piece, ScanLog, TraceeEvents, bad_line};
@@ -160,7 +161,10 @@ impl BatchReader {
             if self.strict {
                 let error = bad_line(&self.file, offset, &why);
                 return Err(error
-                    .hint("correct this line, or leave out --strict to go on without it")
+                    .hint(format!(
+                        "correct this line, or leave out {} to go on without it",
+                        parameter("strict")
+                    ))
                     .into());
             }
             self.piece.add_bad(offset, why);

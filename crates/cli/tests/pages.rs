@@ -248,6 +248,59 @@ fn days_and_hosts_are_counted_apart() {
 }
 
 #[test]
+fn columns_of_hosts_and_times_are_named_by_options() {
+    let folder = Folder::new();
+    let mut text = String::new();
+    for index in 0..90 {
+        let (server, path) = (["a", "b", "c"][index % 3], index % 4);
+        let time = format!("2025-03-0{}T08:00:{:02}Z", 3 + index / 45, index % 60);
+        text += &format!("{{\"time\":\"{time}\",\"server\":\"{server}\",\"path\":\"/{path}\"}}\n");
+    }
+    folder.write("access.ndjson", text);
+    folder.write(
+        "access.toml",
+        "name = \"access\"\n[[feature]]\nname = \"path\"\nrarity = { of = \"path\" }\n",
+    );
+    let roles = ["--host-column", "server", "--time-column", "time"];
+    let train = [
+        "train",
+        "access.ndjson",
+        "--recipe",
+        "access.toml",
+        "--trees",
+        "5",
+        "--false-positive-rate",
+        "0.3",
+        "--out",
+        "model.json",
+    ];
+    folder.refused(
+        &train,
+        2,
+        &["three hosts apart by a column hostName", "--host-column"],
+    );
+    let run = folder.done(&[&train[..], &roles].concat());
+    assert!(run.stdout.contains("held-out host"), "{}", run.stdout);
+    let page = page(&folder, &[&["access.ndjson"][..], &roles].concat());
+    for says in [
+        "90 events of 3 hosts, 2025-03-03 08:00:00 to 2025-03-04 08:00:59 UTC",
+        "one host on one day",
+        "--host-column server --time-column time",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    let wrong = ["inspect", "access.ndjson", "--time-column", "when"];
+    folder.refused(
+        &wrong,
+        2,
+        &[
+            "--time-column when: the data has no such column",
+            "time, server, path",
+        ],
+    );
+}
+
+#[test]
 fn calls_that_cannot_work_are_refused_before_the_work() {
     let folder = Folder::with_model(300);
     folder.write("empty.csv", format!("{HEADER}\n"));

@@ -104,7 +104,7 @@ impl Partitioned {
                 self.partition_by.join(","),
                 self.most_files
             ))
-            .hint("choose a column with fewer values, such as hostName"));
+            .hint("choose a column with fewer values, such as the one of hosts"));
         }
         let names = self.partition_by.iter().zip(&values);
         let names = names.map(|(column, value)| folder_name(column, value.as_deref()));

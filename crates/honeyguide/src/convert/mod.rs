@@ -142,10 +142,13 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
     let lists = source.log().list_columns();
     if options.parse_lists && ListParser::columns(&source.schema(), lists).is_empty() {
         let names: Vec<&str> = lists.iter().map(|(name, _)| *name).collect();
+        let lacks = match names.as_slice() {
+            [] => "columns of lists".to_owned(),
+            names => format!("text in a column {}", names.join(" or ")),
+        };
         return Err(Error::usage(format!(
-            "{}: the data has no text in a column {}",
-            parameter("parse_lists"),
-            names.join(" or ")
+            "{}: the data has no {lacks}",
+            parameter("parse_lists")
         )));
     }
     Ok(())

@@ -56,8 +56,8 @@ pub(super) const KERNEL_CALLS: Definition = Definition {
     }),
     default_recipe: "context",
     lists: &[
-        ("stackAddresses", ListKind::Addresses),
         ("args", ListKind::Arguments),
+        ("stackAddresses", ListKind::Addresses),
     ],
     notation: Notation::Python,
 };

@@ -1,0 +1,371 @@
+//! A source carries its log: which columns have which types and roles, in logs of kernel calls and in other tables.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use honeyguide::evaluate::evaluate;
+use honeyguide::inspect::inspect;
+use honeyguide::log::Log;
+use honeyguide::report::{Origin, report};
+use honeyguide::{
+    Engine, ErrorKind, Model, ReadOptions, Recipe, Silent, Source, ThresholdMethod, TrainOptions,
+    builtin, train,
+};
+use tempfile::TempDir;
+
+/// The columns of BETH's labelled files, of its per-host files, and of its DNS files.
+const LABELLED: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
+    eventName,stackAddresses,argsNum,returnValue,args,sus,evil";
+const PER_HOST: &str = "timestamp,processId,parentProcessId,userId,processName,hostName,eventId,eventName,argsNum,\
+    returnValue,args,sus,evil";
+const DNS: &str = "Timestamp,SourceIP,DestinationIP,DnsQuery,DnsAnswer,DnsAnswerTTL,DnsQueryNames,DnsQueryClass,\
+    DnsQueryType,NumberOfAnswers,DnsResponseCode,DnsOpCode,SensorId,sus,evil";
+
+/// How rare a request is.
+const ACCESS: &str = "name = 'access'\n\
+    [[feature]]\nname = 'path'\nrarity = { of = 'path' }\n\
+    [[feature]]\nname = 'status'\nrarity = { of = 'status', given = ['path'] }\n";
+
+/// Writes a file into a folder of the test.
+fn write(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&path, text).expect("a file");
+    path.display().to_string()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn open(path: &str) -> Source {
+    Source::open(&[path.to_owned()]).expect("a readable table")
+}
+
+fn opened(text: &str, name: &str) -> Source {
+    let folder = folder();
+    open(&write(&folder, name, text))
+}
+
+fn data_type(source: &Source, name: &str) -> DataType {
+    let mut columns = source.columns().iter();
+    let column = columns.find(|column| column.name == name);
+    column.expect("the column").data_type.clone()
+}
+
+fn engine() -> Engine {
+    Engine::new(NonZeroUsize::MIN, Arc::new(Silent)).expect("an engine")
+}
+
+fn roles() -> ReadOptions {
+    ReadOptions {
+        host_column: Some("server".into()),
+        time_column: Some("time".into()),
+        ..ReadOptions::default()
+    }
+}
+
+/// Requests to three servers on three days, one of them with a path of its own.
+fn access(name_of_time: &str) -> String {
+    let mut text = format!("{name_of_time},server,path,status\n");
+    for day in 3..6 {
+        for server in ["a", "b", "c"] {
+            for hour in 0..24 {
+                let path = ["/", "/news", "/login"][hour % 3];
+                let status = if hour == 23 && server == "c" {
+                    500
+                } else {
+                    200
+                };
+                text += &format!("2025-03-0{day}T{hour:02}:59:59Z,{server},{path},{status}\n");
+            }
+        }
+    }
+    text
+}
+
+async fn model(source: &mut Source) -> Model {
+    let options = TrainOptions {
+        n_estimators: 10,
+        left_out_rate: Some(0.1),
+        ..TrainOptions::default()
+    };
+    let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
+    let model = train(&engine(), source, &recipe, &options).await;
+    model.expect("a model")
+}
+
+fn left_out(model: &Model) -> Vec<String> {
+    match &model.threshold().method {
+        ThresholdMethod::LeaveOneHostOut { hosts, .. } => {
+            hosts.iter().map(|host| host.host.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+async fn page(source: &mut Source, model: &Model) -> (String, Option<String>) {
+    let origin = Origin {
+        model: Path::new("model.json"),
+        command: "honeyguide report",
+    };
+    let report = report(&engine(), model, source, None, origin).await;
+    let report = report.expect("a report");
+    (report.page.html().to_owned(), report.alert_definition)
+}
+
+#[test]
+fn kernel_calls_are_told_from_other_tables_by_their_columns() {
+    let kernel_calls = Log::kernel_calls().name();
+    for header in [LABELLED, PER_HOST, "eventId,userId,returnValue,args,more"] {
+        let source = opened(&format!("{header}\n"), "x.csv");
+        assert_eq!(source.log().name(), kernel_calls, "{header}");
+    }
+    for header in [
+        DNS,
+        "hostName,timestamp,userId,processId,args",
+        "eventName,userId,x,sus,evil",
+        "time,server",
+    ] {
+        let source = opened(&format!("{header}\n"), "x.csv");
+        assert_eq!(source.log().name(), Log::table().name(), "{header}");
+    }
+    let fixtures = "../cli/tests/fixtures";
+    for name in ["model-v1.csv", "tracee/v0.5.ndjson", "tracee/v0.20.ndjson"] {
+        let source = open(&format!("{fixtures}/{name}"));
+        assert_eq!(source.log().name(), kernel_calls, "{name}");
+    }
+}
+
+#[test]
+fn the_columns_of_folders_count_as_columns_of_the_log() {
+    let folder = folder();
+    for (host, user) in [("a", "7"), ("9", "8")] {
+        let name = format!("lake/hostName={host}/userId={user}/x.csv");
+        write(&folder, &name, "eventName,returnValue\nopen,3\n");
+    }
+    let source = open(&folder.path().join("lake").display().to_string());
+    assert_eq!(source.log().name(), Log::kernel_calls().name());
+    assert_eq!(data_type(&source, "hostName"), DataType::Utf8);
+    assert_eq!(data_type(&source, "userId"), DataType::Int64);
+    let folder = self::folder();
+    write(&folder, "lake/hostName=7/userId=u1/x.csv", "a,b\n1,2\n");
+    let source = open(&folder.path().join("lake").display().to_string());
+    assert_eq!(source.log().name(), Log::table().name());
+    assert_eq!(data_type(&source, "hostName"), DataType::Int64);
+    assert_eq!(data_type(&source, "userId"), DataType::Utf8);
+}
+
+#[test]
+fn a_table_keeps_its_own_types() {
+    let csv =
+        "timestamp,userId,args,level\n2025-03-03T00:00:00Z,u1,7,1\n2025-03-04T00:00:00Z,u2,8,2\n";
+    let json =
+        "{\"timestamp\":\"2025-03-03T00:00:00Z\",\"userId\":\"u1\",\"args\":7,\"level\":1}\n";
+    for (name, text) in [("x.csv", csv), ("x.ndjson", json)] {
+        let source = opened(text, name);
+        for (column, expected) in [
+            ("timestamp", DataType::Utf8),
+            ("userId", DataType::Utf8),
+            ("args", DataType::Int64),
+            ("level", DataType::Int64),
+        ] {
+            assert_eq!(data_type(&source, column), expected, "{name}: {column}");
+        }
+    }
+}
+
+#[test]
+fn a_log_of_kernel_calls_keeps_types_that_none_of_its_values_have() {
+    let csv = "timestamp,userId,processId,eventId,eventName,returnValue\n\
+        2025-03-03T00:00:00Z,u1,x,1,2,\n2025-03-04T00:00:00Z,u2,5,1,3,\n";
+    let json = "{\"timestamp\":\"2025-03-03T00:00:00Z\",\"userId\":\"u1\",\"processId\":\"x\",\"eventId\":\"1\",\
+         \"eventName\":2,\"returnValue\":null}\n{\"processId\":5}\n";
+    for (name, text) in [("x.csv", csv), ("x.ndjson", json)] {
+        let source = opened(text, name);
+        assert_eq!(source.log().name(), Log::kernel_calls().name());
+        for (column, expected) in [
+            ("timestamp", DataType::Utf8),
+            ("userId", DataType::Utf8),
+            // One good value bears the type out, and a bad one stays an error.
+            ("processId", DataType::Int64),
+            ("eventId", DataType::Int64),
+            ("eventName", DataType::Utf8),
+            ("returnValue", DataType::Int64),
+        ] {
+            assert_eq!(data_type(&source, column), expected, "{name}: {column}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_value_among_good_ones_stays_an_error() {
+    let folder = folder();
+    let mut text = "timestamp,userId,eventName,returnValue\n".to_owned();
+    for row in 0..20 {
+        let user = if row == 3 {
+            "u1".to_owned()
+        } else {
+            row.to_string()
+        };
+        text += &format!("{row},{user},open,0\n");
+    }
+    let mut source = open(&write(&folder, "x.csv", &text));
+    let error = inspect(&engine(), &mut source)
+        .await
+        .expect_err("u1 is no number");
+    let says = "x.csv: line 5, column 2 (`userId`): expected a whole number";
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_of_any_table_are_left_out() {
+    let folder = folder();
+    let path = write(&folder, "access.csv", &access("time"));
+    let unnamed = model(&mut open(&path)).await;
+    assert_eq!(left_out(&unnamed), [""; 0]);
+    let mut source = Source::open_with(&[path], &roles()).expect("the columns are there");
+    assert_eq!(left_out(&model(&mut source).await), ["a", "b", "c"]);
+    let found = inspect(&engine(), &mut source).await.expect("a table");
+    let hosts = found.hosts.expect("a column of hosts");
+    assert_eq!((hosts.column.as_str(), hosts.distinct.count), ("server", 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_any_table_tell_hosts_and_days_apart() {
+    let folder = folder();
+    let path = write(&folder, "access.csv", &access("time"));
+    let mut source = Source::open_with(&[path.clone()], &roles()).expect("the columns are there");
+    let model = model(&mut source).await;
+    let (html, alerts) = page(&mut source, &model).await;
+    let says = "216 events of 3 hosts, 2025-03-03 00:59:59 to 2025-03-05 23:59:59 UTC";
+    assert!(html.contains(says), "{says}");
+    assert!(html.contains("2025-03-04"));
+    let alerts = alerts.expect("hosts and days group events");
+    assert!(alerts.contains("one host on one day"), "{alerts}");
+    let (html, alerts) = page(&mut open(&path), &model).await;
+    assert!(html.contains("no usable column timestamp") && html.contains("no column hostName"));
+    assert_eq!(alerts, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_may_be_text_or_numbers_of_any_unit() {
+    let folder = folder();
+    let path = write(&folder, "access.csv", &access("timestamp"));
+    let mut source = open(&path);
+    let model = model(&mut source).await;
+    let second = 1_741_046_399_i64;
+    for (name, time, day) in [
+        (
+            "zone",
+            "2025-03-03T23:59:59-05:00".to_owned(),
+            "2025-03-04 04:59:59",
+        ),
+        (
+            "space",
+            "2025-03-03 23:59:59.75".to_owned(),
+            "2025-03-03 23:59:59",
+        ),
+        ("date", "2025-03-03".to_owned(), "2025-03-03 00:00:00"),
+        ("seconds", second.to_string(), "2025-03-03 23:59:59"),
+        (
+            "nanoseconds",
+            format!("{second}000000000"),
+            "2025-03-03 23:59:59",
+        ),
+    ] {
+        let text = format!("at,server,path,status\n{time},a,/,200\n{time},b,/,200\n");
+        let path = write(&folder, &format!("{name}.csv"), &text);
+        let options = ReadOptions {
+            time_column: Some("at".into()),
+            ..ReadOptions::default()
+        };
+        let mut source = Source::open_with(&[path], &options).expect("the column is there");
+        let (html, _) = page(&mut source, &model).await;
+        let says = format!("2 events, {day} to {day} UTC");
+        assert!(html.contains(&says), "{name}: {says}");
+    }
+    let path = write(&folder, "no.csv", "timestamp,path,status\nlate,/,200\n");
+    let (html, _) = page(&mut open(&path), &model).await;
+    assert!(html.contains("no usable column timestamp"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_may_name_the_hosts_of_any_table() {
+    let folder = folder();
+    for server in ["a", "b", "c"] {
+        let rows = (0..40).map(|row| format!("/{},200\n", row % 4));
+        let text = rows.fold("path,status\n".to_owned(), |text, row| text + &row);
+        write(&folder, &format!("lake/server={server}/x.csv"), &text);
+    }
+    let options = ReadOptions {
+        host_column: Some("server".into()),
+        ..ReadOptions::default()
+    };
+    let lake = folder.path().join("lake").display().to_string();
+    let mut source = Source::open_with(&[lake], &options).expect("the folders name the column");
+    assert_eq!(left_out(&model(&mut source).await), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_role_needs_a_column_that_the_data_has() {
+    let folder = folder();
+    let path = write(&folder, "access.csv", &access("time"));
+    let named = |host: Option<&str>, time: Option<&str>| ReadOptions {
+        host_column: host.map(str::to_owned),
+        time_column: time.map(str::to_owned),
+        ..ReadOptions::default()
+    };
+    for (options, says) in [
+        (
+            named(Some("machine"), None),
+            "--host-column machine: the data has no such column",
+        ),
+        (
+            named(None, Some("when")),
+            "--time-column when: the data has no such column",
+        ),
+    ] {
+        let error = Source::open_with(&[path.clone()], &options).expect_err(says);
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert_eq!(error.to_string(), says);
+        let hint = error.hint_text().expect("the columns");
+        assert!(hint.contains("time, server, path, status"), "{hint}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rule_is_a_baseline_of_kernel_calls_only() {
+    let folder = folder();
+    for (header, baselines) in [
+        ("userId,returnValue,processId,eventName,sus", 2),
+        ("userId,status,bytes,path,sus", 1),
+    ] {
+        let mut text = format!("{header}\n");
+        for row in 0..60 {
+            text += &format!("{},{},{},x,{}\n", 970 + row, row % 3, row % 4, row % 2);
+        }
+        let mut source = open(&write(&folder, "x.csv", &text));
+        let recipe = builtin("raw").expect("a built-in recipe");
+        let options = TrainOptions::default();
+        let model = train(&engine(), &mut source, &recipe, &options).await;
+        let model = model.expect("a model");
+        let found = evaluate(&engine(), &model, &mut source, None).await;
+        let found = found.expect("labels");
+        let names = found.labels[0].baselines.iter();
+        let names: Vec<&str> = names.map(|baseline| baseline.name.as_str()).collect();
+        let expected = ["flag everything", "userId >= 1000"];
+        assert_eq!(names, expected[..baselines], "{header}");
+    }
+}
+
+#[test]
+fn roles_that_are_named_identify_events_too() {
+    let log = Log::kernel_calls().with_host("machine").with_time("at");
+    assert_eq!((log.host(), log.time()), (Some("machine"), Some("at")));
+    let names = ["args", "eventName", "machine", "hostName", "at"];
+    assert_eq!(log.shown(&names, 2), ["at", "machine", "eventName"]);
+    assert_eq!(Log::table().shown(&names, 2), ["args", "eventName"]);
+}

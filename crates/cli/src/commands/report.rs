@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::Model;
+use honeyguide::evaluate::Evaluation;
 use honeyguide::output::PendingFile;
-use honeyguide::report::{Origin, Report, report};
+use honeyguide::report::{Report, report};
+use pages::Origin;
 use serde::Serialize;
 
 use super::command_line::CommandLine;
@@ -17,8 +19,10 @@ use crate::render::{count, print_anomalous, printable};
 #[derive(Serialize)]
 struct Written {
     out: PathBuf,
-    #[serde(flatten)]
-    report: Report,
+    evaluation: Evaluation,
+    /// The number of alerts; `None` where the data has no columns to group events by.
+    alerts: Option<u64>,
+    alert_definition: Option<String>,
 }
 
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
@@ -26,10 +30,10 @@ pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
     let report = write(context, &model, &args).await?;
     context.remark_malformed_args();
     let out = context.destination(&args.out)?.path().to_owned();
-    context.show(&Written { out, report })
+    context.show(&Written::new(out, report))
 }
 
-/// Writes the page. `model` is the model that the arguments name.
+/// Judges the events and writes the page. `model` is the model that the arguments name.
 pub async fn write(
     context: &Context,
     model: &Model,
@@ -47,21 +51,38 @@ pub async fn write(
         .option("--label", label)
         .option("--out", args.out.to_str())
         .finish();
+    let report = report(&context.engine, model, &mut source, label).await?;
     let origin = Origin {
-        model: &args.model,
         command: &command,
+        model,
+        model_file: &args.model,
+        source: &source,
     };
-    let report = report(&context.engine, model, &mut source, label, origin).await?;
-    report.page.save(&out)?;
+    pages::report(&report, origin)?.save(&out)?;
     context.remark_intake(&source);
     Ok(report)
 }
 
+impl Written {
+    fn new(out: PathBuf, report: Report) -> Self {
+        let (alerts, alert_definition) = report
+            .alerts
+            .map(|alerts| (alerts.count, alerts.definition))
+            .unzip();
+        Self {
+            out,
+            evaluation: report.evaluation,
+            alerts,
+            alert_definition,
+        }
+    }
+}
+
 impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let evaluation = &self.report.evaluation;
+        let evaluation = &self.evaluation;
         print_anomalous(evaluation.anomalous, evaluation.events, out)?;
-        if let Some(alerts) = self.report.alerts {
+        if let Some(alerts) = self.alerts {
             writeln!(out, "alerts     {}", count(alerts))?;
         }
         writeln!(

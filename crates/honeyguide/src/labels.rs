@@ -11,7 +11,6 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::first_found;
 use crate::groups::{Key, Keys};
-use crate::log::Log;
 use crate::naming::parameter;
 use crate::source::{Source, column_list, with_columns};
 
@@ -26,7 +25,7 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
     if wanted.is_empty() {
         let message = format!(
             "the data has no label (no column {})",
-            in_words(source.log())
+            source.log().labels_in_words()
         );
         return Err(Error::usage(message).hint(format!(
             "name the label with {}; the columns are {}",
@@ -35,12 +34,6 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
         )));
     }
     Ok(wanted.into_iter().map(str::to_owned).collect())
-}
-
-/// The names of a log's labels, for a message.
-pub(crate) fn in_words(log: &Log) -> String {
-    let names = log.labels().iter().map(|label| format!("`{label}`"));
-    names.collect::<Vec<_>>().join(" or ")
 }
 
 /// A label as a key. Values other than 0 and 1 are found when they come.

@@ -52,6 +52,17 @@ pub fn defined(figure: Option<f64>) -> String {
     figure.map_or_else(|| "undefined".into(), |figure| format!("{figure:.4}"))
 }
 
+/// Writes a duration in the unit that suits it: seconds, minutes, hours or days.
+pub fn duration(seconds: f64) -> String {
+    const DAY: f64 = 86_400.0;
+    match seconds {
+        s if s.abs() < 120.0 => format!("{s:.1} s"),
+        s if s.abs() < 7_200.0 => format!("{:.1} min", s / 60.0),
+        s if s.abs() < 2.0 * DAY => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / DAY),
+    }
+}
+
 /// One line of text in which nothing acts on a terminal or reorders what stands around it.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_harmful)
@@ -139,6 +150,15 @@ mod tests {
             "0.000123",
         ];
         assert_eq!(numbers.map(number), shown);
+    }
+
+    #[test]
+    fn durations_have_the_unit_that_suits_them() {
+        let durations = [0.0, 119.9, 120.0, 5_400.0, 7_200.0, 172_799.0, 259_200.0];
+        let shown = [
+            "0.0 s", "119.9 s", "2.0 min", "90.0 min", "2.0 h", "48.0 h", "3.0 days",
+        ];
+        assert_eq!(durations.map(duration), shown);
     }
 
     #[test]

@@ -16,17 +16,28 @@ use crate::render::{of_them, printable};
 #[derive(Serialize)]
 struct Written {
     out: PathBuf,
-    #[serde(flatten)]
-    exploration: Exploration,
+    /// The number of events.
+    rows: u64,
+    /// The number of columns.
+    columns: usize,
+    /// The features, where a recipe or model was given.
+    features: Option<Features>,
+}
+
+#[derive(Serialize)]
+struct Features {
+    recipe: String,
+    /// The number of distinct rows of the recipe's inputs.
+    distinct_rows: u64,
 }
 
 pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> {
     let exploration = write(context, &args).await?;
     let out = context.destination(&args.out)?.path().to_owned();
-    context.show(&Written { out, exploration })
+    context.show(&Written::new(out, exploration))
 }
 
-/// Writes the page.
+/// Explores the events and writes the page.
 pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
     let mut source = context.open(&args.data)?;
     let model = args.model.as_deref().map(|model| context.model(model));
@@ -50,24 +61,33 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
         .option("--time-column", context.global().time_column.as_deref())
         .option("--out", args.out.to_str())
         .finish();
-    let exploration = explore(&context.engine, &mut source, lens, &command).await?;
-    exploration.page.save(&out)?;
+    let exploration = explore(&context.engine, &mut source, lens).await?;
+    pages::explore(&exploration, &source, &command)?.save(&out)?;
     context.remark_counts(&source);
     Ok(exploration)
 }
 
+impl Written {
+    fn new(out: PathBuf, exploration: Exploration) -> Self {
+        let features = exploration.features.map(|features| Features {
+            recipe: features.inspection.recipe,
+            distinct_rows: features.inspection.distinct_rows,
+        });
+        Self {
+            out,
+            rows: exploration.inspection.rows,
+            columns: exploration.inspection.columns.len(),
+            features,
+        }
+    }
+}
+
 impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Exploration {
-            rows,
-            columns,
-            features,
-            ..
-        } = &self.exploration;
-        let events = of_them(*rows, "event", "events");
-        let columns = of_them(*columns as u64, "column", "columns");
+        let events = of_them(self.rows, "event", "events");
+        let columns = of_them(self.columns as u64, "column", "columns");
         writeln!(out, "{events}, {columns}")?;
-        if let Some(features) = features {
+        if let Some(features) = &self.features {
             writeln!(
                 out,
                 "recipe     {}: {}",

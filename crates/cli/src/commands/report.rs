@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::Model;
+use honeyguide::evaluate::Evaluation;
 use honeyguide::output::PendingFile;
-use honeyguide::report::{Origin, Report, report};
+use honeyguide::report::{Report, report};
+use pages::Origin;
 use serde::Serialize;
 
 use super::command_line::CommandLine;
@@ -17,18 +19,20 @@ use crate::render::{count, print_anomalous, printable};
 #[derive(Serialize)]
 struct Written {
     out: PathBuf,
-    #[serde(flatten)]
-    report: Report,
+    evaluation: Evaluation,
+    /// The number of alerts; `None` where the data has no columns to group events by.
+    alerts: Option<u64>,
+    alert_definition: Option<String>,
 }
 
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
     let model = context.model(&args.model)?;
     let report = write(context, &model, &args).await?;
     let out = context.destination(&args.out)?.path().to_owned();
-    context.show(&Written { out, report })
+    context.show(&Written::new(out, report))
 }
 
-/// Writes the page. `model` is the model that the arguments name.
+/// Judges the events and writes the page. `model` is the model that the arguments name.
 pub async fn write(
     context: &Context,
     model: &Model,
@@ -48,21 +52,38 @@ pub async fn write(
         .option("--time-column", context.global().time_column.as_deref())
         .option("--out", args.out.to_str())
         .finish();
+    let report = report(&context.engine, model, &mut source, label).await?;
     let origin = Origin {
-        model: &args.model,
         command: &command,
+        model,
+        model_file: &args.model,
+        source: &source,
     };
-    let report = report(&context.engine, model, &mut source, label, origin).await?;
-    report.page.save(&out)?;
+    pages::report(&report, origin)?.save(&out)?;
     context.remark_counts(&source);
     Ok(report)
 }
 
+impl Written {
+    fn new(out: PathBuf, report: Report) -> Self {
+        let (alerts, alert_definition) = report
+            .alerts
+            .map(|alerts| (alerts.count, alerts.definition))
+            .unzip();
+        Self {
+            out,
+            evaluation: report.evaluation,
+            alerts,
+            alert_definition,
+        }
+    }
+}
+
 impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let evaluation = &self.report.evaluation;
+        let evaluation = &self.evaluation;
         print_anomalous(evaluation.anomalous, evaluation.events, out)?;
-        if let Some(alerts) = self.report.alerts {
+        if let Some(alerts) = self.alerts {
             writeln!(out, "alerts     {}", count(alerts))?;
         }
         writeln!(

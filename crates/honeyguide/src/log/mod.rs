@@ -232,6 +232,12 @@ impl Log {
         known
     }
 
+    /// Returns the names of the label columns for a message.
+    pub fn labels_in_words(&self) -> String {
+        let names = self.labels().iter().map(|label| format!("`{label}`"));
+        names.collect::<Vec<_>>().join(" or ")
+    }
+
     /// Returns the label columns: 1 in events to detect, 0 in the others. A label is never a feature.
     #[must_use]
     pub fn labels(&self) -> &'static [&'static str] {

@@ -71,8 +71,8 @@ impl PendingFile {
         }
     }
 
-    /// The error of ours in what a writer to this file met, or the operating system's.
-    pub(crate) fn failed(&self, error: io::Error) -> Error {
+    /// Turns the error of a write to this file into an [`Error`] that names the file.
+    pub fn failed(&self, error: io::Error) -> Error {
         Error::through_reader(error, |error| Error::io("write", &self.path, error))
     }
 

@@ -1,4 +1,4 @@
-//! How often an analyst would be called: processes with anomalous events, counted by their highest score.
+//! The alerts that an analyst would get: processes with anomalous events, counted by their highest score.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,33 @@ use crate::source::Source;
 const SCORE: &str = "__score";
 const ALERTS: &str = "__alerts";
 
-/// What the events of an alert have in common.
+/// The number of alerts by the step of their highest score, as its position in [`Steps::steps`], and by place.
+pub type AlertCells = BTreeMap<(usize, u32), u64>;
+
+/// Alerts: groups of events, usually those of one process on one day, with at least one event above a threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alerts {
+    /// The definition of an alert, as a sentence without its full stop.
+    pub definition: String,
+    /// The alerts at the model's threshold.
+    pub count: u64,
+    /// The alerts at any threshold: those of the steps above it.
+    pub cells: AlertCells,
+}
+
+impl Alerts {
+    pub(super) fn new(definition: String, cells: AlertCells, steps: &Steps) -> Self {
+        let above = steps.above_threshold();
+        let counted = cells.iter().filter(|((step, _), _)| *step < above);
+        Self {
+            definition,
+            count: counted.map(|(_, alerts)| alerts).sum(),
+            cells,
+        }
+    }
+}
+
+/// The columns that group events to alerts.
 pub(super) struct AlertRule {
     columns: Vec<String>,
     has_process: bool,
@@ -34,11 +60,8 @@ pub(super) struct AlertRule {
     keys: Keys,
 }
 
-/// Per step of the scores and place, how many alerts have their highest score there.
-pub(super) type AlertCells = BTreeMap<(usize, u32), u64>;
-
 impl AlertRule {
-    /// For events of `source`; `None` where nothing groups them.
+    /// Chooses the columns for `source`; returns `None` where it has none.
     pub fn new(source: &Source, places: &Places) -> Option<Self> {
         let mut columns: Vec<String> = source
             .host()
@@ -76,7 +99,7 @@ impl AlertRule {
         })
     }
 
-    /// The definition in words.
+    /// Returns the definition of an alert in words.
     pub fn definition(&self) -> String {
         let who = match (self.has_process, self.columns.first()) {
             (true, _) => format!("one process (the same {})", self.columns.join(", ")),
@@ -87,7 +110,7 @@ impl AlertRule {
         format!("An alert is {who}{when} with at least one event above the threshold")
     }
 
-    /// Counts what is an alert at some threshold by the step of its highest score and by its place, in one scan.
+    /// Counts the alerts by the step of their highest score and by place, in one scan.
     ///
     /// # Errors
     /// The data lacks the recipe's columns or cannot be read.

@@ -1,4 +1,4 @@
-//! When events happened: what the time column counts, and days of it.
+//! When events happened: the unit and the start of the time column, and its days.
 
 use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
@@ -6,6 +6,7 @@ use datafusion::functions::math::expr_fn::floor;
 use datafusion::logical_expr::{Expr, cast, ident, lit, try_cast};
 
 use crate::source::Source;
+use crate::wording::duration;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 /// Seconds from here on count from 1970 (this is March 1973); fewer count from some start, as that of the host.
@@ -24,16 +25,17 @@ pub(super) struct TimeColumn {
     unit: Option<f64>,
 }
 
-/// What a time column counts.
+/// The time column of some events, read as seconds.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Clock {
-    /// Seconds since the start as a float, or null.
-    pub seconds: Expr,
-    /// Whether the start is 1970-01-01 UTC.
+pub struct Clock {
+    /// The expression of an event's time in seconds since the start: a float, or null.
+    pub(super) seconds: Expr,
+    /// Whether times count from 1970-01-01 UTC. Otherwise they count from a start of the data's own, such as that of the
+    /// host.
     pub is_date: bool,
-    /// Seconds of the first event.
+    /// The time of the first event in seconds.
     pub first: f64,
-    /// Seconds of the last.
+    /// The time of the last event in seconds.
     pub last: f64,
 }
 
@@ -78,13 +80,14 @@ impl TimeColumn {
 }
 
 impl Clock {
-    /// The number of an event's day, from the start, as an integer or null.
-    pub fn day(&self) -> Expr {
+    /// Returns the expression of an event's day: an integer that counts from 0 at the start, or null.
+    pub(super) fn day(&self) -> Expr {
         let days = floor(self.seconds.clone() / lit(SECONDS_PER_DAY));
         try_cast(days, DataType::Int64)
     }
 
-    /// A day in words: its date, or its number from 1 where the start is unknown or the calendar does not reach so far.
+    /// Returns the name of a day that counts from 0 at the start: its date, or its number from 1 where the start is no
+    /// date or the calendar does not reach so far.
     pub fn day_name(&self, day: i64) -> String {
         let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
         match date.filter(|_| self.is_date) {
@@ -93,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// A moment in words: date and time in UTC, or hours from the start.
+    /// Writes a time in words: date and time in UTC, or the duration since the start.
     pub fn moment(&self, seconds: f64) -> String {
         if !self.is_date {
             return duration(seconds);
@@ -103,16 +106,6 @@ impl Clock {
         let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
         let day = self.day_name(day as i64);
         format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
-    }
-}
-
-/// A duration in the largest units that say something of it.
-pub(super) fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s.abs() < 120.0 => format!("{s:.1} s"),
-        s if s.abs() < 7_200.0 => format!("{:.1} min", s / 60.0),
-        s if s.abs() < 2.0 * SECONDS_PER_DAY => format!("{:.1} h", s / 3_600.0),
-        s => format!("{:.1} days", s / SECONDS_PER_DAY),
     }
 }
 

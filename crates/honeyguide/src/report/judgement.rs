@@ -1,15 +1,10 @@
-//! The report: how a model judges some events, what another threshold would change, and which events to look at.
+//! The report: how a model judges events, what another threshold would change, and which events to look at.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::alerts::{AlertCells, AlertRule};
-use super::page::Page;
+use super::alerts::{AlertRule, Alerts};
 use super::places::Places;
 use super::steps::Steps;
-use super::view::ReportPage;
 use crate::drift::{Drift, drift};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -21,49 +16,50 @@ use crate::score::{Anomaly, Listing, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
 use crate::source::{Source, no_events};
 
-/// How many of the most anomalous events a report shows.
+/// The number of most anomalous events in a report.
 const SHOWN: usize = 25;
 
-/// Where a page comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The model's file.
-    pub model: &'a Path,
-    /// The command that makes the page, as a person would type it, without secrets.
-    pub command: &'a str,
-}
-
-/// A report and the figures in it.
-#[derive(Debug, Clone, Serialize)]
+/// The figures of a report on a model's verdicts.
+#[derive(Debug, Clone)]
 pub struct Report {
-    /// The figures at the model's threshold; no labels where the data has none.
-    pub evaluation: Evaluation,
-    /// How many alerts the anomalous events are; `None` where nothing groups them.
-    pub alerts: Option<u64>,
-    /// What an alert is.
-    pub alert_definition: Option<String>,
-    /// The page.
-    #[serde(skip)]
-    pub page: Page,
-}
-
-/// All that a report says.
-pub(super) struct Findings<'a> {
-    pub model: &'a Model,
-    pub origin: Origin<'a>,
-    pub source: &'a Source,
+    /// The hosts and days of the events.
     pub places: Places,
+    /// The figures at the model's threshold; its `labels` are empty where the data has none.
     pub evaluation: Evaluation,
-    pub labels: Vec<String>,
+    /// The events by score, label and place. The positives of a step are in the order of the evaluation's labels.
     pub steps: Steps,
-    pub alert_rule: Option<AlertRule>,
-    pub alerts: AlertCells,
+    /// The alerts; `None` where the data has no columns to group events by.
+    pub alerts: Option<Alerts>,
+    /// The most anomalous events, highest score first. Of events that look the same to the model there is one.
     pub anomalies: Vec<Anomaly>,
+    /// The differences from the training data.
     pub drift: Drift,
+    /// The number of values of categorical features that training did not have.
     pub unseen_categories: u64,
 }
 
-/// Judges `source` by `model` and makes a page of it. Labels are `label`, or those of the data's log that it has; without any the page has no figures that need them.
+/// Counts of the events above a threshold, against one label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThresholdCounts {
+    /// The threshold, which the scores of the counted events exceed.
+    pub threshold: f64,
+    /// The counted events that are labelled 1.
+    pub true_positives: u64,
+    /// The counted events that are labelled 0.
+    pub false_positives: u64,
+}
+
+/// Counts of one host above the model's threshold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostCounts {
+    /// The anomalous events.
+    pub events: u64,
+    /// The alerts; 0 where the report has none.
+    pub alerts: u64,
+}
+
+/// Judges `source` by `model`. The labels are `label`, or those of the data's log that it has. Without labels the report
+/// has no figures that need them.
 ///
 /// # Errors
 /// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be read.
@@ -72,7 +68,6 @@ pub async fn report(
     model: &Model,
     source: &mut Source,
     label: Option<&str>,
-    origin: Origin<'_>,
 ) -> Result<Report> {
     let labels = present_labels(source, label)?;
     let places = Places::find(engine, source).await?;
@@ -81,31 +76,27 @@ pub async fn report(
     }
     let shared = Arc::new(model.clone());
     let (evaluation, steps) = judge(engine, &shared, source, &labels, &places).await?;
-    let alert_rule = AlertRule::new(source, &places);
-    let alerts = match &alert_rule {
-        Some(rule) => rule.count(engine, &shared, source, &steps).await?,
-        None => AlertCells::new(),
+    let alerts = match AlertRule::new(source, &places) {
+        Some(rule) => {
+            let cells = rule.count(engine, &shared, source, &steps).await?;
+            Some(Alerts::new(rule.definition(), cells, &steps))
+        }
+        None => None,
     };
     let found = most_anomalous(engine, model, source, Listing::top(SHOWN)).await?;
     let drift = drift(engine, model, source).await?;
-    let findings = Findings {
-        model,
-        origin,
-        source,
+    Ok(Report {
         places,
         evaluation,
-        labels,
         steps,
-        alert_rule,
         alerts,
         anomalies: found.anomalies,
         drift,
         unseen_categories: found.summary.unseen_categories,
-    };
-    findings.finish()
+    })
 }
 
-/// The labels to judge against; none where the data has none and none was named.
+/// Returns the labels to judge against: none where the data has none and none was named.
 fn present_labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
     let mut own = source.log().labels().iter();
     let has_any = own.any(|label| source.has_column(label));
@@ -115,7 +106,7 @@ fn present_labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
     labels(source, label)
 }
 
-/// The figures against labels, and what lies above each score, in one scan.
+/// Computes the figures against labels, and the counts by score, in one scan.
 async fn judge(
     engine: &Engine,
     model: &Arc<Model>,
@@ -145,21 +136,55 @@ async fn judge(
     Ok((tally.finish(model.recipe().name.clone()), steps))
 }
 
-impl Findings<'_> {
-    fn finish(self) -> Result<Report> {
+impl Report {
+    /// Returns the counts above each step of the scores, against the label at position `label` of the evaluation. The
+    /// first entry counts nothing and the last one all events, so there is one entry more than there are steps. The
+    /// threshold of an entry is the highest score that it does not count, or the model's own threshold where that gives
+    /// the same counts.
+    ///
+    /// # Panics
+    /// The evaluation has no such label.
+    pub fn thresholds(&self, label: usize) -> Vec<ThresholdCounts> {
+        let steps = self.steps.steps();
+        let start = self.steps.above_threshold();
+        let mut all = Vec::with_capacity(steps.len() + 1);
+        let (mut true_positives, mut false_positives) = (0, 0);
+        for position in 0..=steps.len() {
+            let threshold = match steps.get(position) {
+                _ if position == start => self.evaluation.threshold.value,
+                Some(step) => step.top,
+                None => 0.0,
+            };
+            all.push(ThresholdCounts {
+                threshold,
+                true_positives,
+                false_positives,
+            });
+            if let Some(step) = steps.get(position) {
+                true_positives += step.positives[label];
+                false_positives += step.events - step.positives[label];
+            }
+        }
+        all
+    }
+
+    /// Counts the events and alerts above the model's threshold by host, in the order of the hosts in `places`.
+    pub fn by_host(&self) -> Vec<HostCounts> {
+        let mut hosts = vec![HostCounts::default(); self.places.hosts.len()];
         let above = self.steps.above_threshold();
-        let alerts = self
-            .alerts
-            .iter()
-            .filter(|((step, _), _)| *step < above)
-            .map(|(_, alerts)| alerts)
-            .sum();
-        let page = ReportPage::new(&self, alerts)?;
-        Ok(Report {
-            page: Page::render(&page)?,
-            alerts: self.alert_rule.is_some().then_some(alerts),
-            alert_definition: self.alert_rule.as_ref().map(AlertRule::definition),
-            evaluation: self.evaluation,
-        })
+        for step in &self.steps.steps()[..above] {
+            for (place, events) in &step.places {
+                if let Some(host) = hosts.get_mut(self.places.host_of(*place)) {
+                    host.events += events;
+                }
+            }
+        }
+        let cells = self.alerts.iter().flat_map(|alerts| &alerts.cells);
+        for ((_, place), alerts) in cells.filter(|((step, _), _)| *step < above) {
+            if let Some(host) = hosts.get_mut(self.places.host_of(*place)) {
+                host.alerts += alerts;
+            }
+        }
+        hosts
     }
 }

@@ -1,23 +1,19 @@
-//! Pages: what a model finds in some events, on one file that opens anywhere.
+//! What pages show of data, as figures: the report on a model's verdicts, and the exploration of data without or with one.
 //!
-//! A page holds counts, never events, but for a bounded number of examples: its size does not grow with the data. The same
-//! input gives the same bytes.
+//! The figures are counts, and a bounded number of events as examples. So their size does not grow with the data.
 
 mod alerts;
-mod chart;
 mod clock;
-mod curves;
 mod explore;
 mod judgement;
-mod live;
-mod page;
 mod places;
 mod steps;
-mod view;
-mod words;
 
-pub use explore::{Exploration, ExploredFeatures, Lens, MAX_PICTURES, MAX_POINTS, explore};
-pub use judgement::{Origin, Report, report};
-pub use page::Page;
-pub use places::{MAX_DAYS, MAX_HOSTS};
-pub use steps::{MAX_CELLS, MAX_STEPS};
+pub use alerts::{AlertCells, Alerts};
+pub use clock::Clock;
+pub use explore::{
+    Exploration, ExploredFeatures, Lens, MAX_POINTS, Map, MapPoint, Programs, Timeline, explore,
+};
+pub use judgement::{HostCounts, Report, ThresholdCounts, report};
+pub use places::{Days, Host, MAX_DAYS, MAX_HOSTS, Places};
+pub use steps::{MAX_CELLS, MAX_STEPS, Step, Steps};

@@ -1,4 +1,4 @@
-//! On which hosts and days events happened, few enough for a page.
+//! The hosts and days of events, few enough for a page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,9 @@ use crate::groups::Key;
 use crate::scan::Scan;
 use crate::source::{Source, with_columns};
 
-/// Most hosts that are shown apart; those with fewer events are taken together.
+/// The most hosts that are counted one by one; those with fewer events are taken together.
 pub const MAX_HOSTS: usize = 40;
-/// Most days that are shown apart; of more, neighbours are taken together.
+/// The most days that are counted one by one; of more, neighbouring days are taken together.
 pub const MAX_DAYS: usize = 62;
 /// Most pairs of a host and a day; a column with more is no calendar of events.
 const MAX_HOST_DAYS: usize = 100_000;
@@ -31,47 +31,50 @@ const TICKS: &str = "__ticks";
 const FIRST: &str = "__first";
 const LAST: &str = "__last";
 
-/// A host, or the rest of them together.
+/// A host, or several hosts taken together.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Host {
-    /// Its name; `None` for events without one.
+pub struct Host {
+    /// The name of the host; `None` for events without one. Of hosts taken together it is the name of one of them.
     pub name: Option<String>,
-    /// Its events.
+    /// The number of events.
     pub events: u64,
-    /// On how many days it has an event, summed over the hosts that are taken together; 0 without a clock.
+    /// The number of days with an event, summed over hosts that are taken together; 0 without a clock.
     pub days: u64,
 }
 
-/// Some neighbouring days, usually one, by their numbers.
+/// One day, or several neighbouring days taken together. Days count from 0 at the clock's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Days {
-    /// The first.
+pub struct Days {
+    /// The first day.
     pub first: i64,
-    /// The last.
+    /// The last day.
     pub last: i64,
-    /// On how many of them there is an event.
+    /// The number of days with an event.
     pub days: u64,
 }
 
 /// The hosts and days of some events.
+///
+/// A *place* is a host and a day. Its number is the host's position in `hosts` × [`Places::slots`] + the day's position in
+/// `days`, counted from 1; 0 takes the place of the day for events without a time.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Places {
-    /// All events.
+pub struct Places {
+    /// The number of events.
     pub events: u64,
     /// The column that tells hosts apart, where the data has it.
     pub host_column: Option<String>,
-    /// How many hosts there are; `None` where the data does not tell hosts apart.
+    /// The number of hosts; `None` where the data has no column of hosts.
     pub n_hosts: Option<u64>,
-    /// Most events first. At most [`MAX_HOSTS`], and then the others as one; one without a name where the data does not
-    /// tell hosts apart.
+    /// At most [`MAX_HOSTS`] hosts, those with most events first, then the others as one. There is one host without a name
+    /// where the data has no column of hosts.
     pub hosts: Vec<Host>,
-    /// `None` where the data does not say when events happened.
+    /// The time column; `None` where the data does not say when events happened.
     pub clock: Option<Clock>,
-    /// Ascending; at most [`MAX_DAYS`].
+    /// The days with an event, ascending; at most [`MAX_DAYS`] entries, and none without a clock.
     pub days: Vec<Days>,
 }
 
-/// Events by host and day number.
+/// The number of events by host and day.
 type HostDays = BTreeMap<(usize, Option<i64>), u64>;
 
 impl Places {
@@ -79,7 +82,7 @@ impl Places {
     ///
     /// # Errors
     /// The data cannot be read.
-    pub async fn find(engine: &Engine, source: &mut Source) -> Result<Self> {
+    pub(super) async fn find(engine: &Engine, source: &mut Source) -> Result<Self> {
         let mut places = find_hosts(engine, source).await?;
         if let Some(clock) = &places.clock {
             let host_days = count_days(engine, source, &places.host_code(), &clock.day()).await?;
@@ -88,14 +91,14 @@ impl Places {
         Ok(places)
     }
 
-    /// Whether the last host stands for many.
+    /// Returns whether the last host stands for several.
     pub fn has_others(&self) -> bool {
         self.n_hosts
             .is_some_and(|n_hosts| n_hosts > self.hosts.len() as u64)
     }
 
-    /// A host's position in [`Self::hosts`], as an expression.
-    pub fn host_code(&self) -> Expr {
+    /// Returns the expression of the position of an event's host in [`Self::hosts`].
+    pub(super) fn host_code(&self) -> Expr {
         let Some(column) = &self.host_column else {
             return lit(0_i64);
         };
@@ -110,9 +113,8 @@ impl Places {
         choose(codes, self.hosts.len() as i64 - 1)
     }
 
-    /// The place of an event as a key: its host's position × (number of days + 1) + its day's position from 1, or 0 where
-    /// it has no time.
-    pub fn key(&self) -> Key {
+    /// Returns the number of an event's place as a key.
+    pub(super) fn key(&self) -> Key {
         let slot = match &self.clock {
             Some(clock) => choose(
                 (1_i64..)
@@ -128,7 +130,7 @@ impl Places {
         }
     }
 
-    /// The days in words.
+    /// Returns the names of [`Self::days`]: a date or number each, or the first and last of days taken together.
     pub fn day_names(&self) -> Vec<String> {
         let Some(clock) = &self.clock else {
             return Vec::new();
@@ -144,9 +146,14 @@ impl Places {
         self.days.iter().map(name).collect()
     }
 
-    /// How many places a host has.
+    /// Returns the number of places of a host: one per entry of [`Self::days`], and one for events without a time.
     pub fn slots(&self) -> usize {
         self.days.len() + 1
+    }
+
+    /// Returns the position in [`Self::hosts`] of the host of a place.
+    pub fn host_of(&self, place: u32) -> usize {
+        place as usize / self.slots()
     }
 
     fn settle_days(&mut self, host_days: &HostDays) {
@@ -173,7 +180,7 @@ fn text(column: &str) -> Expr {
     cast(ident(column), DataType::Utf8)
 }
 
-/// The number of the first condition that holds.
+/// Returns the expression of the number beside the first condition that holds.
 pub(super) fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i64) -> Expr {
     let branches: Vec<_> = conditions
         .map(|(condition, number)| (Box::new(condition), Box::new(lit(number))))
@@ -184,7 +191,7 @@ pub(super) fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i
     Expr::Case(Case::new(None, branches, Some(Box::new(lit(otherwise)))))
 }
 
-/// Hosts and the range of the time column; days are still to be found.
+/// Finds hosts and the range of the time column; days are still to be found.
 async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
     let host_column = source.host().map(|column| column.name.clone());
     let host = host_column.as_deref().map_or_else(|| lit(""), text);
@@ -213,7 +220,7 @@ async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
     })
 }
 
-/// Hosts with their events and times, most events first.
+/// Selects hosts with their events and times, most events first.
 fn by_host(table: DataFrame, host: &Expr, ticks: &Expr) -> EngineResult<DataFrame> {
     let order = |name: &str, ascending| ident(name).sort(ascending, true);
     table
@@ -230,7 +237,7 @@ fn by_host(table: DataFrame, host: &Expr, ticks: &Expr) -> EngineResult<DataFram
         .sort(vec![order(COUNT, false), order(HOST, true)])
 }
 
-/// Null for NaN and for what is too large to be a time.
+/// Replaces NaN, and numbers that are too large to be a time, by null.
 fn finite(ticks: Expr) -> Expr {
     const LARGEST: f64 = 1e300;
     let is_time = ticks.clone().between(lit(-LARGEST), lit(LARGEST));
@@ -305,7 +312,7 @@ async fn count_days(
     scan.fold(source, || Ok(HostDays::new()), query, push).await
 }
 
-/// The columns that expressions read.
+/// Returns the columns that expressions read.
 pub(super) fn columns_of<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> BTreeSet<String> {
     let refs: Vec<_> = exprs.into_iter().flat_map(Expr::column_refs).collect();
     with_columns(

@@ -1,45 +1,46 @@
-//! What lies above each score: the bounded table behind curves, histograms and the threshold slider.
+//! Counts of events by score, in a table of bounded size from which curves, histograms and figures at other thresholds
+//! follow.
 //!
-//! A step is a set of neighbouring scores. Up to [`MAX_STEPS`] distinct scores are a step each; beyond that, and when
+//! A step is a range of neighbouring scores. Up to [`MAX_STEPS`] distinct scores are a step each; beyond that, and when
 //! steps by place need more than [`MAX_CELLS`] cells, scores share a step that fall into the same slice of a width that
-//! doubles until they fit. No step lies on both sides of the model's threshold. A step knows its highest score, so
-//! "everything above step i" is an exact figure whatever the width.
+//! doubles until they fit. No step lies on both sides of the model's threshold. As a step keeps its highest score, the
+//! counts of all steps above another are exact whatever the width.
 
 use std::collections::BTreeMap;
 
-/// Most steps.
+/// The most steps.
 pub const MAX_STEPS: usize = 2_000;
-/// Most pairs of a step and a place.
+/// The most pairs of a step and a place.
 pub const MAX_CELLS: usize = 60_000;
 /// The narrowest slice: 1,024 of them cover all scores there can be.
 const FIRST_WIDTH: f64 = 1.0 / 1024.0;
 
-/// Events that share a step.
+/// The counts of the events of one step.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Step {
-    /// The highest score among them.
+pub struct Step {
+    /// The highest score of the events.
     pub top: f64,
-    /// How many they are.
+    /// The number of events.
     pub events: u64,
-    /// How many of them each label says 1 of.
+    /// The number of events labelled 1, per label.
     pub positives: Vec<u64>,
-    /// How many of them each place has.
+    /// The number of events by place (see [`Places`](super::Places)).
     pub places: BTreeMap<u32, u64>,
 }
 
-/// Steps from the highest score downwards.
+/// Counts of events by score, from the highest score downwards.
 #[derive(Debug, Clone)]
-pub(super) struct Steps {
+pub struct Steps {
     threshold: f64,
-    /// Of a slice; none while every score has its own step.
+    /// The width of a slice in score; `None` while every score has its own step.
     width: Option<f64>,
     steps: Vec<Step>,
     cells: usize,
 }
 
 impl Steps {
-    /// Nothing counted yet.
-    pub fn new(threshold: f64) -> Self {
+    /// Creates an empty table for a model's threshold.
+    pub(super) fn new(threshold: f64) -> Self {
         Self {
             threshold,
             width: None,
@@ -48,8 +49,9 @@ impl Steps {
         }
     }
 
-    /// Counts events of one score, which is not above any before it; `classes` says per label whether it is 1 for them.
-    pub fn push(&mut self, score: f64, events: u64, classes: &[bool], place: u32) {
+    /// Counts events of one score, which is not above any score before it. `classes` says per label whether they are
+    /// labelled 1.
+    pub(super) fn push(&mut self, score: f64, events: u64, classes: &[bool], place: u32) {
         let positives = classes.iter().map(|class| u64::from(*class) * events);
         let step = Step {
             top: score,
@@ -90,7 +92,7 @@ impl Steps {
         }
     }
 
-    /// What scores must have in common to share a step.
+    /// Returns what scores of the same step have in common.
     fn slice(&self, score: f64) -> (bool, u64) {
         let slice = match self.width {
             None => score.to_bits(),
@@ -99,23 +101,23 @@ impl Steps {
         (score > self.threshold, slice)
     }
 
-    /// The steps, highest first.
+    /// Returns the steps, highest scores first.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// The width of a step in score, where scores share steps.
+    /// Returns the width of a step in score; `None` where every distinct score has a step.
     pub fn width(&self) -> Option<f64> {
         self.width
     }
 
-    /// How many steps lie above the model's threshold.
+    /// Returns the number of steps above the model's threshold.
     pub fn above_threshold(&self) -> usize {
         self.steps.partition_point(|step| step.top > self.threshold)
     }
 
-    /// The step that holds a score that was counted.
-    pub fn position(&self, score: f64) -> usize {
+    /// Returns the position of the step of a score that was counted.
+    pub(super) fn position(&self, score: f64) -> usize {
         self.steps
             .partition_point(|step| step.top >= score)
             .saturating_sub(1)
@@ -123,7 +125,7 @@ impl Steps {
 }
 
 impl Step {
-    /// Takes in a lower step; gives the number of places that are new.
+    /// Adds a lower step and returns the number of places that are new.
     fn absorb(&mut self, lower: Self) -> usize {
         self.events += lower.events;
         for (ours, theirs) in self.positives.iter_mut().zip(lower.positives) {

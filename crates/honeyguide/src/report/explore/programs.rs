@@ -1,4 +1,4 @@
-//! Which program makes which call, and how often.
+//! The number of calls by program.
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -6,37 +6,31 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
-use plotly::layout::AxisType;
-use plotly::{HeatMap, Layout};
 
-use super::super::chart::{Chart, axis, clip, sequential};
 use super::super::places::{choose, columns_of};
-use super::columns::distinct_labels;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::scan::Scan;
 use crate::source::Source;
-use crate::wording::{count as in_words, printable};
 
-/// Most programs and calls that are shown apart; the others are taken together.
+/// The most programs and calls that are counted one by one; the others are taken together.
 const SHOWN: [usize; 2] = [30, 40];
-/// How many of the most frequent pairs are listed.
-const LISTED: usize = 20;
 
-/// Counts of the most frequent programs and calls.
+/// The number of events of each of the most frequent programs and calls.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Programs {
-    /// Most frequent first, and then the others as one.
+    /// The names of programs and of calls, most frequent first, and then the others as one.
     names: [Vec<String>; 2],
-    /// Programs × calls.
+    /// The number of events, programs × calls.
     counts: Vec<Vec<u64>>,
 }
 
 impl Programs {
-    /// Counts, in three scans of two columns; `None` where the data has no such columns.
+    /// Counts programs and calls in three scans of two columns; returns `None` where the data lacks one of the columns.
     ///
     /// # Errors
     /// The data cannot be read.
-    pub async fn read(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
+    pub(super) async fn read(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
         let Some(columns) = columns(source) else {
             return Ok(None);
         };
@@ -109,78 +103,19 @@ impl Programs {
         }
     }
 
-    /// Programs × calls, by the logarithm of the count.
-    pub fn chart(&self) -> Chart {
-        let [programs, calls] = &self.names;
-        let labels = |names: &[String]| distinct_labels(names.iter().map(String::as_str));
-        let level =
-            |events: &u64| (*events > 0).then(|| ((*events as f64).log10() * 1e3).round() / 1e3);
-        let levels = self
-            .counts
-            .iter()
-            .map(|row| row.iter().map(level).collect::<Vec<_>>());
-        let hover = self
-            .counts
-            .iter()
-            .map(|row| row.iter().map(|events| in_words(*events)).collect());
-        let mut map = HeatMap::new(labels(calls), labels(programs), levels.collect())
-            .color_scale(sequential())
-            .show_scale(false)
-            .hover_on_gaps(false)
-            .hover_template("%{y}, %{x}: %{customdata}<extra></extra>");
-        map = map.x_gap(1).y_gap(1);
-        let layout = Layout::new()
-            .x_axis(
-                axis("")
-                    .type_(AxisType::Category)
-                    .show_grid(false)
-                    .tick_angle(-60.0),
-            )
-            .y_axis(
-                axis("")
-                    .type_(AxisType::Category)
-                    .show_grid(false)
-                    .dtick(1.0),
-            );
-        let alt = format!(
-            "How often each program makes each call; the stronger the colour, the more, on a logarithmic scale. {} programs and {} calls, \
-             the most frequent first.",
-            programs.len(),
-            calls.len()
-        );
-        let mut chart = Chart::new(
-            "programs",
-            "Programs and their calls",
-            alt,
-            layout,
-            vec![map],
-        );
-        chart.reversed = true;
-        chart.cell_texts = Some(hover.collect());
-        chart
+    /// Returns the names of the programs, most frequent first; the last one stands for all others where there are any.
+    pub fn programs(&self) -> &[String] {
+        &self.names[0]
     }
 
-    /// The most frequent pairs.
-    pub fn most_frequent(&self) -> Vec<[String; 3]> {
-        let [programs, calls] = &self.names;
-        let cells =
-            (0..programs.len()).flat_map(|row| (0..calls.len()).map(move |column| (row, column)));
-        let mut cells: Vec<_> = cells.collect();
-        cells.sort_by_key(|(row, column)| std::cmp::Reverse(self.counts[*row][*column]));
-        let text = |name: &str| printable(&clip(name)).into_owned();
-        let listed = cells
-            .into_iter()
-            .filter(|(row, column)| self.counts[*row][*column] > 0);
-        listed
-            .take(LISTED)
-            .map(|(row, column)| {
-                [
-                    text(&programs[row]),
-                    text(&calls[column]),
-                    in_words(self.counts[row][column]),
-                ]
-            })
-            .collect()
+    /// Returns the names of the calls, most frequent first; the last one stands for all others where there are any.
+    pub fn calls(&self) -> &[String] {
+        &self.names[1]
+    }
+
+    /// Returns the number of events by program and call: a row per program, a column per call.
+    pub fn counts(&self) -> &[Vec<u64>] {
+        &self.counts
     }
 }
 
@@ -195,7 +130,7 @@ fn text(column: &str) -> Expr {
     cast(ident(column), DataType::Utf8)
 }
 
-/// A value's position among `frequent`, or one more than the last.
+/// Returns the expression of a value's position among `frequent`, or of the position after the last.
 fn code(column: &str, frequent: &[Option<String>]) -> Expr {
     let codes = (0_i64..).zip(frequent).map(|(code, name)| match name {
         Some(name) => (text(column).eq(lit(name.clone())), code),
@@ -204,7 +139,7 @@ fn code(column: &str, frequent: &[Option<String>]) -> Expr {
     choose(codes, frequent.len() as i64)
 }
 
-/// The `most` most frequent values of a column, of equally frequent ones the first by name.
+/// Returns the `most` most frequent values of a column; of equally frequent ones, the first by name.
 async fn most_frequent(
     engine: &Engine,
     source: &mut Source,

@@ -1,4 +1,4 @@
-//! Events over time, by host.
+//! The number of events over time, by host.
 
 use std::collections::BTreeMap;
 
@@ -9,55 +9,41 @@ use datafusion::functions::math::expr_fn::floor;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ident, lit, try_cast};
 use datafusion::prelude::DataFrame;
-use plotly::common::{Line, LineShape, Mode};
-use plotly::layout::{Axis, AxisType, RangeMode};
-use plotly::{HeatMap, Layout, Scatter, Trace};
-use serde::Serialize;
 
-use super::super::chart::{Chart, SERIES, axis, label, rounded, sequential};
-use super::super::clock::{Clock, duration};
+use super::super::clock::Clock;
 use super::super::places::{Places, columns_of};
-use super::super::words::host_name;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::scan::Scan;
 use crate::source::Source;
 
-/// How many intervals the time is cut into.
+/// The number of intervals that the time is cut into.
 const INTERVALS: usize = 200;
-/// Most hosts that have a line each.
-const LINES: usize = 3;
-/// Seconds that people count in.
+/// Round widths of an interval in seconds.
 const ROUND: [f64; 18] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0,
     10_800.0, 21_600.0, 43_200.0, 86_400.0,
 ];
 
-/// A place on the axis of time.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum Moment {
-    Date(String),
-    Number(f64),
-}
-
-/// Events by interval and host.
+/// The number of events in intervals of equal width, by host.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
-    clock: Clock,
-    /// Of an interval, in seconds.
-    width: f64,
+    /// The time column.
+    pub clock: Clock,
+    /// The width of an interval in seconds.
+    pub width: f64,
     /// The first interval, in widths from the clock's start.
     first: i64,
-    /// Per host, the events of each interval.
-    counts: Vec<Vec<u64>>,
+    /// The number of events: a row per host in the order of [`Places::hosts`], a column per interval.
+    pub counts: Vec<Vec<u64>>,
 }
 
 impl Timeline {
-    /// Counts events, in one scan of two columns; `None` where the data does not say when they happened.
+    /// Counts events in one scan of two columns; returns `None` where the data does not say when they happened.
     ///
     /// # Errors
     /// The data cannot be read.
-    pub async fn read(
+    pub(super) async fn read(
         engine: &Engine,
         source: &mut Source,
         places: &Places,
@@ -85,92 +71,13 @@ impl Timeline {
         }))
     }
 
-    /// The events of each interval: a line for each of a few hosts, a row for each of many.
-    pub fn chart(&self, places: &Places) -> Chart {
-        let intervals = self.counts.first().map_or(0, Vec::len);
-        let starts = (0..intervals).map(|slot| self.start(slot));
-        let (x, times) = match (self.clock.is_date, unit(self.clock.last - self.clock.first)) {
-            (true, _) => {
-                let moments = starts.map(|start| Moment::Date(self.clock.moment(start)));
-                (axis("time, UTC").type_(AxisType::Date), moments.collect())
-            }
-            (false, (seconds, name)) => {
-                let title = format!("{name} since the start of the recording");
-                let times = starts.map(|start| Moment::Number(rounded(start / seconds)));
-                (axis(&title), times.collect())
-            }
-        };
-        let names = (0..self.counts.len()).map(|host| label(&host_name(places, host)));
-        let (traces, y) = self.traces(names.collect(), times);
-        let layout = Layout::new()
-            .show_legend(self.counts.len() > 1)
-            .x_axis(x)
-            .y_axis(y);
-        let alt = format!(
-            "Events in every {}.{}",
-            duration(self.width),
-            self.busiest()
-        );
-        let mut chart = Chart::new("timeline", "Events over time", alt, layout, traces);
-        chart.reversed = self.counts.len() > LINES;
-        chart
-    }
-
-    fn traces(&self, names: Vec<String>, times: Vec<Moment>) -> (Vec<Box<dyn Trace>>, Axis) {
-        if self.counts.len() > LINES {
-            let map = HeatMap::new(times, names, self.counts.clone())
-                .color_scale(sequential())
-                .hover_template("%{y}, %{x}: %{z:,d}<extra></extra>");
-            let y = axis("")
-                .type_(AxisType::Category)
-                .dtick(1.0)
-                .show_grid(false);
-            return (vec![map], y);
-        }
-        let hosts = names.into_iter().zip(&self.counts).zip(SERIES);
-        let lines = hosts.map(|((name, counts), color)| -> Box<dyn Trace> {
-            Scatter::new(times.clone(), counts.clone())
-                .name(name)
-                .mode(Mode::Lines)
-                .line(Line::new().shape(LineShape::Hv).width(1.5).color(color))
-                .hover_template("%{x}: %{y:,d}")
-        });
-        let y = axis("events")
-            .range_mode(RangeMode::ToZero)
-            .tick_format(",");
-        (lines.collect(), y)
-    }
-
-    /// The second in which an interval begins.
-    fn start(&self, slot: usize) -> f64 {
+    /// Returns the time at which interval `slot` begins, in seconds of `clock`.
+    pub fn start(&self, slot: usize) -> f64 {
         (self.first + slot as i64) as f64 * self.width
     }
-
-    fn busiest(&self) -> String {
-        let intervals = self.counts.first().map_or(0, Vec::len);
-        let total = |slot: usize| self.counts.iter().map(|host| host[slot]).sum::<u64>();
-        let busiest = (0..intervals).rev().max_by_key(|slot| total(*slot));
-        busiest.map_or_else(String::new, |slot| {
-            format!(
-                " The busiest begins at {} and has {}.",
-                self.clock.moment(self.start(slot)),
-                crate::wording::of_them(total(slot), "event", "events")
-            )
-        })
-    }
 }
 
-/// What people count such a span in: the unit in seconds and its name.
-fn unit(span: f64) -> (f64, &'static str) {
-    match span {
-        span if span < 120.0 => (1.0, "seconds"),
-        span if span < 7_200.0 => (60.0, "minutes"),
-        span if span < 172_800.0 => (3_600.0, "hours"),
-        _ => (86_400.0, "days"),
-    }
-}
-
-/// An interval that people count in, such that there are not many more than [`INTERVALS`].
+/// Returns a round width for a time of `span` seconds, such that there are not many more than [`INTERVALS`] intervals.
 fn interval(span: f64) -> f64 {
     let least = span / INTERVALS as f64;
     let round = ROUND.into_iter().find(|width| *width >= least);

@@ -1,26 +1,27 @@
-//! What the report's template shows: every figure in words.
+//! The contents of the report's template: every figure in words.
 
 use askama::Template;
+use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
+use honeyguide::evaluate::{LabelEvaluation, Verdicts};
+use honeyguide::log::Log;
+use honeyguide::report::Report;
+use honeyguide::score::Anomaly;
+use honeyguide::wording::{count, defined, of_them, percent, percent_of, printable};
+use honeyguide::{Feature, Result, redacted};
 
-use super::chart::{Chart, clip};
-use super::judgement::Findings;
+use super::Origin;
+use super::curves::{charts, score_bins};
+use super::lead::lead;
 use super::live::Live;
-use super::page::Frame;
-use super::words::{host_name, per_day};
-use crate::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
-use crate::error::Result;
-use crate::evaluate::{LabelEvaluation, Verdicts};
-use crate::log::Log;
-use crate::recipe::Feature;
-use crate::score::Anomaly;
-use crate::storage::redacted;
-use crate::wording::{count, defined, of_them, percent, percent_of, printable};
+use crate::chart::{Chart, clip};
+use crate::page::Frame;
+use crate::words::{host_name, no_hosts, no_time, per_day};
 
-/// Columns that are shown of an event that has none of the known ones.
+/// The number of columns that are shown of an event that has none of the known ones.
 const MAX_COLUMNS: usize = 8;
-/// Values that are named of those that training did not have.
+/// The number of values that are named of those that training did not have.
 const UNSEEN_VALUES: usize = 3;
-/// Rows of the table of thresholds.
+/// The number of rows in the table of thresholds.
 const THRESHOLD_ROWS: usize = 20;
 
 /// The report's template.
@@ -30,7 +31,8 @@ pub(super) struct ReportPage<'a> {
     frame: Frame,
     charts: Vec<Chart>,
     simulated: bool,
-    findings: &'a Findings<'a>,
+    report: &'a Report,
+    log: &'a Log,
     unseen_categories: String,
     lead: Vec<String>,
     tiles: Vec<Tile>,
@@ -56,17 +58,17 @@ struct LabelView<'a> {
     index: usize,
     name: String,
     evaluation: &'a LabelEvaluation,
-    /// How many events are labelled 1.
+    /// The number and share of events labelled 1.
     positives: String,
     detectors: Vec<[String; 8]>,
     /// True and false positives, false and true negatives.
     counts: [String; 4],
-    /// The same as shares of the events with their label.
+    /// The same counts as shares of the events with the same label.
     shares: [String; 4],
     thresholds: Vec<[String; 6]>,
 }
 
-/// A histogram as a table.
+/// The table of a histogram.
 struct ScoreTable {
     title: String,
     header: Vec<String>,
@@ -105,74 +107,76 @@ struct AnomalyView {
 }
 
 impl<'a> ReportPage<'a> {
-    pub fn new(findings: &'a Findings<'a>, alerts: u64) -> Result<Self> {
-        let live = Live::new(findings);
-        let charts = findings.charts();
-        let evaluation = &findings.evaluation;
+    /// Words the figures of a report.
+    pub fn new(report: &'a Report, origin: Origin<'a>) -> Result<Self> {
+        let live = Live::new(report);
+        let charts = charts(report);
+        let evaluation = &report.evaluation;
         let labels = evaluation.labels.iter().enumerate();
         Ok(Self {
             frame: Frame::new(&charts, Some(&live))?,
-            simulated: findings.source.is_simulated(),
-            unseen_categories: count(findings.unseen_categories),
-            lead: findings.lead(alerts),
-            tiles: tiles(findings, alerts),
+            simulated: origin.source.is_simulated(),
+            unseen_categories: count(report.unseen_categories),
+            lead: lead(report, origin.model, origin.source.log()),
+            tiles: tiles(report),
             labels: labels
-                .map(|(index, label)| LabelView::new(findings, index, label))
+                .map(|(index, label)| LabelView::new(report, index, label))
                 .collect(),
-            scores: score_tables(findings),
-            slider: Slider::new(findings, alerts),
-            hosts: hosts(findings, &live),
-            anomalies: anomalies(findings),
-            drift: drift_rows(&findings.drift),
-            quantiles: quantiles(&findings.drift),
-            drift_verdict: printable(&findings.drift.verdict).into_owned(),
-            facts: facts(findings),
-            features: findings
-                .model
-                .recipe()
-                .features
-                .iter()
-                .map(feature)
-                .collect(),
+            scores: score_tables(report),
+            slider: Slider::new(report),
+            hosts: hosts(report),
+            anomalies: anomalies(report, origin.source.log()),
+            drift: drift_rows(&report.drift),
+            quantiles: quantiles(&report.drift),
+            drift_verdict: printable(&report.drift.verdict).into_owned(),
+            facts: facts(report, origin),
+            features: origin.model.recipe().features.iter().map(feature).collect(),
             charts,
-            findings,
+            report,
+            log: origin.source.log(),
         })
     }
 
-    /// The chart called `id`, where the data has one.
+    /// Returns the chart called `id`, where the data has one.
     fn chart(&self, id: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.id == id)
     }
 
     fn has_days(&self) -> bool {
-        self.findings.places.clock.is_some()
+        self.report.places.clock.is_some()
+    }
+
+    fn no_time(&self) -> String {
+        no_time(self.log)
+    }
+
+    fn no_hosts(&self) -> String {
+        no_hosts(self.log)
     }
 }
 
-impl Verdicts {
-    /// True and false positives, false and true negatives.
-    fn parts(&self) -> [u64; 4] {
-        [
-            self.true_positives,
-            self.false_positives,
-            self.false_negatives,
-            self.true_negatives,
-        ]
-    }
+/// Returns true and false positives, false and true negatives.
+fn parts(verdicts: &Verdicts) -> [u64; 4] {
+    [
+        verdicts.true_positives,
+        verdicts.false_positives,
+        verdicts.false_negatives,
+        verdicts.true_negatives,
+    ]
 }
 
 fn rate(share: Option<f64>) -> String {
     share.map_or_else(|| "undefined".to_owned(), percent)
 }
 
-fn tiles(findings: &Findings, alerts: u64) -> Vec<Tile> {
-    let evaluation = &findings.evaluation;
+fn tiles(report: &Report) -> Vec<Tile> {
+    let evaluation = &report.evaluation;
     let tile = |name: &str, value: String, note: String| Tile {
         name: name.to_owned(),
         value,
         note,
     };
-    let host_days: u64 = findings.places.hosts.iter().map(|host| host.days).sum();
+    let host_days: u64 = report.places.hosts.iter().map(|host| host.days).sum();
     let mut tiles = vec![
         tile("Events scored", count(evaluation.events), String::new()),
         tile(
@@ -184,12 +188,12 @@ fn tiles(findings: &Findings, alerts: u64) -> Vec<Tile> {
             ),
         ),
     ];
-    if findings.alert_rule.is_some() {
+    if let Some(alerts) = &report.alerts {
         let note = match host_days {
             0 => String::new(),
-            days => format!("{} per host and day", per_day(alerts, days)),
+            days => format!("{} per host and day", per_day(alerts.count, days)),
         };
-        tiles.push(tile("Alerts", count(alerts), note));
+        tiles.push(tile("Alerts", count(alerts.count), note));
     }
     for label in &evaluation.labels {
         let name = format!("AUROC of scores, {}", printable(&label.label));
@@ -203,8 +207,8 @@ fn tiles(findings: &Findings, alerts: u64) -> Vec<Tile> {
 }
 
 impl<'a> LabelView<'a> {
-    fn new(findings: &Findings, index: usize, evaluation: &'a LabelEvaluation) -> Self {
-        let own = format!("honeyguide, {}", printable(&findings.evaluation.recipe));
+    fn new(report: &Report, index: usize, evaluation: &'a LabelEvaluation) -> Self {
+        let own = format!("honeyguide, {}", printable(&report.evaluation.recipe));
         let scores = [
             defined(evaluation.roc_auc),
             defined(evaluation.average_precision),
@@ -214,7 +218,7 @@ impl<'a> LabelView<'a> {
         let baselines = baselines.map(|other| detector(&other.name, none(), &other.verdicts));
         let own = [detector(&own, scores, &evaluation.verdicts)];
         let (positives, negatives) = (evaluation.positives, evaluation.negatives);
-        let parts = evaluation.verdicts.parts();
+        let parts = parts(&evaluation.verdicts);
         let wholes = [positives, negatives, positives, negatives];
         let events = positives + negatives;
         let share = percent_of(positives, events);
@@ -229,7 +233,7 @@ impl<'a> LabelView<'a> {
             counts: parts.map(count),
             shares: std::array::from_fn(|part| percent_of(parts[part], wholes[part])),
             detectors: own.into_iter().chain(baselines).collect(),
-            thresholds: thresholds(findings, index, evaluation),
+            thresholds: thresholds(report, index, evaluation),
             evaluation,
         }
     }
@@ -249,11 +253,11 @@ fn detector(name: &str, of_scores: [String; 2], verdicts: &Verdicts) -> [String;
     ]
 }
 
-/// What some thresholds give, the model's own among them.
-fn thresholds(findings: &Findings, index: usize, evaluation: &LabelEvaluation) -> Vec<[String; 6]> {
-    let all = findings.above(index);
+/// Lists the figures of some thresholds, the model's own among them.
+fn thresholds(report: &Report, index: usize, evaluation: &LabelEvaluation) -> Vec<[String; 6]> {
+    let all = report.thresholds(index);
     let stride = all.len().div_ceil(THRESHOLD_ROWS).max(1);
-    let start = findings.steps.above_threshold();
+    let start = report.steps.above_threshold();
     let shown = all.iter().enumerate();
     let shown = shown.filter(|(position, _)| position % stride == 0 || *position == start);
     let rows = shown.map(|(position, above)| {
@@ -279,12 +283,12 @@ fn percent_or_undefined(part: u64, whole: u64) -> String {
     rate((whole > 0).then(|| part as f64 / whole as f64))
 }
 
-fn score_tables(findings: &Findings) -> Vec<ScoreTable> {
+fn score_tables(report: &Report) -> Vec<ScoreTable> {
     let of = |index: Option<usize>| {
-        let bins = findings.score_bins(index);
+        let bins = score_bins(report, index);
         let filled = bins.iter().filter(|bin| bin.positives + bin.others > 0);
         let range = |low: f64, high: f64| format!("{low:.3} to {high:.3}");
-        let name = index.map(|index| printable(&findings.labels[index]));
+        let name = index.map(|index| printable(&report.evaluation.labels[index].label));
         let (title, counts) = match name {
             Some(name) => (
                 format!("Scores by {name}"),
@@ -303,18 +307,18 @@ fn score_tables(findings: &Findings) -> Vec<ScoreTable> {
             title,
         }
     };
-    match findings.labels.len() {
+    match report.evaluation.labels.len() {
         0 => vec![of(None)],
         labels => (0..labels).map(|index| of(Some(index))).collect(),
     }
 }
 
 impl Slider {
-    fn new(findings: &Findings, alerts: u64) -> Self {
-        let steps = findings.steps.steps().len();
-        let (flagged, events) = (findings.evaluation.anomalous, findings.evaluation.events);
-        let host_days = findings.places.hosts.iter().map(|host| host.days).sum();
-        let resolution = match findings.steps.width() {
+    fn new(report: &Report) -> Self {
+        let steps = report.steps.steps().len();
+        let (flagged, events) = (report.evaluation.anomalous, report.evaluation.events);
+        let host_days = report.places.hosts.iter().map(|host| host.days).sum();
+        let resolution = match report.steps.width() {
             None => format!(
                 "Every one of the {} distinct scores is a position of the slider.",
                 count(steps as u64)
@@ -324,10 +328,14 @@ impl Slider {
                 count(steps as u64)
             ),
         };
+        let alerts = report.alerts.as_ref().map_or(0, |alerts| alerts.count);
         Self {
             steps,
-            value: steps - findings.steps.above_threshold(),
-            alert_definition: findings.alert_rule.as_ref().map(|rule| rule.definition()),
+            value: steps - report.steps.above_threshold(),
+            alert_definition: report
+                .alerts
+                .as_ref()
+                .map(|alerts| alerts.definition.clone()),
             alerts: count(alerts),
             flagged: count(flagged),
             flagged_share: percent_of(flagged, events),
@@ -338,9 +346,9 @@ impl Slider {
     }
 }
 
-fn hosts(findings: &Findings, live: &Live) -> Vec<HostView> {
-    let places = &findings.places;
-    let counts = live.by_host().into_iter().enumerate();
+fn hosts(report: &Report) -> Vec<HostView> {
+    let places = &report.places;
+    let counts = report.by_host().into_iter().enumerate();
     let rows = counts.map(|(index, above)| {
         let host = &places.hosts[index];
         HostView {
@@ -356,9 +364,8 @@ fn hosts(findings: &Findings, live: &Live) -> Vec<HostView> {
     rows.collect()
 }
 
-fn anomalies(findings: &Findings) -> Vec<AnomalyView> {
-    let log = findings.source.log();
-    let anomalies = findings.anomalies.iter();
+fn anomalies(report: &Report, log: &Log) -> Vec<AnomalyView> {
+    let anomalies = report.anomalies.iter();
     anomalies
         .map(|anomaly| AnomalyView::new(log, anomaly))
         .collect()
@@ -384,7 +391,7 @@ impl AnomalyView {
     }
 }
 
-/// The columns that say what an event was, with their values.
+/// Returns the columns that identify an event, with their values.
 fn columns(log: &Log, anomaly: &Anomaly) -> Vec<(String, String)> {
     let text = |text: &str| printable(&clip(text)).into_owned();
     let names: Vec<&str> = anomaly.event.iter().map(|(name, _)| name).collect();
@@ -394,7 +401,7 @@ fn columns(log: &Log, anomaly: &Anomaly) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A feature, or the scores, held against training.
+/// The drift of a feature or of the scores.
 struct DriftRow {
     name: String,
     psi: String,
@@ -402,7 +409,7 @@ struct DriftRow {
     unseen: String,
 }
 
-/// The scores first, then the features that shifted most.
+/// Lists the drift of the scores, then that of the features, largest shift first.
 fn drift_rows(drift: &Drift) -> Vec<DriftRow> {
     let row = |name: String, psi: f64, closeness: Closeness, unseen: String| DriftRow {
         name,
@@ -426,7 +433,7 @@ fn drift_rows(drift: &Drift) -> Vec<DriftRow> {
     [scores].into_iter().chain(features).collect()
 }
 
-/// What training did not have, with the most frequent values.
+/// Writes how many events have values that training did not have, and the most frequent of these values.
 fn unseen(feature: &FeatureDrift) -> String {
     if feature.unseen.events == 0 {
         return String::new();
@@ -446,7 +453,7 @@ fn unseen(feature: &FeatureDrift) -> String {
     format!("{events}{listed}{}", values.join(", "))
 }
 
-/// Scores in training and now.
+/// Lists quantiles of the scores in training and now.
 fn quantiles(drift: &Drift) -> Vec<[String; 3]> {
     let score = |score: f64| format!("{score:.4}");
     let shifts = drift.scores.quantiles.iter();
@@ -454,11 +461,11 @@ fn quantiles(drift: &Drift) -> Vec<[String; 3]> {
     rows.collect()
 }
 
-/// Where the figures come from.
-fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
-    let model = findings.model;
+/// Lists where the figures come from.
+fn facts(report: &Report, origin: Origin<'_>) -> Vec<(&'static str, String)> {
+    let model = origin.model;
     let (training, forest) = (model.training(), model.forest());
-    let files = findings.source.files().map(|file| {
+    let files = origin.source.files().map(|file| {
         let path = file.path.display().to_string();
         format!("{} ({} bytes)", printable(&path), count(file.bytes))
     });
@@ -477,11 +484,11 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
     );
     let files: Vec<String> = files.collect();
     vec![
-        ("Command", printable(findings.origin.command).into_owned()),
+        ("Command", printable(origin.command).into_owned()),
         ("Scored files", files.join("; ")),
         (
             "Model",
-            printable(&redacted(&findings.origin.model.to_string_lossy())).into_owned(),
+            printable(&redacted(&origin.model_file.to_string_lossy())).into_owned(),
         ),
         ("Recipe", printable(&model.recipe().name).into_owned()),
         ("Trained on", trained),
@@ -499,13 +506,13 @@ fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
         ),
         (
             "Threshold",
-            printable(&findings.evaluation.threshold.to_string()).into_owned(),
+            printable(&report.evaluation.threshold.to_string()).into_owned(),
         ),
         ("honeyguide", env!("CARGO_PKG_VERSION").to_owned()),
     ]
 }
 
-/// A feature with its definition.
+/// Returns the name and the definition of a feature.
 fn feature(feature: &Feature) -> (String, String) {
     let sql = |sql: &str| printable(sql).into_owned();
     let definition = match (&feature.expr, &feature.rarity) {

@@ -1,25 +1,25 @@
-//! What the exploration's template shows: every figure in words.
+//! The contents of the exploration's template: every figure in words.
 
 use askama::Template;
+use honeyguide::inspect::{
+    ColumnSummary, Correlations, Distinct, FeatureSummary, LabelCross, NumericSummary, ValueCount,
+};
+use honeyguide::report::{Exploration, Map};
+use honeyguide::wording::{count, of_them, percent_of, printable};
+use honeyguide::{Kind, Result, Source};
 
 use super::columns::shown;
 use super::correlations::{reasons, strongest};
-use super::map::Map;
-use super::{Findings, MAX_PICTURES};
-use crate::error::Result;
-use crate::inspect::{
-    ColumnSummary, Correlations, Distinct, FeatureSummary, LabelCross, NumericSummary, ValueCount,
-};
-use crate::report::chart::{Chart, clip, cut};
-use crate::report::page::{Frame, Page};
-use crate::report::words::{no_programs, no_time, what_and_when};
-use crate::wording::{count, of_them, percent_of, printable};
+use super::{MAX_PICTURES, map, programs};
+use crate::chart::{Chart, clip, cut};
+use crate::page::{Frame, Page};
+use crate::words::{no_programs, no_time, what_and_when};
 
-/// Columns of the table of first rows.
+/// The number of columns in the table of first rows.
 const HEAD_COLUMNS: usize = 24;
-/// Characters of a cell in it.
+/// The number of characters of a cell in that table.
 const CELL: usize = 36;
-/// Values that are named in the table of columns.
+/// The number of values that are named in the table of columns.
 const NAMED_VALUES: usize = 3;
 
 #[derive(Template)]
@@ -54,20 +54,20 @@ struct HeadTable {
     missed: usize,
 }
 
-/// Two labels against each other.
+/// The events by the values of two labels.
 struct CrossTable {
     corner: String,
     header: Vec<String>,
     rows: Vec<(String, Vec<String>)>,
 }
 
-/// A column or a feature as a row of a table.
+/// The table row of a column or feature.
 struct ColumnView {
     name: String,
     data_type: String,
     nulls: String,
     distinct: String,
-    /// Least, quartiles with the median, greatest, mean, standard deviation; empty for text.
+    /// Minimum, quartiles with the median, maximum, mean and standard deviation; empty for text.
     numbers: Vec<String>,
     top: String,
 }
@@ -97,8 +97,8 @@ impl MapView {
         match map {
             Ok(map) => Self {
                 why_none: String::new(),
-                colorings: map.coloring_names(),
-                rows: map.most_frequent(),
+                colorings: map::coloring_names(map),
+                rows: map::most_frequent(map),
             },
             Err(why) => Self {
                 why_none: printable(why).into_owned(),
@@ -109,46 +109,54 @@ impl MapView {
     }
 }
 
-/// The page of all findings.
-pub fn page(findings: &Findings) -> Result<Page> {
-    let inspection = &findings.inspection;
+/// Makes the page of an exploration and its charts.
+pub fn page(
+    exploration: &Exploration,
+    charts: &[Chart],
+    source: &Source,
+    command: &str,
+) -> Result<Page> {
+    let inspection = &exploration.inspection;
     let columns = &inspection.columns;
     let template = ExplorePage {
-        frame: Frame::new::<()>(&findings.charts, None)?,
-        charts: &findings.charts,
-        simulated: findings.source.is_simulated(),
-        lead: lead(findings),
-        tiles: tiles(findings),
+        frame: Frame::new::<()>(charts, None)?,
+        charts,
+        simulated: source.is_simulated(),
+        lead: lead(exploration),
+        tiles: tiles(exploration),
         remarks: inspection
             .remarks
             .iter()
             .map(|remark| printable(&remark.text).into_owned())
             .collect(),
-        labels: labels(findings),
+        labels: labels(exploration),
         cross: inspection.labels.cross.as_ref().map(CrossTable::new),
-        head: HeadTable::new(findings),
+        head: HeadTable::new(exploration),
         columns: columns
             .iter()
             .map(|column| ColumnView::of_column(column, inspection.rows))
             .collect(),
-        column_pictures: pictures(&findings.charts, "column-"),
+        column_pictures: pictures(charts, "column-"),
         pictures_missed: columns.len().saturating_sub(MAX_PICTURES),
         correlations: CorrelationView::new(&inspection.correlations),
-        features: FeatureView::new(findings),
-        programs: findings
+        features: FeatureView::new(exploration, charts),
+        programs: exploration
             .programs
             .as_ref()
-            .map_or_else(Vec::new, |programs| programs.most_frequent()),
-        map: findings.map.as_ref().map(MapView::new),
-        no_timeline: (findings.timeline.is_none()).then(|| no_time(findings.source.log())),
-        no_programs: (findings.programs.is_none()).then(|| no_programs(findings.source.log())),
-        facts: facts(findings),
+            .map_or_else(Vec::new, programs::most_frequent),
+        map: exploration
+            .features
+            .as_ref()
+            .map(|found| MapView::new(&found.map)),
+        no_timeline: (exploration.timeline.is_none()).then(|| no_time(source.log())),
+        no_programs: (exploration.programs.is_none()).then(|| no_programs(source.log())),
+        facts: facts(source, command),
     };
     Page::render(&template)
 }
 
 impl ExplorePage<'_> {
-    /// The chart called `id`, where the data has one.
+    /// Returns the chart called `id`, where the data has one.
     fn chart(&self, id: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.id == id)
     }
@@ -161,41 +169,44 @@ fn pictures<'a>(charts: &'a [Chart], prefix: &str) -> Vec<&'a Chart> {
         .collect()
 }
 
-fn lead(findings: &Findings) -> String {
-    let columns = findings.inspection.columns.len();
+fn lead(exploration: &Exploration) -> String {
+    let columns = exploration.inspection.columns.len();
     format!(
         "{}, in {}.",
-        what_and_when(&findings.places),
+        what_and_when(&exploration.places),
         of_them(columns as u64, "column", "columns")
     )
 }
 
-fn tiles(findings: &Findings) -> Vec<(String, String)> {
+fn tiles(exploration: &Exploration) -> Vec<(String, String)> {
     let mut tiles = vec![
-        ("Events".to_owned(), count(findings.inspection.rows)),
+        ("Events".to_owned(), count(exploration.inspection.rows)),
         (
             "Columns".to_owned(),
-            count(findings.inspection.columns.len() as u64),
+            count(exploration.inspection.columns.len() as u64),
         ),
     ];
     tiles.extend(
-        findings
+        exploration
             .places
             .n_hosts
             .map(|hosts| ("Hosts".to_owned(), count(hosts))),
     );
-    if let Some(features) = &findings.features {
+    if let Some(features) = &exploration.features {
         tiles.push((
-            format!("Distinct rows of recipe {}", printable(&features.recipe)),
-            count(features.distinct_rows),
+            format!(
+                "Distinct rows of recipe {}",
+                printable(&features.inspection.recipe)
+            ),
+            count(features.inspection.distinct_rows),
         ));
     }
     tiles
 }
 
-fn labels(findings: &Findings) -> Vec<[String; 4]> {
-    let rows = findings.inspection.rows;
-    let labels = findings.inspection.labels.counts.iter();
+fn labels(exploration: &Exploration) -> Vec<[String; 4]> {
+    let rows = exploration.inspection.rows;
+    let labels = exploration.inspection.labels.counts.iter();
     let values = labels.flat_map(|label| label.values.iter().map(move |value| (label, value)));
     values
         .map(|(label, value)| {
@@ -214,7 +225,7 @@ fn text(value: &str) -> String {
     printable(&clip(value)).into_owned()
 }
 
-/// The beginning of a value, for a table with many columns.
+/// Returns the beginning of a value, for a table with many columns.
 fn short(value: &str) -> String {
     printable(&cut(value, CELL)).into_owned()
 }
@@ -252,9 +263,9 @@ impl CrossTable {
 }
 
 impl HeadTable {
-    fn new(findings: &Findings) -> Self {
-        let columns = &findings.inspection.columns;
-        let rows = findings.inspection.head.iter().map(|row| {
+    fn new(exploration: &Exploration) -> Self {
+        let columns = &exploration.inspection.columns;
+        let rows = exploration.inspection.head.iter().map(|row| {
             let cells = row.iter().take(HEAD_COLUMNS);
             cells
                 .map(|value| short(value.as_deref().unwrap_or("–")))
@@ -291,8 +302,8 @@ impl ColumnView {
         Self {
             name: text(&feature.name),
             data_type: match feature.kind {
-                crate::recipe::Kind::Numeric => "numeric".into(),
-                crate::recipe::Kind::Categorical => "categorical".into(),
+                Kind::Numeric => "numeric".into(),
+                Kind::Categorical => "categorical".into(),
             },
             nulls: shown(feature.missing),
             distinct: count(feature.distinct),
@@ -322,7 +333,7 @@ fn numbers(numeric: &NumericSummary) -> Vec<String> {
     figures.into_iter().chain([std]).collect()
 }
 
-/// The most frequent values; those of a number say little.
+/// Lists the most frequent values. Those of a numeric column say little and are left out.
 fn top(values: &[ValueCount], is_number: bool) -> String {
     if is_number {
         return String::new();
@@ -342,8 +353,8 @@ impl CorrelationView {
 }
 
 impl<'a> FeatureView<'a> {
-    fn new(findings: &'a Findings) -> Option<Self> {
-        let found = findings.features.as_ref()?;
+    fn new(exploration: &Exploration, charts: &'a [Chart]) -> Option<Self> {
+        let found = &exploration.features.as_ref()?.inspection;
         let sampled = match found.sampled {
             true => "; too many to keep, so that these figures come from a sample of them",
             false => "",
@@ -356,7 +367,7 @@ impl<'a> FeatureView<'a> {
                 of_them(found.distinct_rows, "distinct row", "distinct rows"),
             ),
             rows: found.features.iter().map(ColumnView::of_feature).collect(),
-            pictures: pictures(&findings.charts, "feature-")
+            pictures: pictures(charts, "feature-")
                 .into_iter()
                 .filter(|chart| chart.id != "feature-correlations")
                 .collect(),
@@ -366,13 +377,13 @@ impl<'a> FeatureView<'a> {
     }
 }
 
-fn facts(findings: &Findings) -> Vec<(&'static str, String)> {
-    let files = findings.source.files().map(|file| {
+fn facts(source: &Source, command: &str) -> Vec<(&'static str, String)> {
+    let files = source.files().map(|file| {
         let path = file.path.display().to_string();
         format!("{} ({} bytes)", printable(&path), count(file.bytes))
     });
     vec![
-        ("Command", printable(findings.command).into_owned()),
+        ("Command", printable(command).into_owned()),
         ("Files", files.collect::<Vec<_>>().join("; ")),
         ("honeyguide", env!("CARGO_PKG_VERSION").to_owned()),
     ]

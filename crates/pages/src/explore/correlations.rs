@@ -1,20 +1,20 @@
-//! Correlations as a heatmap. What is not defined stays blank, and the reason stands below.
+//! The heatmap of correlations. The cell of an undefined correlation stays blank, and the reason is below the chart.
 
+use honeyguide::inspect::Correlations;
+use honeyguide::wording::printable;
 use plotly::common::{ColorScale, ColorScaleElement};
 use plotly::layout::AxisType;
 use plotly::{HeatMap, Layout};
 
-use super::super::chart::{Chart, axis};
 use super::columns::distinct_labels;
-use crate::inspect::Correlations;
-use crate::wording::printable;
+use crate::chart::{Chart, axis};
 
-/// Most columns in a heatmap, the first ones.
-pub const MAX_SHOWN: usize = 120;
-/// How many of the strongest pairs are listed, and how many reasons.
+/// The most columns in a heatmap; of more, it has the first ones.
+const MAX_SHOWN: usize = 120;
+/// The number of strongest pairs that are listed, and of reasons.
 const LISTED: usize = 20;
 
-/// A heatmap; `None` with fewer than two columns.
+/// Draws the heatmap; returns `None` with fewer than two columns.
 pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
     let shown = correlations.names.len().min(MAX_SHOWN);
     if shown < 2 {
@@ -65,7 +65,7 @@ fn diverging() -> ColorScale {
     )
 }
 
-/// The strongest pairs with their correlations.
+/// Lists the strongest pairs with their correlations.
 pub fn strongest(correlations: &Correlations) -> Vec<[String; 3]> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
@@ -80,7 +80,7 @@ pub fn strongest(correlations: &Correlations) -> Vec<[String; 3]> {
         .collect()
 }
 
-/// Why some cells are blank, each reason once.
+/// Lists why some cells are blank, each reason once.
 pub fn reasons(correlations: &Correlations) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     // A column's correlation with itself is undefined for the reason that leaves its row blank.

@@ -1,17 +1,17 @@
-//! Pictures of single columns: histograms of numbers, counts of the most frequent values of text.
+//! Charts of single columns: histograms of numbers, counts of the most frequent values of text.
 
+use honeyguide::inspect::{ColumnSummary, FeatureSummary, Histogram, NumericSummary, ValueCount};
+use honeyguide::wording::{count, printable};
 use plotly::common::{Marker, Orientation};
 use plotly::layout::{Axis, AxisType, RangeMode};
 use plotly::{Bar, Layout, Trace};
 
-use super::super::chart::{Chart, axis, clip, tick};
-use crate::inspect::{ColumnSummary, FeatureSummary, Histogram, NumericSummary, ValueCount};
-use crate::wording::{count, printable};
+use crate::chart::{Chart, axis, clip, tick};
 
-/// From which ratio of the fullest to the emptiest bin on counts are on a logarithmic scale.
+/// The ratio of the fullest to the emptiest bin above which counts are on a logarithmic scale.
 const FAR_APART: f64 = 300.0;
 
-/// The picture of column `index`; `None` where it has no values.
+/// Draws column `index`; returns `None` where it has no values.
 pub fn of_column(index: usize, column: &ColumnSummary) -> Option<Chart> {
     let id = format!("column-{index}");
     match &column.numeric {
@@ -20,7 +20,7 @@ pub fn of_column(index: usize, column: &ColumnSummary) -> Option<Chart> {
     }
 }
 
-/// The picture of feature `index`; `None` where it has no values.
+/// Draws feature `index`; returns `None` where it has no values.
 pub fn of_feature(index: usize, feature: &FeatureSummary) -> Option<Chart> {
     let id = format!("feature-{index}");
     match &feature.numeric {
@@ -78,7 +78,7 @@ fn is_far_apart(bins: &Histogram) -> bool {
     most > FAR_APART * least
 }
 
-/// Bars over the values, or over the numbers of the bins where these have equal ratios.
+/// Draws bars over the values, or over the numbers of the bins where these have equal ratios.
 fn bars(bins: &Histogram, by_number: bool) -> Box<dyn Trace> {
     let pairs = bins.edges.windows(2);
     let ranges = pairs
@@ -94,7 +94,7 @@ fn bars(bins: &Histogram, by_number: bool) -> Box<dyn Trace> {
         .marker(Marker::new().color("--series-1"))
 }
 
-/// An axis over the numbers of bins of equal ratio, with a mark at every power of ten.
+/// Returns an axis over the numbers of bins of equal ratio, with a mark at every power of ten.
 fn powers_of_ten(bins: &Histogram) -> Axis {
     let (Some(least), Some(most)) = (bins.edges.first(), bins.edges.last()) else {
         return axis("");
@@ -135,7 +135,7 @@ fn values(id: String, name: &str, top: &[ValueCount], distinct: u64) -> Option<C
     Some(chart)
 }
 
-/// Labels of values, no two the same although long values are cut: an axis takes equal labels for one.
+/// Makes labels of values. No two are the same although long values are cut, because an axis takes equal labels for one.
 pub(super) fn distinct_labels<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for value in values {
@@ -151,7 +151,7 @@ pub(super) fn distinct_labels<'a>(values: impl Iterator<Item = &'a str>) -> Vec<
     labels
 }
 
-/// A number of the data, short enough for a table.
+/// Writes a number of the data in a form that is short enough for a table.
 pub(super) fn shown(number: f64) -> String {
     let size = number.abs();
     if number.fract() == 0.0 && size < 1e15 {

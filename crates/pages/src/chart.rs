@@ -1,14 +1,14 @@
-//! Charts: traces of the kept library, and text in them that is only ever text.
+//! Charts: traces of the chart library, and texts of data that it takes for no markup.
 
 use plotly::common::{ColorScale, ColorScaleElement, Title};
 use plotly::layout::Axis;
 use plotly::{Layout, Plot, Trace};
 use serde::Serialize;
 
-use crate::wording::printable;
+use honeyguide::wording::printable;
 
-/// Colours of series, apart for the colour-blind too (Okabe and Ito 2008).
-pub(super) const SERIES: [&str; 7] = [
+/// The colours of series, which colour-blind readers can tell apart too (Okabe and Ito 2008).
+pub(crate) const SERIES: [&str; 7] = [
     "--series-1",
     "--series-2",
     "--series-3",
@@ -18,41 +18,41 @@ pub(super) const SERIES: [&str; 7] = [
     "--series-7",
 ];
 
-/// Longest text from data in a chart or table, in characters.
-pub(super) const MAX_LABEL: usize = 80;
+/// The longest text from data in a chart or table, in characters.
+pub(crate) const MAX_LABEL: usize = 80;
 
-/// Longest text at a mark of an axis.
+/// The longest text at a mark of an axis, in characters.
 const MAX_TICK: usize = 28;
 
-/// A picture and what stands for it where it cannot be seen.
+/// A chart, and the words for readers who do not see it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Chart {
+pub(crate) struct Chart {
     /// The identifier of its element.
     pub id: String,
-    /// What it is called.
+    /// The title.
     #[serde(skip)]
     pub title: String,
-    /// What it shows, in words.
+    /// What the chart shows, in words.
     #[serde(skip)]
     pub alt: String,
     plot: Plot,
     /// Whether the vertical axis begins at the top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reversed: bool,
-    /// What a heatmap says of each cell when its number is not what is drawn.
+    /// The text of each cell of a heatmap whose colours do not stand for the number itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell_texts: Option<Vec<Vec<String>>>,
-    /// What is said of each point; traces name points by their position here.
+    /// The text of each point; traces name points by their position here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub point_texts: Option<Vec<String>>,
-    /// What the page's script changes when the threshold moves.
+    /// What the page's script needs to redraw the chart when the threshold moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<serde_json::Value>,
 }
 
 impl Chart {
-    /// A chart of `traces`. Colours are named by the page's custom properties, such as `--series-1`.
+    /// Creates a chart of `traces`. Colours are named by the page's custom properties, such as `--series-1`.
     pub fn new(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -76,13 +76,13 @@ impl Chart {
     }
 }
 
-/// An axis with a title.
-pub(super) fn axis(title: &str) -> Axis {
+/// Returns an axis with a title.
+pub(crate) fn axis(title: &str) -> Axis {
     Axis::new().title(Title::with_text(title))
 }
 
-/// From none to most, readable without colour and on either paper.
-pub(super) fn sequential() -> ColorScale {
+/// Returns a scale from none to most that can be read without colour and in both themes.
+pub(crate) fn sequential() -> ColorScale {
     let stops = [
         (0.0, "--panel"),
         (0.5, "--series-1-soft"),
@@ -92,14 +92,14 @@ pub(super) fn sequential() -> ColorScale {
     ColorScale::Vector(stops.to_vec())
 }
 
-/// Text from data as a label: cut to [`MAX_LABEL`] characters, nothing in it acts, and the library, which reads a little
-/// HTML in its labels, finds none.
-pub(super) fn label(text: &str) -> String {
+/// Makes a label of text from data: cuts it to [`MAX_LABEL`] characters, makes control characters visible, and escapes it,
+/// because the library understands a little HTML in its labels.
+pub(crate) fn label(text: &str) -> String {
     escaped(&clip(text))
 }
 
-/// As [`label`], cut to what fits beside an axis.
-pub(super) fn tick(text: &str) -> String {
+/// Makes a label of text from data that fits beside an axis.
+pub(crate) fn tick(text: &str) -> String {
     escaped(&cut(text, MAX_TICK))
 }
 
@@ -116,13 +116,13 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// The beginning of a long text.
-pub(super) fn clip(text: &str) -> String {
+/// Cuts a text to [`MAX_LABEL`] characters.
+pub(crate) fn clip(text: &str) -> String {
     cut(text, MAX_LABEL)
 }
 
-/// The first `most` characters of a longer text, and a mark.
-pub(super) fn cut(text: &str, most: usize) -> String {
+/// Cuts a text to `most` characters, and marks the cut.
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let mut clipped: String = text.chars().take(most).collect();
     if clipped.len() < text.len() {
         clipped.push('…');
@@ -130,8 +130,8 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     clipped
 }
 
-/// Six decimals: what a picture can show, and a page need not be larger.
-pub(super) fn rounded(value: f64) -> f64 {
+/// Rounds to six decimals, which are enough for a chart and keep the page small.
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 

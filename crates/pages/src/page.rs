@@ -1,4 +1,4 @@
-//! One self-contained page: the frame around every report, with what it may load and run.
+//! One self-contained page: the frame around the content of every page, with what it may load and run.
 //!
 //! The page's policy allows the two scripts that it brings along, by their hashes, and nothing else: no request leaves
 //! it, and no script that data might smuggle in runs. The chart library is embedded compressed; the page's own script
@@ -11,21 +11,21 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use honeyguide::output::{Destination, PendingFile};
+use honeyguide::{Error, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::chart::Chart;
-use crate::error::{Error, Result};
-use crate::output::{Destination, PendingFile};
+use crate::chart::Chart;
 
-const STYLE: &str = include_str!("../../templates/page.css");
-const SCRIPT: &str = include_str!("../../templates/page.js");
+const STYLE: &str = include_str!("../templates/page.css");
+const SCRIPT: &str = include_str!("../templates/page.js");
 
 /// The chart library as a page carries it.
 struct Library {
-    /// Compressed with gzip, in base64.
+    /// The script, compressed with gzip, in base64.
     packed: String,
-    /// The policy's name for it.
+    /// The hash of the script as the policy names it.
     hash: String,
 }
 
@@ -57,19 +57,19 @@ impl Library {
     }
 }
 
-/// A script as a content security policy names it.
+/// Returns the hash of a script as a content security policy names it.
 fn hash(script: &str) -> String {
     let digest = BASE64_STANDARD.encode(Sha256::digest(script));
     format!("'sha256-{digest}'")
 }
 
-/// What every page needs around its content.
-pub(super) struct Frame {
+/// The parts around the content of every page.
+pub(crate) struct Frame {
     pub style: &'static str,
     pub script: &'static str,
     pub policy: String,
     pub library: &'static str,
-    /// JSON of the charts and of what the script works on.
+    /// The JSON of the charts and of the figures that the script works on.
     pub data: String,
     pub version: &'static str,
 }
@@ -81,7 +81,7 @@ struct Data<'a, T> {
 }
 
 impl Frame {
-    /// Around `charts`; `live` is what the script works on when the threshold moves.
+    /// Creates the frame of a page with `charts`. `live` is what the script works on when the threshold moves.
     pub fn new<T: Serialize>(charts: &[Chart], live: Option<&T>) -> Result<Self> {
         let library = Library::get()?;
         let policy = format!(
@@ -101,26 +101,26 @@ impl Frame {
     }
 }
 
-/// A page, ready to be written.
+/// A page that is ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     html: String,
 }
 
 impl Page {
-    pub(super) fn render(template: &impl askama::Template) -> Result<Self> {
+    pub(crate) fn render(template: &impl askama::Template) -> Result<Self> {
         let html = template
             .render()
             .map_err(|error| Error::internal(format!("a page: {error}")))?;
         Ok(Self { html })
     }
 
-    /// The page as HTML.
+    /// Returns the page as HTML.
     pub fn html(&self) -> &str {
         &self.html
     }
 
-    /// Writes the page to `to`, where it appears whole or not at all.
+    /// Writes the page to `to`, where it appears only when it is complete.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -132,7 +132,8 @@ impl Page {
     }
 }
 
-/// JSON that can stand inside a script element: no character in it can end the element, begin a comment or end a line.
+/// Writes JSON that can be part of a script element: no character in it can end the element, begin a comment or end a
+/// line.
 fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(value)
         .map_err(|error| Error::internal(format!("a page's data: {error}")))?;

@@ -1,4 +1,5 @@
-//! Whole columns of literals as lists: `stackAddresses` as numbers, `args` as structs of name, type and value.
+//! The conversion of columns of literals to lists: `stackAddresses` to numbers, `args` to structs of name, type and
+//! value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 /// The keys of an argument, which are the fields of its struct.
 const KEYS: [&str; 3] = ["name", "type", "value"];
 
-/// Which list a column holds.
+/// The kind of the lists in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListKind {
     /// Addresses: numbers from 0 to 2^64 − 1.
@@ -26,16 +27,19 @@ pub(crate) enum ListKind {
     Arguments,
 }
 
-/// Turns the texts of some columns into lists.
+/// A converter of the texts of some columns to lists.
 #[derive(Debug, Clone)]
 pub(crate) struct ListParser {
+    /// The schema of the converted batches.
     schema: SchemaRef,
+    /// The positions and kinds of the converted columns.
     columns: Vec<(usize, ListKind)>,
+    /// The number of malformed texts so far.
     malformed: u64,
 }
 
 impl ListParser {
-    /// The columns that hold lists as text, by their positions.
+    /// Returns the positions and kinds of the columns that hold lists as text.
     pub fn columns(schema: &Schema) -> Vec<(usize, ListKind)> {
         let fields = schema.fields().iter().enumerate();
         let columns = fields.filter_map(|(index, field)| {
@@ -49,7 +53,7 @@ impl ListParser {
         columns.collect()
     }
 
-    /// For batches of this schema.
+    /// Creates a converter of batches with this schema.
     pub fn new(schema: &Schema) -> Self {
         let columns = Self::columns(schema);
         let fields = schema.fields().iter().enumerate().map(|(index, field)| {
@@ -65,17 +69,17 @@ impl ListParser {
         }
     }
 
-    /// Of the parsed batches.
+    /// Returns the schema of the converted batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// How many texts were no such lists, and became null.
+    /// Returns the number of texts that were malformed and became null.
     pub fn malformed(&self) -> u64 {
         self.malformed
     }
 
-    /// The batch with lists.
+    /// Converts the texts of a batch to lists.
     pub fn parse(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let failed = |error| Error::internal(format!("lists: {error}"));
         let mut columns = batch.columns().to_vec();
@@ -90,6 +94,7 @@ impl ListParser {
 }
 
 impl ListKind {
+    /// Returns the field of a list's items.
     fn item(self) -> Field {
         let item = match self {
             Self::Addresses => DataType::UInt64,
@@ -102,7 +107,7 @@ impl ListKind {
         DataType::List(Arc::new(self.item()))
     }
 
-    /// The lists, and how many texts were none.
+    /// Converts texts to lists, and returns the lists and the number of malformed texts.
     fn parse(self, texts: &ArrayRef) -> (ArrayRef, u64) {
         let texts = texts.as_string::<i32>();
         let mut malformed = 0;
@@ -141,7 +146,7 @@ fn argument_fields() -> Fields {
     Fields::from(fields.to_vec())
 }
 
-/// Whether values of this type are lists of a call's arguments.
+/// Returns whether values of this type are lists of a call's arguments.
 pub(super) fn are_arguments(data_type: &DataType) -> bool {
     let (DataType::List(item) | DataType::LargeList(item)) = data_type else {
         return false;
@@ -156,7 +161,7 @@ pub(super) fn are_arguments(data_type: &DataType) -> bool {
             .all(|(field, key)| field.name() == key)
 }
 
-/// What `arg` gives for lists of arguments: the value of the first of the name.
+/// Returns the result of `arg` for lists of arguments: the value of the first argument with the name.
 pub(super) fn named_arguments(
     lists: &ArrayRef,
     names: &ArrayRef,
@@ -180,7 +185,7 @@ pub(super) fn named_arguments(
     Ok(Arc::new(found.collect::<StringArray>()))
 }
 
-/// A list that was read; those that could not be are counted.
+/// Returns a list that was read, or counts a malformed text.
 fn known<T>(read: Option<Read<Option<T>>>, malformed: &mut u64) -> Option<T> {
     read?.unwrap_or_else(|Malformed| {
         *malformed += 1;
@@ -191,6 +196,7 @@ fn known<T>(read: Option<Read<Option<T>>>, malformed: &mut u64) -> Option<T> {
 /// The values of an argument's [`KEYS`].
 type Argument<'a> = [Option<Cow<'a, str>>; KEYS.len()];
 
+/// Appends an argument as a struct.
 fn append_argument(structs: &mut StructBuilder, argument: &Argument) {
     for (index, value) in argument.iter().enumerate() {
         let field = structs.field_builder::<StringBuilder>(index);
@@ -200,6 +206,7 @@ fn append_argument(structs: &mut StructBuilder, argument: &Argument) {
     structs.append(true);
 }
 
+/// Reads a list of addresses, or `None` for null.
 fn addresses(text: &str) -> Read<Option<Vec<u64>>> {
     let mut list = Vec::new();
     let found = elements(text, |reader| {
@@ -216,6 +223,7 @@ fn addresses(text: &str) -> Read<Option<Vec<u64>>> {
     Ok(found.then_some(list))
 }
 
+/// Reads a list of arguments, or `None` for null.
 fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     let mut list = Vec::new();
     let found = elements(text, |reader| {
@@ -225,7 +233,7 @@ fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     Ok(found.then_some(list))
 }
 
-/// Reads a dict. Of a key that it repeats the last counts, as in Python and JSON.
+/// Reads the dict of one argument. If it repeats a key, the last one counts, as in Python and JSON.
 fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
     if reader.token() != Some(b'{') {
         return Err(Malformed);
@@ -247,7 +255,8 @@ fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
     Ok(argument)
 }
 
-/// Reads a list or a tuple to the end of the text; a text of null has none, and a blank one is empty.
+/// Reads a list or a tuple to the end of the text. Returns whether there is a list: a blank text is an empty list, and
+/// null is none.
 fn elements<'a>(text: &'a str, element: impl FnMut(&mut Reader<'a>) -> Read<()>) -> Read<bool> {
     let mut reader = Reader::new(text);
     let Some(first) = reader.token() else {

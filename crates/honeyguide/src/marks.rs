@@ -9,7 +9,7 @@ pub const SIMULATED: &str = "SIMULATED.txt";
 
 /// The content of [`SIMULATED`].
 pub const SIMULATED_TEXT: &str = "The logs in this folder are simulated by honeyguide. \
-    A figure measured on them says nothing of real hosts.\n";
+    Results measured on them say nothing about real hosts.\n";
 
 /// The first bytes of a model file, whose writer puts no spaces between tokens.
 const MODEL_START: &[u8] = b"{\"format\":\"honeyguide-model\"";

@@ -298,7 +298,7 @@ fn what_no_store_knows_is_refused_without_being_shown() {
     for (arguments, says) in [
         (
             ["s3://b/a.csv", "--storage-option", "aws_regoin=hidden"],
-            "`aws_regoin` is no storage option of s3://",
+            "unknown storage option `aws_regoin` for s3://",
         ),
         (
             ["a.csv", "--storage-option", "hidden"],
@@ -627,7 +627,7 @@ fn a_folder_of_objects_is_whole_or_not_there() {
             let run = store.run(&folder, &["sql", query, &data]);
             assert_eq!(run.status, 1, "{data}: {}", run.stderr);
             assert!(
-                run.stderr.contains("not written to its end"),
+                run.stderr.contains("an incomplete folder"),
                 "{}",
                 run.stderr
             );

@@ -11,7 +11,7 @@ pub(crate) fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String
     let values = arrays.iter().map(|array| {
         let formatter = ArrayFormatter::try_new(array, &options)
             .map_err(|error| Error::internal(format!("a row as text: {error}")))?;
-        // An array of type Null has no buffer of nulls, one of a dictionary may have them in its values.
+        // An array of type Null has no null buffer, and a dictionary may have nulls among its values.
         let is_null = array
             .logical_nulls()
             .is_some_and(|nulls| nulls.is_null(row));

@@ -1,4 +1,4 @@
-//! What a process needs that runs parts of plans for others: the functions, models and files that plans name.
+//! The parts of honeyguide that another process needs to run parts of a plan: its functions, models and object stores.
 
 use std::sync::Arc;
 
@@ -12,28 +12,29 @@ pub use crate::model_functions::KeptModels;
 use crate::source::NodeStores;
 use crate::storage::StorageOptions;
 
-/// The SQL functions that plans know by their names.
+/// Returns the SQL functions that plans refer to by name.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     functions::functions().map(Arc::new).into()
 }
 
-/// The object stores where plans find their files, opened with `options`.
+/// Returns the registry that opens the object stores of a plan's files with `options`.
 pub fn object_stores(options: &StorageOptions) -> Arc<dyn ObjectStoreRegistry> {
     Arc::new(NodeStores::new(options.clone()))
 }
 
-/// A function of a model as bytes for another process; none for a function that is known by its name.
+/// Encodes a function of a model as bytes for another process. Returns `None` for a function that is known by its name.
 ///
 /// # Errors
-/// The model is in no file that another process could read.
+/// Fails when the model was not read from a file, so that another process cannot read it.
 pub fn encode_function(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
     model_functions::encode(function)
 }
 
-/// The function that another process made these bytes of. Its model is read when it is first called.
+/// Decodes a function from the bytes that [`encode_function`] made in another process. Its model is read when the
+/// function is first called.
 ///
 /// # Errors
-/// The bytes are nothing that [`encode_function`] makes.
+/// Fails when the bytes are not the output of [`encode_function`].
 pub fn decode_function(sent: &[u8], kept: &Arc<KeptModels>) -> Result<ScalarUDF> {
     model_functions::decode(sent, kept)
 }

@@ -1,18 +1,22 @@
-//! The lowest threshold that flags at most a nominal share of events, from scores in ascending order and in memory that
-//! holds the share alone.
+//! The lowest threshold that flags at most a nominal share of events, computed from scores in ascending order. Memory
+//! holds only about that share of the scores.
 
 use std::collections::VecDeque;
 
-/// The upper tail of scores that come in ascending order: all that can still hold the threshold.
+/// The upper tail of scores that are added in ascending order: the scores that can still become the threshold.
 pub(crate) struct Tail {
+    /// The share of events that may be flagged.
     rate: f64,
+    /// The scores of the tail in ascending order, each with a number of events.
     groups: VecDeque<(f64, u64)>,
+    /// The number of events in the tail.
     in_tail: u64,
+    /// The number of events added.
     events: u64,
 }
 
 impl Tail {
-    /// Of no events yet; `rate` is the share that may be flagged.
+    /// Creates a tail without events; `rate` is the share of events that may be flagged.
     pub fn new(rate: f64) -> Self {
         Self {
             rate,
@@ -22,17 +26,18 @@ impl Tail {
         }
     }
 
-    /// How many of the events seen so far may lie above the threshold; it never falls.
+    /// Returns how many of the events added so far may lie above the threshold. The number never decreases.
     fn allowed(&self) -> u64 {
         (self.rate * self.events as f64).floor() as u64
     }
 
-    /// Adds events whose score is not below the last one's.
+    /// Adds a number of events with one score, which must not be below the last one added.
     pub fn push(&mut self, score: f64, events: u64) {
         self.groups.push_back((score, events));
         self.in_tail += events;
         self.events += events;
-        // The threshold is the highest score whose own events no longer fit above it, so one group more than fits stays.
+        // The threshold is the score of the lowest group kept, whose events are not flagged. So the lowest group is
+        // dropped only while the groups above it hold more events than may be flagged.
         while let Some(&(_, lowest)) = self.groups.front()
             && self.in_tail - lowest > self.allowed()
         {
@@ -41,12 +46,13 @@ impl Tail {
         }
     }
 
-    /// How many events there were.
+    /// Returns the number of events added.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The lowest threshold that flags at most the nominal share, and the share that it flags; `None` without events.
+    /// Returns the lowest threshold that flags at most the nominal share, and the share that it flags. Returns `None`
+    /// if there are no events.
     pub fn threshold(&self) -> Option<(f64, f64)> {
         let &(value, lowest) = self.groups.front()?;
         let flagged = self.in_tail - lowest;
@@ -59,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_holds_the_lowest_threshold_for_the_rate() {
+    fn the_threshold_is_the_lowest_that_keeps_to_the_rate() {
         let groups = [(0.1, 50), (0.2, 40), (0.3, 7), (0.4, 2), (0.5, 1)];
         for (rate, value, flagged) in [
             (0.0, 0.5, 0),

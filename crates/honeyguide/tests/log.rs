@@ -1,17 +1,14 @@
 //! A source carries its log: which columns have which types and roles, in logs of kernel calls and in other tables.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use honeyguide::evaluate::evaluate;
 use honeyguide::inspect::inspect;
 use honeyguide::log::Log;
-use honeyguide::report::{Origin, report};
 use honeyguide::{
-    Engine, ErrorKind, Model, ReadOptions, Recipe, Silent, Source, ThresholdMethod, TrainOptions,
-    builtin, train,
+    Engine, ErrorKind, Model, ReadOptions, Recipe, Source, ThresholdMethod, ThresholdPolicy,
+    TrainOptions, builtin, train,
 };
 use tempfile::TempDir;
 
@@ -56,7 +53,7 @@ fn data_type(source: &Source, name: &str) -> DataType {
 }
 
 fn engine() -> Engine {
-    Engine::new(NonZeroUsize::MIN, Arc::new(Silent)).expect("an engine")
+    Engine::new(NonZeroUsize::MIN).expect("an engine")
 }
 
 fn roles() -> ReadOptions {
@@ -89,7 +86,9 @@ fn access(name_of_time: &str) -> String {
 async fn model(source: &mut Source) -> Model {
     let options = TrainOptions {
         n_estimators: 10,
-        left_out_rate: Some(0.1),
+        threshold: ThresholdPolicy::HeldOutHostsOrAuto {
+            false_positive_rate: 0.1,
+        },
         ..TrainOptions::default()
     };
     let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
@@ -104,16 +103,6 @@ fn left_out(model: &Model) -> Vec<String> {
         }
         _ => Vec::new(),
     }
-}
-
-async fn page(source: &mut Source, model: &Model) -> (String, Option<String>) {
-    let origin = Origin {
-        model: Path::new("model.json"),
-        command: "honeyguide report",
-    };
-    let report = report(&engine(), model, source, None, origin).await;
-    let report = report.expect("a report");
-    (report.page.html().to_owned(), report.alert_definition)
 }
 
 #[test]
@@ -231,65 +220,6 @@ async fn hosts_of_any_table_are_left_out() {
     let found = inspect(&engine(), &mut source).await.expect("a table");
     let hosts = found.hosts.expect("a column of hosts");
     assert_eq!((hosts.column.as_str(), hosts.distinct.count), ("server", 3));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_of_any_table_tell_hosts_and_days_apart() {
-    let folder = folder();
-    let path = write(&folder, "access.csv", &access("time"));
-    let mut source = Source::open_with(&[path.clone()], &roles()).expect("the columns are there");
-    let model = model(&mut source).await;
-    let (html, alerts) = page(&mut source, &model).await;
-    let says = "216 events of 3 hosts, 2025-03-03 00:59:59 to 2025-03-05 23:59:59 UTC";
-    assert!(html.contains(says), "{says}");
-    assert!(html.contains("2025-03-04"));
-    let alerts = alerts.expect("hosts and days group events");
-    assert!(alerts.contains("one host on one day"), "{alerts}");
-    let (html, alerts) = page(&mut open(&path), &model).await;
-    assert!(html.contains("no usable column timestamp") && html.contains("no column hostName"));
-    assert_eq!(alerts, None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn times_may_be_text_or_numbers_of_any_unit() {
-    let folder = folder();
-    let path = write(&folder, "access.csv", &access("timestamp"));
-    let mut source = open(&path);
-    let model = model(&mut source).await;
-    let second = 1_741_046_399_i64;
-    for (name, time, day) in [
-        (
-            "zone",
-            "2025-03-03T23:59:59-05:00".to_owned(),
-            "2025-03-04 04:59:59",
-        ),
-        (
-            "space",
-            "2025-03-03 23:59:59.75".to_owned(),
-            "2025-03-03 23:59:59",
-        ),
-        ("date", "2025-03-03".to_owned(), "2025-03-03 00:00:00"),
-        ("seconds", second.to_string(), "2025-03-03 23:59:59"),
-        (
-            "nanoseconds",
-            format!("{second}000000000"),
-            "2025-03-03 23:59:59",
-        ),
-    ] {
-        let text = format!("at,server,path,status\n{time},a,/,200\n{time},b,/,200\n");
-        let path = write(&folder, &format!("{name}.csv"), &text);
-        let options = ReadOptions {
-            time_column: Some("at".into()),
-            ..ReadOptions::default()
-        };
-        let mut source = Source::open_with(&[path], &options).expect("the column is there");
-        let (html, _) = page(&mut source, &model).await;
-        let says = format!("2 events, {day} to {day} UTC");
-        assert!(html.contains(&says), "{name}: {says}");
-    }
-    let path = write(&folder, "no.csv", "timestamp,path,status\nlate,/,200\n");
-    let (html, _) = page(&mut open(&path), &model).await;
-    assert!(html.contains("no usable column timestamp"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The distilled events host by host, from the same scan that distils them all.
+//! The distilled rows of each host, collected in the same scan as all rows.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::features::HostRows;
 use crate::groups::Key;
 
-/// How many pairs of a distinct row of `n_inputs` inputs and a host are kept: 294,912 up to 16 inputs, fewer of wider
-/// rows. With their values that is what a sample of rows holds while it is taken.
+/// Returns the maximum number of pairs of a distinct row of `n_inputs` inputs and a host that are kept: 294,912 up to
+/// 16 inputs, and fewer for wider rows. This takes as much memory as the sampling of rows.
 pub(crate) fn budget_pairs(n_inputs: usize) -> usize {
     let rows = budget_rows(n_inputs);
     rows + rows / 8
 }
 
-/// The host as text.
+/// Returns the key by which rows are grouped by host: the column `column` as text.
 pub(crate) fn host_key(column: &str) -> Key {
     Key {
         name: "__host".to_owned(),
@@ -26,19 +26,22 @@ pub(crate) fn host_key(column: &str) -> Key {
     }
 }
 
-/// Takes the hosts of pairs of a row and a host as they come from the engine.
+/// A collector of the hosts in the engine's batches of pairs of a row and a host.
 #[derive(Clone, Default)]
 pub(crate) struct HostCollector {
-    /// Per host its number, in the order in which hosts are met.
+    /// The number of each host, in the order in which hosts were first met.
     numbers: HashMap<String, usize>,
-    /// The host of each pair.
+    /// The number of the host of each pair.
     of_pair: Vec<usize>,
 }
 
 impl HostCollector {
-    /// Adds the hosts of the pairs of a batch; a null is an empty name.
+    /// Adds the hosts of the pairs in a batch. A null becomes an empty name.
     pub fn push(&mut self, hosts: &ArrayRef) -> Result<()> {
-        let unexpected = || Error::internal(format!("the hosts came as {}", hosts.data_type()));
+        let unexpected = || {
+            let data_type = hosts.data_type();
+            Error::internal(format!("the column of hosts has the type {data_type}"))
+        };
         for host in hosts.as_string_opt::<i32>().ok_or_else(unexpected)? {
             let (host, next) = (host.unwrap_or_default(), self.numbers.len());
             let number = match self.numbers.get(host) {
@@ -50,8 +53,8 @@ impl HostCollector {
         Ok(())
     }
 
-    /// The hosts by name. For each pair, in the order in which they came, `positions` says which row it is of and
-    /// `events` how many events it stands for.
+    /// Returns the hosts sorted by name. For each pair, in the order of their arrival, `positions` holds the position
+    /// of its row, and `events` the number of its events.
     pub fn finish(self, positions: &[usize], events: &[f64]) -> Vec<HostRows> {
         let mut rows = vec![Vec::new(); self.numbers.len()];
         for ((host, row), events) in self.of_pair.iter().zip(positions).zip(events) {

@@ -1,7 +1,7 @@
-//! The distilled matrix: the distinct feature rows of a source and how often each occurs, in one scan of the engine.
+//! Distillation: the distinct input rows of a source and the number of events with each, found in one scan.
 //!
-//! Above [`budget_rows`] distinct rows a priority sample of them is kept. It depends on what the rows are and on the
-//! seed, not on the order in which the rows come.
+//! If there are more than [`budget_rows`] distinct rows, a priority sample of them is kept. It depends on the rows and
+//! the seed, not on the order of the rows.
 
 mod hosts;
 
@@ -27,21 +27,22 @@ use crate::scan::Scan;
 use crate::source::Source;
 use hosts::{HostCollector, budget_pairs, host_key};
 
-/// Most distinct rows that are kept, whatever their width.
+/// The maximum number of distinct rows that are kept.
 const MAX_ROWS: usize = 1 << 18;
-/// Most values that are kept: rows × features.
+/// The maximum number of values that are kept: rows × features.
 const MAX_VALUES: usize = 1 << 22;
-/// How many distinct rows of `n_features` features are kept before a sample is taken: 262,144 up to 16 features, fewer
-/// of wider rows.
+
+/// Returns the maximum number of distinct rows of `n_features` features that are kept without sampling: 262,144 up to
+/// 16 features, and fewer for wider rows.
 pub fn budget_rows(n_features: usize) -> usize {
     (MAX_VALUES / n_features.max(1)).clamp(1, MAX_ROWS)
 }
 
-/// Reads `source` and distils the inputs of `recipe`, by the values of the column `host` too where one is named: once,
-/// or a second time without hosts where pairs of a row and a host are too many to keep.
+/// Reads `source` and distils the inputs of `recipe`. If a column `host` is given, the rows of every host are recorded
+/// too. The source is read once, or a second time without hosts if there are too many pairs of a row and a host.
 ///
 /// # Errors
-/// What a scan can meet; a feature with nulls where the recipe refuses them, or with infinite values.
+/// Fails when the source cannot be scanned, or when a feature is infinite or has a null that the recipe refuses.
 pub(crate) async fn distil(
     engine: &Engine,
     source: &mut Source,
@@ -71,7 +72,7 @@ pub(crate) async fn distil(
     collect(&scan, source, &empty, query).await?.finish()
 }
 
-/// Scans `source` into a copy of `empty`.
+/// Scans `source` into copies of `empty`, and returns the result.
 async fn collect(
     scan: &Scan<'_>,
     source: &mut Source,
@@ -82,22 +83,26 @@ async fn collect(
     scan.fold(source, start, query, RowCollector::push).await
 }
 
-/// Takes distinct rows, or pairs of a distinct row and a host, as they come from the engine.
+/// A collector of the engine's batches of distinct rows, or of pairs of a distinct row and a host.
 #[derive(Clone)]
 struct RowCollector {
+    /// The name of the recipe.
     recipe: String,
     layout: Layout,
     seed: u64,
     sampler: PrioritySampler,
-    /// Per input, the code that each text got when it was first met.
+    /// The codes of the texts of each input, in the order in which the texts were first met.
     codes: Vec<HashMap<String, u32>>,
+    /// The counts of each rarity of the recipe.
     rarities: Vec<RarityCounts>,
+    /// The number of events.
     events: u64,
+    /// The hosts of the pairs, if hosts are recorded.
     hosts: Option<HostCollector>,
 }
 
 impl RowCollector {
-    /// Of distinct rows.
+    /// Creates a collector of distinct rows.
     fn new(recipe: &Recipe, seed: u64) -> Self {
         let layout = Layout::new(recipe);
         let n_inputs = layout.inputs.len();
@@ -113,7 +118,7 @@ impl RowCollector {
         }
     }
 
-    /// Of pairs of a distinct row and a host; of no use when there are too many.
+    /// Creates a collector of pairs of a distinct row and a host. Its result cannot be used if the pairs are sampled.
     fn by_host(recipe: &Recipe, seed: u64) -> Self {
         let rows = Self::new(recipe, seed);
         let n_inputs = rows.layout.inputs.len();
@@ -124,6 +129,7 @@ impl RowCollector {
         }
     }
 
+    /// Adds a batch of input columns, a host column if hosts are recorded, and a column of counts.
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let n_inputs = self.layout.inputs.len();
         if let Some(hosts) = &mut self.hosts {
@@ -156,6 +162,7 @@ impl RowCollector {
         self.check_sizes()
     }
 
+    /// Checks the limits on the numbers of categories and combinations.
     fn check_sizes(&self) -> Result<()> {
         let refuse = |feature: &str, limit: usize, what: &str, hint: &str| {
             let message = format!(
@@ -184,6 +191,7 @@ impl RowCollector {
         Ok(())
     }
 
+    /// Sorts texts and rows, and returns the distilled events.
     fn finish(self) -> Result<Distilled> {
         let n_inputs = self.layout.inputs.len();
         let mut sample = self.sampler.finish();
@@ -238,7 +246,7 @@ impl RowCollector {
     }
 }
 
-/// The code of a text, in the order in which texts are met.
+/// Returns the code of a text. A new text gets the next code.
 fn code_of(codes: &mut HashMap<String, u32>, text: &str) -> f64 {
     let next = codes.len() as u32;
     let code = codes
@@ -248,7 +256,7 @@ fn code_of(codes: &mut HashMap<String, u32>, text: &str) -> f64 {
     f64::from(code)
 }
 
-/// Turns the codes of texts in row-major rows into ranks; an input without ranks is a number.
+/// Replaces the codes of texts in row-major rows by the ranks of the texts. An input without ranks is a number.
 fn rank_codes(rows: &mut [f64], ranks: &[Vec<u32>]) {
     let n_inputs = ranks.len();
     let inputs = ranks.iter().enumerate();
@@ -260,7 +268,7 @@ fn rank_codes(rows: &mut [f64], ranks: &[Vec<u32>]) {
     }
 }
 
-/// The sorted texts, and for each code the rank of its text.
+/// Returns the sorted texts, and for each code the rank of its text.
 fn rank_texts(codes: HashMap<String, u32>) -> (Vec<String>, Vec<u32>) {
     let mut sorted: Vec<_> = codes.into_iter().collect();
     sorted.sort_unstable();

@@ -130,7 +130,7 @@ impl ScoreTally {
                 (*realised_rate, "of the events that it was calibrated on")
             }
             ThresholdMethod::LeaveOneHostOut { realised_rate, .. } => {
-                (*realised_rate, "of a host that nothing was learnt from")
+                (*realised_rate, "of a held-out host's events")
             }
         }
     }

@@ -22,41 +22,43 @@ pub(crate) use names::{likely_column, missing_column};
 use crate::error::{Error, Result};
 use crate::functions;
 
-/// Rows per batch. Small enough that a batch of wide rows stays within a few MiB.
+/// The number of rows per batch. It keeps a batch of wide rows within a few MiB.
 const BATCH_ROWS: usize = 4096;
-/// What aggregations and sorts may hold before they spill to temporary files, whatever the number of threads.
+/// The memory, in bytes, that aggregations and sorts may use before they spill to temporary files, apart from
+/// [`QUERY_MEMORY_PER_THREAD`].
 const QUERY_MEMORY: usize = 28 << 20;
-/// What each thread adds: every part of a plan needs some room before it can spill.
+/// The memory, in bytes, that is added for each thread: every partition of a plan needs some memory before it can
+/// spill.
 const QUERY_MEMORY_PER_THREAD: usize = 4 << 20;
-/// Memory that a sort keeps back for merging its spilled runs.
+/// The memory, in bytes, that a sort reserves for merging its spilled runs.
 const SORT_SPILL_RESERVATION: usize = 2 << 20;
-/// Fewest bytes of a file that are worth a partition of their own on another machine.
+/// The minimum size, in bytes, of a piece of a file that is a partition of its own on another machine.
 const SMALLEST_PIECE: usize = 1 << 20;
-/// How often progress is reported.
+/// The interval between progress reports.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How a query is reported while it runs, and where it counts.
+/// The progress report of a query, and the counter of its unreadable arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
-    /// What the work is called in progress reports.
+    /// The name of the work in progress reports.
     pub what: &'a str,
-    /// An estimate of the rows to be read, where there is one.
+    /// An estimate of the number of rows to be read, if there is one.
     pub expected_rows: Option<u64>,
     /// The counter of values of `args` that cannot be read.
     pub malformed_args: &'a Arc<AtomicU64>,
 }
 
-/// Is told how far a long piece of work is. Calls come from the thread that drives the work.
+/// A receiver of progress reports. It is called by the thread that drives the work.
 pub trait Progress: Send + Sync {
-    /// Work begins; `expected_rows` is an estimate where there is one.
+    /// Reports that work begins. `expected_rows` is an estimate, if there is one.
     fn begin(&self, what: &str, expected_rows: Option<u64>);
-    /// `rows` have been read since the work began.
+    /// Reports the number of rows read since the work began.
     fn rows(&self, rows: u64);
-    /// The work is over, well or badly.
+    /// Reports that the work has ended, successfully or not.
     fn end(&self);
 }
 
-/// A progress report to nobody.
+/// A receiver that ignores all progress reports.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -65,31 +67,34 @@ impl Progress for Silent {
     fn end(&self) {}
 }
 
-/// Has other machines run parts of plans.
+/// A way to run parts of plans on other machines.
 pub trait Distribute: Send + Sync {
-    /// How many partitions are worth having: as many as the machines can run at once.
+    /// Returns the number of partitions that the machines can run at once.
     fn slots(&self) -> NonZeroUsize;
 
-    /// The settings of a session whose plans others will run.
+    /// Returns `config` with the settings that a session needs if other machines run its plans.
     fn configure(&self, config: SessionConfig) -> SessionConfig;
 
-    /// `plan` with everything that other machines can do replaced by what has them do it. The rows are the same, and so is
-    /// their order where the plan has one; partitions follow one another.
+    /// Returns `plan` with the parts that other machines can run replaced by nodes that run them there. The rows are
+    /// the same, and so is their order if the plan has one. Partitions follow one another.
     ///
     /// # Errors
-    /// The plan cannot be divided.
+    /// Fails when the plan cannot be divided.
     fn distribute(
         &self,
         plan: Arc<dyn ExecutionPlan>,
     ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError>;
 }
 
-/// A session in which identifiers are case-sensitive without quotes, with bounded memory and a fixed number of threads.
+/// The query engine: a session with bounded memory and a fixed number of threads, in which identifiers are
+/// case-sensitive without quotes.
 #[derive(Clone)]
 pub struct Engine {
     context: SessionContext,
+    /// The context whose scans keep the order of the rows.
     sequential_context: SessionContext,
     progress: Arc<dyn Progress>,
+    /// The other machines that run parts of plans, if there are any.
     others: Option<Arc<dyn Distribute>>,
 }
 
@@ -150,12 +155,12 @@ impl Engine {
         })
     }
 
-    /// Whether other machines run parts of plans.
+    /// Returns whether other machines run parts of plans.
     pub(crate) fn is_distributed(&self) -> bool {
         self.others.is_some()
     }
 
-    /// `plan` as it is to be run.
+    /// Returns `plan` in the form in which it is run: distributed to the other machines if there are any.
     pub(crate) fn distribute(
         &self,
         plan: Arc<dyn ExecutionPlan>,
@@ -166,18 +171,19 @@ impl Engine {
         }
     }
 
+    /// Returns the context of queries that need no order of rows.
     pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }
 
-    /// A context whose scans keep the order of a file's rows: in one partition, or on other machines in partitions that
-    /// follow one another.
+    /// Returns the context whose scans keep the order of a file's rows: in one partition, or on other machines in
+    /// partitions that follow one another.
     pub(crate) fn sequential_context(&self) -> &SessionContext {
         &self.sequential_context
     }
 
-    /// Runs `query` and hands each batch to `consume`, until it breaks off or there are no more batches. Rows are reported
-    /// and unreadable arguments counted as `reading` says.
+    /// Runs `query` and passes each batch to `consume`, until `consume` breaks or there are no more batches. Progress
+    /// is reported and unreadable arguments are counted as `reading` specifies.
     pub(crate) async fn for_each_batch(
         &self,
         reading: Reading<'_>,
@@ -191,7 +197,7 @@ impl Engine {
         self.for_each_batch_of(reading, plan, task, consume).await
     }
 
-    /// Does the same for a plan that is ready to run.
+    /// Runs a physical plan as [`for_each_batch`](Self::for_each_batch) runs a query.
     pub(crate) async fn for_each_batch_of(
         &self,
         reading: Reading<'_>,
@@ -210,7 +216,7 @@ impl Engine {
                         if consume(batch?)?.is_break() {
                             return Ok(());
                         }
-                        // A scan of one file never waits: without this nobody would hear Ctrl-C before its end.
+                        // A scan of one file never waits: without this, Ctrl-C would have no effect before its end.
                         tokio::task::yield_now().await;
                     }
                     None => return Ok(()),
@@ -221,8 +227,8 @@ impl Engine {
     }
 }
 
-/// Returns a context for expressions over batches at hand: identifiers are case-sensitive without quotes, the SQL functions
-/// on text are known, and plans have one partition.
+/// Returns a context for expressions over batches in memory: identifiers are case-sensitive without quotes, the SQL
+/// functions on text are registered, and plans have one partition.
 pub(crate) fn expressions_context() -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.enable_ident_normalization = false;
@@ -231,7 +237,7 @@ pub(crate) fn expressions_context() -> SessionContext {
     context
 }
 
-/// Ends the report however the work ends.
+/// A guard that reports the end of the work when it is dropped, so that errors are covered too.
 struct Running<'a>(&'a dyn Progress);
 
 impl<'a> Running<'a> {
@@ -247,7 +253,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Rows that the leaves of a running plan have put out so far.
+/// Returns the number of rows that the leaves of a running plan have produced so far.
 fn rows_read(plan: &dyn ExecutionPlan) -> u64 {
     let children = plan.children();
     if children.is_empty() {

@@ -1,12 +1,13 @@
-//! Columns that an expression names and that are not there.
+//! Hints for expressions that name a column that does not exist.
 
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
-/// Most columns that a hint lists.
+/// The maximum number of columns that a hint lists.
 const LISTED_COLUMNS: usize = 40;
 
-/// The column that an expression names and that is not there, with what may have been meant.
+/// Returns the missing column that an expression names, with a hint to what may have been meant. Returns `None` if
+/// `error` has another cause.
 pub(crate) fn missing_column(error: &DataFusionError, sql: &str) -> Option<(String, String)> {
     let DataFusionError::SchemaError(schema_error, _) = error.find_root() else {
         return None;
@@ -23,7 +24,7 @@ pub(crate) fn missing_column(error: &DataFusionError, sql: &str) -> Option<(Stri
     }
 }
 
-/// What `sql` may have meant by a column that is not among the `valid` ones.
+/// Returns a hint to what `sql` may have meant by the column `name`, which is not among the `valid` ones.
 pub(crate) fn likely_column(name: &str, valid: &[Column], sql: &str) -> String {
     if sql.contains(&format!("\"{name}\"")) {
         return format!(
@@ -38,6 +39,7 @@ pub(crate) fn likely_column(name: &str, valid: &[Column], sql: &str) -> String {
     }
 }
 
+/// Returns a hint that lists the `valid` columns.
 fn listed(valid: &[Column]) -> String {
     if valid.is_empty() {
         return "a column needs a table: SELECT … FROM events".into();

@@ -1,4 +1,4 @@
-//! The distilled events: the distinct rows of a recipe's inputs, with how often each occurs.
+//! Distilled events: the distinct rows of a recipe's inputs, each with the number of its events.
 
 use std::sync::Arc;
 
@@ -6,31 +6,33 @@ use learn::matrix::Matrix;
 
 use super::RarityCounts;
 
-/// Distinct input rows, sorted, with how often each occurs.
+/// The sorted distinct rows of a recipe's inputs, and the counts of events.
 #[derive(Debug, Clone)]
 pub(crate) struct Distilled {
-    /// One row per distinct row of the recipe's inputs; a text is its position in `texts`. The weight is the row's
-    /// count, or its estimated share when sampled.
+    /// The distinct rows of the recipe's inputs, sorted. A text is represented by its position in `texts`. The weight
+    /// of a row is its number of events, or its estimated share if the rows are a sample.
     pub inputs: Matrix,
-    /// Per input the sorted texts; none for a number.
+    /// The sorted texts of each input, without any for an input of numbers.
     pub texts: Arc<[Vec<String>]>,
-    /// Per rarity of the recipe, how many events had each combination: of all events, sampled or not.
+    /// For each rarity of the recipe, the number of events with each combination. These are counts of all events, even
+    /// if the rows are a sample.
     pub rarities: Vec<RarityCounts>,
-    /// All events that were read.
+    /// The number of events that were read.
     pub events: u64,
-    /// All distinct rows that were met, kept or not.
+    /// The number of distinct rows that were found, including those not in the sample.
     pub distinct_rows: u64,
-    /// Whether the matrix is a sample of the distinct rows.
+    /// Whether `inputs` is a sample of the distinct rows.
     pub sampled: bool,
-    /// The rows of every host, by name; none where they were not asked for, are too many, or the matrix is a sample.
+    /// The rows of every host, sorted by name. Empty if hosts were not requested, if there are too many pairs of a row
+    /// and a host, or if the rows are a sample.
     pub hosts: Vec<HostRows>,
 }
 
-/// Which of the distilled rows a host had.
+/// The distilled rows of one host.
 #[derive(Debug, Clone)]
 pub(crate) struct HostRows {
-    /// The host.
+    /// The name of the host.
     pub name: String,
-    /// Rows of [`Distilled::inputs`], in no particular order, and how many of the host's events each stands for.
+    /// Positions of rows in [`Distilled::inputs`], in no particular order, each with the number of the host's events.
     pub rows: Vec<(usize, f64)>,
 }

@@ -1,5 +1,6 @@
-//! From inputs to the numbers that the forest sees, with what was learnt at training.
+//! The encoding of inputs as the forest's rows, with constants learnt in training.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use datafusion::arrow::array::{Array, ArrayRef};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::recipe::layout::{FeatureInputs, Input, InputKind, Layout};
 use crate::recipe::{Feature, Recipe, Transform};
 
-/// How a feature's values become numbers, as the model file holds it.
+/// The encoding of a feature's values as numbers, in the form of the model file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(crate) enum EncodingData {
@@ -21,63 +22,81 @@ pub(crate) enum EncodingData {
     Number {},
     /// (value − mean) / scale.
     Standard { mean: f64, scale: f64 },
-    /// The position in this sorted list; one past its end for a category that is not in it.
+    /// The position in this sorted list, or its length for a category that is not in it.
     Categories(Vec<String>),
-    /// −ln P(value | given).
+    /// The rarity of the value, −ln P(value | given).
     Rarity(RarityData),
 }
 
-/// How a recipe's inputs become the forest's rows.
+/// The encoder of a recipe's inputs as the forest's rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Encoder {
     layout: Layout,
-    /// Per text input, the ids of its texts.
+    /// The ids of the texts of each input, without any for an input of numbers.
     ids: Vec<HashMap<String, u32>>,
-    /// Per feature.
+    /// The encoding of each feature.
     encodings: Vec<Encoding>,
 }
 
+/// The encoding of one feature.
 #[derive(Debug, Clone)]
 enum Encoding {
-    /// (value − mean) / scale; 0 and 1 where the recipe has no transform.
+    /// (value − mean) / scale. Without a transform the mean is 0 and the scale is 1.
     Number { input: usize, mean: f64, scale: f64 },
-    /// Ids of the input are codes plus one.
+    /// The code of a category, which is its id minus one.
     Category { input: usize, cardinality: u32 },
+    /// The rarity of the first input, given the others.
     Rarity {
         inputs: Vec<usize>,
         table: RarityTable,
     },
 }
 
-/// One input of many rows.
+/// The values of one input in many rows.
 enum InputValues<'a> {
-    /// NaN where missing.
-    Numbers(Vec<f64>),
-    /// The same as a column of a matrix.
-    Column(&'a Matrix, usize),
-    /// Ids of texts.
+    /// Numbers, NaN where missing: every `step`-th of `values` from `first` on.
+    Numbers {
+        values: Cow<'a, [f64]>,
+        first: usize,
+        step: usize,
+    },
+    /// The ids of texts.
     Ids(Vec<u32>),
 }
 
 impl InputValues<'_> {
-    fn number(&self, row: usize) -> f64 {
+    /// Returns the numbers in the order of the rows.
+    ///
+    /// # Errors
+    /// Fails when the input is text, which is a defect.
+    fn numbers(&self) -> Result<impl Iterator<Item = f64>> {
         match self {
-            Self::Numbers(numbers) => numbers[row],
-            Self::Column(matrix, column) => matrix.row(row)[*column],
-            Self::Ids(_) => f64::NAN,
+            Self::Numbers {
+                values,
+                first,
+                step,
+            } => Ok(values.iter().skip(*first).step_by(*step).copied()),
+            Self::Ids(_) => Err(Error::internal("an input of text is used as numbers")),
         }
     }
 
-    fn id(&self, row: usize) -> u32 {
+    /// Returns the ids of the texts in the order of the rows.
+    ///
+    /// # Errors
+    /// Fails when the input is numbers, which is a defect.
+    fn ids(&self) -> Result<&[u32]> {
         match self {
-            Self::Ids(ids) => ids[row],
-            Self::Numbers(_) | Self::Column(..) => UNSEEN_ID,
+            Self::Ids(ids) => Ok(ids),
+            Self::Numbers { .. } => Err(Error::internal("an input of numbers is used as text")),
         }
     }
 }
 
 impl Encoder {
-    /// Learns from the training events.
+    /// Learns the encodings of a recipe's features from the training events.
+    ///
+    /// # Errors
+    /// Fails when the constants of a transform cannot be computed.
     pub fn fit(recipe: &Recipe, training: &Distilled) -> Result<Vec<EncodingData>> {
         let layout = Layout::new(recipe);
         let texts = |input: usize| training.texts[input].as_slice();
@@ -102,12 +121,15 @@ impl Encoder {
         encodings.collect()
     }
 
-    /// Checks what a model file says and readies it for use.
+    /// Creates the encoder from the encodings of a model file.
+    ///
+    /// # Errors
+    /// Fails when the encodings are invalid or do not fit the recipe.
     pub fn new(recipe: &Recipe, data: &[EncodingData]) -> Result<Self> {
         let layout = Layout::new(recipe);
         if data.len() != recipe.features.len() {
             return Err(Error::data(format!(
-                "{} encodings for {} features",
+                "the model has {} encodings for {} features",
                 data.len(),
                 recipe.features.len()
             )));
@@ -125,7 +147,7 @@ impl Encoder {
         })
     }
 
-    /// What the forest has to know of each column.
+    /// Returns the kind of each column of the forest.
     pub fn column_kinds(&self) -> Vec<ColumnKind> {
         let kinds = self.encodings.iter().map(|encoding| match encoding {
             Encoding::Category { cardinality, .. } => ColumnKind::Categorical {
@@ -136,14 +158,18 @@ impl Encoder {
         kinds.collect()
     }
 
-    /// Distilled rows as the forest sees them; equal rows stay apart, in the order of `inputs`. `texts` are what its
-    /// codes stand for, as in [`Distilled`].
+    /// Encodes distilled rows in the order of `inputs`, without merging rows that become equal. `texts[input]` are the
+    /// texts that the codes of an input stand for, as in [`Distilled`].
     pub fn encode_distilled(&self, inputs: &Matrix, texts: &[Vec<String>]) -> Result<Matrix> {
         let n_rows = inputs.n_rows();
         let columns = self.layout.inputs.iter().zip(texts).enumerate();
         let columns = columns.map(|(index, (input, texts))| {
             if !input.kind.is_text() {
-                return InputValues::Column(inputs, index);
+                return InputValues::Numbers {
+                    values: Cow::Borrowed(inputs.values()),
+                    first: index,
+                    step: inputs.n_features(),
+                };
             }
             let known: Vec<u32> = texts.iter().map(|text| self.id(index, text)).collect();
             let id = |code: f64| match code.is_nan() {
@@ -152,45 +178,49 @@ impl Encoder {
             };
             InputValues::Ids((0..n_rows).map(|row| id(inputs.row(row)[index])).collect())
         });
-        let values = self.encode_values(&columns.collect::<Vec<_>>(), n_rows);
+        let values = self.encode_values(&columns.collect::<Vec<_>>(), n_rows)?;
         Matrix::new(self.encodings.len(), values, inputs.weights().to_vec())
             .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
     }
 
-    /// Rows given as the recipe's input columns, which are the first among `arrays`; row-major.
+    /// Encodes rows, given as the recipe's input columns, which are the first among `arrays`. Returns the encoded rows
+    /// in row-major order.
+    ///
+    /// # Errors
+    /// Fails when a value is a null that the recipe refuses, or an infinite number.
     pub fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
         let columns = InputColumns::new(&self.layout, arrays)?;
         let n_rows = arrays.first().map_or(0, |array| array.len());
         let inputs = self.layout.inputs.iter().enumerate().map(|(index, input)| {
             let values = (0..n_rows).map(|row| columns.value(index, row));
             if input.kind.is_text() {
-                let ids = values.map(|value| {
-                    Ok(if let Value::Text(text) = value? {
-                        self.id(index, text)
-                    } else {
-                        NULL_ID
-                    })
+                let ids = values.map(|value| match value? {
+                    Value::Text(text) => Ok(self.id(index, text)),
+                    Value::Missing => Ok(NULL_ID),
+                    Value::Number(_) => Err(Error::internal("an input of text has a number")),
                 });
                 return Ok(InputValues::Ids(ids.collect::<Result<_>>()?));
             }
-            let numbers = values.map(|value| {
-                Ok(if let Value::Number(number) = value? {
-                    number
-                } else {
-                    f64::NAN
-                })
+            let numbers = values.map(|value| match value? {
+                Value::Number(number) => Ok(number),
+                Value::Missing => Ok(f64::NAN),
+                Value::Text(_) => Err(Error::internal("an input of numbers has a text")),
             });
-            Ok(InputValues::Numbers(numbers.collect::<Result<_>>()?))
+            Ok(InputValues::Numbers {
+                values: Cow::Owned(numbers.collect::<Result<Vec<f64>>>()?),
+                first: 0,
+                step: 1,
+            })
         });
-        Ok(self.encode_values(&inputs.collect::<Result<Vec<_>>>()?, n_rows))
+        self.encode_values(&inputs.collect::<Result<Vec<_>>>()?, n_rows)
     }
 
-    /// What the encoder reads.
+    /// Returns the layout of the inputs.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// How often what a rarity looks at was seen in training; `inputs` are the texts of all inputs.
+    /// Returns how often the combination of a rarity was seen in training. `inputs` are the texts of all inputs.
     pub fn sighting(&self, feature: usize, inputs: &[Option<String>]) -> Sighting {
         let id = |input: &usize| {
             inputs[*input]
@@ -207,26 +237,28 @@ impl Encoder {
         }
     }
 
+    /// Returns the id of a text of an input.
     fn id(&self, input: usize, text: &str) -> u32 {
         self.ids[input].get(text).copied().unwrap_or(UNSEEN_ID)
     }
 
-    fn encode_values(&self, inputs: &[InputValues], n_rows: usize) -> Vec<f64> {
+    /// Returns the encoded rows in row-major order.
+    fn encode_values(&self, inputs: &[InputValues], n_rows: usize) -> Result<Vec<f64>> {
         let mut values = vec![0.0; n_rows * self.encodings.len()];
         for (feature, encoding) in self.encodings.iter().enumerate() {
             let column = values
                 .iter_mut()
                 .skip(feature)
                 .step_by(self.encodings.len());
-            for (row, value) in column.enumerate() {
-                *value = encoding.encode(inputs, row);
-            }
+            encoding.encode(inputs, column)?;
         }
-        values
+        Ok(values)
     }
 }
 
 impl Encoding {
+    /// Checks the encoding of `feature` in a model file. Adds the ids of its texts to `ids`, which holds those of every
+    /// input.
     fn new(
         feature: &Feature,
         inputs: &FeatureInputs,
@@ -258,7 +290,9 @@ impl Encoding {
                         scale: *scale,
                     })
                 } else {
-                    Err(invalid("is not finite"))
+                    Err(invalid(
+                        "has a mean or a scale that is not finite, or a scale that is not positive",
+                    ))
                 }
             }
             (FeatureInputs::Own(input), EncodingData::Categories(texts))
@@ -280,27 +314,51 @@ impl Encoding {
                     table: RarityTable::new(&shared_counts(inputs, data, ids), inputs.len() - 1),
                 })
             }
-            _ => Err(invalid("does not fit its kind")),
+            _ => Err(invalid("does not fit the kind of the feature")),
         }
     }
 
-    fn encode(&self, inputs: &[InputValues], row: usize) -> f64 {
+    /// Writes the values of the feature in all rows to `column`. `inputs` are the values of all inputs.
+    fn encode<'a>(
+        &self,
+        inputs: &[InputValues],
+        column: impl Iterator<Item = &'a mut f64>,
+    ) -> Result<()> {
         match self {
-            Self::Number { input, mean, scale } => (inputs[*input].number(row) - mean) / scale,
-            Self::Category { input, cardinality } => match inputs[*input].id(row) {
-                NULL_ID => f64::NAN,
-                UNSEEN_ID => f64::from(*cardinality),
-                id => f64::from(id - 1),
-            },
+            Self::Number { input, mean, scale } => {
+                let numbers = inputs[*input].numbers()?;
+                for (value, number) in column.zip(numbers) {
+                    *value = (number - mean) / scale;
+                }
+            }
+            Self::Category { input, cardinality } => {
+                let ids = inputs[*input].ids()?;
+                for (value, id) in column.zip(ids) {
+                    *value = match *id {
+                        NULL_ID => f64::NAN,
+                        UNSEEN_ID => f64::from(*cardinality),
+                        id => f64::from(id - 1),
+                    };
+                }
+            }
             Self::Rarity {
                 inputs: parts,
                 table,
-            } => table.rarity(key(parts.iter().map(|part| inputs[*part].id(row)))),
+            } => {
+                let ids: Vec<&[u32]> = parts
+                    .iter()
+                    .map(|part| inputs[*part].ids())
+                    .collect::<Result<_>>()?;
+                for (row, value) in column.enumerate() {
+                    *value = table.rarity(key(ids.iter().map(|ids| ids[row])));
+                }
+            }
         }
+        Ok(())
     }
 }
 
-/// The mean and the standard deviation of one input, with scikit-learn's scale of 1 for a constant.
+/// Fits a standard scaler to one input. The scale of a constant is 1, as in scikit-learn.
 fn standard(feature: &Feature, inputs: &Matrix, input: usize) -> Result<EncodingData> {
     let column = (0..inputs.n_rows())
         .map(|row| inputs.row(row)[input])
@@ -316,7 +374,8 @@ fn standard(feature: &Feature, inputs: &Matrix, input: usize) -> Result<Encoding
     })
 }
 
-/// The counts of a rarity under ids that all rarities of the model share, so that a text is looked up once per event.
+/// Returns the counts of a rarity with ids that all rarities of the model share, so that each text of an event is
+/// looked up once. Adds the ids of new texts to `ids`.
 fn shared_counts(
     inputs: &[usize],
     data: &RarityData,

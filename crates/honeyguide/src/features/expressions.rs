@@ -1,4 +1,4 @@
-//! A recipe's input expressions as the engine computes them, for batches that come from anywhere.
+//! The evaluation of a recipe's input expressions over batches from any source.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,13 +16,14 @@ use futures::FutureExt;
 use crate::error::{Error, Result};
 use crate::functions;
 
-/// Expressions over the columns of one schema, planned and optimised once, as in a query.
+/// Expressions over the columns of one schema, planned and optimised once as in a query.
 #[derive(Debug)]
 pub(crate) struct InputExpressions {
     /// The names of the columns that are read, in the order of the first step's input.
     columns: Vec<String>,
+    /// The schema of the first step's input.
     schema: SchemaRef,
-    /// What is computed from the batch, one step after the other: parts that several expressions share come first.
+    /// The projections that are applied one after the other. Subexpressions that several expressions share come first.
     steps: Vec<Step>,
 }
 
@@ -95,7 +96,7 @@ impl InputExpressions {
     }
 }
 
-/// A batch that knows its number of rows even without columns.
+/// Creates a batch with a given number of rows, even if it has no columns.
 fn with_rows(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> EngineResult<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(
@@ -105,7 +106,7 @@ fn with_rows(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> EngineR
     )?)
 }
 
-/// The plan of `SELECT exprs FROM events`, optimised as every query is.
+/// Returns the physical plan of `SELECT exprs FROM events`, optimised as every query is.
 fn physical_plan(
     context: &SessionContext,
     exprs: &[Expr],
@@ -119,5 +120,5 @@ fn physical_plan(
     let plan: LogicalPlan = functions::counting(plan, malformed_args)?;
     let state = context.state();
     let planned = state.create_physical_plan(&plan).now_or_never();
-    planned.unwrap_or_else(|| Err(Error::internal("planning expressions waits").into()))
+    planned.unwrap_or_else(|| Err(Error::internal("the planning of expressions waits").into()))
 }

@@ -1,4 +1,5 @@
-//! Which event a recipe failed at, and which of its features: the events are read again in their order, up to that one.
+//! The search for the event and the feature at which a recipe failed. The events are read again in their order, up to
+//! the first that fails.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -20,11 +21,12 @@ use crate::recipe::plan::FeaturePlan;
 use crate::recipe::{Nulls, Recipe, builtin};
 use crate::source::Source;
 
-/// A column that every row has.
+/// The name of a constant column.
 const ROW: &str = "__row";
 
-/// Traces a feature fault, or a value that the engine could not compute, to the first event, in the order of the files,
-/// that the recipe cannot take. Other errors pass unchanged, and so does one that is not the recipe's.
+/// Finds the first event, in the order of the files, for which a recipe fails, and returns an error that names it.
+/// `error` is returned unchanged if it is neither a feature fault nor a value that the engine could not compute, or if
+/// no such event is found.
 pub(crate) async fn locate_fault(
     engine: &Engine,
     source: &mut Source,
@@ -41,7 +43,7 @@ pub(crate) async fn locate_fault(
         engine,
         source,
         &plan.needed,
-        // A table without columns would have no rows: there is always one.
+        // A table without columns would have no rows, so the constant column is always selected.
         |table| table.select(columns().collect::<Vec<_>>()),
         |schema| Search::new(recipe, &layout, plan, schema),
         Search::first_fault,
@@ -50,15 +52,16 @@ pub(crate) async fn locate_fault(
         Ok(Some((place, fault))) => {
             Error::data(format!("{place}: {}", fault.what)).hint(fault.remedy)
         }
-        // A search that fails by itself says nothing of what failed before.
+        // If the search itself fails, the first error is still the cause.
         Err(_) if error.is_evaluation_fault() => error,
         Ok(None) => error,
         Err(other) => other,
     }
 }
 
-/// Returns the first row, in the order of the files, in which `check` finds something: where the row is, and what was
-/// found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
+/// Returns the first finding of `check` in the order of the files, with the place of its row. `prepare` gets the schema
+/// of each file's batches, and its result is passed to `check`, which returns the position of a row in the batch and
+/// what it found there.
 ///
 /// # Errors
 /// Fails when the data cannot be read, and with whatever `query`, `prepare` and `check` fail with.
@@ -95,18 +98,20 @@ pub(crate) async fn first_found<S, T>(
     search.await
 }
 
-/// What is wrong with one event, and what to do about it.
+/// The fault of one event.
 struct Fault {
+    /// A description of the fault.
     what: String,
+    /// A hint to its remedy.
     remedy: String,
 }
 
-/// A search through the events of one schema.
+/// A search through events of one schema.
 struct Search<'a> {
     recipe: &'a Recipe,
     layout: &'a Layout,
     plan: &'a FeaturePlan,
-    /// Each input by itself, so that a failure names its expression.
+    /// The expression of each input, planned by itself so that a failure names it.
     inputs: Vec<InputExpressions>,
 }
 
@@ -131,7 +136,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The first fault of a batch, with its row in it.
+    /// Returns the first fault in a batch, with the position of its row.
     fn first_fault(&self, batch: &RecordBatch) -> Result<Option<(usize, Fault)>> {
         if self.fault(batch)?.is_none() {
             return Ok(None);
@@ -144,7 +149,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// Some fault of a batch, which is the first where the batch is one row.
+    /// Returns any fault in a batch, if there is one.
     fn fault(&self, batch: &RecordBatch) -> Result<Option<Fault>> {
         let mut arrays = Vec::with_capacity(self.inputs.len());
         for (index, input) in self.inputs.iter().enumerate() {
@@ -167,7 +172,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// An expression that the engine could not compute.
+    /// Returns the fault of an input whose expression the engine could not compute.
     fn failed(&self, index: usize, error: &DataFusionError) -> Fault {
         let input = &self.layout.inputs[index];
         let (why, remedy) = failed_value(error).unwrap_or_else(|| {
@@ -177,7 +182,7 @@ impl<'a> Search<'a> {
             (why, "correct this event, or the recipe's expression")
         });
         let nulls = match input.nulls {
-            Nulls::Refuse => "; a feature that may be null says nulls = \"allow\"",
+            Nulls::Refuse => "; a feature that may be null needs nulls = \"allow\"",
             Nulls::Allow => "",
         };
         Fault {
@@ -186,7 +191,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A value that the forest cannot take.
+    /// Returns the fault of an input whose value the forest cannot use.
     fn unusable(&self, index: usize, why: Unusable) -> Fault {
         let feature = &self.layout.inputs[index].feature;
         let recipe = &self.recipe.name;
@@ -197,7 +202,7 @@ impl<'a> Search<'a> {
             .collect();
         let columns: Vec<&str> = columns.into_iter().collect();
         let remedy = match why {
-            // Nobody can write into a built-in recipe.
+            // A built-in recipe cannot be edited.
             _ if builtin(recipe).is_some() => {
                 format!(
                     "train without the column: {} {}",
@@ -206,7 +211,7 @@ impl<'a> Search<'a> {
                 )
             }
             Unusable::Missing => format!(
-                "give recipe `{recipe}` an expression that is never null, or let it say nulls = \"allow\""
+                "give recipe `{recipe}` an expression that is never null, or set nulls = \"allow\" for the feature"
             ),
             Unusable::Infinite => {
                 format!("give recipe `{recipe}` an expression that is never infinite")

@@ -1,4 +1,4 @@
-//! The values of a batch's input columns, and what is wrong with them.
+//! The values of a batch's input columns, and the check whether the forest can use them.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
 use datafusion::arrow::datatypes::Float64Type;
@@ -7,34 +7,37 @@ use crate::error::{Error, Result};
 use crate::recipe::Nulls;
 use crate::recipe::layout::{Input, Layout};
 
-/// The input columns of a recipe's [`Layout`], which are the first among a batch's.
+/// The columns of the inputs of a recipe's [`Layout`], which are the first columns of a batch.
 pub(crate) struct InputColumns<'a>(Vec<(&'a Input, Column<'a>)>);
 
+/// The column of an input.
 enum Column<'a> {
     Numbers(&'a Float64Array),
     Text(&'a StringArray),
 }
 
-/// One input of one row.
+/// The value of one input in one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value<'a> {
-    /// A null, where the recipe allows it.
+    /// A null or NaN that the recipe allows.
     Missing,
-    /// Finite.
+    /// A finite number.
     Number(f64),
-    /// As the expression gave it.
+    /// A text as the expression gives it.
     Text(&'a str),
 }
 
-/// Why a value is none that the forest can take.
+/// The reason why the forest cannot use a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
+    /// The value is null or NaN, which the recipe refuses.
     Missing,
+    /// The value is an infinite number.
     Infinite,
 }
 
 impl Unusable {
-    /// The feature's fault, in words.
+    /// Returns the predicate of a message about the feature.
     pub fn words(self) -> &'static str {
         match self {
             Self::Missing => "is null or NaN",
@@ -44,7 +47,10 @@ impl Unusable {
 }
 
 impl<'a> InputColumns<'a> {
-    /// The columns of `arrays` by the kinds of the inputs.
+    /// Pairs the inputs of `layout` with the first of `arrays`.
+    ///
+    /// # Errors
+    /// Fails when an array does not have the type of its input, which is a defect.
     pub fn new(layout: &'a Layout, arrays: &'a [ArrayRef]) -> Result<Self> {
         let columns = layout.inputs.iter().zip(arrays).map(|(input, array)| {
             let column = match input.kind.is_text() {
@@ -53,7 +59,7 @@ impl<'a> InputColumns<'a> {
             };
             let unexpected = || {
                 Error::internal(format!(
-                    "feature `{}` came as {}",
+                    "feature `{}` has the unexpected type {}",
                     input.feature,
                     array.data_type()
                 ))
@@ -63,22 +69,25 @@ impl<'a> InputColumns<'a> {
         Ok(Self(columns.collect::<Result<_>>()?))
     }
 
-    /// The value of input `input` in row `row`.
+    /// Returns the value of input `input` in row `row`.
     ///
     /// # Errors
-    /// A null that the recipe refuses, or an infinite number; [`locate_fault`](super::locate_fault) finds where it comes
-    /// from.
+    /// Fails when the value is a null that the recipe refuses, or an infinite number.
+    /// [`locate_fault`](super::locate_fault) finds the event it comes from.
     pub fn value(&self, input: usize, row: usize) -> Result<Value<'a>> {
         let fault = |why: Unusable| Error::feature_fault(&self.0[input].0.feature, why.words());
         self.checked(input, row).map_err(fault)
     }
 
-    /// The same, with the bare reason where the value cannot be used.
+    /// Returns the value of input `input` in row `row`.
+    ///
+    /// # Errors
+    /// Fails with the reason when the forest cannot use the value.
     pub fn checked(&self, input: usize, row: usize) -> std::result::Result<Value<'a>, Unusable> {
         let (input, column) = &self.0[input];
         let value = match column {
             Column::Numbers(numbers) if !numbers.is_null(row) && !numbers.value(row).is_nan() => {
-                // Adding zero makes −0 and 0 one value.
+                // Adding zero turns −0 into 0, so that both are one value.
                 Value::Number(numbers.value(row) + 0.0)
             }
             Column::Text(text) if !text.is_null(row) => Value::Text(text.value(row)),

@@ -1,4 +1,4 @@
-//! Features: the evaluated recipe, from the engine's batches to the numbers that the forest sees.
+//! Features: the evaluation of a recipe, from the engine's batches to the rows of the forest.
 
 mod distilled;
 mod encoder;
@@ -18,5 +18,5 @@ pub(crate) use rarity::{
 };
 pub(crate) use row_key::{RowKey, row_key};
 
-/// Most categories of a categorical feature.
+/// The maximum number of categories of a categorical feature.
 pub const MAX_CATEGORIES: usize = 1024;

@@ -1,9 +1,11 @@
 //! Rarity: −ln P(value | given), estimated from the counts of the training events.
 //!
-//! With n(v, g) training events of value v among the n(g) that have what is given, and D distinct values,
-//! P(v | g) = (n(v, g) + α) / (n(g) + α (D + 1)): additive smoothing (Lidstone) in which one further value stands for
-//! all that were never seen. A context that was never seen, such as a program that is new, says nothing of the values
-//! beside it: then the first of what is given is left out, and so on (backing off, as Katz 1987 does for n-grams).
+//! Let n(g) be the number of training events with the given values g, n(v, g) the number of those with the value v, and
+//! D the number of distinct values. Then P(v | g) = (n(v, g) + α) / (n(g) + α (D + 1)). This is additive smoothing
+//! (Lidstone 1920) in which one further value stands for all values that were never seen. The given values are the
+//! context of the value. A context that was never seen, such as a new program, has no information about values. Then
+//! the first of the given values is dropped, then the next, until the context was seen (backing off, as Katz 1987 does
+//! for n-grams).
 
 use std::collections::HashMap;
 
@@ -12,34 +14,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// α of the smoothing.
+/// The parameter α of the smoothing.
 const SMOOTHING: f64 = 1.0;
-/// Most combinations of a value and what it is given that are counted.
+/// The maximum number of combinations of a value and its given values that are counted.
 pub(crate) const MAX_COUNTED: usize = 1 << 20;
-/// Most combinations that a model keeps; the rarest beyond them count like what was never seen.
+/// The maximum number of combinations that a model keeps. The rarest combinations beyond it count as never seen.
 const MAX_KEPT: usize = 1 << 16;
-/// Longest text that is kept, in bytes.
+/// The maximum length of a text that is kept, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 
 /// The id of a null.
 pub(crate) const NULL_ID: u32 = 0;
-/// The id of a text that no kept combination has.
+/// The id of a text that occurs in no kept combination.
 pub(crate) const UNSEEN_ID: u32 = u32::MAX;
 
-/// The ids of a value and of what it is given, 32 bits each, the value lowest.
+/// A combination: the ids of a value and of its given values, 32 bits each, with the value in the lowest bits.
 pub(crate) type Key = u128;
 
-/// Packs ids into a key.
+/// Packs ids into a key, the first into the lowest bits.
 pub(crate) fn key(ids: impl DoubleEndedIterator<Item = u32>) -> Key {
     ids.rev().fold(0, |key, id| key << 32 | Key::from(id))
 }
 
-/// The ids that a key packs.
+/// Returns the ids in a key of `parts` ids.
 pub(crate) fn unpack(key: Key, parts: usize) -> impl Iterator<Item = u32> {
     (0..parts).map(move |part| (key >> (32 * part)) as u32)
 }
 
-/// The id of a text's code, counted from 0; NaN stands for a null.
+/// Returns the id of a text's code. Codes are counted from 0, and NaN stands for a null.
 pub(crate) fn id_of_code(code: f64) -> u32 {
     if code.is_nan() {
         NULL_ID
@@ -48,25 +50,25 @@ pub(crate) fn id_of_code(code: f64) -> u32 {
     }
 }
 
-/// What is given, of a key.
+/// Returns the given values of a key as a key.
 fn context(key: Key) -> Key {
     key >> 32
 }
 
-/// How many training events had each combination.
+/// The number of training events with each combination.
 pub(crate) type RarityCounts = HashMap<Key, u64, RandomState>;
 
-/// A fitted rarity as the model file holds it.
+/// A fitted rarity in the form of the model file. Its parts are the value and then the given values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RarityData {
-    /// Per part (the value, then what it is given) its sorted texts; a null is a value like any other.
+    /// The sorted texts of each part. A null is a value like any other.
     pub texts: Vec<Vec<Option<String>>>,
-    /// Per combination the position of each part's text, sorted.
+    /// The combinations in ascending order, each as the positions of its parts' texts.
     pub keys: Vec<u32>,
-    /// Per combination how many training events had it.
+    /// The number of training events with each combination.
     pub counts: Vec<u64>,
-    /// How many rarer combinations were not kept.
+    /// The number of rarer combinations that were not kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
 }
@@ -76,7 +78,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl RarityData {
-    /// Keeps the most frequent combinations. `texts` gives for each part the texts that ids beyond [`NULL_ID`] stand for.
+    /// Keeps the most frequent combinations. `texts[part][id - 1]` is the text of an id above [`NULL_ID`].
     pub fn new(counts: &RarityCounts, texts: &[&[String]]) -> Self {
         let text =
             |part: usize, id: u32| (id != NULL_ID).then(|| texts[part][id as usize - 1].clone());
@@ -132,7 +134,10 @@ impl RarityData {
         data
     }
 
-    /// Whether what a file says can be true of a rarity of `parts` parts.
+    /// Checks the data of a model file for a rarity of `parts` parts.
+    ///
+    /// # Errors
+    /// Fails when sizes do not match or exceed their limits, or when counts, texts or positions are invalid.
     pub fn check(&self, feature: &str, parts: usize) -> Result<()> {
         let refuse = |why: &str| {
             Err(Error::data(format!(
@@ -143,14 +148,14 @@ impl RarityData {
             || self.counts.len() > MAX_KEPT
             || self.keys.len() != parts * self.counts.len()
         {
-            return refuse("does not have the size that it claims");
+            return refuse("has an invalid size");
         }
         let total = self
             .counts
             .iter()
             .try_fold(0_u64, |total, count| total.checked_add(*count));
         if self.counts.contains(&0) || total.is_none_or(|total| total > 1 << 53) {
-            return refuse("has counts that cannot be true");
+            return refuse("has invalid counts");
         }
         for texts in &self.texts {
             let too_long = texts
@@ -170,46 +175,49 @@ impl RarityData {
         if in_range {
             Ok(())
         } else {
-            refuse("names a text that it does not have")
+            refuse("refers to a text that it does not contain")
         }
     }
 }
 
-/// A fitted rarity, ready to be looked up.
+/// A fitted rarity, prepared for look-ups.
 #[derive(Debug, Clone)]
 pub(crate) struct RarityTable {
-    /// First given everything, then without the first of what is given, and so on until nothing is given.
+    /// The counts with all given values, then without the first of them, and so on until none is left.
     levels: Vec<Level>,
 }
 
-/// The counts for one choice of context.
+/// The counts of a rarity with some of its given values.
 #[derive(Debug, Clone)]
 struct Level {
+    /// The number of distinct values.
     n_values: usize,
     combinations: HashMap<Key, Combination, RandomState>,
+    /// The number of training events with each context.
     contexts: RarityCounts,
 }
 
-/// What is known of a combination that was seen.
+/// A combination that was seen in training.
 #[derive(Debug, Clone, Copy)]
 struct Combination {
+    /// The number of training events.
     count: u64,
     rarity: f64,
 }
 
-/// How often a value was seen in training beside what it is given.
+/// The numbers of training events from which a rarity is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sighting {
-    /// Events with the value and the context.
+    /// The number of events with the value and the context.
     pub count: u64,
-    /// Events with the context.
+    /// The number of events with the context.
     pub of: u64,
-    /// How many of what it is given had to be left out, because together they were never seen.
+    /// The number of given values that were dropped because the longer context was never seen.
     pub dropped: usize,
 }
 
 impl RarityTable {
-    /// Of counted combinations of a value and `given` more parts.
+    /// Creates the table from the counts of combinations of a value and `given` given values.
     pub fn new(counts: &RarityCounts, given: usize) -> Self {
         let mut values: Vec<u32> = counts
             .keys()
@@ -231,7 +239,7 @@ impl RarityTable {
         }
     }
 
-    /// −ln P(value | given) of a combination.
+    /// Returns the rarity of a combination, −ln P(value | given).
     pub fn rarity(&self, key: Key) -> f64 {
         if let Some(seen) = self.levels[0].combinations.get(&key) {
             return seen.rarity;
@@ -244,7 +252,7 @@ impl RarityTable {
         )
     }
 
-    /// How often a combination was seen, with as much of its context as was seen at all.
+    /// Returns how often a combination was seen, with the longest part of its context that was seen.
     pub fn sighting(&self, key: Key) -> Sighting {
         let by_level = self.levels.iter().enumerate();
         let mut seen = by_level.filter_map(|(dropped, level)| {
@@ -256,7 +264,7 @@ impl RarityTable {
                 dropped,
             })
         });
-        // Without any context only an empty table has seen nothing.
+        // The empty context was always seen, unless the table is empty.
         seen.next().unwrap_or(Sighting {
             count: 0,
             of: 0,
@@ -266,6 +274,7 @@ impl RarityTable {
 }
 
 impl Level {
+    /// Creates the level from the counts of its combinations.
     fn new(counts: RarityCounts, n_values: usize) -> Self {
         let mut contexts = RarityCounts::default();
         for (combination, count) in &counts {
@@ -283,13 +292,13 @@ impl Level {
     }
 }
 
-/// −ln of the smoothed share of `count` among `of` events, which have `n_values` values.
+/// Returns −ln of the smoothed share of `count` among `of` events that have `n_values` distinct values.
 fn surprise(count: u64, of: u64, n_values: usize) -> f64 {
     let all = of as f64 + SMOOTHING * (n_values as f64 + 1.0);
     learn::real::ln(all / (count as f64 + SMOOTHING))
 }
 
-/// A key without the first `dropped` of what is given; the value stays.
+/// Returns a key without its first `dropped` given values.
 fn without_first_given(key: Key, dropped: usize) -> Key {
     (context(key) >> (32 * dropped)) << 32 | Key::from(key as u32)
 }
@@ -307,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn rarity_is_the_smoothed_surprise() {
+    fn rarity_is_the_negative_logarithm_of_the_smoothed_share() {
         let rarity = |value, given| table().rarity(key([value, given].into_iter()));
         let close = |found: f64, share: f64| {
             assert!(
@@ -324,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_survives_the_model_file() {
+    fn the_data_for_the_model_file_is_sorted_and_valid() {
         let counts =
             RarityCounts::from_iter([(key([1, 2].into_iter()), 6), (key([0, 1].into_iter()), 2)]);
         let (values, given) = (["open".to_owned()], ["cron".to_owned(), "sshd".to_owned()]);
@@ -341,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rarest_combinations_beyond_the_bound_count_like_unseen_ones() {
+    fn the_rarest_combinations_beyond_the_limit_are_dropped() {
         let texts: Vec<String> = (0..MAX_KEPT + 2).map(|text| format!("{text:06}")).collect();
         let ids = 1..=texts.len() as u32;
         let counts = ids.map(|id| (key([id].into_iter()), if id <= 2 { 1 } else { 5 }));

@@ -1,6 +1,6 @@
-//! Rows of features as keys of maps.
+//! Keys of maps for rows of features.
 
-/// The bits of a row's values, by which equal rows find each other. The key of a row with NaN equals that of the same row.
+/// The bits of a row's values. Unlike the values themselves, the keys of two equal rows with NaN are equal.
 pub(crate) type RowKey = Vec<u64>;
 
 /// Returns the key of a row.

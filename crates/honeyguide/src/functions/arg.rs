@@ -1,21 +1,21 @@
-//! One argument out of an event's `args` text, in one pass over its bytes.
+//! The value of one argument in an event's `args` text, read in one pass over its bytes.
 //!
-//! BETH writes a call's arguments as a Python literal, other exports as JSON; both are lists of dicts with the keys
-//! `name`, `type` and `value`. The whole text is checked, so that a truncated one never yields a value; escapes are
-//! decoded only in keys, names and the answer.
+//! BETH writes a call's arguments as a Python literal, and other exports write them as JSON. Both are lists of dicts
+//! with the keys `name`, `type` and `value`. The whole text is checked, so that a truncated text never gives a value.
+//! Escapes are decoded only in keys, names and the result.
 
 use std::borrow::Cow;
 
 use super::literal::{Malformed, Read, Reader, Value, closing, find_either};
 
-/// The value of the first argument called `name` in `args`, or none if it is absent or null.
+/// Returns the value of the first argument called `name` in `args`, or `None` if it is absent or null.
 ///
-/// Text comes without its quotes and escapes, booleans as `true` and `false` in both notations, numbers and containers
-/// as they are written. A blank text has no arguments. Where a dict repeats a key, the last one counts, as in both
-/// languages.
+/// Text is returned without its quotes and escapes, a boolean as `true` or `false`, and a number or a container as it
+/// is written. A blank text has no arguments. If a dict repeats a key, the last one counts, as in Python and JSON.
 ///
 /// # Errors
-/// `args` is not a list of dicts, ends early, goes on after the list, or nests deeper than [`MAX_DEPTH`](super::literal::MAX_DEPTH).
+/// Fails when `args` is not a list of dicts, ends early, continues after the list, or nests deeper than
+/// [`MAX_DEPTH`](super::literal::MAX_DEPTH).
 pub(super) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str>>> {
     let mut reader = Reader::new(args);
     let Some(first) = reader.token() else {
@@ -44,8 +44,8 @@ pub(super) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str
     }
 }
 
-/// Reads the name and the value of an argument that is written exactly as BETH writes it, which takes half the time;
-/// leaves the reader where it is at any other.
+/// Reads the name and the value of an argument that is written exactly as BETH writes it. Returns `None` and leaves the
+/// reader in place if it is written otherwise. This takes half the time of the general case.
 #[inline]
 fn argument_as_in_beth<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
     let start = reader.rest();
@@ -60,7 +60,7 @@ fn argument_as_in_beth<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, Value<'a
     Some((name, value))
 }
 
-/// Reads the dict of one argument; gives its value if it is the one called `name`.
+/// Reads the dict of one argument. Returns its value if the argument is called `name`.
 fn argument_named<'a>(reader: &mut Reader<'a>, name: &str) -> Read<Option<Value<'a>>> {
     if reader.token() != Some(b'{') {
         return Err(Malformed);
@@ -82,7 +82,7 @@ fn argument_named<'a>(reader: &mut Reader<'a>, name: &str) -> Read<Option<Value<
     Ok(value.filter(|_| is_named))
 }
 
-/// What precedes the first single quote, if there is no escape in it, and the rest from the quote on.
+/// Splits `text` before its first single quote. Returns `None` if there is none, or if an escape precedes it.
 #[inline]
 fn until_quote(text: &str) -> Option<(&str, &str)> {
     let end = find_either(text.as_bytes(), 0, b'\'', b'\\')?;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_notations_of_python_and_json() {
+    fn the_notations_of_python_and_json_are_read() {
         let texts = [
             "[{'name': 'fd', 'type': 'int', 'value': 3}, {'name': 'path', 'type': 'const char*', 'value': '/a b'}]",
             r#"[{"name": "fd", "type": "int", "value": 3}, {"name": "path", "type": "const char*", "value": "/a b"}]"#,
@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_argument_of_a_name_counts() {
+    fn the_first_of_several_arguments_with_a_name_counts() {
         let text =
             "[{'name': 'a'}, {'name': 'a', 'type': 'int', 'value': 1}, {'value': 2, 'name': 'a'}]";
         assert_eq!(read(text, "a"), Ok(Some("1".into())));
     }
 
     #[test]
-    fn gives_each_kind_of_value_as_text() {
+    fn each_kind_of_value_is_returned_as_text() {
         let cases = [
             ("-1.5e3", Some("-1.5e3")),
             ("True", Some("true")),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_malformed_from_absent() {
+    fn malformed_texts_differ_from_absent_arguments() {
         for text in ["", " \n", "[]", "()", "None", "null", "[{}]"] {
             assert_eq!(read(text, "a"), Ok(None), "{text:?}");
         }
@@ -229,7 +229,7 @@ mod tests {
         })
     }
 
-    /// The texts of one list of arguments in which the keys come in every notation and in two orders.
+    /// Returns two texts of a list of arguments, with the keys in different orders and notations.
     fn written(arguments: &[(String, Json)], write: fn(&Json) -> String) -> [String; 2] {
         let all = |argument: fn(String, String) -> String| {
             let arguments = arguments
@@ -249,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(arguments in any_arguments(), pick in 0..5_usize) {
+        fn written_values_are_read(arguments in any_arguments(), pick in 0..5_usize) {
             let name = &arguments[pick % arguments.len()].0;
             let first = arguments.iter().find(|argument| argument.0 == *name);
             for write in [python, ascii_json, |value: &Json| value.to_string()] {
@@ -267,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn what_ends_early_is_malformed(arguments in any_arguments()) {
+        fn truncated_texts_are_malformed(arguments in any_arguments()) {
             for text in [python, ascii_json].into_iter().flat_map(|write| written(&arguments, write)) {
                 for (end, _) in text.char_indices().skip(1) {
                     prop_assert_eq!(read(&text[..end], &arguments[0].0), Err(Malformed));

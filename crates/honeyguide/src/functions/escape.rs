@@ -1,10 +1,10 @@
-//! The escapes inside quoted text: those of Python's string literals and of JSON (RFC 8259, section 7).
+//! The escapes in quoted text: those of Python's string literals and of JSON (RFC 8259, section 7).
 
-/// A quoted text with the escapes of Python and JSON decoded.
+/// Decodes the escapes of Python and JSON in a quoted text.
 ///
-/// A code point that is half of a surrogate pair without its other half becomes U+FFFD, since no UTF-8 text can hold
-/// it. An escape that neither language knows stays as it is written, as in Python; so does `\N{…}`. None if an escape ends
-/// early or is beyond the last code point.
+/// Half of a surrogate pair without its other half becomes U+FFFD, because UTF-8 cannot represent it. An escape that
+/// neither language knows is kept as it is written, as in Python, and so is `\N{…}`. Returns `None` if an escape ends
+/// early or exceeds the last code point.
 pub(super) fn unescape(raw: &str) -> Option<String> {
     let mut decoded = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -16,7 +16,7 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
     Some(decoded)
 }
 
-/// Decodes the escape whose backslash precedes `text`, and gives what follows it.
+/// Decodes the escape whose backslash precedes `text`, and returns the text after it.
 fn unescape_one<'a>(text: &'a str, decoded: &mut String) -> Option<&'a str> {
     let mut characters = text.chars();
     let letter = characters.next()?;
@@ -45,7 +45,8 @@ fn unescape_one<'a>(text: &'a str, decoded: &mut String) -> Option<&'a str> {
     Some(after)
 }
 
-/// The code point of a numeric escape that starts with `letter`, and what follows it.
+/// Returns the code point of a numeric escape, and the text after it. `text` is the escape from its first character
+/// `letter` on.
 fn code_point(letter: char, text: &str) -> Option<(u32, &str)> {
     match letter {
         'x' => hexadecimal(&text[1..], 2),
@@ -71,6 +72,7 @@ fn code_point(letter: char, text: &str) -> Option<(u32, &str)> {
     }
 }
 
+/// Reads `length` hexadecimal digits, and returns their value and the text after them.
 fn hexadecimal(text: &str, length: usize) -> Option<(u32, &str)> {
     let (digits, after) = text.split_at_checked(length)?;
     if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -80,6 +82,7 @@ fn hexadecimal(text: &str, length: usize) -> Option<(u32, &str)> {
     Some((code, after))
 }
 
+/// Returns the character of a code point, which is U+FFFD for half of a surrogate pair.
 fn character_of(code: u32) -> Option<char> {
     match code {
         0xD800..=0xDFFF => Some(char::REPLACEMENT_CHARACTER),
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decodes_the_escapes_of_both_languages() {
+    fn the_escapes_of_both_languages_are_decoded() {
         let escapes = [
             (r#"\\ \' \" \x22 \/"#, "\\ ' \" \" /"),
             (r"\a\b\t\n\v\f\r", "\x07\x08\t\n\x0b\x0c\r"),
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_must_be_whole() {
+    fn incomplete_and_invalid_escapes_are_refused() {
         for raw in [
             r"\",
             r"\x4",

@@ -1,4 +1,4 @@
-//! Whole columns of literals as lists: addresses as numbers, arguments as structs of name, type and value.
+//! The conversion of columns of literals to lists: addresses to numbers, arguments to structs of name, type and value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,16 +18,19 @@ use crate::log::ListKind;
 /// The keys of an argument, which are the fields of its struct.
 const KEYS: [&str; 3] = ["name", "type", "value"];
 
-/// Turns the texts of some columns into lists.
+/// A converter of the texts of some columns to lists.
 #[derive(Debug, Clone)]
 pub(crate) struct ListParser {
+    /// The schema of the converted batches.
     schema: SchemaRef,
+    /// The positions and kinds of the converted columns.
     columns: Vec<(usize, ListKind)>,
+    /// The number of malformed texts so far.
     malformed: u64,
 }
 
 impl ListParser {
-    /// Those of the columns `lists` that hold text, by their positions.
+    /// Returns the positions and kinds of those columns of `lists` that hold text.
     pub fn columns(schema: &Schema, lists: &[(&str, ListKind)]) -> Vec<(usize, ListKind)> {
         let fields = schema.fields().iter().enumerate();
         let columns = fields.filter_map(|(index, field)| {
@@ -37,7 +40,7 @@ impl ListParser {
         columns.collect()
     }
 
-    /// For batches of this schema, of which the columns `lists` hold lists as text.
+    /// Creates a converter of batches with this schema, in which the columns `lists` hold lists as text.
     pub fn new(schema: &Schema, lists: &[(&str, ListKind)]) -> Self {
         let columns = Self::columns(schema, lists);
         let fields = schema.fields().iter().enumerate().map(|(index, field)| {
@@ -53,17 +56,17 @@ impl ListParser {
         }
     }
 
-    /// Of the parsed batches.
+    /// Returns the schema of the converted batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// How many texts were no such lists, and became null.
+    /// Returns the number of texts that were malformed and became null.
     pub fn malformed(&self) -> u64 {
         self.malformed
     }
 
-    /// The batch with lists.
+    /// Converts the texts of a batch to lists.
     pub fn parse(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let failed = |error| Error::internal(format!("lists: {error}"));
         let mut columns = batch.columns().to_vec();
@@ -77,6 +80,7 @@ impl ListParser {
     }
 }
 
+/// Returns the field of a list's items.
 fn item(kind: ListKind) -> Field {
     let item = match kind {
         ListKind::Addresses => DataType::UInt64,
@@ -89,7 +93,7 @@ fn data_type(kind: ListKind) -> DataType {
     DataType::List(Arc::new(item(kind)))
 }
 
-/// The lists, and how many texts were none.
+/// Converts texts to lists, and returns the lists and the number of malformed texts.
 fn parse(kind: ListKind, texts: &ArrayRef) -> (ArrayRef, u64) {
     let texts = texts.as_string::<i32>();
     let mut malformed = 0;
@@ -127,7 +131,7 @@ fn argument_fields() -> Fields {
     Fields::from(fields.to_vec())
 }
 
-/// Whether values of this type are lists of a call's arguments.
+/// Returns whether values of this type are lists of a call's arguments.
 pub(super) fn are_arguments(data_type: &DataType) -> bool {
     let (DataType::List(item) | DataType::LargeList(item)) = data_type else {
         return false;
@@ -142,7 +146,7 @@ pub(super) fn are_arguments(data_type: &DataType) -> bool {
             .all(|(field, key)| field.name() == key)
 }
 
-/// What `arg` gives for lists of arguments: the value of the first of the name.
+/// Returns the result of `arg` for lists of arguments: the value of the first argument with the name.
 pub(super) fn named_arguments(
     lists: &ArrayRef,
     names: &ArrayRef,
@@ -166,7 +170,7 @@ pub(super) fn named_arguments(
     Ok(Arc::new(found.collect::<StringArray>()))
 }
 
-/// A list that was read; those that could not be are counted.
+/// Returns a list that was read, or counts a malformed text.
 fn known<T>(read: Option<Read<Option<T>>>, malformed: &mut u64) -> Option<T> {
     read?.unwrap_or_else(|Malformed| {
         *malformed += 1;
@@ -177,6 +181,7 @@ fn known<T>(read: Option<Read<Option<T>>>, malformed: &mut u64) -> Option<T> {
 /// The values of an argument's [`KEYS`].
 type Argument<'a> = [Option<Cow<'a, str>>; KEYS.len()];
 
+/// Appends an argument as a struct.
 fn append_argument(structs: &mut StructBuilder, argument: &Argument) {
     for (index, value) in argument.iter().enumerate() {
         let field = structs.field_builder::<StringBuilder>(index);
@@ -186,6 +191,7 @@ fn append_argument(structs: &mut StructBuilder, argument: &Argument) {
     structs.append(true);
 }
 
+/// Reads a list of addresses, or `None` for null.
 fn addresses(text: &str) -> Read<Option<Vec<u64>>> {
     let mut list = Vec::new();
     let found = elements(text, |reader| {
@@ -202,6 +208,7 @@ fn addresses(text: &str) -> Read<Option<Vec<u64>>> {
     Ok(found.then_some(list))
 }
 
+/// Reads a list of arguments, or `None` for null.
 fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     let mut list = Vec::new();
     let found = elements(text, |reader| {
@@ -211,7 +218,7 @@ fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     Ok(found.then_some(list))
 }
 
-/// Reads a dict. Of a key that it repeats the last counts, as in Python and JSON.
+/// Reads the dict of one argument. If it repeats a key, the last one counts, as in Python and JSON.
 fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
     if reader.token() != Some(b'{') {
         return Err(Malformed);
@@ -233,7 +240,8 @@ fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
     Ok(argument)
 }
 
-/// Reads a list or a tuple to the end of the text; a text of null has none, and a blank one is empty.
+/// Reads a list or a tuple to the end of the text. Returns whether there is a list: a blank text is an empty list, and
+/// null is none.
 fn elements<'a>(text: &'a str, element: impl FnMut(&mut Reader<'a>) -> Read<()>) -> Read<bool> {
     let mut reader = Reader::new(text);
     let Some(first) = reader.token() else {

@@ -1,31 +1,35 @@
-//! Literals of Python and JSON, told apart and checked without being built.
+//! A reader of Python and JSON literals that checks values without building them.
 //!
-//! One grammar reads both: the union of what `repr` and JSON writers put out, where a comma may follow the last element.
-//! What is inside quotes is only searched for its end; escapes are read when the text is asked for.
+//! One grammar covers both: the union of the outputs of Python's `repr` and of JSON writers, in which a comma may
+//! follow the last element. Quoted text is only searched for its end; its escapes are decoded when the text is needed.
 
 use std::borrow::Cow;
 
 use super::escape::unescape;
 
-/// Containers inside one another that are still read, counting the outermost list and its dicts.
+/// The maximum depth of nested containers, including the outermost list and its dicts.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// A text is not what it should be. Such texts are counted and not shown, so there is no message.
+/// The error of a text that is not a valid literal. Such texts are counted and not shown, so it has no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+/// The result of reading a literal.
 pub(super) type Read<T> = Result<T, Malformed>;
 
+/// The value of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value<'a> {
+    /// `None` or `null`.
     Null,
+    /// A quoted text.
     Text(Quoted<'a>),
-    /// A number, a boolean, or a container as it is written.
+    /// A number or a container as it is written, or a boolean as `true` or `false`.
     Written(&'a str),
 }
 
 impl Value<'_> {
-    /// Whether this is a text, and `text`.
+    /// Returns whether this is a text that is equal to `text`.
     pub(super) fn is_text(self, text: &str) -> Read<bool> {
         match self {
             Value::Text(quoted) => Ok(quoted.decoded()? == text),
@@ -34,15 +38,16 @@ impl Value<'_> {
     }
 }
 
-/// What stands between two quotes.
+/// The text between two quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quoted<'a> {
+    /// The text with its escapes.
     raw: &'a str,
     has_escapes: bool,
 }
 
 impl<'a> Quoted<'a> {
-    /// The text without escapes.
+    /// Returns the text with its escapes decoded.
     #[inline]
     pub(super) fn decoded(self) -> Read<Cow<'a, str>> {
         match self.has_escapes {
@@ -52,31 +57,33 @@ impl<'a> Quoted<'a> {
     }
 }
 
-/// A place in a text. It stands on a character's first byte whenever one of its methods returns.
+/// A reader of a text. Whenever one of its methods returns, its position is the first byte of a character.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     text: &'a str,
+    /// The position in the text, in bytes.
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// Creates a reader at the start of `text`.
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    /// What is still to be read.
+    /// Returns the text that is not read yet.
     #[inline]
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
-    /// Skips `bytes` of the rest, up to the start of a character.
+    /// Skips a number of bytes, which must end at the start of a character.
     #[inline]
     pub(super) fn skip(&mut self, bytes: usize) {
         self.at += bytes;
     }
 
-    /// The next byte that is not white space, which stays unread; none at the end.
+    /// Skips white space and returns the next byte without reading it. Returns `None` at the end.
     #[inline]
     pub(super) fn token(&mut self) -> Option<u8> {
         while let Some(&byte) = self.text.as_bytes().get(self.at) {
@@ -88,7 +95,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads one byte that is not white space, which must be `byte`.
+    /// Reads the next byte that is not white space, which must be `byte`.
     #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Read<()> {
         if self.token() != Some(byte) {
@@ -98,7 +105,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a bracket, elements with commas between them, and `close`.
+    /// Reads an opening bracket, elements separated by commas, and the bracket `close`.
     #[inline]
     pub(super) fn sequence(
         &mut self,
@@ -120,7 +127,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a key and its value, which stand inside `depth` containers.
+    /// Reads a key and its value, which are inside `depth` containers.
     #[inline]
     pub(super) fn entry(&mut self, depth: usize) -> Read<(Value<'a>, Value<'a>)> {
         let key = self.value(depth)?;
@@ -128,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok((key, self.value(depth)?))
     }
 
-    /// Reads a value that stands inside `depth` containers.
+    /// Reads a value that is inside `depth` containers.
     #[inline]
     pub(super) fn value(&mut self, depth: usize) -> Read<Value<'a>> {
         match self.token().ok_or(Malformed)? {
@@ -138,6 +145,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a list, a tuple or a dict that is inside `depth` containers.
     fn container(&mut self, depth: usize) -> Read<&'a str> {
         if depth >= MAX_DEPTH {
             return Err(Malformed);
@@ -152,6 +160,7 @@ impl<'a> Reader<'a> {
         Ok(&self.text[start..self.at])
     }
 
+    /// Reads a text that starts and ends with `quote`.
     #[inline]
     fn quoted(&mut self, quote: u8) -> Read<Quoted<'a>> {
         let bytes = self.text.as_bytes();
@@ -171,7 +180,7 @@ impl<'a> Reader<'a> {
         Ok(Quoted { raw, has_escapes })
     }
 
-    /// Reads what has neither quotes nor brackets: a number, a boolean, or null.
+    /// Reads a value without quotes and brackets: a number, a boolean, or null.
     fn word(&mut self) -> Read<Value<'a>> {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest
@@ -190,7 +199,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The bracket that closes what `open` opens.
+/// Returns the bracket that closes `open`, or `None` if `open` is not an opening bracket.
 pub(super) fn closing(open: u8) -> Option<u8> {
     match open {
         b'[' => Some(b']'),
@@ -200,7 +209,7 @@ pub(super) fn closing(open: u8) -> Option<u8> {
     }
 }
 
-/// Whether a word is a number as Python or JSON writes it: decimal, hexadecimal, infinite, or not a number.
+/// Returns whether a word is a number as Python or JSON writes it: decimal, hexadecimal, an infinity, or NaN.
 fn is_number(word: &str) -> bool {
     let number = word.strip_prefix(['-', '+']).unwrap_or(word);
     let is_all = |text: &str, accept: fn(&u8) -> bool| {
@@ -222,7 +231,7 @@ fn is_number(word: &str) -> bool {
         && is_all(exponent, u8::is_ascii_digit)
 }
 
-/// The first place at or after `from` where one of two bytes stands.
+/// Returns the position of the first of two bytes at or after `from`.
 #[inline]
 pub(super) fn find_either(bytes: &[u8], from: usize, one: u8, other: u8) -> Option<usize> {
     let mut at = from;
@@ -240,12 +249,13 @@ pub(super) fn find_either(bytes: &[u8], from: usize, one: u8, other: u8) -> Opti
     Some(at + tail)
 }
 
+/// Returns a word whose eight bytes are all `byte`.
 const fn splat(byte: u8) -> u64 {
     byte as u64 * 0x0101_0101_0101_0101
 }
 
-/// The top bit of every byte that is zero, exact up to and including the lowest of them (Warren, Hacker's Delight,
-/// second edition, section 6-1).
+/// Sets the top bit of every byte of `word` that is zero. The result is exact up to and including the lowest zero byte
+/// (Warren, Hacker's Delight, second edition, section 6-1).
 const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(splat(0x01)) & !word & splat(0x80)
 }
@@ -266,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_kinds_apart() {
+    fn the_kinds_of_values_are_recognised() {
         let numbers = [
             "0", "-100", "1e+16", "-2.5E-3", "0x7ffc", "inf", "-nan", "NaN", ".5", "5.",
         ];
@@ -287,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_no_literal() {
+    fn other_texts_are_malformed() {
         let words = [
             "", "1.2.3", "e5", "1e", "0x", "0xg", "-", "--1", "+.", "nul", "é",
         ];
@@ -310,7 +320,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_a_scan_finds(
+        fn find_either_agrees_with_a_scan(
             bytes in prop::collection::vec(prop_oneof![Just(b'\''), Just(b'\\'), any::<u8>()], 0..40),
             from in 0..45_usize,
         ) {

@@ -1,6 +1,7 @@
-//! The SQL functions on text, registered in one place for every session.
+//! The SQL functions on text, which every session registers.
 //!
-//! `arg` and `path` work on one text and know no engine; columns, nulls and signatures are handled here.
+//! The modules `arg` and `path` work on single texts, without the engine. This module handles columns, nulls and
+//! signatures.
 
 mod arg;
 mod escape;
@@ -30,15 +31,15 @@ use datafusion::prelude::SessionContext;
 
 pub(crate) use lists::ListParser;
 
-/// Makes `arg`, `path_prefix` and `path_shape` known to `context`. What `arg` cannot read is counted only in plans that
-/// [`counting`] has prepared.
+/// Registers `arg`, `path_prefix` and `path_shape` in `context`. Texts that `arg` cannot read are counted only in plans
+/// that [`counting`] has prepared.
 pub(crate) fn register(context: &SessionContext) {
     for function in functions() {
         context.register_udf(function);
     }
 }
 
-/// Returns the functions that are known by name in every session.
+/// Returns the functions that are registered in every session.
 pub(crate) fn functions() -> [ScalarUDF; 3] {
     let whole = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
@@ -54,7 +55,8 @@ pub(crate) fn functions() -> [ScalarUDF; 3] {
     [arg_function(&Arc::default()), prefix, shape]
 }
 
-/// Returns `arg`, which adds the texts that it cannot read to `malformed`, once for each time one is read.
+/// Returns `arg`, which adds the number of texts that it cannot read to `malformed`. A text that is read several times
+/// is counted each time.
 fn arg_function(malformed: &Arc<AtomicU64>) -> ScalarUDF {
     ScalarUDF::from(Arg {
         malformed: Arc::clone(malformed),
@@ -68,7 +70,7 @@ fn arg_function(malformed: &Arc<AtomicU64>) -> ScalarUDF {
     })
 }
 
-/// Returns `plan` with every `arg` in it adding the texts that it cannot read to `malformed`.
+/// Returns `plan` with every `arg` in it adding the number of texts that it cannot read to `malformed`.
 ///
 /// # Errors
 /// Fails when the engine cannot rewrite the plan, which is a defect.
@@ -89,19 +91,19 @@ pub(crate) fn counting(plan: LogicalPlan, malformed: &Arc<AtomicU64>) -> Result<
     Ok(plan.data)
 }
 
-/// An argument of any of Arrow's text types.
+/// Returns the coercion for an argument of any of Arrow's text types.
 fn text() -> Coercion {
     Coercion::new_exact(TypeSignatureClass::Native(logical_string()))
 }
 
-/// `arg(args, name)`: the value of one of a call's arguments.
+/// The function `arg(args, name)`: the value of one of a call's arguments.
 #[derive(Debug)]
 struct Arg {
     malformed: Arc<AtomicU64>,
     signature: Signature,
 }
 
-/// Two functions are the same when they count into the same place.
+/// Two functions are equal if they share a counter.
 impl PartialEq for Arg {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.malformed, &other.malformed)
@@ -135,7 +137,7 @@ impl ScalarUDFImpl for Arg {
             return Ok(DataType::Utf8);
         }
         plan_err!(
-            "arg: takes args as text or as a list of arguments, and a name, not {args} and {name}"
+            "arg: the arguments must be args (text or a list of arguments) and a name (text), got {args} and {name}"
         )
     }
 
@@ -179,7 +181,7 @@ impl ScalarUDFImpl for Arg {
     }
 }
 
-/// `path_prefix(path, count)`: the first components of a path.
+/// The function `path_prefix(path, count)`: the first `count` components of a path.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PathPrefix {
     signature: Signature,
@@ -198,7 +200,7 @@ impl ScalarUDFImpl for PathPrefix {
         Ok(DataType::Utf8)
     }
 
-    /// Rejects a constant count out of range before any row is read.
+    /// Returns the type of the result, and rejects a constant count that is out of range before any row is read.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         if let [_, Some(count)] = args.scalar_arguments
             && let Ok(count) = count.cast_to(&DataType::Int64)?.try_into()
@@ -226,6 +228,7 @@ impl ScalarUDFImpl for PathPrefix {
     }
 }
 
+/// Checks a number of components, which must be 1 or more.
 fn component_count(count: i64) -> std::result::Result<usize, String> {
     match count {
         1.. => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
@@ -235,7 +238,7 @@ fn component_count(count: i64) -> std::result::Result<usize, String> {
     }
 }
 
-/// `path_shape(path)`: the path with numbers and identifiers generalised.
+/// The function `path_shape(path)`: the path with numbers and identifiers generalised.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PathShape {
     signature: Signature,
@@ -261,7 +264,8 @@ impl ScalarUDFImpl for PathShape {
     }
 }
 
-/// What `function` makes of each text of a column, as Utf8: the type in which features are grouped. Null stays null.
+/// Applies `function` to the row number and the text of each row of a column. Returns Utf8, the type in which features
+/// are grouped. Nulls stay null.
 fn map_texts<'a>(
     name: &str,
     texts: &'a ArrayRef,
@@ -309,7 +313,7 @@ mod tests {
         None,
     ];
 
-    /// The rows of `select {sql} from t`, where t has a column `args`, and how many texts were malformed.
+    /// Returns the rows of `select {sql} from t`, where t has a column `args`, and the number of malformed texts.
     async fn select(args: ArrayRef, sql: &str) -> Result<(Vec<Option<String>>, u64)> {
         let malformed = Arc::new(AtomicU64::new(0));
         let context = SessionContext::new();
@@ -361,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn composes_and_takes_columns() -> Result<()> {
+    async fn functions_compose_and_take_columns_as_arguments() -> Result<()> {
         let cases = [
             (
                 "path_shape(path_prefix(arg(args, 'pathname'), 2))",
@@ -391,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_count_below_one_is_an_error_that_says_the_range() {
+    async fn the_error_for_a_count_below_one_states_the_range() {
         for sql in [
             "path_prefix(args, 0)",
             "path_prefix(args, -1)",

@@ -1,8 +1,8 @@
-//! Paths made comparable: cut to their first components, or with what varies from run to run generalised.
+//! Generalisation of paths: their first components, and their shape without numbers and identifiers that vary.
 
 use std::borrow::Cow;
 
-/// The first `count` components of a path, with repeated slashes folded and none at the end but the root's.
+/// Returns the first `count` components of a path. Repeated slashes become one, and only the root ends with a slash.
 pub(super) fn prefix(path: &str, count: usize) -> Cow<'_, str> {
     let mut end = 0;
     for _ in 0..count {
@@ -29,24 +29,26 @@ pub(super) fn prefix(path: &str, count: usize) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
-/// Where the hyphens of a UUID stand in its 36 characters (RFC 9562, section 4).
+/// The positions of the hyphens of a UUID (RFC 9562, section 4).
 const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+/// The length of a UUID in characters.
 const UUID_LENGTH: usize = 36;
-/// From this length on, a word of hexadecimal digits with a letter and a digit is an identifier.
+/// The minimum length of a word of hexadecimal digits, with a letter and a digit, that is an identifier.
 const HEX_LENGTH: usize = 8;
-/// From this length on, a word that mixes the kinds of its characters may be an identifier.
+/// The minimum length of a word of mixed kinds of characters that may be an identifier.
 const MIXED_LENGTH: usize = 10;
 
-/// The path with identifiers as `H` and numbers as `N`. A word is an unbroken run of ASCII letters and digits.
+/// Returns the path with identifiers as `H` and numbers as `N`. A word is an unbroken run of ASCII letters and digits.
 ///
 /// An identifier is
 /// - a UUID;
 /// - a word of at least 8 hexadecimal digits, at least one of them a letter and one not, or of any length after `0x`;
 /// - a word of at least 10 characters that has small letters, capitals and digits, and in which at least one character
-///   in three is of another kind than the one before it, where a small letter after a capital does not count: names
-///   like `NetworkManager2` stay, names drawn by chance go.
+///   in three is of another kind than the one before it. A small letter after a capital does not count. So names like
+///   `NetworkManager2` are kept, and random names are replaced.
 ///
-/// In any other word each run of digits is a number. All else stays, so a path without a digit is its own shape.
+/// In any other word each run of digits is a number. Everything else is kept, so a path without digits is its own
+/// shape.
 pub(super) fn shape(path: &str) -> Cow<'_, str> {
     if !path.bytes().any(|byte| byte.is_ascii_digit()) {
         return Cow::Borrowed(path);
@@ -73,14 +75,15 @@ pub(super) fn shape(path: &str) -> Cow<'_, str> {
     Cow::Owned(shape)
 }
 
-/// How many bytes at the start of a text hold, where all that can end the run are characters' first bytes.
+/// Returns the number of bytes at the start of a text for which `holds` is true. The first byte for which it is false
+/// must be the first byte of a character.
 fn length_while(text: &str, holds: fn(u8) -> bool) -> usize {
     text.bytes()
         .position(|byte| !holds(byte))
         .unwrap_or(text.len())
 }
 
-/// What follows the UUID that a text starts with.
+/// Returns the text after the UUID at its start, or `None` if it does not start with a UUID.
 fn after_uuid(text: &str) -> Option<&str> {
     let (uuid, after) = text.split_at_checked(UUID_LENGTH)?;
     let is_uuid = uuid
@@ -94,6 +97,7 @@ fn after_uuid(text: &str) -> Option<&str> {
     (is_uuid && !goes_on).then_some(after)
 }
 
+/// Appends the shape of a word.
 fn push_word_shape(word: &str, shape: &mut String) {
     if is_hexadecimal(word) || is_mixed(word) {
         shape.push('H');
@@ -111,6 +115,7 @@ fn push_word_shape(word: &str, shape: &mut String) {
     }
 }
 
+/// Returns whether a word is an identifier of hexadecimal digits.
 fn is_hexadecimal(word: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match word.strip_prefix("0x") {
@@ -124,6 +129,7 @@ fn is_hexadecimal(word: &str) -> bool {
     }
 }
 
+/// Returns whether a word mixes small letters, capitals and digits as random names do.
 fn is_mixed(word: &str) -> bool {
     let kind = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
     let changes = word.as_bytes().windows(2).filter(|pair| {
@@ -137,6 +143,7 @@ fn is_mixed(word: &str) -> bool {
         && changes.count() * 3 >= word.len()
 }
 
+/// Returns whether a word has a byte of some kind.
 fn has(word: &str, kind: fn(&u8) -> bool) -> bool {
     word.as_bytes().iter().any(kind)
 }
@@ -148,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_to_the_first_components() {
+    fn a_prefix_has_the_first_components() {
         let cases = [
             ("/usr/lib/x", 2, "/usr/lib"),
             ("/usr/lib", 2, "/usr/lib"),
@@ -169,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn generalises_what_varies() {
+    fn numbers_and_identifiers_are_generalised() {
         let cases = [
             ("/etc/passwd", "/etc/passwd"),
             ("/proc/384/cgroup", "/proc/N/cgroup"),
@@ -209,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_prefix_is_made_of_the_first_components(path in "[/a.é]{0,12}", count in 1..6_usize) {
+        fn any_prefix_joins_the_first_components(path in "[/a.é]{0,12}", count in 1..6_usize) {
             let components = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(String::from).collect::<Vec<_>>();
             let mut expected = components(&path);
             expected.truncate(count);

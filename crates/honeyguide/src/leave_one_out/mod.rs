@@ -1,9 +1,9 @@
-//! A threshold that holds on a host never seen: leave-one-host-out.
+//! A threshold for new hosts, chosen by leave-one-host-out cross-validation.
 //!
-//! For every host in turn, everything that is learnt is learnt from the other hosts, and its own events are scored with
-//! that: cross-validation with hosts as the folds (Stone 1974, "Cross-validatory choice and assessment of statistical
-//! predictions", J. R. Stat. Soc. B 36(2)). Events of one host resemble each other, so folds that cut through hosts would
-//! promise too much.
+//! Each host is held out in turn: everything is learnt from the other hosts, and the held-out host's events are scored
+//! with it. This is cross-validation with hosts as the folds (Stone 1974, "Cross-validatory choice and assessment of
+//! statistical predictions", J. R. Stat. Soc. B 36(2)). Events of one host resemble each other, so with folds that
+//! divide a host the rates would be too optimistic.
 
 mod split;
 
@@ -18,17 +18,18 @@ use crate::model::{HostRate, Threshold, ThresholdMethod};
 use crate::recipe::Recipe;
 use crate::recipe::layout::Layout;
 
-/// Fewest hosts to leave one out of.
+/// The minimum number of hosts for leave-one-host-out.
 pub const MIN_HOSTS: usize = 3;
-/// Scores of a fold's distinct rows, and how many events each stands for.
+/// The scores of a fold's distinct rows, each with its number of events.
 type FoldScores = Vec<(f64, u64)>;
 
-/// Most folds; of more hosts, some are left out together.
+/// The maximum number of folds. With more hosts, groups of hosts are held out together.
 const MAX_FOLDS: usize = 32;
 
-/// The lowest threshold that flags at most `rate` of a left-out host's events in the mean of the hosts, or `None` where
-/// `distilled` does not tell [`MIN_HOSTS`] apart. The mean of the hosts, not of the events, is what a host that is not
-/// among them can be expected to show, however much or little any of them records. `params` are the forest's without its column kinds.
+/// Returns the lowest threshold that flags at most `rate` of a held-out host's events, as a mean over the hosts.
+/// Returns `None` if `distilled` has fewer than [`MIN_HOSTS`] hosts. The mean is over hosts, not events, because it
+/// estimates the rate on a new host, whatever the number of events of each host. `params` are the parameters of the
+/// forest without its column kinds.
 pub(crate) fn threshold(
     recipe: &Recipe,
     distilled: &Distilled,
@@ -48,7 +49,7 @@ pub(crate) fn threshold(
     Ok(by_mean_rate(&folds, &scores, rate))
 }
 
-/// Hosts by fold, in the order of their names.
+/// Returns the hosts of each fold, in the order of their names.
 fn folds(hosts: &[HostRows]) -> Vec<Vec<&HostRows>> {
     let n_folds = hosts.len().min(MAX_FOLDS);
     (0..n_folds)
@@ -56,7 +57,7 @@ fn folds(hosts: &[HostRows]) -> Vec<Vec<&HostRows>> {
         .collect()
 }
 
-/// Scores of the rows `own` by what is learnt from `others`, each with how many events have it.
+/// Learns from `others`, and returns the scores of the rows `own`, each with its number of events.
 fn score_with(
     recipe: &Recipe,
     others: &Distilled,
@@ -70,17 +71,18 @@ fn score_with(
         .clone()
         .column_kinds(encoder.column_kinds())
         .fit(&matrix)
-        .map_err(|error| Error::usage(format!("without one of the hosts: {error}")))?;
+        .map_err(|error| Error::usage(format!("training without the held-out host: {error}")))?;
     let mut rows = encoder.encode_distilled(own, &others.texts)?;
     rows.sort_rows();
     let scores = forest
         .scores(rows.values())
-        .map_err(|error| Error::internal(format!("scoring a left-out host: {error}")))?;
+        .map_err(|error| Error::internal(format!("scoring a held-out host: {error}")))?;
     let events = rows.weights().iter().map(|weight| *weight as u64);
     Ok(scores.into_iter().zip(events).collect())
 }
 
-/// The lowest threshold that flags at most `rate` of a fold's events, in the mean of the folds, and what it flags of each.
+/// Returns the lowest threshold that flags at most `rate` of a fold's events, as a mean over the folds, with the rate
+/// on each fold.
 fn by_mean_rate(folds: &[Vec<&HostRows>], scores: &[FoldScores], rate: f64) -> Option<Threshold> {
     let mut all: Vec<(f64, usize, u64)> = Vec::new();
     for (fold, scores) in scores.iter().enumerate() {
@@ -103,10 +105,12 @@ fn by_mean_rate(folds: &[Vec<&HostRows>], scores: &[FoldScores], rate: f64) -> O
     None
 }
 
+/// Returns the total number of events.
 fn total<'a>(scores: impl Iterator<Item = &'a (f64, u64)>) -> u64 {
     scores.map(|(_, events)| events).sum()
 }
 
+/// Returns the mean over the folds of the share of events that are flagged.
 fn mean_rate(flagged: &[u64], events: &[u64]) -> f64 {
     let rates = flagged
         .iter()
@@ -119,6 +123,7 @@ fn share(part: u64, all: u64) -> f64 {
     part as f64 / all as f64
 }
 
+/// Returns a threshold with the rates that it has on the folds.
 fn described(
     value: f64,
     folds: &[Vec<&HostRows>],
@@ -142,6 +147,7 @@ fn described(
     }
 }
 
+/// Returns the name of a fold: that of its host, or the first of several with the number of the others.
 fn fold_name<'a>(hosts: &[&'a HostRows]) -> Cow<'a, str> {
     match hosts {
         [host] => Cow::Borrowed(&host.name),

@@ -1,4 +1,4 @@
-//! The distilled events of some hosts, and those of all others.
+//! The split of distilled events into those of some hosts and those of all others.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::features::{Distilled, HostRows, RarityCounts, id_of_code, key};
 use crate::recipe::layout::Layout;
 
-/// The rows that some hosts had, and what [`crate::distil::distil`] gives for the events of all others: but for texts
-/// that only these hosts had, which stay, as texts without events.
+/// Returns the rows of some hosts, and the distilled events of all others. The latter equal the result of
+/// [`crate::distil::distil`] for the other hosts, except that texts which only these hosts had are kept, without
+/// events.
 pub(super) fn split(
     layout: &Layout,
     distilled: &Distilled,
@@ -39,7 +40,7 @@ pub(super) fn split(
     Ok((own, others))
 }
 
-/// The rows for which there are events, with them as weights.
+/// Returns the rows with a positive number of events, which becomes their weight.
 fn rows_with(rows: &Matrix, events: &[f64]) -> Result<Matrix> {
     let weights: Vec<f64> = events
         .iter()
@@ -58,7 +59,7 @@ fn rows_with(rows: &Matrix, events: &[f64]) -> Result<Matrix> {
         .map_err(|error| Error::internal(format!("the rows of some hosts: {error}")))
 }
 
-/// How many events had each combination of the inputs `parts`, without the events of `rows`.
+/// Returns the counts of combinations of the inputs `parts` without the events of `rows`.
 fn counts_without(counts: &RarityCounts, rows: &Matrix, parts: &[usize]) -> RarityCounts {
     let mut counts = counts.clone();
     for row in 0..rows.n_rows() {

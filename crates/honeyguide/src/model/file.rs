@@ -1,4 +1,4 @@
-//! The model file: versioned JSON, described in `docs/formats/model.md`. Whatever a file holds, reading it is safe.
+//! The model file: versioned JSON, described in `docs/formats/model.md`. Reading is safe for any content of a file.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,14 +16,14 @@ use crate::recipe::Recipe;
 use crate::storage::{StorageOptions, document, redacted};
 use crate::wording::hex;
 
-/// Largest model file that is read.
+/// The maximum size of a model file, in bytes.
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
-/// What the field `format` says.
+/// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
-/// The version this release writes, and the newest that it reads.
+/// The version of the format that this release writes, which is also the newest that it reads.
 const VERSION: u32 = 1;
 
-/// Enough of a file to know whether this release can read the rest.
+/// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]
 struct Header {
     format: String,
@@ -31,6 +31,7 @@ struct Header {
     honeyguide: String,
 }
 
+/// The content of a model file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModelFile {
@@ -48,15 +49,16 @@ impl Model {
     /// Reads a model file.
     ///
     /// # Errors
-    /// The file cannot be read, is no model file, is of a newer version, or does not hold together.
+    /// Fails when the file cannot be read, is not a model file, has a newer version, or is inconsistent.
     pub fn load(path: &Path) -> Result<Self> {
         Self::load_with(path, &StorageOptions::default())
     }
 
-    /// Reads the model file at a path or a URL, and remembers where that was.
+    /// Reads the model file at a path or a URL. Object stores are opened with the settings `storage`. The model records
+    /// its origin.
     ///
     /// # Errors
-    /// As for [`Model::load`]; a server or a store does not give it.
+    /// Fails as [`Model::load`] does, and when a server or a store refuses the file.
     pub fn load_with(place: &Path, storage: &StorageOptions) -> Result<Self> {
         let Some(found) = document::read(place, MAX_MODEL_BYTES, storage)? else {
             let shown = redacted(&place.to_string_lossy());
@@ -80,7 +82,10 @@ impl Model {
         })
     }
 
-    /// Reads a model from the text of a model file.
+    /// Reads a model from the text of a model file. The model has no origin.
+    ///
+    /// # Errors
+    /// Fails when the text is not a model, has a newer version, or is inconsistent.
     pub fn from_json(text: &str) -> Result<Self> {
         if !text.trim_start().starts_with('{') {
             return Err(
@@ -105,13 +110,16 @@ impl Model {
             .hint("use a newer honeyguide, or train the model again with this one"));
         }
         if header.version == 0 {
-            return Err(Error::data("version 0 of the format was never written"));
+            return Err(Error::data("the format has no version 0"));
         }
         let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
         file.into_model()
     }
 
-    /// Writes the model to `to`, whole or not at all.
+    /// Writes the model to `to`, where it appears complete or not at all.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be written.
     pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
         let mut file = PendingFile::create(to)?;
         let written = self.write_json(&mut file);
@@ -137,6 +145,7 @@ impl Model {
 }
 
 impl ModelFile {
+    /// Checks the content and returns the model.
     fn into_model(self) -> Result<Model> {
         let Self {
             recipe,
@@ -148,7 +157,9 @@ impl ModelFile {
         } = self;
         recipe.check()?;
         if recipe.numeric_columns.is_some() {
-            return Err(Error::data("its recipe does not list its features"));
+            return Err(Error::data(
+                "its recipe has numeric_columns instead of a list of all features",
+            ));
         }
         let encoder = Encoder::new(&recipe, &encodings)?;
         let forest =
@@ -184,6 +195,7 @@ impl ModelFile {
     }
 }
 
+/// Returns the error for text that is not a model.
 fn broken(error: &serde_json::Error) -> Error {
     Error::data(format!("not a honeyguide model: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The model: a recipe, its fitted constants, a forest, a threshold, and what the training data looked like.
+//! The model: a recipe, its fitted constants, a forest, a threshold, and a profile of the training data.
 
 mod file;
 mod profile;
@@ -18,7 +18,7 @@ use crate::features::{Encoder, EncodingData};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 
-/// Everything that scoring needs, and what explains where it comes from.
+/// A trained model: everything that scoring needs, and a description of the training data.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) recipe: Recipe,
@@ -27,75 +27,76 @@ pub struct Model {
     pub(crate) forest: IsolationForest,
     pub(crate) threshold: Threshold,
     pub(crate) training: Training,
-    /// None once the model is no longer what the file holds.
+    /// The file of the model, or `None` if the model was not read from a file or has changed since.
     pub(crate) origin: Option<ModelOrigin>,
 }
 
-/// The file that a model was read from. It is no part of the model: the same file elsewhere holds the same model.
+/// The file that a model was read from. It is not part of the model: a copy of the file holds the same model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelOrigin {
-    /// An absolute path, or a URL without what may be secret in it.
+    /// An absolute path, or a URL without secrets.
     pub uri: String,
-    /// SHA-256 of the file's bytes, in hexadecimal digits.
+    /// The SHA-256 of the file's bytes, in hexadecimal digits.
     pub sha256: String,
 }
 
-/// What a model was trained on. It tells apart data, not files: the same rows in other files give the same values.
+/// A description of the training data. It depends on the rows, not on the files: the same rows in other files give the
+/// same values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// How many events were read.
+    /// The number of events that were read.
     pub events: u64,
-    /// How many distinct rows of the recipe's inputs they had.
+    /// The number of distinct rows of the recipe's inputs.
     pub distinct_rows: u64,
-    /// How many of these the forest was fitted to, where there were too many.
+    /// The number of distinct rows that the forest was fitted to, if they are a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampled_rows: Option<u64>,
-    /// SHA-256 of the sorted distinct rows of inputs with their texts and counts.
+    /// The SHA-256 of the sorted distinct rows of inputs with their texts and counts.
     pub fingerprint: String,
-    /// One per feature, before any transform.
+    /// The profile of each feature.
     pub profile: Vec<FeatureProfile>,
-    /// The scores of the training events.
+    /// The distribution of the training events' scores.
     pub scores: Distribution,
 }
 
 impl Model {
-    /// What the features are. Every numeric column is listed.
+    /// Returns the recipe, in which every numeric column is listed as a feature.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// Above which score an event is anomalous, and why.
+    /// Returns the threshold above which an event is anomalous.
     pub fn threshold(&self) -> &Threshold {
         &self.threshold
     }
 
-    /// What the model was trained on.
+    /// Returns the description of the training data.
     pub fn training(&self) -> &Training {
         &self.training
     }
 
-    /// The forest.
+    /// Returns the forest.
     pub fn forest(&self) -> &IsolationForest {
         &self.forest
     }
 
-    /// Which file the model was read from; none where it was made or changed since.
+    /// Returns the file that the model was read from, or `None` if it was not read from a file or has changed since.
     pub fn origin(&self) -> Option<&ModelOrigin> {
         self.origin.as_ref()
     }
 
-    /// The recipe's input columns, which are the first among `arrays`, as the rows that the forest sees, row-major.
+    /// Encodes the recipe's input columns, which are the first among `arrays`, as the forest's rows in row-major order.
     pub(crate) fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
         self.encoder.encode(arrays)
     }
 
-    /// Which inputs the features are made of.
+    /// Returns the layout of the recipe's inputs.
     pub(crate) fn layout(&self) -> &Layout {
         self.encoder.layout()
     }
 
-    /// How many values of encoded rows are categories that were not seen in training.
+    /// Returns the number of values in encoded rows that are categories not seen in training.
     pub(crate) fn unseen_categories(&self, rows: &[f64]) -> Result<u64> {
         if self
             .layout()
@@ -111,7 +112,7 @@ impl Model {
         Ok(counts.into_iter().sum())
     }
 
-    /// Anomaly scores of encoded rows.
+    /// Returns the anomaly scores of encoded rows.
     pub(crate) fn scores_of_encoded(&self, rows: &[f64]) -> Result<Vec<f64>> {
         self.forest
             .scores(rows)

@@ -1,4 +1,4 @@
-//! What the training data looked like, small enough to travel with the model.
+//! The profile of the training data, which is small enough to be stored in the model.
 
 use learn::Matrix;
 use learn::stats::Quantiles;
@@ -9,42 +9,42 @@ use crate::features::{Distilled, EncodingData};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{FeatureInputs, Layout};
 
-/// Most distinct values that are listed one by one.
+/// The maximum number of distinct values that are listed one by one.
 const MAX_VALUES: usize = 64;
-/// Quantile bins of a feature with more values.
+/// The maximum number of quantile bins of a feature with more distinct values.
 const BINS: usize = 20;
 
-/// One feature of the training events, before any transform.
+/// The values of one feature in the training events, before any transform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureProfile {
     /// The feature's name.
     pub name: String,
-    /// How many events had no value.
+    /// The number of events without a value.
     pub missing: f64,
-    /// How the others were distributed.
+    /// The distribution of the other events.
     pub distribution: Distribution,
 }
 
-/// How the events were distributed over a feature's values. Counts are of events; where the matrix is a
-/// sample they are relative to each other only.
+/// The distribution of events over the values of a feature. If the distinct rows were sampled, the counts of events
+/// are only relative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Distribution {
-    /// Every value with its count, ascending.
+    /// Every value with its count, by ascending value.
     Values(Vec<(f64, f64)>),
-    /// Counts of the categories, in the order of the encoding's list.
+    /// The count of each category, in the order of the encoding's list.
     Categories(Vec<f64>),
-    /// Quantile bins: `counts[i]` events lie in (`edges[i]`, `edges[i + 1]`], and the least value in the first bin.
+    /// Quantile bins: `counts[i]` events are in (`edges[i]`, `edges[i + 1]`]. The first bin includes its lower edge.
     Bins {
-        /// Ascending.
+        /// The edges in ascending order.
         edges: Vec<f64>,
-        /// One fewer than the edges.
+        /// The count of each bin, one fewer than there are edges.
         counts: Vec<f64>,
     },
 }
 
-/// The profile of every feature. `encoded` has a row for each of the distilled ones.
+/// Returns the profile of every feature. `encoded` has one row for each distilled row.
 pub(crate) fn profile(
     recipe: &Recipe,
     encodings: &[EncodingData],
@@ -83,7 +83,7 @@ pub(crate) fn profile(
         .collect()
 }
 
-/// A column's values with their weights.
+/// Returns the values of a column with their weights.
 fn weighted_column(matrix: &Matrix, column: usize) -> Vec<(f64, f64)> {
     (0..matrix.n_rows())
         .map(|row| (matrix.row(row)[column], matrix.weights()[row]))
@@ -91,7 +91,10 @@ fn weighted_column(matrix: &Matrix, column: usize) -> Vec<(f64, f64)> {
 }
 
 impl super::Training {
-    /// Whether what a file says fits its recipe and can be true.
+    /// Checks the description in a model file.
+    ///
+    /// # Errors
+    /// Fails when it does not fit the recipe, or when counts, distributions or the fingerprint are invalid.
     pub(super) fn check(&self, recipe: &Recipe, encodings: &[EncodingData]) -> Result<()> {
         let names = self.profile.iter().map(|profile| &profile.name);
         if !names.eq(recipe.features.iter().map(|feature| &feature.name)) {
@@ -137,7 +140,7 @@ fn is_ascending(mut values: impl Iterator<Item = f64>) -> bool {
 }
 
 impl Distribution {
-    /// Whether it is a distribution of this many categories, or of numbers.
+    /// Returns whether the distribution is valid for this many categories, or for numbers if `categories` is `None`.
     fn is_sound(&self, categories: Option<usize>) -> bool {
         match (self, categories) {
             (Self::Categories(counts), Some(cardinality)) => {
@@ -158,7 +161,7 @@ impl Distribution {
         }
     }
 
-    /// Of weighted numbers.
+    /// Returns the distribution of numbers, given as pairs of a value and a weight.
     pub(crate) fn of_numbers(mut column: Vec<(f64, f64)>) -> Self {
         column.sort_unstable_by(|left, right| {
             left.0.total_cmp(&right.0).then(left.1.total_cmp(&right.1))
@@ -171,7 +174,7 @@ impl Distribution {
             same
         });
         if column.len() <= MAX_VALUES {
-            // Room for every row would otherwise stay with the model.
+            // Otherwise the model would keep the memory of all rows.
             column.shrink_to_fit();
             Self::Values(column)
         } else {
@@ -179,6 +182,7 @@ impl Distribution {
         }
     }
 
+    /// Returns the distribution of category codes, given as pairs of a code and a weight.
     fn of_codes(column: &[(f64, f64)], cardinality: usize) -> Self {
         let mut counts = vec![0.0; cardinality];
         for &(code, weight) in column {
@@ -187,6 +191,7 @@ impl Distribution {
         Self::Categories(counts)
     }
 
+    /// Returns the quantile bins of numbers, given as pairs of a value and a weight.
     fn bins(column: Vec<(f64, f64)>) -> Self {
         let column = Quantiles::new(column);
         let quantile = |bin| column.as_ref()?.at(bin as f64 / BINS as f64);

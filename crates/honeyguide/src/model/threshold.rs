@@ -1,4 +1,4 @@
-//! Above which score an event is anomalous.
+//! The threshold of a model.
 
 use std::fmt;
 
@@ -6,63 +6,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::wording::{count, percent};
 
-/// An event is anomalous when its score is greater than `value`.
+/// The threshold above which an event is anomalous.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// Within [0, 1].
+    /// The score, within [0, 1]. An event is anomalous if its score is greater.
     pub value: f64,
-    /// How it was chosen.
+    /// The method by which the threshold was chosen.
     pub method: ThresholdMethod,
 }
 
-/// How a threshold was chosen.
+/// The method by which a threshold was chosen. All rates are shares of events within [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum ThresholdMethod {
-    /// 0.5, scikit-learn's for `contamination="auto"`.
+    /// 0.5, the threshold of scikit-learn for `contamination="auto"`.
     Auto {},
-    /// So that this share of the training events lies above it, by scikit-learn's quantile.
+    /// The quantile of the training scores above which a share of the training events lies, computed as in
+    /// scikit-learn.
     Contamination {
-        /// The share.
+        /// The share of training events.
         fraction: f64,
     },
-    /// The lowest that flags at most a nominal share of benign calibration events.
+    /// The lowest threshold that flags at most a nominal share of benign calibration events.
     Calibrated {
-        /// The share that was asked for.
+        /// The share that may be flagged.
         nominal_rate: f64,
         /// The share that is flagged.
         realised_rate: f64,
-        /// How many calibration events there were.
+        /// The number of calibration events.
         events: u64,
     },
-    /// The lowest that flags at most a nominal share of a training host's events, in the mean of the hosts, when each is
-    /// scored by what was learnt from the others.
+    /// The lowest threshold that flags at most a nominal share of a held-out host's events, as a mean over the hosts.
+    /// Each training host is held out in turn and scored by a model of the others.
     #[serde(rename = "leave-one-host-out")]
     LeaveOneHostOut {
-        /// The share that was asked for.
+        /// The share that may be flagged, as a mean over the hosts.
         nominal_rate: f64,
-        /// The share that is flagged, in the mean of the hosts.
+        /// The share that is flagged, as a mean over the hosts.
         realised_rate: f64,
-        /// Each host's own share, by name.
+        /// The share of each held-out host, sorted by name.
         hosts: Vec<HostRate>,
     },
 }
 
-/// What a threshold flags of a host whose events nothing was learnt from.
+/// The share of a held-out host's events that a threshold flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostRate {
-    /// The host, or the first of some hosts that were left out together.
+    /// The name of the host, or of a group of hosts that were held out together, such as `web-1 and 2 more`.
     pub host: String,
-    /// How many events it had.
+    /// The number of its events.
     pub events: u64,
-    /// The share of them that is flagged.
+    /// The share of these events that is flagged.
     pub realised_rate: f64,
 }
 
 impl ThresholdMethod {
-    /// The share of benign events that was asked for, where the method promises one.
+    /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
             Self::Auto {} | Self::Contamination { .. } => None,
@@ -74,12 +75,12 @@ impl ThresholdMethod {
 }
 
 impl Threshold {
-    /// Whether a score is above it.
+    /// Returns whether a score is above the threshold.
     pub fn flags(&self, score: f64) -> bool {
         score > self.value
     }
 
-    /// Whether the value and what is said about it can be true.
+    /// Returns whether the value and all rates are within [0, 1].
     pub(crate) fn is_sound(&self) -> bool {
         let share = |rate: f64| (0.0..=1.0).contains(&rate);
         share(self.value)
@@ -103,14 +104,14 @@ impl Threshold {
     }
 }
 
-/// In words.
+/// Writes the value and a description of the method.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.4}: {}", self.value, self.method)
     }
 }
 
-/// What it was chosen for, in words.
+/// Writes what the threshold was chosen for and what it flags.
 impl fmt::Display for ThresholdMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,7 +136,7 @@ impl fmt::Display for ThresholdMethod {
                 hosts,
             } => write!(
                 f,
-                "to flag at most {} of a host that nothing was learnt from; flags {} in the mean of {} hosts left out",
+                "to flag at most {} of a held-out host's events; flags {} in the mean of {} held-out hosts",
                 percent(*nominal_rate),
                 percent(*realised_rate),
                 hosts.len()

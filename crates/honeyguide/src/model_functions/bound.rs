@@ -1,4 +1,4 @@
-//! A model in memory as SQL functions: `anomaly_score` and `is_anomalous`.
+//! The SQL functions `anomaly_score` and `is_anomalous` of one model.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -15,11 +15,13 @@ use crate::error::Error;
 use crate::model::{Model, ModelOrigin};
 use crate::scorer::Scores;
 
-/// `anomaly_score(features…)`: the anomaly score of one event, given the inputs of the model's recipe in order.
+/// Returns the function `anomaly_score(inputs…)`: the anomaly score of an event, given the inputs of the model's recipe
+/// in their order.
 pub(crate) fn anomaly_score(model: &Arc<Model>) -> ScalarUDF {
     score_of(ModelRef::Here(Arc::clone(model)))
 }
 
+/// Returns `anomaly_score` for a model that may not be read yet.
 pub(super) fn score_of(model: ModelRef) -> ScalarUDF {
     ScalarUDF::from(AnomalyScore {
         model,
@@ -30,13 +32,14 @@ pub(super) fn score_of(model: ModelRef) -> ScalarUDF {
 /// The model of a function.
 #[derive(Debug, Clone)]
 pub(super) enum ModelRef {
-    /// In memory.
+    /// A model in memory.
     Here(Arc<Model>),
-    /// To be read when it is first needed.
+    /// A model that is read from its origin when it is first needed.
     There(ModelOrigin, Arc<KeptModels>),
 }
 
 impl ModelRef {
+    /// Returns the model, which is read if necessary.
     fn model(&self) -> crate::error::Result<Arc<Model>> {
         match self {
             Self::Here(model) => Ok(Arc::clone(model)),
@@ -44,7 +47,7 @@ impl ModelRef {
         }
     }
 
-    /// Where other processes find the model; none where they cannot.
+    /// Returns the file from which other processes can read the model, if there is one.
     pub fn origin(&self) -> Option<&ModelOrigin> {
         match self {
             Self::Here(model) => model.origin(),
@@ -53,7 +56,7 @@ impl ModelRef {
     }
 }
 
-/// Two are the same when they share one model in memory, or mean the same file.
+/// Two references are equal if they share a model in memory or have the same origin.
 impl PartialEq for ModelRef {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -75,6 +78,7 @@ impl Hash for ModelRef {
     }
 }
 
+/// The function `anomaly_score`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct AnomalyScore {
     pub model: ModelRef,
@@ -106,16 +110,17 @@ impl ScalarUDFImpl for AnomalyScore {
     }
 }
 
-/// The anomaly scores of events, given the inputs of the model's recipe.
+/// Returns the anomaly scores of events, given the inputs of the model's recipe.
 pub(super) fn scores(model: &Model, inputs: &[ArrayRef]) -> crate::error::Result<Float64Array> {
     Ok(Scores::of_inputs(model, inputs.to_vec())?.to_array())
 }
 
-/// `is_anomalous(score)`: whether a score is above the model's threshold.
+/// Returns the function `is_anomalous(score)`: whether a score is above the model's threshold.
 pub(crate) fn is_anomalous(model: &Arc<Model>) -> ScalarUDF {
     verdict_of(ModelRef::Here(Arc::clone(model)))
 }
 
+/// Returns `is_anomalous` for a model that may not be read yet.
 pub(super) fn verdict_of(model: ModelRef) -> ScalarUDF {
     ScalarUDF::from(IsAnomalous {
         model,
@@ -123,6 +128,7 @@ pub(super) fn verdict_of(model: ModelRef) -> ScalarUDF {
     })
 }
 
+/// The function `is_anomalous`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct IsAnomalous {
     pub model: ModelRef,
@@ -147,7 +153,7 @@ impl ScalarUDFImpl for IsAnomalous {
         let scores = arrays
             .first()
             .and_then(|scores| scores.as_primitive_opt::<Float64Type>())
-            .ok_or_else(|| Error::internal("is_anomalous without scores"))?;
+            .ok_or_else(|| Error::internal("is_anomalous has no argument of scores"))?;
         let model = self.model.model()?;
         let threshold = model.threshold();
         let verdicts: BooleanArray = scores

@@ -1,4 +1,4 @@
-//! The models that a process keeps for the plans of other processes.
+//! The models that a process keeps in memory for the plans of other processes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,25 +10,28 @@ use crate::model::{Model, ModelOrigin};
 use crate::storage::StorageOptions;
 use crate::storage::waiting::lock;
 
-/// Most models that are kept; beyond it all are let go.
+/// The maximum number of models that are kept. When it is reached, all are dropped.
 const MAX_KEPT: usize = 16;
 
 /// The models that functions from other processes have needed so far.
 #[derive(Debug, Default)]
 pub struct KeptModels {
     storage: StorageOptions,
+    /// The models by the SHA-256 of their files.
     by_content: Mutex<BTreeMap<String, Arc<Place>>>,
 }
 
-/// One model. Whoever reads it lets others wait, and what comes of it is theirs as well.
+/// The place of one model. One task reads the model while others wait at the lock, and all get the same result.
 #[derive(Debug, Default)]
 struct Place {
+    /// The result of the last attempt to read the model.
     read: Mutex<Option<Result<Arc<Model>>>>,
+    /// The number of failed attempts.
     failures: AtomicU64,
 }
 
 impl KeptModels {
-    /// Of models at paths and at URLs, whose stores have the settings `storage`.
+    /// Creates an empty collection. Models at URLs are read from stores with the settings `storage`.
     pub fn new(storage: StorageOptions) -> Self {
         Self {
             storage,
@@ -36,7 +39,11 @@ impl KeptModels {
         }
     }
 
-    /// The model, which is read once for each content.
+    /// Returns the model of a file. A file is read once, and so are all files with the same content.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read or its SHA-256 differs from that of `origin`. Tasks that waited for the
+    /// attempt share its error; a later call tries again.
     pub(crate) fn get(&self, origin: &ModelOrigin) -> Result<Arc<Model>> {
         let place = self.place(&origin.sha256);
         let before = place.failures.load(Ordering::SeqCst);
@@ -59,6 +66,7 @@ impl KeptModels {
         model
     }
 
+    /// Returns the place of the model with this SHA-256.
     fn place(&self, sha256: &str) -> Arc<Place> {
         let mut places = self
             .by_content
@@ -70,6 +78,7 @@ impl KeptModels {
         Arc::clone(places.entry(sha256.to_owned()).or_default())
     }
 
+    /// Reads the model from its origin and checks its SHA-256.
     fn read(&self, origin: &ModelOrigin) -> Result<Model> {
         let model = Model::load_with(Path::new(&origin.uri), &self.storage)?;
         match model.origin() {
@@ -93,7 +102,7 @@ mod tests {
     use super::*;
     use crate::{Engine, Recipe, Source, TrainOptions, train};
 
-    /// A model file under two names, and what another process is told of the first.
+    /// Writes a model file under two names, and returns the origins of both.
     async fn published(folder: &Path) -> (ModelOrigin, ModelOrigin) {
         let data = folder.join("a.csv");
         std::fs::write(&data, "a,b\n1,2\n3,4\n").unwrap();
@@ -140,7 +149,7 @@ mod tests {
         );
     }
 
-    /// A web server that answers whoever asks, after a while; and how often it was asked.
+    /// Starts a web server that answers every request after 300 ms. Returns its URL and the counter of requests.
     fn slow_server(status: u16, content: Vec<u8>) -> std::io::Result<(String, Arc<AtomicU64>)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}/m.json", listener.local_addr()?);
@@ -161,7 +170,8 @@ mod tests {
         Ok((url, asked))
     }
 
-    /// Whether each of 8 tasks got the model, and how often they asked for it, where its server answers with `status`.
+    /// Returns whether each of 8 concurrent tasks got the model, and the number of requests to the server, which
+    /// answers with `status`.
     fn read_by_many(status: u16) -> (Vec<bool>, u64) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -182,18 +192,18 @@ mod tests {
         let read: Vec<_> = (0..8)
             .map_while(|_| receiver.recv_timeout(limit).ok())
             .collect();
-        // Dropped, it would wait for its threads.
+        // Dropping the runtime would wait for its threads.
         runtime.shutdown_background();
         (read, asked.load(Ordering::SeqCst))
     }
 
     #[test]
-    fn whoever_waits_for_a_model_keeps_nobody_from_reading_it() {
+    fn tasks_that_wait_for_a_model_do_not_block_its_reading() {
         assert_eq!(read_by_many(200), (vec![true; 8], 1));
     }
 
     #[test]
-    fn whoever_waits_for_a_model_shares_its_failure() {
+    fn tasks_that_wait_for_a_model_share_its_failure() {
         assert_eq!(read_by_many(404), (vec![false; 8], 1));
     }
 }

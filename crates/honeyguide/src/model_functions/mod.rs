@@ -1,7 +1,7 @@
 //! The SQL functions of models: scores, verdicts, explanations and features of events.
 //!
-//! `bound` functions hold one model, `named` ones name its file in the query. `published` turns both into bytes for other
-//! processes, and `kept` holds the models that a process reads for them.
+//! The functions in `bound` hold a model; those in `named` take the name of its file as an argument. `published`
+//! encodes both for other processes, and `kept` holds the models that a process reads for the functions it receives.
 
 mod bound;
 mod kept;

@@ -1,7 +1,8 @@
-//! A model that a query names as SQL functions: `anomaly_score`, `is_anomalous`, `explain_anomaly`, `anomaly_features`.
+//! The SQL functions of a model that the query names: `anomaly_score`, `is_anomalous`, `explain_anomaly` and
+//! `anomaly_features`.
 //!
-//! The first argument names the model's file, by its path or its URL; the others are the inputs of its recipe, in their order. A plan holds the
-//! name alone: a file is read once, by the first query that names it.
+//! The first argument is the path or the URL of the model's file. The others are the inputs of its recipe in their
+//! order. A plan holds only the name; a file is read once, by the first query that names it.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -32,12 +33,16 @@ use crate::recipe::layout::{Input, InputKind};
 use crate::storage::StorageOptions;
 use crate::storage::waiting::lock;
 
-/// What a function says of an event.
+/// A function of a named model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum ModelFunction {
+    /// `anomaly_score`: the score of an event.
     Score,
+    /// `is_anomalous`: whether the score is above the threshold.
     Verdict,
+    /// `explain_anomaly`: the strongest reasons for the score.
     Explanation,
+    /// `anomaly_features`: the values of the features.
     Features,
 }
 
@@ -49,13 +54,14 @@ impl ModelFunction {
         Self::Features,
     ];
 
-    /// The function of this name; names of functions have no case.
+    /// Returns the function called `name`. The case of the name does not matter.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|function| function.name().eq_ignore_ascii_case(name))
     }
 
+    /// Returns the name of the function in SQL.
     pub fn name(self) -> &'static str {
         match self {
             Self::Score => "anomaly_score",
@@ -65,6 +71,7 @@ impl ModelFunction {
         }
     }
 
+    /// Returns the type of the function's values.
     fn data_type(self, model: &Model) -> DataType {
         match self {
             Self::Score => DataType::Float64,
@@ -75,17 +82,18 @@ impl ModelFunction {
     }
 }
 
-/// The models that queries name, read once each.
+/// The models that queries name, each of which is read once.
 #[derive(Debug, Default)]
 pub(crate) struct Models {
+    /// The models that were read, by name.
     read: Mutex<BTreeMap<String, Arc<Model>>>,
     storage: StorageOptions,
-    /// What the names mean to the process that planned the query, where that is another one.
-    meant: Option<(BTreeMap<String, ModelOrigin>, Arc<KeptModels>)>,
+    /// The files that the names refer to and the models kept, if another process planned the query.
+    published: Option<(BTreeMap<String, ModelOrigin>, Arc<KeptModels>)>,
 }
 
 impl Models {
-    /// Models at paths and at URLs, whose stores have the settings `storage`.
+    /// Creates an empty collection. Models at URLs are read from stores with the settings `storage`.
     pub fn new(storage: StorageOptions) -> Self {
         Self {
             storage,
@@ -93,17 +101,17 @@ impl Models {
         }
     }
 
-    /// Models that another process names: `origins` says where they are.
-    pub fn meant(origins: BTreeMap<String, ModelOrigin>, kept: Arc<KeptModels>) -> Self {
+    /// Creates the collection for names in a plan of another process, which refer to the files `origins`.
+    pub fn published(origins: BTreeMap<String, ModelOrigin>, kept: Arc<KeptModels>) -> Self {
         Self {
-            meant: Some((origins, kept)),
+            published: Some((origins, kept)),
             ..Self::default()
         }
     }
 
-    /// The model in the file `name`.
+    /// Returns the model in the file `name`.
     pub fn get(&self, name: &str) -> Result<Arc<Model>> {
-        if let Some((origins, kept)) = &self.meant {
+        if let Some((origins, kept)) = &self.published {
             let unknown = || Error::internal(format!("the query does not say where `{name}` is"));
             return kept.get(origins.get(name).ok_or_else(unknown)?);
         }
@@ -116,9 +124,9 @@ impl Models {
         Ok(model)
     }
 
-    /// Where other processes find the models that were read.
+    /// Returns the files from which other processes can read the models, by name.
     pub fn origins(&self) -> BTreeMap<String, ModelOrigin> {
-        if let Some((origins, _)) = &self.meant {
+        if let Some((origins, _)) = &self.published {
             return origins.clone();
         }
         let models = lock(&self.read);
@@ -128,13 +136,14 @@ impl Models {
     }
 }
 
-/// Makes the functions known to `context`; they take their models from `models`.
+/// Registers the functions in `context`. They take their models from `models`.
 pub(crate) fn register_model_functions(context: &SessionContext, models: &Arc<Models>) {
     for function in ModelFunction::ALL {
         context.register_udf(of_model(function, Arc::clone(models)));
     }
 }
 
+/// Returns the engine's function for `function`, which takes its models from `models`.
 pub(super) fn of_model(function: ModelFunction, models: Arc<Models>) -> ScalarUDF {
     ScalarUDF::from(OfModel {
         function,
@@ -143,6 +152,7 @@ pub(super) fn of_model(function: ModelFunction, models: Arc<Models>) -> ScalarUD
     })
 }
 
+/// A function of a model that its first argument names.
 #[derive(Debug)]
 pub(super) struct OfModel {
     pub function: ModelFunction,
@@ -213,20 +223,22 @@ impl ScalarUDFImpl for OfModel {
 }
 
 impl OfModel {
+    /// Returns the error for a call without a model's name.
     fn unnamed(&self) -> Error {
         let name = self.name();
         Error::usage(format!(
-            "{name}: the first argument names a model's file as a text"
+            "{name}: the first argument must be the path or URL of a model, as a text"
         ))
         .hint(format!("{name}('model.json')"))
     }
 
+    /// Returns the model that the first argument names.
     fn model(&self, name: Option<&ScalarValue>) -> Result<Arc<Model>> {
         let name = name.and_then(|name| name.try_as_str().flatten());
         self.models.get(name.ok_or_else(|| self.unnamed())?)
     }
 
-    /// Checks the arguments behind the model's name before any row is read.
+    /// Checks the types of the arguments after the model's name, before any row is read.
     fn check(&self, model: &Model, types: &[&DataType]) -> Result<()> {
         let inputs = &model.layout().inputs;
         let fits = match self.function {
@@ -264,6 +276,7 @@ impl OfModel {
         }
     }
 
+    /// Computes the values of the function.
     fn values(&self, model: &Model, inputs: &[ArrayRef], columns: &[ArrayRef]) -> Result<ArrayRef> {
         match self.function {
             ModelFunction::Score => Ok(Arc::new(scores(model, inputs)?)),
@@ -278,7 +291,7 @@ impl OfModel {
     }
 }
 
-/// An input's values as the type that the recipe's own plan gives them.
+/// Casts an input's values to the type that the plan of the recipe has for it.
 fn as_input(input: &Input, array: &ArrayRef) -> std::result::Result<ArrayRef, DataFusionError> {
     if input.kind.is_text() {
         return Ok(cast(array, &DataType::Utf8)?);
@@ -292,6 +305,7 @@ fn as_input(input: &Input, array: &ArrayRef) -> std::result::Result<ArrayRef, Da
     Ok(cast(&number, &DataType::Float64)?)
 }
 
+/// Returns the fields of the struct that `anomaly_features` returns.
 fn feature_fields(model: &Model) -> Fields {
     let features = model.recipe().features.iter();
     features
@@ -299,7 +313,7 @@ fn feature_fields(model: &Model) -> Fields {
         .collect()
 }
 
-/// What the forest sees: a struct of the features' values, of which a missing one is null.
+/// Returns the features' values as structs, in which a missing value is null.
 fn features(model: &Model, inputs: &[ArrayRef]) -> Result<ArrayRef> {
     let rows = model.encode(inputs)?;
     let n_features = model.recipe().features.len();
@@ -315,8 +329,8 @@ fn features(model: &Model, inputs: &[ArrayRef]) -> Result<ArrayRef> {
     )))
 }
 
-/// The strongest reasons for an anomaly as one text; null where nothing speaks for one. `columns` are names and values of
-/// the event's own columns in turn.
+/// Returns the strongest reasons for an anomaly as one text per event, or null if there is none. `columns` are, in
+/// turn, the names and the values of the event's columns.
 fn explanations(model: &Model, inputs: &[ArrayRef], columns: &[ArrayRef]) -> Result<ArrayRef> {
     let rows = model.encode(inputs)?;
     let n_features = model.recipe().features.len();

@@ -1,7 +1,7 @@
-//! Functions of models on their way to other processes: what is sent, and the models that a process keeps for them.
+//! The encoding of models' functions for other processes.
 //!
-//! A plan never holds a model. It says where the model is and what it must be, so that whoever runs a part of the plan
-//! reads the same one, or says why it cannot.
+//! A plan never contains a model. It contains the model's location and SHA-256, so that a process that runs a part of
+//! the plan reads the same model or fails with the reason.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -16,21 +16,21 @@ use super::named::{ModelFunction, Models, OfModel, of_model};
 use crate::error::{Error, Result};
 use crate::model::ModelOrigin;
 
-/// A function of a model, as it is sent.
+/// A function of a model in the form that is sent.
 #[derive(Debug, Serialize, Deserialize)]
 enum Published {
-    /// Of the inputs.
+    /// `anomaly_score` of the inputs.
     Score(ModelOrigin),
-    /// Of the score.
+    /// `is_anomalous` of the score.
     Verdict(ModelOrigin),
-    /// Of the model's name and the inputs.
+    /// A function of the model's name and the inputs, with the files that names refer to.
     Named(ModelFunction, BTreeMap<String, ModelOrigin>),
 }
 
-/// A function for another process; none for one that is known by its name.
+/// Encodes a function of a model for another process. Returns `None` for a function that is known by its name.
 ///
 /// # Errors
-/// The model is in no file that another process could read.
+/// Fails when the model was not read from a file, so that another process cannot read it.
 pub(crate) fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
     let of = function.inner().as_ref() as &dyn Any;
     let published = if let Some(score) = of.downcast_ref::<AnomalyScore>() {
@@ -48,24 +48,26 @@ pub(crate) fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
     ))
 }
 
+/// Returns the file from which another process can read the model.
 fn origin(model: &ModelRef) -> Result<ModelOrigin> {
-    let nowhere = || Error::internal("a model that is in no file");
+    let nowhere = || Error::internal("a model in a plan was not read from a file");
     model.origin().cloned().ok_or_else(nowhere)
 }
 
-/// Returns the function that another process sent.
+/// Decodes a function that another process sent. Its model is read when the function is first called.
 ///
 /// # Errors
-/// `sent` is not what [`encode`] makes.
+/// Fails when `sent` is not the output of [`encode`].
 pub(crate) fn decode(sent: &[u8], kept: &Arc<KeptModels>) -> Result<ScalarUDF> {
     let published: Published = serde_json::from_slice(sent)
         .map_err(|error| Error::data(format!("a function of a model: {error}")))?;
     Ok(match published {
         Published::Score(origin) => score_of(ModelRef::There(origin, Arc::clone(kept))),
         Published::Verdict(origin) => verdict_of(ModelRef::There(origin, Arc::clone(kept))),
-        Published::Named(function, origins) => {
-            of_model(function, Arc::new(Models::meant(origins, Arc::clone(kept))))
-        }
+        Published::Named(function, origins) => of_model(
+            function,
+            Arc::new(Models::published(origins, Arc::clone(kept))),
+        ),
     })
 }
 
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_sent_is_taken_for_a_function() {
+    fn other_bytes_are_refused() {
         let kept = Arc::new(KeptModels::default());
         for sent in ["", "{}", r#"{"Score":{}}"#, r#"{"Other":null}"#] {
             assert!(decode(sent.as_bytes(), &kept).is_err(), "{sent}");

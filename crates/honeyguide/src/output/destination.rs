@@ -1,4 +1,4 @@
-//! Where a result goes: a path, a stream, or a place in an object store.
+//! The destination of a result: a path, a stream, or an object in an object store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,28 @@ use crate::error::{Error, Result};
 use crate::storage::object::{self, ObjectPlace};
 use crate::storage::{StorageOptions, is_object_url, is_web_url, redacted};
 
-/// Where a result goes.
+/// The destination of a result.
 #[derive(Debug, Clone)]
 pub struct Destination {
+    /// The path of a file, the name of a stream, or the URL of an object without secrets.
     pub(super) path: PathBuf,
+    /// The format of a table, unless the name of the file determines it.
     format: Option<TableFormat>,
     pub(super) place: Place,
 }
 
+/// The kind of a destination.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     File,
+    /// A stream, and the function that opens it.
     Stream(fn() -> Box<dyn Write + Send>),
     Object(ObjectPlace),
 }
 
 impl Destination {
-    /// A stream, such as standard output, which messages call `name`. It is opened when a result is complete. A table is
-    /// written in `format`, or as CSV.
+    /// Creates the destination for a stream, such as standard output, which messages call `name`. The stream is opened
+    /// when the result is complete. A table is written in `format`, or as CSV if that is `None`.
     pub fn stream(
         name: &str,
         format: Option<TableFormat>,
@@ -38,10 +42,10 @@ impl Destination {
         }
     }
 
-    /// A URL such as `s3://bucket/name.parquet`, or a path.
+    /// Parses a path, or a URL such as `s3://bucket/name.parquet`.
     ///
     /// # Errors
-    /// The URL is of no object store that can be written to.
+    /// Fails when `to` is the URL of a web server, or of an object store that cannot be opened with `options`.
     pub fn parse(to: &Path, options: &StorageOptions) -> Result<Self> {
         let text = to.to_string_lossy();
         if is_web_url(&text) {
@@ -62,17 +66,17 @@ impl Destination {
         })
     }
 
-    /// What it is called.
+    /// Returns the path of a file, the name of a stream, or the URL of an object without secrets.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Refuses to replace `input`, which is `what` of the work.
+    /// Checks that the destination is not the file `input`, which would be lost. Messages call that file `what`.
     ///
     /// # Errors
-    /// The output is that file, under whatever name.
+    /// Fails when both are the same file, even by different paths.
     pub fn refuse_to_replace(&self, input: &Path, what: &str) -> Result<()> {
-        // What has no canonical path is a URL, or is not there.
+        // A URL and a file that does not exist have no canonical path.
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if canonical(&self.path) != canonical(input) {
             return Ok(());
@@ -84,7 +88,7 @@ impl Destination {
         )
     }
 
-    /// Where in a bucket it is; none elsewhere.
+    /// Returns the place in an object store, if the destination is an object.
     pub(crate) fn object(&self) -> Option<&ObjectPlace> {
         match &self.place {
             Place::Object(place) => Some(place),
@@ -92,10 +96,10 @@ impl Destination {
         }
     }
 
-    /// In which format a table is written here.
+    /// Returns the format in which a table is written to this destination.
     ///
     /// # Errors
-    /// The name does not tell.
+    /// Fails when the name has no known ending.
     pub fn format(&self) -> Result<TableFormat> {
         self.format.map_or_else(|| TableFormat::of(&self.path), Ok)
     }

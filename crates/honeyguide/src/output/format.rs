@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// In which format a table is written, by the file's name.
+/// The format in which a table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
     /// Comma-separated text with a header line.
@@ -18,10 +18,10 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// By the ending of the name.
+    /// Returns the format that the ending of a file's name stands for.
     ///
     /// # Errors
-    /// Another ending.
+    /// Fails when the ending stands for no format.
     pub fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => Ok(Self::Csv),
@@ -29,7 +29,7 @@ impl TableFormat {
             Some("arrow" | "feather" | "ipc") => Ok(Self::Arrow),
             Some("ndjson" | "jsonl" | "json") => Ok(Self::Json),
             _ => Err(Error::usage(format!(
-                "{}: in what format? The name must end in .arrow, .ndjson, .csv or .parquet",
+                "{}: unknown format: the name must end in .arrow, .ndjson, .csv or .parquet",
                 path.display()
             ))),
         }

@@ -1,4 +1,4 @@
-//! Results that are written: files and tables that appear whole or not at all.
+//! Output: files and tables that appear complete or not at all.
 
 mod destination;
 mod format;

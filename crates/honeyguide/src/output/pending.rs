@@ -1,4 +1,5 @@
-//! A file that appears whole or not at all: written beside its place, then renamed; or uploaded in parts.
+//! Files that appear complete or not at all. A local file is written to a temporary file beside its path and then
+//! renamed; an object is uploaded in parts.
 
 use std::fs;
 use std::io::{self, BufWriter, ErrorKind, Seek, Write};
@@ -11,26 +12,30 @@ use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::upload::Upload;
 
-/// Bytes that are collected before a file is written to.
+/// The size of the write buffer, in bytes.
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// A file that takes its name only when it is complete. Dropped before that, it leaves nothing behind.
+/// A file that gets its name only when it is complete. If it is dropped before that, nothing is left of it.
 pub struct PendingFile {
     content: Content,
+    /// The path of the complete file, or its name in messages.
     path: PathBuf,
 }
 
+/// The bytes written so far.
 enum Content {
+    /// A temporary file that will be renamed.
     File(BufWriter<NamedTempFile>),
+    /// A temporary file that will be copied to a stream, and the function that opens the stream.
     Stream(BufWriter<NamedTempFile>, fn() -> Box<dyn Write + Send>),
     Upload(Upload),
 }
 
 impl PendingFile {
-    /// Begins what will be at `to`.
+    /// Begins the file at `to`.
     ///
     /// # Errors
-    /// The folder does not exist or cannot be written to, or `to` is a folder.
+    /// Fails when the folder does not exist or cannot be written to, or when `to` is a folder.
     pub fn create(to: impl Into<Destination>) -> Result<Self> {
         let Destination { path, place, .. } = to.into();
         let failed = |error| Error::io("write", &path, error);
@@ -49,7 +54,7 @@ impl PendingFile {
             }
             Place::Object(place) => {
                 if place.path.as_ref().is_empty() || path.to_string_lossy().ends_with('/') {
-                    return Err(a_folder(&path));
+                    return Err(folder_error(&path));
                 }
                 Content::Upload(Upload::new(place)?)
             }
@@ -57,13 +62,13 @@ impl PendingFile {
         Ok(Self { content, path })
     }
 
-    /// An object that is to appear with others.
+    /// Creates the pending file of an object that is to appear together with others.
     pub(crate) fn of_upload(upload: Upload, path: PathBuf) -> Self {
         let content = Content::Upload(upload);
         Self { content, path }
     }
 
-    /// The object, where it is one.
+    /// Returns the upload, if the file is an object.
     pub(crate) fn into_upload(self) -> Option<Upload> {
         match self.content {
             Content::Upload(upload) => Some(upload),
@@ -71,12 +76,13 @@ impl PendingFile {
         }
     }
 
-    /// Turns the error of a write to this file into an [`Error`] that names the file.
+    /// Returns honeyguide's own error inside an error of writing this file, or else an error that reports the failed
+    /// write.
     pub fn failed(&self, error: io::Error) -> Error {
         Error::through_reader(error, |error| Error::io("write", &self.path, error))
     }
 
-    /// Gives the file its name, replacing an older one.
+    /// Completes the file, which replaces an older one at its path.
     pub fn finish(self) -> Result<()> {
         let Self { content, path } = self;
         let failed = |error| Error::io("write", &path, error);
@@ -95,7 +101,7 @@ impl PendingFile {
                 file.rewind().map_err(failed)?;
                 let mut stream = open();
                 match io::copy(&mut file, &mut stream).and_then(|_| stream.flush()) {
-                    // Whoever reads it has seen enough.
+                    // The reader of the stream has closed it, as `head` does.
                     Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
                     copied => copied.map_err(failed),
                 }
@@ -103,13 +109,13 @@ impl PendingFile {
         }
     }
 
-    /// Where the file will be.
+    /// Returns the path of the complete file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The folder of a file that can be written there.
+/// Returns the folder of `path`, and checks that a file can be written there.
 fn folder_of(path: &Path) -> Result<&Path> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -124,9 +130,9 @@ fn folder_of(path: &Path) -> Result<&Path> {
         .hint(format!("create it first: mkdir -p '{}'", folder.display())));
     }
     if path.is_dir() || path.file_name().is_none() {
-        return Err(a_folder(path));
+        return Err(folder_error(path));
     }
-    // Writing beside and renaming would put a file in the place of a device or a pipe.
+    // Renaming a temporary file would replace a device or a pipe by a file.
     if path.exists() && !path.is_file() {
         return Err(
             Error::usage(format!("{}: not a regular file", path.display())).hint(format!(
@@ -138,9 +144,10 @@ fn folder_of(path: &Path) -> Result<&Path> {
     Ok(folder)
 }
 
-fn a_folder(path: &Path) -> Error {
+/// Returns the error for a path at which a file is to be written and which is a folder.
+fn folder_error(path: &Path) -> Error {
     let shown = path.display();
-    Error::usage(format!("{shown}: is a folder; a file's name is needed"))
+    Error::usage(format!("{shown}: is a folder")).hint("give the name of a file")
 }
 
 impl Write for PendingFile {
@@ -159,12 +166,15 @@ impl Write for PendingFile {
     }
 }
 
-/// Creates a folder and those above it.
+/// Creates a folder and its parent folders.
+///
+/// # Errors
+/// Fails when `path` is a file, or when a folder cannot be created.
 pub fn create_folder(path: &Path) -> Result<()> {
     if path.exists() && !path.is_dir() {
         return Err(
             Error::usage(format!("{}: a file, not a folder", path.display()))
-                .hint("name a folder that is there, or one to be made"),
+                .hint("name a folder that exists, or one that can be created"),
         );
     }
     fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))

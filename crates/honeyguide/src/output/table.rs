@@ -1,4 +1,4 @@
-//! Tables that are written batch by batch, in the format that the name of the file says.
+//! Tables that are written batch by batch, in the format of their destination.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,7 @@ pub(crate) struct TableWriter {
     path: PathBuf,
 }
 
+/// The writer of a format.
 enum FormatWriter {
     Csv(Box<CsvWriter<PendingFile>>),
     Parquet(Box<ArrowWriter<PendingFile>>),
@@ -33,6 +34,10 @@ enum FormatWriter {
 }
 
 impl TableWriter {
+    /// Begins a table with the columns of `schema` at `to`.
+    ///
+    /// # Errors
+    /// Fails when the format is unknown or the file cannot be created.
     pub fn create(to: impl Into<Destination>, schema: SchemaRef) -> Result<Self> {
         let to = to.into();
         let (path, format) = (to.path().to_owned(), to.format()?);
@@ -43,11 +48,13 @@ impl TableWriter {
         })
     }
 
+    /// Writes the rows of a batch.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = self.writer.write(batch);
         written.map_err(|error| write_error(&self.path, &error))
     }
 
+    /// Completes the table, which replaces an older file.
     pub fn finish(self) -> Result<()> {
         let file = self.writer.into_file();
         file.map_err(|error| write_error(&self.path, &error))?
@@ -60,7 +67,7 @@ impl FormatWriter {
         Ok(match format {
             TableFormat::Csv => {
                 let mut writer = Box::new(CsvWriter::new(file));
-                // So that a table without rows has its header.
+                // An empty batch writes the header, which a table without rows must have too.
                 writer.write(&RecordBatch::new_empty(schema))?;
                 Self::Csv(writer)
             }
@@ -72,7 +79,7 @@ impl FormatWriter {
             }
             TableFormat::Arrow => Self::Arrow(Box::new(IpcWriter::try_new(file, &schema)?)),
             TableFormat::Json => {
-                // A row keeps its null values, so that every line names every column.
+                // Explicit nulls make every line name every column.
                 let builder = JsonWriterBuilder::new().with_explicit_nulls(true);
                 Self::Json(Box::new(builder.build::<_, LineDelimited>(file)))
             }
@@ -89,6 +96,7 @@ impl FormatWriter {
         Ok(())
     }
 
+    /// Writes what the format has at its end, and returns the file.
     fn into_file(self) -> EngineResult<PendingFile> {
         Ok(match self {
             Self::Csv(writer) => writer.into_inner(),
@@ -102,7 +110,7 @@ impl FormatWriter {
     }
 }
 
-/// Finds the operating system's error below a writer's.
+/// Converts an error of a writer. Prefers honeyguide's own error or the operating system's error among its sources.
 fn write_error(path: &Path, error: &DataFusionError) -> Error {
     if let Some(own) = Error::own(error) {
         return own;

@@ -1,7 +1,8 @@
-//! The recipes that come with honeyguide.
+//! The built-in recipes.
 
 use super::Recipe;
 
+/// The recipes as TOML, the most used first.
 const SOURCES: [&str; 5] = [
     include_str!("builtin/context.toml"),
     include_str!("builtin/actors.toml"),
@@ -10,14 +11,14 @@ const SOURCES: [&str; 5] = [
     include_str!("builtin/raw.toml"),
 ];
 
-/// All built-in recipes, the most used first.
+/// Returns all built-in recipes, the most used first.
 pub fn builtins() -> impl Iterator<Item = Recipe> {
     SOURCES
         .iter()
         .map(|text| Recipe::from_toml(text).expect("a built-in recipe is valid"))
 }
 
-/// The built-in recipe of this name.
+/// Returns the built-in recipe called `name`, if there is one.
 pub fn builtin(name: &str) -> Option<Recipe> {
     builtins().find(|recipe| recipe.name == name)
 }

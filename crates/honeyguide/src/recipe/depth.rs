@@ -1,16 +1,19 @@
-//! How deep an expression can be, known before anything walks through it.
+//! A limit on the depth of SQL, checked before it is parsed.
 //!
-//! SQL parsers bound the depth of parentheses, but `a + 1 + 1 + …` nests without any, and the engine walks expressions
-//! recursively: a few thousand operators overflow its stack, which no program survives.
+//! SQL parsers limit the depth of parentheses, but `a + 1 + 1 + …` nests without any. The engine walks expressions
+//! recursively, so a few thousand operators would overflow the stack, which ends the process.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-/// Most operators in an expression or a query.
+/// The maximum number of operators in an expression or a query.
 const MAX_OPERATORS: usize = 256;
 
-/// Says why `sql` is too deep, if it is.
+/// Checks that `sql` is not too deep.
+///
+/// # Errors
+/// Fails with a message when `sql` has more than [`MAX_OPERATORS`] operators.
 pub(crate) fn check(sql: &str) -> Result<(), String> {
     let operators = operators(sql);
     if operators > MAX_OPERATORS {
@@ -21,8 +24,8 @@ pub(crate) fn check(sql: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The number of operators in `sql`, which its depth outside parentheses cannot exceed. Text that is no SQL has none: the
-/// parser refuses it.
+/// Returns the number of operators in `sql`, which is an upper bound of its depth outside parentheses. Returns 0 if
+/// `sql` cannot be split into tokens; the parser then refuses it.
 fn operators(sql: &str) -> usize {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize()

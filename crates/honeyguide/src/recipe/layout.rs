@@ -1,40 +1,44 @@
-//! Which inputs the engine evaluates for a recipe, and which of them each feature is made of.
+//! The inputs that the engine evaluates for a recipe, and the inputs from which each feature is computed.
 //!
-//! Inputs are what events are grouped by: the expression of a plain feature, and for rarities the value and what it is
-//! given, each evaluated once however many features share it.
+//! Events are grouped by their inputs. The input of a plain feature is its expression. The inputs of a rarity are its
+//! value and the values it is conditioned on; each is evaluated once, however many rarities share it.
 
 use super::{Feature, Kind, Nulls, Recipe};
 
-/// What the engine evaluates for each event.
+/// The inputs of a recipe and how its features use them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// The expressions that the engine evaluates for each event.
     pub inputs: Vec<Input>,
-    /// One per feature of the recipe.
+    /// The inputs of each feature, in the order of the recipe's features.
     pub features: Vec<FeatureInputs>,
 }
 
-/// One evaluated expression.
+/// An expression that the engine evaluates for each event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
+    /// The expression.
     pub sql: String,
-    /// The feature to name in messages: the first that uses the input.
+    /// The name of the first feature that uses the input, for messages.
     pub feature: String,
     pub kind: InputKind,
+    /// Whether nulls are allowed.
     pub nulls: Nulls,
 }
 
-/// What an input's values are.
+/// The kind of an input's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputKind {
+    /// A number of a numeric feature.
     Number,
     /// Text of a categorical feature.
     Category,
-    /// Text that rarities are made of; a null is a value like any other.
+    /// Text of a rarity, for which a null is a value like any other.
     Text,
 }
 
 impl Input {
-    /// What a message begins with that is about this expression of `recipe`.
+    /// Returns the beginning of a message about this expression of `recipe`.
     pub fn named(&self, recipe: &Recipe) -> String {
         format!(
             "recipe `{}`, feature `{}`: `{}`",
@@ -44,6 +48,7 @@ impl Input {
 }
 
 impl InputKind {
+    /// Returns whether the values are text.
     pub fn is_text(self) -> bool {
         self != Self::Number
     }
@@ -54,11 +59,12 @@ impl InputKind {
 pub(crate) enum FeatureInputs {
     /// The feature's own expression.
     Own(usize),
-    /// The value of a rarity, then what it is given.
+    /// The value of a rarity, then the values it is conditioned on.
     Rarity(Vec<usize>),
 }
 
 impl Layout {
+    /// Lays out the inputs of a recipe without open `numeric_columns`.
     pub fn new(recipe: &Recipe) -> Self {
         let mut layout = Self {
             inputs: Vec::new(),
@@ -79,6 +85,7 @@ impl Layout {
         layout
     }
 
+    /// Adds the input of a feature that has an expression, and returns its position.
     fn own(&mut self, feature: &Feature) -> usize {
         self.inputs.push(Input {
             sql: feature.expr.clone().unwrap_or_default(),
@@ -93,6 +100,7 @@ impl Layout {
         self.inputs.len() - 1
     }
 
+    /// Returns the position of the text input `sql`, which is added if no rarity has it yet.
     fn shared_text(&mut self, sql: &str, feature: &Feature) -> usize {
         let known = self
             .inputs
@@ -110,7 +118,7 @@ impl Layout {
         })
     }
 
-    /// The inputs of each rarity, in the order of the features.
+    /// Returns the inputs of each rarity, in the order of the features.
     pub fn rarities(&self) -> impl Iterator<Item = &[usize]> {
         self.features.iter().filter_map(|feature| match feature {
             FeatureInputs::Rarity(inputs) => Some(inputs.as_slice()),
@@ -118,7 +126,7 @@ impl Layout {
         })
     }
 
-    /// The name of an input's column in the engine.
+    /// Returns the name of the column of input `index` in the engine.
     pub fn column_name(index: usize) -> String {
         format!("__input_{index}")
     }

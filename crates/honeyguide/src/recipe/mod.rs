@@ -1,7 +1,7 @@
 //! Recipes: named lists of features, each a SQL expression over event columns.
 //!
-//! A recipe is data. [`Recipe`] is what a TOML file says, checked for its own sense; `plan` holds it against the
-//! columns of a source and gives the engine's expressions.
+//! [`Recipe`] is the content of a TOML file, checked by itself. `plan` resolves a recipe against the columns of a
+//! source and returns the engine's expressions.
 
 mod builtin;
 pub(crate) mod depth;
@@ -20,29 +20,29 @@ use crate::error::{Error, Result};
 use crate::naming::command;
 use crate::storage::{StorageOptions, document, redacted};
 
-/// Most features a recipe may have.
+/// The maximum number of features of a recipe.
 pub const MAX_FEATURES: usize = 4096;
-/// Longest SQL expression of a feature, in bytes.
+/// The maximum length of a SQL expression of a feature, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 16 << 10;
-/// Most values that a rarity is given.
+/// The maximum number of values that a rarity is conditioned on.
 pub(crate) const MAX_GIVEN: usize = 3;
-/// Largest recipe file, in bytes.
+/// The maximum size of a recipe file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A named list of features.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What the recipe is called.
+    /// The name of the recipe.
     pub name: String,
-    /// What it is for.
+    /// The purpose of the recipe.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Events that each tree draws, where the caller asks for no other number; fewer, down to 256, where that would be
-    /// more than one event in 32. What is rare is told from what is new only by trees that have seen the rare.
+    /// The number of events that each tree draws, unless the caller sets another number. It is capped at one training
+    /// event in 32, but never below 256. Only trees that have drawn rare events can tell them from new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_samples: Option<usize>,
-    /// Makes a feature of every numeric column of the data, after those that are listed.
+    /// If set, every numeric column of the data becomes a feature, after the listed features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numeric_columns: Option<NumericColumns>,
     /// The features, in the order of the model's columns.
@@ -50,48 +50,50 @@ pub struct Recipe {
     pub features: Vec<Feature>,
 }
 
-/// Which numeric columns become features by themselves.
+/// The numeric columns that become features without being listed: all but some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumericColumns {
-    /// Columns that never do, such as labels.
+    /// The columns that never become features, such as labels.
     #[serde(default)]
     pub except: Vec<String>,
 }
 
-/// One column of the matrix that the forest sees.
+/// One column of the matrix on which the forest is trained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {
-    /// Unique within the recipe.
+    /// The name, which is unique within the recipe.
     pub name: String,
-    /// SQL over the event's columns; names are case-sensitive without quotes. A feature has this or `rarity`.
+    /// A SQL expression over the event's columns, whose names are case-sensitive without quotes. A feature has either
+    /// this or `rarity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expr: Option<String>,
-    /// How rare a value was in training.
+    /// How rare a value was in the training events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rarity: Option<Rarity>,
-    /// Whether values have an order.
+    /// Whether the values have an order.
     #[serde(default, skip_serializing_if = "Kind::is_numeric")]
     pub kind: Kind,
-    /// What is done to the values after the expression, with constants learnt at training.
+    /// The transform of the expression's values, with constants learnt in training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
-    /// What a null means.
+    /// The meaning of a null.
     #[serde(default, skip_serializing_if = "Nulls::is_refuse")]
     pub nulls: Nulls,
-    /// What coded values mean, for people.
+    /// Descriptions of coded values, by value, for people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
 }
 
-/// −ln P(value | given …), estimated from the counts of the training events.
+/// The rarity of a value: −ln P(value | given …), estimated from the counts of the training events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rarity {
-    /// SQL of the value.
+    /// The SQL expression of the value.
     pub of: String,
-    /// SQL of what the value is judged beside: rare for this process, say.
+    /// The SQL expressions that the probability is conditioned on, such as the process: a value may be rare for one
+    /// process and frequent for others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<String>,
 }
@@ -100,29 +102,29 @@ pub struct Rarity {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Numbers or booleans; the forest splits at thresholds.
+    /// Numbers or booleans. The forest splits them at thresholds.
     #[default]
     Numeric,
-    /// Text or codes without an order; the forest splits by subsets.
+    /// Text or codes without an order. The forest splits them into subsets.
     Categorical,
 }
 
-/// What is done to a feature's values with constants learnt at training.
+/// A transform of a feature's values, with constants learnt in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transform {
-    /// Minus the mean, divided by the standard deviation of the training events.
+    /// Standardization: (value − mean) / standard deviation, both of the training events.
     Standard,
 }
 
-/// What a null in a feature means.
+/// The meaning of a null in a feature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Nulls {
-    /// An error: the data is not what the recipe was written for.
+    /// An error, because the recipe was not written for such data.
     #[default]
     Refuse,
-    /// A missing value, which the forest has a rule for.
+    /// A missing value, which the forest handles.
     Allow,
 }
 
@@ -139,18 +141,19 @@ impl Nulls {
 }
 
 impl Recipe {
-    /// The built-in recipe called `name_or_path`, or the recipe in the TOML file of that path.
+    /// Returns the built-in recipe called `name_or_path`, or reads the TOML file at that path.
     ///
     /// # Errors
-    /// Neither is there; the file is not a recipe.
+    /// Fails when there is neither such a built-in recipe nor such a file, or when the file is not a valid recipe.
     pub fn load(name_or_path: &str) -> Result<Self> {
         Self::load_with(name_or_path, &StorageOptions::default())
     }
 
-    /// [`Recipe::load`] of what may be behind a URL too.
+    /// Returns the built-in recipe called `name_or_place`, or reads the TOML file at that path or URL. Object stores
+    /// are opened with the settings `storage`.
     ///
     /// # Errors
-    /// As for [`Recipe::load`]; a server or a store does not give it.
+    /// Fails as [`Recipe::load`] does, and when a server or a store refuses the file.
     pub fn load_with(name_or_place: &str, storage: &StorageOptions) -> Result<Self> {
         if let Some(recipe) = builtin(name_or_place) {
             return Ok(recipe);
@@ -180,7 +183,7 @@ impl Recipe {
     /// Parses and checks a recipe.
     ///
     /// # Errors
-    /// What is wrong with the text, with its line where TOML itself is broken.
+    /// Fails when `text` is not TOML or not a valid recipe. An error of the TOML names the line.
     pub fn from_toml(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text)
             .map_err(|error| Error::usage(error.to_string().trim_end().to_owned()))?;
@@ -188,13 +191,16 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe as TOML, ready to be edited.
+    /// Returns the recipe as TOML that can be edited.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self)
             .map_err(|error| Error::internal(format!("recipe `{}` as TOML: {error}", self.name)))
     }
 
-    /// Checks what a recipe must hold whatever the data is.
+    /// Checks the rules for recipes that do not depend on data.
+    ///
+    /// # Errors
+    /// Fails when there is no feature or too many, when a name occurs twice, or when a value is out of range.
     pub(crate) fn check(&self) -> Result<()> {
         let count = self.features.len();
         if count == 0 && self.numeric_columns.is_none() {
@@ -232,6 +238,7 @@ impl Recipe {
 }
 
 impl Feature {
+    /// Checks the rules for one feature of the recipe called `recipe`.
     fn check(&self, recipe: &str) -> Result<()> {
         let refuse = |why: String| {
             Err(Error::usage(format!(
@@ -254,11 +261,11 @@ impl Feature {
         let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());
         if given > MAX_GIVEN {
             return refuse(format!(
-                "a rarity given {given} values; the limit is {MAX_GIVEN}"
+                "a rarity with {given} values in `given`; the limit is {MAX_GIVEN}"
             ));
         }
         if self.transform.is_some() && (self.kind == Kind::Categorical || self.rarity.is_some()) {
-            return refuse("only a numeric expr has a transform".into());
+            return refuse("only a numeric expr can have a transform".into());
         }
         if self.rarity.is_some() && self.kind == Kind::Categorical {
             return refuse("a rarity is a number, not a category".into());
@@ -266,7 +273,7 @@ impl Feature {
         Ok(())
     }
 
-    /// Every SQL expression of the feature.
+    /// Returns every SQL expression of the feature: its own, or the value of its rarity followed by what it is given.
     pub(crate) fn sql(&self) -> impl Iterator<Item = &str> {
         let of_rarity = self
             .rarity
@@ -275,7 +282,7 @@ impl Feature {
         self.expr.iter().chain(of_rarity).map(String::as_str)
     }
 
-    /// A numeric column as it is.
+    /// Creates the feature that is the numeric column `name` itself.
     fn of_column(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -294,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_builtin_recipe_survives_being_printed_and_read() {
+    fn a_builtin_recipe_is_equal_after_writing_and_reading() {
         for recipe in builtins() {
             assert_eq!(
                 Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(),
@@ -304,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_recipe_says_what_is_wrong() {
+    fn errors_say_what_is_wrong_with_a_recipe() {
         let cases = [
             ("name = 3", "expected a string"),
             ("name = 'x'", "has no features"),

@@ -1,4 +1,4 @@
-//! A recipe held against the columns of a source: which of them it reads, and the engine's expressions.
+//! A recipe resolved against the columns of a source: the columns that it reads, and the engine's expressions.
 
 use std::collections::BTreeSet;
 
@@ -18,20 +18,20 @@ use crate::source::{Source, column_list, listed_columns};
 /// The engine's expressions for a recipe's inputs, over the columns of one source.
 #[derive(Debug, Clone)]
 pub(crate) struct FeaturePlan {
-    /// One per input of the recipe's [`Layout`]: Utf8 for text, Float64 for numbers.
+    /// The expression of each input of the recipe's [`Layout`]: Utf8 for text, Float64 for numbers.
     pub inputs: Vec<Expr>,
-    /// The names of their columns.
+    /// The names of the inputs' columns, in the same order.
     pub names: Vec<String>,
     /// The columns that the expressions read.
     pub needed: BTreeSet<String>,
 }
 
 impl Recipe {
-    /// The recipe for this source: its numeric columns listed as features, and without the features that read a
-    /// column in `exclude`.
+    /// Returns the recipe for this source: the source's numeric columns are listed as features if the recipe asks for
+    /// them, and the features that read a column in `exclude` are removed.
     ///
     /// # Errors
-    /// No feature is left; `exclude` or a feature names a column that the data lacks.
+    /// Fails when `exclude` or a feature names a column that the data lacks, or when no feature or too many are left.
     pub fn resolve(&self, engine: &Engine, source: &Source, exclude: &[String]) -> Result<Self> {
         for column in exclude {
             if !source.has_column(column) {
@@ -68,6 +68,7 @@ impl Recipe {
         Ok(resolved)
     }
 
+    /// Removes the features that read a column in `exclude`.
     fn drop_features_reading(
         &mut self,
         exclude: &[String],
@@ -90,10 +91,10 @@ impl Recipe {
         Ok(())
     }
 
-    /// The engine's expressions for a recipe without open `numeric_columns`.
+    /// Returns the engine's expressions for a recipe without open `numeric_columns`.
     ///
     /// # Errors
-    /// A feature names a column that the data lacks, is not valid SQL, or is not a function of one event.
+    /// Fails when a feature names a column that the data lacks, is not valid SQL, or is not a function of one event.
     pub(crate) fn plan(&self, engine: &Engine, source: &Source) -> Result<FeaturePlan> {
         self.plan_over(engine.context(), &source.schema())
     }
@@ -101,7 +102,7 @@ impl Recipe {
     /// Returns the engine's expressions over the columns of `schema`, parsed in `context`.
     ///
     /// # Errors
-    /// As for [`plan`](Self::plan).
+    /// Fails as [`plan`](Self::plan) does.
     pub(crate) fn plan_over(
         &self,
         context: &SessionContext,
@@ -121,6 +122,7 @@ impl Recipe {
         })
     }
 
+    /// Returns the engine's expression of each input of `layout`.
     fn expressions(
         &self,
         layout: &Layout,
@@ -149,11 +151,11 @@ impl Recipe {
         }
     }
 
-    /// The expression as the type that the input asks for.
+    /// Casts an expression to the type of the input: Utf8 for text, Float64 for numbers.
     fn typed(&self, input: &Input, expr: Expr, schema: &DFSchema) -> Result<Expr> {
         if !is_function_of_one_event(&expr) {
             return Err(self.invalid(input, "not a function of one event's columns").hint(
-                "aggregates, window functions, subqueries and functions of time or chance cannot be features",
+                "a feature cannot have aggregates, window functions, subqueries, or functions of the current time or of random numbers",
             ));
         }
         let found = expr
@@ -182,6 +184,7 @@ impl Recipe {
         })
     }
 
+    /// Returns the error for pairs of a missing column and the feature that names it.
     fn lacks(&self, missing: &[(String, String)], columns: &Schema) -> Error {
         let listed: Vec<_> = missing
             .iter()
@@ -203,6 +206,7 @@ impl Recipe {
         ))
     }
 
+    /// Returns the error for an input whose expression is invalid.
     fn invalid(&self, input: &Input, why: &str) -> Error {
         Error::usage(format!("{}: {why}", input.named(self)))
             .hint("an expression is SQL over one event's columns, as in `CASE WHEN userId < 1000 THEN 0 ELSE 1 END`")
@@ -213,7 +217,7 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric() || *data_type == DataType::Boolean
 }
 
-/// Whether an event's own columns settle the value.
+/// Returns whether the value of `expr` depends on nothing but the columns of one event.
 pub(crate) fn is_function_of_one_event(expr: &Expr) -> bool {
     let mut only_scalars = true;
     let walk = expr.apply(|part| {
@@ -226,14 +230,14 @@ pub(crate) fn is_function_of_one_event(expr: &Expr) -> bool {
                 | Expr::InSubquery(_)
                 | Expr::OuterReferenceColumn(..)
                 | Expr::Unnest(_)
-        ) && !depends_on_more(part);
+        ) && !is_volatile(part);
         Ok(TreeNodeRecursion::Continue)
     });
     walk.is_ok() && only_scalars
 }
 
-/// Whether a function gives something else at another time, as `now()` does, or by chance.
-fn depends_on_more(part: &Expr) -> bool {
+/// Returns whether `part` is a call of a function that is not immutable, such as `now()` or `random()`.
+fn is_volatile(part: &Expr) -> bool {
     match part {
         Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
         _ => false,

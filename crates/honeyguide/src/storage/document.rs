@@ -1,4 +1,4 @@
-//! A small text that is read whole, wherever it is: a model, a recipe.
+//! Small texts, such as models and recipes, that are read whole from a path or a URL.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -15,20 +15,20 @@ use super::url::{is_object_url, is_web_url};
 use super::waiting::wait;
 use crate::error::{Error, Result};
 
-/// What was read, and what it is called.
+/// A text that was read, with its names.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub text: String,
-    /// As the caller will recognise it: the path, or the URL without secrets.
+    /// The name that the caller used: the path, or the URL without secrets.
     pub shown: PathBuf,
-    /// The same from whatever folder it is asked for: an absolute path, or the URL without secrets.
+    /// The name that does not depend on the current folder: an absolute path, or the URL without secrets.
     pub uri: String,
 }
 
-/// The text at a path or a URL, of at most `limit` bytes; none where nothing is there.
+/// Reads the text at a path or a URL, of at most `limit` bytes. Returns `None` if nothing is there.
 ///
 /// # Errors
-/// It cannot be read, is longer or no text, or is no regular file.
+/// Fails when the text cannot be read, is longer than `limit`, is not UTF-8, or is not in a regular file.
 pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
     let url = place.to_string_lossy();
     if is_object_url(&url) {
@@ -53,7 +53,7 @@ fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option
     let shown = place.about.shown.clone();
     if place.path.as_ref().is_empty() {
         let shown = shown.display();
-        return Err(Error::usage(format!("{shown}: a file's name is needed")));
+        return Err(Error::usage(format!("{shown}: the URL names no file")));
     }
     let meta = match wait(place.store.head(&place.path))? {
         Ok(meta) => meta,
@@ -80,7 +80,7 @@ fn read_remote(file: RemoteFile, shown: PathBuf, limit: u64) -> Result<Document>
     Ok(Document::of_url(text, shown))
 }
 
-/// The text of the file at `path`, which is called `shown`.
+/// Reads the text of the file at `path`, which messages call `shown`.
 fn read_file(path: &Path, shown: &Path, limit: u64) -> Result<String> {
     check_size(regular_file_bytes(path)?, limit, shown)?;
     let file = File::open(path).map_err(|error| Error::io("read", shown, error))?;
@@ -102,7 +102,7 @@ fn read_text(mut from: impl Read, shown: &Path) -> Result<String> {
     let read = from.read_to_string(&mut text);
     read.map_err(|error| match error.kind() {
         ErrorKind::InvalidData => Error::data(format!("{}: not text", shown.display()))
-            .hint("is this the right file, and whole?"),
+            .hint("check that it is the right file and that it is complete"),
         _ => Error::through_reader(error, |error| Error::io("read", shown, error)),
     })?;
     Ok(text)

@@ -1,4 +1,4 @@
-//! Files on web servers: by ranges where the server sends them, otherwise as one download.
+//! Files on web servers, read by ranges if the server supports range requests, and otherwise downloaded whole.
 
 use std::io::Write;
 use std::ops::Range;
@@ -18,10 +18,10 @@ use super::object::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME};
 use super::spool::Spool;
 use crate::error::{Error, Result};
 
-/// The first wait before a request is sent again; each is twice as long as the one before.
+/// The wait before the first repetition of a request. Each further wait is twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// A file whose server sends ranges of it.
+/// A file whose server supports range requests.
 pub(crate) struct HttpFile {
     client: Client,
     url: Url,
@@ -29,32 +29,36 @@ pub(crate) struct HttpFile {
     version: Version,
 }
 
-/// What a response says of the whole file. Where it changes, the file has changed.
+/// The identity of a version of a file, from the headers of a response. If it differs, the file has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Version {
+    /// The size of the whole file.
     bytes: u64,
     e_tag: Option<String>,
     last_modified: Option<String>,
 }
 
-/// What a server has.
+/// A file that a server has.
 pub(crate) enum Found {
+    /// A file that can be read by ranges.
     Ranges(HttpFile),
-    /// A copy of it.
+    /// A temporary copy of the whole file.
     Whole(TempPath),
 }
 
-/// Why a request came to nothing.
+/// The reason why a request failed.
 enum Refusal {
-    /// It may be sent again.
-    Passing(String),
+    /// A temporary failure, after which the request may be repeated.
+    Temporary(String),
+    /// A failure that a repetition would not change.
     Final(Error),
 }
 
-/// Asks a web server for a file. A copy has at most `limit` bytes.
+/// Opens a file on a web server. If the server does not support range requests, the file is copied; a copy has at most
+/// `limit` bytes.
 ///
 /// # Errors
-/// It has none, does not give it, or cannot be reached.
+/// Fails when the server cannot be reached, has no such file or refuses it, or when a copy exceeds the limit.
 pub(crate) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found> {
     let about = About::new(shown);
     let unusable = |_| Error::usage(format!("{}: not a URL", about.shown.display()));
@@ -89,7 +93,7 @@ pub(crate) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found
 }
 
 impl HttpFile {
-    /// As a store would describe it.
+    /// Returns the description of the file in the form of an object store.
     pub fn meta(&self) -> ObjectMeta {
         let modified = self.version.last_modified.as_deref();
         let modified = modified.and_then(|text| DateTime::parse_from_rfc2822(text).ok());
@@ -102,10 +106,10 @@ impl HttpFile {
         }
     }
 
-    /// Bytes of the file.
+    /// Reads the bytes `range` of the file.
     ///
     /// # Errors
-    /// They cannot be had, or are those of another version.
+    /// Fails when the bytes cannot be read or belong to another version.
     pub async fn get(&self, range: Range<u64>) -> Result<Bytes> {
         let request = Request {
             client: &self.client,
@@ -122,6 +126,7 @@ impl HttpFile {
         }
     }
 
+    /// Sends one request for the bytes `range`.
     async fn get_once(
         &self,
         request: &Request<'_>,
@@ -133,16 +138,18 @@ impl HttpFile {
         {
             return Err(Refusal::Final(self.about.replaced()));
         }
-        let bytes = response.bytes().await.map_err(passing)?;
+        let bytes = response.bytes().await.map_err(temporary)?;
         if bytes.len() as u64 != range.end - range.start {
-            return Err(Refusal::Passing("fewer bytes than were asked for".into()));
+            return Err(Refusal::Temporary(
+                "the server sent a different number of bytes than requested".into(),
+            ));
         }
         Ok(bytes)
     }
 }
 
 impl Version {
-    /// From the headers of a range: `Content-Range: bytes 0-0/1234` (RFC 9110, section 14.4).
+    /// Reads the version from the headers of a range, such as `Content-Range: bytes 0-0/1234` (RFC 9110, section 14.4).
     fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let range = text(CONTENT_RANGE)?;
@@ -154,10 +161,12 @@ impl Version {
     }
 }
 
-/// How often a request was sent so far.
+/// The attempts at one request.
 struct Attempts<'a> {
     about: &'a About,
+    /// The number of attempts made so far.
     made: usize,
+    /// The wait before the next attempt.
     wait: Duration,
 }
 
@@ -170,21 +179,21 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits until it is time for the next attempt, ever longer.
+    /// Waits before the next attempt, twice as long each time.
     ///
     /// # Errors
-    /// Nothing more is to be hoped for.
+    /// Fails when the refusal is final or the request was repeated [`MAX_RETRIES`] times.
     async fn after(&mut self, refusal: Refusal) -> Result<()> {
         let why = match refusal {
             Refusal::Final(error) => return Err(error),
-            Refusal::Passing(why) => why,
+            Refusal::Temporary(why) => why,
         };
         self.made += 1;
         if self.made > MAX_RETRIES {
             let shown = self.about.shown.display();
             return Err(
                 Error::refused(format!("cannot read {shown}: {why}")).hint(format!(
-                    "it was tried {} times: check the address and the network",
+                    "{} attempts failed: check the address and the network",
                     self.made
                 )),
             );
@@ -195,45 +204,52 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// The answer to the first request for a file.
 enum Probed {
+    /// The version of a file whose server supports range requests.
     Ranges(Version),
+    /// A temporary copy of the whole file.
     Whole(TempPath),
 }
 
+/// A request for a file.
 struct Request<'a> {
     client: &'a Client,
     url: &'a Url,
     about: &'a About,
-    /// Of a copy of the whole file.
+    /// The maximum size of a copy of the whole file, in bytes.
     limit: u64,
 }
 
 impl Request<'_> {
-    /// The first byte, or the whole file where the server does not send ranges.
+    /// Requests the first byte. If the server does not support range requests, copies the whole file.
     async fn probe(&self) -> std::result::Result<Probed, Refusal> {
         let response = self.send(&(0..1)).await?;
         let headers = response.headers();
         match response.status() {
-            StatusCode::PARTIAL_CONTENT => Version::of(headers)
-                .map(Probed::Ranges)
-                .ok_or_else(|| self.refused("the server sends a range without its size")),
+            StatusCode::PARTIAL_CONTENT => {
+                Version::of(headers).map(Probed::Ranges).ok_or_else(|| {
+                    self.refused("the server sends a range without the size of the file")
+                })
+            }
             // An empty file has no first byte.
             StatusCode::RANGE_NOT_SATISFIABLE => self.spool(None).await,
             _ => self.spool(Some(response)).await,
         }
     }
 
+    /// Sends a request for the bytes `range`.
     async fn send(&self, range: &Range<u64>) -> std::result::Result<Response, Refusal> {
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
         let request = self.client.get(self.url.clone()).header(RANGE, bytes);
         let sent = request.header(ACCEPT_ENCODING, "identity").send().await;
-        let response = sent.map_err(passing)?;
+        let response = sent.map_err(temporary)?;
         let status = response.status();
         let shown = self.about.shown.display();
         match status {
             _ if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => Ok(response),
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Refusal::Passing(format!("the server answers {status}")))
+                Err(Refusal::Temporary(format!("the server answers {status}")))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(Refusal::Final(
                 Error::usage(format!(
@@ -250,15 +266,15 @@ impl Request<'_> {
         let shown = self.about.shown.display();
         Refusal::Final(
             Error::refused(format!("cannot read {shown}: {why}"))
-                .hint("check the URL, and whether it needs a login"),
+                .hint("check the URL, and whether the server requires a login"),
         )
     }
 
-    /// Copies the whole file; nothing where there is no response with a body.
+    /// Copies the body of `response` to a temporary file, which stays empty if there is no response.
     async fn spool(&self, response: Option<Response>) -> std::result::Result<Probed, Refusal> {
         let mut spool = Spool::new(self.about.shown.clone(), self.limit).map_err(Refusal::Final)?;
         if let Some(mut response) = response {
-            while let Some(bytes) = response.chunk().await.map_err(passing)? {
+            while let Some(bytes) = response.chunk().await.map_err(temporary)? {
                 let written = spool.write_all(&bytes);
                 written.map_err(|error| Refusal::Final(spool.failed(error)))?;
             }
@@ -267,8 +283,8 @@ impl Request<'_> {
     }
 }
 
-/// The connection broke, was never made, or took too long.
-fn passing(error: reqwest::Error) -> Refusal {
+/// Returns the temporary refusal for a connection that could not be made, broke, or took too long.
+fn temporary(error: reqwest::Error) -> Refusal {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -280,5 +296,5 @@ fn passing(error: reqwest::Error) -> Refusal {
     } else {
         cause.to_string()
     };
-    Refusal::Passing(why)
+    Refusal::Temporary(why)
 }

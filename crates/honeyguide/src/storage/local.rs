@@ -1,14 +1,15 @@
-//! Files on this machine.
+//! Local files.
 
 use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// The size of a file that can be read as often as needed.
+/// Returns the size in bytes of a regular file, which can be read as often as needed.
 ///
 /// # Errors
-/// It is a folder, or a pipe or device, which gives its content once or without end.
+/// Fails when the file does not exist, or is a folder, a pipe or a device. The content of a pipe or a device can be
+/// read only once or never ends.
 pub(crate) fn regular_file_bytes(path: &Path) -> Result<u64> {
     let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
     if metadata.is_dir() {

@@ -1,7 +1,7 @@
-//! Where bytes are kept: files, object stores and web servers, with the credentials for them.
+//! Storage: local files, object stores and web servers, with the credentials for them.
 //!
-//! This room knows bytes and nothing of what they mean. It reads pieces of one version of a file, copies what can be read
-//! only once, and writes objects that appear whole.
+//! This module moves bytes and does not interpret them. It reads pieces of one version of a file, copies data that can
+//! be read only once, and writes objects that appear only when they are complete.
 
 pub(crate) mod document;
 pub(crate) mod http;

@@ -1,4 +1,4 @@
-//! Object stores: the one place that turns a URL and credentials into a store.
+//! Object stores, which are opened from a URL and credentials.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,26 +20,26 @@ use super::secret::{Secret, redacted};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 
-/// How often a request that may succeed later is sent again.
+/// The maximum number of times that a request is repeated when it may succeed later.
 pub(crate) const MAX_RETRIES: usize = 6;
-/// No request is sent again after this time.
+/// The time after which a request is not repeated.
 const RETRY_TIME: Duration = Duration::from_secs(45);
-/// The longest that a connection may take to come about.
+/// The longest time in which a connection must be made.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// The longest that a request of at most a few MiB may take.
+/// The longest time that a request for at most a few MiB may take.
 pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(60);
 
-/// Settings of object stores by name, such as `aws_access_key_id`: those that delta-rs and polars know, which are
-/// object_store's. Values show themselves as stars.
+/// The settings of object stores by name, such as `aws_access_key_id`. The names are those of object_store, which
+/// delta-rs and polars use too. The `Debug` form shows values as stars.
 #[derive(Clone, Default)]
 pub struct StorageOptions {
-    /// What a caller names; a name that a store does not know is an error.
+    /// The options that the caller sets. A name that no store knows is an error.
     named: BTreeMap<String, Secret>,
-    /// What is found in the surroundings; unknown names are none of our business.
+    /// The settings found in the environment or in a profile. Unknown names are ignored.
     found: BTreeMap<String, Secret>,
 }
 
-/// A place in an object store.
+/// An object, or a prefix of objects, in an object store.
 #[derive(Clone)]
 pub(crate) struct ObjectPlace {
     pub store: Arc<dyn ObjectStore>,
@@ -49,25 +49,27 @@ pub(crate) struct ObjectPlace {
 
 impl fmt::Debug for ObjectPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The store knows credentials.
+        // The store holds credentials.
         f.debug_struct("ObjectPlace")
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
 }
 
-/// What messages say of a place: its name without secrets, and which texts to strike out.
+/// The name of a place in messages, and the secrets that messages about it must not contain.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
+    /// The path, or the URL without secrets.
     pub shown: PathBuf,
+    /// The texts that are replaced by stars in messages.
     secrets: Vec<Secret>,
 }
 
 impl StorageOptions {
-    /// Adds an option that a caller names as `KEY=VALUE`; the last of a name counts.
+    /// Sets an option, given as `KEY=VALUE`. The last value set for a key counts.
     ///
     /// # Errors
-    /// No equals sign.
+    /// Fails when `option` has no equals sign.
     pub fn set(&mut self, option: &str) -> Result<()> {
         // The message must not repeat what may be a secret.
         let (key, value) = option.split_once('=').ok_or_else(|| {
@@ -81,16 +83,16 @@ impl StorageOptions {
         Ok(())
     }
 
-    /// Adds a setting that was found in the environment or in a profile; what was found before counts.
+    /// Adds a setting found in the environment or in a profile. The first value added for a key counts.
     pub fn add_found(&mut self, key: &str, value: &str) {
         let key = key.to_ascii_lowercase();
         self.found.entry(key).or_insert_with(|| Secret::new(value));
     }
 
-    /// The settings that a store knows, named ones last.
+    /// Returns the settings that the store of `url` knows, with the caller's options last.
     ///
     /// # Errors
-    /// A named one that no store knows.
+    /// Fails when the caller set an option that no store knows.
     fn keys<K: FromStr>(&self, url: &Url) -> Result<Vec<(K, String)>> {
         let parsed =
             |(key, value): (&String, &Secret)| Some((key.parse().ok()?, value.reveal().into()));
@@ -98,19 +100,20 @@ impl StorageOptions {
         for (key, value) in &self.named {
             match key.parse() {
                 Ok(parsed) => keys.push((parsed, value.reveal().into())),
-                Err(_) if is_known_elsewhere(key) => {}
+                Err(_) if is_known_to_any_store(key) => {}
                 Err(_) => {
                     return Err(Error::usage(format!(
-                        "`{key}` is no storage option of {}://",
+                        "unknown storage option `{key}` for {}://",
                         url.scheme()
                     ))
-                    .hint("options are named as in object_store, delta-rs and polars: aws_access_key_id, azure_storage_account_name, google_service_account"));
+                    .hint("the names are those of object_store, delta-rs and polars, such as aws_access_key_id, azure_storage_account_name, google_service_account"));
                 }
             }
         }
         Ok(keys)
     }
 
+    /// Returns the values of the settings whose keys suggest a secret.
     fn secrets(&self) -> Vec<Secret> {
         let is_secret = |(key, _): &(&String, &Secret)| {
             ["key", "token", "secret", "password", "sas", "signature"]
@@ -128,17 +131,18 @@ impl fmt::Debug for StorageOptions {
     }
 }
 
-/// Data of one call may be in several stores.
-fn is_known_elsewhere(key: &str) -> bool {
+/// Returns whether some kind of store knows `key`. The data of one call may be in several stores, so an option of
+/// another store is not an error.
+fn is_known_to_any_store(key: &str) -> bool {
     AmazonS3ConfigKey::from_str(key).is_ok()
         || AzureConfigKey::from_str(key).is_ok()
         || GoogleConfigKey::from_str(key).is_ok()
 }
 
-/// The store and the path that a URL names.
+/// Opens the store that a URL names, and returns the place in it.
 ///
 /// # Errors
-/// It is no URL, or the options do not make a store.
+/// Fails when `text` is not a URL, or when no store can be opened with the options.
 pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> {
     let about = About {
         shown: redacted(text).into(),
@@ -163,15 +167,17 @@ pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> 
     })
 }
 
-/// What follows the bucket or container: wildcards such as `?` stand in it too.
+/// Returns the path after the bucket or container. It may contain wildcards such as `?`, so it is not parsed as a URL.
 fn object_path(text: &str) -> &str {
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     after_scheme.split_once('/').map_or("", |(_, path)| path)
 }
 
+/// The result of building a store.
 type Built = std::result::Result<Arc<dyn ObjectStore>, StoreError>;
 
-/// A builder with our time-outs and the options that it knows. The builders have the same methods, but no trait.
+/// Returns a builder with the timeouts, the retries and the options that it knows. This is a macro because the builders
+/// have the same methods but no common trait.
 macro_rules! configured {
     ($builder:expr, $url:expr, $options:expr) => {{
         let builder = $builder.with_client_options(client()).with_retry(retries());
@@ -200,7 +206,7 @@ fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
         .map(|store| Arc::new(store) as _))
 }
 
-/// `az://CONTAINER/PATH`, or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`.
+/// Builds the store of `az://CONTAINER/PATH` or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`.
 fn azure(url: &Url, options: &StorageOptions) -> Result<Built> {
     let builder = configured!(MicrosoftAzureBuilder::new(), url, options);
     let base = format!("{}://{}", url.scheme(), url.authority());
@@ -229,7 +235,7 @@ fn retries() -> RetryConfig {
 }
 
 impl About {
-    /// Of a place that is called `shown`, which holds no secrets.
+    /// Creates the description of a place named `shown` that has no secrets.
     pub fn new(shown: PathBuf) -> Self {
         Self {
             shown,
@@ -237,7 +243,7 @@ impl About {
         }
     }
 
-    /// The same secrets, for a place that is called `shown`.
+    /// Returns a description of a place named `shown` with the same secrets.
     pub fn of(&self, shown: PathBuf) -> Self {
         Self {
             shown,
@@ -245,7 +251,7 @@ impl About {
         }
     }
 
-    /// The first line of `text` without anything secret.
+    /// Returns the first line of `text` without secrets.
     fn clean(&self, text: &str) -> String {
         let line = redacted(text.lines().next().unwrap_or_default());
         self.secrets
@@ -253,11 +259,11 @@ impl About {
             .fold(line, |line, secret| secret.strike_out(&line))
     }
 
-    /// What a store's refusal means, while doing `what` here.
+    /// Returns the error that reports a store's `error`, met while doing `what` here.
     pub fn refused(&self, what: &str, error: &StoreError) -> Error {
         let shown = self.shown.display();
         let cause = innermost(error).to_string();
-        // A listing that is refused says so in words only.
+        // The error of a refused listing has its status only in its text.
         let answers = |statuses: [&str; 2]| statuses.iter().any(|status| cause.contains(status));
         match error {
             StoreError::Precondition { .. } => self.replaced(),
@@ -272,7 +278,7 @@ impl About {
                 self.unauthorised(what)
             }
             _ => Error::refused(format!("cannot {what} {shown}: {}", self.clean(&cause)))
-                .hint("it was tried several times: check the network, the address of the store and its credentials"),
+                .hint("several attempts failed: check the network, the address of the store and its credentials"),
         }
     }
 
@@ -285,10 +291,10 @@ impl About {
     fn unauthorised(&self, what: &str) -> Error {
         let shown = self.shown.display();
         Error::refused(format!("cannot {what} {shown}: the store refuses the credentials"))
-            .hint(format!("check the environment variables, the profile or {option}, and what the account may do; for what is public say {option} {}_skip_signature=true", self.cloud(), option = parameter("storage_option")))
+            .hint(format!("check the credentials in the environment variables, the profile and {option}, and the permissions of the account; public data needs {option} {}_skip_signature=true", self.cloud(), option = parameter("storage_option")))
     }
 
-    /// What names of storage options begin with.
+    /// Returns the prefix of the storage options of this kind of store.
     fn cloud(&self) -> &'static str {
         match self.shown.to_string_lossy().split_once("://") {
             Some(("s3" | "s3a", _)) => "aws",
@@ -297,16 +303,17 @@ impl About {
         }
     }
 
-    /// The file is no longer the one that was begun.
+    /// Returns the error for a file that was replaced while it was read.
     pub fn replaced(&self) -> Error {
         Error::data(format!(
-            "{}: was replaced while it was read",
+            "{}: the file was replaced while it was read",
             self.shown.display()
         ))
         .hint("run the command again; nothing was written")
     }
 }
 
+/// Returns the innermost source of an error.
 fn innermost<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {
@@ -351,7 +358,7 @@ mod tests {
     #[test]
     fn unknown_options_are_refused_without_their_value() {
         let error = open("s3://b/a.csv", &options(&["aws_regio=hidden-value"]));
-        let error = error.expect_err("an unknown option").to_string();
+        let error = error.expect_err("the option is unknown").to_string();
         assert!(
             error.contains("aws_regio") && !error.contains("hidden-value"),
             "{error}"
@@ -363,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn named_options_count_more_than_found_ones() {
+    fn the_callers_options_override_found_settings() {
         let mut options = options(&["aws_region=named"]);
         options.add_found("AWS_REGION", "found");
         options.add_found("AWS_ENDPOINT_URL", "http://first");

@@ -1,4 +1,5 @@
-//! Files in object stores and on web servers, read piece by piece: every piece of the same version of the file, or an error.
+//! Files in object stores and on web servers, read piece by piece. All pieces are of the same version of the file;
+//! otherwise reading fails.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,17 +15,21 @@ use super::object::ObjectPlace;
 use super::waiting::wait;
 use crate::error::{Error, Result};
 
-/// Bytes of the first piece that a reader asks for; each is twice as large as the one before, up to the largest.
+/// The size of the first piece that a reader requests, in bytes. Each piece is twice as large as the one before, up to
+/// [`LARGEST_PIECE`].
 const FIRST_PIECE: u64 = 1 << 18;
+/// The maximum size of a piece, in bytes.
 const LARGEST_PIECE: u64 = 1 << 22;
 
-/// A file elsewhere, at one version of it.
+/// One version of a file in an object store or on a web server.
 #[derive(Clone)]
 pub(crate) struct RemoteFile {
     at: At,
+    /// The size and the identity of the version.
     pub meta: ObjectMeta,
 }
 
+/// The place of a remote file.
 #[derive(Clone)]
 enum At {
     Store(ObjectPlace),
@@ -40,7 +45,7 @@ impl std::fmt::Debug for RemoteFile {
 }
 
 impl RemoteFile {
-    /// The object at `place`, which `meta` describes.
+    /// Creates the file for the object at `place`, which `meta` describes.
     pub fn in_store(place: ObjectPlace, meta: ObjectMeta) -> Self {
         Self {
             at: At::Store(place),
@@ -51,7 +56,7 @@ impl RemoteFile {
         }
     }
 
-    /// A file on a web server that sends ranges of it.
+    /// Creates the file for one on a web server that supports range requests.
     pub fn on_server(file: HttpFile) -> Self {
         Self {
             meta: file.meta(),
@@ -59,15 +64,15 @@ impl RemoteFile {
         }
     }
 
-    /// Whether it is an object in a store, which other processes find by its URL.
+    /// Returns whether the file is an object in a store, which other processes find by its URL.
     pub fn is_in_store(&self) -> bool {
         matches!(self.at, At::Store(_))
     }
 
-    /// Bytes of the file.
+    /// Reads the bytes `range` of the file.
     ///
     /// # Errors
-    /// They cannot be had, or are those of another version.
+    /// Fails when the bytes cannot be read or belong to another version.
     pub async fn get(&self, range: Range<u64>) -> Result<Bytes> {
         if range.is_empty() {
             return Ok(Bytes::new());
@@ -90,7 +95,7 @@ impl RemoteFile {
             .get_opts(&place.path, options)
             .await
             .map_err(refused)?;
-        // Not every server heeds the condition.
+        // Not every server honours `If-Match`.
         if found.meta.e_tag.as_deref().map(quoted) != self.meta.e_tag
             || found.meta.size != self.meta.size
         {
@@ -103,7 +108,7 @@ impl RemoteFile {
         Ok(bytes)
     }
 
-    /// Whether an object called `name` is beside this one.
+    /// Returns whether an object called `name` exists in the same folder of the store.
     pub fn has_neighbour(&self, name: &str) -> bool {
         let At::Store(place) = &self.at else {
             return false;
@@ -115,7 +120,8 @@ impl RemoteFile {
     }
 }
 
-/// An entity tag as conditions want it (RFC 9110, section 8.8.3); Azure's listings leave out the quotes.
+/// Returns an entity tag in quotes, as conditional requests need it (RFC 9110, section 8.8.3). Azure's listings omit
+/// the quotes.
 fn quoted(e_tag: &str) -> String {
     if e_tag.ends_with('"') {
         e_tag.to_owned()
@@ -124,12 +130,16 @@ fn quoted(e_tag: &str) -> String {
     }
 }
 
-/// A remote file as bytes one after the other. While a piece is used, the next is on its way.
+/// A reader of a remote file. While one piece is used, the next is already requested.
 pub(crate) struct RemoteReader {
     file: RemoteFile,
+    /// The position in the file, in bytes.
     position: u64,
+    /// The unread bytes of the current piece.
     piece: Bytes,
+    /// The size of the next piece to request, in bytes.
     piece_bytes: u64,
+    /// The start of the piece that was requested ahead, and its request.
     next: Option<(u64, JoinHandle<Result<Bytes>>)>,
 }
 
@@ -144,22 +154,23 @@ impl RemoteReader {
         }
     }
 
-    /// Takes the piece at the current position, and asks for the one behind it.
+    /// Reads the piece at the current position, and requests the one after it.
     fn advance(&mut self) -> Result<()> {
         let awaited = match self.next.take() {
             Some((start, piece)) if start == self.position => piece,
-            _ => self.ask(self.position)?,
+            _ => self.request(self.position)?,
         };
         let piece = wait(awaited)?;
         self.piece = piece.map_err(|error| Error::internal(error.to_string()))??;
         let behind = self.position + self.piece.len() as u64;
         if behind < self.file.meta.size {
-            self.next = Some((behind, self.ask(behind)?));
+            self.next = Some((behind, self.request(behind)?));
         }
         Ok(())
     }
 
-    fn ask(&mut self, start: u64) -> Result<JoinHandle<Result<Bytes>>> {
+    /// Requests the piece that starts at `start`.
+    fn request(&mut self, start: u64) -> Result<JoinHandle<Result<Bytes>>> {
         let end = (start + self.piece_bytes).min(self.file.meta.size);
         self.piece_bytes = (2 * self.piece_bytes).min(LARGEST_PIECE);
         let file = self.file.clone();

@@ -1,13 +1,14 @@
-//! What must not be seen: values that are only shown as stars, and texts in which they are struck out.
+//! Secrets: values that are shown as stars, and their removal from texts.
 
 use std::fmt;
 
-/// Shown in place of what is secret.
+/// The text shown in place of a secret.
 const STARS: &str = "***";
-/// A value that is shorter is more likely to be a word of the message than the secret.
+/// The minimum length in bytes of a secret that is replaced in a text. A shorter one is more likely to be an ordinary
+/// word.
 const MIN_STRUCK_OUT: usize = 6;
 
-/// A value that shows itself as stars.
+/// A value whose `Debug` and `Display` forms are stars.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
@@ -16,12 +17,12 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for whoever has to have it.
+    /// Returns the value itself.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// `text` without this value.
+    /// Returns `text` with stars in place of this value.
     pub fn strike_out(&self, text: &str) -> String {
         if self.0.len() < MIN_STRUCK_OUT {
             return text.to_owned();
@@ -42,7 +43,8 @@ impl fmt::Display for Secret {
     }
 }
 
-/// `text` in which no URL has a user, a password, a query or a fragment: there signatures and tokens stand.
+/// Returns `text` with stars in place of the user and password, the query and the fragment of every URL, which may hold
+/// signatures and tokens.
 pub fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -63,11 +65,12 @@ fn is_outside_url(character: char) -> bool {
     character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '<' | '>' | ')')
 }
 
-/// Adds what follows a URL's scheme.
+/// Appends the part of a URL after its scheme, without secrets.
 fn push_url(url: &str, is_web: bool, out: &mut String) {
     let authority_end = url.find(['/', '?', '#']).unwrap_or(url.len());
     let (authority, rest) = url.split_at(authority_end);
-    // In abfss://container@account a container stands before the @; it is no secret, but a user with a password is.
+    // In abfss://container@account the text before the @ is a container, which is not secret. A user with a password
+    // is.
     match authority.rsplit_once('@') {
         Some((user, host)) if is_web || user.contains(':') => {
             out.push_str(STARS);
@@ -77,7 +80,7 @@ fn push_url(url: &str, is_web: bool, out: &mut String) {
         _ => out.push_str(authority),
     }
     match rest.find(['?', '#']) {
-        // A question mark within a bucket's path is a wildcard; a query has an equals sign.
+        // In the path of a bucket a question mark is a wildcard, unless an equals sign follows it, as in a query.
         Some(query) if is_web || rest[query..].contains('=') => {
             out.push_str(&rest[..=query]);
             out.push_str(STARS);
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_show_themselves_as_stars() {
+    fn secrets_are_shown_as_stars() {
         let secret = Secret::new("hunter2hunter2");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_lose_what_may_be_secret() {
+    fn redacted_urls_hold_no_secrets() {
         for (text, expected) in [
             (
                 "GET https://me:pw@host/a.csv?sig=abc%2F&se=1 failed",

@@ -1,4 +1,4 @@
-//! A temporary copy of what can be read only once, while a job may need it twice.
+//! Temporary copies of data that can be read only once, for jobs that may read it twice.
 
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -9,19 +9,22 @@ use tokio::sync::mpsc;
 use super::waiting::{threads, wait};
 use crate::error::{Error, Result};
 
-/// What a copy of data may hold.
+/// The maximum size of a copy of data, in bytes.
 pub(crate) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
 
-/// Pieces in which an input is read, and how many may wait to be written.
+/// The size of a piece in which an input is read, in bytes.
 const PIECE_BYTES: u64 = 1 << 18;
+/// The maximum number of pieces that wait to be written.
 const PIECES_AHEAD: usize = 4;
 
-/// A copy on its way.
+/// A temporary copy that is being written.
 pub(crate) struct Spool {
     file: BufWriter<NamedTempFile>,
+    /// The bytes written so far.
     bytes: u64,
+    /// The maximum number of bytes.
     limit: u64,
-    /// What is copied, as messages call it.
+    /// The name of the original in messages.
     of: PathBuf,
 }
 
@@ -29,7 +32,7 @@ impl Spool {
     /// Begins a copy of `of` in the temporary folder, of at most `limit` bytes.
     ///
     /// # Errors
-    /// No file can be made there.
+    /// Fails when no file can be created there.
     pub fn new(of: PathBuf, limit: u64) -> Result<Self> {
         let file = tempfile::Builder::new().prefix("honeyguide-").tempfile();
         let file = file.map_err(|error| Error::io("make a temporary copy of", &of, error))?;
@@ -41,11 +44,12 @@ impl Spool {
         })
     }
 
-    /// Copies all of the input that `open` opens. It is read on a thread of its own where [`wait`] can wait for that: a
-    /// pipe may be silent for ever, and whoever is asked to end then must not stand before it.
+    /// Copies all of the input that `open` opens, and returns the path of the copy. If [`wait`] is possible here, the
+    /// input is read on a thread of its own: a pipe may block for ever, and a job that is stopped must not block with
+    /// it.
     ///
     /// # Errors
-    /// It cannot be read or written, or is too long; or the wait was ended.
+    /// Fails when the input cannot be read, the copy cannot be written or exceeds its limit, or the job is stopped.
     pub fn copy(mut self, open: fn() -> Box<dyn Read>) -> Result<TempPath> {
         if threads().is_none() {
             io::copy(&mut open(), &mut self).map_err(|error| self.failed(error))?;
@@ -60,7 +64,7 @@ impl Spool {
         self.finish()
     }
 
-    /// The copy, which goes away with its path.
+    /// Returns the path of the copy. The file is deleted when the path is dropped.
     pub fn finish(self) -> Result<TempPath> {
         let of = self.of;
         let file = self.file.into_inner();
@@ -68,19 +72,19 @@ impl Spool {
         Ok(file.into_temp_path())
     }
 
-    /// An error of copying.
+    /// Returns the error that reports a failure of copying.
     pub fn failed(&self, error: io::Error) -> Error {
         if error.kind() == ErrorKind::FileTooLarge {
             let (of, limit) = (self.of.display(), self.limit);
             return Error::data(format!(
-                "{of}: more than {limit} bytes, the limit of what is copied to the temporary folder"
+                "{of}: more than {limit} bytes, the limit for a copy in the temporary folder"
             ));
         }
         Error::io("copy", &self.of, error)
     }
 }
 
-/// Reads to the end, or until nobody wants more.
+/// Sends `input` in pieces, until it ends or the receiver is closed.
 fn send_pieces(input: &mut dyn Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
     let mut next = || {
         let mut piece = Vec::new();

@@ -1,6 +1,6 @@
-//! Which texts are URLs that data is read from.
+//! The URLs from which data can be read.
 
-/// Whether this is the URL of an object store; then its scheme is one of those that [`open`] knows.
+/// Returns whether `text` is the URL of an object store, which [`open`](super::object::open) can open.
 pub(crate) fn is_object_url(text: &str) -> bool {
     let schemes = [
         "s3", "s3a", "gs", "gcs", "az", "adl", "azure", "abfs", "abfss",
@@ -9,12 +9,12 @@ pub(crate) fn is_object_url(text: &str) -> bool {
         .is_some_and(|(scheme, _)| schemes.contains(&scheme))
 }
 
-/// Whether a web server has the file.
+/// Returns whether `input` is the URL of a file on a web server.
 pub(crate) fn is_web_url(input: &str) -> bool {
     input.starts_with("http://") || input.starts_with("https://")
 }
 
-/// Whether `text` is a URL of those that data is read from.
+/// Returns whether `text` is a URL from which data can be read: that of an object store or of a web server.
 pub fn is_url(text: &str) -> bool {
     is_object_url(text) || is_web_url(text)
 }

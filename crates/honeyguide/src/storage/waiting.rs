@@ -1,4 +1,4 @@
-//! How code that is not asynchronous waits for asynchronous work, and how that wait ends when the job is stopped.
+//! Waits of synchronous code for asynchronous work, which end when the job is stopped.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,26 +9,26 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::error::{Error, Result};
 
 tokio::task_local! {
-    /// What ends the waiting of the work that is under way.
+    /// The future that ends the waits of the current work.
     static STOP: Shared<BoxFuture<'static, ()>>;
 }
 
-/// Does `work`. Once `stop` is ready, what waits in it for a remote file or a store fails at once, so that nobody has to
-/// bear a server that does not answer.
+/// Runs `work`. Once `stop` is ready, every wait in `work` for a remote file or a store fails at once, so that a server
+/// that does not answer cannot delay the end.
 pub async fn until_stopped<T>(
     stop: impl Future<Output = ()> + Send + 'static,
     work: impl Future<Output = T>,
 ) -> T {
     let stop = stop.boxed().shared();
-    // Polled once, so that it listens before the first wait.
+    // A first poll, so that `stop` is active before the first wait.
     let _ = stop.clone().now_or_never();
     STOP.scope(stop, work).await
 }
 
-/// Waits for a piece of work from a function that is not asynchronous.
+/// Waits for asynchronous work in a synchronous function, and returns its result.
 ///
 /// # Errors
-/// There is no runtime with several threads to do it, or [`until_stopped`] ended it.
+/// Fails when there is no multi-threaded runtime, or when [`until_stopped`] ends the wait.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
     match STOP.try_with(Clone::clone) {
         Err(_) => wait_to_end(work),
@@ -42,21 +42,22 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
     }
 }
 
-/// [`wait`] for what tidies up, which is not to be left out when somebody loses patience.
+/// Waits as [`wait`] does, but to the end: [`until_stopped`] does not interrupt it. It is for clean-up, which a stopped
+/// job must still do.
 ///
 /// # Errors
-/// There is no runtime with several threads to do it.
+/// Fails when there is no multi-threaded runtime.
 pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
     let Some(handle) = threads() else {
         return Err(Error::usage(
-            "remote files need a tokio runtime with several threads",
+            "remote files need a multi-threaded tokio runtime",
         ));
     };
     Ok(tokio::task::block_in_place(|| handle.block_on(work)))
 }
 
-/// Takes a lock that others hold while they [`wait`]. A runtime whose threads all stood still at such a lock would never
-/// do the work that its holder waits for.
+/// Locks a mutex whose holder may [`wait`]. The runtime is told that the thread blocks: if all its threads blocked on
+/// such a lock, the work that the holder waits for would never run.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let take = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
     match mutex.try_lock() {
@@ -66,7 +67,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     }
 }
 
-/// The runtime, where it has several threads.
+/// Returns the handle of the current runtime if that is multi-threaded.
 pub(crate) fn threads() -> Option<Handle> {
     let handle = Handle::try_current().ok()?;
     (handle.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(handle)

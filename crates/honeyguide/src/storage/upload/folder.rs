@@ -1,8 +1,8 @@
-//! A folder of objects that counts as written when all of them are there.
+//! The upload of a folder of objects, which is complete only when all of them have appeared.
 //!
-//! A bucket cannot rename a folder. So every object is sent whole but for the step that makes it appear. When all are
-//! there, a claim is laid beside them, all appear, `_SUCCESS` follows (as Hadoop has it), and the claim is taken away. A
-//! folder with a claim and without `_SUCCESS` is half of something, and is not read.
+//! A bucket cannot rename a folder. Therefore every object is uploaded except for the step that makes it appear. When
+//! all are uploaded, a claim object is written beside them, all objects appear, `_SUCCESS` is written (as Hadoop does),
+//! and the claim is removed. A folder with a claim and without `_SUCCESS` is incomplete and is not read.
 
 use std::collections::HashSet;
 
@@ -18,25 +18,30 @@ use crate::error::{Error, Result};
 use crate::storage::object::{About, ObjectPlace};
 use crate::storage::waiting::{wait, wait_to_end};
 
-/// Is there while objects appear.
+/// The name of the claim, which exists while objects appear.
 const CLAIM: &str = "_honeyguide_unfinished";
-/// Is there when all have appeared.
+/// The name of the object that exists once all objects have appeared.
 const SUCCESS: &str = "_SUCCESS";
 
-/// Objects on their way. Dropped before they are finished, they are given up, and those that appeared are removed.
+/// A folder that is being uploaded. If it is dropped before it is finished, its uploads are aborted, and the objects
+/// that have appeared are removed.
 pub(crate) struct UploadedFolder {
     place: ObjectPlace,
+    /// The uploads that are complete except for the step that makes the object appear.
     waiting: Vec<Upload>,
+    /// The names of the objects that were begun.
     names: HashSet<String>,
+    /// The objects that have appeared.
     appeared: Vec<ObjectPath>,
+    /// Whether this upload has written the claim.
     is_claimed: bool,
 }
 
 impl UploadedFolder {
-    /// Begins a folder.
+    /// Begins the upload of a folder.
     ///
     /// # Errors
-    /// It holds something, or cannot be listed.
+    /// Fails when the folder is not empty or cannot be listed.
     pub fn new(place: ObjectPlace) -> Result<Self> {
         let folder = Self {
             place,
@@ -49,14 +54,14 @@ impl UploadedFolder {
         Ok(folder)
     }
 
-    /// Begins the object `name`, whose slashes part folders; none if it was begun before.
+    /// Begins the upload of the object `name`, which may contain slashes. Returns `None` if it was begun before.
     pub fn begin(&mut self, name: &str) -> Result<Option<Upload>> {
         let place = self.at(name)?;
         let is_new = self.names.insert(name.to_owned());
         Ok(is_new.then(|| Upload::begin(place)))
     }
 
-    /// Takes an object that is complete but for its last step.
+    /// Adds an upload whose bytes are all written, and sends its rest.
     pub fn push(&mut self, mut upload: Upload) -> Result<()> {
         upload.seal()?;
         self.waiting.push(upload);
@@ -66,7 +71,8 @@ impl UploadedFolder {
     /// Makes all objects appear.
     ///
     /// # Errors
-    /// Somebody else writes there, or the store refuses. Then nothing is left, as far as the store lets it be removed.
+    /// Fails when another job writes to the same folder, or when the store refuses. The objects that have appeared are
+    /// then removed as far as the store allows it.
     pub fn finish(mut self) -> Result<()> {
         self.claim()?;
         self.refuse_to_mix()?;
@@ -82,6 +88,7 @@ impl UploadedFolder {
         Ok(())
     }
 
+    /// Returns the path of the object `name` of the folder.
     fn path(&self, name: &str) -> Result<ObjectPath> {
         let folder = self.place.path.as_ref();
         let separator = if folder.is_empty() { "" } else { "/" };
@@ -89,6 +96,7 @@ impl UploadedFolder {
         ObjectPath::parse(&path).map_err(|error| Error::usage(format!("{path}: {error}")))
     }
 
+    /// Returns the place of the object `name` of the folder.
     fn at(&self, name: &str) -> Result<ObjectPlace> {
         let shown = self.place.about.shown.join(name);
         Ok(ObjectPlace {
@@ -98,7 +106,8 @@ impl UploadedFolder {
         })
     }
 
-    /// Of several jobs that write to one folder at once, one lays the claim, where the store can tell.
+    /// Writes the claim. If several jobs write to one folder at once, only one of them succeeds, provided that the
+    /// store supports conditional writes.
     fn claim(&mut self) -> Result<()> {
         let claim = self.at(CLAIM)?;
         let text =
@@ -108,11 +117,11 @@ impl UploadedFolder {
             let payload = PutPayload::from_static(text.as_bytes());
             wait(claim.store.put_opts(&claim.path, payload, options))
         };
-        let mut laid = put(PutMode::Create)?;
-        if matches!(laid, Err(StoreError::NotImplemented { .. })) {
-            laid = put(PutMode::Overwrite)?;
+        let mut written = put(PutMode::Create)?;
+        if matches!(written, Err(StoreError::NotImplemented { .. })) {
+            written = put(PutMode::Overwrite)?;
         }
-        match laid {
+        match written {
             Ok(_) => self.is_claimed = true,
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
                 return Err(unfinished(&self.place.about));
@@ -122,7 +131,7 @@ impl UploadedFolder {
         Ok(())
     }
 
-    /// A folder is written where nothing is.
+    /// Checks that the folder holds nothing but this job's own claim.
     fn refuse_to_mix(&self) -> Result<()> {
         let (store, about) = (&self.place.store, &self.place.about);
         let claim = self.path(CLAIM)?;
@@ -135,14 +144,14 @@ impl UploadedFolder {
             Some(Err(error)) => Err(about.refused("list", &error)),
             Some(Ok(found)) if found.location == claim => Err(unfinished(about)),
             Some(Ok(_)) => Err(Error::usage(format!(
-                "{}: the folder is not empty, and data is not mixed",
+                "{}: the folder is not empty",
                 about.shown.display()
             ))
-            .hint("choose another name, or remove what is below it first")),
+            .hint("choose another name, or empty the folder first")),
         }
     }
 
-    /// Removes the objects that appeared. Whether none stays, as far as it is known in time.
+    /// Removes the objects that have appeared. Returns whether all are known to be removed within the time limit.
     fn remove_objects(&mut self) -> bool {
         let store = &self.place.store;
         let are_gone = stream::iter(std::mem::take(&mut self.appeared))
@@ -155,7 +164,7 @@ impl UploadedFolder {
         matches!(wait_to_end(timeout(TIDY_TIME, are_gone)), Ok(Ok(true)))
     }
 
-    /// Beside `_SUCCESS` a claim that stays says nothing any more.
+    /// Removes the claim. A failure is ignored, because a claim beside `_SUCCESS` has no effect.
     fn remove_claim(&mut self) {
         self.is_claimed = false;
         if let Ok(claim) = self.path(CLAIM) {
@@ -165,7 +174,7 @@ impl UploadedFolder {
 }
 
 impl Drop for UploadedFolder {
-    /// The claim goes last, and stays where something stays that it warns of.
+    /// Removes the claim last, and only if all objects were removed: otherwise it marks the folder as incomplete.
     fn drop(&mut self) {
         give_up(
             self.waiting
@@ -178,10 +187,10 @@ impl Drop for UploadedFolder {
     }
 }
 
-/// Refuses a listing in which a folder is claimed and not complete.
+/// Checks that a listing contains no incomplete folder.
 ///
 /// # Errors
-/// It holds one.
+/// Fails when a folder has a claim and no `_SUCCESS`.
 pub(crate) fn refuse_unfinished(about: &About, listed: &[ObjectMeta]) -> Result<()> {
     let locations = || listed.iter().map(|found| found.location.as_ref());
     for claim in locations() {
@@ -199,11 +208,11 @@ pub(crate) fn refuse_unfinished(about: &About, listed: &[ObjectMeta]) -> Result<
 
 fn unfinished(about: &About) -> Error {
     Error::data(format!(
-        "{}: holds a folder that was not written to its end, or is being written",
+        "{}: contains an incomplete folder",
         about.shown.display()
     ))
     .hint(format!(
-        "wait for the job that writes it; if that was killed, remove the folder with {CLAIM} in it and write it again"
+        "wait for the job that writes the folder; if the job was killed, remove the folder that contains {CLAIM} and write it again"
     ))
 }
 
@@ -224,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The names of all objects.
+    /// Returns the sorted names of all objects.
     fn names(place: &ObjectPlace) -> Vec<String> {
         let all = wait(place.store.list(None).try_collect::<Vec<_>>());
         let mut names: Vec<_> = all
@@ -237,7 +246,7 @@ mod tests {
         names
     }
 
-    /// Two objects, of which one has several parts.
+    /// Adds two objects, one of them in several parts.
     fn fill(folder: &mut UploadedFolder) {
         for (name, bytes) in [("h=a%2Fb/part-0", 20 << 20), ("h=c/part-0", 3)] {
             let mut upload = folder.begin(name).unwrap().unwrap();
@@ -267,14 +276,14 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn nothing_stays_of_what_is_given_up_or_comes_second() {
+    async fn an_aborted_or_conflicting_upload_leaves_nothing() {
         let place = place("out");
         let mut folder = UploadedFolder::new(place.clone()).unwrap();
         fill(&mut folder);
         drop(folder);
         assert!(names(&place).is_empty());
 
-        for (theirs, says) in [("other", "not empty"), (CLAIM, "not written to its end")] {
+        for (theirs, says) in [("other", "not empty"), (CLAIM, "an incomplete folder")] {
             let mut folder = UploadedFolder::new(place.clone()).unwrap();
             fill(&mut folder);
             let other = folder.at(theirs).unwrap();
@@ -300,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_without_success_is_half_of_something() {
+    fn a_claim_without_success_marks_an_incomplete_folder() {
         let about = About::new("s3://b/x".into());
         for (names, is_refused) in [
             (&["a/part.parquet"][..], false),

@@ -1,4 +1,4 @@
-//! Objects that are uploaded in parts and appear when all of them are there: one alone, or a folder of them.
+//! Uploads of one object or of a folder of objects. Objects are sent in parts and appear only when they are complete.
 
 mod folder;
 
@@ -17,17 +17,18 @@ use crate::error::Result;
 use crate::storage::object::ObjectPlace;
 use crate::storage::waiting::{wait, wait_to_end};
 
-/// Bytes of a part. S3 wants at least 5 MiB.
+/// The size of the first parts, in bytes. S3 requires at least 5 MiB.
 const PART_BYTES: usize = 8 << 20;
-/// After so many parts they become larger by [`PART_BYTES`]: S3 takes at most 10,000 of them.
+/// The number of parts after which parts grow by [`PART_BYTES`]. S3 accepts at most 10,000 parts.
 const PARTS_OF_A_SIZE: usize = 1000;
 
-/// How long it is tried to tidy up after an upload that failed, and how many objects at once are seen to.
+/// The time limit of the clean-up after a failed upload.
 const TIDY_TIME: Duration = Duration::from_secs(30);
+/// The number of objects that are cleaned up at once.
 const TIDIED_AT_ONCE: usize = 16;
 
-/// Gives up what was sent. What cannot be given up in time is removed by the bucket's own rules; it is never seen as an
-/// object.
+/// Aborts uploads. An upload that cannot be aborted in time is left to the lifecycle rules of the bucket; it never
+/// appears as an object.
 fn give_up(uploads: impl IntoIterator<Item = Box<dyn MultipartUpload>>) {
     let all = stream::iter(uploads).for_each_concurrent(TIDIED_AT_ONCE, async |mut parts| {
         let _ = parts.abort().await;
@@ -35,30 +36,32 @@ fn give_up(uploads: impl IntoIterator<Item = Box<dyn MultipartUpload>>) {
     let _ = wait_to_end(timeout(TIDY_TIME, all));
 }
 
-/// An object on its way. Dropped before it is finished, its parts are given up.
+/// An object that is being uploaded. If it is dropped before it is finished, the upload is aborted.
 pub(crate) struct Upload {
     place: ObjectPlace,
-    /// Begun with the first full part.
+    /// The multipart upload, which starts with the first full part.
     parts: Option<Box<dyn MultipartUpload>>,
+    /// The number of parts sent so far.
     n_parts: usize,
+    /// The bytes that are not sent yet.
     buffer: Vec<u8>,
 }
 
 impl Upload {
-    /// Begins an object.
+    /// Begins an upload to `place`.
     ///
     /// # Errors
-    /// The bucket does not exist or cannot be reached.
+    /// Fails when the bucket does not exist or cannot be reached.
     pub fn new(place: ObjectPlace) -> Result<Self> {
         let first = wait(place.store.list(Some(&place.path)).next())?;
         match first {
-            // Who may write need not be allowed to list.
+            // An account that may write is not always allowed to list.
             Some(Err(StoreError::PermissionDenied { .. }) | Ok(_)) | None => Ok(Self::begin(place)),
             Some(Err(error)) => Err(place.about.refused("write", &error)),
         }
     }
 
-    /// Begins an object in a bucket that is known to be there.
+    /// Begins an upload to a bucket that is known to exist.
     fn begin(place: ObjectPlace) -> Self {
         Self {
             place,
@@ -68,7 +71,7 @@ impl Upload {
         }
     }
 
-    /// Sends what there is, so that nothing but the last step is missing.
+    /// Sends the buffered bytes, so that only the step that completes the upload remains.
     fn seal(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -76,10 +79,12 @@ impl Upload {
         self.send_part()
     }
 
+    /// Returns the size of the next part, in bytes.
     fn part_bytes(&self) -> usize {
         PART_BYTES * (1 + self.n_parts / PARTS_OF_A_SIZE)
     }
 
+    /// Sends the buffered bytes as a part.
     fn send_part(&mut self) -> Result<()> {
         let place = &self.place;
         let refused = |error| place.about.refused("write", &error);
@@ -96,7 +101,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Sends the rest, and makes the object appear in place of an older one.
+    /// Sends the rest and completes the upload. The object replaces an older one.
     pub fn finish(mut self) -> Result<()> {
         if self.parts.is_some() {
             self.seal()?;

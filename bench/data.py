@@ -25,6 +25,7 @@ SAMPLE, GROUPS, MIXTURE_FEATURES = 25_000, 12, 10
 
 
 def normal(rng):
+    """Returns rows of independent standard normal features."""
     return rng.standard_normal(NORMAL_SHAPE)
 
 
@@ -43,12 +44,14 @@ def beth_like(rng):
 
 
 def beth_samples(rng):
+    """Returns two samples of standard-scaled BETH-like rows, drawn without replacement."""
     rows = beth_like(np.random.default_rng(1))
     scaled = (rows - rows.mean(0)) / rows.std(0)
     return np.split(scaled[rng.permutation(BETH_ROWS)[: 2 * SAMPLE]], 2)
 
 
 def mixtures(rng):
+    """Returns two samples of rows from the same mixture of normal distributions."""
     centres = 4 * rng.standard_normal((GROUPS, MIXTURE_FEATURES))
     return [
         centres[rng.integers(0, GROUPS, SAMPLE)] + rng.standard_normal((SAMPLE, MIXTURE_FEATURES)) for _ in range(2)

@@ -21,11 +21,13 @@ RECIPES = ["beth-paper", "beth-timestamp", "actors", "context"]
 # Recipes for which thresholds from held-out hosts are measured as well.
 HELD_OUT = ["actors", "context"]
 NOMINAL_RATES = [0.05, 0.01, 0.001, 0.0001]
+# The rule flags events with this user id or a larger one.
 RULE_USER = 1000
 SPLITS = ["training", "validation", "testing"]
 
 
 def run(binary, *arguments):
+    """Runs a command with `--json` and returns its parsed output."""
     command = [binary, *map(str, arguments), "--quiet", "--json"]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
@@ -52,6 +54,7 @@ def threshold_for(scores, rate):
 
 
 def share(part, whole):
+    """Returns the quotient, or NaN if the denominator is 0."""
     return part / whole if whole else float("nan")
 
 
@@ -110,11 +113,13 @@ def rules(folder):
 
 
 def spread(values, digits=4):
+    """Formats the lowest and the highest value."""
     low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
     return low if low == high else f"{low}–{high}"
 
 
 def print_table(header, rows):
+    """Prints a Markdown table."""
     print("| " + " | ".join(header) + " |")
     print("|" + "---|" * len(header))
     for row in rows:
@@ -123,6 +128,7 @@ def print_table(header, rows):
 
 
 def columns(measured):
+    """Formats the spread of each figure over the folders."""
     return [spread(values) for values in zip(*measured)]
 
 

@@ -42,6 +42,7 @@ def peak(command):
 
 
 def commands(binary, data, scratch, threads):
+    """Returns the commands to measure, by their names in the table."""
     model, scored = scratch / "model.json", scratch / "scored.parquet"
     options = ["--threads", threads, "--quiet"]
     return {

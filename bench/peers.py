@@ -1,4 +1,4 @@
-"""Times one piece of work with isolation forests in a Python library, as `bench_forest` times it in the crate `learn`.
+"""Times one task with isolation forests in a Python library, as `bench_forest` times it in the crate `learn`.
 
 usage: peers.py WORK --file FILE --features N [--rows N] [--repeat N]
 
@@ -27,6 +27,7 @@ TREES, SAMPLES, CALLS = 100, 256, 200
 
 
 def sklearn_forest(rows):
+    """Returns a scikit-learn forest that is fitted on the rows."""
     from sklearn.ensemble import IsolationForest
 
     return IsolationForest(n_estimators=TREES, max_samples=SAMPLES, random_state=0, n_jobs=1).fit(rows)
@@ -68,6 +69,7 @@ def shap_explain(rows, limit):
     return len(explained), lambda: explainer.shap_values(explained)
 
 
+# Functions that prepare a task. They return the number of rows or calls, and a function that does the task.
 WORKS = {
     "sklearn-score": sklearn_score,
     "sklearn-one-row": sklearn_one_row,

@@ -9,10 +9,10 @@ newline-delimited JSON and as Parquet (with `honeyguide convert`), and trains a 
 polars, duckdb and datafusion from PyPI (bench/requirements-reading.txt).
 
 All figures are CPU time per million events on one thread. For honeyguide and SCAN, the time is that of the whole
-process. For a peer, it is the time of the query in a Python process that has imported the library. The query reads the
-columns that the model needs, and sums their numbers and the lengths of their strings, so that no engine can answer from
-a file's statistics. All peers must give the same sums. Honeyguide and the peers run alternately. Figures are medians
-over the rounds, and a ratio is the median of the ratios of the rounds.
+process. For polars, duckdb and datafusion (the peers), it is the time of the query in a Python process that has
+imported the library. The query reads the columns that the model needs, and sums their numbers and the lengths of their
+strings, so that no engine can answer from a file's statistics. All peers must give the same sums. Honeyguide and the
+peers run alternately. Figures are medians over the rounds, and a ratio is the median of the ratios of the rounds.
 """
 
 import argparse
@@ -32,6 +32,7 @@ PEERS = ["polars", "duckdb", "datafusion"]
 
 
 def polars_read(path, kind):
+    """Returns a function that runs the query in polars."""
     import polars
 
     scan = {"csv": polars.scan_csv, "ndjson": polars.scan_ndjson, "parquet": polars.scan_parquet}[kind]
@@ -41,6 +42,7 @@ def polars_read(path, kind):
 
 
 def duckdb_read(path, kind):
+    """Returns a function that runs the query in DuckDB."""
     import duckdb
 
     connection = duckdb.connect()
@@ -51,6 +53,7 @@ def duckdb_read(path, kind):
 
 
 def datafusion_read(path, kind):
+    """Returns a function that runs the query in DataFusion."""
     from datafusion import SessionConfig, SessionContext, column, functions
 
     context = SessionContext(SessionConfig().with_target_partitions(1))
@@ -75,11 +78,13 @@ def peer(name, path, kind):
 
 
 def children_seconds():
+    """Returns the CPU time of all child processes that have ended, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def time_peer(name, path, kind):
+    """Runs a peer in a process of its own. Returns the CPU time in seconds and the sums."""
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "TOKIO_WORKER_THREADS": "1"}
     command = [sys.executable, __file__, "--peer", name, str(path), kind]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -88,12 +93,14 @@ def time_peer(name, path, kind):
 
 
 def time_ours(command):
+    """Runs a command and returns its CPU time in seconds."""
     before = children_seconds()
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     return children_seconds() - before
 
 
 def ours(binary, scan, model, path):
+    """Returns the commands of honeyguide and of SCAN, by their names in the table."""
     options = ["--threads", "1", "--quiet"]
     every = "SELECT count(*), sum(score) FROM events"
     return {
@@ -121,6 +128,7 @@ def prepare(binary, folder, scratch):
 
 
 def measure(given, files, model, rounds):
+    """Yields each format with the CPU times of its commands and queries, one per round."""
     for kind, path in files.items():
         times = {}
         for number in range(rounds + 1):
@@ -139,6 +147,7 @@ def measure(given, files, model, rounds):
 
 
 def print_table(kind, times, events):
+    """Prints the rows of one format in a Markdown table."""
     every, distinct = list(times.values())[:2]
     for name, seconds in times.items():
         per_million = statistics.median(seconds) / events * 1e6

@@ -1,4 +1,4 @@
-"""Times one piece of work in umap-learn, as `bench_umap` times it in the crate `learn`.
+"""Times one task in umap-learn, as `bench_umap` times it in the crate `learn`.
 
 usage: umap_peers.py WORK --file FILE --new FILE --features N [--rows N] [--repeat N]
 
@@ -24,19 +24,23 @@ warnings.filterwarnings("ignore")
 import numpy as np  # noqa: E402  (reads the limits on threads when it is imported)
 import umap  # noqa: E402
 
+# The number of rows on which the functions are compiled.
 COMPILED_ON = 5_000
 
 
 def read(file, features, limit):
+    """Returns the first `limit` rows of a file as f32."""
     return np.fromfile(file, dtype="<f8").reshape(-1, features)[:limit].astype(np.float32)
 
 
 def fit(rows, _):
+    """Returns a function that fits on the rows."""
     umap.UMAP(n_jobs=1).fit(rows[:COMPILED_ON])
     return lambda: umap.UMAP(n_jobs=1).fit(rows)
 
 
 def transform(rows, new):
+    """Returns a function that places the new rows."""
     model = umap.UMAP(n_jobs=1).fit(rows)
     model.transform(new[:COMPILED_ON])
     return lambda: model.transform(new)

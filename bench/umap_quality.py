@@ -25,6 +25,7 @@ from sklearn.manifold import trustworthiness  # noqa: E402
 
 import data  # noqa: E402
 
+# The neighbours of trustworthiness, and the number of rows for which it is computed.
 NEIGHBORS, JUDGED = 15, 5_000
 SETS = {"beth_sample": 7, "mixture": 10}
 
@@ -43,6 +44,7 @@ def ours(program, files, features, seed):
 
 
 def umap_learn(rows, new, seed):
+    """Returns umap-learn's coordinates of the fitted rows and of the new rows."""
     import umap
 
     model = umap.UMAP(random_state=seed).fit(rows)
@@ -50,7 +52,7 @@ def umap_learn(rows, new, seed):
 
 
 def colours(name, rows):
-    """Returns a number per row: that of the event for BETH-like rows, and that of the nearest centre for a mixture."""
+    """Returns a number per row: the number of the event for BETH-like rows, or of the nearest centre for a mixture."""
     if name == "beth_sample":
         return np.unique(rows[:, 4], return_inverse=True)[1]
     centres = 4 * np.random.default_rng(3).standard_normal((data.GROUPS, data.MIXTURE_FEATURES))
@@ -58,6 +60,7 @@ def colours(name, rows):
 
 
 def picture(file, embedding, colour, title):
+    """Writes a scatter plot of an embedding."""
     figure, axes = plt.subplots(figsize=(4, 4), dpi=100, layout="constrained")
     axes.scatter(*embedding.T, c=colour, s=1.5, cmap="tab20", linewidths=0)
     axes.set_title(title, fontsize=9)

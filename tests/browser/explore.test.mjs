@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Workspace, drawn, launch, pointAt, visit } from "./pages.mjs";
+import { Workspace, launch, pointAt, visit, waitForChart } from "./pages.mjs";
 
 const HOSTILE = ["<img src=x onerror=\"document.title='acted'\">", "<a href=\"javascript:document.title='acted'\">x</a>", "\u202egnp.exe"];
 
@@ -21,10 +21,10 @@ after(async () => {
   work?.close();
 });
 
-test("every picture is drawn, in both themes and both widths", async () => {
+test("every picture is drawn in both themes and at both widths", async () => {
   for (const [colorScheme, width] of [["light", 1600], ["dark", 390]]) {
     await visit(browser, work.url("explore.html"), { colorScheme, viewport: { width, height: 900 } }, async (page) => {
-      await drawn(page, "timeline");
+      await waitForChart(page, "timeline");
       await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
       const missing = await page.evaluate(() => [...document.querySelectorAll(".chart")].filter((chart) => !chart.querySelector("svg.main-svg")).map((chart) => chart.id));
       assert.deepEqual(missing, []);
@@ -35,13 +35,13 @@ test("every picture is drawn, in both themes and both widths", async () => {
   }
 });
 
-test("hovering tells what a picture shows", async () => {
+test("hovering over a picture shows its values", async () => {
   await visit(browser, work.url("explore.html"), {}, async (page) => {
-    const column = await drawn(page, "column-0");
+    const column = await waitForChart(page, "column-0");
     await pointAt(page, column, 0);
     await column.locator(".hoverlayer .hovertext").first().waitFor();
     assert.match(await column.locator(".hoverlayer").textContent(), /[\d.,]+ to [\d.,]+: [\d,]+/);
-    const programs = await drawn(page, "programs");
+    const programs = await waitForChart(page, "programs");
     const box = await programs.locator(".nsewdrag").first().boundingBox();
     await page.mouse.move(box.x + 12, box.y + 8);
     await page.mouse.move(box.x + 14, box.y + 9);
@@ -50,9 +50,9 @@ test("hovering tells what a picture shows", async () => {
   });
 });
 
-test("undefined correlations are no number", async () => {
+test("undefined correlations have no value", async () => {
   await visit(browser, work.url("explore.html"), {}, async (page) => {
-    await drawn(page, "correlations");
+    await waitForChart(page, "correlations");
     const { names, cells } = await page.evaluate(() => {
       const [map] = document.getElementById("chart-correlations").data;
       return { names: map.y, cells: map.z };
@@ -64,9 +64,9 @@ test("undefined correlations are no number", async () => {
   });
 });
 
-test("the map can be coloured in several ways, and each point tells what it is", async () => {
+test("the map can be coloured in several ways, and hovering over a point shows its events", async () => {
   await visit(browser, work.url("explore.html"), {}, async (page) => {
-    const map = await drawn(page, "map");
+    const map = await waitForChart(page, "map");
     const seen = () => page.evaluate(() => document.getElementById("chart-map").data.filter((trace) => trace.visible).map((trace) => trace.name));
     const byLabel = await seen();
     assert.ok(byLabel.some((name) => name.startsWith("sus = 1 in ")), byLabel.join("\n"));
@@ -83,7 +83,7 @@ test("the map can be coloured in several ways, and each point tells what it is",
 test("hostile names are text in every picture", async () => {
   await visit(browser, work.url("hostile.html"), {}, async (page) => {
     const title = await page.title();
-    const programs = await drawn(page, "programs");
+    const programs = await waitForChart(page, "programs");
     const labels = await programs.locator("text").allTextContents();
     assert.ok(labels.some((label) => label.startsWith("<img src=x")), labels.join("\n"));
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));

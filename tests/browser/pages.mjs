@@ -18,6 +18,7 @@ export class Workspace {
     this.folder = mkdtempSync(join(tmpdir(), "honeyguide-pages-"));
   }
 
+  /** Runs the command to its end and returns its output. */
   run(...args) {
     const program = process.env.HONEYGUIDE;
     assert.ok(program, "HONEYGUIDE names the built command; `cargo xtask test` sets it");
@@ -27,29 +28,32 @@ export class Workspace {
   /** Writes events to a CSV file. Each event is an object with some of BETH's columns; the others get default values. */
   events(name, events) {
     const text = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-    const usual = { timestamp: 1, processId: 1, threadId: 1, parentProcessId: 1, userId: 0, mountNamespace: 4026531840,
+    const defaults = { timestamp: 1, processId: 1, threadId: 1, parentProcessId: 1, userId: 0, mountNamespace: 4026531840,
       processName: "cron", hostName: "host-1", eventId: 257, eventName: "openat", stackAddresses: "[1]", argsNum: 3,
       returnValue: 0, args: "[]", sus: 0, evil: 0 };
-    const rows = events.map((event) => COLUMNS.map((name) => text(String({ ...usual, ...event }[name]))).join(","));
+    const rows = events.map((event) => COLUMNS.map((name) => text(String({ ...defaults, ...event }[name]))).join(","));
     writeFileSync(join(this.folder, name), [COLUMNS.join(","), ...rows, ""].join("\n"));
   }
 
+  /** Returns the URL of a file in the folder. */
   url(name) {
     return pathToFileURL(join(this.folder, name)).href;
   }
 
+  /** Removes the folder. */
   close() {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
+/** Starts the browser. */
 export const launch = () => chromium.launch({
   executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
 });
 
-/** Opens a page and runs `act` on it. Asserts that the page wrote nothing to the console, had no error, opened no dialog and
- * requested no other file. */
+/** Opens a page and runs `act` on it. Asserts that the page wrote nothing to the console, had no error, opened no dialog
+ * and requested no other file. */
 export const visit = async (browser, url, options, act) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
@@ -72,8 +76,8 @@ export const visit = async (browser, url, options, act) => {
   }
 };
 
-/** Scrolls to a chart and waits until it is drawn. */
-export const drawn = async (page, id) => {
+/** Scrolls to a chart, waits until it is drawn, and returns it. */
+export const waitForChart = async (page, id) => {
   const chart = page.locator(`#chart-${id}`);
   await chart.scrollIntoViewIfNeeded();
   await chart.locator("svg.main-svg").first().waitFor();
@@ -94,8 +98,8 @@ export const pointAt = async (page, chart, trace) => {
   await page.mouse.move(point[0], point[1]);
 };
 
-/** Returns a text that changes with the threshold. */
-export const live = (page, name) => page.locator(`[data-live="${name}"]`).first().textContent();
+/** Returns the text of a figure that changes with the threshold. */
+export const liveText = (page, name) => page.locator(`[data-live="${name}"]`).first().textContent();
 
 /** Parses a count with thousands separators. */
-export const number = (text) => Number(text.replaceAll(",", ""));
+export const parseCount = (text) => Number(text.replaceAll(",", ""));

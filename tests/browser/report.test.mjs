@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Workspace, drawn, launch, live, number, pointAt, visit } from "./pages.mjs";
+import { Workspace, launch, liveText, parseCount, pointAt, visit, waitForChart } from "./pages.mjs";
 
 const HOSTILE = [
   "<script>document.title='acted'</script>",
@@ -37,21 +37,21 @@ after(async () => {
   work?.close();
 });
 
-test("the slider changes every figure, and the button brings the model's threshold back", async () => {
+test("the slider changes every figure, and the button restores the model's threshold", async () => {
   await visit(browser, work.url("report.html"), {}, async (page) => {
     const names = ["threshold", "flagged", "alerts", "recall-1", "fpr-1", "host-flagged-0", "host-alerts-per-day-0"];
-    const read = () => Promise.all(names.map((name) => live(page, name)));
+    const read = () => Promise.all(names.map((name) => liveText(page, name)));
     const written = await read();
     const slider = page.locator("#threshold-slider");
     await slider.fill("0");
     const all = await read();
     names.forEach((name, index) => assert.notEqual(all[index], written[index], name));
-    assert.equal(await live(page, "flagged-share"), "100.0 %");
-    assert.equal(await live(page, "recall-1"), "100.0 %");
-    assert.equal(await live(page, "fpr-1"), "100.0 %");
+    assert.equal(await liveText(page, "flagged-share"), "100.0 %");
+    assert.equal(await liveText(page, "recall-1"), "100.0 %");
+    assert.equal(await liveText(page, "fpr-1"), "100.0 %");
     await slider.fill(await slider.getAttribute("max"));
-    assert.equal(await live(page, "flagged"), "0");
-    assert.equal(await live(page, "precision-1"), "undefined");
+    assert.equal(await liveText(page, "flagged"), "0");
+    assert.equal(await liveText(page, "precision-1"), "undefined");
     await page.locator("#threshold-back").click();
     assert.deepEqual(await read(), written);
   });
@@ -68,14 +68,14 @@ test("figures at the model's threshold are the same with and without the script"
   assert.deepEqual(await read({}), await read({ javaScriptEnabled: false }));
 });
 
-test("the slider obeys the keyboard, one distinct score at a time", async () => {
+test("the arrow keys move the slider by one distinct score", async () => {
   await visit(browser, work.url("report.html"), {}, async (page) => {
     const slider = page.locator("#threshold-slider");
     await slider.focus();
-    let [threshold, flagged] = [Number(await live(page, "threshold")), number(await live(page, "flagged"))];
+    let [threshold, flagged] = [Number(await liveText(page, "threshold")), parseCount(await liveText(page, "flagged"))];
     for (let press = 0; press < 5; press += 1) {
       await page.keyboard.press("ArrowLeft");
-      const [lower, more] = [Number(await live(page, "threshold")), number(await live(page, "flagged"))];
+      const [lower, more] = [Number(await liveText(page, "threshold")), parseCount(await liveText(page, "flagged"))];
       assert.ok(lower <= threshold && more > flagged, `${lower} <= ${threshold}, ${more} > ${flagged}`);
       [threshold, flagged] = [lower, more];
     }
@@ -83,20 +83,20 @@ test("the slider obeys the keyboard, one distinct score at a time", async () => 
   });
 });
 
-test("curves and histograms follow the slider and answer to the mouse", async () => {
+test("curves and histograms follow the slider and show values under the mouse", async () => {
   await visit(browser, work.url("report.html"), {}, async (page) => {
-    const roc = await drawn(page, "roc");
+    const roc = await waitForChart(page, "roc");
     const marks = () => page.evaluate(() => document.getElementById("chart-roc").data.filter((trace) => trace.x.length === 1).map((trace) => [trace.x[0], trace.y[0]]));
     const before = await marks();
     await page.locator("#threshold-slider").fill("0");
     const after = await marks();
     assert.notDeepEqual(after, before);
     assert.ok(after.some(([x, y]) => x === 1 && y === 1), "everything is flagged");
-    await drawn(page, "roc");
+    await waitForChart(page, "roc");
     await pointAt(page, roc, 0);
     await roc.locator(".hoverlayer .hovertext").first().waitFor();
     assert.match(await roc.locator(".hoverlayer").textContent(), /threshold 0\.\d+/);
-    await drawn(page, "scores");
+    await waitForChart(page, "scores");
     const line = () => page.evaluate(() => document.getElementById("chart-scores").layout.shapes[0].x0);
     const at = await line();
     await page.locator("#threshold-back").click();
@@ -106,23 +106,23 @@ test("curves and histograms follow the slider and answer to the mouse", async ()
 
 test("several days and hosts have their own charts, which follow the slider", async () => {
   await visit(browser, work.url("days.html"), {}, async (page) => {
-    await drawn(page, "days");
-    await drawn(page, "host-days");
+    await waitForChart(page, "days");
+    await waitForChart(page, "host-days");
     await page.locator("#threshold-slider").fill("0");
     const counts = await page.evaluate(() => ({
       days: document.getElementById("chart-days").data[0].y,
       map: document.getElementById("chart-host-days").data[0].z,
     }));
     assert.deepEqual(counts, { days: [2, 2, 2, 2], map: [[1, 1, 1, 1], [1, 1, 1, 1]] });
-    assert.equal(await live(page, "alerts"), "8");
-    assert.equal(await live(page, "alerts-per-host-day"), "1");
+    assert.equal(await liveText(page, "alerts"), "8");
+    assert.equal(await liveText(page, "alerts-per-host-day"), "1");
   });
 });
 
-test("the theme follows the system, and the button overrules it", async () => {
+test("the theme follows the system, and the button changes it", async () => {
   for (const [colorScheme, other] of [["light", "dark"], ["dark", "light"]]) {
     await visit(browser, work.url("report.html"), { colorScheme }, async (page) => {
-      await drawn(page, "roc");
+      await waitForChart(page, "roc");
       const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       const ink = () => page.evaluate(() => document.getElementById("chart-roc").layout.font.color);
       const [paperBefore, inkBefore] = [await paper(), await ink()];
@@ -138,7 +138,7 @@ test("the theme follows the system, and the button overrules it", async () => {
 
 test("a picture can be saved without the mouse", async () => {
   await visit(browser, work.url("report.html"), {}, async (page) => {
-    await drawn(page, "roc");
+    await waitForChart(page, "roc");
     const saved = page.waitForEvent("download");
     await page.locator('[data-save="roc"]').focus();
     await page.keyboard.press("Enter");
@@ -149,7 +149,7 @@ test("a picture can be saved without the mouse", async () => {
 test("nothing is wider than the window, and every table can be reached by keyboard", async () => {
   for (const width of [390, 1600]) {
     await visit(browser, work.url("report.html"), { viewport: { width, height: 900 } }, async (page) => {
-      await drawn(page, "roc");
+      await waitForChart(page, "roc");
       const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       assert.ok(beyond <= 0, `${beyond} px beyond ${width}`);
       const scrolling = await page.locator(".scroll:not([tabindex])").count();
@@ -170,9 +170,9 @@ test("every picture has a name, a description and a table or text", async () => 
   });
 });
 
-test("print is light, and holds every picture", async () => {
+test("a printed page has light colours and every picture", async () => {
   await visit(browser, work.url("report.html"), { colorScheme: "dark" }, async (page) => {
-    await drawn(page, "roc");
+    await waitForChart(page, "roc");
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
     const missing = await page.evaluate(() => [...document.querySelectorAll(".chart")].filter((chart) => !chart.querySelector("svg.main-svg")).length);
     assert.equal(missing, 0);
@@ -185,7 +185,7 @@ test("print is light, and holds every picture", async () => {
 test("hostile names are text in tables and charts", async () => {
   await visit(browser, work.url("hostile.html"), {}, async (page) => {
     const title = await page.title();
-    const map = await drawn(page, "host-days");
+    const map = await waitForChart(page, "host-days");
     const labels = await map.locator(".yaxislayer-above text").allTextContents();
     assert.ok(labels.some((label) => label.includes("<b>bold</b>")), labels.join("\n"));
     assert.ok(labels.some((label) => label.includes("<script>")), labels.join("\n"));

@@ -12,11 +12,12 @@ import { basename, dirname, join, resolve } from "node:path";
 const require = createRequire(import.meta.url);
 const folder = resolve(process.argv[2]);
 const bucket = "lake";
-const bucketOfGoogle = "lake-of-google";
+const googleBucket = "lake-of-google";
 // Azurite's default account, which is public: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 const account = "devstoreaccount1";
 const key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+// Returns a port that is free at the moment.
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
@@ -26,6 +27,7 @@ function freePort() {
   });
 }
 
+// Starts the S3 server and returns its address.
 async function startS3() {
   const S3rver = require("s3rver");
   const server = new S3rver({
@@ -33,57 +35,59 @@ async function startS3() {
     port: 0,
     silent: true,
     directory: join(folder, "s3"),
-    configureBuckets: [{ name: bucket }, { name: bucketOfGoogle }],
+    configureBuckets: [{ name: bucket }, { name: googleBucket }],
   });
   const { port } = await server.run();
   return `http://127.0.0.1:${port}`;
 }
 
-// Starts a proxy for the S3 server that adds what the server lacks: aborting a multipart upload, whose folder it removes.
+// Starts a proxy for the S3 server and returns its address. The proxy can abort a multipart upload, which the server cannot
+// do: it removes the folder of the upload.
 //
 // Google's clients use a second proxy of this kind. For the calls that object_store makes, Google's XML API equals S3's:
 // https://cloud.google.com/storage/docs/interoperability. (gcp-storage-emulator 2026.7.19 on PyPI does not support multipart
 // uploads of this API.) There are two differences: Google's clients send an empty token, and the header
 // x-goog-if-generation-match with 0 requires that the object does not exist yet.
-async function startFront(s3) {
+async function startProxy(s3) {
   const { hostname, port } = new URL(s3);
-  const ask = (method, path, headers, body) =>
+  const forward = (method, path, headers, body) =>
     new Promise((resolve, reject) => {
-      const asked = request({ hostname, port, method, path, headers }, resolve).on("error", reject);
-      if (body) body.pipe(asked);
-      else asked.end();
+      const outgoing = request({ hostname, port, method, path, headers }, resolve).on("error", reject);
+      if (body) body.pipe(outgoing);
+      else outgoing.end();
     });
-  const answerTo = async (question, answer) => {
-    const { authorization, "x-goog-if-generation-match": generation, ...headers } = question.headers;
+  const respond = async (incoming, response) => {
+    const { authorization, "x-goog-if-generation-match": generation, ...headers } = incoming.headers;
     if (authorization && authorization !== "Bearer") headers.authorization = authorization;
-    const say = (status) => {
-      question.resume();
-      answer.writeHead(status, { "content-length": 0 }).end();
+    const respondWith = (status) => {
+      incoming.resume();
+      response.writeHead(status, { "content-length": 0 }).end();
     };
-    const { pathname, searchParams } = new URL(question.url, s3);
-    const ofBucket = decodeURIComponent(pathname.split("/")[1]);
+    const { pathname, searchParams } = new URL(incoming.url, s3);
+    const bucketName = decodeURIComponent(pathname.split("/")[1]);
     const upload = searchParams.get("uploadId");
-    if (question.method === "DELETE" && upload) {
-      const uploads = join(folder, "s3", ofBucket, "._S3rver_uploads");
+    if (incoming.method === "DELETE" && upload) {
+      const uploads = join(folder, "s3", bucketName, "._S3rver_uploads");
       await rm(join(uploads, basename(upload)), { recursive: true });
-      return say(204);
+      return respondWith(204);
     }
     if (generation === "0") {
-      const found = await ask("HEAD", question.url, {});
+      const found = await forward("HEAD", incoming.url, {});
       found.resume();
-      if (found.statusCode === 200) return say(412);
+      if (found.statusCode === 200) return respondWith(412);
     }
-    const given = await ask(question.method, question.url, headers, question);
-    answer.writeHead(given.statusCode, given.headers);
-    given.pipe(answer);
+    const answer = await forward(incoming.method, incoming.url, headers, incoming);
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
   };
-  const server = createWebServer((question, answer) => {
-    answerTo(question, answer).catch(() => answer.writeHead(502, { "content-length": 0 }).end());
+  const server = createWebServer((incoming, response) => {
+    respond(incoming, response).catch(() => response.writeHead(502, { "content-length": 0 }).end());
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;
 }
 
+// Starts Azurite with one container and returns the address of its account.
 async function startAzure() {
   const port = await freePort();
   const program = join(dirname(require.resolve("azurite/package.json")), "dist/src/blob/main.js");
@@ -107,7 +111,8 @@ async function startAzure() {
   throw new Error("Azurite does not answer");
 }
 
-// Signs the request with the shared key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+// Creates the container with a request that is signed with the shared key:
+// https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 async function createContainer(endpoint) {
   const headers = { "x-ms-date": new Date().toUTCString(), "x-ms-version": "2021-08-06" };
   const canonical = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join("");
@@ -121,10 +126,10 @@ async function createContainer(endpoint) {
 }
 
 const s3 = await startS3();
-console.log(`HONEYGUIDE_TEST_S3=${await startFront(s3)}`);
+console.log(`HONEYGUIDE_TEST_S3=${await startProxy(s3)}`);
 // Tests look for unfinished uploads in this folder, because the server does not list them.
 console.log(`HONEYGUIDE_TEST_S3_FOLDER=${join(folder, "s3")}`);
-console.log(`HONEYGUIDE_TEST_GOOGLE=${await startFront(s3)}`);
+console.log(`HONEYGUIDE_TEST_GOOGLE=${await startProxy(s3)}`);
 console.log(`HONEYGUIDE_TEST_AZURE=${await startAzure()}`);
 console.log("ready");
 process.stdin.resume();

@@ -1,9 +1,10 @@
-//! Calls that cannot work: refused before any work, with what to do instead.
+//! Calls that cannot work: they are refused before any work, with a message that says what to do instead.
 
 mod common;
 
 use common::{Folder, events};
 
+/// Creates a folder with events, a model of them, and a file that is not data.
 fn folder() -> Folder {
     let folder = Folder::with(&[("good.csv", events(200)), ("notes.txt", String::new())]);
     folder.done(&["train", "good.csv", "--out", "model.json", "--trees", "5"]);
@@ -11,7 +12,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn paths_that_lead_nowhere() {
+fn paths_without_data_are_refused() {
     let folder = folder();
     std::fs::create_dir(folder.path("empty")).unwrap();
     std::fs::create_dir(folder.path("folder.csv")).unwrap();
@@ -67,7 +68,7 @@ fn paths_that_lead_nowhere() {
 }
 
 #[test]
-fn devices_and_pipes_are_no_data_files() {
+fn devices_and_pipes_are_not_data_files() {
     let folder = folder();
     std::os::unix::fs::symlink("/dev/null", folder.path("null.csv")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", folder.path("zero.csv")).unwrap();
@@ -92,7 +93,7 @@ fn devices_and_pipes_are_no_data_files() {
 }
 
 #[test]
-fn outputs_that_cannot_be() {
+fn outputs_that_cannot_be_written_are_refused() {
     let folder = folder();
     std::fs::create_dir(folder.path("empty")).unwrap();
     let cases: [(&str, i32, &[&str]); 5] = [
@@ -140,7 +141,7 @@ fn outputs_that_cannot_be() {
     folder.refused(&args, 2, &says);
 }
 
-/// A model must not be written over the data it is learnt from, nor scores over the data they belong to.
+/// A model must not overwrite its training data, and scores must not overwrite the data that they belong to.
 #[test]
 fn an_output_never_replaces_its_own_input() {
     let folder = folder();
@@ -164,7 +165,7 @@ fn an_output_never_replaces_its_own_input() {
 }
 
 #[test]
-fn flags_with_impossible_values() {
+fn flags_with_invalid_values_are_refused() {
     let folder = folder();
     let cases: &[(&[&str], &str)] = &[
         (
@@ -262,7 +263,7 @@ fn flags_with_impossible_values() {
 }
 
 #[test]
-fn data_in_the_place_of_the_model() {
+fn data_in_the_place_of_the_model_is_refused() {
     let folder = folder();
     folder.write("array.json", "[1, 2, 3]");
     for model in ["good.csv", "array.json"] {
@@ -275,7 +276,7 @@ fn data_in_the_place_of_the_model() {
 }
 
 #[test]
-fn recipes_that_do_not_fit() {
+fn invalid_recipes_are_refused() {
     let folder = folder();
     let feature = |expr: &str, more: &str| {
         format!("name = 'mine'\n[[feature]]\nname = 'f'\nexpr = '''{expr}'''\n{more}")
@@ -340,7 +341,7 @@ fn a_model_does_not_overwrite_its_recipe() {
 }
 
 #[test]
-fn nothing_overwrites_the_model_that_it_reads() {
+fn no_command_overwrites_the_model_that_it_reads() {
     let folder = folder();
     let model = folder.read("model.json");
     for args in [
@@ -374,7 +375,7 @@ fn nothing_overwrites_the_model_that_it_reads() {
 }
 
 #[test]
-fn a_rate_that_no_threshold_can_be_set_for() {
+fn a_false_positive_rate_needs_data_of_three_hosts() {
     let folder = folder();
     let args = [
         "train",
@@ -391,9 +392,9 @@ fn a_rate_that_no_threshold_can_be_set_for() {
     );
 }
 
-/// Values that the plan cannot foresee: found in the scan, with the line, and what an expression can do about them.
+/// Values that only the scan can find are reported with their line, and with a way to change the expression.
 #[test]
-fn expressions_that_fail_on_some_event() {
+fn expressions_that_fail_on_some_event_are_reported() {
     let folder = folder();
     let cases: [(&str, &[&str]); 7] = [
         (
@@ -439,7 +440,7 @@ fn expressions_that_fail_on_some_event() {
 }
 
 #[test]
-fn queries_that_fail_on_some_event() {
+fn queries_that_fail_on_some_event_are_reported() {
     let folder = folder();
     for (query, says) in [
         (
@@ -461,9 +462,9 @@ fn queries_that_fail_on_some_event() {
     }
 }
 
-/// BETH's per-host files lack threadId, mountNamespace and stackAddresses.
+/// The per-host files of BETH lack threadId, mountNamespace and stackAddresses.
 #[test]
-fn files_with_thirteen_columns() {
+fn files_with_thirteen_columns_need_another_recipe() {
     let folder = Folder::new();
     let header = "timestamp,processId,parentProcessId,userId,processName,hostName,eventId,eventName,argsNum,returnValue,args,sus,evil";
     let rows = (0..200).map(|index| {
@@ -516,7 +517,7 @@ fn files_with_thirteen_columns() {
 }
 
 #[test]
-fn conditions_that_do_not_fit() {
+fn invalid_conditions_are_refused() {
     let folder = folder();
     let deep = format!("userId{} = 0", " + 1".repeat(3000));
     for (condition, says) in [
@@ -543,7 +544,7 @@ fn conditions_that_do_not_fit() {
 
 #[cfg(not(feature = "cluster"))]
 #[test]
-fn a_program_without_clusters_says_how_to_get_one() {
+fn a_build_without_clusters_says_how_to_get_one() {
     let says = ["without clusters", "--features cluster"];
     let folder = Folder::new();
     folder.refused(&["cluster", "scheduler"], 2, &says);
@@ -552,7 +553,7 @@ fn a_program_without_clusters_says_how_to_get_one() {
 }
 
 #[test]
-fn a_model_is_not_replaced_by_its_scores() {
+fn scores_do_not_overwrite_their_model() {
     let folder = Folder::with_model(50);
     let args = ["score", "./model.json", "good.csv", "--out", "model.json"];
     let before = folder.read("model.json");
@@ -561,7 +562,7 @@ fn a_model_is_not_replaced_by_its_scores() {
 }
 
 #[test]
-fn a_pipe_is_not_replaced_by_an_output() {
+fn an_output_does_not_replace_a_pipe() {
     use std::os::unix::fs::FileTypeExt;
     let folder = Folder::with_model(50);
     let pipe = folder.path("pipe.csv");

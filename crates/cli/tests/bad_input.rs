@@ -1,4 +1,4 @@
-//! Data that is not what it should be: the command says what is wrong and where, and leaves nothing behind.
+//! Invalid data: the command says what is wrong and where, and leaves no file behind.
 
 mod common;
 
@@ -6,11 +6,11 @@ use std::io::Write;
 
 use common::{Folder, HEADER, event, event_with, events, events_with_line};
 
-/// What one data file holds, and what `train` must say of it.
+/// A data file: a description of it, its content, and what `train` must say about it.
 type Case = (&'static str, Vec<u8>, &'static [&'static str]);
 
-/// Every file is refused by a scan of one thread and of two, with the same words, and nothing is left behind.
-fn check(name: &str, recipe: &str, cases: Vec<Case>) {
+/// Checks that `train` refuses every file with the same words on one thread and on two, and leaves no file behind.
+fn check_refused(name: &str, recipe: &str, cases: Vec<Case>) {
     for (what, content, says) in cases {
         println!("{what}");
         let folder = Folder::with(&[(name, content)]);
@@ -30,12 +30,12 @@ fn check(name: &str, recipe: &str, cases: Vec<Case>) {
     }
 }
 
-/// [`events`] followed by `last`.
+/// Returns [`events`] followed by the line `last`.
 fn events_then(count: usize, last: impl AsRef<[u8]>) -> Vec<u8> {
     [events(count).as_bytes(), last.as_ref(), b"\n"].concat()
 }
 
-/// Bytes without any order, the same in every run.
+/// Returns bytes without any structure, which are the same in every run.
 fn noise(length: u32) -> Vec<u8> {
     let byte = |index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8;
     (0..length).map(byte).collect()
@@ -51,17 +51,18 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("memory")
 }
 
-/// Large enough that the engine reads it in two pieces; the fault lies in the second.
-const DEEP: usize = 90_000;
-const DEEP_LINE: usize = 80_001;
+/// A number of events that makes the engine read a file in two pieces.
+const MANY: usize = 90_000;
+/// A line in the second of the two pieces.
+const LATE_LINE: usize = 80_001;
 
 #[test]
-fn text_that_is_no_table() {
+fn text_that_is_not_a_table_is_refused() {
     let utf16: Vec<u8> = "\u{feff}timestamp,userId\n1,2\n"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    check(
+    check_refused(
         "bad.csv",
         "beth-paper",
         vec![
@@ -125,17 +126,17 @@ fn text_that_is_no_table() {
 }
 
 #[test]
-fn records_that_cannot_be_read() {
-    let deep = |last: &str| events_with_line(DEEP, DEEP_LINE, last).into_bytes();
+fn records_that_cannot_be_read_are_refused() {
+    let late = |last: &str| events_with_line(MANY, LATE_LINE, last).into_bytes();
     let noisy = [events(300).into_bytes(), noise(3000)].concat();
-    check(
+    check_refused(
         "bad.csv",
         "beth-paper",
         vec![
             ("noise after good rows", noisy, &["bad.csv: line 302"]),
             (
                 "text for a number, in the second piece",
-                deep(&event_with(1, 4, "root")),
+                late(&event_with(1, 4, "root")),
                 &[
                     "bad.csv: line 80001, column 5 (`userId`)",
                     "whole number",
@@ -172,22 +173,22 @@ fn records_that_cannot_be_read() {
             ),
             (
                 "too few fields",
-                deep("1,2,3"),
+                late("1,2,3"),
                 &["line 80001: 3 fields", "16 columns"],
             ),
             (
                 "too many fields",
-                deep(&(event(7) + ",9")),
+                late(&(event(7) + ",9")),
                 &["line 80001: 17 fields", "16 columns"],
             ),
             (
                 "a quote that closes in a later line",
-                deep(&event_with(7, 6, "\"cron")),
+                late(&event_with(7, 6, "\"cron")),
                 &["line 80001: ", "fields", "quote"],
             ),
             (
                 "a quote that closes in a later line, in the last column",
-                deep(&event_with(7, 15, "\"1")),
+                late(&event_with(7, 15, "\"1")),
                 &["line 80001: ", "fields", "quote"],
             ),
             (
@@ -207,7 +208,7 @@ fn records_that_cannot_be_read() {
 }
 
 #[test]
-fn a_quote_that_never_closes() {
+fn a_quote_that_never_closes_is_refused() {
     let unclosed = event_with(5, 6, "\"cron");
     let cut = unclosed
         .split("[1")
@@ -215,7 +216,7 @@ fn a_quote_that_never_closes() {
         .unwrap_or_default()
         .trim_end_matches('"')
         .to_owned();
-    check(
+    check_refused(
         "bad.csv",
         "beth-paper",
         vec![
@@ -237,7 +238,7 @@ fn a_quote_that_never_closes() {
 }
 
 #[test]
-fn compressed_text_that_is_damaged() {
+fn damaged_compressed_text_is_refused() {
     let text = events(20_000);
     let (gzipped, zstandard) = (gzip(text.as_bytes()), zstd(text.as_bytes()));
     let mut flipped = gzipped.clone();
@@ -277,7 +278,7 @@ fn compressed_text_that_is_damaged() {
             &["bad.csv.gz: line 40, column 5 (`userId`)", "`root`"],
         ),
     ];
-    check("bad.csv.gz", "beth-paper", gz);
+    check_refused("bad.csv.gz", "beth-paper", gz);
     let zst: Vec<Case> = vec![
         (
             "cut off",
@@ -291,18 +292,18 @@ fn compressed_text_that_is_damaged() {
         ),
         ("empty", vec![], &["bad.csv.zst", "ends too early"]),
     ];
-    check("bad.csv.zst", "beth-paper", zst);
+    check_refused("bad.csv.zst", "beth-paper", zst);
 }
 
 #[test]
-fn numbers_that_no_forest_can_take() {
+fn numbers_that_a_forest_cannot_use_are_refused() {
     let table = |rows: usize, value: &str| {
         let mut text = String::from("a,b\n");
         (0..rows).for_each(|index| text += &format!("{index},{}.5\n", index % 3));
         (text + &format!("1,{value}\n")).into_bytes()
     };
     let many = 2000;
-    check(
+    check_refused(
         "bad.csv",
         "raw",
         vec![
@@ -356,7 +357,7 @@ fn numbers_that_no_forest_can_take() {
 }
 
 #[test]
-fn labels_that_are_no_labels() {
+fn values_that_are_not_labels_are_refused() {
     let with_label = |value: &str| (events(50) + &event_with(50, 14, value) + "\n").into_bytes();
     let folder = Folder::with(&[("good.csv", events(200))]);
     folder.done(&["train", "good.csv", "--out", "model.json"]);
@@ -404,7 +405,7 @@ fn labels_that_are_no_labels() {
 }
 
 #[test]
-fn files_that_do_not_go_together() {
+fn files_with_different_columns_are_refused() {
     let folder = Folder::with(&[
         ("a.csv", "x,y\n1,2\n"),
         ("b.csv", "x,z\n1,2\n"),
@@ -442,9 +443,9 @@ fn files_that_do_not_go_together() {
     );
 }
 
-/// The engine holds a record whole; what never ends must not fill the memory.
+/// The engine holds a whole record in memory, so a record that never ends must be refused before it fills the memory.
 #[test]
-fn a_record_without_an_end() {
+fn a_record_without_an_end_is_refused() {
     let filler = "text without any quote, as long as it takes\n".repeat(400_000);
     let unclosed = events_then(
         20,
@@ -458,19 +459,19 @@ fn a_record_without_an_end() {
         "quoted field never ends",
     ];
     let text = [unclosed.as_slice(), filler.as_bytes()].concat();
-    check(
+    check_refused(
         "bad.csv.gz",
         "beth-paper",
         vec![("compressed", gzip(&text), says)],
     );
     let one_line = events_then(20, filler.replace('\n', " "));
-    check(
+    check_refused(
         "bad.csv",
         "beth-paper",
         vec![("a quote", text, says), ("a line", one_line, says)],
     );
     let header = filler.replace('\n', " ").into_bytes();
-    check(
+    check_refused(
         "bad.csv",
         "beth-paper",
         vec![("a header", header, &["bad.csv", "line"])],

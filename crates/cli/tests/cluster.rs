@@ -1,4 +1,5 @@
-//! A cluster of one scheduler and two executors gives what this machine gives, to the byte, whatever is killed meanwhile.
+//! A cluster of one scheduler and two executors gives the same answers as this machine, to the byte, even if processes
+//! are killed meanwhile.
 
 #[path = "common/cluster.rs"]
 mod cluster;
@@ -9,19 +10,19 @@ mod stores;
 use std::time::Duration;
 
 use cluster::Cluster;
-use common::{Folder, Run, ended};
+use common::{Folder, Run, wait_for_end};
 use stores::stores;
 
-/// Enough for a file of several pieces.
+/// The number of events, which is enough for a file to be read in several pieces.
 const EVENTS: &str = "30000";
-/// What a killed job may leave to the client to say.
-const HONEST: [&str; 3] = [
+/// The messages with which a job may fail when nodes are killed.
+const ALLOWED_ERRORS: [&str; 3] = [
     "the scheduler cannot be reached",
     "executors were lost in each of",
     "the cluster has no executor",
 ];
 
-/// Simulated logs as CSV and as Parquet, and a model of them.
+/// Creates a folder with simulated logs as CSV and as Parquet, and a model of them.
 fn logs() -> Folder {
     let folder = Folder::new();
     folder.done(&[
@@ -41,11 +42,13 @@ fn logs() -> Folder {
     folder
 }
 
+/// The training data as CSV and as Parquet.
 const TRAINING: [&str; 2] = ["logs/labelled_training_data.csv", "training.parquet"];
+/// The test data as CSV and as Parquet.
 const TESTING: [&str; 2] = ["logs/labelled_testing_data.csv", "testing.parquet"];
 
-/// What `args` print and write to `out` here and on the cluster must be the same.
-fn same(folder: &Folder, cluster: &Cluster, args: &[&str], out: Option<&str>) {
+/// Runs `args` on this machine and on the cluster. The printed text and the file `out` must be the same.
+fn assert_same(folder: &Folder, cluster: &Cluster, args: &[&str], out: Option<&str>) {
     let mut local = args.to_vec();
     local.extend(out.iter().flat_map(|out| ["--out", out]));
     let here = folder.done(&local);
@@ -66,47 +69,47 @@ fn every_command_gives_the_same_answer() {
     for recipe in ["context", "beth-paper", "raw", "beth-timestamp"] {
         for data in TRAINING {
             let args = ["train", data, "--recipe", recipe, "--trees", "10", "--json"];
-            same(&folder, &cluster, &args, Some("m.json"));
+            assert_same(&folder, &cluster, &args, Some("m.json"));
         }
     }
     let calibrate = ["train", TRAINING[0], "--calibrate", TESTING[1], "--json"];
-    same(&folder, &cluster, &calibrate, Some("m.json"));
+    assert_same(&folder, &cluster, &calibrate, Some("m.json"));
     for data in TESTING {
-        same(
+        assert_same(
             &folder,
             &cluster,
             &["score", "model.json", data],
             Some("s.csv"),
         );
         let explained = ["score", "model.json", data, "--anomalous", "--explain"];
-        same(&folder, &cluster, &explained, Some("s.ndjson"));
-        same(
+        assert_same(&folder, &cluster, &explained, Some("s.ndjson"));
+        assert_same(
             &folder,
             &cluster,
             &["score", "model.json", data, "--json"],
             None,
         );
-        same(
+        assert_same(
             &folder,
             &cluster,
             &["evaluate", "model.json", data, "--json"],
             None,
         );
-        same(
+        assert_same(
             &folder,
             &cluster,
             &["drift", "model.json", data, "--json"],
             None,
         );
-        same(&folder, &cluster, &["inspect", data, "--json"], None);
-        // What `convert` prints says how long it took.
+        assert_same(&folder, &cluster, &["inspect", data, "--json"], None);
+        // `convert` prints times, so only its files are compared.
         let there = ["convert", data, "--out", "there.parquet"];
         folder.done(&["convert", data, "--out", "here.parquet"]);
         folder.done(&[&there[..], &["--cluster", cluster.url()]].concat());
         let is_same = folder.read("here.parquet") == folder.read("there.parquet");
         assert!(is_same, "{data}");
     }
-    same(
+    assert_same(
         &folder,
         &cluster,
         &["reproduce", "logs", "--seeds", "2", "--json"],
@@ -130,13 +133,13 @@ fn queries_give_the_same_answer() {
     for data in TESTING {
         for query in queries {
             let args = ["sql", query, data, "--model", "model.json", "--json"];
-            same(&folder, &cluster, &args, None);
+            assert_same(&folder, &cluster, &args, None);
         }
     }
 }
 
 #[test]
-fn what_cannot_work_is_said_by_whoever_knows() {
+fn errors_of_the_client_and_of_executors_are_reported() {
     let folder = logs();
     let cluster = Cluster::start(1);
     let refused = |args: &[&str], status: i32, says: &[&str]| {
@@ -155,7 +158,7 @@ fn what_cannot_work_is_said_by_whoever_knows() {
     refused(&["inspect", "s.ndjson"], 2, &["CSV or Parquet"]);
     folder.write("bad.csv", "a,b\n1,2\n3\n4,5\n");
     refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 fields"]);
-    // A query's own fault is no loss of an executor, and nobody waits for one.
+    // An error of the query itself is not the loss of an executor, so the client does not wait for another executor.
     let begin = std::time::Instant::now();
     let cast = "SELECT CAST(eventName AS BIGINT) FROM events WHERE eventName = 'connect'";
     refused(&["sql", cast, TESTING[1]], 1, &["connect"]);
@@ -212,8 +215,10 @@ fn data_models_and_results_in_object_stores() {
             cluster.url(),
         ]);
         drop(cluster);
-        // Nodes have credentials of their own, or none.
-        let Some(wrong) = store.wrong else { continue };
+        // Executors use their own credentials and not those of the client.
+        let Some(wrong) = store.wrong_option else {
+            continue;
+        };
         let cluster =
             Cluster::start_with(1, &[&options[..], &["--storage-option", wrong]].concat());
         for args in [
@@ -238,7 +243,7 @@ fn data_models_and_results_in_object_stores() {
 }
 
 #[test]
-fn a_job_that_does_not_end_is_given_up() {
+fn a_job_fails_at_its_timeout() {
     let folder = logs();
     let mut cluster = Cluster::start(1);
     let args = [
@@ -258,15 +263,16 @@ fn a_job_that_does_not_end_is_given_up() {
         &["the job was not done within 1 s", "--cluster-timeout"],
     );
     cluster.executors()[0].signal("CONT");
-    // It was missed or not: it is used again either way.
+    // Whether the scheduler has removed the executor or not, it is used again.
     cluster.wait_for_executors();
     folder.done(&[&args[..3], &args[5..]].concat());
 }
 
-/// Random enough for moments: a linear congruential generator (Knuth's MMIX).
-struct Moments(u64);
+/// A generator of random times: a linear congruential generator (Knuth's MMIX).
+struct RandomTimes(u64);
 
-impl Moments {
+impl RandomTimes {
+    /// Returns a random time that is shorter than `below`.
     fn next(&mut self, below: Duration) -> Duration {
         self.0 = self
             .0
@@ -276,16 +282,16 @@ impl Moments {
     }
 }
 
-/// Runs `args` on the cluster and has `kill` strike at a random moment of it.
-fn struck(
+/// Runs `args` on the cluster and calls `kill` when the time `after` has passed.
+fn run_with_kill(
     folder: &Folder,
     cluster: &mut Cluster,
     args: &[&str],
     after: Duration,
     kill: impl FnOnce(&mut Cluster),
 ) -> Run {
-    let patient = ["--cluster-timeout", "120", "--cluster", cluster.url()];
-    let mut command = folder.command(&[args, &patient].concat());
+    let options = ["--cluster-timeout", "120", "--cluster", cluster.url()];
+    let mut command = folder.command(&[args, &options].concat());
     let child = command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -293,10 +299,10 @@ fn struck(
         .expect("the command starts");
     std::thread::sleep(after);
     kill(cluster);
-    ended(child)
+    wait_for_end(child)
 }
 
-/// The answers of one command: what it prints, and what it writes.
+/// Returns the answer of a command: what it printed, and the content of the file `out`, which is removed.
 fn answer(folder: &Folder, run: &Run, out: Option<&str>) -> (String, Option<Vec<u8>>) {
     let written = out.map(|out| folder.read(out));
     if let Some(out) = out {
@@ -305,11 +311,14 @@ fn answer(folder: &Folder, run: &Run, out: Option<&str>) -> (String, Option<Vec<
     (run.stdout.clone(), written)
 }
 
-/// How often executors and schedulers are killed while a command runs, again and again: at least 40 times in all commands.
-const STRIKES: usize = 14;
+/// The number of runs of one command in which a node is killed. All commands together have at least 40 of them.
+const KILLS: usize = 14;
 
-/// Strikes down executors, and now and then the scheduler, at random moments of `args`, which writes `out`.
-fn strike(args: &[&str], out: Option<&str>, mut moments: Moments) {
+/// Runs `args` again and again, and kills an executor or the scheduler at a random time of each run.
+///
+/// Every run must print and write to `out` the same as on this machine, or fail with one of [`ALLOWED_ERRORS`]. Only
+/// the loss of the scheduler may make a run fail.
+fn assert_same_despite_kills(args: &[&str], out: Option<&str>, mut times: RandomTimes) {
     let folder = logs();
     let mut cluster = Cluster::start(2);
     let local = answer(&folder, &folder.done(args), out);
@@ -318,17 +327,17 @@ fn strike(args: &[&str], out: Option<&str>, mut moments: Moments) {
     let usual = begin.elapsed();
     assert!(answer(&folder, &on_cluster, out) == local, "{args:?}");
     let (mut answered, mut refused) = (0, 0);
-    for strike in 0..STRIKES {
-        let after = moments.next(usual);
-        let is_scheduler = strike % 7 == 6;
-        let run = struck(&folder, &mut cluster, args, after, |cluster| {
+    for kill in 0..KILLS {
+        let after = times.next(usual);
+        let is_scheduler = kill % 7 == 6;
+        let run = run_with_kill(&folder, &mut cluster, args, after, |cluster| {
             if is_scheduler {
                 cluster.kill_scheduler();
             } else {
-                cluster.kill_executor(strike % 2);
+                cluster.kill_executor(kill % 2);
             }
         });
-        let place = format!("{args:?}, strike {strike} after {after:?}: {}", run.stderr);
+        let place = format!("{args:?}, kill {kill} after {after:?}: {}", run.stderr);
         if run.status == 0 {
             assert!(
                 answer(&folder, &run, out) == local,
@@ -338,11 +347,14 @@ fn strike(args: &[&str], out: Option<&str>, mut moments: Moments) {
         } else {
             assert_eq!(run.status, 1, "{place}");
             assert!(
-                HONEST.iter().any(|says| run.stderr.contains(says)),
+                ALLOWED_ERRORS.iter().any(|says| run.stderr.contains(says)),
                 "{place}"
             );
             assert!(out.is_none_or(|out| !folder.path(out).exists()), "{place}");
-            assert!(is_scheduler, "lost executors are borne: {place}");
+            assert!(
+                is_scheduler,
+                "the loss of an executor made it fail: {place}"
+            );
             refused += 1;
         }
         if is_scheduler {
@@ -351,7 +363,7 @@ fn strike(args: &[&str], out: Option<&str>, mut moments: Moments) {
             cluster.add_executor();
         }
     }
-    println!("{STRIKES} kills: {answered} right answers, {refused} refusals");
+    println!("{KILLS} kills: {answered} right answers, {refused} refusals");
 }
 
 #[test]
@@ -365,17 +377,17 @@ fn kills_at_random_moments_of_training() {
         "--out",
         "m.json",
     ];
-    strike(&args, Some("m.json"), Moments(42));
+    assert_same_despite_kills(&args, Some("m.json"), RandomTimes(42));
 }
 
 #[test]
 fn kills_at_random_moments_of_scoring() {
     let args = ["score", "model.json", TESTING[0], "--out", "s.csv"];
-    strike(&args, Some("s.csv"), Moments(43));
+    assert_same_despite_kills(&args, Some("s.csv"), RandomTimes(43));
 }
 
 #[test]
 fn kills_at_random_moments_of_evaluating() {
     let args = ["evaluate", "model.json", TESTING[0], "--json"];
-    strike(&args, None, Moments(44));
+    assert_same_despite_kills(&args, None, RandomTimes(44));
 }

@@ -1,4 +1,4 @@
-//! A cluster as processes: it comes up, hears of what dies, and goes down as it is asked to.
+//! The processes of a cluster: they start, notice when another process ends, and end when they are asked to.
 
 #[path = "common/cluster.rs"]
 mod cluster;
@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use cluster::{Cluster, Node, page, wait_until};
 use tempfile::TempDir;
 
+/// Runs the command to its end.
 fn honeyguide(args: &[&str]) -> Output {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
     command.args(args).output().expect("the program starts")
 }
 
-/// The call must fail with `status` and say all of `says`.
+/// Runs the command, which must fail with `status` and print all of `says` to standard error.
 fn refused(args: &[&str], status: i32, says: &[&str]) {
     let output = honeyguide(args);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -30,7 +31,7 @@ fn refused(args: &[&str], status: i32, says: &[&str]) {
 }
 
 #[test]
-fn it_comes_up_notices_the_dead_takes_the_new_and_goes_down() {
+fn a_cluster_starts_loses_and_gains_executors_and_stops() {
     let mut cluster = Cluster::start(2);
     assert_eq!(cluster.status("executors"), 2);
     assert_eq!(cluster.status("slots"), 4);
@@ -39,7 +40,7 @@ fn it_comes_up_notices_the_dead_takes_the_new_and_goes_down() {
     let killed = Instant::now();
     cluster.kill_executor(0);
     wait_until(|| cluster.status("removals") == 1, || "no removal".into());
-    // Six seconds of silence, looked for every two, on a machine with other work.
+    // The scheduler allows three seconds of silence and checks every second. The machine may be busy with other work.
     assert!(
         killed.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -50,9 +51,9 @@ fn it_comes_up_notices_the_dead_takes_the_new_and_goes_down() {
     cluster.add_executor();
     cluster.wait_for_executors();
     assert_eq!(cluster.status("slots"), 4);
-    assert_eq!(cluster.status("removals"), 1, "joining removes nobody");
+    assert_eq!(cluster.status("removals"), 1, "joining removes no executor");
 
-    // One that leaves says so: long before its silence would be noticed.
+    // An executor that leaves tells the scheduler, so its removal does not take as long as that of a silent one.
     let asked = Instant::now();
     let mut leaving = cluster.executors().remove(0);
     assert_eq!(leaving.stop().code(), Some(0), "{}", leaving.log());
@@ -63,18 +64,22 @@ fn it_comes_up_notices_the_dead_takes_the_new_and_goes_down() {
         asked.elapsed()
     );
     sleep(Duration::from_secs(10));
-    assert_eq!(cluster.status("removals"), 2, "it left once");
+    assert_eq!(
+        cluster.status("removals"),
+        2,
+        "the executor is removed only once"
+    );
     assert_eq!(cluster.status("executors"), 1);
 
     let status = cluster.scheduler().stop();
     assert_eq!(status.code(), Some(0));
-    // It works for nobody now, and still ends when it is asked to.
+    // The executor has no scheduler now, and still ends when it is asked to.
     let status = cluster.executors()[0].stop();
     assert_eq!(status.code(), Some(0));
 }
 
 #[test]
-fn executors_find_a_scheduler_that_was_started_anew() {
+fn executors_join_a_restarted_scheduler() {
     let mut cluster = Cluster::start(2);
     let before = cluster.scheduler().page("/honeyguide/cluster");
     cluster.kill_scheduler();
@@ -100,7 +105,7 @@ fn executors_find_a_scheduler_that_was_started_anew() {
 }
 
 #[test]
-fn an_executor_that_was_away_is_removed_and_comes_back() {
+fn a_silent_executor_is_removed_and_joins_again() {
     let mut cluster = Cluster::start(1);
     cluster.executors()[0].signal("STOP");
     wait_until(|| cluster.status("removals") == 1, || "no removal".into());
@@ -145,7 +150,7 @@ fn noise_on_a_port_does_no_harm() {
     for address in addresses {
         for noise in noises {
             let mut stream = TcpStream::connect(address).expect("a connection");
-            // It may hang up before it has heard all.
+            // The node may close the connection before it has read everything.
             let _ = stream.write_all(noise);
         }
         assert_eq!(page(address, "/healthz").as_deref(), Some("ok\n"));
@@ -156,7 +161,7 @@ fn noise_on_a_port_does_no_harm() {
 }
 
 #[test]
-fn a_port_that_others_reach_is_warned_about() {
+fn a_port_that_other_machines_reach_causes_a_warning() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let warns = |bind: &str| {
         let args = ["scheduler", "--bind", bind];
@@ -169,7 +174,7 @@ fn a_port_that_others_reach_is_warned_about() {
 }
 
 #[test]
-fn folders_are_private_and_go_with_their_processes() {
+fn work_folders_are_private_and_removed_at_the_end() {
     let mut cluster = Cluster::start(2);
     let folders = |cluster: &Cluster| -> Vec<_> {
         let entries = fs::read_dir(cluster.work_dir()).expect("a work folder");
@@ -188,7 +193,11 @@ fn folders_are_private_and_go_with_their_processes() {
         "a killed process removes nothing"
     );
     cluster.add_executor();
-    assert_eq!(folders(&cluster).len(), 2, "the next one does");
+    assert_eq!(
+        folders(&cluster).len(),
+        2,
+        "the next executor removes the folder"
+    );
     for executor in cluster.executors() {
         assert_eq!(executor.stop().code(), Some(0));
     }
@@ -196,7 +205,7 @@ fn folders_are_private_and_go_with_their_processes() {
 }
 
 #[test]
-fn figures_are_there_for_prometheus() {
+fn metrics_are_served_for_prometheus() {
     let mut cluster = Cluster::start(1);
     assert_eq!(
         cluster.scheduler().metric("honeyguide_scheduler_executors"),
@@ -215,8 +224,8 @@ fn figures_are_there_for_prometheus() {
     assert_eq!(page(executor.address, "/secrets"), None);
 }
 
-/// A query that takes minutes here, on its way on `cluster`.
-fn endless_query(cluster: &Cluster, folder: &TempDir) -> Child {
+/// Starts a query on `cluster` that takes minutes, and waits until the scheduler runs it.
+fn start_long_query(cluster: &Cluster, folder: &TempDir) -> Child {
     let data = folder.path().join("same.csv");
     let rows: String = (0..100_000).map(|row| format!("1,{row}\n")).collect();
     fs::write(&data, format!("a,b\n{rows}")).expect("a file");
@@ -233,10 +242,10 @@ fn endless_query(cluster: &Cluster, folder: &TempDir) -> Child {
 }
 
 #[test]
-fn what_nobody_waits_for_is_not_computed() {
+fn the_tasks_of_a_killed_client_are_cancelled() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut cluster = Cluster::start(1);
-    let mut client = endless_query(&cluster, &folder);
+    let mut client = start_long_query(&cluster, &folder);
     let running = "honeyguide_executor_tasks_running";
     let executor = &cluster.executors()[0];
     wait_until(|| executor.metric(running) > 0.0, || executor.log());
@@ -244,7 +253,7 @@ fn what_nobody_waits_for_is_not_computed() {
     client.wait().expect("its status");
     wait_until(
         || cluster.status("running_jobs") == 0,
-        || "it runs on".into(),
+        || "the job still runs".into(),
     );
     let executor = &cluster.executors()[0];
     wait_until(|| executor.metric(running) == 0.0, || executor.log());
@@ -256,7 +265,7 @@ fn what_nobody_waits_for_is_not_computed() {
 fn a_scheduler_that_is_asked_to_end_tells_its_clients() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut cluster = Cluster::start(1);
-    let client = endless_query(&cluster, &folder);
+    let client = start_long_query(&cluster, &folder);
     let asked = Instant::now();
     assert_eq!(cluster.scheduler().stop().code(), Some(0));
     let output = client.wait_with_output().expect("its status");
@@ -271,7 +280,7 @@ fn a_scheduler_that_is_asked_to_end_tells_its_clients() {
 }
 
 #[test]
-fn a_node_that_has_just_started_hears_that_it_is_to_end() {
+fn a_node_that_has_just_started_can_be_stopped() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let log = folder.path().join("log");
     for _ in 0..8 {
@@ -281,7 +290,7 @@ fn a_node_that_has_just_started_hears_that_it_is_to_end() {
 }
 
 #[test]
-fn addresses_that_cannot_be_had_are_said() {
+fn addresses_that_cannot_be_used_are_errors() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
     let in_use = [address.as_str(), "in use", "--bind"];
@@ -315,7 +324,7 @@ fn addresses_that_cannot_be_had_are_said() {
 }
 
 #[test]
-fn an_executor_without_a_scheduler_says_so_in_time() {
+fn an_executor_without_a_scheduler_fails_in_time() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = free.local_addr().expect("its address").to_string();
     drop(free);

@@ -1,18 +1,19 @@
-//! How runs end that are cut short: by the reader of the output, by a full disk, by Ctrl-C.
+//! Runs that are cut short: by the reader of the output, by a full disk, or by a signal.
 
 mod common;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, Run, ended, events};
+use common::{Folder, Run, events, wait_for_end};
 
+/// Creates a folder with events and a small model of them.
 fn folder() -> Folder {
     Folder::with_model(300)
 }
 
 #[test]
-fn a_reader_that_has_seen_enough() {
+fn a_closed_pipe_ends_a_run_without_an_error() {
     let folder = folder();
     for args in [
         &["recipes"][..],
@@ -29,13 +30,13 @@ fn a_reader_that_has_seen_enough() {
             .stdout(writer)
             .stderr(Stdio::piped())
             .output();
-        let run = Run::of(output.expect("the command starts"));
+        let run = Run::from_output(output.expect("the command starts"));
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{args:?}");
     }
 }
 
 #[test]
-fn a_full_disk() {
+fn a_full_disk_is_an_error() {
     let folder = folder();
     let full = || {
         std::fs::File::options()
@@ -53,7 +54,7 @@ fn a_full_disk() {
             .stdout(full())
             .stderr(Stdio::piped())
             .output();
-        let run = Run::of(output.expect("the command starts"));
+        let run = Run::from_output(output.expect("the command starts"));
         assert_eq!(run.status, 1, "{args:?}");
         assert!(
             run.stderr.contains("No space left") && run.stderr.contains("help:"),
@@ -63,9 +64,9 @@ fn a_full_disk() {
     }
 }
 
-/// A limit on the size of files stands for a disk that fills up in the middle of the work.
+/// A limit on the size of files stands in for a disk that fills up during the work.
 #[test]
-fn a_disk_that_fills_up_leaves_no_half_file() {
+fn a_disk_that_fills_up_leaves_no_partial_file() {
     let folder = folder();
     folder.write("many.csv", events(40_000));
     folder.write("old.csv", "kept\n");
@@ -78,7 +79,7 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
             .args(["-c", &script])
             .current_dir(folder.path("."))
             .output();
-        Run::of(output.expect("bash"))
+        Run::from_output(output.expect("bash"))
     };
     let before = folder.names();
     for args in [
@@ -99,7 +100,7 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     assert_eq!(folder.read("old.csv"), b"kept\n");
 }
 
-/// Sends a signal once `begun` holds, and gives how the run ended.
+/// Starts a command, sends it a signal once `begun` returns true, and returns its outcome.
 fn interrupt(folder: &Folder, signal: &str, args: &[&str], begun: impl Fn() -> bool) -> Run {
     let mut command = folder.command(args);
     let child = command
@@ -112,11 +113,11 @@ fn interrupt(folder: &Folder, signal: &str, args: &[&str], begun: impl Fn() -> b
         std::thread::sleep(Duration::from_millis(5));
     }
     common::signal(&child, signal);
-    ended(child)
+    wait_for_end(child)
 }
 
 #[test]
-fn signals_to_end_leave_nothing_behind() {
+fn termination_signals_leave_no_file_behind() {
     let folder = folder();
     let rows = 150_000;
     folder.write("many.csv", events(rows));
@@ -167,9 +168,9 @@ fn signals_to_end_leave_nothing_behind() {
     assert_eq!((run.status, out()), (130, 0), "{}", run.stderr);
 }
 
-/// Nobody knows whether a pipe that is silent will ever say more.
+/// A command cannot know whether more data will come from a silent pipe, so it must not wait for it.
 #[test]
-fn a_silent_pipe_holds_up_nobody_who_is_asked_to_end() {
+fn a_silent_pipe_does_not_delay_a_termination_signal() {
     let folder = folder();
     std::fs::create_dir(folder.path("copies")).expect("a new folder");
     let copies = || {
@@ -193,7 +194,7 @@ fn a_silent_pipe_holds_up_nobody_who_is_asked_to_end() {
         }
         let asked = Instant::now();
         common::signal(&child, name);
-        let run = ended(child);
+        let run = wait_for_end(child);
         assert_eq!((run.status, copies()), (status, 0), "{}", run.stderr);
         let took = asked.elapsed();
         assert!(took < Duration::from_secs(4), "{took:?}");
@@ -201,7 +202,7 @@ fn a_silent_pipe_holds_up_nobody_who_is_asked_to_end() {
     }
 }
 
-/// The most memory that a run held at one time, in KiB, as Linux counts it.
+/// Runs a command and returns its peak memory in KiB, as Linux reports it.
 fn peak_memory(folder: &Folder, args: &[&str]) -> u64 {
     let mut child = folder
         .command(args)

@@ -1,10 +1,10 @@
-//! `convert`: the same events in another form, whole or not at all.
+//! The command `convert`: it writes the same events in another format, completely or not at all.
 
 mod common;
 
 use common::{Folder, HEADER, event_with, events, events_with_line};
 
-/// A folder with simulated events of several hosts.
+/// Creates a folder with simulated events of several hosts.
 fn simulated() -> Folder {
     let folder = Folder::new();
     folder.done(&["simulate", "--out", "logs", "--events", "20000"]);
@@ -16,7 +16,7 @@ fn simulated() -> Folder {
     folder
 }
 
-/// The events in `data` as lines, in an order of their own.
+/// Returns the header of `data` and its events as sorted lines.
 fn lines(folder: &Folder, data: &str) -> Vec<String> {
     let run = folder.done(&["sql", "SELECT * FROM events", data]);
     let mut lines: Vec<String> = run.stdout.lines().map(str::to_owned).collect();
@@ -25,7 +25,7 @@ fn lines(folder: &Folder, data: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_same_events_make_the_same_model() {
+fn converted_events_give_the_same_model() {
     let folder = simulated();
     let partition = ["--partition-by", "hostName"];
     for (out, options) in [
@@ -58,7 +58,7 @@ fn the_same_events_make_the_same_model() {
 }
 
 #[test]
-fn the_same_file_for_any_threads_and_any_layout_of_the_data() {
+fn the_file_does_not_depend_on_threads_or_the_layout_of_the_data() {
     let folder = Folder::with(&[("all.csv", events(5000))]);
     let text = events(5000);
     let rows: Vec<&str> = text.lines().collect();
@@ -79,7 +79,7 @@ fn the_same_file_for_any_threads_and_any_layout_of_the_data() {
 }
 
 #[test]
-fn events_of_one_moment_keep_their_order() {
+fn events_with_equal_times_keep_their_order() {
     let mut text = format!("{HEADER}\n");
     for index in 0..9000 {
         let event = event_with(index, 2, &index.to_string());
@@ -122,7 +122,7 @@ fn values_are_kept_exactly() {
 }
 
 #[test]
-fn lists_become_lists() {
+fn texts_of_lists_become_lists() {
     let rows = [
         event_with(0, 10, "\"[140159195621643, 18446744073709551615]\""),
         event_with(
@@ -173,7 +173,7 @@ fn lists_become_lists() {
 }
 
 #[test]
-fn folders_hold_what_their_names_say() {
+fn partition_folders_hold_the_events_that_their_names_say() {
     let hosts = [
         "web-1",
         "a/b",
@@ -223,7 +223,7 @@ fn folders_hold_what_their_names_say() {
 }
 
 #[test]
-fn nothing_is_mixed_and_nothing_half_done() {
+fn conversions_that_fail_write_nothing() {
     let folder = Folder::with(&[
         ("good.csv", events(100)),
         (
@@ -286,9 +286,9 @@ fn nothing_is_mixed_and_nothing_half_done() {
     assert_eq!(lines(&folder, "empty"), lines(&folder, "good.csv"));
 }
 
-/// A table without rows keeps its columns, and what is simulated stays marked.
+/// A table without rows keeps its columns, and simulated data stays marked.
 #[test]
-fn what_is_true_of_the_data_stays_true() {
+fn empty_tables_keep_their_columns_and_simulated_data_its_mark() {
     let folder = Folder::with(&[("none.csv", format!("{HEADER}\n"))]);
     for (out, options) in [
         ("none.parquet", &[][..]),

@@ -1,16 +1,17 @@
-//! `drift` and `embed`: data beside a model, and on a map.
+//! The commands `drift` and `embed`: a comparison of data with a model, and a map of data.
 
 mod common;
 
 use common::{Folder, HEADER, event_with, events};
 use serde_json::Value;
 
+/// Runs a command with `--json` and parses its output.
 fn json(folder: &Folder, args: &[&str]) -> Value {
     let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
     serde_json::from_str(&folder.done(&args).stdout).expect("JSON")
 }
 
-/// Other processes of other users, one with a hostile name.
+/// Returns a table of `count` events, half of which are of a process with a hostile name.
 fn shifted(count: usize) -> String {
     let rows = (0..count).map(|row| {
         let name = if row % 2 == 0 { "\u{1b}[2Jtsm" } else { "cron" };
@@ -65,7 +66,7 @@ fn the_training_data_is_close_and_other_data_far() {
 }
 
 #[test]
-fn drift_of_figures_known_by_hand() {
+fn drift_equals_figures_computed_by_hand() {
     let recipe = "name = 'r'\n[[feature]]\nname = 'v'\nexpr = 'v'\n[[feature]]\nname = 'k'\nexpr = 'k'\nkind = 'categorical'\n";
     let table = |rows: &[(&str, usize)]| {
         let lines = rows.iter().flat_map(|(row, times)| vec![*row; *times]);
@@ -81,7 +82,7 @@ fn drift_of_figures_known_by_hand() {
     ]);
     folder.done(&["train", "a.csv", "--recipe", "r.toml", "--out", "m.json"]);
     let drift = json(&folder, &["drift", "m.json", "b.csv"]);
-    // Cells: two values, other, missing; half an event is added to each.
+    // The four cells are the two values, other values and missing values. Half an event is added to each.
     let share = |count: f64| (count + 0.5) / (10_000.0 + 2.0);
     let pairs = [
         (5000.0, 6000.0),
@@ -149,6 +150,7 @@ fn drift_needs_the_columns_of_the_recipe() {
     assert_eq!(one, two);
 }
 
+/// Runs `embed` and returns the column names and the rows of its output.
 fn map(folder: &Folder, args: &[&str], out: &str) -> (Vec<String>, Vec<Vec<f64>>) {
     let args: Vec<&str> = ["embed"]
         .iter()
@@ -200,7 +202,7 @@ fn distinct_rows_are_placed_with_their_counts() {
 }
 
 #[test]
-fn rows_known_to_the_map_keep_their_places() {
+fn rows_that_the_map_was_fitted_on_keep_their_coordinates() {
     let folder = Folder::with(&[("e.csv", events(970)), ("some.csv", events(40))]);
     let (_, all) = map(&folder, &["e.csv", "--recipe", "beth-paper"], "c.csv");
     let args = ["some.csv", "--fit-on", "e.csv", "--recipe", "beth-paper"];
@@ -216,7 +218,7 @@ fn rows_known_to_the_map_keep_their_places() {
 }
 
 #[test]
-fn maps_that_cannot_be_made() {
+fn maps_that_cannot_be_made_are_refused() {
     let recipe = "name = 'r'\n[[feature]]\nname = 'k'\nexpr = 'k'\nkind = 'categorical'\n";
     let holes = "name = 'h'\n[[feature]]\nname = 'v'\nexpr = 'v'\nnulls = 'allow'\n";
     let folder = Folder::with(&[

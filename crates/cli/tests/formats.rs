@@ -1,4 +1,4 @@
-//! The same events in every format are the same events.
+//! The same events give the same results in every format.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use common::{Folder, events};
 
-/// The model of some data.
+/// Trains a model of `data` and returns the model file.
 fn model(folder: &Folder, data: &[&str]) -> Vec<u8> {
     let options = [
         "--recipe",
@@ -21,7 +21,7 @@ fn model(folder: &Folder, data: &[&str]) -> Vec<u8> {
     folder.read("of-data.json")
 }
 
-/// BETH's columns of a table of events as newline-delimited JSON.
+/// Returns `count` events with the columns of BETH as newline-delimited JSON.
 fn as_json(count: usize) -> String {
     (0..count)
         .map(|index| {
@@ -42,7 +42,7 @@ fn as_json(count: usize) -> String {
         .collect()
 }
 
-/// Large enough that the engine reads it in two pieces.
+/// A number of events that makes the engine read a file in two pieces.
 const MANY: usize = 45_000;
 
 #[test]
@@ -76,7 +76,7 @@ fn every_format_gives_the_same_model() {
 }
 
 #[test]
-fn what_is_written_in_a_format_is_read_from_it() {
+fn every_written_format_can_be_read_again() {
     let folder = Folder::with_model(MANY);
     let expected = model(&folder, &["good.csv"]);
     for out in ["s.arrow", "s.ndjson", "s.parquet", "s.csv"] {
@@ -95,7 +95,7 @@ fn what_is_written_in_a_format_is_read_from_it() {
 }
 
 #[test]
-fn partitioned_folders_are_columns() {
+fn folder_names_of_partitions_are_columns() {
     let folder = Folder::new();
     let header = "processId,userId,eventName";
     for (host, day, user) in [("a", 1, 0), ("a", 2, 7), ("b%20c", 1, 7)] {
@@ -137,7 +137,7 @@ fn partitioned_folders_are_columns() {
 }
 
 #[test]
-fn keys_that_come_late_are_named() {
+fn json_keys_that_first_occur_late_are_named() {
     let text = |late: usize| {
         let mut text = String::new();
         for index in 0..MANY {
@@ -184,7 +184,7 @@ fn keys_that_come_late_are_named() {
 }
 
 #[test]
-fn bad_lines_are_left_out_counted_and_shown() {
+fn bad_lines_are_skipped_counted_and_shown() {
     let folder = Folder::new();
     let good = as_json(MANY);
     let mut lines: Vec<&str> = good.lines().collect();
@@ -254,7 +254,7 @@ fn bad_lines_are_left_out_counted_and_shown() {
 }
 
 #[test]
-fn what_is_no_json_says_so() {
+fn files_in_another_format_than_their_names_say_are_refused() {
     let folder = Folder::new();
     for (content, says) in [
         ("", "is empty"),
@@ -274,7 +274,7 @@ fn what_is_no_json_says_so() {
 }
 
 #[test]
-fn a_column_may_go_on_with_fractions() {
+fn a_column_of_whole_numbers_may_continue_with_fractions() {
     let folder = Folder::new();
     let rows: Vec<String> = (0..3000)
         .map(|index| format!("{{\"a\":{}}}", index % 50))
@@ -293,7 +293,7 @@ fn a_column_may_go_on_with_fractions() {
 }
 
 #[test]
-fn a_pipe_is_read_and_written_as_a_file_is() {
+fn pipes_are_read_and_written_like_files() {
     use std::process::Stdio;
     let folder = Folder::with_model(3000);
     folder.done(&["score", "model.json", "good.csv", "--out", "scored.csv"]);

@@ -1,21 +1,25 @@
-//! `inspect`: its figures beside those of pandas, odd tables, hostile text, and a terminal of 80 columns.
+//! The command `inspect`: its figures compared with those of pandas, unusual tables, hostile text, and output that fits
+//! a terminal of 80 columns.
 
 mod common;
 
 use common::{Folder, HEADER, event_with, events};
 use serde_json::Value;
 
+/// Runs a command with `--json` and parses its output.
 fn json(folder: &Folder, args: &[&str]) -> Value {
     let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
     serde_json::from_str(&folder.done(&args).stdout).expect("JSON")
 }
 
+/// Returns the figures of the column `name`.
 fn column<'a>(inspection: &'a Value, name: &str) -> &'a Value {
     let columns = inspection["columns"].as_array().expect("columns");
     let found = columns.iter().find(|column| column["name"] == name);
     found.unwrap_or_else(|| panic!("no column {name}"))
 }
 
+/// Returns the kinds of the remarks, each with the names of its columns.
 fn kinds(inspection: &Value) -> Vec<(String, String)> {
     let remarks = inspection["remarks"].as_array().expect("remarks").iter();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
@@ -34,7 +38,7 @@ fn assert_close(found: &Value, expected: &Value, what: &str) {
     assert!(error < 1e-9, "{what}: {found} instead of {expected}");
 }
 
-/// The oracle is made by fixtures/make_inspect.py.
+/// fixtures/make_inspect.py computes the expected figures with pandas and NumPy.
 #[test]
 fn figures_agree_with_pandas() {
     let folder = Folder::with(&[("t.csv", include_bytes!("fixtures/inspect.csv"))]);
@@ -48,7 +52,7 @@ fn figures_agree_with_pandas() {
         assert_eq!(column["distinct"]["count"], figures["distinct"], "{name}");
         assert_eq!(column["distinct"]["exact"], true, "{name}");
         for figure in ["min", "q1", "median", "q3", "max", "mean", "std"] {
-            // Beyond 2^53 floats are too coarse for a spread of 300, in pandas too.
+            // Above 2^53, floats are too coarse for a range of 300, in pandas too.
             let is_coarse = name == "big" && figure == "std";
             if !figures[figure].is_null() && !is_coarse {
                 assert_close(
@@ -110,7 +114,7 @@ fn figures_agree_with_pandas() {
 }
 
 #[test]
-fn what_a_model_would_stumble_over_is_pointed_out() {
+fn columns_that_cause_problems_for_a_model_are_reported() {
     let folder = Folder::with(&[("e.csv", events(300))]);
     let found = json(&folder, &["inspect", "e.csv"]);
     let kinds = kinds(&found);
@@ -122,7 +126,7 @@ fn what_a_model_would_stumble_over_is_pointed_out() {
         has("unique", "timestamp") && has("unique", "args"),
         "{kinds:?}"
     );
-    // A constant column has no correlation, not one of 0.
+    // The correlation with a constant column is undefined and not 0.
     let names = found["correlations"]["names"].as_array().expect("names");
     let constant = names
         .iter()
@@ -144,7 +148,7 @@ fn what_a_model_would_stumble_over_is_pointed_out() {
 }
 
 #[test]
-fn threads_change_nothing_and_the_terminal_is_80_columns_wide() {
+fn threads_change_nothing_and_lines_fit_80_columns() {
     let folder = Folder::with(&[("a.csv", events(9000)), ("b.csv", events(700))]);
     let [one, two] = ["1", "2"]
         .map(|threads| folder.done(&["inspect", "a.csv", "b.csv", "--json", "--threads", threads]));
@@ -163,7 +167,7 @@ fn threads_change_nothing_and_the_terminal_is_80_columns_wide() {
 }
 
 #[test]
-fn odd_tables() {
+fn unusual_tables_can_be_inspected() {
     let wide_header: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
     let wide_row = |row: usize| {
         let fields: Vec<String> = (0..300)
@@ -222,7 +226,7 @@ fn odd_tables() {
 }
 
 #[test]
-fn hostile_text_is_shown_and_does_not_act() {
+fn control_characters_in_hostile_text_are_escaped() {
     let names = [
         "\u{1b}[31mred\u{7}",
         "<script>alert(1)</script>",
@@ -247,7 +251,7 @@ fn hostile_text_is_shown_and_does_not_act() {
 }
 
 #[test]
-fn the_features_of_a_recipe() {
+fn features_of_a_recipe_can_be_inspected() {
     let folder = Folder::with(&[("e.csv", events(970))]);
     let found = json(&folder, &["inspect", "e.csv", "--recipe", "beth-paper"]);
     let features = found["features"].as_array().expect("features");
@@ -264,7 +268,7 @@ fn the_features_of_a_recipe() {
 }
 
 #[test]
-fn the_types_of_parquet() {
+fn types_of_parquet_can_be_inspected() {
     let folder = Folder::new();
     let query = "SELECT CAST(column1 AS BIGINT UNSIGNED) AS u, NULL AS n, CASE WHEN column1 > 1 THEN X'FF00' ELSE X'61' END \
                  AS b, CAST(column1 AS TIMESTAMP) AS t, column1 > 1 AS f, CAST(column1 AS DECIMAL(10,2)) AS d \

@@ -1,4 +1,4 @@
-//! Model files: what this release wrote stays readable, and whatever else a file holds, reading it is safe.
+//! Model files: files that this release wrote stay readable, and it is safe to read a file with any other content.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::process::Command;
 use common::{Folder, Run, event, events};
 use serde_json::{Value, json};
 
-/// A folder with events and a model of them that has every kind of feature.
+/// Creates a folder with events and a model of them that has every kind of feature.
 fn folder() -> Folder {
     let recipe = "name = 'every kind'\n\
         [[feature]]\nname = 'user'\nexpr = 'userId'\n\
@@ -36,7 +36,8 @@ fn folder() -> Folder {
     folder
 }
 
-/// Runs `score` with two GiB of address space, so that a size taken from the file shows, and ten seconds.
+/// Runs `score` with two GiB of address space and for at most ten seconds. The limit makes an allocation fail whose size
+/// comes from the file.
 fn score(folder: &Folder) -> Run {
     let program = assert_cmd::cargo::cargo_bin!("honeyguide")
         .display()
@@ -48,11 +49,11 @@ fn score(folder: &Folder) -> Run {
         .args(["-c", &script])
         .current_dir(folder.path("."))
         .output();
-    Run::of(output.expect("bash"))
+    Run::from_output(output.expect("bash"))
 }
 
-/// The parsed model with one value replaced.
-fn with(model: &Value, pointer: &str, value: Value) -> Vec<u8> {
+/// Returns the model as JSON with one value replaced.
+fn with_value(model: &Value, pointer: &str, value: Value) -> Vec<u8> {
     let mut changed = model.clone();
     *changed
         .pointer_mut(pointer)
@@ -60,6 +61,7 @@ fn with(model: &Value, pointer: &str, value: Value) -> Vec<u8> {
     changed.to_string().into_bytes()
 }
 
+/// Writes `content` as a model file, which `score` must refuse with a message that contains `says`.
 fn refused(folder: &Folder, what: &str, content: &[u8], says: &str) {
     folder.write("changed.json", content);
     let run = score(folder);
@@ -74,7 +76,7 @@ fn refused(folder: &Folder, what: &str, content: &[u8], says: &str) {
 }
 
 #[test]
-fn files_that_are_no_models() {
+fn files_that_are_not_models_are_refused() {
     let folder = folder();
     let nested = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     for (what, content, says) in [
@@ -116,7 +118,7 @@ fn a_newer_version_is_refused_in_a_clear_sentence() {
 }
 
 #[test]
-fn every_value_that_could_harm_is_checked() {
+fn values_that_could_do_harm_are_refused() {
     let folder = folder();
     let model: Value = serde_json::from_slice(&folder.read("model.json")).expect("JSON");
     for (pointer, value) in [
@@ -162,14 +164,14 @@ fn every_value_that_could_harm_is_checked() {
         refused(
             &folder,
             &format!("{pointer} = {value}"),
-            &with(&model, pointer, value.clone()),
+            &with_value(&model, pointer, value.clone()),
             "",
         );
     }
 }
 
 #[test]
-fn numbers_that_are_none_and_fields_that_come_twice() {
+fn invalid_numbers_and_repeated_fields_are_refused() {
     let folder = folder();
     let text = String::from_utf8(folder.read("model.json")).expect("text");
     let threshold = |value: &str| {
@@ -197,10 +199,11 @@ fn numbers_that_are_none_and_fields_that_come_twice() {
     }
 }
 
-/// A generator for tests only (Marsaglia 2003, "Xorshift RNGs", J. Stat. Softw. 8(14), the triple 13, 7, 17).
+/// A random generator for tests only (Marsaglia 2003, "Xorshift RNGs", J. Stat. Softw. 8(14), the triple 13, 7, 17).
 struct Xorshift(u64);
 
 impl Xorshift {
+    /// Returns a random number below `bound`.
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -209,9 +212,9 @@ impl Xorshift {
     }
 }
 
-/// A good file changed in one place at random: it is refused, or it works; it never breaks the program.
+/// A good file with one random change is refused or works. It never crashes the program.
 #[test]
-fn damaged_files_never_break_the_program() {
+fn damaged_files_never_crash_the_program() {
     let folder = folder();
     let good = folder.read("model.json");
     let mut random = Xorshift(0x5eed);
@@ -223,7 +226,7 @@ fn damaged_files_never_break_the_program() {
             1 => bytes[at] = b"0123456789-.eE[]{},:\"ntf\\"[random.below(25)],
             2 => bytes[at] ^= 1 << random.below(8),
             _ => {
-                // One number becomes an absurd one.
+                // Replaces one number with an absurd one.
                 let digits: Vec<usize> = (0..bytes.len())
                     .filter(|&at| bytes[at].is_ascii_digit())
                     .collect();
@@ -253,11 +256,12 @@ fn damaged_files_never_break_the_program() {
     }
 }
 
-/// The model of this release, the events it was made for, and their scores.
+/// Returns the path of a fixture: a model of this release, events for it, or their scores.
 fn fixture(name: &str) -> String {
     format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the table of events for the model of this release.
 fn fixture_events() -> String {
     (0..40).fold(format!("{}\n", common::HEADER), |text, index| {
         text + &event(index * 12) + "\n"
@@ -293,7 +297,7 @@ fn the_model_of_the_first_release_is_still_read() {
     );
 }
 
-/// Writes the fixtures; only before the first release, or beside the older ones under the name of a new version:
+/// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:
 /// `cargo test -p honeyguide-cli --test model_file -- --ignored write_the_fixtures`.
 #[test]
 #[ignore = "writes the fixtures"]

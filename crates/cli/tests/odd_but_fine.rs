@@ -1,10 +1,10 @@
-//! Data that looks odd and must be read all the same, with the same result as its plain form.
+//! Unusual forms of data that must be read with the same result as the usual form.
 
 mod common;
 
 use common::{Folder, HEADER, event, event_with, events};
 
-/// The model of `content` under the name `name`.
+/// Trains a model of a file called `name` with this content, and returns the model file.
 fn model(name: &str, content: impl AsRef<[u8]>, threads: &str) -> Vec<u8> {
     let folder = Folder::with(&[(name, content)]);
     let args = [
@@ -34,7 +34,7 @@ fn other_ways_to_write_the_same_table() {
             if index == 0 {
                 line.split(',').rev().collect::<Vec<_>>().join(",")
             } else {
-                reversed(index - 1)
+                with_reversed_columns(index - 1)
             }
         })
         .map(|line| line + "\n")
@@ -64,7 +64,8 @@ fn other_ways_to_write_the_same_table() {
     }
 }
 
-fn reversed(index: usize) -> String {
+/// Returns an event with its columns in reverse order.
+fn with_reversed_columns(index: usize) -> String {
     let mut fields = Vec::new();
     let (text, mut start, mut quoted) = (event(index), 0, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -82,7 +83,8 @@ fn reversed(index: usize) -> String {
     fields.join(",")
 }
 
-/// Line breaks inside quotes make the engine's split into pieces fail; the second scan reads the file from one place.
+/// Line breaks inside quotes make the engine fail when it reads a file in pieces. The second scan reads the file as one
+/// piece.
 #[test]
 fn line_breaks_inside_quotes() {
     let broken = |index| event_with(index, 13, "\"one\ntwo, \"\"three\"\"\n1,2,3\n\"");
@@ -102,7 +104,7 @@ fn line_breaks_inside_quotes() {
 }
 
 #[test]
-fn a_column_of_whole_numbers_may_go_on_with_fractions() {
+fn a_column_of_whole_numbers_may_continue_with_fractions() {
     let folder = Folder::new();
     let numbers = |last: &str| {
         (0..3000).fold("a\n".to_owned(), |text, index| {
@@ -146,7 +148,7 @@ fn one_row_and_one_constant_column_are_enough_to_train() {
     }
 }
 
-/// What looks like a value that never ends is read as records before it is refused.
+/// Text that looks like a value without an end is read as records before it is refused.
 #[test]
 fn long_stretches_without_quotes() {
     let bare = |index| {
@@ -181,7 +183,7 @@ fn long_stretches_without_quotes() {
 }
 
 #[test]
-fn paths_may_go_up_again() {
+fn paths_may_contain_parent_folders() {
     let folder = Folder::with_model(100);
     std::fs::create_dir(folder.path("sub")).unwrap();
     for (data, out) in [
@@ -201,7 +203,7 @@ fn paths_may_go_up_again() {
 }
 
 #[test]
-fn one_of_a_thing_is_not_called_many() {
+fn a_count_of_one_has_a_singular_noun() {
     let folder = Folder::with(&[("one.csv", format!("{}\n{}\n", HEADER, event(0)))]);
     folder.done(&["train", "one.csv", "--trees", "1", "--out", "m.json"]);
     for (args, says) in [

@@ -1,38 +1,45 @@
-//! Pages: whole, alone, the same every time, and inert whatever the data holds.
+//! HTML pages: they are complete and self-contained, the same in every run, and inert whatever the data holds.
 
 mod common;
 
 use common::{Folder, HEADER, event, event_with};
 
-fn page(folder: &Folder, args: &[&str]) -> String {
-    written(folder, &[&["report", "model.json"], args].concat())
+/// Writes a page with `report` and returns it.
+fn report_page(folder: &Folder, args: &[&str]) -> String {
+    write_page(folder, &[&["report", "model.json"], args].concat())
 }
 
-fn look(folder: &Folder, args: &[&str]) -> String {
-    written(folder, &[&["explore"], args].concat())
+/// Writes a page with `explore` and returns it.
+fn explore_page(folder: &Folder, args: &[&str]) -> String {
+    write_page(folder, &[&["explore"], args].concat())
 }
 
-fn written(folder: &Folder, args: &[&str]) -> String {
+/// Runs a command that writes a page, and returns the page.
+fn write_page(folder: &Folder, args: &[&str]) -> String {
     folder.done(&[args, &["--out", "page.html"]].concat());
     String::from_utf8(folder.read("page.html")).expect("a page is UTF-8")
 }
 
-/// What a reader sees, without the style, the scripts and their data.
+/// Returns the part of a page that a reader sees, without the style, the scripts and their data.
 fn shown(page: &str) -> &str {
     let body = page.split_once("<main").expect("a page has a main part").1;
     body.split_once("</main>").expect("which ends").0
 }
 
 #[test]
-fn a_page_brings_along_all_it_needs_and_may_load_nothing() {
+fn a_page_is_self_contained_and_may_load_nothing() {
     let folder = Folder::with_model(300);
-    for page in [page(&folder, &["good.csv"]), look(&folder, &["good.csv"])] {
-        is_self_contained(&page);
+    for page in [
+        report_page(&folder, &["good.csv"]),
+        explore_page(&folder, &["good.csv"]),
+    ] {
+        assert_self_contained(&page);
     }
     assert_eq!(folder.names(), ["good.csv", "model.json", "page.html"]);
 }
 
-fn is_self_contained(page: &str) {
+/// Checks that a page loads nothing and forbids loading.
+fn assert_self_contained(page: &str) {
     assert!(page.contains("default-src &#39;none&#39;; script-src &#39;sha256-"));
     let markup = page.split("<script").next().expect("markup").to_owned() + shown(page);
     for loads in [
@@ -47,19 +54,22 @@ fn is_self_contained(page: &str) {
 fn the_same_input_gives_the_same_page() {
     let folder = Folder::with_model(300);
     let explored = ["good.csv", "--model", "model.json"];
-    let first = (page(&folder, &["good.csv"]), look(&folder, &explored));
+    let first = (
+        report_page(&folder, &["good.csv"]),
+        explore_page(&folder, &explored),
+    );
     for threads in [["--threads", "1"], ["--threads", "3"]] {
-        let judged = page(&folder, &[&["good.csv"][..], &threads].concat());
+        let judged = report_page(&folder, &[&["good.csv"][..], &threads].concat());
         assert!(judged == first.0, "report, {threads:?}");
-        let again = look(&folder, &[&explored[..], &threads].concat());
+        let again = explore_page(&folder, &[&explored[..], &threads].concat());
         assert!(again == first.1, "explore, {threads:?}");
     }
 }
 
 #[test]
-fn the_page_says_what_the_evaluation_says() {
+fn a_report_agrees_with_the_evaluation() {
     let folder = Folder::with_model(300);
-    let page = page(&folder, &["good.csv"]);
+    let page = report_page(&folder, &["good.csv"]);
     let evaluation = folder.done(&["evaluate", "model.json", "good.csv"]).stdout;
     let flagged = evaluation.split(' ').next().expect("a count");
     for says in [
@@ -86,16 +96,16 @@ fn the_page_says_what_the_evaluation_says() {
 }
 
 #[test]
-fn simulated_data_is_called_simulated() {
+fn a_report_says_that_its_data_is_simulated() {
     let folder = Folder::with_model(300);
-    assert!(!page(&folder, &["good.csv"]).contains("Simulated data."));
+    assert!(!report_page(&folder, &["good.csv"]).contains("Simulated data."));
     folder.done(&["simulate", "--out", "sim", "--events", "3000"]);
-    let page = page(&folder, &["sim/labelled_testing_data.csv"]);
+    let page = report_page(&folder, &["sim/labelled_testing_data.csv"]);
     assert!(shown(&page).contains("Simulated data."));
 }
 
 #[test]
-fn names_from_the_data_are_only_ever_text() {
+fn names_from_the_data_are_escaped() {
     let folder = Folder::with_model(300);
     let names = [
         "<script>alert(1)</script>",
@@ -114,11 +124,12 @@ fn names_from_the_data_are_only_ever_text() {
         }
     }
     folder.write("hostile.csv", text);
-    is_inert(&page(&folder, &["hostile.csv"]));
-    is_inert(&look(&folder, &["hostile.csv", "--recipe", "raw"]));
+    assert_inert(&report_page(&folder, &["hostile.csv"]));
+    assert_inert(&explore_page(&folder, &["hostile.csv", "--recipe", "raw"]));
 }
 
-fn is_inert(page: &str) {
+/// Checks that the names of [`names_from_the_data_are_escaped`] are shown as text and have no effect.
+fn assert_inert(page: &str) {
     for raw in [
         "<script>alert",
         "<img",
@@ -142,9 +153,9 @@ fn is_inert(page: &str) {
 }
 
 #[test]
-fn a_look_at_data_shows_columns_features_and_what_is_not_defined() {
+fn explore_shows_columns_features_and_undefined_correlations() {
     let folder = Folder::with_model(300);
-    let page = look(&folder, &["good.csv", "--recipe", "beth-paper"]);
+    let page = explore_page(&folder, &["good.csv", "--recipe", "beth-paper"]);
     for says in [
         "300 events of 1 host",
         "id=\"chart-timeline\"",
@@ -160,7 +171,7 @@ fn a_look_at_data_shows_columns_features_and_what_is_not_defined() {
     let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
     let row = vec!["1"; 300].join(",");
     folder.write("wide.csv", format!("{}\n{row}\n{row}\n", wide.join(",")));
-    let page = look(&folder, &["wide.csv", "--recipe", "raw"]);
+    let page = explore_page(&folder, &["wide.csv", "--recipe", "raw"]);
     for says in [
         "The first 60 columns have a picture",
         "no usable column timestamp",
@@ -169,11 +180,11 @@ fn a_look_at_data_shows_columns_features_and_what_is_not_defined() {
         assert!(shown(&page).contains(says), "{says}");
     }
     folder.write("one.csv", format!("{HEADER}\n{}\n", event(3)));
-    assert!(shown(&look(&folder, &["one.csv"])).contains("1 event of 1 host"));
+    assert!(shown(&explore_page(&folder, &["one.csv"])).contains("1 event of 1 host"));
 }
 
 #[test]
-fn odd_tables_have_pages_that_say_what_they_lack() {
+fn reports_of_unusual_tables_say_what_is_missing() {
     let folder = Folder::new();
     let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
     let row = |index: usize| {
@@ -217,14 +228,14 @@ fn odd_tables_have_pages_that_say_what_they_lack() {
             "--out",
             "model.json",
         ]);
-        let page = page(&folder, &[name]);
+        let page = report_page(&folder, &[name]);
         assert!(shown(&page).contains(says), "{name}: {says}");
         assert!(!shown(&page).contains("NaN"), "{name}");
     }
 }
 
 #[test]
-fn days_and_hosts_are_counted_apart() {
+fn days_and_hosts_are_counted_separately() {
     let folder = Folder::with_model(300);
     let mut text = format!("{HEADER}\n");
     for day in 0..3 {
@@ -236,7 +247,7 @@ fn days_and_hosts_are_counted_apart() {
         }
     }
     folder.write("days.csv", text);
-    let page = page(&folder, &["days.csv"]);
+    let page = report_page(&folder, &["days.csv"]);
     for says in [
         "6 events of 2 hosts",
         "id=\"chart-days\"",

@@ -1,10 +1,10 @@
-//! Parquet files: damaged ones are refused, and what is written comes back.
+//! Parquet files: damaged files are refused, and files that were written can be read again.
 
 mod common;
 
 use common::{Folder, events};
 
-/// A folder with a table of events as Parquet.
+/// Creates a folder with a table of events as CSV and as Parquet.
 fn folder() -> Folder {
     let folder = Folder::with_model(5000);
     folder.done(&["score", "model.json", "good.csv", "--out", "good.parquet"]);
@@ -12,7 +12,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn damaged_files_are_named() {
+fn damaged_files_are_refused() {
     let folder = folder();
     let good = folder.read("good.parquet");
     let middle = good.len() / 3;
@@ -55,14 +55,14 @@ fn damaged_files_are_named() {
 }
 
 #[test]
-fn what_was_scored_is_not_scored_again() {
+fn data_with_scores_is_not_scored_again() {
     let folder = folder();
     let again = ["score", "model.json", "good.parquet", "--out", "again.csv"];
     folder.refused(&again, 2, &["already has a column `score`"]);
 }
 
 #[test]
-fn text_and_parquet_go_together_when_their_columns_do() {
+fn csv_and_parquet_go_together_only_with_equal_columns() {
     let folder = folder();
     folder.refused(
         &[

@@ -1,4 +1,5 @@
-//! Data on web servers and in object stores: the same answer as from disk, or one clear error, whatever goes wrong between.
+//! Data on web servers and in object stores gives the same answer as data on disk, or one clear error, whatever goes
+//! wrong on the way.
 
 mod common;
 #[path = "common/server.rs"]
@@ -9,13 +10,14 @@ mod stores;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Run, ended, events, signal};
+use common::{Folder, Run, events, signal, wait_for_end};
 use serde_json::Value;
 use server::{Answer, Server};
 use stores::{Store, stores};
 
-/// Large enough that a file is read in several pieces, and by two threads.
+/// A number of events that makes the engine read a file in several pieces and on two threads.
 const MANY: usize = 60_000;
+/// The arguments of `train` that are the same in most tests.
 const TRAIN: [&str; 7] = [
     "--recipe",
     "beth-paper",
@@ -26,14 +28,15 @@ const TRAIN: [&str; 7] = [
     "--quiet",
 ];
 
-/// What a server answers request number 0, 1, …
+/// A function that returns how a server answers request number 0, 1, …
 type Fault = fn(usize) -> Answer;
 
+/// Runs `train` on `data`, with any outcome.
 fn train(folder: &Folder, data: &[&str]) -> Run {
     folder.run(&[&["train"], data, &TRAIN].concat())
 }
 
-/// What is learnt from the file on disk.
+/// Returns the model of a file on disk.
 fn expected(folder: &Folder, name: &str) -> Vec<u8> {
     let run = train(folder, &[name]);
     assert_eq!(run.status, 0, "{}", run.stderr);
@@ -41,7 +44,7 @@ fn expected(folder: &Folder, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_web_server_gives_what_the_disk_gives() {
+fn data_on_a_web_server_gives_the_same_model_as_on_disk() {
     let folder = Folder::with(&[("a.csv", events(MANY))]);
     folder.write("model.json", {
         let run = train(&folder, &["a.csv"]);
@@ -72,7 +75,7 @@ fn a_web_server_gives_what_the_disk_gives() {
 }
 
 #[test]
-fn faults_that_pass_are_borne() {
+fn temporary_faults_are_overcome() {
     let folder = Folder::with(&[("a.csv", events(MANY))]);
     let same = expected(&folder, "a.csv");
     let faults: [Fault; 4] = [
@@ -115,7 +118,7 @@ fn faults_that_pass_are_borne() {
 }
 
 #[test]
-fn faults_that_stay_are_one_error() {
+fn a_lasting_fault_is_one_error() {
     let folder = Folder::with(&[("a.csv", events(MANY))]);
     let cases: [(Fault, i32, &str); 6] = [
         (
@@ -149,7 +152,7 @@ fn faults_that_stay_are_one_error() {
             "was replaced while it was read",
         ),
     ];
-    // Most of the time goes into waiting before a server is asked again.
+    // Most of the time is spent waiting before a request is repeated, so the cases run in parallel.
     std::thread::scope(|scope| {
         for (fault, status, says) in cases {
             let folder = &folder;
@@ -176,7 +179,7 @@ fn faults_that_stay_are_one_error() {
 }
 
 #[test]
-fn nobody_has_to_wait_for_a_server_that_does_not_answer() {
+fn a_command_that_waits_for_a_silent_server_can_be_terminated() {
     let folder = Folder::with_model(MANY);
     folder.done(&["score", "model.json", "good.csv", "--out", "good.ndjson"]);
     for name in ["good.csv", "good.ndjson"] {
@@ -211,14 +214,14 @@ fn nobody_has_to_wait_for_a_server_that_does_not_answer() {
             std::thread::sleep(Duration::from_millis(200));
             let asked = Instant::now();
             signal(&job, "TERM");
-            assert_eq!(ended(job).status, 143, "{call:?}");
+            assert_eq!(wait_for_end(job).status, 143, "{call:?}");
             assert!(asked.elapsed() < Duration::from_secs(20), "{call:?}");
         }
     }
 }
 
 #[test]
-fn models_and_recipes_come_from_web_servers() {
+fn models_and_recipes_can_be_read_from_web_servers() {
     let folder = Folder::with_model(300);
     let model = folder.read("model.json");
     let here = folder.done(&["score", "model.json", "good.csv", "--json"]);
@@ -266,7 +269,7 @@ fn models_and_recipes_come_from_web_servers() {
 }
 
 #[test]
-fn what_is_no_model_or_recipe_is_refused_wherever_it_is() {
+fn remote_files_that_are_no_models_or_recipes_are_refused() {
     let folder = Folder::with_model(300);
     let long = " ".repeat((4 << 20) + 1).into_bytes();
     for answer in [|_| Answer::Good, |_| Answer::Whole] as [Fault; 2] {
@@ -293,7 +296,7 @@ fn what_is_no_model_or_recipe_is_refused_wherever_it_is() {
 }
 
 #[test]
-fn what_no_store_knows_is_refused_without_being_shown() {
+fn unknown_storage_options_are_refused_without_being_printed() {
     let folder = Folder::with(&[("a.csv", events(9))]);
     for (arguments, says) in [
         (
@@ -332,6 +335,7 @@ fn what_no_store_knows_is_refused_without_being_shown() {
 }
 
 impl Store {
+    /// Runs the command with the storage options of the store.
     fn run(&self, folder: &Folder, args: &[&str]) -> Run {
         let options = self
             .options
@@ -340,6 +344,7 @@ impl Store {
         folder.run(&args.iter().copied().chain(options).collect::<Vec<_>>())
     }
 
+    /// Runs the command with the storage options of the store. It must succeed.
     fn done(&self, folder: &Folder, args: &[&str]) -> Run {
         let run = self.run(folder, args);
         assert_eq!(run.status, 0, "{args:?}: {}", run.stderr);
@@ -348,7 +353,7 @@ impl Store {
 }
 
 #[test]
-fn object_stores_give_and_take_what_the_disk_does() {
+fn data_in_object_stores_gives_the_same_models_as_on_disk() {
     let folder = Folder::with_model(MANY);
     for out in ["s.csv", "s.parquet", "s.arrow", "s.ndjson"] {
         folder.done(&["score", "model.json", "good.csv", "--out", out]);
@@ -357,7 +362,7 @@ fn object_stores_give_and_take_what_the_disk_does() {
         let at = |name: &str| format!("{}/run/{name}", store.base);
         for out in ["s.csv", "s.parquet", "s.arrow", "s.ndjson"] {
             let same = expected(&folder, out);
-            // Twice: what is there is replaced.
+            // The second run replaces the object of the first.
             for _ in 0..2 {
                 store.done(
                     &folder,
@@ -423,12 +428,12 @@ fn object_stores_give_and_take_what_the_disk_does() {
                 &at("m.json"),
             ],
         );
-        judge_with_a_model_at(&store, &folder, &at("m.json"));
+        check_commands_with_model(&store, &folder, &at("m.json"));
     }
 }
 
-/// Every command that takes a model, and a recipe from the same store.
-fn judge_with_a_model_at(store: &Store, folder: &Folder, model: &str) {
+/// Checks that every command that takes a model can read it from a store.
+fn check_commands_with_model(store: &Store, folder: &Folder, model: &str) {
     let data = ["good.csv", "--json"];
     for command in ["score", "evaluate", "drift"] {
         let here = folder.done(&[&[command, "model.json"], &data[..]].concat());
@@ -461,7 +466,7 @@ fn judge_with_a_model_at(store: &Store, folder: &Folder, model: &str) {
 }
 
 #[test]
-fn every_output_goes_to_an_object_store() {
+fn every_output_can_be_written_to_an_object_store() {
     let folder = Folder::with_model(3000);
     for store in stores() {
         let at = |name: &str| format!("{}/outputs/{name}", store.base);
@@ -507,7 +512,7 @@ fn every_output_goes_to_an_object_store() {
 }
 
 #[test]
-fn the_published_experiment_runs_on_a_folder_of_objects() {
+fn reproduce_runs_on_a_folder_of_objects() {
     let folder = Folder::new();
     folder.done(&["simulate", "--out", "beth", "--events", "20000"]);
     let reproduce = ["--seeds", "2", "--json"];
@@ -531,13 +536,13 @@ fn the_published_experiment_runs_on_a_folder_of_objects() {
 }
 
 #[test]
-fn simulated_logs_and_the_demo_go_to_a_store() {
+fn simulated_logs_and_the_demo_can_be_written_to_a_store() {
     let folder = Folder::new();
     let simulate = ["simulate", "--events", "20000", "--out"];
     folder.done(&[&simulate[..], &["here"]].concat());
     for store in stores() {
         let there = format!("{}/simulated-{}", store.base, std::process::id());
-        // Again over what is marked as simulated, and only over that.
+        // The second run replaces the data of the first, which is marked as simulated. Other data is not replaced.
         for _ in 0..2 {
             store.done(&folder, &[&simulate[..], &[&there]].concat());
         }
@@ -581,12 +586,12 @@ fn simulated_logs_and_the_demo_go_to_a_store() {
 }
 
 #[test]
-fn a_folder_of_objects_is_whole_or_not_there() {
+fn a_folder_of_objects_is_complete_or_refused() {
     let folder = Folder::with_model(3000);
     let query = "SELECT processId, count(*), sum(eventId) FROM events GROUP BY 1 ORDER BY 1";
     let expected = folder.done(&["sql", query, "good.csv"]).stdout;
     for store in stores() {
-        // A name that no earlier run has written to.
+        // No earlier run has written to this name.
         let folders = format!("{}/folders-{}", store.base, std::process::id());
         let lake = format!("{folders}/whole");
         let convert = [
@@ -614,7 +619,7 @@ fn a_folder_of_objects_is_whole_or_not_there() {
             run.stderr
         );
 
-        // What a job leaves that was killed between the first object and the last.
+        // These objects are like those of a job that was killed between its first object and its last.
         let half = format!("{folders}/half");
         let (claim, part) = (
             format!("{half}/_honeyguide_unfinished"),
@@ -640,7 +645,8 @@ fn a_folder_of_objects_is_whole_or_not_there() {
     }
 }
 
-/// Whether the S3 server holds parts of an object that has not appeared: it keeps them in a folder beside the object's name.
+/// Returns whether the S3 server holds parts of an object whose upload is not finished. The server keeps them in a
+/// folder beside the object.
 fn has_unfinished_upload(bucket: &str, key: &str) -> bool {
     let Ok(folder) = std::env::var("HONEYGUIDE_TEST_S3_FOLDER") else {
         return false;
@@ -651,8 +657,9 @@ fn has_unfinished_upload(bucket: &str, key: &str) -> bool {
     keys.any(|found| found.is_ok_and(|found| found == key.as_bytes()))
 }
 
-/// Starts `score` with an output of several parts, and sends it `signal` when some of them are sent and others are not.
-fn end_in_mid_upload(store: &Store, folder: &Folder, key: &str, signal: &str) -> i32 {
+/// Starts `score` with an output of several parts, sends it `signal` when some but not all parts are uploaded, and
+/// returns its exit status.
+fn end_during_upload(store: &Store, folder: &Folder, key: &str, signal: &str) -> i32 {
     let server = Server::start(folder.read("large.csv"), |request| {
         if request < 9 {
             Answer::Good
@@ -678,11 +685,11 @@ fn end_in_mid_upload(store: &Store, folder: &Folder, key: &str, signal: &str) ->
     assert!(job.try_wait().unwrap().is_none(), "the job was too fast");
     assert!(store.base.starts_with("az") || has_unfinished_upload(bucket, key));
     common::signal(&job, signal);
-    ended(job).status
+    wait_for_end(job).status
 }
 
 #[test]
-fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
+fn a_job_that_ends_during_an_upload_leaves_no_object() {
     let folder = Folder::with_model(300);
     folder.write("large.csv", events(400_000));
     folder.write("small.csv", events(500));
@@ -690,7 +697,7 @@ fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
         let bucket = store.base.split_once("://").unwrap().1;
         for (signal, status) in [("KILL", 137), ("TERM", 143)] {
             let new = format!("killed/new{signal}.csv");
-            assert_eq!(end_in_mid_upload(&store, &folder, &new, signal), status);
+            assert_eq!(end_during_upload(&store, &folder, &new, signal), status);
             let url = format!("{}/{new}", store.base);
             let run = store.run(&folder, &["inspect", &url]);
             assert!(run.stderr.contains("no such file"), "{}", run.stderr);
@@ -706,7 +713,7 @@ fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
             );
             let count = ["sql", "SELECT count(*) AS events, sum(score) FROM events"];
             let before = store.done(&folder, &[&count[..], &[&url]].concat()).stdout;
-            assert_eq!(end_in_mid_upload(&store, &folder, &old, signal), status);
+            assert_eq!(end_during_upload(&store, &folder, &old, signal), status);
             let after = store.done(&folder, &[&count[..], &[&url]].concat()).stdout;
             assert_eq!(after, before, "{url}");
         }
@@ -714,7 +721,7 @@ fn a_job_that_is_killed_in_mid_upload_leaves_no_object() {
 }
 
 #[test]
-fn object_stores_refuse_clearly() {
+fn errors_of_object_stores_are_clear() {
     let folder = Folder::with_model(300);
     for store in stores() {
         for (data, says) in [
@@ -740,7 +747,7 @@ fn object_stores_refuse_clearly() {
             "{}",
             run.stderr
         );
-        let Some(wrong_option) = store.wrong else {
+        let Some(wrong_option) = store.wrong_option else {
             continue;
         };
         let secret = wrong_option.split_once('=').unwrap().1;
@@ -756,7 +763,7 @@ fn object_stores_refuse_clearly() {
                 wrong_option,
             ],
         );
-        // The right option comes later and counts.
+        // The right option comes later and overrides the wrong one.
         assert!(run.stderr.contains("no such file"), "{}", run.stderr);
         let mut wrong = store.options.clone();
         wrong.push(wrong_option.to_owned());

@@ -1,5 +1,5 @@
-//! The same events give the same model, to the byte, however they are spread over threads, rows and files; and what two
-//! commands say of the same events agrees.
+//! The same events give the same model, to the byte, for any number of threads, any order of rows and any layout of
+//! files. The commands also agree with each other about the same events.
 
 mod common;
 
@@ -7,10 +7,10 @@ use std::io::Write;
 
 use common::{Folder, HEADER, event};
 
-/// Above the budget of distinct rows for eleven features and fewer, so that a sample is drawn.
+/// A number of events with more distinct rows than are kept for eleven features or fewer, so that a sample is drawn.
 const MANY: usize = 270_000;
 
-/// A permutation of 0..count without a random generator: `step` shares no factor with `count`.
+/// Returns a permutation of 0..count without a random generator. Its step has no factor in common with `count`.
 fn shuffled(count: usize) -> impl Iterator<Item = usize> {
     let step = (count / 3..count)
         .find(|step| greatest_common_divisor(*step, count) == 1)
@@ -26,13 +26,15 @@ fn greatest_common_divisor(left: usize, right: usize) -> usize {
     }
 }
 
+/// Returns the header and the events of these numbers.
 fn table(rows: impl Iterator<Item = usize>) -> String {
     rows.fold(format!("{HEADER}\n"), |text, index| {
         text + &event(index) + "\n"
     })
 }
 
-/// One folder with the same `count` events as one CSV, shuffled, as three compressed parts, and as ten Parquet files.
+/// Creates a folder with the same `count` events as one CSV file, as a shuffled CSV file, as three compressed files, and
+/// as ten Parquet files.
 fn layouts(count: usize) -> Folder {
     let folder = Folder::new();
     folder.write("plain.csv", table(0..count));
@@ -46,7 +48,7 @@ fn layouts(count: usize) -> Folder {
         encoder.write_all(text.as_bytes()).expect("space");
         encoder.finish().expect("space");
     }
-    // Scoring writes Parquet; its two columns are left out of the features again by --exclude.
+    // `score` writes the Parquet files. The models leave out its two columns with --exclude.
     folder.done(&[
         "train",
         "plain.csv",
@@ -70,7 +72,9 @@ fn layouts(count: usize) -> Folder {
     folder
 }
 
-fn check(count: usize, recipe: &str, sampled: bool) {
+/// Checks that all layouts of `count` events give the same model on any number of threads. `sampled` says whether
+/// training must draw a sample of the distinct rows.
+fn check_layouts(count: usize, recipe: &str, sampled: bool) {
     let folder = layouts(count);
     let train = |data: &[&str], threads: &str, more: &[&str]| {
         let fixed = [
@@ -117,23 +121,23 @@ fn check(count: usize, recipe: &str, sampled: bool) {
 }
 
 #[test]
-fn the_published_recipe() {
-    check(4000, "beth-paper", false);
+fn the_published_recipe_gives_one_model() {
+    check_layouts(4000, "beth-paper", false);
 }
 
 #[test]
-fn rarities() {
-    check(4000, "context", false);
+fn rarities_give_one_model() {
+    check_layouts(4000, "context", false);
 }
 
 #[test]
-fn continuous_features() {
-    check(4000, "beth-timestamp", false);
-    check(4000, "raw", false);
+fn continuous_features_give_one_model() {
+    check_layouts(4000, "beth-timestamp", false);
+    check_layouts(4000, "raw", false);
 }
 
 #[test]
-fn more_distinct_rows_than_are_kept() {
+fn samples_of_distinct_rows_give_one_model() {
     let folder = Folder::with(&[
         ("plain.csv", table(0..MANY)),
         ("shuffled.csv", table(shuffled(MANY))),
@@ -167,7 +171,7 @@ fn more_distinct_rows_than_are_kept() {
     }
 }
 
-/// Zero has two signs, which are one value.
+/// Zero has two signs, but they are one value.
 #[test]
 fn minus_zero_is_zero() {
     let table = |zeros: [&str; 4]| {
@@ -187,7 +191,7 @@ fn minus_zero_is_zero() {
 }
 
 #[test]
-fn score_and_evaluate_count_the_same() {
+fn score_and_evaluate_give_the_same_counts() {
     let folder = layouts(3000);
     folder.done(&[
         "train",
@@ -242,7 +246,7 @@ fn score_and_evaluate_count_the_same() {
             .count() as u64,
         flagged
     );
-    // The events themselves come back unchanged, in their order.
+    // The output holds the events unchanged and in their order.
     let plain = String::from_utf8(folder.read("plain.csv")).expect("text");
     let fields = |line: &str| line.replace('"', "");
     for (event, scored) in plain.lines().zip(scored.lines()) {
@@ -250,9 +254,9 @@ fn score_and_evaluate_count_the_same() {
     }
 }
 
-/// A quote of an evaluation does not depend on how the data is stored either.
+/// The figures of an evaluation do not depend on the layout of the data either.
 #[test]
-fn evaluations_agree() {
+fn evaluations_do_not_depend_on_the_layout() {
     let folder = layouts(2000);
     folder.done(&[
         "train",

@@ -1,4 +1,4 @@
-//! `sample`: exact counts, fair draws, and rows as they were.
+//! The command `sample`: exact counts, uniform draws, and unchanged rows.
 
 mod common;
 
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use common::{Folder, HEADER, event, events};
 
+/// Returns the rows of a file below its header.
 fn rows(folder: &Folder, file: &str) -> Vec<String> {
     let text = String::from_utf8(folder.read(file)).expect("text");
     let mut lines = text.lines().map(str::to_owned);
@@ -13,6 +14,7 @@ fn rows(folder: &Folder, file: &str) -> Vec<String> {
     lines.collect()
 }
 
+/// Samples `count` rows of `data` and returns them.
 fn draw(folder: &Folder, data: &[&str], count: &str, seed: &str) -> Vec<String> {
     let options = ["--rows", count, "--seed", seed, "--out", "s.csv"];
     let args: Vec<&str> = ["sample"]
@@ -45,10 +47,10 @@ fn rows_are_drawn_once_unchanged_and_in_their_order() {
 }
 
 #[test]
-fn neither_threads_nor_the_layout_of_files_decide() {
+fn draws_do_not_depend_on_threads_or_the_layout_of_files() {
     let lines =
         |range: std::ops::Range<usize>| range.rev().map(event).collect::<Vec<_>>().join("\n");
-    // Rows that occur more than once, in either file.
+    // Some rows occur more than once, in both files.
     let [first, second] = [lines(0..4000), lines(3000..7000)];
     let folder = Folder::with(&[
         ("all.csv", format!("{HEADER}\n{first}\n{second}\n")),
@@ -81,9 +83,9 @@ fn neither_threads_nor_the_layout_of_files_decide() {
 }
 
 #[test]
-fn every_row_is_as_likely_as_any_other() {
+fn every_row_is_equally_likely() {
     let mut table = String::from("value\n");
-    // Equal rows too: half of them hold the same.
+    // Equal rows must be as likely as others, so half of the rows have the same value.
     (0..20_000).for_each(|row| table += &format!("{}\n", if row % 2 == 0 { -1 } else { row }));
     let folder = Folder::with(&[("n.csv", table)]);
     let mut blocks = [0_u32; 10];
@@ -100,7 +102,7 @@ fn every_row_is_as_likely_as_any_other() {
             }
         }
     }
-    // 10,000 draws, half of them of equal rows; five standard deviations of a binomial count.
+    // Half of the 10,000 draws should be of equal rows. The limits are five standard deviations of a binomial count.
     assert!(equal.abs_diff(5000) < 240, "{equal}");
     assert!(
         blocks.iter().all(|count| count.abs_diff(500) < 106),
@@ -140,7 +142,7 @@ fn classes_are_balanced_exactly() {
 }
 
 #[test]
-fn too_few_rows_are_all_taken() {
+fn all_rows_are_taken_if_there_are_too_few() {
     let folder = Folder::with(&[("e.csv", events(30))]);
     let said = folder
         .done(&["sample", "e.csv", "--rows", "100", "--out", "s.csv"])
@@ -167,7 +169,7 @@ fn parquet_keeps_the_types() {
 }
 
 #[test]
-fn calls_that_cannot_work() {
+fn calls_that_cannot_work_are_refused() {
     let folder = Folder::with(&[("e.csv", events(50)), ("empty.csv", format!("{HEADER}\n"))]);
     let refused = |args: &str, status, says: &str| {
         let args: Vec<&str> = args.split(' ').collect();

@@ -1,10 +1,10 @@
-//! `sql`: its answers are those of the other commands, and it can only read.
+//! The command `sql`: its answers agree with those of the other commands, and it can only read.
 
 mod common;
 
 use common::{Folder, event, event_with, events_with_line};
 
-/// What `sql` prints for a query over `good.csv` with `model.json`.
+/// Returns what `sql` prints for a query on `good.csv` with `model.json`.
 fn ask(folder: &Folder, query: &str) -> String {
     folder
         .done(&["sql", query, "good.csv", "--model", "model.json"])
@@ -12,7 +12,7 @@ fn ask(folder: &Folder, query: &str) -> String {
 }
 
 #[test]
-fn scores_are_those_of_the_command_to_the_bit() {
+fn scores_equal_those_of_the_command_score_to_the_bit() {
     let folder = Folder::with_model(3000);
     folder.done(&["score", "model.json", "good.csv", "--out", "scored.csv"]);
     let query = "SELECT timestamp, score, anomalous FROM events ORDER BY timestamp";
@@ -29,7 +29,7 @@ fn scores_are_those_of_the_command_to_the_bit() {
 }
 
 #[test]
-fn counts_are_those_of_the_evaluation() {
+fn counts_equal_those_of_the_command_evaluate() {
     let folder = Folder::with_model(3000);
     let evaluation = folder.done(&["evaluate", "model.json", "good.csv", "--json"]);
     let evaluation: serde_json::Value = serde_json::from_str(&evaluation.stdout).unwrap();
@@ -46,7 +46,7 @@ fn counts_are_those_of_the_evaluation() {
 }
 
 #[test]
-fn what_a_query_does_not_use_is_not_computed() {
+fn columns_and_scores_that_a_query_does_not_use_are_not_computed() {
     let folder = Folder::with_model(100);
     for (query, scores, columns) in [
         ("SELECT count(*) FROM events", false, ""),
@@ -113,7 +113,7 @@ fn only_queries_are_answered() {
     }
 }
 
-/// What would recurse beyond the stack is refused instead.
+/// Queries that would overflow the stack are refused.
 #[test]
 fn deep_queries_are_refused() {
     let folder = Folder::with_model(100);
@@ -135,7 +135,7 @@ fn deep_queries_are_refused() {
 }
 
 #[test]
-fn mistakes_are_named_with_what_would_be_right() {
+fn messages_name_the_mistake_and_a_correction() {
     let folder = Folder::with_model(100);
     for (query, says) in [
         (
@@ -198,9 +198,9 @@ fn mistakes_are_named_with_what_would_be_right() {
     );
 }
 
-/// Whatever a query asks, a value that cannot be read is found in its file, as every command finds it.
+/// A value that cannot be read is reported with its place in the file, as by every other command, whatever the query is.
 #[test]
-fn faults_in_the_data_are_found_where_they_are() {
+fn faults_in_the_data_are_reported_with_their_place() {
     let folder = Folder::with_model(100);
     let bad = events_with_line(3000, 1500, &event_with(1498, 4, "root"));
     folder.write("bad.csv", bad);
@@ -236,9 +236,9 @@ fn faults_in_the_data_are_found_where_they_are() {
     );
 }
 
-/// A scan that has to be repeated with other settings does not answer twice.
+/// A scan that is repeated with other settings returns no row twice.
 #[test]
-fn remedies_of_sources_are_remedies_of_queries() {
+fn a_repeated_scan_returns_no_row_twice() {
     let mut text = "n,words\n".to_owned();
     for index in 0..60_000 {
         let value = if index == 59_990 {
@@ -328,7 +328,7 @@ fn stored_scores_are_kept() {
 }
 
 #[test]
-fn answers_can_be_files() {
+fn answers_can_be_written_to_files() {
     let folder = Folder::with_model(1000);
     let query =
         "SELECT hostName, anomalous, count(*) AS events FROM events GROUP BY 1, 2 ORDER BY 2";
@@ -393,9 +393,9 @@ fn an_answer_without_rows_has_its_columns() {
     );
 }
 
-/// A model that a query names gives what `--model` and the commands give.
+/// A model that a query names gives the same results as the option `--model` and the other commands.
 #[test]
-fn functions_say_what_the_commands_say() {
+fn functions_of_models_agree_with_the_commands() {
     let folder = Folder::with_model(3000);
     let train = [
         "train",
@@ -433,7 +433,7 @@ fn functions_say_what_the_commands_say() {
 }
 
 #[test]
-fn functions_of_models_go_where_columns_go() {
+fn functions_of_models_can_be_used_like_columns() {
     let folder = Folder::with_model(1000);
     let most = |score: &str| {
         let query =
@@ -450,7 +450,7 @@ fn functions_of_models_go_where_columns_go() {
 }
 
 #[test]
-fn calls_of_functions_that_cannot_be() {
+fn invalid_calls_of_functions_are_refused() {
     let folder = Folder::with_model(100);
     for (call, says) in [
         (
@@ -496,7 +496,7 @@ fn calls_of_functions_that_cannot_be() {
 }
 
 #[test]
-fn every_source_can_be_asked() {
+fn every_kind_of_source_can_be_queried() {
     let folder = Folder::with_model(1000);
     let query = "SELECT count(*) AS n, max(score) AS top FROM events";
     let expected = ask(&folder, query);

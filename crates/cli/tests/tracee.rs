@@ -1,4 +1,4 @@
-//! Tracee's JSON, as of 2021 and of today, in BETH's columns.
+//! Tracee's JSON in the formats of 2021 and of today, which is read with the columns of BETH.
 
 mod common;
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 const OF_2021: &str = include_str!("fixtures/tracee/v0.5.ndjson");
 const OF_TODAY: &str = include_str!("fixtures/tracee/v0.20.ndjson");
 
+/// Creates a folder with events in both formats and a model.
 fn folder() -> Folder {
     let folder = Folder::with(&[("old.ndjson", OF_2021), ("new.ndjson", OF_TODAY)]);
     folder.write("train.csv", events(500));
@@ -15,7 +16,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// Every event as it is written, by column.
+/// Scores `data` and returns the events as they are written.
 fn scored(folder: &Folder, data: &str) -> Vec<Value> {
     folder.done(&["score", "model.json", data, "--out", "scored.ndjson"]);
     let text = String::from_utf8(folder.read("scored.ndjson")).unwrap();
@@ -25,7 +26,7 @@ fn scored(folder: &Folder, data: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_form_of_2021_is_beths() {
+fn the_format_of_2021_has_the_columns_of_beth() {
     let folder = folder();
     let table = format!(
         "{}\n\
@@ -41,7 +42,7 @@ fn the_form_of_2021_is_beths() {
         folder.done(&["score", "model.json", "old.ndjson", "--out", &out]);
         let of_tracee = scored(&folder, "old.ndjson");
         let mut of_beth = scored(&folder, "beth.csv");
-        // A table of text is written as it was.
+        // The values of a CSV table are written as they were read, so numbers may be strings here.
         for event in &mut of_beth {
             for column in ["timestamp", "processId", "threadId"] {
                 if let Some(text) = event[column].as_str() {
@@ -68,7 +69,7 @@ fn the_form_of_2021_is_beths() {
 }
 
 #[test]
-fn todays_form_has_beths_names_numbers_and_units() {
+fn the_format_of_today_has_the_names_numbers_and_units_of_beth() {
     let folder = folder();
     let events = scored(&folder, "new.ndjson");
     let columns = |event: &Value| {
@@ -103,7 +104,7 @@ fn todays_form_has_beths_names_numbers_and_units() {
 }
 
 #[test]
-fn what_was_mapped_is_counted() {
+fn mapped_events_are_counted() {
     let folder = folder();
     for (data, says) in [
         (
@@ -126,9 +127,9 @@ fn what_was_mapped_is_counted() {
     );
 }
 
-/// With two threads and with one, in one file and in many, plain and compressed.
+/// A large file gives the same model on one thread and on two, plain and compressed.
 #[test]
-fn pieces_make_no_difference() {
+fn threads_and_compression_make_no_difference() {
     let folder = Folder::new();
     let many = OF_TODAY.repeat(3000);
     folder.write("many.json", &many);

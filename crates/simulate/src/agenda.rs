@@ -1,8 +1,8 @@
-//! What a host does when: jobs wait on an agenda, and the next one due runs to its end.
+//! The schedule of a host. Jobs wait on an agenda, and the job that is due next runs to its end.
 
 use std::mem::discriminant;
 
-use super::attack::{Campaign, intruders_job};
+use super::attack::{Campaign, intruder_cron_job};
 use super::host::{Counts, Host};
 use super::part::Part;
 use super::process::Task;
@@ -20,7 +20,7 @@ const ADMIN_LABELS: LoginLabels = LoginLabels {
     shell: Label::Benign,
 };
 
-/// Something a host does from time to time.
+/// A job that a host runs from time to time.
 #[derive(Clone, Copy)]
 enum Job {
     Systemd,
@@ -28,24 +28,36 @@ enum Job {
     Devices,
     CronMinute,
     CronHourly,
-    Tidy,
+    CleanTemporaryFiles,
     KernelWorker,
     Agent,
+    /// A watchdog probes a local port.
     Probe,
+    /// A stranger connects to sshd.
     Stranger,
+    /// A visitor tries a password.
     Password(Visitor),
     Chore,
     WebRequests,
     WebCrash,
     AdminLogin,
-    AdminCommand { session: Session, left: u32 },
+    /// The administrator runs one of the `left` commands to come, or logs out.
+    AdminCommand {
+        session: Session,
+        left: u32,
+    },
     Upgrade,
-    UpgradePackage { apt: Task, left: u32 },
+    /// One of the `left` packages to come is upgraded, or the upgrade ends.
+    UpgradePackage {
+        apt: Task,
+        left: u32,
+    },
+    /// The break-in goes on by one step.
     Attack,
     IntruderCron,
 }
 
-/// Jobs with their mean period in seconds; the first run is within a period of the start.
+/// Frequent jobs with their mean periods in seconds. The first run is within one period of the start.
 const FREQUENT: [(Job, u64); 9] = [
     (Job::Systemd, 25),
     (Job::Network, 45),
@@ -57,34 +69,35 @@ const FREQUENT: [(Job, u64); 9] = [
     (Job::WebRequests, 8),
     (Job::Probe, 600),
 ];
-/// Rare jobs with their mean period in seconds. The hosts of a split take turns with the first run,
-/// so that a short recording has some of each.
+/// Rare jobs with their mean periods in seconds. The hosts of a split take turns with the first runs, so
+/// that a short recording has some of each.
 const RARE: [(Job, u64); 6] = [
     (Job::CronHourly, 3_600),
     (Job::Chore, 5_400),
     (Job::WebCrash, 9_000),
-    (Job::Tidy, 86_400),
+    (Job::CleanTemporaryFiles, 86_400),
     (Job::AdminLogin, 5_400),
     (Job::Upgrade, 21_600),
 ];
 
-/// A host with what it runs and what it is to do next.
+/// A host with its services and its agenda.
 pub(super) struct Machine<'r, 'w> {
     host: Host<'r, 'w>,
     services: Services,
     web: Option<Web>,
     campaign: Option<Campaign>,
     chores: &'static [Chore],
-    /// Chores done, and those of the hosts before this one: it decides which is next.
+    /// The number of chores done plus the position of the host in its split. It decides which chore is next.
     chores_done: u64,
-    /// How busy this host is: its periods are this per cent of the usual.
+    /// The periods of this host's jobs, in per cent of the mean periods.
     pace: u64,
-    /// Jobs by the time they are due. Never more than a few dozen, so the next one is searched for.
+    /// Jobs with the times when they are due, in microseconds since boot. There are never more than a few
+    /// dozen, so a linear search finds the next one.
     agenda: Vec<(u64, Job)>,
 }
 
 impl<'r, 'w> Machine<'r, 'w> {
-    /// Boots a host and plans its first jobs.
+    /// Boots a host and schedules its first jobs.
     pub(super) fn start(part: &Part, mut random: Random, rows: &'r mut Rows<'w>) -> Self {
         let begins = u64::from(random.between(118_000_000, 135_000_000));
         let pace = u64::from(random.between(75, 130));
@@ -103,25 +116,26 @@ impl<'r, 'w> Machine<'r, 'w> {
             pace,
             agenda,
         };
-        machine.plan(part);
+        machine.schedule_first_runs(part);
         machine
     }
 
-    fn plan(&mut self, part: &Part) {
+    fn schedule_first_runs(&mut self, part: &Part) {
         for (job, period) in FREQUENT {
-            self.again(job, period * SECOND / 2);
+            self.schedule(job, period * SECOND / 2);
         }
         for (salt, (job, _)) in (0..).zip(RARE) {
             let turn = (part.place + 3 * salt) % part.turns;
-            self.again(job, (turn + 1) * part.stride * SECOND);
+            self.schedule(job, (turn + 1) * part.stride * SECOND);
         }
         if self.campaign.is_some() {
-            self.again(Job::Attack, SECOND);
-            self.again(Job::IntruderCron, SECOND);
+            self.schedule(Job::Attack, SECOND);
+            self.schedule(Job::IntruderCron, SECOND);
         }
     }
 
-    /// Records the host's share of events; their counts, and how many processes there were.
+    /// Runs jobs until the host has recorded its share of events. Returns the numbers of events by label, and
+    /// the number of processes that existed at some time.
     pub(super) fn run(&mut self) -> (Counts, u64) {
         while !self.host.done() {
             let Some(next) = (0..self.agenda.len()).min_by_key(|&place| self.agenda[place].0)
@@ -131,21 +145,22 @@ impl<'r, 'w> Machine<'r, 'w> {
             let (time, job) = self.agenda.swap_remove(next);
             self.host.wait_until(time);
             self.perform(job);
-            self.repeat(job);
+            self.schedule_next_run(job);
         }
         (self.host.counts(), self.host.tasks.started())
     }
 
-    /// Puts a job on the agenda, in about `micros`.
-    fn again(&mut self, job: Job, micros: u64) {
+    /// Schedules a job in about `micros` microseconds.
+    fn schedule(&mut self, job: Job, micros: u64) {
         let wait = self.host.random.around(micros);
         self.agenda.push((self.host.now() + wait, job));
     }
 
-    fn repeat(&mut self, job: Job) {
+    /// Schedules the next run of a periodic job. Does nothing for other jobs.
+    fn schedule_next_run(&mut self, job: Job) {
         let same = |(other, _): &&(Job, u64)| discriminant(other) == discriminant(&job);
         if let Some(&(_, period)) = FREQUENT.iter().chain(&RARE).find(same) {
-            self.again(job, period * SECOND * self.pace / 100);
+            self.schedule(job, period * SECOND * self.pace / 100);
         }
     }
 
@@ -157,7 +172,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             Job::Devices => host.device_events(services),
             Job::CronMinute => host.cron_minute(services),
             Job::CronHourly => host.cron_hourly(services),
-            Job::Tidy => host.clean_temporary_files(services),
+            Job::CleanTemporaryFiles => host.clean_temporary_files(services),
             Job::KernelWorker => host.kernel_worker(services),
             Job::Agent => host.agent_poll(services),
             Job::Probe => host.probe_port(services.agent),
@@ -174,6 +189,7 @@ impl<'r, 'w> Machine<'r, 'w> {
         }
     }
 
+    /// Runs a job of the intruder and schedules the next one. Does nothing on a host that is not attacked.
     fn attack(&mut self, job: Job) {
         let Some(campaign) = &mut self.campaign else {
             return;
@@ -182,24 +198,26 @@ impl<'r, 'w> Machine<'r, 'w> {
             Job::Attack => campaign.step(&mut self.host, &self.services),
             _ => {
                 if campaign.persists() {
-                    intruders_job(&mut self.host, &self.services);
+                    intruder_cron_job(&mut self.host, &self.services);
                 }
                 60 * SECOND
             }
         };
-        self.again(job, wait);
+        self.schedule(job, wait);
     }
 
+    /// Handles a stranger's connection or password, and schedules the next password.
     fn receive(&mut self, job: Job) {
         let visitor = match job {
             Job::Password(visitor) => self.host.wrong_password(&self.services, visitor),
             _ => self.host.stranger(&self.services),
         };
         if let Some(visitor) = visitor {
-            self.again(Job::Password(visitor), 2 * SECOND);
+            self.schedule(Job::Password(visitor), 2 * SECOND);
         }
     }
 
+    /// Runs a job of the web server. Does nothing on a host without one.
     fn serve(&mut self, job: Job) {
         let Some(web) = &mut self.web else { return };
         match job {
@@ -208,6 +226,7 @@ impl<'r, 'w> Machine<'r, 'w> {
         }
     }
 
+    /// Runs one step of an administrator's session and schedules the next one.
     fn administer(&mut self, job: Job) {
         let host = &mut self.host;
         let (session, left) = match job {
@@ -223,9 +242,10 @@ impl<'r, 'w> Machine<'r, 'w> {
                 host.random.between(3, 9),
             ),
         };
-        self.again(Job::AdminCommand { session, left }, 8 * SECOND);
+        self.schedule(Job::AdminCommand { session, left }, 8 * SECOND);
     }
 
+    /// Runs one step of a package upgrade and schedules the next one.
     fn upgrade(&mut self, job: Job) {
         let host = &mut self.host;
         let (apt, left) = match job {
@@ -239,7 +259,7 @@ impl<'r, 'w> Machine<'r, 'w> {
                 host.random.between(4, 14),
             ),
         };
-        self.again(Job::UpgradePackage { apt, left }, SECOND);
+        self.schedule(Job::UpgradePackage { apt, left }, SECOND);
     }
 }
 
@@ -249,23 +269,24 @@ mod tests {
     use super::super::fleet::parts;
     use super::*;
 
-    /// Places in the process table and jobs on the agenda after `events` of the split's first host.
+    /// Runs the first host of a split of `events` events. Returns the number of slots in its process table and
+    /// the number of jobs on its agenda at the end.
     fn size_after(split: Split, events: u64) -> (usize, usize) {
         let mut out = std::io::sink();
         let mut rows = Rows::new(&mut out);
         let part = parts(split, events).swap_remove(0);
         let mut machine = Machine::start(&part, Random::new(1, 1), &mut rows);
         machine.run();
-        (machine.host.tasks.places(), machine.agenda.len())
+        (machine.host.tasks.slot_count(), machine.agenda.len())
     }
 
     #[test]
     fn a_longer_recording_needs_no_more_memory() {
         for split in Split::ALL {
-            let (places, jobs) = size_after(split, 300_000);
+            let (slots, jobs) = size_after(split, 300_000);
             assert!(
-                places < 80 && jobs < 60,
-                "{split:?}: {places} places, {jobs} jobs"
+                slots < 80 && jobs < 60,
+                "{split:?}: {slots} slots, {jobs} jobs"
             );
         }
     }

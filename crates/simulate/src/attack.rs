@@ -1,14 +1,14 @@
 //! The staged break-in on the test host.
 //!
-//! A stranger guesses passwords, gets in as a new user, looks around, downloads and unpacks a kit,
-//! makes sure to come back (a cron job, a key), and starts a scanner whose hundred threads connect to
-//! other hosts until the recording ends; guesses go on, and at times the intruder looks in again.
-//! BETH's
-//! honeypot saw a break-in of this kind (Highnam et al. 2021).
+//! A stranger guesses passwords and logs in as a new user. The intruder explores the host, downloads and
+//! unpacks a kit, installs a cron job and a key to keep access, and starts a scanner. The hundred threads
+//! of the scanner connect to other hosts until the recording ends. Meanwhile strangers go on guessing
+//! passwords, and at times the intruder logs in again. BETH's honeypot recorded a break-in of this kind
+//! (Highnam et al. 2021).
 //!
-//! Labels: what the intruder's shell and its children do is `evil` and `sus`. sshd's part of the
-//! intruder's logins and guesses, and the service manager and greeting started for them, are `sus`
-//! only.
+//! Events of the intruder's shell and its children are `evil` and `sus`. Events of sshd during the
+//! intruder's logins and guesses, and of the service manager and the greeting that a login starts, are
+//! `sus` only.
 
 use super::call::{ACCESS_DENIED, ALREADY, IN_PROGRESS, NOT_PERMITTED, REFUSED};
 use super::files::{APPEND, CREATE, READ};
@@ -19,15 +19,16 @@ use super::services::Services;
 use super::text::Label;
 use super::tools::{self, Tool};
 
-/// Shares of the test split's events, per mille: near BETH's 838 evil and 69 suspicious only.
+// Shares of the events of the test split, per mille. BETH has 838 evil and 69 only suspicious.
 const EVIL_SHARE: u64 = 830;
 const SUSPICIOUS_SHARE: u64 = 70;
 const BENIGN_SHARE: u64 = 1_000 - EVIL_SHARE - SUSPICIOUS_SHARE;
-/// The break-in begins after this share of the benign events, per mille.
+/// The share of the benign events after which the break-in begins, per mille.
 const QUIET_SHARE: u64 = 300;
 
-/// A login of the intruder takes about 800 events: recordings of fewer events than this begin after it.
-const SHORT: u64 = 5_000;
+/// The number of events below which the intruder is already logged in when the recording begins. A login takes
+/// about 800 events.
+const LEAST_FOR_LOGIN: u64 = 5_000;
 
 const INTRUDER: Account = Account {
     user: 1_001,
@@ -40,6 +41,7 @@ const LABELS: LoginLabels = LoginLabels {
 };
 /// The file of password hashes, which only root may read.
 const SHADOW: &str = "/etc/shadow";
+/// The folder in which the intruder unpacks the kit.
 const KIT: &str = "/tmp/.X19-unix";
 const ARCHIVE: &str = "kit.tar.gz";
 const KIT_FILES: [&str; 8] = [
@@ -52,12 +54,13 @@ const KIT_FILES: [&str; 8] = [
     "init",
     "upd",
 ];
+/// The number of threads of the scanner.
 const THREADS: usize = 100;
-/// The most calls the scanner makes in one step.
+/// The largest number of calls that the scanner makes in one step.
 const BURST: u64 = 4_000;
 
-/// What the intruder types to learn about the host, in this order; each command with its argument.
-static LOOK_AROUND: [(&Tool, &str); 19] = [
+/// The commands with which the intruder explores the host, in this order, each with its argument.
+static EXPLORATION: [(&Tool, &str); 19] = [
     (&tools::W, "-h"),
     (&tools::UNAME, "-a"),
     (&tools::CAT, "/proc/cpuinfo"),
@@ -79,43 +82,50 @@ static LOOK_AROUND: [(&Tool, &str); 19] = [
     (&tools::LS, "/var/tmp"),
 ];
 
+/// A stage of the break-in.
 #[derive(Clone, Copy)]
 enum Stage {
-    /// Nothing has happened yet; the session if there is one from before the recording.
+    /// The break-in has not begun. The session is the one from before the recording, if there is one.
     Waiting(Option<Session>),
-    /// Passwords are tried; `left` more visitors come after this one.
+    /// A visitor tries passwords, and `left` more visitors come after this one.
     Guessing {
         visitor: Visitor,
         left: u32,
     },
-    LookingAround {
+    /// The intruder explores the host with command number `next`.
+    Exploring {
         session: Session,
         next: usize,
     },
     Downloading(Session),
     Unpacking(Session),
+    /// The intruder installs a cron job and a key.
     Persisting(Session),
+    /// The intruder starts the scanner.
     Launching(Session),
+    /// The intruder is logged out.
     Away,
+    /// The intruder is logged in again, for `left` more commands.
     Visiting {
         session: Session,
         left: u32,
     },
 }
 
-/// The intruder's state between two steps.
+/// The state of the break-in between two steps.
 pub(super) struct Campaign {
     stage: Stage,
-    /// When the stage goes on, in microseconds since boot. The scanner does not wait for it.
+    /// The time when the stage goes on, in microseconds since boot. The scanner does not wait for it.
     due: u64,
     scanner: Option<Scanner>,
 }
 
 impl Campaign {
-    /// A campaign that has not begun. A recording too short to hold a login finds the intruder
-    /// logged in already.
+    /// Creates a break-in that has not begun. If the recording is too short to hold a login, the intruder is
+    /// already logged in.
     pub(super) fn new(host: &mut Host<'_, '_>, services: &Services) -> Self {
-        let session = (host.share() < SHORT).then(|| host.boot_session(services, INTRUDER, LABELS));
+        let session =
+            (host.share() < LEAST_FOR_LOGIN).then(|| host.boot_session(services, INTRUDER, LABELS));
         Self {
             stage: Stage::Waiting(session),
             due: 0,
@@ -123,12 +133,12 @@ impl Campaign {
         }
     }
 
-    /// True once the intruder's cron job is in place.
+    /// Returns true once the intruder's cron job is installed and the scanner is running.
     pub(super) fn persists(&self) -> bool {
         self.scanner.is_some()
     }
 
-    /// Goes on by a moment; the wait until the next one, in microseconds.
+    /// Runs one step of the break-in. Returns the time until the next step, in microseconds.
     pub(super) fn step(&mut self, host: &mut Host<'_, '_>, services: &Services) -> u64 {
         if let Some(scanner) = &mut self.scanner {
             scanner.keep_up(host);
@@ -140,17 +150,20 @@ impl Campaign {
         host.random.around(250_000)
     }
 
+    /// Runs the current stage and returns the next one.
     fn next_stage(&mut self, host: &mut Host<'_, '_>, services: &Services) -> Stage {
         match self.stage {
             Stage::Waiting(Some(session)) => {
-                // However few events there are, some are benign.
+                // Even the shortest recording must have some benign events.
                 host.systemd_round(services);
-                Stage::LookingAround { session, next: 1 }
+                Stage::Exploring { session, next: 1 }
             }
             Stage::Waiting(None) if too_early(host) => self.stage,
             Stage::Waiting(None) => guess(host, services, (host.share() / 15_000).min(5) as u32),
-            Stage::Guessing { visitor, left } => self.guess_on(host, services, visitor, left),
-            Stage::LookingAround { session, next } => look_around(host, session, next),
+            Stage::Guessing { visitor, left } => {
+                self.continue_guessing(host, services, visitor, left)
+            }
+            Stage::Exploring { session, next } => explore(host, session, next),
             Stage::Downloading(session) => download(host, session),
             Stage::Unpacking(session) => unpack(host, session),
             Stage::Persisting(session) => persist(host, session),
@@ -174,7 +187,9 @@ impl Campaign {
         }
     }
 
-    fn guess_on(
+    /// Lets a visitor try one more password. After the last visitor, the intruder logs in for the first time
+    /// or stays away.
+    fn continue_guessing(
         &self,
         host: &mut Host<'_, '_>,
         services: &Services,
@@ -185,7 +200,7 @@ impl Campaign {
             Some(visitor) => Stage::Guessing { visitor, left },
             None if left > 0 => guess(host, services, left - 1),
             None if self.scanner.is_some() => Stage::Away,
-            None => Stage::LookingAround {
+            None => Stage::Exploring {
                 session: host.log_in(services, INTRUDER, LABELS),
                 next: 0,
             },
@@ -193,15 +208,17 @@ impl Campaign {
     }
 }
 
-/// True while there are too few ordinary events for a background.
+/// Returns true while there are too few benign events before the break-in.
 fn too_early(host: &Host<'_, '_>) -> bool {
     per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000
 }
 
+/// Returns the share of `part` events in the events of the host, per mille.
 fn per_mille(part: u64, host: &Host<'_, '_>) -> u64 {
     part * 1_000 / host.share()
 }
 
+/// Lets a visitor connect who guesses passwords, with `left` more visitors to come.
 fn guess(host: &mut Host<'_, '_>, services: &Services, left: u32) -> Stage {
     Stage::Guessing {
         visitor: host.visitor(services, Label::Suspicious),
@@ -209,10 +226,10 @@ fn guess(host: &mut Host<'_, '_>, services: &Services, left: u32) -> Stage {
     }
 }
 
-/// One command; how many there are depends on how long the recording is.
-fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage {
-    let commands = (host.share() as usize / 1_000).clamp(3, LOOK_AROUND.len());
-    let Some(&(tool, argument)) = LOOK_AROUND[..commands].get(next) else {
+/// Runs exploration command number `next`. A longer recording has more of these commands.
+fn explore(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage {
+    let commands = (host.share() as usize / 1_000).clamp(3, EXPLORATION.len());
+    let Some(&(tool, argument)) = EXPLORATION[..commands].get(next) else {
         return Stage::Downloading(session);
     };
     if next % 5 == 4 {
@@ -231,12 +248,13 @@ fn look_around(host: &mut Host<'_, '_>, session: Session, next: usize) -> Stage 
             }
         });
     }
-    Stage::LookingAround {
+    Stage::Exploring {
         session,
         next: next + 1,
     }
 }
 
+/// Downloads the kit.
 fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
     host.command(session.shell, &tools::MKDIR, &["-p", KIT]);
     let tool = host.random.pick(&[&tools::WGET, &tools::CURL]);
@@ -256,6 +274,7 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
     Stage::Unpacking(session)
 }
 
+/// Unpacks the kit.
 fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {
     let shell = session.shell;
     host.command_with(shell, &tools::TAR, &["xzf", ARCHIVE], |host, task| {
@@ -276,6 +295,7 @@ fn unpack(host: &mut Host<'_, '_>, session: Session) -> Stage {
     Stage::Persisting(session)
 }
 
+/// Installs a cron job and a key, with which the intruder keeps access.
 fn persist(host: &mut Host<'_, '_>, session: Session) -> Stage {
     host.command_with(session.shell, &tools::CRONTAB, &["upd"], |host, task| {
         host.read(task, &format!("{KIT}/upd"));
@@ -292,13 +312,13 @@ fn persist(host: &mut Host<'_, '_>, session: Session) -> Stage {
     Stage::Launching(session)
 }
 
-/// The intruder looks whether all is well.
+/// Runs one command of an intruder who has logged in again, or logs out after the last.
 fn visit(host: &mut Host<'_, '_>, services: &Services, session: Session, left: u32) -> Stage {
     if left == 0 {
         host.log_out(services, session, INTRUDER);
         return Stage::Away;
     }
-    let (tool, argument) = host.random.pick(&LOOK_AROUND);
+    let (tool, argument) = host.random.pick(&EXPLORATION);
     host.command(session.shell, tool, &[argument]);
     Stage::Visiting {
         session,
@@ -306,8 +326,8 @@ fn visit(host: &mut Host<'_, '_>, services: &Services, session: Session, left: u
     }
 }
 
-/// The intruder's cron job, run by the host's own cron.
-pub(super) fn intruders_job(host: &mut Host<'_, '_>, services: &Services) {
+/// Runs the intruder's cron job, which the cron of the host starts.
+pub(super) fn intruder_cron_job(host: &mut Host<'_, '_>, services: &Services) {
     let (child, job) = host.cron_child(services, "/var/spool/cron/crontabs/backup", INTRUDER.user);
     host.tasks.set_label(job, Label::Evil);
     host.become_script(job, |host, shell| {
@@ -317,18 +337,20 @@ pub(super) fn intruders_job(host: &mut Host<'_, '_>, services: &Services) {
     host.exit(child);
 }
 
-/// A connection that is not there yet: socket and address.
+/// A connection attempt that has no result yet: its socket and address.
 type Attempt = (i64, [u8; 4]);
 
-/// The scanner: one process, many threads, each with one connection attempt at a time.
+/// The scanner: one process with many threads. Each thread makes one connection attempt at a time.
 struct Scanner {
-    /// Each thread with what it is busy with.
+    /// The threads, each with its connection attempt.
     attempts: Vec<(Task, Option<Attempt>)>,
+    /// The numbers of events of the host when the scanner was started.
     launched_at: Counts,
 }
 
 impl Scanner {
-    /// Starts from the intruder's shell, by a script that first stops what it takes for rivals.
+    /// Starts the scanner from the intruder's shell through a script. The script first tries to kill other
+    /// processes, which it takes for rivals.
     fn launch(host: &mut Host<'_, '_>, session: Session) -> Self {
         host.search_path(session.shell, &tools::NOHUP);
         let script = host.fork(session.shell);
@@ -360,7 +382,8 @@ impl Scanner {
         }
     }
 
-    /// Scans until evil events have come as far towards their share as benign ones towards theirs.
+    /// Scans until the evil events have reached the same fraction of their share as the benign events have of
+    /// theirs.
     fn keep_up(&mut self, host: &mut Host<'_, '_>) {
         let (counts, then) = (host.counts(), self.launched_at);
         let benign_goal = (host.share() * BENIGN_SHARE / 1_000)
@@ -373,7 +396,7 @@ impl Scanner {
         }
     }
 
-    /// One thread goes on: a new socket, or another look at one whose connection is not there yet.
+    /// Advances one thread: it opens a new connection, or asks for the result of the one it has.
     fn advance(&mut self, host: &mut Host<'_, '_>) {
         let place = host.random.below(self.attempts.len() as u32) as usize;
         let (thread, attempt) = &mut self.attempts[place];

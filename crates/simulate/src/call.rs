@@ -1,6 +1,6 @@
-//! The kernel calls the simulated sensor traces.
+//! The kernel calls that the simulated sensor traces.
 
-/// What failed calls return: negative error numbers, as `errno(3)` names them.
+// The return values of failed calls: negative error numbers, with names like those in `errno(3)`.
 pub(super) const NOT_PERMITTED: i64 = -1;
 pub(super) const NO_SUCH_FILE: i64 = -2;
 pub(super) const NO_SUCH_PROCESS: i64 = -3;
@@ -11,12 +11,12 @@ pub(super) const REFUSED: i64 = -111;
 pub(super) const ALREADY: i64 = -114;
 pub(super) const IN_PROGRESS: i64 = -115;
 
-/// Declares each call once, with its facts.
+/// Declares each call once, with its number, its name and its number of arguments.
 macro_rules! calls {
     ($($variant:ident = $id:literal, $name:literal, $args:literal;)*) => {
-        /// A traced event.
+        /// The kind of a traced event.
         ///
-        /// System calls have their x86-64 number; events at kernel hooks have numbers from 1003 on, as in the
+        /// System calls have their x86-64 number. Events at kernel hooks have numbers from 1003 on, as in the
         /// release of the sensor Tracee that recorded BETH (Highnam et al. 2021).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Call {
@@ -24,11 +24,11 @@ macro_rules! calls {
         }
 
         impl Call {
-            /// All of them.
+            /// All calls.
             #[cfg(test)]
             pub(super) const ALL: &[Call] = &[$(Call::$variant,)*];
 
-            /// (eventId, eventName, argsNum). The last is the same in every row of an event.
+            /// Returns the columns eventId, eventName and argsNum, which are the same in every row of a call.
             pub(super) const fn facts(self) -> (u32, &'static str, usize) {
                 match self {
                     $(Call::$variant => ($id, $name, $args),)*
@@ -77,7 +77,8 @@ calls! {
 }
 
 impl Call {
-    /// Frames the sensor resolves at most: few for most calls, a long list for capability checks.
+    /// Returns the largest number of stack frames that the sensor resolves. It is small for most calls and
+    /// large for capability checks.
     pub(super) const fn deepest_stack(self) -> u32 {
         match self {
             Call::CapCapable => 20,

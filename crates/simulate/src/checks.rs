@@ -1,4 +1,4 @@
-//! Written files, read back: what a reader of such a log may rely on holds in every row.
+//! Tests that read written splits back and check the properties on which a reader of such a log relies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -8,10 +8,12 @@ use super::process::FIRST_NAMESPACE;
 use super::text::HEADER;
 use super::*;
 
-/// Numbers below this belong to processes of the boot.
+/// The ids below this one belong to processes that were started at boot.
 const FIRST_CHILD: u32 = 7_240;
+/// The process id of the parent of the kernel's threads.
 const KTHREADD: u32 = 2;
 
+/// Writes a split to memory. Returns its text and its counts.
 fn written(events: u64, seed: u64, split: Split) -> (String, Summary) {
     let mut bytes = Vec::new();
     let summary = Simulation::new(events, seed)
@@ -21,7 +23,7 @@ fn written(events: u64, seed: u64, split: Split) -> (String, Summary) {
     (String::from_utf8(bytes).unwrap(), summary)
 }
 
-/// One row, taken apart.
+/// The parsed values of one row.
 struct Row {
     micros: u64,
     process: u32,
@@ -36,10 +38,11 @@ struct Row {
     args_num: usize,
     returns: i64,
     args: String,
+    /// The columns `sus` and `evil`.
     label: (u8, u8),
 }
 
-/// Splits a CSV line at its commas outside quotes; doubled quotes inside a quoted field stand for one.
+/// Splits a CSV line at the commas outside quotes. A doubled quote in a quoted field stands for one quote.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
@@ -60,12 +63,14 @@ fn fields(line: &str) -> Vec<String> {
     fields
 }
 
+/// Parses a time in seconds with one to six decimals. Returns microseconds.
 fn micros(seconds: &str) -> u64 {
     let (whole, part) = seconds.split_once('.').unwrap();
     assert!((1..=6).contains(&part.len()), "{seconds}");
     format!("{whole}{part:0<6}").parse().unwrap()
 }
 
+/// Parses the rows below the header.
 fn rows(text: &str) -> impl Iterator<Item = Row> {
     let body = text.strip_prefix(HEADER).expect("the header is exact");
     body.lines().map(|line| {
@@ -90,7 +95,7 @@ fn rows(text: &str) -> impl Iterator<Item = Row> {
     })
 }
 
-/// A Python literal of the kinds these columns hold.
+/// A Python literal of the kinds that the columns hold.
 #[derive(Debug, PartialEq)]
 enum Literal {
     Number(i64),
@@ -99,7 +104,7 @@ enum Literal {
     Dictionary(Vec<(Literal, Literal)>),
 }
 
-/// Reads one literal off the front of `text`.
+/// Parses one literal and removes it from the front of `text`.
 fn literal(text: &mut &str) -> Literal {
     *text = text.trim_start();
     match text.chars().next().unwrap() {
@@ -125,6 +130,8 @@ fn literal(text: &mut &str) -> Literal {
     }
 }
 
+/// Parses the items of a list or dictionary up to the bracket `end`, and removes them from the front of
+/// `text`.
 fn items<T>(text: &mut &str, end: char, item: impl Fn(&mut &str) -> T) -> Vec<T> {
     *text = &text[1..];
     let mut all = Vec::new();
@@ -136,7 +143,7 @@ fn items<T>(text: &mut &str, end: char, item: impl Fn(&mut &str) -> T) -> Vec<T>
     all
 }
 
-/// The argument dictionaries as name → value, and whether each has exactly name, type and value.
+/// Returns the names and values of the arguments. Each dictionary must have exactly name, type and value.
 fn arguments(row: &Row) -> Vec<(String, Literal)> {
     let Literal::List(all) = literal(&mut row.args.as_str()) else {
         panic!("{}", row.args)
@@ -189,7 +196,7 @@ fn every_row_has_the_formats_of_beth() {
 }
 
 #[test]
-fn all_calls_occur() {
+fn every_call_occurs() {
     let texts = Split::ALL.map(|split| written(400_000, 5, split).0);
     for call in Call::ALL {
         let (id, name, _) = call.facts();
@@ -217,38 +224,41 @@ fn time_increases_on_each_host_and_hosts_do_not_mix() {
     }
 }
 
-/// What a reader of the log knows of a live process.
+/// The state of a live process as a reader of the log knows it.
 #[derive(Clone)]
-struct Known {
+struct LiveProcess {
     parent: u32,
     user: u32,
     threads: BTreeSet<u32>,
+    /// The open descriptors.
     open: BTreeSet<i64>,
 }
 
-/// A host's processes, followed from row to row.
+/// The processes of a host, updated row by row.
 #[derive(Default)]
-struct Tree {
-    live: BTreeMap<u32, Known>,
-    /// Numbers that were given out by `clone` and have not acted yet, with who called it.
-    born: BTreeMap<u32, u32>,
-    dead: BTreeSet<u32>,
+struct ProcessTree {
+    live: BTreeMap<u32, LiveProcess>,
+    /// The ids that `clone` returned and that have no row yet, each with the process that called it.
+    cloned: BTreeMap<u32, u32>,
+    /// The ids of processes that have ended.
+    ended: BTreeSet<u32>,
 }
 
-impl Tree {
-    fn follow(&mut self, row: &Row) {
+impl ProcessTree {
+    /// Checks that a row fits the processes, and applies it to them.
+    fn check_and_apply(&mut self, row: &Row) {
         assert!(
-            !self.dead.contains(&row.process),
-            "{} acts after its end",
+            !self.ended.contains(&row.process),
+            "process {} has a row after its end",
             row.process
         );
         if !self.live.contains_key(&row.process) {
-            self.meet(row);
+            self.add_process(row);
         }
         if row.thread != row.process {
-            self.meet_thread(row);
+            self.add_thread(row);
         }
-        let orphaned = self.dead.contains(&self.live[&row.process].parent);
+        let orphaned = self.ended.contains(&self.live[&row.process].parent);
         let known = self.live.get_mut(&row.process).unwrap();
         if orphaned {
             known.parent = 1;
@@ -262,13 +272,13 @@ impl Tree {
         self.apply(row);
     }
 
-    /// A process acts for the first time: it was cloned, is from the boot, or is a thread of the kernel.
-    fn meet(&mut self, row: &Row) {
-        let from = self.born.remove(&row.process);
+    /// Adds a process at its first row. It was cloned, started at boot, or is a thread of the kernel.
+    fn add_process(&mut self, row: &Row) {
+        let from = self.cloned.remove(&row.process);
         let forked = from == Some(row.parent);
         assert!(
             forked || row.process < FIRST_CHILD || row.parent == KTHREADD,
-            "{} has no start",
+            "process {} was not started",
             row.process
         );
         let inherited = from
@@ -277,7 +287,7 @@ impl Tree {
         let (user, open) = inherited.unwrap_or((row.user, BTreeSet::new()));
         self.live.insert(
             row.process,
-            Known {
+            LiveProcess {
                 parent: row.parent,
                 user,
                 threads: BTreeSet::new(),
@@ -286,19 +296,21 @@ impl Tree {
         );
     }
 
-    fn meet_thread(&mut self, row: &Row) {
+    /// Adds a thread at its first row. It must have been cloned by its process.
+    fn add_thread(&mut self, row: &Row) {
         let known = self.live.get_mut(&row.process).unwrap();
         if !known.threads.contains(&row.thread) {
             assert_eq!(
-                self.born.remove(&row.thread),
+                self.cloned.remove(&row.thread),
                 Some(row.process),
-                "thread {} has no start",
+                "thread {} was not started",
                 row.thread
             );
             known.threads.insert(row.thread);
         }
     }
 
+    /// Applies the effect of a call on its process.
     fn apply(&mut self, row: &Row) {
         let known = self.live.get_mut(&row.process).unwrap();
         let number = |name: &str| match arguments(row).into_iter().find(|(n, _)| n == name) {
@@ -309,7 +321,7 @@ impl Tree {
             "clone" => {
                 let child = u32::try_from(row.returns).unwrap();
                 assert!(
-                    self.born.insert(child, row.process).is_none()
+                    self.cloned.insert(child, row.process).is_none()
                         && !self.live.contains_key(&child)
                 );
             }
@@ -330,7 +342,7 @@ impl Tree {
             "setuid" => known.user = number("uid") as u32,
             "sched_process_exit" if row.thread == row.process => {
                 self.live.remove(&row.process);
-                self.dead.insert(row.process);
+                self.ended.insert(row.process);
             }
             "sched_process_exit" => {
                 known.threads.remove(&row.thread);
@@ -346,12 +358,15 @@ fn process_trees_and_descriptors_are_consistent() {
         .into_iter()
         .flat_map(|split| [(split, 150_000), (split, 5_000)]);
     for ((split, events), seed) in recordings.zip(11..) {
-        let mut trees: BTreeMap<String, Tree> = BTreeMap::new();
+        let mut trees: BTreeMap<String, ProcessTree> = BTreeMap::new();
         for row in rows(&written(events, seed, split).0) {
-            trees.entry(row.host.clone()).or_default().follow(&row);
+            trees
+                .entry(row.host.clone())
+                .or_default()
+                .check_and_apply(&row);
         }
-        // Most of what was cloned has acted: the rest is what the end of the recording cut off.
-        assert!(trees.values().all(|tree| tree.born.len() <= 8));
+        // Only the ids that were cloned just before the end of the recording have no row.
+        assert!(trees.values().all(|tree| tree.cloned.len() <= 8));
     }
 }
 
@@ -422,7 +437,7 @@ fn the_summary_counts_what_was_written() {
 }
 
 #[test]
-fn a_seed_gives_the_same_bytes_on_any_thread_and_another_seed_others() {
+fn a_seed_gives_the_same_bytes_on_any_thread_and_other_seeds_give_others() {
     let in_turn = Split::ALL.map(|split| written(20_000, 7, split).0);
     let at_once = std::thread::scope(|scope| {
         Split::ALL
@@ -433,7 +448,7 @@ fn a_seed_gives_the_same_bytes_on_any_thread_and_another_seed_others() {
     assert!(in_turn[0] != written(20_000, 8, Split::Training).0);
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo).
+/// Returns the 64-bit FNV-1a hash (Fowler, Noll, Vo).
 fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
@@ -441,8 +456,8 @@ fn fingerprint(text: &str) -> u64 {
 }
 
 #[test]
-fn the_bytes_are_those_of_any_other_machine() {
-    // A change of the scenario changes these numbers. Nothing else may: no compiler, processor or crate.
+fn the_bytes_are_the_same_on_every_machine() {
+    // Only a change of the scenario may change these numbers, never a compiler, a processor or a dependency.
     let fingerprints = Split::ALL.map(|split| fingerprint(&written(10_000, 42, split).0));
     assert_eq!(
         fingerprints,
@@ -471,12 +486,12 @@ fn the_events_must_be_within_the_limits() {
     assert_eq!(total, 1_000);
 }
 
-/// Takes a number of bytes and then no more, as a full disk does.
-struct Disk {
+/// A writer that accepts `free` more bytes and then fails, as a full disk does.
+struct FillingDisk {
     free: usize,
 }
 
-impl Write for Disk {
+impl Write for FillingDisk {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.free == 0 {
             return Err(io::ErrorKind::StorageFull.into());
@@ -493,10 +508,10 @@ impl Write for Disk {
 
 #[test]
 fn a_full_disk_ends_the_simulation() {
-    // So many events would take an hour: the error must end the run at once.
+    // All these events would take an hour to write, so the error must end the run at once.
     let simulation = Simulation::new(MOST_EVENTS, 0).unwrap();
     let error = simulation
-        .write_split(Split::Testing, &mut Disk { free: 1_000_000 })
+        .write_split(Split::Testing, &mut FillingDisk { free: 1_000_000 })
         .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }

@@ -1,15 +1,16 @@
-//! What a process can do with files, each verb with the rows the sensor records for it.
+//! Calls on files. Each function writes the rows that the sensor records for its calls.
 
 use super::call::{Call, NO_SUCH_FILE};
 use super::host::Host;
 use super::process::Task;
 use super::text::{Arg, Value};
 
-/// The device numbers of the root disk, /proc, /sys, /dev and /run.
+/// The device numbers of the file systems that are not on the root disk, by path prefix.
 const DEVICES: [(&str, i64); 4] = [("/proc/", 5), ("/sys/", 22), ("/dev/", 6), ("/run/", 25)];
+/// The device number of the root disk.
 pub(super) const ROOT_DEVICE: i64 = 271_581_185;
 
-/// How a file is opened: flags as `openat` got them, as the kernel hook shows them.
+/// The flags with which a file is opened: as `openat` got them, and as the kernel hook shows them.
 #[derive(Clone, Copy)]
 pub(super) struct Mode(&'static str, &'static str);
 
@@ -24,14 +25,16 @@ pub(super) const CREATE: Mode = Mode(
     "O_WRONLY|O_CREAT|O_TRUNC",
     "O_WRONLY|O_CREAT|O_TRUNC|O_LARGEFILE",
 );
-/// Only a handle on the path: the file itself is not opened, so the hook is not reached.
+/// Opens a handle on the path only. The file itself is not opened, so the kernel hook is not reached.
 const PATH_ONLY: Mode = Mode("O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH", "");
 const DIRECTORY: Mode = Mode(
     "O_RDONLY|O_NONBLOCK|O_DIRECTORY|O_CLOEXEC",
     "O_RDONLY|O_NONBLOCK|O_LARGEFILE|O_DIRECTORY",
 );
 
-/// FNV-1a (Fowler, Noll, Vo): a file keeps its inode for as long as it keeps its path.
+/// Returns the inode number of a file, which depends on its path only.
+///
+/// The number comes from the FNV-1a hash of the path (Fowler, Noll, Vo).
 pub(super) fn inode(path: &str) -> i64 {
     let hash = path.bytes().fold(0x811C_9DC5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -39,6 +42,7 @@ pub(super) fn inode(path: &str) -> i64 {
     i64::from(hash % 262_144) + 12
 }
 
+/// Returns the number of the device that holds a path.
 fn device(path: &str) -> i64 {
     DEVICES
         .iter()
@@ -46,8 +50,10 @@ fn device(path: &str) -> i64 {
         .map_or(ROOT_DEVICE, |&(_, device)| device)
 }
 
-/// The path a kernel hook sees: /bin and /lib are links into /usr, /var/run is one to /run,
-/// libraries carry versions.
+/// Returns the path that a kernel hook sees, which is the one behind all symbolic links.
+///
+/// /bin, /sbin and /lib are links into /usr, /var/run is a link to /run, and the name of a library is a
+/// link to a name with the full version.
 pub(super) fn resolved(path: &str) -> String {
     let merged = ["/bin/", "/sbin/", "/lib/"]
         .iter()
@@ -68,6 +74,7 @@ pub(super) fn resolved(path: &str) -> String {
     }
 }
 
+/// The libraries of glibc, which have its version 2.31.
 const GLIBC: [&str; 7] = [
     "/libc",
     "/libdl",
@@ -79,7 +86,7 @@ const GLIBC: [&str; 7] = [
 ];
 
 impl Host<'_, '_> {
-    /// Opens an existing file and leaves it open.
+    /// Opens an existing file and returns its descriptor, which stays open.
     pub(super) fn open(&mut self, task: Task, path: &str, mode: Mode) -> i64 {
         let flags = self.dialect.flags;
         let real = resolved(path);
@@ -95,7 +102,7 @@ impl Host<'_, '_> {
         fd
     }
 
-    /// Fails to open a file with `error`; the hook is not reached.
+    /// Fails to open a file with the return value `error`. The kernel hook is not reached.
     pub(super) fn open_fails(&mut self, task: Task, path: &str, mode: Mode, error: i64) {
         self.openat(task, path, mode, error);
     }
@@ -116,7 +123,7 @@ impl Host<'_, '_> {
         self.emit(task, Call::Openat, returns, &args);
     }
 
-    /// Takes a handle on a path, looks at it, and lets it go.
+    /// Opens a handle on a path, asks for the state of the file, and closes the handle.
     pub(super) fn look_at(&mut self, task: Task, path: &str) {
         let fd = self.tasks.allocate(task);
         self.openat(task, path, PATH_ONLY, fd);
@@ -124,7 +131,7 @@ impl Host<'_, '_> {
         self.close(task, fd);
     }
 
-    /// Asks for the state of an open file.
+    /// Asks for the state of an open file through `fstat`.
     pub(super) fn fstat(&mut self, task: Task, fd: i64) {
         let buffer = self.tasks.image(task).stack + 0x970 + 16 * (fd as u64 & 15);
         let args = [
@@ -134,21 +141,21 @@ impl Host<'_, '_> {
         self.emit(task, Call::Fstat, 0, &args);
     }
 
-    /// Reads a whole file: open, size, close.
+    /// Reads a whole file: opens it, asks for its size, and closes it.
     pub(super) fn read(&mut self, task: Task, path: &str) {
         let fd = self.open(task, path, READ);
         self.fstat(task, fd);
         self.close(task, fd);
     }
 
-    /// Reads several files, one after the other.
+    /// Reads several files, one after the other, as [`Host::read`] does.
     pub(super) fn read_all(&mut self, task: Task, paths: &[&str]) {
         for path in paths {
             self.read(task, path);
         }
     }
 
-    /// Reads a file whose size is of no interest, as those in /proc.
+    /// Reads a file without asking for its size, as programs read the files in /proc.
     pub(super) fn read_at_once(&mut self, task: Task, path: &str) {
         let fd = self.open(task, path, READ_PLAIN);
         self.close(task, fd);
@@ -161,7 +168,7 @@ impl Host<'_, '_> {
         self.close(task, fd);
     }
 
-    /// Replaces a file as careful programs do: a temporary file with its rights set.
+    /// Writes a file and sets its mode to 0600, as programs do with the temporary file that replaces another.
     pub(super) fn write_private(&mut self, task: Task, path: &str) {
         let fd = self.open(task, path, CREATE);
         self.emit(
@@ -176,17 +183,17 @@ impl Host<'_, '_> {
         self.close(task, fd);
     }
 
-    /// Asks for the state of a path, which exists or not.
+    /// Asks for the state of a path through `stat`. The call fails unless the path `exists`.
     pub(super) fn stat(&mut self, task: Task, path: &str, exists: bool) {
-        self.state_of(task, Call::Stat, path, exists);
+        self.emit_stat(task, Call::Stat, path, exists);
     }
 
-    /// As [`Host::stat`], of a link itself.
+    /// Asks for the state of a path through `lstat`, which does not follow a link.
     pub(super) fn lstat(&mut self, task: Task, path: &str, exists: bool) {
-        self.state_of(task, Call::Lstat, path, exists);
+        self.emit_stat(task, Call::Lstat, path, exists);
     }
 
-    fn state_of(&mut self, task: Task, call: Call, path: &str, exists: bool) {
+    fn emit_stat(&mut self, task: Task, call: Call, path: &str, exists: bool) {
         let buffer = self.tasks.image(task).stack + 0x4B0;
         let args = [
             Arg::text("pathname", path),
@@ -195,7 +202,7 @@ impl Host<'_, '_> {
         self.emit(task, call, if exists { 0 } else { NO_SUCH_FILE }, &args);
     }
 
-    /// Asks whether a path may be used.
+    /// Asks through `access` whether a path may be used. The call fails unless the path `exists`.
     pub(super) fn access(&mut self, task: Task, path: &str, mode: &'static str, exists: bool) {
         let args = [
             Arg::text("pathname", path),
@@ -209,7 +216,8 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Opens a folder, reads its `bytes` of entries in one call and the end in another, and closes it.
+    /// Lists a folder: opens it, reads its `bytes` of entries in one call and the end in another, and closes
+    /// it.
     pub(super) fn list(&mut self, task: Task, path: &str, bytes: i64) {
         let fd = self.open(task, path, DIRECTORY);
         self.fstat(task, fd);
@@ -238,7 +246,7 @@ impl Host<'_, '_> {
         self.emit(task, Call::Unlink, 0, &[Arg::text("pathname", path)]);
     }
 
-    /// Fails to remove a file that is not there.
+    /// Fails to remove a file that does not exist.
     pub(super) fn unlink_missing(&mut self, task: Task, path: &str) {
         self.emit(
             task,
@@ -248,7 +256,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Removes a file by name within an open folder.
+    /// Removes a file by its name in an open folder.
     pub(super) fn unlinkat(&mut self, task: Task, folder: &str, name: &str) {
         self.emit(
             task,
@@ -274,7 +282,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Gives a file an owner.
+    /// Sets the owner of a file and the group of the same number.
     pub(super) fn lchown(&mut self, task: Task, path: &str, owner: u32) {
         let owner = i64::from(owner);
         let args = [
@@ -285,7 +293,7 @@ impl Host<'_, '_> {
         self.emit(task, Call::Lchown, 0, &args);
     }
 
-    /// Takes a file system off the tree.
+    /// Unmounts a file system.
     pub(super) fn umount(&mut self, task: Task, target: &str) {
         self.emit(
             task,
@@ -322,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_keeps_its_place() {
+    fn a_file_keeps_its_inode_and_device() {
         assert_eq!(inode("/etc/passwd"), inode("/etc/passwd"));
         assert_ne!(inode("/etc/passwd"), inode("/etc/shadow"));
         assert_eq!(

@@ -7,10 +7,11 @@ use super::scheduled::{OTHER_CHORES, TRAINING_CHORES};
 use super::text::Rows;
 use super::{Split, Summary};
 
-/// A host with fewer events than this shows little of a day, so small recordings have fewer hosts.
+/// The smallest average number of events per host. With fewer, a host would show little of a day, so a
+/// small recording has fewer hosts.
 const LEAST_PER_HOST: u64 = 1_500;
 
-/// Last parts of the addresses of a split's hosts.
+/// Returns the last byte of the IPv4 address of each host of a split.
 fn addresses(split: Split) -> &'static [u8] {
     match split {
         Split::Training => &[17, 31, 44, 52, 68, 83, 97, 112],
@@ -19,6 +20,7 @@ fn addresses(split: Split) -> &'static [u8] {
     }
 }
 
+/// Returns the hosts of a split of `events` events, with the number of events that each records.
 pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
     let addresses = addresses(split);
     let hosts = (events / LEAST_PER_HOST).clamp(1, addresses.len() as u64);
@@ -41,13 +43,15 @@ pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
     (0..hosts).zip(addresses).map(part).collect()
 }
 
-/// Events of the hosts before `place`. Hosts are unequally busy: their weights are 90 to 130.
+/// Returns the number of events of the hosts before `place`.
+///
+/// Hosts are not equally busy: their weights are 90 to 130.
 fn share_before(place: u64, hosts: u64, events: u64) -> u64 {
     let weight = |hosts: u64| (0..hosts).map(|place| 90 + place * 37 % 41).sum::<u64>();
     events * weight(place) / weight(hosts)
 }
 
-/// Writes all hosts of a split, one after the other.
+/// Writes the events of all hosts of a split, one host after the other.
 pub(super) fn run(split: Split, seed: u64, events: u64, rows: &mut Rows<'_>) -> Summary {
     let mut summary = Summary::default();
     for part in parts(split, events) {

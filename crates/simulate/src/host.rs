@@ -1,20 +1,27 @@
-//! One simulated host: its clock, its processes, and the sensor that writes each call down.
+//! One simulated host: its clock, its processes, and the sensor that records its calls.
 
 use super::call::Call;
 use super::process::{Daemon, Image, Table, Task};
 use super::random::Random;
 use super::text::{Arg, Event, Label, Rows};
 
-/// The deepest call stack the sensor resolves.
+/// The largest number of stack frames that the sensor resolves for any call.
 const FRAMES: usize = 20;
 
-/// The C type names of this host's sensor: they vary between hosts and never within one.
+/// The C types that the sensor of a host prints for some arguments. They vary between hosts and never
+/// within one.
 pub(super) struct Dialect {
+    /// The type of `flags` when a file is opened.
     pub(super) flags: &'static str,
+    /// The type of `flags` of `clone`.
     pub(super) clone_flags: &'static str,
+    /// The type of `mode` of `openat` and `access`.
     pub(super) mode: &'static str,
+    /// The type of `count` of `getdents64`.
     pub(super) count: &'static str,
+    /// The type of `addr` of calls that return a socket address.
     pub(super) address: &'static str,
+    /// The type of group numbers.
     pub(super) group: &'static str,
 }
 
@@ -32,17 +39,17 @@ impl Dialect {
     }
 }
 
-/// Events a host has written, by label.
+/// The numbers of events that a host has written, by label.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) benign: u64,
-    /// Suspicious and not evil.
+    /// The number of events that are suspicious but not evil.
     pub(super) suspicious: u64,
     pub(super) evil: u64,
 }
 
 impl Counts {
-    /// All of them.
+    /// Returns the number of all events.
     pub(super) fn events(&self) -> u64 {
         self.benign + self.suspicious + self.evil
     }
@@ -56,21 +63,26 @@ impl Counts {
     }
 }
 
-/// A host that runs one call at a time. Once its share of events is written, further calls happen unrecorded.
+/// A host that runs one call at a time.
+///
+/// Once the host has written its share of events, further calls change its processes but are not recorded.
 pub(super) struct Host<'r, 'w> {
-    /// The host's address in its network.
+    /// The host's IPv4 address.
     pub(super) address: [u8; 4],
     pub(super) random: Random,
     pub(super) dialect: Dialect,
     pub(super) tasks: Table,
     counts: Counts,
     rows: &'r mut Rows<'w>,
+    /// The number of events that the host is to write.
     share: u64,
+    /// The time since boot, in microseconds.
     micros: u64,
 }
 
 impl<'r, 'w> Host<'r, 'w> {
-    /// A host, named by its address, that records `share` events from `micros` after its boot.
+    /// Creates a host that is named by its address and records `share` events. The recording begins
+    /// `micros` microseconds after the host's boot.
     pub(super) fn new(
         address: [u8; 4],
         mut random: Random,
@@ -93,38 +105,38 @@ impl<'r, 'w> Host<'r, 'w> {
         }
     }
 
-    /// True when the host has written its share, or nothing more can be written.
+    /// Returns true once the host has written its share of events or a write has failed.
     pub(super) fn done(&self) -> bool {
         self.counts.events() >= self.share || self.rows.failed()
     }
 
-    /// Events this host is to write.
+    /// Returns the number of events that the host is to write.
     pub(super) fn share(&self) -> u64 {
         self.share
     }
 
-    /// Events it has written.
+    /// Returns the numbers of events that the host has written.
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Microseconds since boot.
+    /// Returns the time since boot, in microseconds.
     pub(super) fn now(&self) -> u64 {
         self.micros
     }
 
-    /// Lets the clock stand at `micros`, unless it is past that already.
+    /// Advances the clock to `micros` microseconds since boot, unless it is past that already.
     pub(super) fn wait_until(&mut self, micros: u64) {
         self.micros = self.micros.max(micros);
     }
 
-    /// Adds a process that started before the recording.
+    /// Adds a process that was started before the recording.
     pub(super) fn boot(&mut self, daemon: &Daemon) -> Task {
         let image = self.draw_image();
         self.tasks.boot(daemon, image)
     }
 
-    /// Lets a little time pass and writes one call of `task`.
+    /// Advances the clock a little and writes one call of `task`.
     pub(super) fn emit(&mut self, task: Task, call: Call, returns: i64, args: &[Arg<'_>]) {
         self.micros += self.gap();
         if self.done() {
@@ -146,7 +158,8 @@ impl<'r, 'w> Host<'r, 'w> {
         });
     }
 
-    /// Microseconds between two calls: mostly tens, sometimes a page fault or a disk read.
+    /// Draws the time between two calls, in microseconds. It is mostly tens of microseconds, and sometimes
+    /// as long as a page fault or a disk read.
     fn gap(&mut self) -> u64 {
         let bits = u64::from(self.random.bits());
         let wait = 20 + (bits & 63);
@@ -157,7 +170,8 @@ impl<'r, 'w> Host<'r, 'w> {
         }
     }
 
-    /// Half of the rows have no stack, the others mostly a frame or two.
+    /// Fills `frames` with the call stack of a row and returns its depth. Half of the rows have no stack,
+    /// and most of the others have one frame or two.
     fn draw_stack(&mut self, task: Task, call: Call, frames: &mut [u64; FRAMES]) -> usize {
         let bits = self.random.bits();
         if bits & 1 == 0 {
@@ -177,7 +191,8 @@ impl<'r, 'w> Host<'r, 'w> {
         depth as usize
     }
 
-    /// A new address space: where Linux puts executables, libraries and the stack on x86-64.
+    /// Draws the addresses of a new process. They lie where Linux puts executables, libraries and the stack
+    /// on x86-64.
     pub(super) fn draw_image(&mut self) -> Image {
         let mut pages = |bits: u32| u64::from(self.random.bits() >> (32 - bits)) << 12;
         Image {

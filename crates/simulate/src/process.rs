@@ -1,27 +1,29 @@
-//! The process table of a host: who lives, as whom, with which descriptors.
+//! The process table of a host: the live processes with their users, threads and open descriptors.
 
 use super::text::{self, Label};
 
-/// The mount namespace a host boots with.
+/// The number of the mount namespace in which a host boots.
 pub(super) const FIRST_NAMESPACE: u64 = 4_026_531_840;
 
-/// The largest process number, as systemd sets it on 64-bit hosts.
+/// The largest process id, as systemd sets it on 64-bit hosts.
 const PID_MAX: u32 = 4_194_304;
-/// After the largest, numbers start again here.
+/// The process id that follows the largest one.
 const PID_MIN: u32 = 300;
 
-/// A thread of a live process, by place in the table; thread 0 is the main thread.
+/// A thread of a live process, identified by its position in the table. Thread 0 is the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Task {
     slot: usize,
     thread: usize,
 }
 
-/// Open file descriptors, one bit each: the lowest free number is the next one, as POSIX demands.
+/// The open file descriptors of a process, one bit each. The next one is the lowest free number, as POSIX
+/// requires.
 #[derive(Clone, Debug, Default)]
 struct Descriptors(Vec<u64>);
 
 impl Descriptors {
+    /// Creates the set of the descriptors 0 to `count` − 1.
     fn first(count: u32) -> Self {
         let mut all = Self::default();
         for _ in 0..count {
@@ -30,6 +32,7 @@ impl Descriptors {
         all
     }
 
+    /// Opens the lowest free descriptor and returns it.
     fn allocate(&mut self) -> i64 {
         let full = |&&word: &&u64| word == u64::MAX;
         let word = self.0.iter().take_while(full).count();
@@ -50,7 +53,7 @@ impl Descriptors {
         self.0[word] |= 1 << (fd % 64);
     }
 
-    /// False if the descriptor was not open.
+    /// Closes a descriptor. Returns false if it was not open.
     fn release(&mut self, fd: i64) -> bool {
         let bit = 1 << (fd % 64);
         match self.0.get_mut((fd / 64) as usize) {
@@ -63,30 +66,34 @@ impl Descriptors {
     }
 }
 
-/// Where a process's image lies: what the addresses in its rows are derived from.
+/// The addresses of a process in memory. The addresses in its rows are derived from them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Image {
+    /// The address of the executable.
     pub(super) code: u64,
+    /// The address of the shared libraries.
     pub(super) library: u64,
+    /// The address of the stack.
     pub(super) stack: u64,
-    /// What the unused fourth register of `openat` happens to hold.
+    /// The stale value in the register of `openat`'s fourth argument, which the call does not use.
     pub(super) stale_mode: u32,
 }
 
-/// What a daemon is at the moment the recording begins.
+/// A process that is running when the recording begins.
 pub(super) struct Daemon {
     pub(super) id: u32,
     pub(super) parent: u32,
     pub(super) user: u32,
     pub(super) namespace: u64,
     pub(super) name: &'static str,
-    /// Descriptors 0 to this number − 1 are open.
+    /// The number of open descriptors, which are numbered from 0.
     pub(super) descriptors: u32,
 }
 
 struct Thread {
     id: u32,
     name: String,
+    /// The columns processId to hostName of the thread's rows.
     identity: Vec<u8>,
 }
 
@@ -111,17 +118,19 @@ struct Process {
     threads: Vec<Option<Thread>>,
 }
 
-/// All live processes of a host. Places of the dead are used again, so the table is as large as
-/// the most processes that ever lived at once.
+/// The live processes of a host. The slots of ended processes are used again, so the table has as many
+/// slots as the largest number of processes that ever lived at once.
 pub(super) struct Table {
     host: String,
     slots: Vec<Option<Process>>,
+    /// The process or thread id that was given out last.
     last_id: u32,
+    /// The number of processes that were ever in the table.
     started: u64,
 }
 
 impl Table {
-    /// An empty table, whose first child gets the number after `last_id`.
+    /// Creates an empty table. The first child gets the id after `last_id`.
     pub(super) fn new(host: String, last_id: u32) -> Self {
         Self {
             host,
@@ -131,12 +140,12 @@ impl Table {
         }
     }
 
-    /// Processes that ever were in the table.
+    /// Returns the number of processes that were ever in the table.
     pub(super) fn started(&self) -> u64 {
         self.started
     }
 
-    /// Puts a process into the table that started before the recording.
+    /// Adds a process that was started before the recording.
     pub(super) fn boot(&mut self, daemon: &Daemon, image: Image) -> Task {
         self.insert(Process {
             id: daemon.id,
@@ -150,7 +159,7 @@ impl Table {
         })
     }
 
-    /// A new process that shares everything with the one of `parent` but its number.
+    /// Adds a child of `parent`, which has everything in common with it but the ids.
     pub(super) fn child_of(&mut self, parent: Task) -> Task {
         let id = self.next_id();
         let name = self.thread(parent).name.clone();
@@ -168,20 +177,20 @@ impl Table {
         self.insert(child)
     }
 
-    /// A new thread in the process of `task`, of the same name.
+    /// Adds a thread to the process of `task`, with the same name.
     pub(super) fn thread_of(&mut self, task: Task) -> Task {
         let thread = Thread::new(self.next_id(), self.thread(task).name.clone());
         let threads = &mut self.process_mut(task).threads;
         let place = first_free(threads);
         threads[place] = thread;
-        self.refresh(task.slot);
+        self.update_identities(task.slot);
         Task {
             slot: task.slot,
             thread: place,
         }
     }
 
-    /// Takes a thread out of the table, or, for a main thread, its process with all threads.
+    /// Removes a thread. If it is the main thread, removes its process with all threads.
     pub(super) fn remove(&mut self, task: Task) {
         if task.thread > 0 {
             self.process_mut(task).threads[task.thread] = None;
@@ -198,31 +207,32 @@ impl Table {
                 && process.parent == parent
             {
                 process.parent = 1;
-                self.refresh(slot);
+                self.update_identities(slot);
             }
         }
     }
 
-    /// The thread's name, at most 15 bytes as the kernel keeps it.
+    /// Sets the name of a thread, cut to the 15 bytes that the kernel keeps.
     pub(super) fn rename(&mut self, task: Task, name: &str) {
         let thread = self.process_mut(task).threads[task.thread].as_mut();
         thread.expect("a thread is used only while it lives").name =
             name.get(..15).unwrap_or(name).to_owned();
-        self.refresh(task.slot);
+        self.update_identities(task.slot);
     }
 
-    /// Gives the process another user.
+    /// Sets the user of a process.
     pub(super) fn set_user(&mut self, task: Task, user: u32) {
         self.process_mut(task).user = user;
-        self.refresh(task.slot);
+        self.update_identities(task.slot);
     }
 
-    /// Labels what the process does from now on, and what its children to come do.
+    /// Sets the label of the events that a process and its future children cause from now on.
     pub(super) fn set_label(&mut self, task: Task, label: Label) {
         self.process_mut(task).label = label;
     }
 
-    /// A fresh address space with the standard descriptors and the main thread only, as after `execve`.
+    /// Replaces the addresses of a process. Only the standard descriptors and the main thread remain, as after
+    /// `execve`.
     pub(super) fn replace_image(&mut self, task: Task, image: Image) {
         let process = self.process_mut(task);
         process.image = image;
@@ -230,32 +240,32 @@ impl Table {
         process.threads.truncate(1);
     }
 
-    /// The process number.
+    /// Returns the process id.
     pub(super) fn id(&self, task: Task) -> u32 {
         self.process(task).id
     }
 
-    /// The thread number.
+    /// Returns the thread id.
     pub(super) fn thread_id(&self, task: Task) -> u32 {
         self.thread(task).id
     }
 
-    /// The user number.
+    /// Returns the user id.
     pub(super) fn user(&self, task: Task) -> u32 {
         self.process(task).user
     }
 
-    /// Where the process's image lies.
+    /// Returns the addresses of the process in memory.
     pub(super) fn image(&self, task: Task) -> Image {
         self.process(task).image
     }
 
-    /// The thread's columns from processId to hostName, and the label of what it does.
+    /// Returns the columns processId to hostName of the thread's rows, and the label of its events.
     pub(super) fn row_parts(&self, task: Task) -> (&[u8], Label) {
         (&self.thread(task).identity, self.process(task).label)
     }
 
-    /// Numbers of all live processes, ascending as /proc lists them.
+    /// Returns the ids of all live processes in ascending order, as /proc lists them.
     pub(super) fn ids(&self) -> Vec<u32> {
         let mut ids: Vec<u32> = self
             .slots
@@ -267,21 +277,22 @@ impl Table {
         ids
     }
 
-    /// Opens the lowest free descriptor.
+    /// Opens the lowest free descriptor of a process and returns it.
     pub(super) fn allocate(&mut self, task: Task) -> i64 {
         self.process_mut(task).descriptors.allocate()
     }
 
-    /// Opens a certain descriptor, as `dup2` does.
+    /// Opens the descriptor `fd`, as `dup2` does.
     pub(super) fn take(&mut self, task: Task, fd: i64) {
         self.process_mut(task).descriptors.take(fd);
     }
 
-    /// Closes a descriptor; false if it was not open.
+    /// Closes a descriptor of a process. Returns false if it was not open.
     pub(super) fn release(&mut self, task: Task, fd: i64) -> bool {
         self.process_mut(task).descriptors.release(fd)
     }
 
+    /// Gives out the next id that no live thread has.
     fn next_id(&mut self) -> u32 {
         loop {
             self.last_id = if self.last_id >= PID_MAX {
@@ -304,12 +315,12 @@ impl Table {
         self.started += 1;
         let slot = first_free(&mut self.slots);
         self.slots[slot] = Some(process);
-        self.refresh(slot);
+        self.update_identities(slot);
         Task { slot, thread: 0 }
     }
 
-    /// Writes the identities of a process's threads anew.
-    fn refresh(&mut self, slot: usize) {
+    /// Updates the columns processId to hostName of all threads of a process.
+    fn update_identities(&mut self, slot: usize) {
         let Some(process) = &mut self.slots[slot] else {
             return;
         };
@@ -343,19 +354,19 @@ impl Table {
             .expect("a thread is used only while it lives")
     }
 
-    /// Places in the table, live or free.
+    /// Returns the number of slots in the table, used or free.
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn slot_count(&self) -> usize {
         self.slots.len()
     }
 }
 
-/// The first free place, made if there is none.
-fn first_free<T>(places: &mut Vec<Option<T>>) -> usize {
-    let free = places.iter().position(Option::is_none);
+/// Returns the position of the first free slot. Adds a slot if all are in use.
+fn first_free<T>(slots: &mut Vec<Option<T>>) -> usize {
+    let free = slots.iter().position(Option::is_none);
     free.unwrap_or_else(|| {
-        places.push(None);
-        places.len() - 1
+        slots.push(None);
+        slots.len() - 1
     })
 }
 
@@ -392,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_the_dead_are_used_again_and_orphans_go_to_init() {
+    fn slots_of_ended_processes_are_reused_and_orphans_go_to_init() {
         let (mut table, init) = table_with_init();
         for _ in 0..100 {
             let child = table.child_of(init);
@@ -402,13 +413,13 @@ mod tests {
             table.remove(grandchild);
         }
         assert_eq!(
-            (table.places(), table.started(), table.ids()),
+            (table.slot_count(), table.started(), table.ids()),
             (3, 201, vec![1])
         );
     }
 
     #[test]
-    fn numbers_in_use_are_skipped_when_they_start_again() {
+    fn ids_in_use_are_skipped_after_the_largest_id() {
         let (mut table, init) = table_with_init();
         let daemon = Daemon {
             id: PID_MIN,

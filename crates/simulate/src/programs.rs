@@ -1,4 +1,4 @@
-//! Programs from start to end: the dynamic loader, a tool's habits, and the shells that start them.
+//! Runs of programs: the dynamic loader, the usual calls of a tool, and the shells that start tools.
 
 use super::call::{NO_SUCH_FILE, NO_SUCH_PROCESS};
 use super::files::READ;
@@ -7,7 +7,7 @@ use super::process::Task;
 use super::tools::{self, LIBC, Tool};
 
 impl Host<'_, '_> {
-    /// The loader's rows at the start of a program: the library cache, then each library.
+    /// Loads the libraries of a program as the dynamic loader does: reads the library cache, then each library.
     pub(super) fn load(&mut self, task: Task, libraries: &[&str]) {
         self.access(task, "/etc/ld.so.preload", "R_OK", false);
         self.read(task, "/etc/ld.so.cache");
@@ -19,8 +19,8 @@ impl Host<'_, '_> {
         }
     }
 
-    /// Runs `tool` as a child of `parent` until it ends; `body` is what this run does beyond the
-    /// tool's habits.
+    /// Runs `tool` as a child of `parent` until it ends. `body` makes the calls of this run that are not
+    /// common to all runs of the tool.
     pub(super) fn run_with(
         &mut self,
         parent: Task,
@@ -34,12 +34,12 @@ impl Host<'_, '_> {
         self.exit(task);
     }
 
-    /// As [`Host::run_with`], with nothing beyond.
+    /// Runs `tool` as a child of `parent` until it ends, with the calls that are common to all runs.
     pub(super) fn run(&mut self, parent: Task, tool: &Tool, arguments: &[&str]) {
         self.run_with(parent, tool, arguments, |_, _| ());
     }
 
-    /// Turns a forked process into a running `tool`.
+    /// Turns a forked process into a running `tool` and makes the calls that are common to all its runs.
     pub(super) fn become_tool(&mut self, task: Task, tool: &Tool, arguments: &[&str]) {
         let name = tool.path.rsplit('/').next().unwrap_or(tool.path);
         let argv: Vec<&str> = std::iter::once(name)
@@ -61,8 +61,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// Reads the state of every live process; now and then one is gone by the time its files are
-    /// opened.
+    /// Reads the state of every live process. Now and then a process ends before its files are opened.
     fn walk_processes(&mut self, task: Task) {
         let folder = self.open(task, "/proc", READ);
         for id in self.tasks.ids() {
@@ -85,7 +84,7 @@ impl Host<'_, '_> {
         self.close(task, folder);
     }
 
-    /// A shell's search for a command along PATH, up to the folder that has it.
+    /// Searches the folders of PATH for a tool, up to the folder that holds it, as a shell does.
     pub(super) fn search_path(&mut self, shell: Task, tool: &Tool) {
         let (folder, name) = tool.path.rsplit_once('/').unwrap_or(("", tool.path));
         for place in [
@@ -104,12 +103,13 @@ impl Host<'_, '_> {
         }
     }
 
-    /// What a shell does for one command line.
+    /// Runs `tool` from a shell: the shell searches for it and starts it as a child.
     pub(super) fn command(&mut self, shell: Task, tool: &Tool, arguments: &[&str]) {
         self.command_with(shell, tool, arguments, |_, _| ());
     }
 
-    /// As [`Host::command`], with what this run does beyond the tool's habits.
+    /// Runs `tool` as [`Host::command`] does. `body` makes the calls of this run that are not common to all
+    /// runs of the tool.
     pub(super) fn command_with(
         &mut self,
         shell: Task,
@@ -121,7 +121,7 @@ impl Host<'_, '_> {
         self.run_with(shell, tool, arguments, body);
     }
 
-    /// Several commands joined by pipes: all start before the first ends.
+    /// Runs several tools that are joined by pipes. All of them start before the first ends.
     pub(super) fn pipeline(&mut self, shell: Task, tools: &[(&Tool, &[&str])]) {
         let mut running = Vec::with_capacity(tools.len());
         let (end, start) = (self.tasks.allocate(shell), self.tasks.allocate(shell));
@@ -144,7 +144,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A script that runs under `sh` as a child of `parent`.
+    /// Runs a script under `sh` as a child of `parent`. `body` makes the calls of the script.
     pub(super) fn script(
         &mut self,
         parent: Task,
@@ -161,7 +161,7 @@ impl Host<'_, '_> {
         self.exit(shell);
     }
 
-    /// Turns a forked process into a login shell, up to its prompt.
+    /// Turns a forked process into a login shell and lets it start, up to its first prompt.
     pub(super) fn become_login_shell(&mut self, task: Task, home: &str) {
         self.exec(task, "/bin/bash", &["-bash"]);
         self.load(task, &["libtinfo", "libdl", "libc"]);
@@ -181,7 +181,7 @@ impl Host<'_, '_> {
         self.run(task, &tools::DIRCOLORS, &["-b"]);
     }
 
-    /// Signals every process in `targets`; one that is gone answers so.
+    /// Sends a signal to each process in `targets`. The call fails for a process that has ended already.
     pub(super) fn signal_all(&mut self, task: Task, targets: &[u32], signal: i64) {
         for &target in targets {
             let gone = self.random.one_in(50);
@@ -190,7 +190,7 @@ impl Host<'_, '_> {
     }
 }
 
-/// The number after `.so.`: 6 for the C library, small for others.
+/// Returns the number after `.so.` in the name of a library: 6 for the C library, small for others.
 fn version_of(library: &str) -> u32 {
     match library {
         "libc" | "libm" => 6,

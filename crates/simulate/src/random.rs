@@ -1,13 +1,15 @@
-//! Seeded draws. Integers only: no logarithm or power whose last bit differs between machines.
+//! Seeded random draws.
+//!
+//! They use integers only, because the last bit of a logarithm or a power may differ between machines.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A stream of draws fixed by (seed, stream) alone.
+/// A stream of random numbers that depends only on a seed and the number of the stream.
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Each (seed, stream) pair is a key of its own, so streams do not overlap.
+    /// Creates a stream. Each pair of `seed` and `stream` has a key of its own, so streams do not overlap.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -15,33 +17,34 @@ impl Random {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// 32 uniform bits.
+    /// Draws 32 uniform bits.
     pub(super) fn bits(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// Uniform in `0..n` by multiply and shift; the bias is below n / 2³². `n` must not be 0.
+    /// Draws uniformly from `0..n` by multiplication and shift. The bias is below n / 2³². `n` must not be 0.
     pub(super) fn below(&mut self, n: u32) -> u32 {
-        debug_assert!(n > 0, "an empty range has no draw");
+        debug_assert!(n > 0, "the range to draw from is empty");
         ((u64::from(self.bits()) * u64::from(n)) >> 32) as u32
     }
 
-    /// Uniform in `low..high`.
+    /// Draws uniformly from `low..high`.
     pub(super) fn between(&mut self, low: u32, high: u32) -> u32 {
         low + self.below(high - low)
     }
 
-    /// True with probability 1 / n.
+    /// Returns true with probability 1 / n.
     pub(super) fn one_in(&mut self, n: u32) -> bool {
         self.below(n) == 0
     }
 
-    /// One of `items`, which must not be empty.
+    /// Draws one of `items` uniformly. `items` must not be empty.
     pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len() as u32) as usize]
     }
 
-    /// Uniform in `base / 2 .. base * 3 / 2`: waits with mean `base` that do not fall into step.
+    /// Draws uniformly from `base / 2 .. base * 3 / 2`. Times between repeated events have the mean `base`
+    /// and vary, so that events do not become synchronized.
     pub(super) fn around(&mut self, base: u64) -> u64 {
         let share = u64::from(self.bits() >> 16);
         base / 2 + ((base * share) >> 16)

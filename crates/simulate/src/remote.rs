@@ -1,4 +1,4 @@
-//! What comes in through sshd: scans, failed logins, and sessions of those who may log in.
+//! Activity through sshd: scans, failed logins, and sessions of users who log in.
 
 use super::call::{ACCESS_DENIED, NO_SUCH_FILE};
 use super::files::{CREATE, READ, UPDATE};
@@ -8,32 +8,35 @@ use super::services::Services;
 use super::text::Label;
 use super::tools::{self, Tool};
 
-/// The account sshd's unprivileged half runs under.
+/// The user id of the unprivileged process of sshd.
 const SSHD_USER: u32 = 109;
 
-/// Who logs in.
+/// An account that can log in.
 #[derive(Clone, Copy)]
 pub(super) struct Account {
+    /// The user id.
     pub(super) user: u32,
+    /// The home folder.
     pub(super) home: &'static str,
 }
 
-/// The administrator of the fleet.
+/// The account of the fleet's administrator.
 pub(super) const ADMIN: Account = Account {
     user: 1_000,
     home: "/home/ubuntu",
 };
 
-/// Someone who has not logged in yet: sshd's privileged monitor and its half that talks to the network.
+/// A client that has not logged in yet: the privileged monitor process of sshd, and its unprivileged
+/// process that talks to the network.
 #[derive(Clone, Copy)]
 pub(super) struct Visitor {
     monitor: Task,
     network: Task,
-    /// Passwords they will still try.
+    /// The number of passwords that the client will still try.
     tries: u32,
 }
 
-/// A login: sshd's monitor, its half that runs as the user, and the shell.
+/// The session of a user who has logged in: sshd's monitor, its process that runs as the user, and the shell.
 #[derive(Clone, Copy)]
 pub(super) struct Session {
     pub(super) monitor: Task,
@@ -41,17 +44,18 @@ pub(super) struct Session {
     pub(super) shell: Task,
 }
 
-/// What a login is labelled, part by part.
+/// The labels of the events of a login, by process.
 #[derive(Clone, Copy)]
 pub(super) struct LoginLabels {
-    /// sshd's privileged part.
+    /// The label of sshd's privileged monitor.
     pub(super) monitor: Label,
-    /// The user's service manager.
+    /// The label of the user's service manager.
     pub(super) manager: Label,
-    /// The shell and all it starts.
+    /// The label of the shell and its children.
     pub(super) shell: Label,
 }
 
+/// The libraries of sshd.
 const LIBRARIES: [&str; 16] = [
     "libwrap",
     "libaudit",
@@ -70,6 +74,7 @@ const LIBRARIES: [&str; 16] = [
     "libresolv",
     "libgpg-error",
 ];
+/// The files that sshd reads to check a password.
 const PASSWORD_FILES: [&str; 5] = [
     "/etc/pam.d/sshd",
     "/etc/pam.d/common-auth",
@@ -77,6 +82,7 @@ const PASSWORD_FILES: [&str; 5] = [
     "/etc/shadow",
     "/etc/login.defs",
 ];
+/// The files that sshd reads at its start.
 const SSHD_FILES: [&str; 5] = [
     "/etc/ssh/sshd_config",
     "/etc/gai.conf",
@@ -84,12 +90,14 @@ const SSHD_FILES: [&str; 5] = [
     "/etc/passwd",
     "/etc/localtime",
 ];
+/// The files that sshd reads to open a session.
 const SESSION_FILES: [&str; 4] = [
     "/etc/pam.d/common-session",
     "/etc/security/limits.conf",
     "/etc/environment",
     "/etc/default/locale",
 ];
+/// The units of a user's service manager.
 const USER_UNITS: [&str; 5] = [
     "basic.target",
     "sockets.target",
@@ -97,7 +105,7 @@ const USER_UNITS: [&str; 5] = [
     "gpg-agent.socket",
     "dbus.socket",
 ];
-/// Commands of an administrator's working day.
+/// The commands that an administrator uses.
 static ADMIN_TOOLS: [&Tool; 12] = [
     &tools::LS,
     &tools::DF,
@@ -113,23 +121,24 @@ static ADMIN_TOOLS: [&Tool; 12] = [
     &tools::CAT,
 ];
 
-/// Before the login.
+/// Clients before the login.
 impl Host<'_, '_> {
-    /// A stranger connects. One in three leaves after the banner; the others stay to try passwords.
+    /// Lets a stranger connect. One in three disconnects after the banner. The others are returned, and try
+    /// passwords.
     pub(super) fn stranger(&mut self, services: &Services) -> Option<Visitor> {
         let visitor = self.visitor(services, Label::Benign);
         if !self.random.one_in(3) {
             return Some(visitor);
         }
-        self.turn_away(visitor);
+        self.disconnect(visitor);
         None
     }
 
-    /// Someone connects who will try passwords.
+    /// Lets a client connect that will try passwords.
     pub(super) fn visitor(&mut self, services: &Services, label: Label) -> Visitor {
-        let monitor = self.incoming(services);
+        let monitor = self.accept_client(services);
         self.tasks.set_label(monitor, label);
-        let network = self.unprivileged_half(monitor);
+        let network = self.fork_unprivileged(monitor);
         let tries = self.random.between(1, 4);
         Visitor {
             monitor,
@@ -138,7 +147,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A wrong password; the visitor as they wait for the next, or nothing if that was the last.
+    /// Checks a wrong password. Returns the client if it will try another one, or disconnects it.
     pub(super) fn wrong_password(
         &mut self,
         services: &Services,
@@ -154,11 +163,12 @@ impl Host<'_, '_> {
         }
         let id = self.tasks.id(visitor.monitor);
         self.journal(services, id);
-        self.turn_away(visitor);
+        self.disconnect(visitor);
         None
     }
 
-    fn turn_away(&mut self, visitor: Visitor) {
+    /// Disconnects a client that has not logged in.
+    fn disconnect(&mut self, visitor: Visitor) {
         self.close(visitor.network, 0);
         self.exit(visitor.network);
         self.getsockname(visitor.monitor, 0, 22);
@@ -166,8 +176,9 @@ impl Host<'_, '_> {
         self.exit(visitor.monitor);
     }
 
-    /// The listener accepts, forks, and the child starts sshd afresh on the connection.
-    fn incoming(&mut self, services: &Services) -> Task {
+    /// Accepts a connection. The listener forks, and the child, which is returned, starts sshd again on the
+    /// connection.
+    fn accept_client(&mut self, services: &Services) -> Task {
         let listener = services.sshd;
         let peer = self.somebody();
         let fd = self.accept(listener, 3, &peer);
@@ -185,7 +196,8 @@ impl Host<'_, '_> {
         child
     }
 
-    fn unprivileged_half(&mut self, monitor: Task) -> Task {
+    /// Starts the unprivileged process that talks to the network.
+    fn fork_unprivileged(&mut self, monitor: Task) -> Task {
         let kept = self.socket(monitor, "AF_UNIX", "SOCK_STREAM");
         let network = self.fork(monitor);
         self.close(network, kept);
@@ -195,7 +207,7 @@ impl Host<'_, '_> {
         network
     }
 
-    /// One password through PAM.
+    /// Checks one password through PAM.
     fn check_password(&mut self, monitor: Task) {
         self.read_all(monitor, &PASSWORD_FILES);
         for module in ["pam_unix", "pam_permit", "pam_cap"] {
@@ -210,9 +222,9 @@ impl Host<'_, '_> {
     }
 }
 
-/// From the login on.
+/// Sessions from the login on.
 impl Host<'_, '_> {
-    /// Somebody logs in, up to the shell's first prompt.
+    /// Logs a user in, up to the first prompt of the shell.
     pub(super) fn log_in(
         &mut self,
         services: &Services,
@@ -248,7 +260,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A session that was there before the recording began.
+    /// Adds a session that was opened before the recording.
     pub(super) fn boot_session(
         &mut self,
         services: &Services,
@@ -276,8 +288,8 @@ impl Host<'_, '_> {
         }
     }
 
-    /// PAM opens the session: logind notes it, systemd starts the user's own service manager, a
-    /// greeting is made.
+    /// Opens a session through PAM: logind records it, systemd starts the user's service manager, and scripts
+    /// make the greeting.
     fn open_session(
         &mut self,
         services: &Services,
@@ -306,7 +318,7 @@ impl Host<'_, '_> {
         });
     }
 
-    /// `systemd --user`, which reads its units and ends soon, as it does where nobody lingers.
+    /// Runs `systemd --user`, which reads its units and soon ends, as it does for users without lingering.
     fn user_manager(&mut self, services: &Services, account: Account, label: Label) {
         let Account { user, home } = account;
         let task = self.start_unit(services, "(systemd)", &format!("user@{user}"));
@@ -329,7 +341,7 @@ impl Host<'_, '_> {
         self.exit(task);
     }
 
-    /// The message of the day, made by scripts that run as root.
+    /// Runs the scripts that make the message of the day. They run as root.
     fn greet(&mut self, monitor: Task) {
         const SCRIPTS: &str = "/etc/update-motd.d";
         self.script(
@@ -360,7 +372,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// One command of the administrator; now and then as root.
+    /// Runs one command of the administrator, now and then as root.
     pub(super) fn admin_command(&mut self, shell: Task) {
         let tool = self.random.pick(&ADMIN_TOOLS);
         match self.random.below(10) {
@@ -385,7 +397,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// The end of a session, from the shell outwards.
+    /// Ends a session: first the shell, then the processes of sshd.
     pub(super) fn log_out(&mut self, services: &Services, session: Session, account: Account) {
         self.write(
             session.shell,

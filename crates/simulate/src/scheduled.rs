@@ -1,4 +1,4 @@
-//! What hosts do by the clock: cron's jobs, the daily clean-up, the nightly upgrade.
+//! Scheduled jobs: those of cron, the daily clean-up and the nightly upgrade.
 
 use super::call::IN_PROGRESS;
 use super::files::{APPEND, CREATE, UPDATE};
@@ -8,8 +8,9 @@ use super::services::Services;
 use super::text::Label;
 use super::tools::{self, LIBC, Tool};
 
-/// The account under which apt fetches.
+/// The user id with which apt downloads.
 const APT_USER: u32 = 105;
+/// The packages that an upgrade may replace.
 const PACKAGES: [&str; 10] = [
     "libssl1.1",
     "openssl",
@@ -23,7 +24,7 @@ const PACKAGES: [&str; 10] = [
     "libxml2",
 ];
 
-/// What cron reads before a job.
+/// The files that cron reads before a job.
 const CRON_FILES: [&str; 5] = [
     "/etc/pam.d/cron",
     "/etc/security/pam_env.conf",
@@ -32,7 +33,7 @@ const CRON_FILES: [&str; 5] = [
     "/etc/shadow",
 ];
 
-/// A maintenance job of root's: a tool, and what its run does beyond the tool's habits.
+/// A maintenance job that runs as root: a tool, and the calls that are not common to all runs of the tool.
 #[derive(Clone, Copy)]
 pub(super) struct Chore {
     tool: &'static Tool,
@@ -45,11 +46,11 @@ const ROTATE: Chore = Chore {
 };
 const INDEX_MANUALS: Chore = Chore {
     tool: &tools::MANDB,
-    body: visit_files,
+    body: index_files,
 };
 const INDEX_FILES: Chore = Chore {
     tool: &tools::UPDATEDB,
-    body: visit_files,
+    body: index_files,
 };
 const TRIM: Chore = Chore {
     tool: &tools::FSTRIM,
@@ -66,11 +67,12 @@ const BACK_UP: Chore = Chore {
 
 /// The chores of the training hosts.
 pub(super) const TRAINING_CHORES: &[Chore] = &[ROTATE, INDEX_MANUALS, INDEX_FILES, TRIM];
-/// Those of the other hosts: certificates and the back-up are new to whoever has seen the training
-/// hosts only.
+/// The chores of the other hosts. The renewal of certificates and the back-up do not occur on the training
+/// hosts.
 pub(super) const OTHER_CHORES: &[Chore] = &[ROTATE, RENEW_CERTIFICATE, BACK_UP, TRIM];
 
-fn visit_files(host: &mut Host<'_, '_>, task: Task) {
+/// Indexes some files.
+fn index_files(host: &mut Host<'_, '_>, task: Task) {
     for file in 0..host.random.between(10, 80) {
         host.lstat(task, &format!("/usr/share/doc/{file:03}"), true);
     }
@@ -78,6 +80,7 @@ fn visit_files(host: &mut Host<'_, '_>, task: Task) {
     host.unlink(task, "/var/cache/index.lock");
 }
 
+/// Replaces the log files and tells the logging daemon.
 fn rotate_logs(host: &mut Host<'_, '_>, task: Task) {
     for log in ["syslog", "auth.log", "kern.log", "dpkg.log"] {
         host.lstat(task, &format!("/var/log/{log}"), true);
@@ -92,7 +95,7 @@ fn rotate_logs(host: &mut Host<'_, '_>, task: Task) {
     });
 }
 
-/// Listens on port 80 until the authority has connected once.
+/// Listens on port 80 until the certificate authority has connected once, and stores the new certificate.
 fn answer_challenge(host: &mut Host<'_, '_>, task: Task) {
     let fd = host.socket(task, "AF_INET", "SOCK_STREAM|SOCK_CLOEXEC");
     let any = host.internet([0, 0, 0, 0], 80);
@@ -111,6 +114,7 @@ fn answer_challenge(host: &mut Host<'_, '_>, task: Task) {
     );
 }
 
+/// Copies changed files to the back-up.
 fn copy_files(host: &mut Host<'_, '_>, task: Task) {
     let receiver = host.fork(task);
     for file in 0..host.random.between(10, 60) {
@@ -125,9 +129,9 @@ fn copy_files(host: &mut Host<'_, '_>, task: Task) {
     host.exit(receiver);
 }
 
-/// cron.
+/// Jobs of cron.
 impl Host<'_, '_> {
-    /// cron wakes each minute, and starts the jobs that are due.
+    /// Lets cron wake up, as it does each minute, and start the jobs that are due.
     pub(super) fn cron_minute(&mut self, services: &Services) {
         for path in ["/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs"] {
             self.stat(services.cron, path, true);
@@ -142,6 +146,7 @@ impl Host<'_, '_> {
         self.exit(child);
     }
 
+    /// Runs the commands of the health check.
     fn check_health(&mut self, shell: Task) {
         self.command(shell, &tools::DF, &["-P", "/"]);
         let field: (&Tool, &[&str]) = if self.random.one_in(3) {
@@ -156,7 +161,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// The hourly folder, usually empty: a shell that looks for run-parts and runs it.
+    /// Runs the hourly job of cron: a shell runs run-parts on a folder that is usually empty.
     pub(super) fn cron_hourly(&mut self, services: &Services) {
         let (child, job) = self.cron_child(services, "/etc/crontab", 0);
         self.tasks.set_label(job, Label::Suspicious);
@@ -173,7 +178,7 @@ impl Host<'_, '_> {
         self.exit(child);
     }
 
-    /// A job of root's crontab.
+    /// Runs a chore, which is a job of root's crontab.
     pub(super) fn chore(&mut self, services: &Services, chore: Chore) {
         let (child, job) = self.cron_child(services, "/var/spool/cron/crontabs/root", 0);
         let id = self.tasks.id(child);
@@ -185,7 +190,8 @@ impl Host<'_, '_> {
         self.exit(child);
     }
 
-    /// cron's child with its session set up, and the child of that which will be the job of `user`.
+    /// Starts the processes of a job of cron. Returns the child of cron that holds the session, and its child
+    /// that will run the job as `user`.
     pub(super) fn cron_child(
         &mut self,
         services: &Services,
@@ -202,7 +208,7 @@ impl Host<'_, '_> {
         (child, job)
     }
 
-    /// Turns a forked process into `sh -c` and runs `body` in it to its end.
+    /// Turns a forked process into `sh -c`, makes the calls of `body`, and ends it.
     pub(super) fn become_script(&mut self, job: Task, body: impl FnOnce(&mut Self, Task)) {
         self.exec(job, "/bin/sh", &["sh", "-c"]);
         self.load(job, LIBC);
@@ -211,9 +217,9 @@ impl Host<'_, '_> {
     }
 }
 
-/// systemd's timers.
+/// Jobs of systemd's timers.
 impl Host<'_, '_> {
-    /// The child of systemd that prepares a unit's process, before it becomes the unit's program.
+    /// Starts the child of systemd that prepares the process of a unit, before it executes the unit's program.
     pub(super) fn start_unit(&mut self, services: &Services, name: &str, unit: &str) -> Task {
         let task = self.fork(services.systemd);
         self.tasks.rename(task, name);
@@ -231,7 +237,7 @@ impl Host<'_, '_> {
         task
     }
 
-    /// The daily clean-up of temporary files.
+    /// Runs the daily clean-up of temporary files.
     pub(super) fn clean_temporary_files(&mut self, services: &Services) {
         let task = self.start_unit(services, "(tmpfiles)", "systemd-tmpfiles-clean");
         self.exec(
@@ -265,7 +271,7 @@ impl Host<'_, '_> {
         self.exit(task);
     }
 
-    /// The nightly upgrade begins.
+    /// Begins the nightly upgrade. Returns the process of apt.
     pub(super) fn begin_upgrade(&mut self, services: &Services) -> Task {
         let apt = self.start_unit(services, "(apt-get)", "apt-daily-upgrade");
         self.exec(apt, "/usr/bin/apt-get", &["apt-get", "-qq", "dist-upgrade"]);
@@ -292,7 +298,7 @@ impl Host<'_, '_> {
         apt
     }
 
-    /// The lists of packages are fetched under an account of their own.
+    /// Downloads the lists of packages with a user id that is used for nothing else.
     fn fetch_lists(&mut self, apt: Task) {
         let method = self.fork(apt);
         self.become_user(method, APT_USER);
@@ -316,7 +322,7 @@ impl Host<'_, '_> {
         self.exit(method);
     }
 
-    /// One package is unpacked and set up.
+    /// Unpacks one package and sets it up.
     pub(super) fn upgrade_package(&mut self, apt: Task) {
         let package = self.random.pick(&PACKAGES);
         let dpkg = self.fork(apt);
@@ -340,6 +346,7 @@ impl Host<'_, '_> {
         self.exit(dpkg);
     }
 
+    /// Replaces one file of a package.
     fn replace_file(&mut self, dpkg: Task, path: &str) {
         let new = format!("{path}.dpkg-new");
         self.lstat(dpkg, path, true);
@@ -350,7 +357,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// The upgrade ends.
+    /// Ends the upgrade.
     pub(super) fn end_upgrade(&mut self, apt: Task) {
         self.unlink(apt, "/var/lib/dpkg/lock-frontend");
         self.write(apt, "/var/log/apt/history.log", APPEND);

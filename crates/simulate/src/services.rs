@@ -1,4 +1,4 @@
-//! The system's own daemons, as a host of this fleet runs them all day.
+//! The system daemons that every host of the fleet runs all day.
 
 use super::call::NO_SUCH_FILE;
 use super::files::READ;
@@ -6,7 +6,7 @@ use super::host::Host;
 use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::text::Peer;
 
-/// The daemons that were up when the recording began.
+/// The daemons that are running when the recording begins.
 #[derive(Clone, Copy)]
 pub(super) struct Services {
     pub(super) systemd: Task,
@@ -20,10 +20,11 @@ pub(super) struct Services {
     pub(super) sshd: Task,
     pub(super) agent: Task,
     pub(super) agent_worker: Task,
+    /// The parent of the kernel's threads.
     pub(super) kernel: Task,
 }
 
-/// Service units whose control groups systemd looks at.
+/// The service units whose control groups systemd reads.
 const UNITS: [&str; 6] = [
     "cron",
     "ssh",
@@ -32,6 +33,7 @@ const UNITS: [&str; 6] = [
     "systemd-logind",
     "amazon-ssm-agent",
 ];
+/// The virtual devices that udevd handles.
 const DEVICES: [&str; 8] = [
     "block/loop0",
     "block/loop3",
@@ -42,7 +44,7 @@ const DEVICES: [&str; 8] = [
     "memory/memory12",
     "misc/rfkill",
 ];
-/// Daemons with their users.
+/// The daemons that make no calls in these recordings, with their user ids.
 const IDLE_DAEMONS: [(&str, u32); 5] = [
     ("dbus-daemon", 103),
     ("rsyslogd", 104),
@@ -50,6 +52,7 @@ const IDLE_DAEMONS: [(&str, u32); 5] = [
     ("atd", 0),
     ("agetty", 0),
 ];
+/// The kernel threads that make no calls in these recordings.
 const KERNEL_THREADS: [&str; 14] = [
     "rcu_gp",
     "rcu_par_gp",
@@ -68,7 +71,7 @@ const KERNEL_THREADS: [&str; 14] = [
 ];
 
 impl Services {
-    /// Fills the process table as a boot leaves it. Numbers differ a little from host to host.
+    /// Adds the processes that were started at boot. Their ids differ a little from host to host.
     pub(super) fn boot(host: &mut Host<'_, '_>) -> Self {
         let shift = host.random.below(6);
         let late = host.random.below(90);
@@ -93,7 +96,10 @@ impl Services {
     }
 }
 
-/// A process of the boot: number, parent and user; mount namespace after the first; name; descriptors.
+/// Adds a process that was started at boot.
+///
+/// `ids` are the process, its parent and its user. `namespace` is the mount namespace, counted from
+/// [`FIRST_NAMESPACE`]. `descriptors` is the number of open descriptors.
 fn daemon(
     host: &mut Host<'_, '_>,
     ids: [u32; 3],
@@ -112,7 +118,8 @@ fn daemon(
     })
 }
 
-/// Process 1, the parent of the kernel's threads, and those that do nothing in these recordings but live.
+/// Adds process 1, the parent of the kernel's threads, and the processes that make no calls in these
+/// recordings. Returns the first two.
 fn boot_others(host: &mut Host<'_, '_>, first_id: u32) -> [Task; 2] {
     let systemd = daemon(host, [1, 0, 0], 0, "systemd", 12);
     let kernel = daemon(host, [2, 0, 0], 0, "kthreadd", 0);
@@ -126,7 +133,7 @@ fn boot_others(host: &mut Host<'_, '_>, first_id: u32) -> [Task; 2] {
 }
 
 impl Host<'_, '_> {
-    /// The journal receives lines of a process it does not know yet and looks up who that is.
+    /// Lets the journal receive lines from the process `id`, which it does not know yet and looks up in /proc.
     pub(super) fn journal(&mut self, services: &Services, id: u32) {
         let journald = services.journald;
         for file in [
@@ -154,7 +161,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// systemd hears from its services and looks up which unit each message belongs to.
+    /// Lets systemd receive messages of its services and look up the unit of each message.
     pub(super) fn systemd_round(&mut self, services: &Services) {
         let systemd = services.systemd;
         for daemon in [services.networkd, services.journald, services.logind] {
@@ -184,7 +191,7 @@ impl Host<'_, '_> {
         self.tell(systemd, "/run/systemd/journal/socket");
     }
 
-    /// networkd renews what it knows of the link; resolved reads it again.
+    /// Lets networkd update the state of the network link, and resolved read the state again.
     pub(super) fn network_round(&mut self, services: &Services) {
         self.tell(services.networkd, "/run/systemd/notify");
         self.write_private(services.networkd, "/run/systemd/netif/links/.#2xT9");
@@ -202,7 +209,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A thread that closes a socket, so that its process need not wait for that, and ends.
+    /// Starts a thread that closes a socket and ends, so that its process does not wait for the close.
     fn resolved_helper(&mut self, services: &Services) {
         let fd = self.socket(
             services.resolved,
@@ -215,6 +222,7 @@ impl Host<'_, '_> {
         self.exit(thread);
     }
 
+    /// Lets timesyncd ask the time server.
     fn time_sync(&mut self, services: &Services) {
         let timesyncd = services.timesyncd;
         let synchronized = self.random.one_in(3);
@@ -231,7 +239,8 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Devices changed: udevd hands each to a worker; the workers run side by side and are ended together.
+    /// Lets udevd handle changes of devices. It gives each device to a worker. The workers run at the same
+    /// time and are ended together.
     pub(super) fn device_events(&mut self, services: &Services) {
         let udevd = services.udevd;
         let workers: Vec<Task> = (0..self.random.between(2, 5))
@@ -283,7 +292,7 @@ impl Host<'_, '_> {
         self.write_private(worker, &format!("/run/udev/data/.#b7:{minor}"));
     }
 
-    /// A kernel worker ends, another begins.
+    /// Starts a kernel worker and ends it.
     pub(super) fn kernel_worker(&mut self, services: &Services) {
         let worker = self.tasks.child_of(services.kernel);
         let name = self.random.pick(&[

@@ -1,4 +1,4 @@
-//! What a process can do with sockets and descriptors, each verb with the rows the sensor records for it.
+//! Calls on sockets and descriptors. Each function writes the rows that the sensor records for its calls.
 
 use super::call::{BAD_DESCRIPTOR, Call, NO_SUCH_FILE, TRY_AGAIN};
 use super::host::Host;
@@ -6,7 +6,7 @@ use super::process::Task;
 use super::text::{Arg, Peer, Value};
 
 impl Host<'_, '_> {
-    /// Opens a socket.
+    /// Opens a socket and returns its descriptor.
     pub(super) fn socket(&mut self, task: Task, domain: &'static str, kind: &'static str) -> i64 {
         let fd = self.tasks.allocate(task);
         let args = [
@@ -20,15 +20,15 @@ impl Host<'_, '_> {
 
     /// Connects a socket, with the result `returns`.
     pub(super) fn connect(&mut self, task: Task, fd: i64, peer: &Peer<'_>, returns: i64) {
-        self.addressed(task, Call::Connect, fd, peer, returns);
+        self.emit_with_peer(task, Call::Connect, fd, peer, returns);
     }
 
-    /// Gives a socket an address of its own.
+    /// Binds a socket to an address.
     pub(super) fn bind(&mut self, task: Task, fd: i64, peer: &Peer<'_>) {
-        self.addressed(task, Call::Bind, fd, peer, 0);
+        self.emit_with_peer(task, Call::Bind, fd, peer, 0);
     }
 
-    fn addressed(&mut self, task: Task, call: Call, fd: i64, peer: &Peer<'_>, returns: i64) {
+    fn emit_with_peer(&mut self, task: Task, call: Call, fd: i64, peer: &Peer<'_>, returns: i64) {
         let length = match peer {
             Peer::Unix(_) => 110,
             Peer::Netlink => 12,
@@ -42,7 +42,7 @@ impl Host<'_, '_> {
         self.emit(task, call, returns, &args);
     }
 
-    /// Starts to listen.
+    /// Lets a socket listen for connections.
     pub(super) fn listen(&mut self, task: Task, fd: i64) {
         self.emit(
             task,
@@ -55,15 +55,15 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Accepts a connection of `peer` on `fd`; its descriptor.
+    /// Accepts a connection of `peer` on the socket `fd` and returns its descriptor.
     pub(super) fn accept(&mut self, task: Task, fd: i64, peer: &Peer<'_>) -> i64 {
         let new = self.tasks.allocate(task);
-        let args = self.received(task, fd, peer);
+        let args = self.returned_address(task, fd, peer);
         self.emit(task, Call::Accept, new, &args);
         new
     }
 
-    /// As [`Host::accept`], with flags; without a connection waiting, the call fails.
+    /// Accepts a connection as [`Host::accept`] does, with flags. The call fails if no `peer` is waiting.
     pub(super) fn accept4(&mut self, task: Task, fd: i64, peer: Option<&Peer<'_>>) -> i64 {
         let new = if peer.is_some() {
             self.tasks.allocate(task)
@@ -75,20 +75,21 @@ impl Host<'_, '_> {
             port: 0,
             order: 0,
         };
-        let [socket, address, length] = self.received(task, fd, peer.unwrap_or(&nobody));
+        let [socket, address, length] = self.returned_address(task, fd, peer.unwrap_or(&nobody));
         let flags = Arg("flags", "int", Value::Text("SOCK_CLOEXEC|SOCK_NONBLOCK"));
         self.emit(task, Call::Accept4, new, &[socket, address, length, flags]);
         new
     }
 
-    /// Asks for a socket's own address, which is the host's with `port`.
+    /// Asks for the local address of a socket, which is the host's address with `port`.
     pub(super) fn getsockname(&mut self, task: Task, fd: i64, port: u16) {
         let own = self.internet(self.address, port);
-        let args = self.received(task, fd, &own);
+        let args = self.returned_address(task, fd, &own);
         self.emit(task, Call::Getsockname, 0, &args);
     }
 
-    fn received<'a>(&self, task: Task, fd: i64, peer: &'a Peer<'a>) -> [Arg<'a>; 3] {
+    /// Returns the arguments of a call that writes a socket address to memory.
+    fn returned_address<'a>(&self, task: Task, fd: i64, peer: &'a Peer<'a>) -> [Arg<'a>; 3] {
         [
             Arg::number("sockfd", "int", fd),
             Arg("addr", self.dialect.address, Value::Peer(peer)),
@@ -100,7 +101,7 @@ impl Host<'_, '_> {
         ]
     }
 
-    /// Closes a descriptor, open or not.
+    /// Closes a descriptor. The call fails if it is not open.
     pub(super) fn close(&mut self, task: Task, fd: i64) {
         let returns = if self.tasks.release(task, fd) {
             0
@@ -110,14 +111,14 @@ impl Host<'_, '_> {
         self.emit(task, Call::Close, returns, &[Arg::number("fd", "int", fd)]);
     }
 
-    /// Duplicates a descriptor to the lowest free one.
+    /// Duplicates a descriptor to the lowest free one and returns that.
     pub(super) fn dup(&mut self, task: Task, fd: i64) -> i64 {
         let new = self.tasks.allocate(task);
         self.emit(task, Call::Dup, new, &[Arg::number("oldfd", "int", fd)]);
         new
     }
 
-    /// Duplicates a descriptor to a certain one.
+    /// Duplicates the descriptor `old` to `new`.
     pub(super) fn dup2(&mut self, task: Task, old: i64, new: i64) {
         self.tasks.take(task, new);
         self.emit(
@@ -131,14 +132,14 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Sends one datagram to a local service.
+    /// Sends one datagram to the Unix socket of a local service.
     pub(super) fn tell(&mut self, task: Task, service: &str) {
         let fd = self.socket(task, "AF_UNIX", "SOCK_DGRAM|SOCK_CLOEXEC");
         self.connect(task, fd, &Peer::Unix(service), 0);
         self.close(task, fd);
     }
 
-    /// An address and port with the keys in the order this row happens to get.
+    /// Returns an internet address with a random order of the keys in its row.
     pub(super) fn internet(&mut self, address: [u8; 4], port: u16) -> Peer<'static> {
         let order = if self.random.one_in(4) {
             self.random.below(3)
@@ -152,19 +153,19 @@ impl Host<'_, '_> {
         }
     }
 
-    /// A client somewhere on the internet.
+    /// Draws the address of a client on the internet.
     pub(super) fn somebody(&mut self) -> Peer<'static> {
         let [a, b, c, d] = self.random.bits().to_le_bytes();
         let port = self.ephemeral_port();
         self.internet([a % 200 + 11, b, c, d], port)
     }
 
-    /// A port as Linux gives it to a client.
+    /// Draws a port from the range that Linux gives to clients.
     pub(super) fn ephemeral_port(&mut self) -> u16 {
         self.random.between(32_768, 61_000) as u16
     }
 
-    /// Looks up a host name: no name cache runs here, so the resolver is asked.
+    /// Looks up a host name. No name cache is running, so the resolver is asked.
     pub(super) fn resolve_name(&mut self, task: Task) {
         let fd = self.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
         self.connect(task, fd, &Peer::Unix("/var/run/nscd/socket"), NO_SUCH_FILE);

@@ -1,4 +1,5 @@
-//! What a process can do with processes, each verb with the rows the sensor records for it.
+//! Calls on processes, threads and user ids. Each function writes the rows that the sensor records for its
+//! calls.
 
 use super::call::{Call, NOT_PERMITTED};
 use super::files::{ROOT_DEVICE, inode, resolved};
@@ -12,17 +13,17 @@ impl Host<'_, '_> {
         let child = self.tasks.child_of(task);
         let child_tid = self.tasks.image(task).library + 0x2_70BF;
         let flags = "CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID";
-        self.clone_row(task, flags, [0, 0, child_tid], self.tasks.id(child));
+        self.emit_clone(task, flags, [0, 0, child_tid], self.tasks.id(child));
         child
     }
 
-    /// Starts a thread, which at first has the name of the one that starts it.
+    /// Starts a thread. At first it has the name of the thread that starts it.
     pub(super) fn start_thread(&mut self, task: Task) -> Task {
         let thread = self.tasks.thread_of(task);
         let flags = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS|\
                      CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID";
         let top = self.tasks.image(task).library + 0x40_0000;
-        self.clone_row(
+        self.emit_clone(
             task,
             flags,
             [top + 0xFB0, top + 0x19D0, top + 0x19D0],
@@ -31,7 +32,7 @@ impl Host<'_, '_> {
         thread
     }
 
-    fn clone_row(
+    fn emit_clone(
         &mut self,
         task: Task,
         flags: &str,
@@ -52,13 +53,13 @@ impl Host<'_, '_> {
         self.emit(task, Call::Clone, i64::from(returns), &args);
     }
 
-    /// Names the thread, which the kernel is told through `prctl`.
+    /// Sets the name of a thread through `prctl`.
     pub(super) fn set_name(&mut self, task: Task, name: &str) {
         self.tasks.rename(task, name);
         self.prctl(task, "PR_SET_NAME");
     }
 
-    /// Sets a property of the process.
+    /// Sets a property of a process through `prctl`.
     pub(super) fn prctl(&mut self, task: Task, option: &'static str) {
         let image = self.tasks.image(task);
         let args = [
@@ -91,13 +92,13 @@ impl Host<'_, '_> {
             .rename(task, path.rsplit('/').next().unwrap_or(path));
     }
 
-    /// Ends a thread, or with its main thread the process.
+    /// Ends a thread. If it is the main thread, its process ends.
     pub(super) fn exit(&mut self, task: Task) {
         self.emit(task, Call::Exit, 0, &[]);
         self.tasks.remove(task);
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the process `target`, with the result `returns`.
     pub(super) fn kill(&mut self, task: Task, target: u32, signal: i64, returns: i64) {
         let args = [
             Arg::number("pid", "pid_t", i64::from(target)),
@@ -106,7 +107,7 @@ impl Host<'_, '_> {
         self.emit(task, Call::Kill, returns, &args);
     }
 
-    /// A capability check of the kernel on the process's behalf.
+    /// Writes a capability check that the kernel makes on a process.
     pub(super) fn capability(&mut self, task: Task, name: &'static str, granted: bool) {
         self.emit(
             task,
@@ -116,7 +117,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// Gives up root for `user` for good, group first.
+    /// Drops root privileges permanently for those of `user`: first the group id, then the user id.
     pub(super) fn become_user(&mut self, task: Task, user: u32) {
         let id = i64::from(user);
         self.capability(task, "CAP_SETGID", true);
@@ -131,19 +132,20 @@ impl Host<'_, '_> {
         self.tasks.set_user(task, user);
     }
 
-    /// Acts as `user` for a moment. Only the effective ids change, and the sensor reports the real ones.
+    /// Runs `action` with the effective ids of `user` and then returns to root. The sensor reports the real
+    /// ids, which do not change.
     pub(super) fn borrow_user(
         &mut self,
         task: Task,
         user: u32,
         action: impl FnOnce(&mut Self, Task),
     ) {
-        self.effective_ids(task, user);
+        self.set_effective_ids(task, user);
         action(self, task);
-        self.effective_ids(task, 0);
+        self.set_effective_ids(task, 0);
     }
 
-    fn effective_ids(&mut self, task: Task, user: u32) {
+    fn set_effective_ids(&mut self, task: Task, user: u32) {
         let group = self.dialect.group;
         let ids = [
             Arg::number("rgid", group, -1),

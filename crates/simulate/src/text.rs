@@ -1,31 +1,33 @@
-//! Events as CSV rows in BETH's text formats.
+//! The writer of events as CSV rows in the text formats of BETH.
 
 use std::io::{self, Write};
 
 use super::call::Call;
 
-/// BETH's 16 columns, in order.
+/// The header line with the 16 columns of BETH, in order.
 pub(super) const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,\
 processName,hostName,eventId,eventName,stackAddresses,argsNum,returnValue,args,sus,evil\n";
 
+/// The size at which the buffer is written out, in bytes.
 const FLUSH_AT: usize = 1 << 16;
 
-/// What BETH's `sus` and `evil` say of an event.
+/// The label of an event, which BETH writes in the columns `sus` and `evil`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
 pub(super) enum Label {
+    /// Neither column is 1.
     #[default]
     Benign,
-    /// `sus` only: out of the ordinary, no proof of harm.
+    /// Only `sus` is 1: the event is unusual, but not proven to be harmful.
     Suspicious,
-    /// `sus` and `evil`.
+    /// Both columns are 1.
     Evil,
 }
 
-/// The value of one argument.
+/// The value of an argument of a call.
 pub(super) enum Value<'a> {
     Number(i64),
     Text(&'a str),
-    /// A user-space address, hexadecimal in a string.
+    /// A user-space address, which is written as a string of hexadecimal digits.
     Pointer(u64),
     List(&'a [&'a str]),
     Peer(&'a Peer<'a>),
@@ -34,10 +36,11 @@ pub(super) enum Value<'a> {
 /// A socket address.
 #[derive(Clone, Copy)]
 pub(super) enum Peer<'a> {
+    /// The path of a Unix socket.
     Unix(&'a str),
-    /// The kernel's message bus.
+    /// The netlink address of the kernel.
     Netlink,
-    /// The sensor prints a map whose keys come in any order: `order` picks one.
+    /// An IPv4 address. The sensor prints the keys of its map in a varying order, which `order` selects.
     Internet {
         address: [u8; 4],
         port: u16,
@@ -45,7 +48,7 @@ pub(super) enum Peer<'a> {
     },
 }
 
-/// One argument: name, C type as the sensor prints it, value.
+/// An argument of a call: its name, its C type as the sensor prints it, and its value.
 pub(super) struct Arg<'a>(
     pub(super) &'static str,
     pub(super) &'static str,
@@ -53,32 +56,33 @@ pub(super) struct Arg<'a>(
 );
 
 impl<'a> Arg<'a> {
-    /// A number of any C type.
+    /// Creates an argument that is a number of the C type `kind`.
     pub(super) fn number(name: &'static str, kind: &'static str, value: i64) -> Self {
         Self(name, kind, Value::Number(value))
     }
 
-    /// A C string.
+    /// Creates an argument that is a C string.
     pub(super) fn text(name: &'static str, value: &'a str) -> Self {
         Self(name, "const char*", Value::Text(value))
     }
 }
 
-/// One event, about to be written.
+/// An event to write.
 pub(super) struct Event<'a> {
-    /// Microseconds since boot.
+    /// The time since boot, in microseconds.
     pub(super) micros: u64,
-    /// The columns processId to hostName, comma-separated, see [`identity`].
+    /// The columns processId to hostName as [`identity`] writes them.
     pub(super) identity: &'a [u8],
     pub(super) call: Call,
+    /// The addresses of the call stack.
     pub(super) stack: &'a [u64],
+    /// The return value.
     pub(super) returns: i64,
     pub(super) args: &'a [Arg<'a>],
     pub(super) label: Label,
 }
 
-/// Buffered rows on their way to a writer. The first write error stops all output and is kept for
-/// [`Rows::finish`].
+/// A buffered writer of rows. The first write error stops all output, and [`Rows::finish`] returns it.
 pub(super) struct Rows<'w> {
     out: &'w mut dyn Write,
     buffer: Vec<u8>,
@@ -86,7 +90,7 @@ pub(super) struct Rows<'w> {
 }
 
 impl<'w> Rows<'w> {
-    /// Starts with the header.
+    /// Creates a writer of rows that begins with the header.
     pub(super) fn new(out: &'w mut dyn Write) -> Self {
         let mut buffer = Vec::with_capacity(FLUSH_AT + 4096);
         buffer.extend_from_slice(HEADER.as_bytes());
@@ -97,7 +101,7 @@ impl<'w> Rows<'w> {
         }
     }
 
-    /// True once a write has failed.
+    /// Returns true once a write has failed.
     pub(super) fn failed(&self) -> bool {
         self.failure.is_some()
     }
@@ -136,7 +140,7 @@ impl<'w> Rows<'w> {
         self.buffer.clear();
     }
 
-    /// Writes what is left and flushes the writer.
+    /// Writes the rest of the buffer and flushes the underlying writer. Returns the first write error.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.flush();
         match self.failure.take() {
@@ -146,7 +150,9 @@ impl<'w> Rows<'w> {
     }
 }
 
-/// The columns processId to hostName with a comma after each, into `row`.
+/// Replaces `row` with the columns processId to hostName, with a comma after each.
+///
+/// `ids` are the process, the thread, the parent and the user.
 pub(super) fn identity(row: &mut Vec<u8>, ids: [u32; 4], namespace: u64, name: &str, host: &str) {
     row.clear();
     for id in ids {
@@ -191,8 +197,8 @@ fn push_hex(row: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Seconds as Python prints a float that was read from six decimals: no trailing zeros, at least
-/// one decimal.
+/// Appends a time in seconds as Python prints a float that was read from six decimals: without trailing
+/// zeros, but with at least one decimal.
 fn push_seconds(row: &mut Vec<u8>, micros: u64) {
     push_unsigned(row, micros / 1_000_000);
     row.push(b'.');
@@ -208,7 +214,7 @@ fn push_seconds(row: &mut Vec<u8>, micros: u64) {
     }
 }
 
-/// A Python list. A field with a comma in it is quoted, as any CSV writer does.
+/// Appends the addresses as a Python list. A field that contains a comma is quoted, as CSV requires.
 fn push_stack(row: &mut Vec<u8>, stack: &[u64]) {
     let quote: &[u8] = if stack.len() > 1 { b"\"" } else { b"" };
     row.extend_from_slice(quote);
@@ -223,7 +229,7 @@ fn push_stack(row: &mut Vec<u8>, stack: &[u64]) {
     row.extend_from_slice(quote);
 }
 
-/// A Python list of dictionaries, quoted for CSV unless empty.
+/// Appends the arguments as a Python list of dictionaries, which is quoted for CSV unless it is empty.
 fn push_args(row: &mut Vec<u8>, args: &[Arg<'_>]) {
     if args.is_empty() {
         row.extend_from_slice(b"[]");
@@ -270,12 +276,13 @@ fn push_value(row: &mut Vec<u8>, value: &Value<'_>) {
 fn push_quoted(row: &mut Vec<u8>, text: &str) {
     debug_assert!(
         !text.contains(['\'', '"', '\\', '\n']),
-        "{text} needs escapes this writer does not have"
+        "{text:?} has characters that this writer does not escape"
     );
     push_all(row, &["'", text, "'"]);
 }
 
-/// A string holding a dictionary; its double quotes are doubled because the field is quoted.
+/// Appends a socket address as a string that holds a dictionary. Its double quotes are doubled because the
+/// field is quoted.
 fn push_peer(row: &mut Vec<u8>, peer: &Peer<'_>) {
     row.extend_from_slice(b"\"\"{");
     match *peer {
@@ -297,6 +304,7 @@ fn push_peer(row: &mut Vec<u8>, peer: &Peer<'_>) {
     row.extend_from_slice(b"}\"\"");
 }
 
+/// Appends key number `part` of an internet address with its value.
 fn push_internet(row: &mut Vec<u8>, address: [u8; 4], port: u16, part: u32) {
     match part {
         0 => row.extend_from_slice(b"'sa_family': 'AF_INET'"),

@@ -1,4 +1,4 @@
-//! The programs of the hosts, and what a run of each touches.
+//! The programs of the hosts, and the files and libraries that each run of a program uses.
 
 pub(super) const LIBC: &[&str] = &["libc"];
 const SELINUX: &[&str] = &["libselinux", "libc", "libpcre2-8", "libdl", "libpthread"];
@@ -59,18 +59,24 @@ pub(super) const SYSTEMD: &[&str] = &[
     "libcrypto",
 ];
 
-/// A program and what a run of it touches. Most differ in nothing else.
+/// A program with the libraries and files that each of its runs uses. Most programs differ in nothing
+/// else.
 pub(super) struct Tool {
+    /// The path of the executable.
     pub(super) path: &'static str,
+    /// The shared libraries that it loads, by name.
     pub(super) libraries: &'static [&'static str],
+    /// The files that it reads.
     pub(super) reads: &'static [&'static str],
-    /// Files it looks for in vain.
+    /// The files that it looks for and that do not exist.
     pub(super) misses: &'static [&'static str],
+    /// The folders that it lists, with the size of their entries in bytes.
     pub(super) lists: &'static [(&'static str, i64)],
-    /// It reads each process's folder in /proc.
+    /// Whether it reads the folder of each process in /proc.
     pub(super) walks_processes: bool,
 }
 
+/// Creates a tool that looks for no missing files, lists no folders and does not read other processes.
 const fn tool(
     path: &'static str,
     libraries: &'static [&'static str],

@@ -1,4 +1,5 @@
-//! What the hosts are there for: an agent that polls, a web server, and what goes wrong with them at times.
+//! The workloads of the hosts: an agent that polls a service, a web server, and the failures that both have
+//! at times.
 
 use super::call::{IN_PROGRESS, NO_SUCH_FILE, REFUSED};
 use super::files::{APPEND, CREATE, READ};
@@ -8,6 +9,7 @@ use super::services::Services;
 use super::text::Label;
 use super::tools;
 
+/// The number of the user `www-data`.
 const WWW_DATA: u32 = 33;
 
 /// A running web server.
@@ -29,7 +31,7 @@ const PAGES: [&str; 8] = [
 const MISSING_PAGES: [&str; 4] = ["wp-login.php", ".env", "favicon.ico", "robots.txt"];
 
 impl Host<'_, '_> {
-    /// The agent asks its service for work and lets its worker list the processes.
+    /// Lets the agent ask its service for work and its worker list the processes.
     pub(super) fn agent_poll(&mut self, services: &Services) {
         let agent = services.agent;
         let fd = self.socket(agent, "AF_INET", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
@@ -53,7 +55,7 @@ impl Host<'_, '_> {
         );
     }
 
-    /// The web server as the boot left it.
+    /// Adds a web server that was started at boot.
     pub(super) fn boot_web(&mut self) -> Web {
         let first = self.random.between(1_500, 1_540);
         let mut start = |id, parent, user, descriptors| {
@@ -76,7 +78,7 @@ impl Host<'_, '_> {
         }
     }
 
-    /// Some requests, each to either worker.
+    /// Serves some requests, each by one of the workers.
     pub(super) fn web_requests(&mut self, web: &Web) {
         for _ in 0..self.random.between(2, 12) {
             let worker = self.random.pick(&web.workers);
@@ -102,6 +104,7 @@ impl Host<'_, '_> {
         }
     }
 
+    /// Forwards a request to the application server on the same host.
     fn ask_application(&mut self, worker: Task) {
         let fd = self.socket(worker, "AF_INET", "SOCK_STREAM");
         let application = self.internet([127, 0, 0, 1], 8_080);
@@ -109,7 +112,7 @@ impl Host<'_, '_> {
         self.close(worker, fd);
     }
 
-    /// A web worker crashes; the crash handler looks at it and the master starts another.
+    /// Lets a web worker crash. The crash handler inspects the worker, and the master starts another one.
     pub(super) fn web_crash(&mut self, services: &Services, web: &mut Web) {
         let place = self.random.below(web.workers.len() as u32) as usize;
         let lost = web.workers[place];
@@ -131,7 +134,7 @@ impl Host<'_, '_> {
         web.workers[place] = worker;
     }
 
-    /// A watchdog's probe of a local port that nobody listens on at the moment.
+    /// Probes a local port that nobody listens on at the moment, as a watchdog does.
     pub(super) fn probe_port(&mut self, task: Task) {
         let fd = self.socket(task, "AF_INET", "SOCK_STREAM");
         let port = self.internet([127, 0, 0, 1], 9_100);

@@ -1,4 +1,4 @@
-//! A real cluster of processes on loopback, on ports that are free. Whatever a test does, no process outlives it.
+//! A cluster of real processes on free ports of loopback. No process outlives its test, however the test ends.
 #![allow(
     dead_code,
     reason = "every test program uses some of these helpers, none uses all"
@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The longest that anything may take which a test waits for.
+/// The longest time that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Arguments of a scheduler that misses executors sooner than usual, so that tests wait less.
-const WATCHFUL: [&str; 4] = ["--executor-timeout", "3", "--check-every", "1"];
+/// Arguments of a scheduler that removes silent executors sooner than usual, so that tests wait less.
+const SHORT_TIMEOUT: [&str; 4] = ["--executor-timeout", "3", "--check-every", "1"];
+/// The time between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until `holds`, or panics with what `what` says.
+/// Waits until `holds` returns true. Panics with the text of `what` if that takes too long.
 pub fn wait_until(mut holds: impl FnMut() -> bool, what: impl Fn() -> String) {
     let begin = Instant::now();
     while !holds() {
@@ -29,7 +30,7 @@ pub fn wait_until(mut holds: impl FnMut() -> bool, what: impl Fn() -> String) {
     }
 }
 
-/// The body that a page of `address` answers with; none unless it answers with status 200.
+/// Returns the body of a page of `address`, or none if the status is not 200.
 pub fn page(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -41,11 +42,11 @@ pub fn page(address: SocketAddr, path: &str) -> Option<String> {
     head.starts_with("HTTP/1.1 200 ").then(|| body.to_owned())
 }
 
-/// A scheduler or an executor. It is killed when this goes.
+/// A process of a scheduler or an executor. It is killed when this value is dropped.
 pub struct Node {
     child: Child,
     log: PathBuf,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
 }
 
@@ -80,17 +81,17 @@ impl Node {
         node
     }
 
-    /// What it has written to standard error.
+    /// Returns what the process has written to standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("a log")
     }
 
-    /// A page of its port, which must be there.
+    /// Returns the body of a page of the node. Panics if there is no such page.
     pub fn page(&self, path: &str) -> String {
         page(self.address, path).unwrap_or_else(|| panic!("no {path}: {}", self.log()))
     }
 
-    /// The value of a sample on its page of metrics.
+    /// Returns the value of a sample on the node's page of metrics.
     pub fn metric(&self, sample: &str) -> f64 {
         let page = self.page("/metrics");
         let line = page.lines().find_map(|line| line.strip_prefix(sample));
@@ -98,20 +99,20 @@ impl Node {
         value.trim().parse().expect("a number")
     }
 
-    /// Ends it as no process can prevent.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("its status");
     }
 
-    /// Sends it a signal by its name, as kill(1) does.
+    /// Sends the process a signal, which is given by its name as for kill(1).
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.expect("kill(1)").success(), "{name} to {id}");
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks the process to end with SIGTERM, and returns its status when it has ended.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         let mut status = None;
@@ -133,7 +134,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -142,11 +143,12 @@ impl Drop for Node {
     }
 }
 
+/// Returns the address that a line of a log announces.
 fn listening_address(line: &str) -> Option<SocketAddr> {
     line.split_once(" listening on ")?.1.parse().ok()
 }
 
-/// A scheduler and executors, in a folder of their own.
+/// A scheduler and executors, with a temporary folder for their files.
 pub struct Cluster {
     scheduler: Node,
     executors: Vec<Node>,
@@ -156,16 +158,17 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A scheduler and so many executors, all of which have joined. Each executor runs two tasks at once.
+    /// Starts a scheduler and `executors` executors, and waits until all have joined. Each executor runs two tasks at
+    /// once.
     pub fn start(executors: usize) -> Self {
         Self::start_with(executors, &[])
     }
 
-    /// The same with more arguments for every executor.
+    /// Starts a cluster as [`Cluster::start`] does, with more arguments for every executor.
     pub fn start_with(executors: usize, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let scheduler = Node::start(
-            &[&["scheduler", "--bind", "127.0.0.1:0"], &WATCHFUL[..]].concat(),
+            &[&["scheduler", "--bind", "127.0.0.1:0"], &SHORT_TIMEOUT[..]].concat(),
             &folder.path().join("scheduler-0.log"),
         );
         let url = format!("df://{}", scheduler.address);
@@ -177,44 +180,45 @@ impl Cluster {
             folder,
         };
         for _ in 0..executors {
-            cluster.begin_executor(args);
+            cluster.start_executor(args);
         }
         cluster.wait_for_executors();
         cluster
     }
 
-    /// What commands are given as `--cluster`.
+    /// Returns the value of the option `--cluster`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The scheduler.
+    /// Returns the scheduler.
     pub fn scheduler(&mut self) -> &mut Node {
         &mut self.scheduler
     }
 
-    /// The executors that were started and not killed, in the order of their start.
+    /// Returns the executors that were started and not killed, in the order of their start.
     pub fn executors(&mut self) -> &mut Vec<Node> {
         &mut self.executors
     }
 
-    /// The folder in which every executor has a folder of its own.
+    /// Returns the folder in which every executor has a folder of its own.
     pub fn work_dir(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 
-    fn log(&mut self, node: &str) -> PathBuf {
+    /// Returns the path of the log of the node that is started next.
+    fn next_log(&mut self, node: &str) -> PathBuf {
         self.started += 1;
         self.folder
             .path()
             .join(format!("{node}-{}.log", self.started))
     }
 
-    /// Starts an executor and does not wait for it to join.
-    fn begin_executor(&mut self, args: &[&str]) {
+    /// Starts an executor and does not wait until it has joined.
+    fn start_executor(&mut self, args: &[&str]) {
         let address = self.scheduler.address.to_string();
         let work_dir = self.work_dir().display().to_string();
-        let usual = [
+        let common = [
             "executor",
             "--scheduler",
             &address,
@@ -223,14 +227,14 @@ impl Cluster {
             "--slots",
             "2",
         ];
-        let log = self.log("executor");
+        let log = self.next_log("executor");
         self.executors
-            .push(Node::start(&[&usual, args].concat(), &log));
+            .push(Node::start(&[&common, args].concat(), &log));
     }
 
-    /// Starts one more executor, and waits until it has joined.
+    /// Starts one more executor and waits until it has joined.
     pub fn add_executor(&mut self) {
-        self.begin_executor(&[]);
+        self.start_executor(&[]);
         let executor = self.executors.last().expect("one was started");
         wait_until(
             || executor.metric("honeyguide_executor_joined") == 1.0,
@@ -238,7 +242,7 @@ impl Cluster {
         );
     }
 
-    /// Kills the executor at `index` of those that live. The scheduler has to find out by itself.
+    /// Kills the executor at `index` of [`Cluster::executors`]. The scheduler has to notice its silence.
     pub fn kill_executor(&mut self, index: usize) {
         self.executors.remove(index).kill();
     }
@@ -248,25 +252,25 @@ impl Cluster {
         self.scheduler.kill();
     }
 
-    /// Starts the scheduler anew where it was, and waits until all executors have joined again.
+    /// Restarts the scheduler on the same address, and waits until all executors have joined again.
     pub fn restart_scheduler(&mut self) {
         let address = self.scheduler.address.to_string();
-        let log = self.log("scheduler");
+        let log = self.next_log("scheduler");
         self.scheduler = Node::start(
-            &[&["scheduler", "--bind", &address], &WATCHFUL[..]].concat(),
+            &[&["scheduler", "--bind", &address], &SHORT_TIMEOUT[..]].concat(),
             &log,
         );
         self.wait_for_executors();
     }
 
-    /// A figure of the scheduler's page about the cluster.
+    /// Returns a figure of the scheduler's page about the cluster.
     pub fn status(&self, figure: &str) -> u64 {
         let page = self.scheduler.page("/honeyguide/cluster");
         let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
         page[figure].as_u64().expect("a number")
     }
 
-    /// Waits until the scheduler counts the executors that live, and no others.
+    /// Waits until the scheduler counts exactly the executors that were not killed.
     pub fn wait_for_executors(&self) {
         let expected = self.executors.len() as u64;
         wait_until(

@@ -1,4 +1,4 @@
-//! A folder of its own for every test, events to put there, and the command run inside it.
+//! Common code of the tests: temporary folders, tables of events, and runs of the command.
 #![allow(
     dead_code,
     reason = "every test program uses some of these helpers, none uses all"
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// BETH's columns.
+/// The header line with the columns of BETH.
 pub const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,eventName,stackAddresses,argsNum,returnValue,args,sus,evil";
 
-/// A line of [`HEADER`]'s columns. The values repeat with short periods, so that many events look alike.
+/// Returns a line with the columns of [`HEADER`]. The values repeat with short periods, so that many events are alike.
 pub fn event(index: usize) -> String {
     let rare = usize::from(index % 97 == 96);
     let [process, parent] = [index % 7, index % 5];
@@ -28,7 +28,7 @@ pub fn event(index: usize) -> String {
     )
 }
 
-/// The header and `count` events.
+/// Returns a table with the header and `count` events.
 pub fn events(count: usize) -> String {
     let mut text = format!("{HEADER}\n");
     for index in 0..count {
@@ -37,14 +37,14 @@ pub fn events(count: usize) -> String {
     text
 }
 
-/// [`events`] with line `line` (the header is line 1) replaced.
+/// Returns [`events`] with line `line` replaced. The header is line 1.
 pub fn events_with_line(count: usize, line: usize, replacement: &str) -> String {
     let mut lines: Vec<String> = events(count).lines().map(str::to_owned).collect();
     lines[line - 1] = replacement.to_owned();
     lines.join("\n") + "\n"
 }
 
-/// An event with the value of column `column` (from 0) replaced.
+/// Returns an event with the value of column `column` replaced. Columns are counted from 0.
 pub fn event_with(index: usize, column: usize, value: &str) -> String {
     let text = event(index);
     let mut fields: Vec<&str> = Vec::new();
@@ -64,30 +64,32 @@ pub fn event_with(index: usize, column: usize, value: &str) -> String {
     fields.join(",")
 }
 
-/// The longest that a command may take: many times what any needs on a busy machine.
+/// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 /// A temporary folder in which the command runs, so that messages show plain file names.
 pub struct Folder(TempDir);
 
-/// How a run ended.
+/// The outcome of a run of the command.
 #[derive(Debug)]
 pub struct Run {
-    /// The exit status; 128 + N when signal N ended it.
+    /// The exit status, or 128 + N if signal N ended the command.
     pub status: i32,
+    /// The text on standard output.
     pub stdout: String,
+    /// The text on standard error.
     pub stderr: String,
 }
 
 impl Folder {
-    /// A folder with `good.csv`, a table of `count` events, and `model.json`, a small model of them.
+    /// Creates a folder with `good.csv`, a table of `count` events, and `model.json`, a small model of them.
     pub fn with_model(count: usize) -> Self {
         let folder = Self::with(&[("good.csv", events(count))]);
         folder.train_small("good.csv");
         folder
     }
 
-    /// Trains `model.json`, a small model of `data`.
+    /// Trains a small model of `data` and writes it to `model.json`.
     pub fn train_small(&self, data: &str) {
         self.done(&[
             "train",
@@ -101,11 +103,12 @@ impl Folder {
         ]);
     }
 
+    /// Creates an empty folder.
     pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    /// With the given files.
+    /// Creates a folder with the given files.
     pub fn with<T: AsRef<[u8]>>(files: &[(&str, T)]) -> Self {
         let folder = Self::new();
         for (name, content) in files {
@@ -114,19 +117,22 @@ impl Folder {
         folder
     }
 
+    /// Returns the path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
+    /// Writes a file in the folder.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("a file in a temporary folder");
     }
 
+    /// Reads a file in the folder, which must exist.
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The names of everything in the folder, hidden files too, sorted.
+    /// Returns the sorted names of all files in the folder, including hidden ones.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).expect("a temporary folder");
         let mut names: Vec<String> = entries
@@ -142,18 +148,18 @@ impl Folder {
         names
     }
 
-    /// The command in this folder, not yet run.
+    /// Returns the command with its arguments and this folder, without running it.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
         command.args(args).current_dir(self.0.path());
         command
     }
 
-    /// Runs the command to its end. It must not panic, and is killed where it does not end.
+    /// Runs the command to its end. It must not panic, and it is killed if it does not end in time.
     pub fn run(&self, args: &[&str]) -> Run {
         let mut command = assert_cmd::Command::from_std(self.command(args));
         let output = command.timeout(LONGEST_RUN).output();
-        Run::of(output.expect("the command starts"))
+        Run::from_output(output.expect("the command starts"))
     }
 
     /// Runs the command, which must succeed.
@@ -163,7 +169,8 @@ impl Folder {
         run
     }
 
-    /// Runs the command, which must fail with `status`, say all of `says`, and leave the folder as it was.
+    /// Runs the command, which must fail with `status`, print all of `says` to standard error, and leave the folder as it
+    /// was.
     pub fn refused(&self, args: &[&str], status: i32, says: &[&str]) {
         let before = self.names();
         let run = self.run(args);
@@ -180,8 +187,8 @@ impl Folder {
     }
 }
 
-/// How a command that was started ends. It is killed where it does not.
-pub fn ended(child: Child) -> Run {
+/// Waits for the end of a command that was started. Kills the command if it does not end in time.
+pub fn wait_for_end(child: Child) -> Run {
     let pid = child.id();
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
@@ -191,10 +198,10 @@ pub fn ended(child: Child) -> Run {
             .status();
         panic!("a command did not end within {LONGEST_RUN:?}");
     });
-    Run::of(output.expect("an exit status"))
+    Run::from_output(output.expect("an exit status"))
 }
 
-/// Asks a command that was started to end, with a signal by its name.
+/// Sends a signal, which is given by its name, to a command that was started.
 pub fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     let sent = Command::new("kill").args(["-s", name, &pid]).status();
@@ -203,7 +210,8 @@ pub fn signal(child: &Child, name: &str) {
 }
 
 impl Run {
-    pub fn of(output: Output) -> Self {
+    /// Creates the outcome of a command that has ended. The command must not have panicked.
+    pub fn from_output(output: Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let signal = || output.status.signal().map(|signal| 128 + signal);
         let run = Self {

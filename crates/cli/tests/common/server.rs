@@ -1,4 +1,4 @@
-//! A web server for one test: it has one file, and the faults that the test wants.
+//! A web server for one test. It has one file, and the faults that the test asks for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,35 +6,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What a server does when it is asked.
+/// The way in which a server answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// What was asked for.
+    /// The requested range.
     Good,
-    /// The whole file, whatever range was asked for.
+    /// The whole file, whatever range was requested.
     Whole,
-    /// This status and no file.
+    /// This status without a file.
     Status(u16),
-    /// Half of what was announced, then the end of the connection.
+    /// Half of the announced bytes, and then the end of the connection.
     Cut,
-    /// What was asked for, after a while.
+    /// The requested range, after 300 ms.
     Late,
-    /// The same, after so long that somebody may lose patience.
+    /// The requested range, after 2 s.
     Slow,
-    /// Nothing, and the connection stays.
+    /// No answer on a connection that stays open.
     Never,
-    /// A range of another version of the file.
+    /// The requested range of another version of the file.
     Replaced,
 }
 
 /// A server that runs until the test program ends.
 pub struct Server {
+    /// The URL of the server without a path.
     pub url: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    /// Serves `content` under every name; `answer` says what happens to request number 0, 1, …
+    /// Starts a server that has `content` under every name. `answer` returns how to answer request number 0, 1, …
     pub fn start(content: Vec<u8>, answer: fn(usize) -> Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -52,13 +53,13 @@ impl Server {
         Self { url, requests }
     }
 
-    /// How often the server was asked so far.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
-/// Answers one request after the other on a connection.
+/// Answers the requests of a connection, one after the other.
 fn serve(
     mut reader: BufReader<TcpStream>,
     mut out: TcpStream,
@@ -117,6 +118,7 @@ fn serve(
     }
 }
 
+/// Sends a complete answer.
 fn send(out: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> std::io::Result<()> {
     write!(
         out,
@@ -126,7 +128,7 @@ fn send(out: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> std::i
     out.write_all(body)
 }
 
-/// The headers and the bytes of a range.
+/// Returns the headers and the bytes of a range.
 fn part<'a>(content: &'a [u8], range: Option<&str>, version: &str) -> (String, &'a [u8]) {
     let bounds = range.and_then(|range| range.split_once('-'));
     let number = |text: &str| text.parse::<usize>().ok();

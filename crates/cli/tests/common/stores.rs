@@ -1,19 +1,20 @@
-//! Object stores on loopback.
+//! The object stores on loopback that tests use.
 #![allow(
     dead_code,
     reason = "every test program uses some of these helpers, none uses all"
 )]
 
-/// An object store that `cargo xtask test` started, and how it is called.
+/// An object store that `cargo xtask test` started.
 pub struct Store {
-    /// What URLs begin with.
+    /// The beginning of the URLs of its objects.
     pub base: &'static str,
+    /// The storage options with which commands reach it.
     pub options: Vec<String>,
-    /// An option with which it refuses, where there is one.
-    pub wrong: Option<&'static str>,
+    /// A storage option with credentials that it refuses, or none if it does not check them.
+    pub wrong_option: Option<&'static str>,
 }
 
-/// The stores that are running. Where npm is missing there are none; `cargo xtask test` says so.
+/// Returns the stores that are running. Without npm there are none, and `cargo xtask test` says so.
 pub fn stores() -> Vec<Store> {
     let s3 = std::env::var("HONEYGUIDE_TEST_S3").map(|endpoint| Store {
         base: "s3://lake",
@@ -24,7 +25,7 @@ pub fn stores() -> Vec<Store> {
             "aws_secret_access_key=S3RVER".into(),
             "aws_region=us-east-1".into(),
         ],
-        wrong: Some("aws_access_key_id=wrong-key-id"),
+        wrong_option: Some("aws_access_key_id=wrong-key-id"),
     });
     let azure = std::env::var("HONEYGUIDE_TEST_AZURE").map(|endpoint| Store {
         base: "az://lake",
@@ -34,7 +35,7 @@ pub fn stores() -> Vec<Store> {
             "azure_storage_account_name=devstoreaccount1".into(),
             "azure_storage_account_key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==".into(),
         ],
-        wrong: Some("azure_storage_account_key=d3Jvbmctc2VjcmV0"),
+        wrong_option: Some("azure_storage_account_key=d3Jvbmctc2VjcmV0"),
     });
     let google = std::env::var("HONEYGUIDE_TEST_GOOGLE").map(|endpoint| Store {
         base: "gs://lake-of-google",
@@ -44,7 +45,7 @@ pub fn stores() -> Vec<Store> {
             ),
             "google_allow_http=true".into(),
         ],
-        wrong: None,
+        wrong_option: None,
     });
     s3.into_iter().chain(azure).chain(google).collect()
 }

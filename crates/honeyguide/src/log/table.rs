@@ -7,7 +7,7 @@ use super::{Definition, Notation};
 /// a log that is not recognised still tells hosts apart and days; they keep the types that their values have. There is no
 /// rule as a baseline, and every column may say which event a row is.
 pub(super) const TABLE: Definition = Definition {
-    name: "table",
+    name: "a table",
     columns: &[],
     marks: &[],
     min_columns: 0,

@@ -25,7 +25,7 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
     if wanted.is_empty() {
         let message = format!(
             "the data has no label (no column {})",
-            in_words(source.log())
+            label_names(source.log())
         );
         return Err(Error::usage(message).hint(format!(
             "name the label with --label; the columns are {}",
@@ -36,7 +36,7 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
 }
 
 /// The names of a log's labels, for a message.
-pub(crate) fn in_words(log: &Log) -> String {
+pub(crate) fn label_names(log: &Log) -> String {
     let names = log.labels().iter().map(|label| format!("`{label}`"));
     names.collect::<Vec<_>>().join(" or ")
 }

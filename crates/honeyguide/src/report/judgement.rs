@@ -63,7 +63,8 @@ pub(super) struct Findings<'a> {
     pub unseen_categories: u64,
 }
 
-/// Judges `source` by `model` and makes a page of it. Labels are `label`, or those of the data's log that it has; without any the page has no figures that need them.
+/// Judges `source` by `model` and makes a page of it. Labels are `label`, or those of the data's log that it has; without
+/// any the page has no figures that need them.
 ///
 /// # Errors
 /// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be read.

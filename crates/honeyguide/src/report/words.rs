@@ -4,7 +4,7 @@ use super::clock::duration;
 use super::judgement::Findings;
 use super::places::Places;
 use crate::evaluate::LabelEvaluation;
-use crate::labels::in_words;
+use crate::labels::label_names;
 use crate::log::Log;
 use crate::wording::{count, of_them, percent, percent_of, printable};
 
@@ -102,7 +102,7 @@ impl Findings<'_> {
             lead.push(format!(
                 "The data has no label (no column {}; --label names another), so nobody knows which of these flags are \
                  right: precision, recall and false-positive rate are absent from this page.",
-                in_words(self.source.log())
+                label_names(self.source.log())
             ));
         }
         lead

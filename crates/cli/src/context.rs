@@ -203,6 +203,7 @@ impl Context {
         if source.is_simulated() {
             self.mark_simulated();
         }
+        self.detail(&format!("the data is {}", source.log().name()));
         for file in source.files() {
             self.detail(&format!(
                 "reading {} ({} bytes)",

@@ -292,7 +292,7 @@ fn columns_of_hosts_and_times_are_named_by_options() {
     );
     let run = folder.done(&[&train[..], &roles].concat());
     assert!(run.stdout.contains("held-out host"), "{}", run.stdout);
-    let page = page(&folder, &[&["access.ndjson"][..], &roles].concat());
+    let page = report_page(&folder, &[&["access.ndjson"][..], &roles].concat());
     for says in [
         "90 events of 3 hosts, 2025-03-03 08:00:00 to 2025-03-04 08:00:59 UTC",
         "one host on one day",

@@ -190,6 +190,29 @@ fn a_log_of_kernel_calls_keeps_types_that_none_of_its_values_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_values_of_all_files_decide() {
+    let header = "timestamp,processId,eventName,returnValue";
+    let folder = folder();
+    let empty = write(&folder, "empty.csv", &format!("{header}\n"));
+    let times = write(
+        &folder,
+        "times.csv",
+        &format!("{header}\n2025-03-03,1,open,0\n"),
+    );
+    let numbers = write(&folder, "numbers.csv", &format!("{header}\n1.5,1,open,0\n"));
+    let source = Source::open(&[empty, times.clone()]).expect("readable tables");
+    assert_eq!(data_type(&source, "timestamp"), DataType::Utf8);
+    assert_eq!(data_type(&source, "processId"), DataType::Int64);
+    let mut source = Source::open(&[numbers, times]).expect("readable tables");
+    assert_eq!(data_type(&source, "timestamp"), DataType::Float64);
+    let error = inspect(&engine(), &mut source)
+        .await
+        .expect_err("no number");
+    let says = "times.csv: line 2, column 1 (`timestamp`): expected a number";
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_value_among_good_ones_stays_an_error() {
     let folder = folder();
     let mut text = "timestamp,userId,eventName,returnValue\n".to_owned();
@@ -258,7 +281,7 @@ fn a_role_needs_a_column_that_the_data_has() {
             "--time-column when: the data has no such column",
         ),
     ] {
-        let error = Source::open_with(&[path.clone()], &options).expect_err(says);
+        let error = Source::open_with(std::slice::from_ref(&path), &options).expect_err(says);
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert_eq!(error.to_string(), says);
         let hint = error.hint_text().expect("the columns");

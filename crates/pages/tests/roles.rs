@@ -94,7 +94,8 @@ async fn page(source: &mut Source, model: &Model) -> (String, Option<String>) {
 async fn pages_of_any_table_tell_hosts_and_days_apart() {
     let folder = folder();
     let path = write(&folder, "access.csv", &access("time"));
-    let mut source = Source::open_with(std::slice::from_ref(&path), &roles()).expect("the columns are there");
+    let mut source =
+        Source::open_with(std::slice::from_ref(&path), &roles()).expect("the columns are there");
     let model = model(&mut source).await;
     let (html, alerts) = page(&mut source, &model).await;
     let says = "216 events of 3 hosts, 2025-03-03 00:59:59 to 2025-03-05 23:59:59 UTC";

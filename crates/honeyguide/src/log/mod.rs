@@ -130,7 +130,7 @@ impl Log {
         }
     }
 
-    /// Returns what the log is called.
+    /// Returns what the log is called, with its article.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.definition.name

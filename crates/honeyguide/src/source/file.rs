@@ -301,13 +301,10 @@ impl DataFile {
     /// The columns of the file's folders: whole numbers where the value is one, else text.
     pub(super) fn partition_columns(&self) -> impl Iterator<Item = FoundColumn> {
         self.partitions.iter().map(|(name, value)| {
-            let Some(value) = value else {
-                return FoundColumn::inferred(name, DataType::Utf8, Readable::ANY);
-            };
-            let readable = Readable::of(value);
-            let data_type = match readable.integers {
-                true => DataType::Int64,
-                false => DataType::Utf8,
+            let readable = value.as_deref().map(Readable::of);
+            let data_type = match readable {
+                Some(Readable { integers: true, .. }) => DataType::Int64,
+                _ => DataType::Utf8,
             };
             FoundColumn::inferred(name, data_type, readable)
         })

@@ -1,5 +1,7 @@
 //! Columns as they are found in a file, before the data's log says what they hold.
 
+use std::collections::HashMap;
+
 use datafusion::arrow::datatypes::DataType;
 
 use super::Column;
@@ -11,9 +13,13 @@ pub(super) struct FoundColumn {
     pub name: String,
     /// The type that the file stores, or the narrowest that holds the first values of text.
     data_type: DataType,
-    /// As what the first values of text can be read; `None` where the file stores a type.
+    is_stored: bool,
+    /// As what the first values of text can be read; `None` where there are none.
     readable: Option<Readable>,
 }
+
+/// As what the first values of each column can be read, over all files.
+pub(super) struct Evidence(HashMap<String, Readable>);
 
 /// As which types besides text at least one of a column's first values can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,13 +30,6 @@ pub(super) struct Readable {
 }
 
 impl Readable {
-    /// What holds of a column without values: there is nothing that speaks against any type.
-    pub const ANY: Self = Self {
-        integers: true,
-        numbers: true,
-        booleans: true,
-    };
-
     /// Returns as what one value can be read.
     pub fn of(value: &str) -> Self {
         Self {
@@ -77,30 +76,56 @@ impl FoundColumn {
         Self {
             name: name.into(),
             data_type,
+            is_stored: true,
             readable: None,
         }
     }
 
-    /// Returns a column of text whose first values have this type.
-    pub fn inferred(name: impl Into<String>, data_type: DataType, readable: Readable) -> Self {
+    /// Returns a column of text whose first values have this type, and can be read as those of `readable`.
+    pub fn inferred(
+        name: impl Into<String>,
+        data_type: DataType,
+        readable: Option<Readable>,
+    ) -> Self {
         Self {
             name: name.into(),
             data_type,
-            readable: Some(readable),
+            is_stored: false,
+            readable,
         }
     }
 
     /// Returns the column as data of `log` has it. The values of text are read as the log says, unless none of the first
     /// ones can be.
-    pub fn typed(self, log: &Log) -> Column {
-        let Some(readable) = self.readable else {
+    pub fn typed(self, log: &Log, evidence: &Evidence) -> Column {
+        if self.is_stored {
             return Column::fixed(self.name, self.data_type);
-        };
+        }
         match log.column_type(&self.name) {
-            Some(data_type) if readable.bears_out(data_type) => {
+            Some(data_type) if evidence.bears_out(&self.name, data_type) => {
                 Column::fixed(self.name, data_type.clone())
             }
             _ => Column::inferred(self.name, self.data_type),
         }
+    }
+}
+
+impl Evidence {
+    /// Returns what the columns of all files say together.
+    pub fn of<'a>(columns: impl Iterator<Item = &'a FoundColumn>) -> Self {
+        let mut found: HashMap<String, Readable> = HashMap::new();
+        for column in columns {
+            if let Some(readable) = column.readable {
+                let known = found.entry(column.name.clone()).or_default();
+                *known = known.or(readable);
+            }
+        }
+        Self(found)
+    }
+
+    /// Returns whether one of a column's first values can be read as this type, or there are none.
+    fn bears_out(&self, name: &str, data_type: &DataType) -> bool {
+        let readable = self.0.get(name);
+        readable.is_none_or(|readable| readable.bears_out(data_type))
     }
 }

@@ -41,7 +41,7 @@ pub use format::{Compression, Format};
 pub use intake::{Intake, ScanCounts, TraceeEvents};
 
 use file::Chunks;
-use found::FoundColumn;
+use found::{Evidence, FoundColumn};
 use intake::ScanLog;
 use json::{JsonScan, Layout};
 use node::NodeStore;
@@ -218,7 +218,8 @@ impl Source {
             .first()
             .ok_or_else(|| Error::usage("no data was named"))?;
         let log = Log::recognise(&first.names());
-        let typed = found.into_iter().map(|file| file.typed(&log));
+        let evidence = Evidence::of(found.iter().flat_map(|file| &file.columns));
+        let typed = found.into_iter().map(|file| file.typed(&log, &evidence));
         let files: Vec<SourceFile> = typed.collect();
         let first = &files[0];
         let mut columns = first.columns.clone();
@@ -664,10 +665,10 @@ impl FoundFile {
         names.collect()
     }
 
-    fn typed(self, log: &Log) -> SourceFile {
+    fn typed(self, log: &Log, evidence: &Evidence) -> SourceFile {
         let columns = self.columns.into_iter();
         SourceFile {
-            columns: columns.map(|column| column.typed(log)).collect(),
+            columns: columns.map(|column| column.typed(log, evidence)).collect(),
             n_inside: self.n_inside,
             layout: self.layout,
             rows: self.rows,

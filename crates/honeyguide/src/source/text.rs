@@ -223,16 +223,13 @@ impl Seen {
         self.booleans += usize::from(readable.booleans);
     }
 
-    /// As what at least one value can be read.
-    fn readable(&self) -> Readable {
-        if self.values == 0 {
-            return Readable::ANY;
-        }
-        Readable {
+    /// As what at least one value can be read; none where there is no value.
+    fn readable(&self) -> Option<Readable> {
+        (self.values > 0).then_some(Readable {
             integers: self.integers > 0,
             numbers: self.numbers > 0,
             booleans: self.booleans > 0,
-        }
+        })
     }
 
     /// The narrowest type that holds the values. A column of which at most one value in [`STRAY_VALUES`] is no number is a

@@ -152,7 +152,7 @@ fn plain_columns(objects: &[Object]) -> Vec<FoundColumn> {
     }
     columns
         .into_iter()
-        .map(|(name, seen)| FoundColumn::inferred(name, seen.data_type(), seen.readable()))
+        .map(|(name, seen)| FoundColumn::inferred(name, seen.data_type(), seen.readable))
         .collect()
 }
 
@@ -179,10 +179,6 @@ impl Seen {
         if let Some(readable) = readable(value) {
             self.readable = Some(readable.or(self.readable.unwrap_or_default()));
         }
-    }
-
-    fn readable(&self) -> Readable {
-        self.readable.unwrap_or(Readable::ANY)
     }
 
     fn data_type(&self) -> DataType {

@@ -1,45 +1,45 @@
-//! What stands out in a table, and what it means for a model.
+//! Remarks on notable properties of a table, and on their consequences for a model.
 
 use serde::Serialize;
 
 use super::{ColumnSummary, Correlations};
 use crate::log;
 
-/// From which correlation on two columns say nearly the same.
+/// The absolute correlation above which two columns hold nearly the same information.
 const STRONG: f64 = 0.95;
-/// In fewer rows than these, being unique or going together is chance.
+/// The number of rows below which unique values and correlations are attributed to chance.
 const MIN_ROWS: u64 = 10;
 
-/// Something that stands out.
+/// A remark on a notable property of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Remark {
-    /// What it is.
+    /// The kind of remark.
     pub kind: RemarkKind,
-    /// The columns that it is about.
+    /// The columns that the remark is about.
     pub columns: Vec<String>,
-    /// What it is and what it means for a model, in a sentence.
+    /// The property and its consequence for a model, in a sentence.
     pub text: String,
 }
 
-/// The kinds of what stands out.
+/// The kind of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemarkKind {
-    /// No row has a value.
+    /// A column without a value in any row.
     Empty,
-    /// A feature with one value.
+    /// A column, other than a label, with the same value in every row.
     Constant,
-    /// A label with one value.
+    /// A label with the same value in every row.
     OneClass,
-    /// A value of its own in every row.
+    /// A column with a different value in every row.
     Unique,
-    /// Two columns with |r| > 0.95.
+    /// Two columns with a correlation of |r| > 0.95.
     Correlated,
-    /// Some values are infinite.
+    /// A column with infinite values.
     Infinite,
 }
 
-/// What stands out in a table of `rows` rows.
+/// Returns the remarks on a table of `rows` rows.
 pub(super) fn remarks(
     rows: u64,
     columns: &[ColumnSummary],

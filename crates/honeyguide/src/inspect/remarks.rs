@@ -79,7 +79,7 @@ fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
         1 if column.nulls == 0 && rows > 1 => remark(
             RemarkKind::Constant,
             format!(
-                "{name} is {} in every row: no tree can split on it, so a model ignores it, also where it is something else later.",
+                "{name} is {} in every row: no tree can split on it, so a model ignores it, even if it changes later.",
                 value(column)
             ),
         ),
@@ -89,8 +89,8 @@ fn of_column(rows: u64, column: &ColumnSummary) -> Option<Remark> {
             remark(
                 RemarkKind::Unique,
                 format!(
-                    "{name} has a different value in every row: as a category it says nothing of other rows; as a number it \
-                 makes every row a distinct one, and new data lies outside what was learnt."
+                    "{name} has a different value in every row: as a category it says nothing about other rows; as a number it \
+                 makes every row distinct, and new data lies outside what the model learnt."
                 ),
             )
         }
@@ -108,7 +108,7 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
         kind: RemarkKind::Infinite,
         columns: vec![column.name.clone()],
         text: format!(
-            "{} is infinite in {infinite} {}: they are left out of its figures here, and no model takes them.",
+            "{} is infinite in {infinite} {}: these are left out of its figures here, and no model accepts them.",
             column.name,
             if infinite == 1 { "row" } else { "rows" }
         ),
@@ -124,13 +124,13 @@ fn correlated(correlations: &Correlations) -> impl Iterator<Item = Remark> {
         let is_label = |name: &String| log::LABELS.contains(&name.as_str());
         let meaning = match (is_label(first), is_label(second)) {
             (true, true) => {
-                "results against one of these labels say little that is new of the other"
+                "results against one of these labels add little to results against the other"
             }
             (false, false) => {
                 "a model that has both counts the same thing twice; leave one out with --exclude"
             }
             _ => {
-                "one nearly tells the other, so compare a detector with a rule on that column alone"
+                "the column nearly determines the label, so compare a detector with a rule on that column alone"
             }
         };
         Some(Remark {

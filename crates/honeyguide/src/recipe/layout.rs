@@ -3,6 +3,7 @@
 //! Inputs are what events are grouped by: the expression of a plain feature, and for rarities the value and what it is
 //! given, each evaluated once however many features share it.
 
+use super::columns::columns_of_expression;
 use super::{Feature, Kind, Nulls, Recipe};
 
 /// What the engine evaluates for each event.
@@ -17,6 +18,8 @@ pub(crate) struct Layout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
     pub sql: String,
+    /// The names of the columns in `sql`, each once.
+    pub columns: Vec<String>,
     /// The feature to name in messages: the first that uses the input.
     pub feature: String,
     pub kind: InputKind,
@@ -80,8 +83,10 @@ impl Layout {
     }
 
     fn own(&mut self, feature: &Feature) -> usize {
+        let sql = feature.expr.clone().unwrap_or_default();
         self.inputs.push(Input {
-            sql: feature.expr.clone().unwrap_or_default(),
+            columns: columns_of_expression(&sql),
+            sql,
             feature: feature.name.clone(),
             kind: if feature.kind == Kind::Categorical {
                 InputKind::Category
@@ -101,6 +106,7 @@ impl Layout {
         known.unwrap_or_else(|| {
             let (sql, feature) = (sql.to_owned(), feature.name.clone());
             self.inputs.push(Input {
+                columns: columns_of_expression(&sql),
                 sql,
                 feature,
                 kind: InputKind::Text,

@@ -1,4 +1,4 @@
-//! From events to a model.
+//! Training and calibration of models.
 
 use std::sync::Arc;
 
@@ -22,32 +22,35 @@ use crate::source::{Source, no_events};
 use crate::tail::Tail;
 use crate::wording::hex;
 
-/// What `train` can be asked for, with scikit-learn's names, meaning and defaults.
+/// The parameters of training. Those that scikit-learn's `IsolationForest` has too have the same names, meanings and
+/// defaults.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
-    /// Number of trees.
+    /// The number of trees.
     pub n_estimators: usize,
-    /// Events that each tree draws; the recipe's number where there is none.
+    /// The number or share of events that each tree is grown on; `None` for the recipe's number.
     pub max_samples: Option<MaxSamples>,
-    /// Columns that each tree sees.
+    /// The number or share of features that each tree uses.
     pub max_features: MaxFeatures,
-    /// Whether a tree may draw an event twice.
+    /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
-    /// Where the threshold lies.
+    /// The share of training events above the threshold, or the automatic threshold.
     pub contamination: Contamination,
-    /// Where the data tells at least [`MIN_HOSTS`](crate::MIN_HOSTS) hosts apart, the threshold is the lowest that flags at most this share
-    /// of a left-out host's events, in the mean of the hosts, instead of one by `contamination`.
+    /// The false-positive rate on held-out hosts that the threshold is set for, from 0 to 1. If the data has at least
+    /// [`MIN_HOSTS`](crate::MIN_HOSTS) hosts, the threshold is the lowest that flags at most this share of a held-out
+    /// host's events, in the mean of the hosts. Otherwise, or if `None`, `contamination` sets the threshold.
     pub left_out_rate: Option<f64>,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// Columns whose features are left out.
+    /// The columns whose features are left out.
     pub exclude: Vec<String>,
 }
 
-/// A recipe's `max_samples` is capped at one event in so many: a tree that draws most events takes the rare for usual,
-/// and has no place left for what is new (Liu et al. 2008, section 4, on swamping and masking).
+/// The factor by which events must outnumber a recipe's `max_samples`, which is reduced otherwise. In a tree that draws
+/// most of the events, rare events look normal, and new events are not isolated (Liu et al. 2008, section 4, on
+/// swamping and masking).
 const EVENTS_PER_SAMPLE: u64 = 32;
-/// But never below the usual number.
+/// The number of events below which a recipe's `max_samples` is not reduced: scikit-learn's default.
 const FEWEST_SAMPLES: usize = 256;
 
 impl Default for TrainOptions {
@@ -83,11 +86,12 @@ impl TrainOptions {
     }
 }
 
-/// Trains a model on `source`: one scan, then a forest on the distinct feature rows. The same events, recipe and
-/// parameters give the same model, however the events are spread over files and threads.
+/// Trains a model on `source`: scans the data once, then grows a forest on the distinct feature rows. The same events,
+/// recipe and parameters give the same model, however the events are distributed over files and threads.
 ///
 /// # Errors
-/// The recipe does not fit the data, the data cannot be read or is empty, a parameter is out of range.
+/// Fails when the recipe does not fit the data, when the data cannot be read or has no rows, and when a parameter is
+/// out of range.
 pub async fn train(
     engine: &Engine,
     source: &mut Source,
@@ -105,12 +109,12 @@ pub async fn train(
     fit(recipe, distilled, options)
 }
 
-/// The column that tells hosts apart, where the data has it.
+/// Returns the column of the hosts, if the data has it.
 fn host_column(source: &Source) -> Option<&'static str> {
     source.has_column(HOST_COLUMN).then_some(HOST_COLUMN)
 }
 
-/// What the forest refuses only when it meets the data, by the names of the options.
+/// Returns the error for parameters that the forest refuses for this data, with the names of the command's options.
 fn unfit(error: &FitError) -> Error {
     match error {
         FitError::FeatureCount { value, max } => Error::usage(format!(
@@ -125,7 +129,10 @@ fn unfit(error: &FitError) -> Error {
     }
 }
 
-/// The model of distilled training events.
+/// Trains a model on the distinct rows of the training events.
+///
+/// # Errors
+/// Fails when a parameter is out of range for this data, and when the features cannot be encoded.
 pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
     let left_out = match options.left_out_rate {
@@ -139,7 +146,7 @@ pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) 
     let fingerprint = fingerprint(&distilled);
     let (events, distinct_rows) = (distilled.events, distilled.distinct_rows);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
-    // The inputs are as large as the matrix, and nothing needs them any more.
+    // The inputs take as much memory as the matrix and are no longer needed.
     drop(distilled);
     matrix.sort_rows();
     let forest = params
@@ -166,6 +173,7 @@ pub(crate) fn fit(recipe: Recipe, distilled: Distilled, options: &TrainOptions) 
     })
 }
 
+/// Returns the distribution of the training events' scores.
 fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
     let scores = forest
         .scores(matrix.values())
@@ -176,6 +184,7 @@ fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> 
     ))
 }
 
+/// Returns the threshold that the forest sets by its contamination.
 fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {
     Threshold {
         value: -forest.offset(),
@@ -186,10 +195,13 @@ fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> T
     }
 }
 
-/// Sets the threshold to the lowest that flags at most `rate` of the events of `source`, which are held to be benign.
+/// Sets the threshold to the lowest that flags at most the share `rate` of the events of `source`, which should be
+/// benign.
+/// `rate` is then the false-positive rate.
 ///
 /// # Errors
-/// `rate` is not within 0 and 1; the data lacks the recipe's columns, cannot be read or is empty.
+/// Fails when `rate` is not at least 0 and below 1, and when the data lacks the recipe's columns, cannot be read or has
+/// no rows.
 pub async fn calibrate(
     engine: &Engine,
     model: &mut Model,
@@ -227,6 +239,7 @@ pub async fn calibrate(
     Ok(())
 }
 
+/// Refuses a false-positive rate that is not at least 0 and below 1.
 fn check_rate(rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         return Ok(());
@@ -236,7 +249,8 @@ fn check_rate(rate: f64) -> Result<()> {
     )))
 }
 
-/// SHA-256 of the distinct rows with their counts; little-endian bits, so that it is the same on every machine.
+/// Returns the SHA-256 of the distinct rows with their counts. Numbers are hashed in little-endian order, so that the
+/// result is the same on every machine.
 fn fingerprint(distilled: &Distilled) -> String {
     let mut hash = Sha256::new();
     hash.update(distilled.events.to_le_bytes());

@@ -127,7 +127,7 @@ impl Model {
     /// Fails when the forest has extended splits, which cannot be explained.
     pub(crate) fn attribute(&self, features: &[f64]) -> Result<Explanation> {
         let explained = self.forest.explain(features);
-        explained.map_err(|error| Error::usage(format!("this model cannot say why: {error}")))
+        explained.map_err(|error| Error::usage(format!("this model cannot be explained: {error}")))
     }
 
     /// Returns the `count` strongest reasons for an anomaly, without facts that a stronger reason has stated.

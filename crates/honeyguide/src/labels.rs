@@ -67,7 +67,7 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
             return Err(Error::usage(format!(
                 "--label {label}: the column holds {found}, not 0 and 1"
             ))
-            .hint("a label is 1 for what should be found and 0 for the rest, or true and false"));
+            .hint("a label is 1 for events that should be found and 0 for all others, or true and false"));
         }
     };
     Ok(Key {

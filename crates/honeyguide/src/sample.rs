@@ -201,9 +201,7 @@ impl Drawing {
         let fields = schema.fields().iter();
         let fields = fields.map(|field| SortField::new(field.data_type().clone()));
         let converter = RowConverter::new(fields.collect()).map_err(|error| {
-            Error::data(format!(
-                "rows of these columns cannot be told apart: {error}"
-            ))
+            Error::data(format!("rows of these columns cannot be compared: {error}"))
         })?;
         Ok(Self {
             seed: options.seed,

@@ -120,7 +120,7 @@ fn unfit(error: &FitError) -> Error {
         FitError::FeatureCount { value, max } => Error::usage(format!(
             "--max-features {value}: with this data a tree can see from 1 to {max} features"
         ))
-        .hint("a fraction has a point: 1.0 is all of them"),
+        .hint("a number with a point is a fraction: 1.0 is all features"),
         FitError::SampleSize { value, max } => Error::usage(format!(
             "--samples: a tree would draw {value} events of this data; the limit is {max}"
         ))

@@ -239,8 +239,8 @@ fn conversions_that_fail_write_nothing() {
     for (data, out, options, status, says) in [
         ("good.csv", "full", &[][..], 2, "the folder is not empty"),
         ("good.csv", "good.csv", &[], 2, "also an input"),
-        ("good.csv", "bad.csv", &[], 2, "Parquet is written"),
-        ("good.csv", "new.ndjson", &[], 2, "Parquet is written"),
+        ("good.csv", "bad.csv", &[], 2, "convert writes Parquet"),
+        ("good.csv", "new.ndjson", &[], 2, "convert writes Parquet"),
         ("good.csv", "plain", &[], 2, "plain: is a file"),
         ("good.csv", "-", &[], 2, "not standard output"),
         (

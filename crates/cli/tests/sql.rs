@@ -188,7 +188,7 @@ fn messages_name_the_mistake_and_a_correction() {
     folder.refused(
         &["sql", "SELECT 1", "--table", "a b=good.csv"],
         2,
-        &["`a b` is not a table's name"],
+        &["`a b` is not a valid table name"],
     );
     folder.refused(&["sql", "SELECT 1", "no.csv"], 2, &["no.csv: no such file"]);
     folder.refused(

@@ -1,8 +1,8 @@
-//! What reading costs without learning anything: the engine's own scan of the columns that a recipe needs.
+//! A benchmark of reading alone: the engine's own scan of the columns that a recipe needs.
 //!
-//! `cargo run --release -p honeyguide --example scan -- FILE THREADS COLUMN…` reads the columns of a `.csv`, `.ndjson` or
-//! `.parquet` file and counts the rows, with the settings that honeyguide's scans have. Compare its CPU time with that of
-//! `honeyguide train`; `bench/reading.py` compares it with scores.
+//! `cargo run --release -p honeyguide --example scan -- FILE THREADS COLUMN…` reads the columns of a `.csv`, `.ndjson`
+//! or `.parquet` file and counts the rows, with the settings of honeyguide's scans. Compare its CPU time with that of
+//! `honeyguide train`. `bench/reading.py` compares it with the time of scoring.
 
 use std::error::Error;
 use std::fs::File;
@@ -17,7 +17,7 @@ use datafusion::prelude::{
 use futures::TryStreamExt;
 use honeyguide::log::Log;
 
-/// As the engine's.
+/// The number of rows per batch, the same as in honeyguide's engine.
 const BATCH_ROWS: usize = 4096;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(scan(&file, threads, &columns))
 }
 
+/// Opens a file as a table, by its extension.
 async fn open(context: &SessionContext, file: &str) -> Result<DataFrame, Box<dyn Error>> {
     let table = match file.rsplit('.').next() {
         Some("parquet") => {
@@ -52,7 +53,7 @@ async fn open(context: &SessionContext, file: &str) -> Result<DataFrame, Box<dyn
     Ok(table)
 }
 
-/// BETH's types for the columns of a CSV file's header.
+/// Returns the schema of a CSV file: the columns of its header with the types that they have in BETH.
 fn schema_of(file: &str) -> Result<Schema, Box<dyn Error>> {
     let lines = BufReader::new(File::open(file)?).lines();
     let header = lines.map_while(Result::ok).next().ok_or("an empty file")?;
@@ -66,6 +67,7 @@ fn schema_of(file: &str) -> Result<Schema, Box<dyn Error>> {
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// Reads the columns of a file and prints the number of rows.
 async fn scan(file: &str, threads: usize, columns: &[String]) -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::new()
         .with_target_partitions(threads)

@@ -1,4 +1,5 @@
-//! Distinct feature rows as points of a map: UMAP of what a recipe makes of data, fitted on it or on other data.
+//! A map of the distinct feature rows of data: a UMAP embedding of a recipe's features, fitted on the same or on other
+//! data.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,46 +25,48 @@ use crate::recipe::{Kind, Recipe};
 use crate::scan::Scan;
 use crate::source::{Source, no_events};
 
-/// Most distinct rows that the map is fitted on; of more, a uniform sample is taken.
+/// The greatest number of distinct rows that the map is fitted on. Of more rows, a uniform sample is taken.
 pub const MAX_FITTED: usize = 100_000;
-/// Most values of distinct rows that are placed: rows × features. Of more rows, a uniform sample is placed.
+/// The greatest number of values that are placed on the map: distinct rows × features. Of more rows, a uniform sample
+/// is placed.
 const MAX_PLACED_VALUES: usize = 1 << 23;
-/// The column that says how many events have a row's features.
+/// The name of the output's column that holds the number of events with a row's features.
 pub const COUNT_COLUMN: &str = "count";
 
-/// Distinct feature rows with their places on the map.
+/// Distinct feature rows with their coordinates on a map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
     /// The recipe's name.
     pub recipe: String,
     /// The names of the features.
     pub features: Vec<String>,
-    /// Row-major values of the features before scaling, the rows ascending.
+    /// The values of the features before scaling: rows × features, row-major, with the rows in ascending order.
     pub values: Vec<f64>,
-    /// How many events have each row.
+    /// The number of events with each row's features.
     pub counts: Vec<u64>,
-    /// The labels that the data has.
+    /// The label columns that the data has.
     pub labels: Vec<String>,
-    /// Per row and label, how many of the events are labelled 1; row-major.
+    /// The number of events labelled 1: rows × labels, row-major.
     pub labelled: Vec<u64>,
-    /// Dimensions of the map.
+    /// The number of dimensions of the map.
     pub n_components: usize,
-    /// Row-major coordinates.
+    /// The coordinates: rows × dimensions, row-major.
     pub coordinates: Vec<f32>,
-    /// The events of the data.
+    /// The number of events in the data.
     pub events: u64,
-    /// The distinct rows of the data, all of which are placed unless `placed_sample`.
+    /// The number of distinct rows in the data, all of which are placed unless `placed_sample` is set. It is an
+    /// estimate if the rows were sampled while they were read.
     pub distinct_rows: u64,
-    /// Whether the rows here are a uniform sample.
+    /// Whether the rows are a uniform sample of the distinct rows.
     pub placed_sample: bool,
-    /// How many rows the map was fitted on.
+    /// The number of rows that the map was fitted on.
     pub fitted_rows: u64,
-    /// Whether these were a uniform sample of more rows.
+    /// Whether the map was fitted on a uniform sample of its data's distinct rows.
     pub fitted_sample: bool,
 }
 
 impl Embedding {
-    /// Keeps `most` of the rows, every set of them equally likely; `distinct_rows` and `events` stay those of the data.
+    /// Keeps a uniform sample of at most `most` rows. `distinct_rows` and `events` remain those of the data.
     pub(crate) fn sample(&mut self, most: usize, seed: u64) {
         let n_rows = self.counts.len();
         if n_rows <= most {
@@ -79,7 +82,7 @@ impl Embedding {
     }
 }
 
-/// These rows of a row-major table.
+/// Returns some rows of a row-major table.
 fn rows_of<T: Copy>(table: &[T], n_columns: usize, rows: &[usize]) -> Vec<T> {
     let rows = rows.iter();
     rows.flat_map(|row| &table[row * n_columns..][..n_columns])
@@ -87,13 +90,14 @@ fn rows_of<T: Copy>(table: &[T], n_columns: usize, rows: &[usize]) -> Vec<T> {
         .collect()
 }
 
-/// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. Features are
-/// scaled to mean 0 and standard deviation 1 over the events that the map is fitted on. `seed` takes the place of that in
+/// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. Features
+/// are scaled to mean 0 and standard deviation 1 over the events that the map is fitted on. `seed` overrides the seed
+/// in
 /// `params`.
 ///
 /// # Errors
-/// A parameter out of range; a feature that is categorical or missing in a row; data that lacks the recipe's columns,
-/// cannot be read or has no rows.
+/// Fails when a parameter is out of range, when a feature is categorical or missing in a row, and when the data lacks
+/// the recipe's columns, cannot be read or has no rows.
 pub async fn embed(
     engine: &Engine,
     source: &mut Source,
@@ -133,6 +137,7 @@ pub async fn embed(
     map.place(&recipe, labels, rows)
 }
 
+/// Refuses a recipe with a categorical feature, which has no distances.
 fn refuse_categories(recipe: &Recipe) -> Result<()> {
     let categorical = recipe
         .features
@@ -148,7 +153,7 @@ fn refuse_categories(recipe: &Recipe) -> Result<()> {
     })
 }
 
-/// A fitted map.
+/// A fitted map, with the encoding and the scaling of its features.
 struct Map {
     encoder: Encoder,
     scaler: StandardScaler,
@@ -224,6 +229,7 @@ impl Map {
     }
 }
 
+/// Refuses rows with a missing feature. `values` are row-major.
 fn refuse_missing(recipe: &Recipe, values: &[f64]) -> Result<()> {
     let missing = values.iter().position(|value| value.is_nan());
     missing.map_or(Ok(()), |at| {
@@ -236,7 +242,7 @@ fn refuse_missing(recipe: &Recipe, values: &[f64]) -> Result<()> {
     })
 }
 
-/// At most [`MAX_FITTED`] rows, every set of them equally likely.
+/// Returns a uniform sample of at most [`MAX_FITTED`] rows.
 fn uniform_sample(matrix: Matrix, seed: u64) -> Result<Matrix> {
     if matrix.n_rows() <= MAX_FITTED {
         return Ok(matrix);
@@ -249,19 +255,22 @@ fn uniform_sample(matrix: Matrix, seed: u64) -> Result<Matrix> {
         .map_err(|error| Error::internal(format!("a sample of rows: {error}")))
 }
 
-/// The events of one distinct row.
+/// The counts of one distinct row's events.
 struct RowTally {
     events: u64,
+    /// The number of events labelled 1, for each label.
     labelled: Vec<u64>,
 }
 
-/// Distinct rows as they come. Above the budget only those whose hash is below a bar stay, which is lowered by halves:
-/// a uniform sample with full counts, whatever the order.
+/// The distinct rows so far. When they exceed the budget, only rows with a hash below a limit are kept, and the limit
+/// is halved each time. The result is a uniform sample of the rows with exact counts, whatever the order of the data.
 struct DistinctRows {
     labels: Vec<KeyId>,
     n_features: usize,
+    /// The greatest number of rows that are kept.
     budget: usize,
     rows: HashMap<Vec<u64>, RowTally>,
+    /// How many times the limit of the hashes was halved.
     halvings: u32,
     events: u64,
 }
@@ -287,7 +296,7 @@ impl DistinctRows {
             let events = groups.count(row);
             self.events += events;
             let key: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
-            if !is_in(&key, self.halvings) {
+            if !is_kept(&key, self.halvings) {
                 continue;
             }
             let n_labels = self.labels.len();
@@ -308,7 +317,7 @@ impl DistinctRows {
         while self.rows.len() > self.budget {
             self.halvings += 1;
             let halvings = self.halvings;
-            self.rows.retain(|key, _| is_in(key, halvings));
+            self.rows.retain(|key, _| is_kept(key, halvings));
         }
         Ok(())
     }
@@ -317,12 +326,12 @@ impl DistinctRows {
         self.halvings > 0
     }
 
-    /// Estimated from the share that stayed where they are a sample.
+    /// Returns the number of distinct rows; if they are a sample, an estimate from the share that is kept.
     fn distinct_rows(&self) -> u64 {
         (self.rows.len() as u64) << self.halvings
     }
 
-    /// Row-major values and the tallies, in ascending order of the rows.
+    /// Returns the row-major values and the counts of the rows, in ascending order of the rows.
     fn finish(self) -> (Vec<f64>, Vec<RowTally>) {
         let rows = self.rows.into_iter().map(|(key, tally)| {
             let values: Vec<f64> = key.into_iter().map(f64::from_bits).collect();
@@ -341,8 +350,8 @@ impl DistinctRows {
     }
 }
 
-/// Whether a row stays after so many halvings.
-fn is_in(key: &[u64], halvings: u32) -> bool {
+/// Returns whether a row is kept after `halvings` halvings of the limit.
+fn is_kept(key: &[u64], halvings: u32) -> bool {
     let hash = key
         .iter()
         .fold(StableHash::new(0), |hash, word| hash.word(*word));
@@ -350,10 +359,11 @@ fn is_in(key: &[u64], halvings: u32) -> bool {
 }
 
 impl Embedding {
-    /// Writes a row per distinct feature row: its features, `count`, a count for each label, and `umap_1`, `umap_2`, ….
+    /// Writes a table with one row per distinct feature row. Its columns are the features, `count`, the number of
+    /// events with each label, and the coordinates `umap_1`, `umap_2`, ….
     ///
     /// # Errors
-    /// A feature has the name of another column; the file cannot be written.
+    /// Fails when a feature has the name of another column, and when the file cannot be written.
     pub fn write(&self, to: impl Into<Destination>) -> Result<()> {
         let n_features = self.features.len();
         let mut columns: Vec<(String, ArrayRef)> = Vec::new();

@@ -1,4 +1,4 @@
-//! One error type for the whole library: what went wrong, whose mistake it is, and what to do next.
+//! The error type of the whole library: what failed, the kind of failure, and what to do next.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -13,38 +13,39 @@ use crate::naming::{Named, parameter, quoted, resolved};
 /// The library's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whose mistake an [`Error`] is. A program maps it to its exit status.
+/// The kind of an [`Error`], which a program maps to its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// The call cannot work with these arguments, whatever the rows say: a path that matches nothing, a recipe that
-    /// names a column which the data lacks, a parameter out of range.
+    /// The arguments of the call cannot work, whatever the rows hold: a path matches no file, a recipe names a column
+    /// that the data lacks, a parameter is out of range.
     Usage,
-    /// The data or a model file is not what it should be.
+    /// The data or a model file is invalid.
     Data,
-    /// The operating system refused: permission, full disk, a file that went away.
+    /// The operating system, a store or a server failed or refused: no permission, a full disk, a file that was
+    /// removed.
     Io,
-    /// A defect of honeyguide or of a library below it.
+    /// There is a defect in honeyguide or in a library that it uses.
     Internal,
 }
 
-/// What an error is about of which the place is still to be found.
+/// The kind of value that an error is about, if the value's place in the data is not known yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Unlocated {
-    /// Nothing: the place is known, or there is none.
+    /// The place is known, or there is none.
     #[default]
     Nothing,
-    /// A feature value that the forest cannot take.
+    /// The error is about a feature's value that the forest cannot take.
     Feature,
-    /// A label that is neither 0 nor 1.
+    /// The error is about a label that is neither 0 nor 1.
     Label,
-    /// A value that the engine could not compute.
+    /// The error is about a value that the engine could not compute.
     Value,
 }
 
-/// Stands before an error in another process's text.
+/// The marker before an error in another process's text.
 const CARRIED: &str = "honeyguide-error:";
 
-/// An [`Error`] as it goes from one process to another.
+/// The form in which an [`Error`] is sent from one process to another.
 #[derive(Serialize, Deserialize)]
 struct CarriedError {
     kind: ErrorKind,
@@ -53,7 +54,7 @@ struct CarriedError {
     unlocated: Unlocated,
 }
 
-/// What failed, where, and what to do next.
+/// An error: what failed, where, and what to do next.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.in_words())]
 pub struct Error {
@@ -76,17 +77,17 @@ impl Error {
         }
     }
 
-    /// A call that cannot work.
+    /// Returns an error about a call whose arguments cannot work.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// Data or a model file that is not what it should be.
+    /// Returns an error about data or a model file that is invalid.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Data, message)
     }
 
-    /// A refusal of the operating system while doing `what` with `path`.
+    /// Returns an error of the operating system. `what` is the verb that says what could not be done with `path`.
     pub fn io(what: impl Display, path: &Path, error: std::io::Error) -> Self {
         let hint = match error.kind() {
             std::io::ErrorKind::PermissionDenied => {
@@ -106,12 +107,12 @@ impl Error {
         }
     }
 
-    /// A refusal of a store or a server.
+    /// Returns an error about a refusal by a store or a server.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Io, message)
     }
 
-    /// The error of ours that passed through a reader, or `other` made of what it is instead.
+    /// Returns the library's own error if a reader passed one on in `error`, and otherwise the result of `other`.
     pub(crate) fn through_reader(
         error: std::io::Error,
         other: impl FnOnce(std::io::Error) -> Self,
@@ -122,21 +123,22 @@ impl Error {
         }
     }
 
-    /// A defect: something that the code holds to be impossible.
+    /// Returns an error about a defect: a state that the code takes to be impossible.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message).hint(
             "this is a defect of honeyguide: please report it with the command line that showed it",
         )
     }
 
-    /// Adds what to do next.
+    /// Adds a hint on what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same error with `place` before its message. A feature fault stays as it is: its place is found later.
+    /// Returns the error with `place` before its message. A feature fault stays unchanged, since its place is found
+    /// later.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
         if !self.is_feature_fault() {
@@ -145,7 +147,7 @@ impl Error {
         self
     }
 
-    /// Returns whose mistake it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -188,7 +190,7 @@ impl Error {
         }
     }
 
-    /// A feature value that the forest cannot take; which row it comes from is not known yet.
+    /// Returns an error about a feature's value that the forest cannot take, at a row that is not known yet.
     pub(crate) fn feature_fault(feature: &str, why: &str) -> Self {
         Self {
             unlocated: Unlocated::Feature,
@@ -196,11 +198,13 @@ impl Error {
         }
     }
 
+    /// Returns whether the error is about a feature's value that the forest cannot take, at a row that is not known
+    /// yet.
     pub(crate) fn is_feature_fault(&self) -> bool {
         self.unlocated == Unlocated::Feature
     }
 
-    /// A label that is neither 0 nor 1; which row has it is not known yet.
+    /// Returns an error about a label that is neither 0 nor 1, at a row that is not known yet.
     pub(crate) fn label_fault(label: &str, found: &str) -> Self {
         Self {
             unlocated: Unlocated::Label,
@@ -208,6 +212,7 @@ impl Error {
         }
     }
 
+    /// Returns whether the error is about a label that is neither 0 nor 1, at a row that is not known yet.
     pub(crate) fn is_label_fault(&self) -> bool {
         self.unlocated == Unlocated::Label
     }
@@ -217,7 +222,7 @@ impl Error {
         self.unlocated == Unlocated::Value
     }
 
-    /// The error of ours that passed through the engine, whatever the engine wrapped around it.
+    /// Returns the library's own error within an error of the engine, however deeply it is wrapped.
     pub fn own(error: &DataFusionError) -> Option<Self> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         let own = loop {
@@ -225,7 +230,7 @@ impl Error {
             if let Some(own) = current.downcast_ref::<Self>() {
                 break own;
             }
-            // An error within one of these is not its source but what it stands for.
+            // `std::io::Error` does not report the error that it wraps as its source.
             cause = match current.downcast_ref::<std::io::Error>() {
                 Some(error) => error.get_ref().map(|inner| inner as _),
                 None => current.source(),
@@ -234,7 +239,7 @@ impl Error {
         Some(own.again())
     }
 
-    /// The same error once more, without what is behind it.
+    /// Returns a copy of the error without its source.
     pub(crate) fn again(&self) -> Self {
         Self {
             kind: self.kind,
@@ -245,7 +250,7 @@ impl Error {
         }
     }
 
-    /// The error as a text from which [`carried_in`](Self::carried_in) makes it again, whatever is written around it.
+    /// Returns the error as text, from which [`carried_in`](Self::carried_in) restores it, even within other text.
     pub fn carried(&self) -> String {
         let carried = CarriedError {
             kind: self.kind,
@@ -254,12 +259,12 @@ impl Error {
             unlocated: self.unlocated,
         };
         let json = serde_json::to_vec(&carried).unwrap_or_default();
-        // Digits alone pass unchanged through whatever quotes and escapes a text on its way.
+        // Hexadecimal digits are not changed when a process on the way quotes or escapes the text.
         let digits: String = json.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{} [{CARRIED}{digits}]", self.message)
     }
 
-    /// The first error that another process wrote into `text`.
+    /// Restores the first error that another process wrote into `text` with [`carried`](Self::carried).
     pub fn carried_in(text: &str) -> Option<Self> {
         let (_, behind) = text.split_once(CARRIED)?;
         let end = behind.find(|character: char| !character.is_ascii_hexdigit());
@@ -274,7 +279,7 @@ impl Error {
         })
     }
 
-    /// An error of the query engine that no diagnosis could explain better.
+    /// Returns the error for a failure of the query engine that has no better diagnosis.
     pub(crate) fn engine(error: DataFusionError) -> Self {
         let root = error.find_root();
         if let DataFusionError::ResourcesExhausted(message) = root {
@@ -308,14 +313,14 @@ impl Error {
     }
 }
 
-/// So that an error of ours can pass through a closure that the engine drives; `diagnose` takes it out again.
+/// Lets an error of the library pass through closures that the engine calls. [`Error::own`] takes it out again.
 impl From<Error> for DataFusionError {
     fn from(error: Error) -> Self {
         Self::External(Box::new(error))
     }
 }
 
-/// Whether an error of the engine's may be about some value that it met.
+/// Returns whether an error of the engine may be due to a single value.
 pub(crate) fn is_of_a_value(error: &DataFusionError) -> bool {
     let root = error.find_root();
     matches!(
@@ -324,7 +329,7 @@ pub(crate) fn is_of_a_value(error: &DataFusionError) -> bool {
     )
 }
 
-/// What the engine could not compute, and how an expression gets around it.
+/// Returns what the engine could not compute, and how an expression can avoid it.
 pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static str)> {
     let DataFusionError::ArrowError(error, _) = error.find_root() else {
         return None;
@@ -346,7 +351,7 @@ pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static 
     }
 }
 
-/// The first line of a text of the engine's, which may go on with what only its makers need.
+/// Returns the first line of an error text of the engine. Later lines are for the engine's developers.
 pub(crate) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
@@ -356,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_survives_the_text_of_another_process() {
+    fn an_error_is_restored_from_the_text_of_another_process() {
         let error = Error::usage("`a\"b`: 100 % of ünusual\nlines").hint("say {\"x\"}");
         let text = format!("{:?}", format!("Job x failed: {:?}", error.carried()));
         let found = Error::carried_in(&text).expect("the error");

@@ -1,4 +1,4 @@
-//! How well a model's scores and verdicts find what is labelled, beside baselines that anybody can have for nothing.
+//! Evaluation of a model's scores and verdicts on labelled data, compared with baselines that need no model.
 
 use std::sync::Arc;
 
@@ -16,54 +16,54 @@ use crate::model::{Model, Threshold};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
 use crate::source::{Source, no_events};
 
-/// What the baseline without any rule is called.
+/// The name of the baseline that flags every event.
 const EVERYTHING_NAME: &str = "flag everything";
 
-/// A model's results on labelled data.
+/// The results of a model on labelled data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// The name of the model's recipe.
     pub recipe: String,
-    /// How many events were judged.
+    /// The number of events that were evaluated.
     pub events: u64,
-    /// How many were anomalous.
+    /// The number of events above the threshold.
     pub anomalous: u64,
-    /// Above which score an event was anomalous.
+    /// The threshold above which an event was anomalous.
     pub threshold: Threshold,
-    /// One per label.
+    /// The results against each label.
     pub labels: Vec<LabelEvaluation>,
 }
 
-/// The results against one label. A figure that is not defined is `None`: no AUROC where all events have one class.
+/// The results against one label. An undefined figure is `None`, such as the AUROC if all events have the same class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelEvaluation {
-    /// The label's column.
+    /// The name of the label's column.
     pub label: String,
-    /// Events labelled 1.
+    /// The number of events labelled 1.
     pub positives: u64,
-    /// Events labelled 0.
+    /// The number of events labelled 0.
     pub negatives: u64,
-    /// Area under the ROC curve of the scores.
+    /// The area under the ROC curve of the scores.
     pub roc_auc: Option<f64>,
-    /// Average precision of the scores.
+    /// The average precision of the scores.
     pub average_precision: Option<f64>,
-    /// The verdicts at the threshold.
+    /// The counts and rates of the verdicts at the threshold.
     pub verdicts: Verdicts,
-    /// The share of unlabelled events that is flagged, against the share that the threshold was set for; none where it
-    /// was set for no share.
+    /// The false-positive rate on events labelled 0, and the rate that the threshold was set for; `None` if it was not
+    /// set for a rate.
     pub false_positive_rates: Option<Rates>,
-    /// What needs no model.
+    /// The results of the baselines.
     pub baselines: Vec<Baseline>,
 }
 
-/// A false-positive rate as it was asked for, and as it turned out.
+/// A false-positive rate: the one that was asked for, and the one on the data that was evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rates {
-    /// What the threshold was set for.
+    /// The rate that the threshold was set for, from 0 to 1.
     pub nominal: f64,
-    /// What it gives on the data that was judged.
+    /// The rate on the data that was evaluated, from 0 to 1.
     pub realised: f64,
-    /// Whether one is more than twice the other.
+    /// Whether one rate is more than twice the other.
     pub far_apart: bool,
 }
 
@@ -80,32 +80,32 @@ impl Rates {
 /// A detector that needs no model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Baseline {
-    /// Its rule.
+    /// The detector's rule, as its name.
     pub name: String,
-    /// Its verdicts.
+    /// The counts and rates of the detector's verdicts.
     pub verdicts: Verdicts,
 }
 
 /// Counts and rates of hard verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Verdicts {
-    /// Labelled events that were flagged.
+    /// The number of events labelled 1 that were flagged.
     pub true_positives: u64,
-    /// Other events that were flagged.
+    /// The number of events labelled 0 that were flagged.
     pub false_positives: u64,
-    /// Other events that were not flagged.
+    /// The number of events labelled 0 that were not flagged.
     pub true_negatives: u64,
-    /// Labelled events that were not flagged.
+    /// The number of events labelled 1 that were not flagged.
     pub false_negatives: u64,
-    /// Share of the flagged events that are labelled.
+    /// The share of flagged events that are labelled 1.
     pub precision: Option<f64>,
-    /// Share of the labelled events that are flagged.
+    /// The share of events labelled 1 that were flagged.
     pub recall: Option<f64>,
-    /// Share of the other events that are flagged.
+    /// The share of events labelled 0 that were flagged.
     pub false_positive_rate: Option<f64>,
-    /// Harmonic mean of precision and recall.
+    /// The harmonic mean of precision and recall.
     pub f1: Option<f64>,
-    /// Area under the ROC curve of the verdicts taken as scores: the mean of recall and specificity.
+    /// The area under the ROC curve if the verdicts are taken as scores: the mean of recall and specificity.
     pub roc_auc: Option<f64>,
 }
 
@@ -125,10 +125,11 @@ impl From<Confusion> for Verdicts {
     }
 }
 
-/// Judges `model` on `source` against `label`, or against those labels of the data's log that it has.
+/// Evaluates `model` on `source` against `label`, or against those labels of the data's log that it has.
 ///
 /// # Errors
-/// There is no label, a label is neither 0 nor 1, the data lacks the recipe's columns, cannot be read or is empty.
+/// Fails when the data has no label, when a label is neither 0 nor 1, and when the data lacks the recipe's columns,
+/// cannot be read or has no rows.
 pub async fn evaluate(
     engine: &Engine,
     model: &Model,
@@ -152,7 +153,7 @@ pub async fn evaluate(
     Ok(tally.finish(model.recipe().name.clone()))
 }
 
-/// Returns the log's rule, and as a key whether it flags an event, where the data has its column.
+/// Returns the log's rule and the key that says whether it flags an event, if the data has its column.
 fn rule_key(source: &Source) -> Option<(&'static BaselineRule, Key)> {
     let rule = source.log().baseline()?;
     let mut columns = source.columns().iter();
@@ -169,7 +170,7 @@ fn rule_key(source: &Source) -> Option<(&'static BaselineRule, Key)> {
 pub(crate) struct JudgedKeys {
     /// The labels, each with its key.
     labels: Vec<(String, KeyId)>,
-    /// The baseline's rule in words and whether it flags an event, where the data has its column.
+    /// The log's rule in words and the key that says whether it flags an event, if the data has its column.
     rule: Option<(String, KeyId)>,
 }
 
@@ -177,7 +178,7 @@ impl JudgedKeys {
     /// Adds the keys of `labels` and of the rule to `keys`.
     ///
     /// # Errors
-    /// Fails when a label is not there or cannot hold 0 and 1.
+    /// Fails when the data lacks a label, and when a label's column cannot hold 0 and 1.
     pub fn add(keys: &mut Keys, source: &Source, labels: &[String]) -> Result<Self> {
         let labels = labels
             .iter()
@@ -187,7 +188,7 @@ impl JudgedKeys {
         Ok(Self { labels, rule })
     }
 
-    /// Returns the classes that the labels of a group say, in the order of the labels.
+    /// Returns the class of a group by each label, in the order of the labels: true for 1, false for 0.
     ///
     /// # Errors
     /// Fails when a label is neither 0 nor 1.
@@ -199,7 +200,7 @@ impl JudgedKeys {
     }
 }
 
-/// What accumulates over events in descending order of their scores.
+/// The counts over events, which come in descending order of their scores.
 pub(crate) struct Tally<'a> {
     keys: &'a JudgedKeys,
     threshold: Threshold,
@@ -208,6 +209,7 @@ pub(crate) struct Tally<'a> {
     labels: Vec<LabelTally>,
 }
 
+/// The counts against one label.
 struct LabelTally {
     label: String,
     ranking: RocAccumulator,
@@ -260,7 +262,7 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Returns the figures; `recipe` is the name of the model's recipe.
+    /// Returns the results. `recipe` is the name of the model's recipe.
     pub fn finish(self, recipe: String) -> Evaluation {
         let rule = self.keys.rule.as_ref().map(|(name, _)| name.as_str());
         let nominal_rate = self.threshold.method.nominal_rate();
@@ -308,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_far_apart_beyond_twice_in_either_direction() {
+    fn rates_are_far_apart_if_one_is_more_than_twice_the_other() {
         for (nominal, realised, far_apart) in [
             (0.01, 0.02, false),
             (0.01, 0.0201, true),

@@ -1,4 +1,5 @@
-//! Why an event has its score: what each feature contributes, and what was normal in training, in words.
+//! Explanations of scores: what each feature contributes to an event's score, and how its value compares with the
+//! training events, in words.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,49 +9,51 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::features::{EncodingData, RowKey, Sighting, row_key};
 use crate::model::{Distribution, FeatureProfile, Model};
-use crate::recipe::layout::FeatureInputs;
+use crate::recipe::layout::{FeatureInputs, Input};
 use crate::recipe::{Feature, Recipe};
 
-/// What a feature has to do with an event's score.
+/// The contribution of one feature to an event's score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reason {
-    /// The feature.
+    /// The feature's name.
     pub feature: String,
-    /// What it adds to the event's normalised path length, compared with the mean of the training events: its exact
-    /// Shapley value (Lundberg et al. 2020, path-dependent TreeSHAP). Negative values make the event more anomalous.
+    /// The contribution to the difference of the event's normalised path length from the mean of the training events:
+    /// the exact Shapley value of path-dependent TreeSHAP (Lundberg et al. 2020). A negative value makes the event more
+    /// anomalous.
     pub contribution: f64,
-    /// The event's value and what is normal, in words.
+    /// The event's value and how common it was in training, in words.
     pub text: String,
 }
 
-/// Why an event has its score.
+/// The explanation of an event's score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventExplanation {
-    /// −log2 of the score: the mean path length over c(max_samples). `base` plus the sum of all contributions.
+    /// The mean path length divided by c(max_samples), which is −log2 of the score. It is the sum of `base` and all
+    /// contributions.
     pub normalised_path_length: f64,
-    /// Its mean over the events that the trees were grown on.
+    /// The mean normalised path length of the events that the trees were grown on.
     pub base: f64,
-    /// One per feature, the one that speaks most for an anomaly first.
+    /// The contribution of each feature, in ascending order: the strongest reason for an anomaly comes first.
     pub reasons: Vec<Reason>,
 }
 
-/// An event as explanations need it.
+/// An event with the values that its explanation needs.
 pub(crate) struct ExplainedEvent<'a> {
-    /// As the forest sees it.
+    /// The event's feature row, as the forest gets it.
     pub features: &'a [f64],
-    /// The recipe's inputs as text; a null is `None`.
+    /// The values of the recipe's inputs as text; a null is `None`.
     pub inputs: &'a [Option<String>],
-    /// The event's columns and values.
+    /// The event's columns and their values as text; a null is `None`.
     pub columns: &'a [(String, Option<String>)],
 }
 
-/// Contributions of many events, of which most have been met before.
+/// An explainer of many events, which remembers the contributions of feature rows, since most of them repeat.
 pub(crate) struct Attribution<'a> {
     model: &'a Model,
     known: HashMap<RowKey, Explanation>,
 }
 
-/// What a feature has to say of an event, fact by fact.
+/// A feature's contribution to the score of an event, and the facts about its value.
 struct Finding {
     feature: usize,
     contribution: f64,
@@ -58,6 +61,7 @@ struct Finding {
 }
 
 impl Finding {
+    /// Joins the facts to a text.
     fn into_reason(self, recipe: &Recipe) -> Reason {
         Reason {
             feature: recipe.features[self.feature].name.clone(),
@@ -67,12 +71,13 @@ impl Finding {
     }
 }
 
-/// How many reasons an anomaly is given.
+/// The number of reasons that are given for an anomaly.
 pub(crate) const REASONS: usize = 3;
-/// Most contributions that are remembered: feature rows × features.
+/// The greatest number of contributions that are remembered: feature rows × features.
 const REMEMBERED: usize = 1 << 18;
 
 impl<'a> Attribution<'a> {
+    /// Returns an explainer that remembers no feature rows yet.
     pub fn new(model: &'a Model) -> Self {
         Self {
             model,
@@ -80,7 +85,10 @@ impl<'a> Attribution<'a> {
         }
     }
 
-    /// The first `count` reasons that speak for an anomaly.
+    /// Returns the `count` strongest reasons for an anomaly.
+    ///
+    /// # Errors
+    /// Fails when the forest has extended splits, which cannot be explained.
     pub fn strongest(&mut self, event: &ExplainedEvent, count: usize) -> Result<Vec<Reason>> {
         let key = row_key(event.features);
         if let Some(known) = self.known.get(&key) {
@@ -98,6 +106,9 @@ impl<'a> Attribution<'a> {
 
 impl Model {
     /// Explains one event by all features.
+    ///
+    /// # Errors
+    /// Fails when the forest has extended splits, which cannot be explained.
     pub(crate) fn explain(&self, event: &ExplainedEvent) -> Result<EventExplanation> {
         let explained = self.attribute(event.features)?;
         Ok(EventExplanation {
@@ -110,16 +121,16 @@ impl Model {
         })
     }
 
-    /// Returns what each feature of a row, as the forest sees it, contributes to its score.
+    /// Returns what each feature of a feature row contributes to its score.
     ///
     /// # Errors
     /// Fails when the forest has extended splits, which cannot be explained.
     pub(crate) fn attribute(&self, features: &[f64]) -> Result<Explanation> {
         let explained = self.forest.explain(features);
-        explained.map_err(|error| Error::usage(format!("this model cannot say why: {error}")))
+        explained.map_err(|error| Error::usage(format!("this model cannot be explained: {error}")))
     }
 
-    /// The first `count` reasons that speak for an anomaly and say something new.
+    /// Returns the `count` strongest reasons for an anomaly, without facts that a stronger reason has stated.
     fn reasons(
         &self,
         event: &ExplainedEvent,
@@ -138,7 +149,7 @@ impl Model {
         news.take(count).collect()
     }
 
-    /// The strongest features for an anomaly first.
+    /// Returns the contribution of each feature, the strongest for an anomaly first.
     fn findings(
         &self,
         event: &ExplainedEvent,
@@ -153,6 +164,7 @@ impl Model {
         })
     }
 
+    /// Returns the facts about the value of the feature at `index`.
     fn describe(&self, index: usize, event: &ExplainedEvent) -> Vec<String> {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
@@ -177,42 +189,29 @@ impl Model {
                 let value = event.inputs[*input]
                     .as_deref()
                     .and_then(|value| value.parse().ok());
-                let columns = self.raw_values(feature, event);
+                let columns = raw_values(feature, &self.layout().inputs[*input], event);
                 describe_number(feature, &columns, value, &self.training.profile[index])
             }
         }
     }
+}
 
-    /// The event's own columns that a feature's expression names, with their values.
-    fn raw_values(&self, feature: &Feature, event: &ExplainedEvent) -> String {
-        let named = |column: &&(String, Option<String>)| {
-            feature.sql().any(|sql| names_column(sql, &column.0))
-        };
-        let values = event
-            .columns
-            .iter()
-            .filter(named)
-            .map(|(name, value)| part(name, value));
-        let values: Vec<String> = values.collect();
-        if values.is_empty() {
-            feature.name.clone()
-        } else {
-            values.join(", ")
-        }
+/// Returns the event's columns that the feature's input names, with their values, or the feature's name if it names
+/// none.
+fn raw_values(feature: &Feature, input: &Input, event: &ExplainedEvent) -> String {
+    let named = event
+        .columns
+        .iter()
+        .filter(|(name, _)| input.columns.contains(name));
+    let values: Vec<String> = named.map(|(name, value)| part(name, value)).collect();
+    if values.is_empty() {
+        feature.name.clone()
+    } else {
+        values.join(", ")
     }
 }
 
-/// Whether an expression has this identifier in it.
-fn names_column(sql: &str, column: &str) -> bool {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_';
-    sql.match_indices(column).any(|(start, found)| {
-        let before = sql[..start].chars().next_back();
-        let after = sql[start + found.len()..].chars().next();
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    })
-}
-
-/// A value with its column's name, or alone where an expression gives it.
+/// Returns a value with the name of its column, or the value alone if it comes from another expression.
 fn part(sql: &str, value: &Option<String>) -> String {
     let is_column = sql
         .chars()
@@ -225,6 +224,7 @@ fn part(sql: &str, value: &Option<String>) -> String {
     }
 }
 
+/// Returns the facts about a rarity. `parts` are the value and what it is given.
 fn describe_sighting(parts: &[String], sighting: Sighting) -> Vec<String> {
     let (value, given) = (&parts[0], &parts[1..]);
     let Sighting { count, of, dropped } = sighting;
@@ -248,6 +248,7 @@ fn describe_sighting(parts: &[String], sighting: Sighting) -> Vec<String> {
     vec![unseen, seen]
 }
 
+/// Returns how common a category is in training.
 fn describe_category(
     feature: &Feature,
     value: Option<&str>,
@@ -275,6 +276,7 @@ fn describe_category(
     }
 }
 
+/// Returns how common a number is in training, or where it lies among the training events.
 fn describe_number(
     feature: &Feature,
     columns: &str,
@@ -293,7 +295,7 @@ fn describe_number(
     }
 }
 
-/// How common a number is among few different ones, and which is the most common where it is another.
+/// Returns how common a number is in training if it had few distinct numbers, and the most common one if it is another.
 fn describe_value(
     feature: &Feature,
     columns: &str,
@@ -328,7 +330,7 @@ fn describe_value(
     vec![own, format!("{}: {name}", share(usual.1, total))]
 }
 
-/// Where a number lies among the training events, of which an equal share lies between each two edges.
+/// Returns where a number lies among the training events. `edges` divide these into equal shares.
 fn place(value: f64, edges: &[f64]) -> String {
     let last = edges.len() - 1;
     let (low, high) = (edges[last / 4], edges[last - last / 4]);
@@ -347,7 +349,7 @@ fn place(value: f64, edges: &[f64]) -> String {
     format!("{place}, half of them between {low} and {high}")
 }
 
-/// What a coded value means, in brackets after `before`, or bare when that is empty.
+/// Returns the meaning of a coded value: in brackets after `before`, or without brackets if `before` is empty.
 fn meaning(feature: &Feature, value: f64, before: &str) -> String {
     let meanings: &BTreeMap<String, String> = &feature.values;
     match meanings.get(&value.to_string()) {
@@ -357,7 +359,7 @@ fn meaning(feature: &Feature, value: f64, before: &str) -> String {
     }
 }
 
-/// A share in words: exact at both ends, so that one event in a million is not none.
+/// Returns a share in words. Only an exact 0 is "none" and only an exact 1 is "all": one event in a million is neither.
 fn share(count: f64, of: f64) -> String {
     if count == 0.0 {
         return "none".into();
@@ -379,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sightings_read_like_sentences() {
+    fn rarities_are_described_in_sentences() {
         let parts = |texts: &[&str]| {
             texts
                 .iter()
@@ -408,11 +410,5 @@ mod tests {
                 "eventName connect: 0.5 % of the training events"
             ]
         );
-    }
-
-    #[test]
-    fn columns_are_found_as_whole_words() {
-        assert!(names_column("CASE WHEN userId < 1000 THEN 0 END", "userId"));
-        assert!(!names_column("parentProcessId", "ProcessId"));
     }
 }

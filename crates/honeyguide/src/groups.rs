@@ -1,4 +1,4 @@
-//! Events in groups: the distinct rows of a recipe's inputs, apart by further keys, with how many events each stands for.
+//! Grouping of events by a recipe's inputs and by further keys, with the number of events in each group.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +15,16 @@ use crate::recipe::plan::FeaturePlan;
 /// The name of the column that counts the events of a group.
 pub(crate) const COUNT: &str = "__count";
 
-/// Something beside the features that tells events apart, and is null where it has no value.
+/// An expression besides the features that events are grouped by. It is null for an event without a value.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
-    /// The name of its column in the engine.
+    /// The name of the key's column in the engine.
     pub name: String,
-    /// Its value.
+    /// The expression of the key's value.
     pub expr: Expr,
 }
 
-/// The place of a key among [`Keys`].
+/// The position of a key among [`Keys`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyId(usize);
 
@@ -77,7 +77,7 @@ impl KeyValues<'_> {
     }
 }
 
-/// The columns of a batch of groups that hold its keys and its counts, all of type Int64.
+/// The keys and the counts of a batch of groups, in columns of type Int64.
 #[derive(Debug)]
 pub(crate) struct KeyedCounts<'a> {
     keys: Vec<&'a Int64Array>,
@@ -85,10 +85,10 @@ pub(crate) struct KeyedCounts<'a> {
 }
 
 impl<'a> KeyedCounts<'a> {
-    /// Takes the last columns of a batch of [`count_distinct`]: the keys in their order, then the count.
+    /// Takes the last columns of a batch from [`count_distinct`]: the keys in their order, then the count.
     ///
     /// # Errors
-    /// Fails when there is no count or a column has another type, which is a defect.
+    /// Fails when there is no count or when a column has another type, which is a defect.
     pub fn new(arrays: &'a [ArrayRef]) -> Result<Self> {
         let integers = arrays.iter().map(|array| {
             let wrong = || Error::internal(format!("a key or count came as {}", array.data_type()));
@@ -104,13 +104,13 @@ impl<'a> KeyedCounts<'a> {
         KeyValues { groups: self, row }
     }
 
-    /// Returns how many events row `row` stands for.
+    /// Returns the number of events in the group of row `row`.
     pub fn count(&self, row: usize) -> u64 {
         self.counts.value(row).unsigned_abs()
     }
 }
 
-/// Returns `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`; the count is the last column.
+/// Returns the query `SELECT inputs, keys, count(*) … GROUP BY inputs, keys`, whose last column is the count.
 ///
 /// # Errors
 /// Fails when the engine refuses an expression.

@@ -1,4 +1,4 @@
-//! Labels: which columns they are, what class a value says, and which event has a value that is none.
+//! Labels: the columns that hold them, the classes of their values, and the search for values that are not labels.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,10 @@ use crate::groups::{Key, Keys};
 use crate::naming::parameter;
 use crate::source::{Source, column_list, with_columns};
 
-/// The labels to judge against.
+/// Returns the labels to evaluate against: `label`, or those of `sus` and `evil` that the data has.
+///
+/// # Errors
+/// Fails when no label is named and the data has neither of the two.
 pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>> {
     let wanted: Vec<&str> = match label {
         Some(label) => vec![label],
@@ -36,7 +39,10 @@ pub(crate) fn labels(source: &Source, label: Option<&str>) -> Result<Vec<String>
     Ok(wanted.into_iter().map(str::to_owned).collect())
 }
 
-/// A label as a key. Values other than 0 and 1 are found when they come.
+/// Returns a label as a key. Values other than 0 and 1 are found only while the data is read.
+///
+/// # Errors
+/// Fails when the data lacks the column, and when the column's type cannot hold 0 and 1.
 pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
     let column = source
         .columns()
@@ -65,7 +71,7 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
                 "{} {label}: the column holds {found}, not 0 and 1",
                 parameter("label")
             ))
-            .hint("a label is 1 for what should be found and 0 for the rest, or true and false"));
+            .hint("a label is 1 for events that should be found and 0 for all others, or true and false"));
         }
     };
     Ok(Key {
@@ -74,12 +80,15 @@ pub(crate) fn label_key(source: &Source, label: &str) -> Result<Key> {
     })
 }
 
-/// What the key of a label is called before the label's own name.
+/// The prefix of a label key's name, which is followed by the label's own name.
 const LABEL_KEY: &str = "__label_";
-/// Stands for a fraction in a label column of floats.
+/// The key's value for any number other than 0 and 1 in a label column of floats.
 const NOT_A_LABEL: i64 = i64::MIN;
 
-/// The class that a label's key says.
+/// Returns the class that a label's key stands for: true for 1, false for 0.
+///
+/// # Errors
+/// Fails when the value is neither 0 nor 1.
 pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
     match key {
         Some(0) => Ok(false),
@@ -98,8 +107,8 @@ pub(crate) fn class_of(label: &str, key: Option<i64>) -> Result<bool> {
     }
 }
 
-/// Traces a label that is neither 0 nor 1 to the first event, in the order of the files, that has one among the labels of
-/// `keys`. Other errors pass unchanged.
+/// Traces an error about a label that is neither 0 nor 1 to the first event with such a label among `keys`, in the
+/// order of the files. Other errors pass unchanged.
 pub(crate) async fn locate_label(
     engine: &Engine,
     source: &mut Source,
@@ -129,7 +138,7 @@ pub(crate) async fn locate_label(
     }
 }
 
-/// The first row of a batch of labels with one that is neither 0 nor 1.
+/// Returns the first row in a batch of labels in which one is neither 0 nor 1, with the error about it.
 fn first_unlabelled(labels: &[&str], batch: &RecordBatch) -> Option<(usize, Error)> {
     let columns: Vec<_> = batch
         .columns()

@@ -1,5 +1,5 @@
-//! The published BETH experiment: recipe `beth-paper`, contamination 0.05, one forest per seed, results against `sus`
-//! averaged over the seeds (Highnam et al. 2021, section 4 and Table 3).
+//! Reproduction of the published BETH experiment: the recipe `beth-paper`, a contamination of 0.05, one forest per
+//! seed, and results against `sus` averaged over the seeds (Highnam et al. 2021, section 4 and Table 3).
 
 use std::collections::HashMap;
 
@@ -21,13 +21,14 @@ use crate::scan::Scan;
 use crate::source::{Source, no_events};
 use crate::train::{ThresholdPolicy, TrainOptions, fit};
 
-/// The recipe of the experiment.
+/// The name of the experiment's recipe.
 pub const RECIPE: &str = "beth-paper";
-/// Most forests that are averaged.
+/// The greatest number of forests.
 pub const MAX_SEEDS: u64 = 1000;
 /// The contamination of the experiment.
 pub const CONTAMINATION: f64 = 0.05;
-/// Table 3 of the paper: AUROC on the test split against `sus`, of hard labels averaged over five seeds.
+/// Table 3 of the paper: detectors and their AUROC on the test split against `sus`, computed from hard labels averaged
+/// over five seeds.
 pub const TABLE_3: [(&str, f64); 4] = [
     ("robust covariance", 0.519),
     ("one-class SVM", 0.605),
@@ -35,50 +36,51 @@ pub const TABLE_3: [(&str, f64); 4] = [
     ("VAE + DoSE (SVM)", 0.698),
 ];
 
-/// The results of the experiment on the splits that are not for training.
+/// The results of the experiment on the splits other than the training split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reproduction {
-    /// How many forests there were.
+    /// The number of forests, one per seed.
     pub seeds: u64,
-    /// Events that each was trained on.
+    /// The number of events that each forest was trained on.
     pub training_events: u64,
-    /// One per split, in the order they were given.
+    /// The results on each split, in the order in which the splits were given.
     pub splits: Vec<SplitResult>,
 }
 
-/// One split's results, and how far it is from the training data.
+/// The results on one split, and the split's distance from the training data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitResult {
-    /// What the split is called.
+    /// The name of the split.
     pub split: String,
-    /// Its events.
+    /// The number of events in the split.
     pub events: u64,
-    /// One per label.
+    /// The results against each label.
     pub labels: Vec<LabelResult>,
-    /// Share of the events whose feature row no training event has.
+    /// The share of events whose feature row no training event has, from 0 to 1.
     pub unseen: f64,
-    /// Total variation distance between the split's and the training data's distribution over feature rows: the share
-    /// of events that would have to change for the two to be alike.
+    /// The total variation distance between the distributions of feature rows in the split and in the training data,
+    /// from 0 to 1: the share of events that would have to change to make the distributions equal.
     pub total_variation: f64,
 }
 
-/// AUROC against one label; `None` where all events have one class.
+/// The AUROC against one label. It is `None` if all events have the same class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelResult {
-    /// The label's column.
+    /// The name of the label's column.
     pub label: String,
-    /// Events labelled 1.
+    /// The number of events labelled 1.
     pub positives: u64,
-    /// Of the hard labels (0 or 1 at the threshold) averaged over the seeds: the paper's protocol.
+    /// The AUROC of the hard labels (0 or 1 at the threshold) averaged over the seeds, which is the paper's protocol.
     pub roc_auc_hard: Option<f64>,
-    /// Of the scores averaged over the seeds.
+    /// The AUROC of the scores averaged over the seeds.
     pub roc_auc_scores: Option<f64>,
 }
 
-/// Trains `seeds` forests on `training` and judges them together on each of `splits`.
+/// Trains `seeds` forests on `training` and evaluates their averages on each of `splits`.
 ///
 /// # Errors
-/// The data lacks a column that the recipe needs or both labels, cannot be read or is empty; there are no seeds.
+/// Fails when `seeds` is not from 1 to [`MAX_SEEDS`], and when the data lacks a column that the recipe needs, has
+/// neither label, cannot be read or has no rows.
 pub async fn reproduce(
     engine: &Engine,
     training: &mut Source,
@@ -110,9 +112,10 @@ pub async fn reproduce(
     })
 }
 
-/// One model per seed, and the training data's distribution over feature rows.
+/// The models of all seeds, and the distribution of feature rows in the training data.
 struct Ensemble {
     models: Vec<Model>,
+    /// The share of the training events with each feature row.
     training_shares: HashMap<RowKey, f64>,
 }
 
@@ -167,14 +170,14 @@ impl Ensemble {
     }
 }
 
-/// What accumulates over the distinct rows of a split.
+/// The counts over the distinct rows of a split.
 struct Judgement<'a> {
     events: u64,
     labels: Vec<JudgedLabel<'a>>,
     rows: HashMap<RowKey, u64>,
 }
 
-/// One label of a split, and the events that have each averaged verdict and score.
+/// One label of a split, with the number of events for each averaged hard label and each averaged score.
 struct JudgedLabel<'a> {
     name: &'a str,
     key: KeyId,
@@ -242,7 +245,7 @@ impl<'a> Judgement<'a> {
     fn finish(self, split: &str, training_shares: &HashMap<RowKey, f64>) -> Result<SplitResult> {
         let events = self.events as f64;
         let (mut common, mut seen) = (0.0, 0);
-        // Sorted, so that sums are the same in every run.
+        // The rows are sorted because the sum of floats depends on the order.
         let mut rows: Vec<_> = self.rows.into_iter().collect();
         rows.sort_unstable();
         for (row, count) in rows {

@@ -1,8 +1,8 @@
-//! Some rows of data, drawn without replacement in one pass and memory for the sample alone.
+//! Sampling of rows without replacement, in one pass, with memory for the sample and for counts of the distinct rows.
 //!
-//! Every row gets a random number from what it holds, how many equal rows came before it, and the seed; the rows of the
-//! lowest numbers are the sample ("bottom-k", Cohen & Kaplan 2007, "Summarizing data using bottom-k sketches", PODC).
-//! So neither threads nor the order of rows or files decide which rows those are.
+//! Every row gets a random number from its content, from the number of equal rows before it, and from the seed. The
+//! rows with the lowest numbers are the sample ("bottom-k", Cohen & Kaplan 2007, "Summarizing data using bottom-k
+//! sketches", PODC). The sample therefore does not depend on the number of threads or on the order of rows and files.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -27,73 +27,75 @@ use crate::output::{Destination, TableFormat, TableWriter};
 use crate::scan::{FileRows, Scan};
 use crate::source::{Source, no_events};
 
-/// Most rows that can be drawn: a sample is held in memory.
+/// The greatest number of rows in a sample, which is held in memory.
 pub const MAX_ROWS: usize = 10_000_000;
-/// Most different rows that equal ones are looked for among; later ones are told apart by their position.
+/// The greatest number of distinct rows that are remembered to find equal ones. Later rows are identified by their
+/// position.
 const MAX_DISTINCT: usize = 1_800_000;
-/// Rows beyond the sample that are held before they are thrown out.
+/// The number of rows beyond twice the sample that are held before the surplus is dropped, and of rows in a written
+/// batch.
 const SLACK: usize = 8192;
 
-/// What is drawn.
+/// The options of a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleOptions {
-    /// How many rows, from 1 to [`MAX_ROWS`].
+    /// The number of rows to draw, from 1 to [`MAX_ROWS`].
     pub rows: usize,
-    /// Which share of them has 1 in which label; without it rows are drawn uniformly.
+    /// The share of drawn rows with label 1. If `None`, rows are drawn uniformly.
     pub balance: Option<Balance>,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
 }
 
-/// A share of labelled rows.
+/// The share of labelled rows in a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Balance {
-    /// The label's column, which holds 0 and 1.
+    /// The name of the label's column, which holds 0 and 1.
     pub label: String,
     /// The share of rows with label 1, from 0 to 1.
     pub fraction: f64,
 }
 
-/// What was drawn.
+/// The summary of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SampleSummary {
-    /// How many rows there are.
+    /// The number of rows in the data.
     pub rows_read: u64,
-    /// How many were asked for.
+    /// The number of rows that were asked for.
     pub rows_wanted: u64,
-    /// How many were drawn: all there are, where there are too few.
+    /// The number of rows that were drawn, which is lower than asked for if the data has too few.
     pub rows_drawn: u64,
-    /// The label, and what was drawn of its rows, 1 first.
+    /// The numbers of rows by class, if the sample has a share of labelled rows.
     pub classes: Option<LabelSample>,
 }
 
-/// What was drawn of labelled rows.
+/// The numbers of rows by class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelSample {
-    /// The label's column.
+    /// The name of the label's column.
     pub label: String,
-    /// Rows with label 1.
+    /// The rows with label 1.
     pub ones: ClassSample,
-    /// Rows with label 0.
+    /// The rows with label 0.
     pub zeros: ClassSample,
 }
 
-/// What was drawn of one class.
+/// The numbers of rows of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ClassSample {
-    /// How many rows there are.
+    /// The number of rows in the data.
     pub there_are: u64,
-    /// How many were asked for.
+    /// The number of rows that were asked for.
     pub wanted: u64,
-    /// How many were drawn.
+    /// The number of rows that were drawn.
     pub drawn: u64,
 }
 
-/// Writes a sample of `source` to `to`, its rows in the order of the data, its columns as they were read.
+/// Writes a sample of the rows of `source` to `to`, in the order of the data and with unchanged columns.
 ///
 /// # Errors
-/// An option out of range, a label that is neither 0 nor 1, an output that cannot be written, data that cannot be read
-/// or has no rows.
+/// Fails when an option is out of range, when a label is neither 0 nor 1, when the output cannot be written, and when
+/// the data cannot be read or has no rows.
 pub async fn sample(
     engine: &Engine,
     source: &mut Source,
@@ -131,6 +133,7 @@ pub async fn sample(
 }
 
 impl SampleOptions {
+    /// Refuses options that are out of range.
     fn check(&self) -> Result<()> {
         if !(1..=MAX_ROWS).contains(&self.rows) {
             let message = format!(
@@ -147,7 +150,8 @@ impl SampleOptions {
         }
     }
 
-    /// How many rows are wanted of each class: 1, then 0; of all alike without a label.
+    /// Returns the number of rows to draw of each class, of label 1 and then of label 0. Without a label, all rows are
+    /// one class.
     fn wanted(&self) -> Vec<usize> {
         match &self.balance {
             None => vec![self.rows],
@@ -159,17 +163,18 @@ impl SampleOptions {
     }
 }
 
-/// The rows with the lowest numbers so far, by class.
+/// The sample of the rows so far.
 struct Drawing {
     seed: u64,
     label: Option<String>,
     classes: Vec<Reservoir>,
     rows: u64,
     converter: RowConverter,
-    /// How often each row was met, by a hash of what it holds.
-    met: HashMap<u64, u64>,
+    /// How many times each distinct row has been repeated so far, by the hash of its content.
+    repetitions: HashMap<u64, u64>,
 }
 
+/// Draws the sample in a scan of `source`.
 async fn draw(
     engine: &Engine,
     source: &mut Source,
@@ -196,9 +201,7 @@ impl Drawing {
         let fields = schema.fields().iter();
         let fields = fields.map(|field| SortField::new(field.data_type().clone()));
         let converter = RowConverter::new(fields.collect()).map_err(|error| {
-            Error::data(format!(
-                "rows of these columns cannot be told apart: {error}"
-            ))
+            Error::data(format!("rows of these columns cannot be compared: {error}"))
         })?;
         Ok(Self {
             seed: options.seed,
@@ -209,11 +212,11 @@ impl Drawing {
             classes: options.wanted().into_iter().map(Reservoir::new).collect(),
             rows: 0,
             converter,
-            met: HashMap::new(),
+            repetitions: HashMap::new(),
         })
     }
 
-    /// Takes rows with their label's key as the last column, where there is a label.
+    /// Samples the rows of a batch, whose last column is the label's key if there is a label.
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let n_columns = batch.num_columns() - usize::from(self.label.is_some());
         let kept: Vec<usize> = (0..n_columns).collect();
@@ -230,20 +233,20 @@ impl Drawing {
         Ok(())
     }
 
-    /// The random number of every row.
+    /// Returns the random number of every row.
     fn numbers(&mut self, columns: &[ArrayRef]) -> Result<Vec<u64>> {
         let rows = self.converter.convert_columns(columns).map_err(failed)?;
         let numbers = rows.iter().zip(self.rows..).map(|(row, position)| {
             let held = StableHash::new(self.seed).bytes(row.as_ref()).finish();
             let hash = StableHash::new(self.seed).word(held);
-            let has_room = self.met.len() < MAX_DISTINCT;
-            let before = match self.met.get_mut(&held) {
+            let has_room = self.repetitions.len() < MAX_DISTINCT;
+            let before = match self.repetitions.get_mut(&held) {
                 Some(count) => {
                     *count += 1;
                     *count
                 }
-                None if has_room => *self.met.entry(held).or_insert(0),
-                // Bits that no count of equal rows has.
+                None if has_room => *self.repetitions.entry(held).or_insert(0),
+                // The highest bit is never set in a count of equal rows.
                 None => position | (1 << 63),
             };
             hash.word(before).finish()
@@ -256,9 +259,9 @@ impl Drawing {
             .classes
             .iter()
             .map(|class| ClassSample {
-                there_are: class.met,
+                there_are: class.rows_met,
                 wanted: class.wanted as u64,
-                drawn: class.met.min(class.wanted as u64),
+                drawn: class.rows_met.min(class.wanted as u64),
             })
             .collect();
         SampleSummary {
@@ -282,7 +285,7 @@ impl Drawing {
         let mut rows = Vec::new();
         let mut positions = Vec::new();
         for mut class in self.classes {
-            class.throw_out(class.wanted)?;
+            class.keep_lowest(class.wanted)?;
             rows.extend(class.rows);
             positions.extend(class.places.iter().map(|place| place.position));
         }
@@ -297,7 +300,7 @@ impl Drawing {
     }
 }
 
-/// Whether each row is of the class: 0 stands for label 1, 1 for label 0.
+/// Returns whether each row belongs to a class: class 0 has label 1, and class 1 has label 0.
 fn members(label: &str, keys: &ArrayRef, class: usize) -> Result<Vec<bool>> {
     let keys = keys
         .as_primitive_opt::<Int64Type>()
@@ -306,19 +309,19 @@ fn members(label: &str, keys: &ArrayRef, class: usize) -> Result<Vec<bool>> {
     keys.iter().map(is_member).collect()
 }
 
-/// The rows of the lowest numbers of one class.
+/// The sample of one class: its rows with the lowest numbers so far.
 struct Reservoir {
     wanted: usize,
-    /// All rows of the class.
-    met: u64,
-    /// Rows of a number above this one are out of the question.
-    bar: u64,
+    /// The number of rows of the class so far.
+    rows_met: u64,
+    /// The number above which a row cannot be in the sample.
+    highest_number: u64,
     rows: Vec<RecordBatch>,
-    /// One per held row.
+    /// The place of each row in `rows`, in the same order.
     places: Vec<Place>,
 }
 
-/// A row's number, and where in the data it is.
+/// A row's random number and its position in the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     number: u64,
@@ -329,8 +332,8 @@ impl Reservoir {
     fn new(wanted: usize) -> Self {
         Self {
             wanted,
-            met: 0,
-            bar: u64::MAX,
+            rows_met: 0,
+            highest_number: u64::MAX,
             rows: Vec::new(),
             places: Vec::new(),
         }
@@ -344,9 +347,9 @@ impl Reservoir {
         members: Option<&[bool]>,
     ) -> Result<()> {
         let is_member = |row: usize| members.is_none_or(|members| members[row]);
-        self.met += (0..numbers.len()).filter(|row| is_member(*row)).count() as u64;
+        self.rows_met += (0..numbers.len()).filter(|row| is_member(*row)).count() as u64;
         let is_candidate =
-            |row: usize| self.wanted > 0 && is_member(row) && numbers[row] <= self.bar;
+            |row: usize| self.wanted > 0 && is_member(row) && numbers[row] <= self.highest_number;
         let mask: BooleanArray = (0..numbers.len())
             .map(|row| Some(is_candidate(row)))
             .collect();
@@ -363,20 +366,20 @@ impl Reservoir {
         self.rows
             .push(filter_record_batch(rows, &mask).map_err(failed)?);
         if self.places.len() > 2 * self.wanted + SLACK {
-            self.throw_out(self.wanted)?;
+            self.keep_lowest(self.wanted)?;
         }
         Ok(())
     }
 
-    /// Keeps the `keep` rows of lowest number.
-    fn throw_out(&mut self, keep: usize) -> Result<()> {
+    /// Drops all but the `keep` rows with the lowest numbers.
+    fn keep_lowest(&mut self, keep: usize) -> Result<()> {
         if keep == 0 || self.places.len() <= keep {
             return Ok(());
         }
         let mut lowest: Vec<Reverse<Place>> = self.places.iter().copied().map(Reverse).collect();
         let at = lowest.len() - keep;
         let Reverse(last) = *lowest.select_nth_unstable(at).1;
-        self.bar = last.number;
+        self.highest_number = last.number;
         let mask: Vec<bool> = self.places.iter().map(|place| *place <= last).collect();
         let mut from = 0;
         let mut kept = Vec::with_capacity(self.rows.len());

@@ -1,7 +1,7 @@
-//! One pass over the events of a source: the only way in which anything here reads events.
+//! Scans: passes over the events of a source. All commands except `sql` and `convert` read events with them.
 //!
-//! A scan reads batches, hands them to a fold, and repeats itself from a fresh state when the source knows a remedy for
-//! its failure. A failure that comes from the value of one event is traced to that event.
+//! A scan folds the batches of events. If it fails and the source has a remedy, it is repeated from a fresh state. A
+//! failure that comes from a value of one event is traced to that event.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -19,7 +19,8 @@ use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::source::Source;
 
-/// A scan that is still to be run: what it is called, which columns it reads, and what its failures may be about.
+/// The description of a scan: its name, the columns that it reads, and the features and keys to which its failures are
+/// traced.
 pub(crate) struct Scan<'a> {
     engine: &'a Engine,
     what: &'static str,
@@ -28,18 +29,18 @@ pub(crate) struct Scan<'a> {
     keys: Option<&'a Keys>,
 }
 
-/// Some rows of one file, in the order of the file.
+/// A batch of rows from one file, in the order of the file.
 pub(crate) struct FileRows<'a> {
-    /// The position of the file among the source's.
+    /// The position of the file among the source's files.
     pub file: usize,
-    /// How many rows of the file come before these.
+    /// The number of rows in the file before this batch.
     pub rows_before: u64,
     /// The rows.
     pub batch: &'a RecordBatch,
 }
 
 impl<'a> Scan<'a> {
-    /// Describes a scan that reads no columns yet. `what` names the work in progress reports.
+    /// Returns a scan that reads no columns yet. `what` is the name of the work in progress reports.
     pub fn new(engine: &'a Engine, what: &'static str) -> Self {
         Self {
             engine,
@@ -68,8 +69,8 @@ impl<'a> Scan<'a> {
         self.columns(keys.columns())
     }
 
-    /// Folds the answer to `query`, whose rows come in any order. `start` makes a fresh state; it is called again when the
-    /// scan is repeated.
+    /// Folds the rows that `query` gives, in any order. `start` makes a fresh state, and is called again if the scan is
+    /// repeated.
     ///
     /// # Errors
     /// Fails when the data cannot be read, and with whatever `start`, `query` and `step` fail with.
@@ -93,10 +94,10 @@ impl<'a> Scan<'a> {
         self.located(source, folded).await
     }
 
-    /// Folds the rows of one file after the other, each in the order of the file. `query` is asked of every file.
+    /// Folds the rows that `query` gives for one file after the other, each in the order of the file.
     ///
     /// # Errors
-    /// As for [`fold`](Self::fold).
+    /// Fails as [`fold`](Self::fold) does.
     pub async fn fold_in_order<T>(
         &self,
         source: &mut Source,
@@ -128,7 +129,7 @@ impl<'a> Scan<'a> {
         self.located(source, folded).await
     }
 
-    /// Traces a failure to the event that it comes from.
+    /// Traces a failure to the event that it comes from, if it comes from a feature or a label.
     async fn located<T>(&self, source: &mut Source, folded: Result<T>) -> Result<T> {
         let mut error = match folded {
             Ok(state) => return Ok(state),

@@ -1,4 +1,4 @@
-//! How many events have which score: what calibration and evaluation are computed from, in one scan and bounded memory.
+//! Counts of events by score, from which calibration and evaluation are computed, in one scan and bounded memory.
 
 use std::sync::Arc;
 
@@ -19,23 +19,24 @@ use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::source::Source;
 
+/// The name of the engine's column of scores.
 const SCORE: &str = "__score";
 
-/// In which order scores come.
+/// The order of the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Ascending,
     Descending,
 }
 
-/// Events with one score and one value of every key.
+/// The number of events with the same score and the same values of all keys.
 pub(crate) struct ScoredGroup<'a> {
     pub score: f64,
     pub keys: KeyValues<'a>,
     pub events: u64,
 }
 
-/// The question: `SELECT score, keys, count(*) … GROUP BY score, keys ORDER BY score`.
+/// The query `SELECT score, keys, count(*) … GROUP BY score, keys ORDER BY score`.
 pub(crate) struct ScoredCounts<'a> {
     pub model: &'a Arc<Model>,
     pub keys: &'a Keys,
@@ -43,10 +44,11 @@ pub(crate) struct ScoredCounts<'a> {
 }
 
 impl ScoredCounts<'_> {
-    /// Folds the groups in their order. `start` gives a fresh state; it may be called again when a scan is repeated.
+    /// Folds the groups in the order of their scores. `start` makes a fresh state, and is called again if the scan is
+    /// repeated.
     ///
     /// # Errors
-    /// The data lacks the recipe's columns, a scan fails, `step` fails.
+    /// Fails when the data lacks the recipe's columns or cannot be read, and when `step` fails.
     pub async fn fold<T>(
         &self,
         engine: &Engine,
@@ -64,7 +66,7 @@ impl ScoredCounts<'_> {
         scan.fold(source, || Ok(start()), query, fold).await
     }
 
-    /// Rows are grouped before they are scored: kernel calls repeat themselves.
+    /// Returns the query. It groups rows before it scores them, since most kernel calls repeat others.
     fn query(&self, table: DataFrame, plan: &FeaturePlan) -> EngineResult<DataFrame> {
         let keys = || self.keys.idents();
         let score = anomaly_score(self.model)

@@ -1,7 +1,7 @@
-//! The scorer: a model bound to a schema, which scores one Arrow batch after the other.
+//! The scorer: a model bound to a schema, which scores Arrow batches.
 //!
-//! Nothing else scores. What `score` writes, what SQL answers and what evaluation counts comes from the same rows of the
-//! same forest, so a live stream has the scores of the file that it becomes.
+//! All scores are computed here. The command `score`, SQL queries, evaluation and live streams therefore give the same
+//! event the same score.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::explain::{Attribution, ExplainedEvent, Reason};
 use crate::features::InputExpressions;
 use crate::model::Model;
 
-/// A model that is ready for batches of one schema.
+/// A model bound to a schema, ready to score batches.
 ///
 /// Columns are found by their names. A batch may have more columns than the model's recipe reads, in any order.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ pub struct Scorer {
     malformed_args: Arc<AtomicU64>,
 }
 
-/// The scores of one batch, a row for each of its rows.
+/// The scores of a batch, one for each of its rows.
 #[derive(Debug, Clone)]
 pub struct Scores {
     /// The anomaly score of each row, in (0, 1].
     values: Vec<f64>,
     threshold: f64,
-    /// The rows as the forest sees them, row-major.
+    /// The feature rows, as the forest gets them: rows × features, row-major.
     features: Vec<f64>,
     n_features: usize,
-    /// The inputs of the model's recipe.
+    /// The columns of the recipe's inputs.
     inputs: Vec<ArrayRef>,
 }
 
@@ -44,8 +44,8 @@ impl Scorer {
     /// Binds `model` to batches of `schema`.
     ///
     /// # Errors
-    /// Fails when the schema lacks a column that the model's recipe reads, or has it in a type that an expression of the
-    /// recipe cannot take.
+    /// Fails when the schema lacks a column that the model's recipe reads, and when an expression of the recipe cannot
+    /// take the type of a column.
     pub fn new(model: &Model, schema: &Schema) -> Result<Self> {
         let context = expressions_context();
         let plan = model.recipe().plan_over(&context, schema)?;
@@ -65,8 +65,8 @@ impl Scorer {
     /// Scores every row of `batch`.
     ///
     /// # Errors
-    /// Fails when an expression of the recipe cannot be computed, when a feature has a null that the recipe refuses, and
-    /// when it is infinite. The error names the feature.
+    /// Fails when an expression of the recipe cannot be computed, and when a feature is infinite or has a null that the
+    /// recipe refuses. The error names the feature.
     pub fn score(&self, batch: &RecordBatch) -> Result<Scores> {
         let inputs = self
             .inputs
@@ -92,7 +92,7 @@ impl Scorer {
     /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first.
     ///
     /// # Errors
-    /// As for [`contributions`](Self::contributions).
+    /// Fails as [`contributions`](Self::contributions) does.
     pub fn reasons(
         &self,
         batch: &RecordBatch,
@@ -111,17 +111,17 @@ impl Scorer {
         Attribution::new(&self.model).strongest(&event, count)
     }
 
-    /// Returns how many values of `args` could not be read since the last call. The recipe took them as null.
+    /// Returns the number of values of `args` that could not be read since the last call. They were taken as null.
     pub fn take_malformed_args(&self) -> u64 {
         self.malformed_args.swap(0, Ordering::Relaxed)
     }
 }
 
 impl Scores {
-    /// Scores rows that are given as the inputs of the model's recipe, in its order.
+    /// Scores rows that are given as the inputs of the model's recipe, in the recipe's order.
     ///
     /// # Errors
-    /// Fails when an input has a null that the recipe refuses, or is infinite.
+    /// Fails when an input is infinite or has a null that the recipe refuses.
     pub(crate) fn of_inputs(model: &Model, inputs: Vec<ArrayRef>) -> Result<Self> {
         let features = model.encode(&inputs)?;
         Ok(Self {
@@ -133,10 +133,10 @@ impl Scores {
         })
     }
 
-    /// Takes scores that were computed elsewhere for these inputs.
+    /// Takes scores that another machine has computed for these inputs.
     ///
     /// # Errors
-    /// As for [`of_inputs`](Self::of_inputs).
+    /// Fails as [`of_inputs`](Self::of_inputs) does.
     pub(crate) fn known(model: &Model, inputs: Vec<ArrayRef>, values: Vec<f64>) -> Result<Self> {
         Ok(Self {
             features: model.encode(&inputs)?,
@@ -147,12 +147,12 @@ impl Scores {
         })
     }
 
-    /// Returns how many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Returns whether there is no row.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -172,19 +172,19 @@ impl Scores {
         Float64Array::from(self.values.clone())
     }
 
-    /// Returns the verdicts as an Arrow column.
+    /// Returns the verdicts as an Arrow column: whether each row's score is above the threshold.
     pub fn verdicts(&self) -> BooleanArray {
         (0..self.len())
             .map(|row| Some(self.is_anomalous(row)))
             .collect()
     }
 
-    /// Returns row `row` as the forest sees it.
+    /// Returns the feature row of row `row`, as the forest gets it.
     pub(crate) fn features(&self, row: usize) -> &[f64] {
         &self.features[row * self.n_features..][..self.n_features]
     }
 
-    /// Returns all rows as the forest sees them, row-major.
+    /// Returns the feature rows of all rows, row-major.
     pub(crate) fn all_features(&self) -> &[f64] {
         &self.features
     }

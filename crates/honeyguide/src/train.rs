@@ -1,4 +1,4 @@
-//! From events to a model.
+//! Training and calibration of models.
 
 use std::sync::Arc;
 
@@ -22,22 +22,23 @@ use crate::source::{Source, no_events};
 use crate::tail::Tail;
 use crate::wording::hex;
 
-/// What `train` can be asked for, with scikit-learn's names, meaning and defaults.
+/// The parameters of training. Those that scikit-learn's `IsolationForest` has too have the same names, meanings and
+/// defaults.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
-    /// Number of trees.
+    /// The number of trees.
     pub n_estimators: usize,
-    /// Events that each tree draws; the recipe's number where there is none.
+    /// The number or share of events that each tree is grown on; `None` for the recipe's number.
     pub max_samples: Option<MaxSamples>,
-    /// Columns that each tree sees.
+    /// The number or share of features that each tree uses.
     pub max_features: MaxFeatures,
-    /// Whether a tree may draw an event twice.
+    /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
-    /// How the threshold is set.
+    /// The way in which the threshold is set.
     pub threshold: ThresholdPolicy,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// Columns whose features are left out.
+    /// The columns whose features are left out.
     pub exclude: Vec<String>,
 }
 
@@ -95,7 +96,7 @@ impl ThresholdPolicy {
 /// A recipe's `max_samples` is capped at one event in so many: a tree that draws most events takes the rare for usual,
 /// and has no place left for what is new (Liu et al. 2008, section 4, on swamping and masking).
 const EVENTS_PER_SAMPLE: u64 = 32;
-/// But never below the usual number.
+/// The number of events below which a recipe's `max_samples` is not reduced: scikit-learn's default.
 const FEWEST_SAMPLES: usize = 256;
 
 impl Default for TrainOptions {
@@ -130,11 +131,12 @@ impl TrainOptions {
     }
 }
 
-/// Trains a model on `source`: one scan, then a forest on the distinct feature rows. The same events, recipe and
-/// parameters give the same model, however the events are spread over files and threads.
+/// Trains a model on `source`: scans the data once, then grows a forest on the distinct feature rows. The same events,
+/// recipe and parameters give the same model, however the events are distributed over files and threads.
 ///
 /// # Errors
-/// The recipe does not fit the data, the data cannot be read or is empty, a parameter is out of range.
+/// Fails when the recipe does not fit the data, when the data cannot be read or has no rows, and when a parameter is
+/// out of range.
 pub async fn train(
     engine: &Engine,
     source: &mut Source,
@@ -162,14 +164,14 @@ pub async fn train(
     fit(recipe, distilled, options, || no_hosts(source))
 }
 
-/// What the forest refuses only when it meets the data, by the names of the options.
+/// Returns the error for parameters that the forest refuses for this data, with the names of the command's options.
 fn unfit(error: &FitError) -> Error {
     match error {
         FitError::FeatureCount { value, max } => Error::usage(format!(
             "{} {value}: with this data a tree can see from 1 to {max} features",
             parameter("max_features")
         ))
-        .hint("a fraction has a point: 1.0 is all of them"),
+        .hint("a number with a point is a fraction: 1.0 is all features"),
         FitError::SampleSize { value, max } => Error::usage(format!(
             "{}: a tree would draw {value} events of this data; the limit is {max}",
             parameter("max_samples")
@@ -179,8 +181,8 @@ fn unfit(error: &FitError) -> Error {
     }
 }
 
-/// Returns the model of distilled training events. `no_hosts` makes the error of events that cannot be held out by host
-/// although they must be.
+/// Trains a model on the distinct rows of the training events. `no_hosts` makes the error for events of which no host
+/// can be held out although the policy demands it.
 ///
 /// # Errors
 /// Fails when a parameter does not fit the events.
@@ -206,7 +208,7 @@ pub(crate) fn fit(
     let fingerprint = fingerprint(&distilled);
     let (events, distinct_rows) = (distilled.events, distilled.distinct_rows);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
-    // The inputs are as large as the matrix, and nothing needs them any more.
+    // The inputs take as much memory as the matrix and are no longer needed.
     drop(distilled);
     matrix.sort_rows();
     let forest = params
@@ -265,6 +267,7 @@ fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> 
     ))
 }
 
+/// Returns the threshold that the forest sets by its contamination.
 fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {
     Threshold {
         value: -forest.offset(),
@@ -275,10 +278,13 @@ fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> T
     }
 }
 
-/// Sets the threshold to the lowest that flags at most `rate` of the events of `source`, which are held to be benign.
+/// Sets the threshold to the lowest that flags at most the share `rate` of the events of `source`, which should be
+/// benign.
+/// `rate` is then the false-positive rate.
 ///
 /// # Errors
-/// `rate` is not within 0 and 1; the data lacks the recipe's columns, cannot be read or is empty.
+/// Fails when `rate` is not at least 0 and below 1, and when the data lacks the recipe's columns, cannot be read or has
+/// no rows.
 pub async fn calibrate(
     engine: &Engine,
     model: &mut Model,
@@ -316,6 +322,7 @@ pub async fn calibrate(
     Ok(())
 }
 
+/// Refuses a false-positive rate that is not at least 0 and below 1.
 fn check_rate(rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         return Ok(());
@@ -325,7 +332,8 @@ fn check_rate(rate: f64) -> Result<()> {
     )))
 }
 
-/// SHA-256 of the distinct rows with their counts; little-endian bits, so that it is the same on every machine.
+/// Returns the SHA-256 of the distinct rows with their counts. Numbers are hashed in little-endian order, so that the
+/// result is the same on every machine.
 fn fingerprint(distilled: &Distilled) -> String {
     let mut hash = Sha256::new();
     hash.update(distilled.events.to_le_bytes());

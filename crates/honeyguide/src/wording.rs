@@ -1,8 +1,9 @@
-//! Numbers and text for people. What comes from data never acts where it is shown: control characters become escapes.
+//! Formatting of numbers and text for people. Control characters in text from data are escaped, so that they have no
+//! effect where the text is shown.
 
 use std::borrow::Cow;
 
-/// A count with separators between thousands.
+/// Returns a count with commas between thousands.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -15,17 +16,17 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A number with its noun.
+/// Returns a number with its noun: `one` for 1, `many` for any other number.
 pub fn of_them(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A share as a percentage, with as many digits as tell it from 0 and from 100 %.
+/// Returns a share as a percentage, with enough digits to distinguish it from 0 and from 100 %.
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
     let distance = value.min(100.0 - value).abs();
@@ -38,7 +39,7 @@ pub fn percent(share: f64) -> String {
     format!("{value:.digits$} %")
 }
 
-/// A share given by its parts.
+/// Returns the share of `part` in `whole` as a percentage, or `-` if `whole` is 0.
 pub fn percent_of(part: u64, whole: u64) -> String {
     if whole == 0 {
         "-".into()
@@ -47,7 +48,7 @@ pub fn percent_of(part: u64, whole: u64) -> String {
     }
 }
 
-/// A figure that may not be defined.
+/// Returns a figure with four digits after the point, or "undefined".
 pub fn defined(figure: Option<f64>) -> String {
     figure.map_or_else(|| "undefined".into(), |figure| format!("{figure:.4}"))
 }
@@ -63,17 +64,17 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// One line of text in which nothing acts on a terminal or reorders what stands around it.
+/// Returns text as one line, in which characters that act on a terminal or reorder the text around them are escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_harmful)
 }
 
-/// Like [`printable`], for text that may have several lines.
+/// Returns text as [`printable`] does, but with its line breaks.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| character != '\n' && is_harmful(character))
 }
 
-/// Control characters, and those that reorder the text around them.
+/// Returns whether a character is a control character, or reorders the text around it.
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{061c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -93,7 +94,8 @@ fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// A number in at most 13 characters or so: whole ones in full where they are short, others with six digits.
+/// Returns a number in at most about 13 characters: short whole numbers in full, others with about six significant
+/// digits.
 pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if value.fract() == 0.0 && magnitude < 1e12 {
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn small_shares_are_not_rounded_away() {
+    fn shares_close_to_0_or_1_are_not_rounded_to_them() {
         let shares = [0.0, 1.0, 0.5, 0.05, 0.001, 0.000_1, 0.999_9, 0.000_001];
         let shown = [
             "0.0 %",
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_on_a_terminal_is_shown_instead() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             printable("\u{1b}[31mred\u{1b}[0m\n"),
             "\\u{1b}[31mred\\u{1b}[0m\\n"

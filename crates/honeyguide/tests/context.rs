@@ -1,4 +1,4 @@
-//! The recipe `context` and thresholds from left-out hosts, held against what can be worked out without them.
+//! Tests of the recipe `context` and of thresholds set on held-out hosts, against results computed independently.
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountN
     eventName,stackAddresses,argsNum,returnValue,args,sus,evil\n";
 const RATE: f64 = 0.02;
 
-/// One event, from few numbers.
+/// Returns an event of `host` that depends on `number`.
 fn event(host: &str, number: usize) -> String {
     let (process, event, result) = match number % 40 {
         0 => ("cron", "clone", 1),
@@ -29,7 +29,7 @@ fn event(host: &str, number: usize) -> String {
     )
 }
 
-/// Hosts alike, but for a program of its own on each.
+/// Returns the events of hosts that are alike, except that each of them runs one program of its own.
 fn events(hosts: &[usize]) -> Vec<String> {
     let of_host = |host: &usize| {
         let (name, size) = (format!("host-{host}"), 400 + 80 * host);
@@ -83,7 +83,7 @@ fn json(model: &Model) -> String {
 }
 
 #[tokio::test]
-async fn rates_of_left_out_hosts_are_those_of_models_that_never_saw_them() {
+async fn rates_of_held_out_hosts_equal_those_of_models_trained_without_them() {
     let folder = tempfile::tempdir().unwrap();
     let all = [0, 1, 2, 3];
     let mut source = write(&folder.path().join("all.csv"), &events(&all));
@@ -119,7 +119,7 @@ async fn rates_of_left_out_hosts_are_those_of_models_that_never_saw_them() {
 }
 
 #[tokio::test]
-async fn order_files_and_threads_leave_no_trace() {
+async fn order_files_and_threads_do_not_change_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let rows = events(&[0, 1, 2]);
     let mut source = write(&folder.path().join("all.csv"), &rows);
@@ -148,7 +148,7 @@ async fn order_files_and_threads_leave_no_trace() {
 }
 
 #[tokio::test]
-async fn two_hosts_are_too_few_to_leave_one_out() {
+async fn two_hosts_are_too_few_to_hold_one_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = write(&folder.path().join("two.csv"), &events(&[0, 1]));
     let model = train(&engine(2), &mut source, &context(), &options(Some(RATE)))
@@ -158,7 +158,7 @@ async fn two_hosts_are_too_few_to_leave_one_out() {
 }
 
 #[tokio::test]
-async fn what_was_never_seen_stands_out_and_says_so() {
+async fn unseen_values_are_anomalous_and_named_as_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(2);
     let known = events(&[0, 1, 2]);
@@ -198,7 +198,7 @@ async fn what_was_never_seen_stands_out_and_says_so() {
 }
 
 #[test]
-fn the_recipe_knows_no_answer() {
+fn the_recipe_names_no_label_and_no_known_attack() {
     let text = context().to_toml().unwrap();
     assert_eq!(Recipe::from_toml(&text).unwrap(), context());
     for answer in [

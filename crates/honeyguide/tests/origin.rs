@@ -1,4 +1,4 @@
-//! A model knows the file that it was read from, and forgets it when it is no longer what that file holds.
+//! Tests of a model's origin: the file that it was read from, until the model is changed.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn bytes(model: &Model) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_knows_its_file() {
+async fn a_model_has_its_file_as_its_origin_until_it_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::new(NonZeroUsize::MIN).unwrap();
     let mut source = events(&folder.path().join("a.csv"));

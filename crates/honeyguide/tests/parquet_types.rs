@@ -1,4 +1,4 @@
-//! Parquet columns come in the types that their writers chose; the same values give the same model.
+//! Tests of the types of Parquet columns: the same values give the same model in any type.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -17,7 +17,7 @@ const RECIPE: &str = "name = 'typed'\n\
     [[feature]]\nname = 'half'\nexpr = 'half'\n\
     [[feature]]\nname = 'call'\nexpr = 'call'\nkind = 'categorical'\n";
 
-/// A table with the three columns in the given types.
+/// Returns a table whose three columns have the given types.
 fn table(user: &DataType, half: &DataType, call: &DataType) -> RecordBatch {
     let users: Int64Array = (0..200).map(|index| Some(index % 7)).collect();
     let halves: Float64Array = (0..200)
@@ -66,7 +66,7 @@ fn json(model: &Model) -> String {
 }
 
 #[test]
-fn the_types_of_columns_do_not_matter() {
+fn the_types_of_columns_do_not_change_the_model() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plain = folder.path().join("plain.parquet");
     write(
@@ -114,7 +114,7 @@ fn files_of_different_types_are_one_table() {
 }
 
 #[test]
-fn a_list_is_no_number() {
+fn a_list_is_not_a_number() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("list.parquet");
     let plain = table(&DataType::Int64, &DataType::Float64, &DataType::Utf8);

@@ -1,4 +1,5 @@
-//! A folder with a folder in it for every value of some columns, as Hive lays them out: `hostName=web-1/part-0.parquet`.
+//! A folder of Parquet files with one subfolder per value of the partition columns, in Hive's layout:
+//! `hostName=web-1/part-0.parquet`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,17 +16,18 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 
-/// Most folders that values are laid out in.
+/// The greatest number of partition folders.
 const MAX_PARTITIONS: u64 = 10_000;
-/// What Hive calls the folder of nulls.
+/// The value that Hive writes in a folder's name in place of null.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
-/// The only file of every folder.
+/// The name of the only data file in every folder.
 const FILE_NAME: &str = "part-0.parquet";
 
-/// The values of the columns that folders are named after.
+/// The values of the partition columns in one folder, `None` for null.
 type Values = Vec<Option<String>>;
 
-/// Files of rows that come sorted by the partition columns, so that only one is open at a time.
+/// A writer of a partitioned folder. Its rows must come sorted by the partition columns, so that only one file is open
+/// at a time.
 pub(super) struct Partitioned {
     folder: PendingFolder,
     schema: SchemaRef,
@@ -39,6 +41,11 @@ pub(super) struct Partitioned {
 }
 
 impl Partitioned {
+    /// Starts a folder at `to` for rows of `schema`, which come sorted by `sorted_by`. `is_simulated` puts the marker
+    /// of simulated data beside every file.
+    ///
+    /// # Errors
+    /// Fails when `to` is a file or a folder that is not empty, and when it cannot be written to.
     pub fn create(
         to: &Destination,
         schema: SchemaRef,
@@ -59,6 +66,11 @@ impl Partitioned {
         })
     }
 
+    /// Writes the rows of `batch`, each to the file of its partition.
+    ///
+    /// # Errors
+    /// Fails when there are too many partitions, when two values have the same folder, and when a file cannot be
+    /// written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if self.partition_by.is_empty() {
             if self.open.is_none() {
@@ -94,7 +106,7 @@ impl Partitioned {
         }
     }
 
-    /// Ends the open file and begins that of other values.
+    /// Closes the open file and opens the file of the partition `values`.
     fn begin(&mut self, values: Values) -> Result<()> {
         self.end_file()?;
         if self.files == self.most_files {
@@ -125,7 +137,7 @@ impl Partitioned {
         Ok(())
     }
 
-    /// Simulated data says so beside every file.
+    /// Writes the marker of simulated data into `folder`, so that it lies beside every file.
     fn mark_simulated(&mut self, folder: &str) -> Result<()> {
         let marker = self.folder.begin(&format!("{folder}{SIMULATED}"))?;
         let mut marker = marker.ok_or_else(|| Error::internal("a folder is marked twice"))?;
@@ -144,11 +156,14 @@ impl Partitioned {
         Ok(())
     }
 
-    /// Gives the folder its name; the number of files and their bytes.
+    /// Moves the complete folder to its place. Returns the number of files and their total size in bytes.
+    ///
+    /// # Errors
+    /// Fails when a file cannot be written or the folder cannot be moved.
     pub fn finish(mut self) -> Result<(u64, u64)> {
         self.end_file()?;
         if self.files == 0 {
-            // So that a table without rows has its columns.
+            // An empty file keeps the columns of a table without rows.
             self.begin(Vec::new())?;
             self.end_file()?;
         }
@@ -161,7 +176,7 @@ fn value(column: &StringArray, row: usize) -> Option<String> {
     column.is_valid(row).then(|| column.value(row).to_owned())
 }
 
-/// `column=value`, with bytes percent-encoded that are neither letters nor digits nor one of `-_.~`.
+/// Returns `column=value` with every byte percent-encoded except ASCII letters, digits and `-_.~`.
 fn folder_name(column: &str, value: Option<&str>) -> String {
     let value = value.map_or(NULL_PARTITION.to_owned(), encoded);
     format!("{}={value}", encoded(column))

@@ -1,4 +1,5 @@
-//! From data as it comes to well-made Parquet: sorted by host and time, compressed, with statistics, whole or not at all.
+//! Conversion of any input to Parquet that is sorted by host and time, compressed and has statistics. The output
+//! appears only when it is complete.
 
 mod folder;
 mod order;
@@ -27,34 +28,37 @@ use parquet::ParquetFile;
 /// How data is converted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConvertOptions {
-    /// Columns that files are laid out by, outermost first; none makes one file.
+    /// The columns whose values name the output's subfolders, outermost first. If empty, one file is written.
     pub partition_by: Vec<String>,
-    /// Whether the texts in the log's columns of lists become lists.
+    /// Whether the text in the log's columns of lists is parsed into lists.
     pub parse_lists: bool,
 }
 
-/// What a conversion read and wrote.
+/// The summary of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Converted {
-    /// How many events there are.
+    /// The number of events.
     pub events: u64,
-    /// The columns by which they are sorted; events with the same values are in the order of the data.
+    /// The columns that the events are sorted by. Events with equal values keep the order of the data.
     pub sorted_by: Vec<String>,
-    /// Bytes of all files that were read.
+    /// The total size of the files that were read, in bytes.
     pub bytes_before: u64,
-    /// Bytes of all files that were written.
+    /// The total size of the files that were written, in bytes.
     pub bytes_after: u64,
-    /// How many files were written.
+    /// The number of files that were written.
     pub files: u64,
-    /// How many texts could not be read as lists, and are null.
+    /// The number of texts that could not be parsed as lists. They are null in the output.
     pub malformed_lists: u64,
 }
 
-/// Writes the events of `source` to `out`: a file if the name ends in `.parquet`, else a folder.
+/// Writes the events of `source` to `out`: to a file if the name ends in `.parquet`, otherwise to a folder.
 ///
 /// # Errors
-/// `out` is one of the inputs, or a folder that holds something; a column to partition by is not there, is no plain value
-/// or has too many values; lists are to be parsed and there are none; the data cannot be read, the output not written.
+/// Fails when
+/// - `out` is one of the inputs, or a folder that is not empty;
+/// - a partition column is missing, holds lists, or has too many values;
+/// - lists are to be parsed and the data has no text in `args` or `stackAddresses`;
+/// - the data cannot be read or the output cannot be written.
 pub async fn convert(
     engine: &Engine,
     source: &mut Source,
@@ -92,22 +96,24 @@ pub async fn convert(
     })
 }
 
-/// What can be refused before any work.
+/// Refuses options that cannot work, before any data is read.
 fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result<()> {
     source.refuse_as_output(out)?;
     if out.path() == Path::new("-") {
         return Err(
-            Error::usage("-: a folder or a file is written, not standard output").hint(format!(
-                "{} \"SELECT * FROM events\" DATA {} - writes a table there",
-                command("sql"),
-                parameter("out")
-            )),
+            Error::usage("-: convert writes a file or a folder, not standard output").hint(
+                format!(
+                    "{} \"SELECT * FROM events\" DATA {} - writes a table there",
+                    command("sql"),
+                    parameter("out")
+                ),
+            ),
         );
     }
     let shown = out.path().display();
     if Format::of_name(&out.path().to_string_lossy()).is_some() && !is_file(out) {
         return Err(Error::usage(format!(
-            "{shown}: Parquet is written, as a file or a folder"
+            "{shown}: convert writes Parquet, to a file or a folder"
         ))
         .hint(format!(
             "{} \"SELECT * FROM events\" DATA {} {shown} writes the format of that name",
@@ -127,7 +133,7 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
         match column {
             None => return refuse("the data has no such column"),
             Some(column) if column.data_type.is_nested() => {
-                return refuse("a column of lists does not name folders");
+                return refuse("a column of lists cannot name folders");
             }
             Some(_) => {}
         }
@@ -137,7 +143,7 @@ fn check(source: &Source, out: &Destination, options: &ConvertOptions) -> Result
             "{shown}: {} makes a folder, not a file",
             parameter("partition_by")
         ))
-        .hint("leave the ending .parquet out"));
+        .hint("leave out the ending .parquet"));
     }
     let lists = source.log().list_columns();
     if options.parse_lists && ListParser::columns(&source.schema(), lists).is_empty() {
@@ -160,7 +166,7 @@ fn is_file(out: &Destination) -> bool {
         .is_some_and(|ending| ending == "parquet")
 }
 
-/// What the rows are sorted by: the folders they go to, then host and time.
+/// Returns the columns to sort by: the partition columns, then host and time.
 fn sort_columns(source: &Source, partition_by: &[String]) -> Vec<String> {
     let mut columns = partition_by.to_vec();
     for column in source.host().into_iter().chain(source.time()) {
@@ -171,13 +177,14 @@ fn sort_columns(source: &Source, partition_by: &[String]) -> Vec<String> {
     columns
 }
 
-/// Takes sorted events.
+/// A writer of the sorted events, which parses lists if asked to and counts events.
 struct Writer {
     sink: Sink,
     lists: Option<ListParser>,
     events: u64,
 }
 
+/// The output of a conversion.
 enum Sink {
     File(Box<ParquetFile>),
     Folder(Box<Partitioned>),
@@ -229,7 +236,7 @@ impl Writer {
 }
 
 impl Sink {
-    /// The number of files and their bytes.
+    /// Completes the output. Returns the number of files and their total size in bytes.
     fn finish(self) -> Result<(u64, u64)> {
         match self {
             Self::File(file) => {

@@ -1,4 +1,4 @@
-//! The events of a source, sorted; those that compare equal stay in the order of the data.
+//! A stable sort of a source's events: events that compare equal keep the order of the data.
 
 use std::sync::Arc;
 
@@ -21,17 +21,20 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::source::Source;
 
-/// The column that holds an event's position in the data; the last one.
+/// The name of the last column of the scan, which holds an event's position in the data.
 const NUMBER: &str = "__number";
 
-/// A scan and what its rows are sorted by.
+/// A scan of all files and the columns to sort its rows by.
 pub(super) struct OrderedEvents {
-    scan: Arc<Numbered>,
+    scan: Arc<NumberedRows>,
     sorted_by: Vec<String>,
 }
 
 impl OrderedEvents {
-    /// Plans the scan of every file.
+    /// Plans the scan of every file of `source`.
+    ///
+    /// # Errors
+    /// Fails when the engine cannot plan the scan of a file.
     pub async fn new(
         engine: &Engine,
         source: &Source,
@@ -43,7 +46,7 @@ impl OrderedEvents {
         }
         let mut fields = source.schema().fields().to_vec();
         fields.push(Arc::new(Field::new(NUMBER, DataType::UInt64, false)));
-        let scan = Numbered {
+        let scan = NumberedRows {
             files,
             schema: Arc::new(Schema::new(fields)),
         };
@@ -53,16 +56,19 @@ impl OrderedEvents {
         })
     }
 
-    /// Of the events.
+    /// Returns the schema of the events, without the column of positions.
     pub fn schema(&self) -> SchemaRef {
         let fields = &self.scan.schema.fields;
         Arc::new(Schema::new(fields[..fields.len() - 1].to_vec()))
     }
 
-    /// The plan, whose batches end with the column of numbers.
+    /// Returns the plan of the sort. The last column of its batches holds the positions.
+    ///
+    /// # Errors
+    /// Fails when the engine refuses the plan.
     pub fn plan(&self) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let schema = &self.scan.schema;
-        // Rows of a stream are counted, for the report of progress, only under a limit.
+        // The engine counts the rows of a stream, which progress reports need, only if the stream has a limit.
         let no_limit = Some(usize::MAX);
         let scan = StreamingTableExec::try_new(
             Arc::clone(schema),
@@ -88,7 +94,7 @@ impl OrderedEvents {
     }
 }
 
-/// A batch of the plan without the column of numbers.
+/// Returns a batch of the plan without the column of positions.
 pub(super) fn without_number(batch: &RecordBatch) -> Result<RecordBatch> {
     let events: Vec<usize> = (0..batch.num_columns() - 1).collect();
     batch
@@ -96,14 +102,14 @@ pub(super) fn without_number(batch: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|error| Error::internal(format!("a sorted batch: {error}")))
 }
 
-/// One file after the other, with each event's position among all.
+/// A stream of the files' rows, one file after the other, with each row's position among the rows of all files.
 #[derive(Debug)]
-struct Numbered {
+struct NumberedRows {
     files: Vec<Arc<dyn ExecutionPlan>>,
     schema: SchemaRef,
 }
 
-impl PartitionStream for Numbered {
+impl PartitionStream for NumberedRows {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -123,6 +129,7 @@ impl PartitionStream for Numbered {
     }
 }
 
+/// Adds the column of positions to `batch`. `rows` counts the rows so far.
 fn numbered(
     schema: &SchemaRef,
     rows: &mut u64,

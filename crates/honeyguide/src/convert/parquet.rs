@@ -1,4 +1,4 @@
-//! One Parquet file, made to be scanned.
+//! One Parquet file, written for fast scans.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,27 +15,28 @@ use datafusion::parquet::schema::types::ColumnPath;
 use crate::error::{Error, Result};
 use crate::output::PendingFile;
 
-/// Rows of a row group: a thread's share of a scan, and what its statistics can leave out. Enough for the dictionaries to
-/// pay, few enough that several of a file of a million events can be read at once.
+/// The number of rows in a row group, which is what one thread scans and what a query can skip by its statistics. It is
+/// large enough for dictionaries to save space, and small enough that several threads can read a file of a million
+/// events at once.
 const ROW_GROUP_ROWS: usize = 1 << 17;
-/// What the encoded pages of a row group may take before they are written; they are held in memory until then.
+/// The size of a row group's encoded pages, in bytes, above which they are written. They are held in memory until then.
 const ROW_GROUP_BYTES: usize = 32 << 20;
-/// zstd's own default.
+/// The compression level: the default of zstd.
 const ZSTD_LEVEL: i32 = 3;
 
-/// A file that takes its name when it is complete.
+/// A Parquet file that appears under its name when it is complete.
 pub(super) struct ParquetFile {
-    writer: ArrowWriter<Counted>,
+    writer: ArrowWriter<CountingFile>,
     path: PathBuf,
 }
 
-/// A file that knows how long it is.
-struct Counted {
+/// A file that counts the bytes written to it.
+struct CountingFile {
     file: PendingFile,
     bytes: u64,
 }
 
-impl Write for Counted {
+impl Write for CountingFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.bytes += written as u64;
@@ -48,16 +49,23 @@ impl Write for Counted {
 }
 
 impl ParquetFile {
-    /// Makes `file` one of rows that come sorted by the columns `sorted_by`.
+    /// Starts a Parquet file of rows of `schema`, which come sorted by the columns `sorted_by`.
+    ///
+    /// # Errors
+    /// Fails when Parquet cannot hold the schema.
     pub fn new(file: PendingFile, schema: &SchemaRef, sorted_by: &[String]) -> Result<Self> {
         let path = file.path().to_owned();
-        let file = Counted { file, bytes: 0 };
+        let file = CountingFile { file, bytes: 0 };
         let properties = properties(schema, sorted_by)?;
         let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))
             .map_err(|error| write_error(&path, error))?;
         Ok(Self { writer, path })
     }
 
+    /// Writes the rows of `batch`.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let failed = |error| write_error(&self.path, error);
         self.writer.write(batch).map_err(failed)?;
@@ -67,7 +75,10 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// The file, to which nothing more is to be written, and its bytes.
+    /// Writes the footer. Returns the file and its size in bytes.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be written.
     pub fn close(self) -> Result<(PendingFile, u64)> {
         let Self { writer, path } = self;
         let file = writer
@@ -77,7 +88,8 @@ impl ParquetFile {
     }
 }
 
-/// Floats are times and measurements, of which few repeat: their bytes are split into streams, which compress.
+/// Returns the settings of the file. Floats are times and measurements, which rarely repeat, so they are encoded as
+/// byte streams, which compress well, and not with a dictionary.
 fn properties(schema: &SchemaRef, sorted_by: &[String]) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL)
         .map_err(|error| Error::internal(format!("zstd: {error}")))?;
@@ -104,7 +116,7 @@ fn properties(schema: &SchemaRef, sorted_by: &[String]) -> Result<WriterProperti
     Ok(properties.build())
 }
 
-/// The position of a plain column among the file's leaves, of which a list has one or more.
+/// Returns the position of a flat column among the leaf columns of the file. A nested column has one or more leaves.
 fn leaf_index(schema: &SchemaRef, name: &str) -> Option<i32> {
     let position = schema.index_of(name).ok()?;
     let before = schema.fields()[..position].iter();
@@ -112,6 +124,7 @@ fn leaf_index(schema: &SchemaRef, name: &str) -> Option<i32> {
     i32::try_from(leaves).ok()
 }
 
+/// Returns the number of leaf columns of a type.
 fn leaves(data_type: &DataType) -> usize {
     match data_type {
         DataType::List(item)
@@ -144,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_of_a_sort_are_counted_in_leaves() {
+    fn sorting_columns_are_numbered_by_leaf() {
         let pair = DataType::Struct(
             vec![
                 Field::new("a", DataType::Utf8, true),

@@ -1,4 +1,4 @@
-//! A folder that takes its name only when it is complete, on disk or in a bucket.
+//! A folder, on disk or in a bucket, that appears under its name only when it is complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,41 +9,46 @@ use crate::error::{Error, Result};
 use crate::output::{Destination, PendingFile};
 use crate::storage::upload::UploadedFolder;
 
-/// Files on their way to a folder of their own. Dropped before it is finished, it leaves nothing behind.
+/// A folder that is being written. If it is dropped before [`finish`](Self::finish), its files are removed.
 pub(super) struct PendingFolder {
-    /// What it will be called.
+    /// The path of the folder when it is complete.
     path: PathBuf,
     content: Content,
 }
 
+/// Where the files are until the folder is complete.
 enum Content {
-    /// Beside its place, and renamed.
-    Beside(TempDir),
+    /// In a temporary folder next to the final one, which is renamed in the end.
+    Temporary(TempDir),
+    /// In uploads to a bucket, which are completed in the end.
     Uploaded(Box<UploadedFolder>),
 }
 
 impl PendingFolder {
-    /// Begins what will be at `to`.
+    /// Starts the folder that will be at `to`.
     ///
     /// # Errors
-    /// There is a file, or a folder that holds something; the place cannot be written to.
+    /// Fails when there is a file or a folder that is not empty, and when the place cannot be written to.
     pub fn create(to: &Destination) -> Result<Self> {
         let path = to.path().to_owned();
         let content = match to.object() {
             Some(place) => Content::Uploaded(Box::new(UploadedFolder::new(place.clone())?)),
-            None => Content::Beside(folder_beside(&path)?),
+            None => Content::Temporary(folder_beside(&path)?),
         };
         Ok(Self { path, content })
     }
 
-    /// Begins the file `name`, whose slashes part folders; none where it is there already.
+    /// Starts the file `name`, a path relative to the folder. Returns `None` if the folder already has such a file.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be created.
     pub fn begin(&mut self, name: &str) -> Result<Option<PendingFile>> {
         match &mut self.content {
             Content::Uploaded(folder) => {
                 let upload = folder.begin(name)?;
                 Ok(upload.map(|upload| PendingFile::of_upload(upload, self.path.join(name))))
             }
-            Content::Beside(folder) => {
+            Content::Temporary(folder) => {
                 let path = folder.path().join(name);
                 if path.exists() {
                     return Ok(None);
@@ -56,10 +61,13 @@ impl PendingFolder {
         }
     }
 
-    /// Takes a file that is written to its end.
+    /// Takes a file that is complete.
+    ///
+    /// # Errors
+    /// Fails when the rest of the file cannot be written.
     pub fn push(&mut self, file: PendingFile) -> Result<()> {
         match &mut self.content {
-            Content::Beside(_) => file.finish(),
+            Content::Temporary(_) => file.finish(),
             Content::Uploaded(folder) => match file.into_upload() {
                 Some(upload) => folder.push(upload),
                 None => Err(Error::internal("a file on disk for a folder in a bucket")),
@@ -67,16 +75,19 @@ impl PendingFolder {
         }
     }
 
-    /// Gives the folder its name.
+    /// Moves the folder to its place.
+    ///
+    /// # Errors
+    /// Fails when another folder with files has taken the place, and when the folder cannot be moved.
     pub fn finish(self) -> Result<()> {
         let path = self.path;
         match self.content {
             Content::Uploaded(folder) => folder.finish(),
-            Content::Beside(folder) => {
+            Content::Temporary(folder) => {
                 refuse_to_mix(&path)?;
                 fs::rename(folder.path(), &path)
                     .map_err(|error| Error::io("write", &path, error))?;
-                // What was renamed is no longer there to be removed.
+                // The temporary folder was renamed, so there is nothing to remove.
                 let _ = folder.keep();
                 Ok(())
             }
@@ -84,6 +95,7 @@ impl PendingFolder {
     }
 }
 
+/// Creates a temporary folder next to `path`, so that it can be renamed to `path`.
 fn folder_beside(path: &Path) -> Result<TempDir> {
     let beside = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -107,13 +119,13 @@ fn folder_beside(path: &Path) -> Result<TempDir> {
         .map_err(|error| Error::io("write", path, error))
 }
 
-/// A folder may take the place of an empty one, and of nothing else.
+/// Refuses a path that exists and is not an empty folder.
 fn refuse_to_mix(path: &Path) -> Result<()> {
     match fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
             Err(Error::usage(format!("{}: is a file", path.display()))
-                .hint("a folder is written, or a file if its name ends in .parquet"))
+                .hint("the output is a folder, or a file if its name ends in .parquet"))
         }
         Err(error) => Err(Error::io("read", path, error)),
         Ok(mut entries) => match entries.next() {

@@ -1,23 +1,24 @@
-//! How far data is from the training data, in words.
+//! The verdict on a distance between data and the training data.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How far data is from what was trained on.
+/// How close data is to the training data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closeness {
-    /// What was learnt holds.
+    /// The model applies.
     Close,
-    /// What was learnt may not hold.
+    /// The model may not apply.
     SomeWay,
-    /// What was learnt does not carry over.
+    /// The model does not apply.
     Far,
 }
 
 impl Closeness {
-    /// By a distance that is some way from `some` on, and far from `far` on.
+    /// Returns the closeness of data at `distance`: [`Far`](Self::Far) from `far` on, [`SomeWay`](Self::SomeWay) from
+    /// `some` on.
     pub fn of(distance: f64, some: f64, far: f64) -> Self {
         match distance {
             distance if distance >= far => Self::Far,

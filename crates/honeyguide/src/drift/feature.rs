@@ -1,4 +1,4 @@
-//! How one feature shifted.
+//! The drift of one feature.
 
 use learn::describe::TextCounts;
 use serde::Serialize;
@@ -8,52 +8,52 @@ use super::{Closeness, PSI_FAR, PSI_SOME};
 use crate::inspect::ValueCount;
 use crate::model::{Distribution, FeatureProfile};
 
-/// Unseen values that are listed, the most frequent ones.
+/// The number of most frequent unseen values that are listed.
 const LISTED: usize = 10;
-/// Most different unseen values that are counted one by one.
+/// The greatest number of distinct unseen values that have a count of their own.
 const MAX_UNSEEN: usize = 1 << 16;
 
-/// One feature, then and now.
+/// The drift of one feature: its distribution in the training data and in the data compared with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureDrift {
-    /// The feature.
+    /// The feature's name.
     pub name: String,
-    /// The population stability index over the values, categories or quantile bins of the training profile, one cell
-    /// for missing and one for other values.
+    /// The population stability index. Its cells are the values, categories or quantile bins of the training profile,
+    /// one cell for missing values and one for other values.
     pub psi: f64,
-    /// What the index says.
+    /// The verdict on the index.
     pub closeness: Closeness,
-    /// The shares of every cell.
+    /// The shares of the events in every cell.
     pub cells: Vec<CellShift>,
-    /// What training did not have.
+    /// The values that no training event has.
     pub unseen: Unseen,
 }
 
-/// The share of the events in one cell, then and now.
+/// The shares of the events in one cell, in the training data and in the data compared with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CellShift {
-    /// What the cell is.
+    /// The value, category or range of the cell.
     pub cell: String,
-    /// The share of the training events.
+    /// The share of the training events, from 0 to 1.
     pub training: f64,
-    /// The share of the events now.
+    /// The share of the compared events, from 0 to 1.
     pub now: f64,
 }
 
-/// Values that no training event had.
+/// The values of a feature that no training event has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Unseen {
-    /// The events with such a value. For numbers in bins: outside the range of the training events. For a rarity: a
-    /// combination that was never seen.
+    /// The number of events with such a value. A number in bins is unseen outside the range of the training events, and
+    /// a rarity where its combination of values is unseen.
     pub events: u64,
-    /// The most frequent such values.
+    /// The most frequent of these values, with their counts.
     pub values: Vec<ValueCount>,
 }
 
-/// What accumulates of one feature.
+/// The counts of one feature over the events so far.
 pub(super) struct FeatureTally<'a> {
     profile: &'a FeatureProfile,
-    /// Of the profile's cells, then other and missing values.
+    /// The number of events in each cell of the profile, then of other values and of missing values.
     counts: Vec<f64>,
     unseen_events: u64,
     unseen: TextCounts,
@@ -69,7 +69,8 @@ impl<'a> FeatureTally<'a> {
         }
     }
 
-    /// Counts events; `is_unseen` where the cell cannot tell.
+    /// Counts `events` with the value `value`. `is_unseen` says whether training had the value where its cell does not
+    /// tell. `text` gives the value as text.
     pub fn push(
         &mut self,
         value: f64,
@@ -94,7 +95,7 @@ impl<'a> FeatureTally<'a> {
         }
     }
 
-    /// `categories` are the texts of the codes of a categorical feature.
+    /// Returns the drift of the feature. `categories` holds the texts of a categorical feature's codes.
     pub fn finish(&mut self, categories: Option<&[String]>) -> FeatureDrift {
         let mut training = self.profile.distribution.cell_counts();
         training.extend([0.0, self.profile.missing]);
@@ -115,7 +116,7 @@ impl<'a> FeatureTally<'a> {
                 training: share(&training, index),
                 now: share(&self.counts, index),
             });
-        // Cells that are empty in both say nothing.
+        // Cells without events in either data set are left out.
         let cells = cells
             .filter(|cell| cell.training > 0.0 || cell.now > 0.0)
             .collect();
@@ -141,6 +142,7 @@ impl<'a> FeatureTally<'a> {
     }
 }
 
+/// Returns the names of the distribution's cells, then those of other and missing values.
 fn cell_names(distribution: &Distribution, categories: Option<&[String]>) -> Vec<String> {
     let mut names: Vec<String> = match (distribution, categories) {
         (Distribution::Values(values), _) => {

@@ -1,4 +1,4 @@
-//! Is this data what the model was trained on? Every feature and the scores held against the model's training profile.
+//! Drift: a comparison of data with the data that a model was trained on, by every feature and by the scores.
 
 mod closeness;
 mod feature;
@@ -19,40 +19,41 @@ use crate::source::{Source, no_events};
 use crate::wording::{of_them, percent};
 use tally::Tally;
 
-/// From which population stability index on a distribution has shifted somewhat (Siddiqi 2006, "Credit Risk
-/// Scorecards", p. 137; the index itself is Kullback's symmetric divergence).
+/// The population stability index from which on a distribution has shifted somewhat (Siddiqi 2006, "Credit Risk
+/// Scorecards", p. 137). The index itself is Kullback's symmetric divergence.
 pub const PSI_SOME: f64 = 0.1;
-/// From which on it has shifted significantly (ibid.).
+/// The population stability index from which on a distribution has shifted significantly (ibid.).
 pub const PSI_FAR: f64 = 0.25;
-/// Below so many events the verdict says how few they are. Against a profile of 20 cells the index of N events that come
-/// from the same distribution is 19 / N on average: it reaches [`PSI_SOME`] by chance alone with fewer than 190.
+/// The number of events below which the verdict says that they are few. Against a profile of 20 cells, the index of N
+/// events from the same distribution is 19 / N on average: with fewer than 190 events it reaches [`PSI_SOME`] by
+/// chance.
 pub const FEW_EVENTS: u64 = 200;
 
-/// How data differs from what a model was trained on.
+/// The difference between data and the data that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Drift {
-    /// The model's recipe.
+    /// The name of the model's recipe.
     pub recipe: String,
-    /// How many events the model was trained on.
+    /// The number of events that the model was trained on.
     pub training_events: u64,
-    /// How many events were held against them.
+    /// The number of events that were compared with them.
     pub events: u64,
     /// The model's threshold.
     pub threshold: Threshold,
-    /// The two distributions of the scores.
+    /// The drift of the scores.
     pub scores: ScoreDrift,
-    /// One per feature, in the model's order.
+    /// The drift of each feature, in the model's order.
     pub features: Vec<FeatureDrift>,
-    /// By the greatest index of the features and the scores.
+    /// The verdict on the greatest index of the features and the scores.
     pub closeness: Closeness,
-    /// What all of that says, in a sentence or two.
+    /// The result in one or two sentences.
     pub verdict: String,
 }
 
-/// Holds `source` against the training profile of `model`, in one pass.
+/// Compares `source` with the training profile of `model`, in one pass.
 ///
 /// # Errors
-/// The data lacks the recipe's columns, cannot be read or has no rows.
+/// Fails when the data lacks the recipe's columns, cannot be read or has no rows.
 pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Result<Drift> {
     let mut tally = Tally::of(engine, model, source).await?;
     if tally.events == 0 {
@@ -78,6 +79,7 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
 }
 
 impl Drift {
+    /// Returns the verdict, after a warning if there are few events.
     fn sentence(&self) -> String {
         if self.events >= FEW_EVENTS {
             return self.judgement();
@@ -89,7 +91,7 @@ impl Drift {
         )
     }
 
-    /// What the figures say, however many events they are of.
+    /// Returns what the figures mean, whatever the number of events.
     fn judgement(&self) -> String {
         let ScoreDrift {
             above_threshold: now,
@@ -102,15 +104,15 @@ impl Drift {
             "{flagged} of the events are above the threshold, which flags {} {expected_of}",
             percent(*expected)
         );
-        // One event more or less says nothing.
+        // A difference of one event is not significant.
         let is_many = *now > 2.0 * expected + 1.0 / self.events as f64;
         match self.closeness {
             Closeness::Far | Closeness::SomeWay => {
                 format!("The data is {far}: {}. {flagged}.", self.most_shifted())
             }
             Closeness::Close if is_many => format!(
-                "The data is {far}, yet {flagged}: what is flagged stands out of data that is otherwise as it was, and is \
-                 worth a look."
+                "The data is {far}, yet {flagged}: the flagged events stand out from data that has otherwise not changed, \
+                 and are worth a look."
             ),
             Closeness::Close => {
                 format!("The data is {far}, so that the threshold holds: {flagged}.")
@@ -118,7 +120,7 @@ impl Drift {
         }
     }
 
-    /// The scores and the feature that shifted most, with their indices.
+    /// Returns the index of the scores, and that of the feature that shifted most.
     fn most_shifted(&self) -> String {
         let scores = format!(
             "the scores have a population stability index of {:.2} (a shift is significant from {PSI_FAR} on)",

@@ -1,29 +1,29 @@
-//! A distribution of the training profile as cells to count in.
+//! Distributions of the training profile, as cells in which events are counted.
 
 use crate::model::Distribution;
 
-/// The shares of two samples that cannot be told apart differ by little, also where one has no events in a cell: half an
-/// event is added to every cell (the prior of Jeffreys 1946).
+/// The number of events that is added to every cell (the prior of Jeffreys 1946). With it, two samples of the same
+/// distribution have a small index even if one of them has no events in a cell.
 const PRIOR: f64 = 0.5;
 
-/// Where a value lies among a distribution's cells.
+/// The place of a value among a distribution's cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
-    /// In this one.
+    /// The value lies in this cell.
     Known(usize),
-    /// In this one, which is at the edge, but beyond what was seen.
+    /// The value lies beyond the range of the training events, next to this cell.
     Beyond(usize),
-    /// In none.
+    /// The value lies in no cell.
     Unseen,
 }
 
 impl Distribution {
-    /// How many cells it has.
+    /// Returns the number of cells.
     pub(super) fn n_cells(&self) -> usize {
         self.cell_counts().len()
     }
 
-    /// The training events in each cell.
+    /// Returns the number of training events in each cell.
     pub(super) fn cell_counts(&self) -> Vec<f64> {
         match self {
             Self::Values(values) => values.iter().map(|value| value.1).collect(),
@@ -31,7 +31,7 @@ impl Distribution {
         }
     }
 
-    /// The cell of a number, or of a category's code.
+    /// Returns the cell of a number or of a category's code.
     pub(super) fn cell(&self, value: f64) -> Cell {
         match self {
             Self::Values(values) => values
@@ -57,7 +57,7 @@ impl Distribution {
         }
     }
 
-    /// The share of the training events above `value`; within a bin they are taken to lie evenly.
+    /// Returns the share of the training events above `value`. Events are taken to be spread evenly within a bin.
     pub(super) fn share_above(&self, value: f64) -> f64 {
         let counts = self.cell_counts();
         let total: f64 = counts.iter().sum();
@@ -74,7 +74,7 @@ impl Distribution {
                 .map(|(bin, count)| count * ((bin[1] - value) / (bin[1] - bin[0])).clamp(0.0, 1.0))
                 .sum(),
         };
-        // An empty sum of floats is −0.
+        // An empty sum of floats is −0; adding 0 makes it 0.
         if total > 0.0 {
             above / total + 0.0
         } else {
@@ -82,11 +82,11 @@ impl Distribution {
         }
     }
 
-    /// The lowest value at which the share `q` of the training events is reached, of a bin its upper edge. `None` without
-    /// events.
+    /// Returns the lowest value at or below which the share `q` of the training events lies; for a bin, its upper edge.
+    /// Returns `None` without events.
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
         let counts = self.cell_counts();
-        // The profile interpolates quantiles, so that an edge can be reached one event early.
+        // The profile interpolates quantiles, so the share can be reached one event before an edge.
         let mut left = q * counts.iter().sum::<f64>() - 1.0;
         let reached = counts.iter().position(|count| {
             left -= count;
@@ -100,7 +100,7 @@ impl Distribution {
     }
 }
 
-/// The population stability index Σ (p − q) ln(p / q) of two samples' shares p and q in the same cells.
+/// Returns the population stability index Σ (p − q) ln(p / q) of two samples with the shares p and q in the same cells.
 pub(super) fn stability_index(training: &[f64], now: &[f64]) -> f64 {
     let cells = training.len() as f64;
     let total = |counts: &[f64]| counts.iter().sum::<f64>() + PRIOR * cells;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn values_find_their_cells() {
+    fn values_are_assigned_to_cells() {
         let values = Distribution::Values(vec![(0.0, 5.0), (2.0, 1.0)]);
         let cells = [0.0, 1.0, 2.0].map(|value| values.cell(value));
         assert_eq!(cells, [Cell::Known(0), Cell::Unseen, Cell::Known(1)]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_lie_evenly_in_a_bin_and_quantiles_at_its_end() {
+    fn shares_are_interpolated_in_a_bin_and_quantiles_are_its_upper_edge() {
         assert_eq!(
             [-1.0, 0.5, 2.0, 3.0].map(|value| bins().share_above(value)),
             [1.0, 0.875, 0.375, 0.0]
@@ -162,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_known_shares() {
-        // Large counts: the prior does not show. (0.6 − 0.5) ln(0.6/0.5) + (0.4 − 0.5) ln(0.4/0.5)
+    fn the_stability_index_of_known_shares() {
+        // The counts are so large that the prior has no effect. (0.6 − 0.5) ln(0.6/0.5) + (0.4 − 0.5) ln(0.4/0.5)
         let index = stability_index(&[5e9, 5e9], &[6e9, 4e9]);
         let expected = 0.1 * (1.2f64).ln() - 0.1 * (0.8f64).ln();
         assert!((index - expected).abs() < 1e-9, "{index}");

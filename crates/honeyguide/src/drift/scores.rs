@@ -1,4 +1,4 @@
-//! How the scores shifted: the classifier-free two-sample figure for whole events.
+//! The drift of the scores: a two-sample comparison of whole events that needs no further classifier.
 
 use learn::describe::{Domain, NumberCounts};
 use serde::Serialize;
@@ -6,45 +6,45 @@ use serde::Serialize;
 use super::reference::{Cell, stability_index};
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod};
 
-/// The quantiles that are shown.
+/// The shares whose quantiles are reported.
 const QUANTILES: [f64; 5] = [0.25, 0.5, 0.75, 0.95, 1.0];
-/// Most different scores that are counted one by one.
+/// The greatest number of distinct scores that have a count of their own.
 const MAX_SCORES: usize = 1 << 17;
 
-/// Two distributions of scores. A score is one number for a whole event that the training data alone defined, so that
-/// comparing it compares all features together without another model.
+/// The drift of the scores. A score is one number for a whole event, and the training data alone determines how it is
+/// computed. Comparing scores therefore compares all features together without another model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoreDrift {
     /// The population stability index.
     pub psi: f64,
-    /// The two-sample statistic of Kolmogorov and Smirnov (Smirnov 1948): the greatest difference of the two cumulative
-    /// distributions, from 0 to 1. Where the model holds training scores in bins, at their edges: then it is a lower
-    /// bound. No p-value: events are not independent of each other.
+    /// The two-sample Kolmogorov–Smirnov statistic (Smirnov 1948): the greatest difference between the two cumulative
+    /// distributions, from 0 to 1. If the model holds the training scores in bins, the distributions are compared at
+    /// the bins' edges, and the statistic is a lower bound. There is no p-value, since events are not independent.
     pub kolmogorov_smirnov: f64,
-    /// Scores at some shares of the events.
+    /// Some quantiles of the scores.
     pub quantiles: Vec<QuantileShift>,
-    /// The share that the threshold is expected to flag of benign events.
+    /// The share of benign events that the threshold is expected to flag, from 0 to 1.
     pub expected_above_threshold: f64,
-    /// What that share is of.
+    /// The events that this share is of, in words.
     pub expected_of: String,
-    /// The share of these events above the threshold.
+    /// The share of the compared events above the threshold, from 0 to 1.
     pub above_threshold: f64,
-    /// The share of benign events that the threshold was set for, where it was set for one.
+    /// The share of benign events that the threshold was set to flag, from 0 to 1, if it was set for a share.
     pub nominal_rate: Option<f64>,
 }
 
-/// A quantile of both distributions.
+/// A quantile of the scores in the training data and in the data compared with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuantileShift {
-    /// The share of the events at or below.
+    /// The share of the events with this score or a lower one, from 0 to 1.
     pub q: f64,
-    /// The score in training.
+    /// The score in the training data.
     pub training: f64,
-    /// The score now.
+    /// The score in the compared data.
     pub now: f64,
 }
 
-/// The scores of the events that are held against the training.
+/// The counts of the compared events' scores so far.
 pub(super) struct ScoreTally {
     reference: Distribution,
     threshold: Threshold,
@@ -118,7 +118,7 @@ impl ScoreTally {
         }
     }
 
-    /// What the threshold flagged where it was set.
+    /// Returns the share of events that the threshold flagged when it was set, and which events these were.
     fn expected(&self) -> (f64, &'static str) {
         match &self.threshold.method {
             ThresholdMethod::Auto {} => (
@@ -130,7 +130,7 @@ impl ScoreTally {
                 (*realised_rate, "of the events that it was calibrated on")
             }
             ThresholdMethod::LeaveOneHostOut { realised_rate, .. } => {
-                (*realised_rate, "of a held-out host's events")
+                (*realised_rate, "of the events of a held-out host")
             }
         }
     }
@@ -146,13 +146,13 @@ impl ScoreTally {
             0 => 0.0,
             cells => cumulative[cells - 1].1,
         };
-        // Two step functions are furthest apart at a step of one of them.
+        // The greatest difference of two step functions is at a step of one of them.
         let points: Vec<f64> = match &self.reference {
             Distribution::Values(values) => {
                 let known = values.iter().map(|value| value.0);
                 known.chain(sorted.iter().map(|cell| cell.0)).collect()
             }
-            // Below the first edge there is nothing, but the least value lies on it.
+            // The first edge is left out: the least value lies on it, and nothing lies below.
             Distribution::Bins { edges, .. } => edges[1..].to_vec(),
             Distribution::Categories(_) => Vec::new(),
         };
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_of_known_samples() {
+    fn the_statistic_equals_that_of_scipy() {
         // scipy.stats.ks_2samp([.2] * 50 + [.4] * 50, [.2] * 25 + [.3] * 35 + [.4] * 40).statistic
         let values = Distribution::Values(vec![(0.2, 50.0), (0.4, 50.0)]);
         let scores = tally(values, &[(0.2, 25), (0.3, 35), (0.4, 40)]).finish();

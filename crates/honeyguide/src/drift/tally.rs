@@ -1,4 +1,4 @@
-//! The one pass over the data: distinct rows with their counts, each scored and counted once.
+//! The pass over the data, in which each distinct row is scored once and counted with its number of events.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
@@ -16,7 +16,7 @@ use crate::scan::Scan;
 use crate::scorer::Scores;
 use crate::source::Source;
 
-/// Events counted by the cells of a model's training profile.
+/// The counts of events in the cells of a model's training profile.
 pub(super) struct Tally<'a> {
     pub events: u64,
     model: &'a Model,
@@ -25,7 +25,10 @@ pub(super) struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    /// Reads `source` once.
+    /// Counts the events of `source`, in one pass.
+    ///
+    /// # Errors
+    /// Fails when the data lacks the recipe's columns or cannot be read.
     pub async fn of(engine: &Engine, model: &'a Model, source: &mut Source) -> Result<Self> {
         let recipe = model.recipe();
         let plan = recipe.plan(engine, source)?;
@@ -86,10 +89,12 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Returns the drift of the scores.
     pub fn scores(&mut self) -> ScoreDrift {
         self.scores.finish()
     }
 
+    /// Returns the drift of each feature.
     pub fn features(&mut self) -> Vec<FeatureDrift> {
         let features = self.features.iter_mut().zip(&self.model.encodings);
         let described = features.map(|(feature, encoding)| match encoding {
@@ -100,7 +105,8 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// A number as the recipe's expression gave it, before any transform; NaN where missing. `None` of a text.
+/// Returns the number that the recipe's expression gives, before any transform. A missing one is NaN. Returns `None` if
+/// the expression gives text.
 fn raw(array: &ArrayRef, row: usize) -> Option<f64> {
     let numbers = array.as_primitive_opt::<Float64Type>()?;
     let value = numbers.is_valid(row).then(|| numbers.value(row));
@@ -108,6 +114,7 @@ fn raw(array: &ArrayRef, row: usize) -> Option<f64> {
     Some(value.unwrap_or(f64::NAN) + 0.0)
 }
 
+/// Returns the value as text, or `None` if it is null.
 fn text(array: &ArrayRef, row: usize) -> Option<String> {
     if array.is_null(row) {
         return None;

@@ -1,4 +1,4 @@
-//! What accumulates of one column.
+//! The statistics of one column, accumulated batch by batch.
 
 use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray,
@@ -14,7 +14,7 @@ use super::{ColumnSummary, Distinct, NumericSummary, TOP_VALUES, ValueCount};
 use crate::error::{Error, Result};
 use crate::source::Column;
 
-/// One column's counts and figures so far.
+/// The statistics of one column over the rows so far.
 pub(super) struct ColumnTally {
     name: String,
     data_type: DataType,
@@ -23,16 +23,18 @@ pub(super) struct ColumnTally {
     values: Values,
 }
 
+/// The counts of a column's values, by kind.
 enum Values {
     Numbers(Box<Numbers>),
     Texts(TextCounts),
 }
 
+/// The statistics of a column of numbers.
 struct Numbers {
     counts: NumberCounts,
     running: Running,
     infinite: u64,
-    /// The last batch, NaN where there is no finite value.
+    /// The values of the last batch, NaN where there is no finite value.
     batch: Vec<f64>,
 }
 
@@ -62,6 +64,10 @@ impl ColumnTally {
         }
     }
 
+    /// Adds the values of `array`.
+    ///
+    /// # Errors
+    /// Fails when a value cannot be cast or displayed, which is a defect.
     pub fn push(&mut self, array: &ArrayRef) -> Result<()> {
         self.rows += array.len() as u64;
         let present = match &mut self.values {
@@ -72,16 +78,17 @@ impl ColumnTally {
         Ok(())
     }
 
+    /// Returns the column's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is a column of numbers.
+    /// Returns whether the column holds numbers.
     pub fn is_numeric(&self) -> bool {
         matches!(self.values, Values::Numbers(_))
     }
 
-    /// Whether it is a column of numbers with fewer than two different finite ones.
+    /// Returns whether the column holds numbers, with fewer than two distinct finite ones.
     pub fn is_constant(&self) -> bool {
         match &self.values {
             Values::Numbers(numbers) => numbers.running.squares == 0.0,
@@ -89,7 +96,7 @@ impl ColumnTally {
         }
     }
 
-    /// The numbers of the last batch, NaN where there is no finite value.
+    /// Returns the numbers of the last batch, NaN where there is no finite value.
     pub fn last_batch(&self) -> &[f64] {
         match &self.values {
             Values::Numbers(numbers) => &numbers.batch,
@@ -97,7 +104,7 @@ impl ColumnTally {
         }
     }
 
-    /// How many single values are held.
+    /// Returns the number of distinct values that are held in memory.
     pub fn held(&self) -> usize {
         match &self.values {
             Values::Numbers(numbers) => numbers.counts.held(),
@@ -105,7 +112,7 @@ impl ColumnTally {
         }
     }
 
-    /// Holds at most `keep` single values.
+    /// Reduces the number of distinct values held in memory to at most `keep`.
     pub fn cut(&mut self, keep: usize) {
         match &mut self.values {
             Values::Numbers(numbers) => numbers.counts.cut(keep),
@@ -113,6 +120,7 @@ impl ColumnTally {
         }
     }
 
+    /// Returns the summary of the column.
     pub fn finish(&mut self) -> ColumnSummary {
         let (numeric, top) = match &mut self.values {
             Values::Numbers(numbers) => (numbers.summary(), numbers.top()),
@@ -138,7 +146,7 @@ impl ColumnTally {
 }
 
 impl Numbers {
-    /// Gives how many values were there.
+    /// Adds the values of `array`. Returns the number of values that are not missing.
     fn push(&mut self, array: &ArrayRef) -> Result<u64> {
         let floats = cast_to(array, &DataType::Float64)?;
         let floats = floats.as_primitive::<Float64Type>();
@@ -197,7 +205,8 @@ impl Numbers {
 }
 
 impl NumericSummary {
-    /// Of ascending finite numbers with their counts, and their moments.
+    /// Summarises finite numbers in ascending order with their counts; `running` holds their moments. Returns `None`
+    /// without numbers.
     pub(super) fn new(
         sorted: &[(f64, f64)],
         running: &Running,
@@ -221,12 +230,14 @@ impl NumericSummary {
     }
 }
 
-/// Gives how many texts were there. What is not text is counted as it is displayed.
+/// Adds the values of `array`, those of other types as they are displayed. Returns the number of values that are not
+/// null.
 fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
     if let Some(strings) = array.as_string_opt::<i32>() {
         return Ok(push_strings(texts, strings));
     }
-    // Bytes need not be text: they are counted as they are displayed, in hexadecimal digits.
+    // A cast of bytes to text fails if they are not UTF-8. They are counted as they are displayed, in hexadecimal
+    // digits.
     if !is_binary(array.data_type())
         && let Ok(strings) = cast(array, &DataType::Utf8)
     {
@@ -268,7 +279,7 @@ fn top_texts(texts: &mut TextCounts) -> Vec<ValueCount> {
     .collect()
 }
 
-/// The integers that are there.
+/// Returns the integers of `array` without its nulls.
 fn present<T: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<T>> {
     let integers = cast_to(array, &T::DATA_TYPE)?;
     let integers = integers.as_primitive::<T>();

@@ -1,24 +1,26 @@
-//! Correlations of columns, with the reason where there is none.
+//! The correlations of columns, with the reason wherever one is undefined.
 
 use learn::describe::{CoMoments, Correlation};
 use serde::Serialize;
 
-/// Most columns that are correlated, the first ones: every pair takes time for each row.
+/// The number of first columns whose correlations are computed. The limit bounds the time, which each pair of columns
+/// takes for every row.
 pub const MAX_CORRELATED: usize = 320;
 
-/// Pearson's correlations of every pair of columns, over the rows in which both have a finite value.
+/// The Pearson correlations of all pairs of columns, each over the rows in which both have a finite value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Correlations {
-    /// The columns.
+    /// The names of the columns.
     pub names: Vec<String>,
-    /// `names` × `names`, row after row; `None` where it is not defined.
+    /// The correlations: `names` × `names`, row-major; `None` where a correlation is undefined.
     pub r: Vec<Option<f64>>,
-    /// Why it is not defined, in the same places.
+    /// The reasons why correlations are undefined, in the same places.
     pub undefined: Vec<Option<String>>,
 }
 
 impl Correlations {
-    /// Of the columns called `names`. A column's correlation with itself is 1 unless it is constant or missing.
+    /// Returns the correlations of the columns `names`. A column's correlation with itself is 1 unless the column is
+    /// constant or has no values.
     pub(super) fn new(names: Vec<String>, moments: &CoMoments, is_constant: &[bool]) -> Self {
         let n = names.len();
         let (mut r, mut undefined) = (Vec::with_capacity(n * n), Vec::with_capacity(n * n));
@@ -40,7 +42,7 @@ impl Correlations {
         }
     }
 
-    /// The correlation of two columns by their positions.
+    /// Returns the correlation of the columns at two positions, or `None` if it is undefined.
     pub fn get(&self, i: usize, j: usize) -> Option<f64> {
         self.r[i * self.names.len() + j]
     }

@@ -1,4 +1,4 @@
-//! What a recipe makes of data: its features described from the distinct rows and their counts.
+//! A description of a recipe's features on some data, computed from the distinct rows and their counts.
 
 use learn::Matrix;
 use learn::describe::{CoMoments, Running};
@@ -12,44 +12,45 @@ use crate::features::{Distilled, Encoder, EncodingData};
 use crate::recipe::{Kind, Recipe};
 use crate::source::{Source, no_events};
 
-/// The features that a recipe makes of data.
+/// A description of a recipe's features on some data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureInspection {
     /// The recipe's name.
     pub recipe: String,
-    /// How many events were read.
+    /// The number of events that were read.
     pub events: u64,
-    /// How many distinct rows of the recipe's inputs they had.
+    /// The number of distinct rows of the recipe's inputs among these events.
     pub distinct_rows: u64,
-    /// Whether the figures come from a sample of the distinct rows; counts are then relative to each other only.
+    /// Whether the figures come from a sample of the distinct rows. If so, counts are only meaningful relative to each
+    /// other.
     pub sampled: bool,
-    /// One per feature, as a forest trained on this data sees it.
+    /// The summary of each feature, with the values that a forest trained on this data gets.
     pub features: Vec<FeatureSummary>,
     /// Pearson's correlations of the numeric features over the events.
     pub correlations: Correlations,
 }
 
-/// One feature described.
+/// The summary of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureSummary {
-    /// Its name.
+    /// The feature's name.
     pub name: String,
-    /// Whether its values have an order.
+    /// Whether the feature is numeric or categorical.
     pub kind: Kind,
-    /// How many events have no value.
+    /// The number of events without a value.
     pub missing: f64,
-    /// How many different values there are.
+    /// The number of distinct values.
     pub distinct: u64,
-    /// Figures of a numeric feature.
+    /// The statistics of a numeric feature that has values.
     pub numeric: Option<NumericSummary>,
-    /// The most frequent values, most frequent first. A number with a meaning in the recipe is followed by it.
+    /// The most frequent values, most frequent first. A number is followed by its meaning if the recipe gives one.
     pub top: Vec<ValueCount>,
 }
 
 /// Describes the features of `recipe` on `source`, in one pass.
 ///
 /// # Errors
-/// The data lacks a column that the recipe needs, cannot be read or has no rows.
+/// Fails when the data lacks a column that the recipe needs, cannot be read or has no rows.
 pub async fn features(
     engine: &Engine,
     source: &mut Source,
@@ -147,7 +148,7 @@ fn summary(
     }
 }
 
-/// A number with what the recipe says it means.
+/// Returns a number as text, with its meaning in brackets if the recipe gives one.
 fn meaning(feature: &crate::recipe::Feature, value: f64) -> String {
     let number = value.to_string();
     match feature.values.get(&number) {

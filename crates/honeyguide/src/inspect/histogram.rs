@@ -2,23 +2,24 @@
 
 use serde::Serialize;
 
-/// Bins of a histogram.
+/// The number of bins of a histogram.
 const BINS: usize = 40;
-/// From which ratio of the greatest to the least number on bins of equal ratio are of use.
+/// The ratio of the greatest to the least number from which on a histogram with bins of equal ratio is made.
 const FAR_APART: f64 = 1000.0;
 
-/// Counts of numbers in adjacent bins, as `numpy.histogram` has them: a bin holds its lower edge, the last one both.
+/// Counts of numbers in adjacent bins. As in `numpy.histogram`, a bin includes its lower edge, and the last bin also
+/// includes its upper edge.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Histogram {
-    /// Ascending; one more than the counts.
+    /// The edges of the bins in ascending order, one more than there are bins.
     pub edges: Vec<f64>,
-    /// How many rows are in each bin.
+    /// The number of rows in each bin.
     pub counts: Vec<f64>,
 }
 
 impl Histogram {
-    /// Of ascending numbers with their counts, in 40 bins of equal width; whole numbers of a narrow range have a bin
-    /// each, centred on them. `None` without numbers.
+    /// Counts numbers, given in ascending order with their counts, in 40 bins of equal width. Whole numbers of a narrow
+    /// range have a bin each, centred on the number. Returns `None` without numbers.
     pub(super) fn linear(sorted: &[(f64, f64)]) -> Option<Self> {
         let (min, max) = range(sorted)?;
         let is_whole = |number: f64| number.fract() == 0.0;
@@ -32,7 +33,7 @@ impl Histogram {
         let edges = if bins == 1 || bins < BINS || max - min == (BINS - 1) as f64 && is_whole(min) {
             (0..=bins).map(|bin| min - 0.5 + bin as f64).collect()
         } else {
-            // Halves, which round alike, so that the widest range stays finite.
+            // The edges are computed from halves, so that the range from −f64::MAX to f64::MAX does not overflow.
             let width = max / bins as f64 - min / bins as f64;
             let inner = (1..bins).map(|bin| 2.0 * (min / 2.0 + width / 2.0 * bin as f64));
             [min].into_iter().chain(inner).chain([max]).collect()
@@ -40,7 +41,8 @@ impl Histogram {
         Some(Self::fill(edges, sorted))
     }
 
-    /// Of ascending positive numbers that span three orders of magnitude, in 40 bins of equal ratio.
+    /// Counts numbers, given in ascending order with their counts, in 40 bins of equal ratio. Returns `None` unless all
+    /// numbers are positive and span three orders of magnitude.
     pub(super) fn logarithmic(sorted: &[(f64, f64)]) -> Option<Self> {
         let (min, max) = range(sorted)?;
         if min <= 0.0 || max / min < FAR_APART {
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bin_holds_its_lower_edge_and_the_last_one_both() {
+    fn a_bin_includes_its_lower_edge_and_the_last_bin_both_edges() {
         let cells: Vec<(f64, f64)> = (0..=80).map(|k| (k as f64 / 2.0, 1.0)).collect();
         let histogram = Histogram::linear(&cells).unwrap();
         assert_eq!(histogram.counts.len(), 40);

@@ -1,4 +1,4 @@
-//! Counts of labels and of their combinations.
+//! Counts of the labels' values and of their combinations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,48 +12,49 @@ use super::ValueCount;
 use crate::error::{Error, Result};
 use crate::log::Log;
 
-/// Most combinations of values that are counted; more are not labels.
+/// The greatest number of combinations of values. Columns with more are not taken for labels.
 const MAX_COMBINATIONS: usize = 64;
-/// How a null is called.
+/// The text for a null.
 const NULL: &str = "null";
 
-/// The labels of a table.
+/// The counts of a table's labels. There are none if the label columns have too many combinations of values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LabelSummary {
-    /// One per label column that the data has.
+    /// The counts of each label column that the data has.
     pub counts: Vec<LabelCounts>,
-    /// How often each combination of their values occurs, where there are two labels.
+    /// The counts of the combinations of both labels' values, if the data has two labels.
     pub cross: Option<LabelCross>,
 }
 
-/// How often each value of a label occurs.
+/// The counts of one label's values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelCounts {
-    /// The label's column.
+    /// The name of the label's column.
     pub label: String,
-    /// Its values, ascending as text.
+    /// The values in ascending order of their texts, with their counts.
     pub values: Vec<ValueCount>,
 }
 
-/// A cross table of two labels.
+/// The contingency table of two labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelCross {
-    /// The label of the rows and that of the columns.
+    /// The label of the table's rows and the label of its columns.
     pub labels: [String; 2],
-    /// Values of both, and how many rows have them.
+    /// The values of both labels and the number of rows of the data that have them.
     pub cells: Vec<(String, String, u64)>,
 }
 
-/// Counts combinations as they come.
+/// The counts of the combinations of labels over the rows so far.
 pub(super) struct LabelTally {
-    /// Positions of the label columns.
+    /// The positions of the label columns.
     columns: Vec<usize>,
     names: Vec<String>,
-    /// `None` once there were too many.
+    /// The number of rows with each combination; `None` once there were too many combinations.
     counts: Option<BTreeMap<Vec<String>, u64>>,
 }
 
 impl LabelTally {
+    /// Returns a tally without rows for a table with these columns.
     pub fn new(log: &Log, columns: &[String]) -> Self {
         let labels = log
             .labels()
@@ -69,6 +70,10 @@ impl LabelTally {
         }
     }
 
+    /// Counts the labels of a batch of all columns.
+    ///
+    /// # Errors
+    /// Fails when a label cannot be displayed as text, which is a defect.
     pub fn push(&mut self, arrays: &[ArrayRef]) -> Result<()> {
         let Some(counts) = &mut self.counts else {
             return Ok(());
@@ -102,6 +107,7 @@ impl LabelTally {
         Ok(())
     }
 
+    /// Returns the counts of each label and of their combinations.
     pub fn finish(self) -> LabelSummary {
         let Some(combinations) = self.counts else {
             return LabelSummary::default();

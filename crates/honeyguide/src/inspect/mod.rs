@@ -1,8 +1,8 @@
-//! What data looks like: every column described, rows to look at, labels counted, correlations, and what all of that
-//! means for a model. One pass over the data, in the order of the files, and bounded memory.
+//! A description of data: a summary of every column, the first rows, counts of the labels, correlations, and remarks on
+//! what these mean for a model. It is made in one pass over the data, in the order of the files, in bounded memory.
 //!
-//! Figures are exact for columns of up to about a million distinct values; beyond that a column's distinct values,
-//! quartiles and histogram are estimates, and say so.
+//! Figures are exact for columns with up to about a million distinct values. For others, the number of distinct values,
+//! the quartiles and the histogram are estimates, and are marked as such.
 
 mod column;
 mod correlations;
@@ -25,70 +25,70 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::source::{Source, no_events};
 
-/// How many rows are shown as they are.
+/// The number of rows that an inspection shows.
 pub const HEAD_ROWS: usize = 5;
-/// How many of a column's most frequent values are listed.
+/// The number of most frequent values that are listed for each column.
 pub const TOP_VALUES: usize = 10;
 
-/// What was found in a table.
+/// A description of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
-    /// How many rows there are.
+    /// The number of rows.
     pub rows: u64,
-    /// The values of the log's host column with their counts, where the data has it.
+    /// The values of the log's host column with their counts, if the data has it.
     pub hosts: Option<Hosts>,
-    /// From when to when, where the log's time column holds numbers.
+    /// The range of the log's time column, if it holds numbers.
     pub time: Option<TimeRange>,
-    /// One per column, in the order of the data.
+    /// The summary of each column, in the order of the data.
     pub columns: Vec<ColumnSummary>,
-    /// The first rows, in the order of the files: one text per column, `None` for a null.
+    /// The first rows in the order of the files, each with one text per column; a null is `None`.
     pub head: Vec<Vec<Option<String>>>,
-    /// Counts of the label columns that the data has, and of their combinations.
+    /// The counts of the label columns' values and of their combinations.
     pub labels: LabelSummary,
-    /// Pearson's correlations of the numeric columns.
+    /// The Pearson correlations of the numeric columns.
     pub correlations: Correlations,
-    /// What stands out, and what it means for a model.
+    /// Remarks on notable columns and on what they mean for a model.
     pub remarks: Vec<Remark>,
 }
 
-/// The hosts that events come from.
+/// The hosts that the events come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hosts {
-    /// The column.
+    /// The name of the host column.
     pub column: String,
-    /// How many there are.
+    /// The number of hosts.
     pub distinct: Distinct,
-    /// The most frequent ones.
+    /// The hosts with the most events, with their number of events.
     pub top: Vec<ValueCount>,
 }
 
-/// The first and the last time.
+/// The range of the events' times.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TimeRange {
-    /// The column.
+    /// The name of the time column.
     pub column: String,
-    /// The least value, as the column counts; seconds in BETH's files.
+    /// The earliest time, in the data's own unit: seconds in BETH's files.
     pub first: f64,
-    /// The greatest value.
+    /// The latest time, in the same unit.
     pub last: f64,
 }
 
-/// One column described.
+/// The summary of one column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnSummary {
-    /// Its name.
+    /// The column's name.
     pub name: String,
-    /// Its Arrow type.
+    /// The column's Arrow type.
     pub data_type: String,
-    /// Rows without a value: null, or NaN as in pandas.
+    /// The number of rows without a value: null, or NaN as in pandas.
     pub nulls: u64,
-    /// How many different values there are.
+    /// The number of distinct values.
     pub distinct: Distinct,
-    /// Figures of a numeric column that has values.
+    /// The statistics of a numeric column that has values.
     pub numeric: Option<NumericSummary>,
-    /// The most frequent values as text, most frequent first; long ones are cut.
+    /// The most frequent values as text, most frequent first. Long texts are truncated.
     pub top: Vec<ValueCount>,
-    /// By how much the counts of `top` can be too low; 0 when they are exact.
+    /// The most by which a count in `top` can be too low; 0 if the counts are exact.
     pub top_missed: u64,
 }
 
@@ -97,50 +97,51 @@ pub struct ColumnSummary {
 pub struct Distinct {
     /// The number.
     pub count: u64,
-    /// Whether it is exact; else it is an estimate with a relative standard error of 0.8 %.
+    /// Whether the number is exact. If not, it is an estimate with a relative standard error of 0.8 %.
     pub exact: bool,
 }
 
-/// Figures of numbers. Missing and infinite values are left out of all of them.
+/// Statistics of a numeric column. All of them leave out missing and infinite values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NumericSummary {
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// First quartile, by linear interpolation as pandas and numpy do.
+    /// The first quartile, by linear interpolation as in pandas and NumPy.
     pub q1: f64,
-    /// Median.
+    /// The median.
     pub median: f64,
-    /// Third quartile.
+    /// The third quartile.
     pub q3: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
-    /// Mean.
+    /// The arithmetic mean.
     pub mean: f64,
-    /// Sample standard deviation, with n − 1 as pandas has it; none of fewer than two values.
+    /// The sample standard deviation, with n − 1 as in pandas; `None` for fewer than two values.
     pub std: Option<f64>,
-    /// How many values are infinite.
+    /// The number of infinite values.
     pub infinite: u64,
-    /// Whether quartiles and histograms are exact; else each value in them is off by at most one part in 1,000.
+    /// Whether quartiles and histograms are exact. If not, they are computed from values with a relative error of at
+    /// most 0.001.
     pub exact: bool,
-    /// Counts in bins of equal width.
+    /// The histogram with bins of equal width.
     pub histogram: Histogram,
-    /// Counts in bins of equal ratio, where all values are positive and far apart.
+    /// The histogram with bins of equal ratio, if all values are positive and span three orders of magnitude.
     pub log_histogram: Option<Histogram>,
 }
 
-/// A value and how often it occurs.
+/// A value and its number of occurrences.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValueCount {
-    /// As text.
+    /// The value as text.
     pub value: String,
-    /// Its rows.
+    /// The number of rows with the value.
     pub count: u64,
 }
 
-/// Describes all of `source`.
+/// Describes the data of `source`, in one pass.
 ///
 /// # Errors
-/// The data cannot be read or has no rows.
+/// Fails when the data cannot be read or has no rows.
 pub async fn inspect(engine: &Engine, source: &mut Source) -> Result<Inspection> {
     let scan = scan::scan(engine, source).await?;
     if scan.rows == 0 {

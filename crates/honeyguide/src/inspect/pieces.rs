@@ -1,4 +1,4 @@
-//! Rows in pieces of one length, however they come.
+//! Re-batching of rows into pieces of equal length.
 
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::error::ArrowError;
@@ -6,11 +6,13 @@ use datafusion::arrow::record_batch::RecordBatch;
 
 use crate::error::{Error, Result};
 
-/// Rows of a piece: those of an engine's batch, so that most batches pass unchanged.
+/// The number of rows in a piece, the same as in a batch of the engine, so that most batches pass unchanged.
 const PIECE_ROWS: usize = 4096;
 
-/// Sums of floats depend on where they are split, and where batches end depends on who reads which part of the data. So
-/// batches are cut and joined into pieces of [`PIECE_ROWS`] rows; only the last one is shorter.
+/// The rows that wait for a piece to be full.
+///
+/// A sum of floats depends on how the rows are divided into batches, and that depends on the division of the work. So
+/// batches are cut and joined into pieces of [`PIECE_ROWS`] rows, of which only the last may be shorter.
 #[derive(Default)]
 pub(super) struct Pieces {
     waiting: Vec<RecordBatch>,
@@ -18,7 +20,10 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Takes the rows that follow, and hands on what is complete.
+    /// Adds the next rows, and calls `take` with every piece that is full.
+    ///
+    /// # Errors
+    /// Fails when `take` fails.
     pub fn push(
         &mut self,
         batch: &RecordBatch,
@@ -31,21 +36,24 @@ impl Pieces {
             self.rows += rows;
             from += rows;
             if self.rows == PIECE_ROWS {
-                self.hand_on(&mut take)?;
+                self.emit(&mut take)?;
             }
         }
         Ok(())
     }
 
-    /// Hands on the last rows.
+    /// Calls `take` with the last rows, if there are any.
+    ///
+    /// # Errors
+    /// Fails when `take` fails.
     pub fn finish(mut self, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
         if self.rows == 0 {
             return Ok(());
         }
-        self.hand_on(&mut take)
+        self.emit(&mut take)
     }
 
-    fn hand_on(&mut self, take: &mut impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+    fn emit(&mut self, take: &mut impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         self.rows = 0;
         if let [whole] = waiting.as_slice() {

@@ -1,45 +1,45 @@
-//! What stands out in a table, and what it means for a model.
+//! Remarks on notable properties of a table, and on their consequences for a model.
 
 use serde::Serialize;
 
 use super::{ColumnSummary, Correlations};
 use crate::log::Log;
 
-/// From which correlation on two columns say nearly the same.
+/// The absolute correlation above which two columns hold nearly the same information.
 const STRONG: f64 = 0.95;
-/// In fewer rows than these, being unique or going together is chance.
+/// The number of rows below which unique values and correlations are attributed to chance.
 const MIN_ROWS: u64 = 10;
 
-/// Something that stands out.
+/// A remark on a notable property of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Remark {
-    /// What it is.
+    /// The kind of remark.
     pub kind: RemarkKind,
-    /// The columns that it is about.
+    /// The columns that the remark is about.
     pub columns: Vec<String>,
-    /// What it is and what it means for a model, in a sentence.
+    /// The property and its consequence for a model, in a sentence.
     pub text: String,
 }
 
-/// The kinds of what stands out.
+/// The kind of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemarkKind {
-    /// No row has a value.
+    /// A column without a value in any row.
     Empty,
-    /// A feature with one value.
+    /// A column, other than a label, with the same value in every row.
     Constant,
-    /// A label with one value.
+    /// A label with the same value in every row.
     OneClass,
-    /// A value of its own in every row.
+    /// A column with a different value in every row.
     Unique,
-    /// Two columns with |r| > 0.95.
+    /// Two columns with a correlation of |r| > 0.95.
     Correlated,
-    /// Some values are infinite.
+    /// A column with infinite values.
     Infinite,
 }
 
-/// What stands out in a table of `rows` rows.
+/// Returns the remarks on a table of `rows` rows.
 pub(super) fn remarks(
     log: &Log,
     rows: u64,
@@ -80,7 +80,7 @@ fn of_column(log: &Log, rows: u64, column: &ColumnSummary) -> Option<Remark> {
         1 if column.nulls == 0 && rows > 1 => remark(
             RemarkKind::Constant,
             format!(
-                "{name} is {} in every row: no tree can split on it, so a model ignores it, also where it is something else later.",
+                "{name} is {} in every row: no tree can split on it, so a model ignores it, even if it changes later.",
                 value(column)
             ),
         ),
@@ -90,8 +90,8 @@ fn of_column(log: &Log, rows: u64, column: &ColumnSummary) -> Option<Remark> {
             remark(
                 RemarkKind::Unique,
                 format!(
-                    "{name} has a different value in every row: as a category it says nothing of other rows; as a number it \
-                 makes every row a distinct one, and new data lies outside what was learnt."
+                    "{name} has a different value in every row: as a category it says nothing about other rows; as a number it \
+                 makes every row distinct, and new data lies outside what the model learnt."
                 ),
             )
         }
@@ -109,7 +109,7 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
         kind: RemarkKind::Infinite,
         columns: vec![column.name.clone()],
         text: format!(
-            "{} is infinite in {infinite} {}: they are left out of its figures here, and no model takes them.",
+            "{} is infinite in {infinite} {}: these are left out of its figures here, and no model accepts them.",
             column.name,
             if infinite == 1 { "row" } else { "rows" }
         ),
@@ -124,13 +124,13 @@ fn correlated(log: &Log, correlations: &Correlations) -> impl Iterator<Item = Re
         let (first, second) = (&correlations.names[i], &correlations.names[j]);
         let meaning = match (log.is_label(first), log.is_label(second)) {
             (true, true) => {
-                "results against one of these labels say little that is new of the other"
+                "results against one of these labels add little to results against the other"
             }
             (false, false) => {
                 "a model that has both counts the same thing twice; leave one of them out"
             }
             _ => {
-                "one nearly tells the other, so compare a detector with a rule on that column alone"
+                "the column nearly determines the label, so compare a detector with a rule on that column alone"
             }
         };
         Some(Remark {

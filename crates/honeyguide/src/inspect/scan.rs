@@ -1,4 +1,4 @@
-//! The one pass over the data.
+//! The pass over the data that an inspection is made in.
 
 use datafusion::arrow::record_batch::RecordBatch;
 use learn::describe::CoMoments;
@@ -15,15 +15,16 @@ use crate::log::Log;
 use crate::scan::{FileRows, Scan};
 use crate::source::Source;
 
-/// Most single values that all columns hold together; at 17 bytes each and with room to grow, some 40 MiB.
+/// The greatest number of distinct values that all columns together hold in memory. At 17 bytes each and with spare
+/// capacity, that is about 40 MiB.
 const MAX_HELD: usize = 1_800_000;
 
-/// What accumulates over all rows.
+/// The statistics of all columns over the rows so far.
 pub(super) struct Tally {
     pub rows: u64,
     log: Log,
     columns: Vec<ColumnTally>,
-    /// The columns that are correlated, by their positions.
+    /// The positions of the columns whose correlations are computed.
     correlated: Vec<usize>,
     moments: CoMoments,
     labels: LabelTally,
@@ -31,6 +32,9 @@ pub(super) struct Tally {
 }
 
 /// Reads `source` once, in the order of its files, so that the figures do not depend on the number of threads.
+///
+/// # Errors
+/// Fails when the data cannot be read.
 pub(super) async fn scan(engine: &Engine, source: &mut Source) -> Result<Tally> {
     let names = source.column_names();
     let start = |source: &Source| Ok((Tally::new(source), Pieces::default()));
@@ -85,7 +89,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Cuts the columns that hold most, until all fit.
+    /// Drops values of the columns that hold the most, until all columns together are within the limit.
     fn make_room(&mut self) {
         while self.columns.iter().map(ColumnTally::held).sum::<usize>() > MAX_HELD {
             let Some(largest) = self.columns.iter_mut().max_by_key(|column| column.held()) else {
@@ -95,6 +99,7 @@ impl Tally {
         }
     }
 
+    /// Returns the description of the data.
     pub fn finish(mut self) -> Inspection {
         let columns: Vec<_> = self.columns.iter_mut().map(ColumnTally::finish).collect();
         let correlated = || self.correlated.iter().map(|index| &self.columns[*index]);

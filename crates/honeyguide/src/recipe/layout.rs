@@ -3,6 +3,7 @@
 //! Events are grouped by their inputs. The input of a plain feature is its expression. The inputs of a rarity are its
 //! value and the values it is conditioned on; each is evaluated once, however many rarities share it.
 
+use super::columns::columns_of_expression;
 use super::{Feature, Kind, Nulls, Recipe};
 
 /// The inputs of a recipe and how its features use them.
@@ -19,6 +20,8 @@ pub(crate) struct Layout {
 pub(crate) struct Input {
     /// The expression.
     pub sql: String,
+    /// The names of the columns in `sql`, each once.
+    pub columns: Vec<String>,
     /// The name of the first feature that uses the input, for messages.
     pub feature: String,
     pub kind: InputKind,
@@ -87,8 +90,10 @@ impl Layout {
 
     /// Adds the input of a feature that has an expression, and returns its position.
     fn own(&mut self, feature: &Feature) -> usize {
+        let sql = feature.expr.clone().unwrap_or_default();
         self.inputs.push(Input {
-            sql: feature.expr.clone().unwrap_or_default(),
+            columns: columns_of_expression(&sql),
+            sql,
             feature: feature.name.clone(),
             kind: if feature.kind == Kind::Categorical {
                 InputKind::Category
@@ -109,6 +114,7 @@ impl Layout {
         known.unwrap_or_else(|| {
             let (sql, feature) = (sql.to_owned(), feature.name.clone());
             self.inputs.push(Input {
+                columns: columns_of_expression(&sql),
                 sql,
                 feature,
                 kind: InputKind::Text,

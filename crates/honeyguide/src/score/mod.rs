@@ -1,4 +1,5 @@
-//! Scores and verdicts for every event: written to a file, or the most anomalous ones to look at, or one explained.
+//! Scoring of events: a file with every event's score and verdict, a list of the most anomalous events, and the
+//! explanation of a single event.
 
 mod ranking;
 mod scan;
@@ -23,74 +24,75 @@ use crate::source::{Source, no_events};
 use ranking::Ranking;
 use scan::{OrderedScan, ScoredBatch};
 
-/// The columns that scoring adds; the last only when reasons are asked for.
+/// The columns that scoring adds. The last one is added only if reasons are asked for.
 pub const ADDED_COLUMNS: [&str; 3] = ["score", "anomalous", "reasons"];
 
-/// How many events were scored, and how many are anomalous.
+/// The number of events that were scored, and of the anomalous ones among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ScoreSummary {
-    /// All events.
+    /// The number of events.
     pub events: u64,
-    /// Those above the threshold.
+    /// The number of events above the threshold.
     pub anomalous: u64,
-    /// How many values of categorical features were never seen in training.
+    /// The number of values of categorical features that training never saw, over all events.
     pub unseen_categories: u64,
 }
 
-/// An event of high score, and how many others look the same to the model.
+/// An event, with its score and the number of events that have the same features.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Anomaly {
     /// The anomaly score, in (0, 1].
     pub score: f64,
     /// Whether the score is above the threshold.
     pub anomalous: bool,
-    /// How many events have the same features, this one included.
+    /// The number of events with the same features, including this one.
     pub events_alike: u64,
-    /// The file of the first of them.
+    /// The file of the event, which is the first of those with the same features.
     pub file: PathBuf,
-    /// Its row in that file, counted from 1 after the header.
+    /// The event's row in the file, counted from 1 after the header.
     pub row: u64,
     /// Its columns and values, in the order of the data; a null is `None`.
     pub event: Event,
-    /// What speaks most for an anomaly, strongest first; empty where the model cannot say why.
+    /// The strongest reasons for an anomaly, strongest first; empty if the model cannot be explained.
     pub reasons: Vec<Reason>,
 }
 
-/// One event with everything that the model says of it.
+/// One event with the complete explanation of its score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explained {
-    /// The event; all its reasons are in the explanation.
+    /// The event. Its reasons are in the explanation.
     #[serde(flatten)]
     pub anomaly: Anomaly,
-    /// Where its score comes from.
+    /// The explanation of the event's score.
     pub explanation: EventExplanation,
-    /// How many events were selected, of which this is the first.
+    /// The number of events that were selected, of which this is the first.
     pub selected: u64,
 }
 
-/// Which event is to be explained: the first that fits.
+/// A selection of events, of which the first is explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// The row of the data, counted from 1 over all files.
+    /// The event in this row of the data, counted from 1 over all files.
     Row(u64),
-    /// A SQL condition over the event's columns.
+    /// The events that fulfil this SQL condition over an event's columns.
     Where(String),
 }
 
-/// What is written for every event.
+/// The options of scoring to a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScoreOptions {
-    /// Only events above the threshold.
+    /// Whether only events above the threshold are written.
     pub only_anomalous: bool,
-    /// The strongest reasons for every anomalous event, in words.
+    /// Whether the strongest reasons for every anomalous event are written, in words.
     pub explain: bool,
 }
 
-/// Writes every event, or the anomalous ones only, with its score and verdict to `to`, in the order of the data.
+/// Writes every event, or only the anomalous ones, with its score and verdict to `to`, in the order of the data. An
+/// existing file is replaced only by a complete one.
 ///
 /// # Errors
-/// The output cannot be written, the data already has the added columns, lacks the recipe's, has no rows, or cannot be
-/// read. A file that was there before is replaced only by a complete one.
+/// Fails when the output cannot be written, and when the data already has one of the added columns, lacks the recipe's
+/// columns, has no rows, or cannot be read.
 pub async fn score_to_file(
     engine: &Engine,
     model: &Model,
@@ -229,11 +231,11 @@ fn types_of(source: &Source) -> Arc<[DataType]> {
     columns.map(|column| column.data_type.clone()).collect()
 }
 
-/// Explains the first event that `selection` names.
+/// Explains the first event of `selection`.
 ///
 /// # Errors
-/// No event fits, the condition is not SQL over the data's columns, the data lacks the recipe's columns or cannot be
-/// read, the model's forest is of a kind that cannot be explained.
+/// Fails when no event is selected, when the condition is not SQL over the data's columns, when the data lacks the
+/// recipe's columns or cannot be read, and when the model's forest has extended splits, which cannot be explained.
 pub async fn explain_event(
     engine: &Engine,
     model: &Model,
@@ -284,7 +286,7 @@ pub async fn explain_event(
 }
 
 impl ScoreSummary {
-    /// Refuses data without rows, which gives no scores.
+    /// Fails if no event was scored, as with data without rows.
     fn refuse_none(&self, source: &Source) -> Result<()> {
         match self.events {
             0 => Err(no_events(source)),
@@ -292,6 +294,7 @@ impl ScoreSummary {
         }
     }
 
+    /// Adds the events of a batch.
     fn add(&mut self, batch: &ScoredBatch) {
         let scores = &batch.scores;
         let anomalous = (0..scores.len()).filter(|row| scores.is_anomalous(*row));
@@ -301,6 +304,7 @@ impl ScoreSummary {
     }
 }
 
+/// Returns the schema of `source` with the added columns.
 fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
     let [score, anomalous, reasons] = ADDED_COLUMNS;
     let mut fields: Vec<Field> = source
@@ -317,6 +321,7 @@ fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// Returns the events of a batch with their scores, verdicts and reasons.
 fn with_verdicts(
     batch: &ScoredBatch,
     schema: &SchemaRef,
@@ -341,7 +346,7 @@ fn with_verdicts(
     }
 }
 
-/// The strongest reasons of every anomalous event as one text.
+/// Returns one text per event: the strongest reasons of an anomalous one, and null for the others.
 fn reasons(batch: &ScoredBatch, attribution: &mut Attribution) -> Result<ArrayRef> {
     let texts = (0..batch.scores.len()).map(|row| {
         if !batch.scores.is_anomalous(row) {

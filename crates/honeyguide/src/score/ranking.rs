@@ -9,38 +9,38 @@ use crate::explain::{Attribution, REASONS};
 use crate::features::{RowKey, row_key};
 use crate::model::Model;
 
-/// The most anomalous distinct feature rows so far. A row's score is fixed and the bar to enter only rises, so a row
-/// that left or was refused never comes back, and the counts of those that stay are exact.
+/// The most anomalous distinct feature rows so far. A row's score is fixed and the score needed to enter only rises, so
+/// a row that was dropped or refused never comes back, and the counts of the rows in the ranking are exact.
 pub(super) struct Ranking {
     capacity: usize,
-    /// Scores up to this one do not enter.
-    bar: f64,
-    /// Highest first; of equal scores the earlier first.
+    /// The score above which a row enters.
+    entry_score: f64,
+    /// The rows, highest score first; of equal scores, the earlier first.
     entries: Vec<Entry>,
-    /// The keys of the entries.
+    /// The keys of the rows in the ranking.
     known: HashSet<RowKey>,
 }
 
 impl Ranking {
-    /// Returns an empty ranking of at most `capacity` rows with scores above `bar`.
-    pub fn new(capacity: usize, bar: f64) -> Self {
+    /// Returns an empty ranking of at most `capacity` rows with scores above `entry_score`.
+    pub fn new(capacity: usize, entry_score: f64) -> Self {
         Self {
             capacity,
-            bar,
+            entry_score,
             entries: Vec::new(),
             known: HashSet::new(),
         }
     }
 
-    /// Takes the events of a batch.
+    /// Ranks the events of a batch.
     ///
     /// # Errors
     /// Fails when an event has no text, which is a defect.
     pub fn push(&mut self, batch: &ScoredBatch) -> Result<()> {
-        let mut met: HashMap<RowKey, u64> = HashMap::new();
+        let mut counts: HashMap<RowKey, u64> = HashMap::new();
         let mut key = RowKey::new();
         for (row, score) in batch.scores.values().iter().enumerate() {
-            if *score < self.bar || self.capacity == 0 {
+            if *score < self.entry_score || self.capacity == 0 {
                 continue;
             }
             key.clear();
@@ -51,28 +51,28 @@ impl Ranking {
                     .iter()
                     .map(|value| value.to_bits()),
             );
-            if let Some(count) = met.get_mut(&key) {
+            if let Some(count) = counts.get_mut(&key) {
                 *count += 1;
                 continue;
             }
             let is_known = self.known.contains(&key);
-            if is_known || *score > self.bar {
-                met.insert(key.clone(), 1);
+            if is_known || *score > self.entry_score {
+                counts.insert(key.clone(), 1);
             }
-            if !is_known && *score > self.bar {
+            if !is_known && *score > self.entry_score {
                 let mut entry = batch.entry(row)?;
                 entry.anomaly.events_alike = 0;
                 self.insert(entry);
             }
         }
-        if met.is_empty() {
+        if counts.is_empty() {
             return Ok(());
         }
         for Entry {
             anomaly, features, ..
         } in &mut self.entries
         {
-            anomaly.events_alike += met.get(&row_key(features)).copied().unwrap_or(0);
+            anomaly.events_alike += counts.get(&row_key(features)).copied().unwrap_or(0);
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl Ranking {
             self.known.remove(&row_key(&dropped.features));
         }
         if self.entries.len() == self.capacity {
-            self.bar = self.entries[self.capacity - 1].anomaly.score;
+            self.entry_score = self.entries[self.capacity - 1].anomaly.score;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Events file by file, in their order, with what the model says of them.
+//! A scan that scores the events in the order of the data, file by file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::scan::{FileRows, Scan};
 use crate::scorer::Scores;
 use crate::source::Source;
 
-/// The name of the score in the engine.
+/// The name of the engine's column of scores.
 const SCORE: &str = "__score";
 
-/// The name of the condition's value in the engine.
+/// The name of the engine's column with the value of the condition.
 const SELECTED: &str = "__selected";
 
 /// A scan that scores every event, in the order of the data.
@@ -42,27 +42,27 @@ pub(super) struct OrderedScan<'a> {
     pub condition: Option<&'a str>,
 }
 
-/// Some events of one file, in their order.
+/// A batch of events from one file, with their scores, in the order of the file.
 pub(super) struct ScoredBatch<'a> {
     file: &'a Path,
-    /// Rows of the file before this batch.
+    /// The number of rows in the file before this batch.
     rows_before: u64,
-    /// The names of the event's columns.
+    /// The names of the events' columns.
     names: &'a [String],
     types: &'a Arc<[DataType]>,
     pub events: &'a [ArrayRef],
     selected: Option<&'a BooleanArray>,
     pub scores: Scores,
-    /// Values of categorical features that were never seen in training.
+    /// The number of values of categorical features that training never saw.
     pub unseen_categories: u64,
 }
 
-/// An event with what an explanation needs.
+/// An event with the values that its explanation needs.
 pub(super) struct Entry {
     pub anomaly: Anomaly,
-    /// As the forest sees it.
+    /// The event's feature row, as the forest gets it.
     pub features: Vec<f64>,
-    /// The recipe's inputs as text.
+    /// The values of the recipe's inputs as text; a null is `None`.
     pub inputs: Vec<Option<String>>,
 }
 
@@ -110,7 +110,7 @@ impl OrderedScan<'_> {
         )
     }
 
-    /// Returns the score as an expression, where other machines compute it.
+    /// Returns the expression of the score if other machines compute it.
     fn score_elsewhere(&self) -> Option<Expr> {
         let is_elsewhere = self.engine.is_distributed() && self.model.origin().is_some();
         is_elsewhere.then(|| {
@@ -121,8 +121,8 @@ impl OrderedScan<'_> {
         })
     }
 
-    /// Returns a query for the event's columns, the score where it is computed elsewhere, and whether the condition selects
-    /// the event.
+    /// Returns a query for the event's columns, for the score if other machines compute it, and for whether the
+    /// condition selects the event.
     fn query(
         &self,
         table: DataFrame,
@@ -138,6 +138,7 @@ impl OrderedScan<'_> {
         table.select(columns.collect::<Vec<_>>())
     }
 
+    /// Scores a batch, unless other machines have already computed its scores.
     fn score<'b>(
         &'b self,
         inputs: &InputExpressions,
@@ -166,7 +167,10 @@ impl OrderedScan<'_> {
     }
 }
 
-/// A condition over the columns of `table`.
+/// Parses a condition over the columns of `table`.
+///
+/// # Errors
+/// Fails when `sql` is not a condition on one event's columns.
 fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
     let refuse = |why: String| {
         Error::usage(format!("{} \"{sql}\": {why}", parameter("where")))
@@ -192,13 +196,16 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
 }
 
 impl ScoredBatch<'_> {
-    /// Whether the condition selects a row.
+    /// Returns whether the condition selects row `row`.
     pub fn is_selected(&self, row: usize) -> bool {
         self.selected
             .is_some_and(|selected| selected.is_valid(row) && selected.value(row))
     }
 
-    /// One event with all that is known of it.
+    /// Returns the event in row `row`, with the values that its explanation needs.
+    ///
+    /// # Errors
+    /// Fails when the event has no text, which is a defect.
     pub fn entry(&self, row: usize) -> Result<Entry> {
         let anomaly = Anomaly {
             score: self.scores.values()[row],
@@ -226,7 +233,7 @@ impl ScoredBatch<'_> {
 }
 
 impl Entry {
-    /// As the model explains it.
+    /// Returns the event as the model's explanations take it.
     pub fn as_explained(&self) -> ExplainedEvent<'_> {
         ExplainedEvent {
             features: &self.features,

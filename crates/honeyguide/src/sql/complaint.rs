@@ -1,4 +1,4 @@
-//! What is wrong with a query, in words that lead to a better one.
+//! Errors about a query, with hints on how to correct it.
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -8,7 +8,7 @@ use crate::engine::likely_column;
 use crate::error::Error;
 use crate::naming::parameter;
 
-/// A text that is no SQL.
+/// Returns the error for text that cannot be parsed as SQL.
 pub(super) fn of_parsing(error: &DataFusionError) -> Error {
     let message = match error.find_root() {
         DataFusionError::SQL(parser, _) => parser.to_string(),
@@ -22,7 +22,7 @@ pub(super) fn of_parsing(error: &DataFusionError) -> Error {
     )
 }
 
-/// Whether an error is the query's, however the data may be.
+/// Returns whether an error is due to the query, whatever the data.
 pub(super) fn is_of_the_query(error: &DataFusionError) -> bool {
     matches!(
         error.find_root(),
@@ -33,7 +33,7 @@ pub(super) fn is_of_the_query(error: &DataFusionError) -> bool {
     )
 }
 
-/// A query that the engine cannot plan.
+/// Returns the error for a query that the engine cannot plan.
 pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table]) -> Error {
     if let Some(own) = Error::own(&error) {
         return own;
@@ -76,7 +76,7 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
     }
 }
 
-/// Why no table has scores.
+/// Returns the hint for a query that names a column of scores which no table has.
 fn missing_score(tables: &[Table]) -> String {
     let whys: Vec<_> = tables.iter().filter_map(Table::why_unscored).collect();
     let asked = !tables

@@ -1,7 +1,7 @@
-//! Calls that name a model and nothing else: the inputs of its recipe are written into them, as if the query had them.
+//! Expansion of calls whose only argument is a model: the inputs of its recipe are added as further arguments.
 //!
-//! `anomaly_score('model.json')` becomes `anomaly_score('model.json', userId >= 1000, …)`. So a model works wherever its
-//! columns are in reach, and the engine sees which of them it reads.
+//! `anomaly_score('model.json')` becomes `anomaly_score('model.json', userId >= 1000, …)`. The model then works
+//! wherever its columns are in scope, and the engine knows which columns it reads.
 
 use std::ops::ControlFlow;
 
@@ -15,8 +15,12 @@ use datafusion::sql::sqlparser::ast::{
 use super::complaint;
 use crate::error::{Error, Result};
 use crate::model_functions::{ModelFunction, Models};
+use crate::recipe::layout::Input;
 
-/// Writes the inputs into every such call of a statement.
+/// Adds the inputs to every such call in a statement.
+///
+/// # Errors
+/// Fails when a model cannot be read, and when an expression of its recipe is not SQL or has a subquery.
 pub(super) fn expand(
     context: &SessionContext,
     models: &Models,
@@ -34,6 +38,7 @@ pub(super) fn expand(
     }
 }
 
+/// A visitor that expands calls.
 struct Expander<'a> {
     context: &'a SessionContext,
     models: &'a Models,
@@ -42,7 +47,7 @@ struct Expander<'a> {
 impl VisitorMut for Expander<'_> {
     type Break = Error;
 
-    /// A column is called after the call that the query has, not after what becomes of it.
+    /// Names a column without an alias after the function, since the expanded call would be its name otherwise.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Function(call)) = item
@@ -57,7 +62,7 @@ impl VisitorMut for Expander<'_> {
         ControlFlow::Continue(())
     }
 
-    /// After what is inside the call, so that nothing which a recipe says is expanded in its turn.
+    /// Expands a call after its arguments, so that nothing in the recipe's expressions is expanded in turn.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Expr::Function(call) = expr
             && let Some((function, model)) = named_model(call)
@@ -70,6 +75,7 @@ impl VisitorMut for Expander<'_> {
 }
 
 impl Expander<'_> {
+    /// Adds the inputs of a model to a call and, for an explanation, the columns that they name with their values.
     fn write_inputs(
         &self,
         call: &mut Function,
@@ -82,9 +88,9 @@ impl Expander<'_> {
             arguments.push(self.input(&input.sql, &model.recipe().name)?);
         }
         if function == ModelFunction::Explanation {
-            for column in columns(&arguments) {
-                arguments.push(text(&column.value));
-                arguments.push(Expr::Identifier(column));
+            for column in columns(&model.layout().inputs) {
+                arguments.push(text(column));
+                arguments.push(Expr::Identifier(Ident::with_quote('"', column)));
             }
         }
         if let FunctionArguments::List(list) = &mut call.args {
@@ -94,20 +100,23 @@ impl Expander<'_> {
         Ok(())
     }
 
-    /// An expression of a recipe, which must not ask anything of other tables.
+    /// Parses an expression of a recipe.
+    ///
+    /// # Errors
+    /// Fails when it is not SQL, and when it has a subquery, which could read other tables.
     fn input(&self, sql: &str, recipe: &str) -> Result<Expr> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let expr = state
             .sql_to_expr(sql, &dialect)
             .map_err(|error| complaint::of_parsing(&error))?;
-        let asks = visit_expressions(&expr, |part| match part {
+        let subquery = visit_expressions(&expr, |part| match part {
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 ControlFlow::Break(())
             }
             _ => ControlFlow::Continue(()),
         });
-        if asks.is_break() {
+        if subquery.is_break() {
             let message =
                 format!("recipe `{recipe}`: `{sql}`: not a function of one event's columns");
             return Err(Error::usage(message));
@@ -116,7 +125,7 @@ impl Expander<'_> {
     }
 }
 
-/// The function and the model of a call that names a model and nothing else.
+/// Returns the function and the model of a call whose only argument is the name of a model.
 fn named_model(call: &Function) -> Option<(ModelFunction, String)> {
     let function = ModelFunction::named(&call.name.to_string())?;
     let FunctionArguments::List(list) = &call.args else {
@@ -131,18 +140,13 @@ fn named_model(call: &Function) -> Option<(ModelFunction, String)> {
     }
 }
 
-/// The columns that expressions name, each once.
-fn columns(expressions: &[Expr]) -> Vec<Ident> {
-    let mut columns: Vec<Ident> = Vec::new();
-    for expr in expressions {
-        let _ = visit_expressions(expr, |part| {
-            if let Expr::Identifier(column) = part
-                && !columns.iter().any(|known| known.value == column.value)
-            {
-                columns.push(column.clone());
-            }
-            ControlFlow::<()>::Continue(())
-        });
+/// Returns the columns that the inputs of a recipe name, each once.
+fn columns(inputs: &[Input]) -> Vec<&str> {
+    let mut columns: Vec<&str> = Vec::new();
+    for column in inputs.iter().flat_map(|input| &input.columns) {
+        if !columns.contains(&column.as_str()) {
+            columns.push(column);
+        }
     }
     columns
 }

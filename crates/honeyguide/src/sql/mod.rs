@@ -1,7 +1,7 @@
-//! Questions in SQL over tables of events, which a model gives the columns `score` and `anomalous`.
+//! SQL queries over tables of events, to which a model adds the columns `score` and `anomalous`.
 //!
-//! A table is a [`Source`] under a name. With a model it is a view: the columns that the model adds are expressions over
-//! the recipe's inputs, so the engine evaluates them only where a query reads them. A query can only read.
+//! A table is a [`Source`] with a name. With a model it is a view: the columns that the model adds are expressions over
+//! the recipe's inputs, so the engine evaluates them only if a query reads them. Queries cannot write.
 
 mod complaint;
 mod expand;
@@ -40,26 +40,27 @@ use rows::{Rows, TextWriter};
 use scans::Reads;
 use table::Table;
 
-/// Bytes of an answer in text that are kept in memory; what is longer waits in a temporary file.
+/// The size of a text result, in bytes, up to which it is kept in memory. A longer one is kept in a temporary file.
 const SPOOLED_BYTES: usize = 8 << 20;
 
-/// Named tables and what is asked of them.
+/// A set of named tables that queries read.
 pub struct Database {
     engine: Engine,
     context: SessionContext,
     model: Option<Arc<Model>>,
-    /// Those that queries name.
+    /// The models that queries name.
     models: Arc<Models>,
     tables: Vec<Table>,
+    /// The number of values of `args` that the last query could not read.
     malformed_args: u64,
 }
 
 impl Database {
-    /// A database without tables. The tables that are added get their scores and verdicts from `model`. Stores of models
-    /// that queries name have the settings `storage`.
+    /// Returns a database without tables. Tables that are added get their scores and verdicts from `model`. `storage`
+    /// is used to read the models that queries name.
     ///
     /// # Errors
-    /// The engine refuses its own settings.
+    /// Fails when the engine refuses its own settings.
     pub fn new(engine: &Engine, model: Option<Model>, storage: StorageOptions) -> Result<Self> {
         let state = engine.context().state();
         let mut config = state
@@ -67,7 +68,7 @@ impl Database {
             .clone()
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(true);
-        // Several sorts at once, and a merge of what they give, would divide the memory that one needs for whole events.
+        // Parallel sorts and their merge would share the memory that a single sort of whole events needs.
         config.options_mut().optimizer.repartition_sorts = false;
         let state = SessionStateBuilder::new_from_existing(state)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
@@ -86,10 +87,10 @@ impl Database {
         })
     }
 
-    /// Adds a table, which queries know as `name`.
+    /// Adds a table called `name`.
     ///
     /// # Errors
-    /// `name` is not an identifier, or a table has it already.
+    /// Fails when `name` is not an identifier, and when another table has this name.
     pub fn add(&mut self, name: &str, source: Source) -> Result<()> {
         table::check_name(name)?;
         if self.tables.iter().any(|table| table.name == name) {
@@ -105,7 +106,7 @@ impl Database {
         Ok(())
     }
 
-    /// Why tables have no scores although there is a model, in a sentence each.
+    /// Returns a sentence for each table that has no scores although there is a model, with the reason.
     pub fn unscored(&self) -> impl Iterator<Item = String> {
         self.tables.iter().filter_map(Table::why_unscored)
     }
@@ -115,24 +116,25 @@ impl Database {
         self.malformed_args
     }
 
-    /// Where the tables come from.
+    /// Returns the sources of the tables.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.tables.iter().map(|table| &table.source)
     }
 
-    /// The first `limit` rows of the answer as text, and how many there are.
+    /// Returns the first `limit` rows of the result as text, and the total number of rows.
     ///
     /// # Errors
-    /// `query` is not one SQL query over the tables, or their data cannot be read.
+    /// Fails when `query` is not a single SQL query over the tables, and when their data cannot be read.
     pub async fn preview(&mut self, query: &str, limit: usize) -> Result<Preview> {
         self.answer(query, |schema: SchemaRef| Ok(Preview::new(&schema, limit)))
             .await
     }
 
-    /// The whole answer as text, to be read from its start.
+    /// Returns the whole result as text, in a file that is positioned at its start.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview); a column that the format cannot hold; no room for temporary files.
+    /// Fails as [`preview`](Self::preview) does, and when the format cannot hold a column or there is no space for
+    /// temporary files.
     pub async fn text(&mut self, query: &str, format: TextFormat) -> Result<SpooledTempFile> {
         let writer = self.answer(query, |schema: SchemaRef| {
             TextWriter::new(format, &schema, SpooledTempFile::new(SPOOLED_BYTES))
@@ -140,11 +142,12 @@ impl Database {
         writer.await?.finish()
     }
 
-    /// Writes the answer to `to`, in the format that its ending says, and gives the number of rows.
+    /// Writes the result to `to`, in the format of its extension. Returns the number of rows. An existing file is
+    /// replaced only by a complete one.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview); the output cannot be written, cannot hold a column, or is one of the inputs. A
-    /// file that was there before is replaced only by a complete one.
+    /// Fails as [`preview`](Self::preview) does, and when the output cannot be written, cannot hold a column, or is one
+    /// of the inputs.
     pub async fn write(&mut self, query: &str, to: impl Into<Destination>) -> Result<u64> {
         let to = to.into();
         let format = to.format()?;
@@ -165,7 +168,8 @@ impl Database {
         Ok(rows)
     }
 
-    /// Folds the answer. `begin` is called again when a scan has to be repeated.
+    /// Runs a query and passes its rows to the state that `begin` makes. `begin` is called again when a scan has to be
+    /// repeated.
     async fn answer<R: Rows>(
         &mut self,
         query: &str,
@@ -192,7 +196,7 @@ impl Database {
         }
     }
 
-    /// Refuses tables that are not there, before the engine does it in its own words.
+    /// Refuses unknown tables, before the engine does so with a less helpful message.
     fn check_tables(&self, statement: &Statement) -> Result<()> {
         let known: Vec<&str> = self
             .tables
@@ -202,7 +206,7 @@ impl Database {
         statement::check_tables(&self.context, statement, &known)
     }
 
-    /// Makes the tables known to the engine, as their sources are read now.
+    /// Registers the tables with the engine, as their sources are read at present.
     fn register(&mut self) -> Result<()> {
         for table in &mut self.tables {
             table.source.begin_scan();
@@ -219,6 +223,7 @@ impl Database {
         Ok(())
     }
 
+    /// Runs a plan and passes its rows to the state that `begin` makes.
     async fn run<R: Rows>(
         &mut self,
         plan: LogicalPlan,
@@ -242,8 +247,8 @@ impl Database {
         Ok(rows)
     }
 
-    /// Lets the tables that were read say what they know of a failure. When one of them has a remedy, the query can be
-    /// asked again.
+    /// Handles a failure of a query. Succeeds if one of the tables that were read has a remedy, after which the query
+    /// can be run again.
     async fn recover(&mut self, error: DataFusionError, reads: &Reads, query: &str) -> Result<()> {
         if let Some(own) = Error::own(&error) {
             return Err(self.locate(own).await);
@@ -260,7 +265,8 @@ impl Database {
         Err(Error::engine(error))
     }
 
-    /// The first row of a scored table with a value that its features cannot take, where that was the failure.
+    /// Traces a failure in a feature to the first row of a scored table whose value the feature cannot take. Other
+    /// errors pass unchanged.
     async fn locate(&mut self, mut error: Error) -> Error {
         for table in &mut self.tables {
             if error.is_feature_fault()

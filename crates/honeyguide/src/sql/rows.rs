@@ -1,4 +1,4 @@
-//! Where the rows of an answer go: a table for people, text for programs, a file.
+//! The outputs of a query's rows: a preview for people, text for programs, or a file.
 
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
@@ -18,23 +18,27 @@ use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::output::{TableFormat, TableWriter};
 
-/// Takes the rows of an answer.
+/// A receiver of a result's rows.
 pub(super) trait Rows {
+    /// Takes the next rows.
+    ///
+    /// # Errors
+    /// Fails when the rows cannot be written.
     fn push(&mut self, batch: &RecordBatch) -> Result<()>;
 }
 
-/// The first rows of an answer as text.
+/// The first rows of a result as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Preview {
     /// The names of the columns.
     pub columns: Vec<String>,
-    /// Which columns hold numbers.
+    /// Whether each column holds numbers.
     pub is_number: Vec<bool>,
-    /// The first rows, as many as were asked for; a null is `None`.
+    /// The first rows, at most as many as were asked for; a null is `None`.
     pub rows: Vec<Vec<Option<String>>>,
-    /// How many rows the answer has.
+    /// The number of rows in the whole result.
     pub total: u64,
-    /// How many rows were asked for.
+    /// The number of rows that were asked for.
     #[serde(skip)]
     pub limit: usize,
 }
@@ -79,22 +83,26 @@ impl Rows for Preview {
     }
 }
 
-/// How rows become text for programs.
+/// A text format for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
-    /// Comma-separated, with a header line.
+    /// Comma-separated values with a header line.
     Csv,
-    /// One array of objects, an object a line; a null is written.
+    /// One JSON array with an object per line. Nulls are written.
     Json,
 }
 
-/// Rows as text in a temporary file.
+/// A writer of rows as text to a temporary file.
 pub(super) enum TextWriter {
     Csv(Box<CsvWriter<BufWriter<SpooledTempFile>>>),
     Json(Box<JsonWriter<BufWriter<SpooledTempFile>, JsonLines>>),
 }
 
 impl TextWriter {
+    /// Starts a text of rows of `schema`.
+    ///
+    /// # Errors
+    /// Fails when two columns have the same name, and when the format cannot hold a column.
     pub fn new(format: TextFormat, schema: &SchemaRef, file: SpooledTempFile) -> Result<Self> {
         check_names(schema)?;
         let file = BufWriter::new(file);
@@ -102,7 +110,7 @@ impl TextWriter {
             TextFormat::Csv => {
                 check_flat(schema)?;
                 let mut writer = CsvWriter::new(file);
-                // So that an answer without rows has its header.
+                // An empty batch writes the header of a result without rows.
                 writer
                     .write(&RecordBatch::new_empty(Arc::clone(schema)))
                     .map_err(write_error)?;
@@ -115,7 +123,10 @@ impl TextWriter {
         }
     }
 
-    /// The text, to be read from its start.
+    /// Completes the text. Returns the file, positioned at its start.
+    ///
+    /// # Errors
+    /// Fails when the temporary file cannot be written.
     pub fn finish(self) -> Result<SpooledTempFile> {
         let mut file = match self {
             Self::Csv(writer) => writer.into_inner(),
@@ -141,7 +152,7 @@ impl Rows for TextWriter {
     }
 }
 
-/// A JSON array with a line for every row.
+/// The format of a JSON array with one line per row.
 #[derive(Debug, Default)]
 pub(super) struct JsonLines;
 
@@ -163,7 +174,7 @@ impl JsonFormat for JsonLines {
     }
 }
 
-/// A file, and how many rows were written to it.
+/// A file and the number of rows that were written to it.
 impl Rows for (TableWriter, u64) {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         self.1 += batch.num_rows() as u64;
@@ -171,7 +182,10 @@ impl Rows for (TableWriter, u64) {
     }
 }
 
-/// Refuses what a file of this format cannot hold.
+/// Refuses a schema that a file of this format cannot hold.
+///
+/// # Errors
+/// Fails when two columns have the same name, and when the format cannot hold a column.
 pub(super) fn check_file_columns(format: TableFormat, schema: &Schema) -> Result<()> {
     check_names(schema)?;
     match format {
@@ -180,7 +194,7 @@ pub(super) fn check_file_columns(format: TableFormat, schema: &Schema) -> Result
     }
 }
 
-/// Whoever reads the rows tells columns apart by their names.
+/// Refuses two columns of the same name, since readers of the output find columns by their names.
 fn check_names(schema: &Schema) -> Result<()> {
     for (index, field) in schema.fields().iter().enumerate() {
         let mut before = schema.fields()[..index].iter();
@@ -195,7 +209,7 @@ fn check_names(schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// Comma-separated text has no lists.
+/// Refuses nested columns, which CSV cannot hold.
 fn check_flat(schema: &Schema) -> Result<()> {
     let nested = schema
         .fields()

@@ -1,4 +1,4 @@
-//! Which columns of which tables a query reads, by its optimised plan.
+//! The columns of each table that a query reads, according to its optimised plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,11 @@ use datafusion::common::tree_node::{TreeNodeRecursion, TreeNodeVisitor};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 
-/// The columns that are read, by table.
+/// The names of the columns that a query reads, by table.
 pub(super) struct Reads(BTreeMap<String, BTreeSet<String>>);
 
 impl Reads {
-    /// Of an optimised plan.
+    /// Returns what an optimised plan reads.
     pub fn of(plan: &LogicalPlan) -> Self {
         let mut collector = Collector::default();
         // The visitor never fails.
@@ -18,10 +18,12 @@ impl Reads {
         Self(collector.reads)
     }
 
+    /// Returns whether the query reads a table.
     pub fn table(&self, table: &str) -> bool {
         self.0.contains_key(table)
     }
 
+    /// Returns whether the query reads a column of a table.
     pub fn column(&self, table: &str, column: &str) -> bool {
         self.0
             .get(table)
@@ -29,7 +31,8 @@ impl Reads {
     }
 }
 
-/// A scan belongs to the alias that stands closest above it: the name under which its view was registered.
+/// A visitor that collects the columns of every scan. A scan belongs to the closest alias above it, which is the name
+/// that its view was registered with.
 #[derive(Default)]
 struct Collector {
     aliases: Vec<String>,

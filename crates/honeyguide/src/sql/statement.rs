@@ -1,4 +1,4 @@
-//! From text to a plan that only reads.
+//! Parsing and planning of queries, and the refusal of statements that do more than read.
 
 use std::ops::ControlFlow;
 
@@ -16,12 +16,15 @@ use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::recipe::depth;
 
-/// Longest text of a query, in bytes.
+/// The greatest length of a query, in bytes.
 const MAX_QUERY_BYTES: usize = 64 << 10;
-/// Most tables that a query may name; every one lets the engine recurse deeper.
+/// The greatest number of times that a query may name a table. Each of them makes the engine recurse deeper.
 const MAX_TABLES: usize = 64;
 
-/// The one statement in `query`.
+/// Parses the single statement in `query`.
+///
+/// # Errors
+/// Fails when `query` is too long or too complex, is not a single SQL statement, or does more than read.
 pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(Error::usage(format!(
@@ -47,7 +50,7 @@ pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> 
     Ok(statement)
 }
 
-/// How often a table is named.
+/// Returns how many times a statement names a table.
 fn named_tables(statement: &Statement) -> usize {
     match statement {
         Statement::Statement(sql) => {
@@ -63,6 +66,7 @@ fn named_tables(statement: &Statement) -> usize {
     }
 }
 
+/// Returns the error for a statement that does more than read.
 fn only_queries(what: &str) -> Error {
     Error::usage(format!("{what}: only queries are answered here")).hint(format!(
         "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW read; to write a result, use {} FILE; to read other data, use {} NAME=DATA",
@@ -71,7 +75,7 @@ fn only_queries(what: &str) -> Error {
     ))
 }
 
-/// What a statement does, if it does more than read.
+/// Returns what a statement does if it does more than read, and `None` otherwise.
 fn refused(statement: &Statement) -> Option<String> {
     match statement {
         Statement::Statement(sql) => match sql.as_ref() {
@@ -91,6 +95,7 @@ fn refused(statement: &Statement) -> Option<String> {
     }
 }
 
+/// Returns the keywords that a statement begins with, at most two.
 fn first_words(sql: &str) -> String {
     let is_keyword = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
     let words: Vec<_> = sql
@@ -101,7 +106,10 @@ fn first_words(sql: &str) -> String {
     words.join(" ")
 }
 
-/// Refuses names that are no table's.
+/// Refuses a statement that names an unknown table.
+///
+/// # Errors
+/// Fails when a name is neither among `known` nor one of the engine's own tables and table functions.
 pub(super) fn check_tables(
     context: &SessionContext,
     statement: &Statement,
@@ -145,7 +153,10 @@ pub(super) fn check_tables(
     })
 }
 
-/// The statement's optimised plan.
+/// Returns the optimised plan of a statement.
+///
+/// # Errors
+/// Fails when the engine cannot plan the statement, and when the plan does more than read.
 pub(super) async fn plan(
     context: &SessionContext,
     statement: Statement,

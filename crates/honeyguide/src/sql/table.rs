@@ -1,4 +1,4 @@
-//! One table: a source under a name, and what a model adds to it.
+//! A table: a source with a name, and the columns that a model adds to it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,28 +16,30 @@ use crate::model_functions::{anomaly_score, is_anomalous};
 use crate::recipe::plan::FeaturePlan;
 use crate::source::{Source, with_columns};
 
-/// The columns that a model adds.
+/// The names of the columns that a model adds.
 pub(super) const ADDED_COLUMNS: [&str; 2] = ["score", "anomalous"];
 
+/// A source with a name.
 pub(super) struct Table {
     pub name: String,
     pub source: Source,
     pub scoring: Scoring,
 }
 
-/// Whether a table has scores.
+/// The state of a table's scores.
 pub(super) enum Scoring {
     /// There is no model.
     Unasked,
-    /// The model's recipe does not fit the columns, for the reason in the error.
+    /// The model's recipe does not fit the table's columns, for the reason in the error.
     Unfit(Error),
-    /// The data brings a column of this name itself.
+    /// The data already has a column of this name.
     Stored(&'static str),
-    /// By the recipe's expressions over the table's columns.
+    /// The table has scores, computed from the recipe's expressions over its columns.
     Fit(FeaturePlan),
 }
 
 impl Scoring {
+    /// Returns the recipe's expressions, if the table has scores.
     pub fn plan(&self) -> Option<&FeaturePlan> {
         match self {
             Self::Fit(plan) => Some(plan),
@@ -47,6 +49,7 @@ impl Scoring {
 }
 
 impl Table {
+    /// Returns a table called `name`, with scores if the recipe of `model` fits its columns.
     pub fn new(engine: &Engine, name: &str, source: Source, model: Option<&Model>) -> Self {
         let stored = ADDED_COLUMNS
             .into_iter()
@@ -66,11 +69,13 @@ impl Table {
         }
     }
 
+    /// Returns the table's name as the engine takes it.
     pub fn reference(&self) -> TableReference {
         TableReference::bare(self.name.as_str())
     }
 
-    /// Why the table has no scores of the model's, in a sentence.
+    /// Returns the reason why the table has no scores from the model, in a sentence. Returns `None` if it has scores,
+    /// or if there is no model.
     pub fn why_unscored(&self) -> Option<String> {
         match &self.scoring {
             Scoring::Unasked | Scoring::Fit(_) => None,
@@ -86,7 +91,10 @@ impl Table {
         }
     }
 
-    /// The events, with what the model adds.
+    /// Returns the events with the columns that the model adds.
+    ///
+    /// # Errors
+    /// Fails when the engine refuses an expression or a file.
     pub fn view(
         &self,
         engine: &Engine,
@@ -109,7 +117,7 @@ impl Table {
         events.select(with_score)?.select(with_verdict)
     }
 
-    /// The columns of the source that a query reads.
+    /// Returns the columns of the source that a query reads.
     pub fn needed(&self, reads: &Reads) -> BTreeSet<String> {
         let columns = self.source.columns().iter();
         let read = columns
@@ -119,7 +127,10 @@ impl Table {
     }
 }
 
-/// A table's name has to do without quotes.
+/// Refuses a table's name that would need quotes in SQL.
+///
+/// # Errors
+/// Fails when `name` is not an identifier of ASCII letters, digits and underscores.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let mut characters = name.chars();
     let is_first = |character: char| character.is_ascii_alphabetic() || character == '_';
@@ -128,7 +139,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     if is_identifier {
         return Ok(());
     }
-    Err(Error::usage(format!("`{name}` is not a table's name")).hint(
+    Err(Error::usage(format!("`{name}` is not a valid table name")).hint(
         "a name has letters, digits and underscores, and does not begin with a digit: today=logs/today.csv",
     ))
 }

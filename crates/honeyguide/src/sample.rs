@@ -318,12 +318,12 @@ struct Reservoir {
     highest_number: u64,
     rows: Vec<RecordBatch>,
     /// The place of each row in `rows`, in the same order.
-    places: Vec<Place>,
+    places: Vec<RowPosition>,
 }
 
 /// A row's random number and its position in the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct RowPosition {
     number: u64,
     position: u64,
 }
@@ -359,7 +359,7 @@ impl Reservoir {
         let places = numbers.iter().zip(first..).zip(mask.values());
         let places = places.filter(|(_, is_candidate)| *is_candidate);
         self.places
-            .extend(places.map(|((number, position), _)| Place {
+            .extend(places.map(|((number, position), _)| RowPosition {
                 number: *number,
                 position,
             }));
@@ -376,7 +376,8 @@ impl Reservoir {
         if keep == 0 || self.places.len() <= keep {
             return Ok(());
         }
-        let mut lowest: Vec<Reverse<Place>> = self.places.iter().copied().map(Reverse).collect();
+        let mut lowest: Vec<Reverse<RowPosition>> =
+            self.places.iter().copied().map(Reverse).collect();
         let at = lowest.len() - keep;
         let Reverse(last) = *lowest.select_nth_unstable(at).1;
         self.highest_number = last.number;

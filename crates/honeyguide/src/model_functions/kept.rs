@@ -18,12 +18,12 @@ const MAX_KEPT: usize = 16;
 pub struct KeptModels {
     storage: StorageOptions,
     /// The models by the SHA-256 of their files.
-    by_content: Mutex<BTreeMap<String, Arc<Place>>>,
+    by_content: Mutex<BTreeMap<String, Arc<Slot>>>,
 }
 
-/// The place of one model. One task reads the model while others wait at the lock, and all get the same result.
+/// The slot of one model. One task reads the model while others wait at the lock, and all get the same result.
 #[derive(Debug, Default)]
-struct Place {
+struct Slot {
     /// The result of the last attempt to read the model.
     read: Mutex<Option<Result<Arc<Model>>>>,
     /// The number of failed attempts.
@@ -45,10 +45,10 @@ impl KeptModels {
     /// Fails when the file cannot be read or its SHA-256 differs from that of `origin`. Tasks that waited for the
     /// attempt share its error; a later call tries again.
     pub(crate) fn get(&self, origin: &ModelOrigin) -> Result<Arc<Model>> {
-        let place = self.place(&origin.sha256);
-        let before = place.failures.load(Ordering::SeqCst);
-        let mut read = lock(&place.read);
-        let has_failed_since = place.failures.load(Ordering::SeqCst) > before;
+        let slot = self.slot(&origin.sha256);
+        let before = slot.failures.load(Ordering::SeqCst);
+        let mut read = lock(&slot.read);
+        let has_failed_since = slot.failures.load(Ordering::SeqCst) > before;
         match read.as_ref() {
             Some(Ok(model)) => return Ok(Arc::clone(model)),
             Some(Err(error)) if has_failed_since => return Err(error.again()),
@@ -56,7 +56,7 @@ impl KeptModels {
         }
         let model = self.read(origin).map(Arc::new);
         if model.is_err() {
-            place.failures.fetch_add(1, Ordering::SeqCst);
+            slot.failures.fetch_add(1, Ordering::SeqCst);
         }
         let shared = |model: &Result<Arc<Model>>| match model {
             Ok(model) => Ok(Arc::clone(model)),
@@ -66,16 +66,16 @@ impl KeptModels {
         model
     }
 
-    /// Returns the place of the model with this SHA-256.
-    fn place(&self, sha256: &str) -> Arc<Place> {
-        let mut places = self
+    /// Returns the slot of the model with this SHA-256.
+    fn slot(&self, sha256: &str) -> Arc<Slot> {
+        let mut slots = self
             .by_content
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= MAX_KEPT && !places.contains_key(sha256) {
-            places.clear();
+        if slots.len() >= MAX_KEPT && !slots.contains_key(sha256) {
+            slots.clear();
         }
-        Arc::clone(places.entry(sha256.to_owned()).or_default())
+        Arc::clone(slots.entry(sha256.to_owned()).or_default())
     }
 
     /// Reads the model from its origin and checks its SHA-256.

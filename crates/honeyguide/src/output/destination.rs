@@ -15,12 +15,12 @@ pub struct Destination {
     pub(super) path: PathBuf,
     /// The format of a table, unless the name of the file determines it.
     format: Option<TableFormat>,
-    pub(super) place: Place,
+    pub(super) target: Target,
 }
 
 /// The kind of a destination.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Target {
     File,
     /// A stream, and the function that opens it.
     Stream(fn() -> Box<dyn Write + Send>),
@@ -38,7 +38,7 @@ impl Destination {
         Self {
             path: name.into(),
             format: format.or(Some(TableFormat::Csv)),
-            place: Place::Stream(open),
+            target: Target::Stream(open),
         }
     }
 
@@ -62,7 +62,7 @@ impl Destination {
         Ok(Self {
             path: place.about.shown.clone(),
             format: None,
-            place: Place::Object(place),
+            target: Target::Object(place),
         })
     }
 
@@ -90,9 +90,9 @@ impl Destination {
 
     /// Returns the place in an object store, if the destination is an object.
     pub(crate) fn object(&self) -> Option<&ObjectPlace> {
-        match &self.place {
-            Place::Object(place) => Some(place),
-            Place::File | Place::Stream(_) => None,
+        match &self.target {
+            Target::Object(place) => Some(place),
+            Target::File | Target::Stream(_) => None,
         }
     }
 
@@ -122,7 +122,7 @@ impl From<&Path> for Destination {
         Self {
             path: path.to_owned(),
             format: None,
-            place: Place::File,
+            target: Target::File,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::destination::{Destination, Place};
+use super::destination::{Destination, Target};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::upload::Upload;
@@ -37,22 +37,22 @@ impl PendingFile {
     /// # Errors
     /// Fails when the folder does not exist or cannot be written to, or when `to` is a folder.
     pub fn create(to: impl Into<Destination>) -> Result<Self> {
-        let Destination { path, place, .. } = to.into();
+        let Destination { path, target, .. } = to.into();
         let failed = |error| Error::io("write", &path, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(".honeyguide-").suffix(".partial");
-        let content = match place {
-            Place::File => {
+        let content = match target {
+            Target::File => {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
                 let file = builder.tempfile_in(folder_of(&path)?).map_err(failed)?;
                 Content::File(BufWriter::with_capacity(BUFFER_BYTES, file))
             }
-            Place::Stream(open) => {
+            Target::Stream(open) => {
                 let file = builder.tempfile().map_err(failed)?;
                 Content::Stream(BufWriter::with_capacity(BUFFER_BYTES, file), open)
             }
-            Place::Object(place) => {
+            Target::Object(place) => {
                 if place.path.as_ref().is_empty() || path.to_string_lossy().ends_with('/') {
                     return Err(folder_error(&path));
                 }

@@ -54,7 +54,7 @@ pub struct MapPoint {
     pub has_several: bool,
     /// One of the events, as its identifying columns in one text.
     pub example: String,
-    /// The anomaly score, in (0, 1]; `None` without a model.
+    /// The highest anomaly score of the events, in (0, 1]; `None` without a model.
     pub score: Option<f64>,
 }
 
@@ -202,6 +202,9 @@ impl MapPoint {
         if is_new || example < self.example {
             self.example = example;
         }
-        self.score = score;
+        self.score = match (self.score, score) {
+            (Some(known), Some(score)) => Some(known.max(score)),
+            (known, score) => known.or(score),
+        };
     }
 }

@@ -57,7 +57,7 @@ pub(crate) async fn locate_fault(
 }
 
 /// Returns the first row, in the order of the files, in which `check` finds something: where the row is, and what was
-/// found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
+/// found. In a stream that can be read only once, nothing is found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
 ///
 /// # Errors
 /// Fails when the data cannot be read, and with whatever `query`, `prepare` and `check` fail with.
@@ -69,6 +69,9 @@ pub(crate) async fn first_found<S, T>(
     prepare: impl Fn(&Schema) -> Result<S>,
     check: impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
 ) -> Result<Option<(String, T)>> {
+    if !source.is_repeatable() {
+        return Ok(None);
+    }
     let search = source.run(needed, async |source| {
         for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
             let query = query(table)?;

@@ -6,16 +6,26 @@ use std::str;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use memchr::memchr;
 
+use super::column::Column;
 use super::file::{Chunks, DataFile};
 use super::format::{Compression, Format};
 use super::found::parses;
 use super::text::{self, INFERENCE_RECORDS, Records};
-use super::{Column, Remedy, Source, arrow, json};
+use super::{Source, arrow, json};
 use crate::error::{Error, Result};
 
 /// Longest part of an offending value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
+
+/// How a scan that failed can succeed.
+pub(super) enum Remedy {
+    /// Read a column whose first values suggested a narrower type as this one.
+    Widen { column: String, data_type: DataType },
+    /// Expect line breaks inside quoted values.
+    LineBreaks,
+}
 
 /// Returns a remedy for the engine's `error`, or `None` where nothing is known of it.
 ///
@@ -36,7 +46,7 @@ pub(super) fn explain(
         }));
     }
     let mut line_breaks = false;
-    for file in &source.files {
+    for file in source.contents.files() {
         match file.file.format {
             Format::Parquet => check_parquet(&file.file)?,
             Format::Arrow => arrow::check(&file.file)?,
@@ -56,7 +66,7 @@ pub(super) fn explain(
             }
         }
     }
-    let is_new = line_breaks && !source.line_breaks_in_values;
+    let is_new = line_breaks && !source.expects_line_breaks();
     Ok(is_new.then_some(Remedy::LineBreaks))
 }
 
@@ -119,7 +129,7 @@ impl TextScan<'_> {
                 let at_end = !records.read(&mut csv::ByteRecord::new()).unwrap_or(true);
                 return Err(self.wrong_length(&record, line, at_end));
             }
-            line_breaks |= record.as_slice().contains(&b'\n');
+            line_breaks |= memchr(b'\n', record.as_slice()).is_some();
             // The header is row 0.
             if row > 0
                 && let Some(remedy) = self.check_values(&record, line, row)?

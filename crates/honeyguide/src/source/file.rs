@@ -1,7 +1,7 @@
 //! One data file: what it is called, where its bytes are, how they are read, and what its folders say of its rows.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,19 +37,19 @@ pub struct DataFile {
     pub bytes: u64,
     /// Columns that all rows share, from names of folders such as `hostName=x`; none for a null.
     pub(super) partitions: Vec<(String, Option<String>)>,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 /// Where the bytes are.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Location {
     Local(PathBuf),
     /// A copy of what can be read only once; it goes away with the last who knows of it.
     Spooled(Arc<TempPath>),
     Remote(RemoteFile),
 }
 
-/// [`Place`] without the difference between a file and a copy.
+/// [`Location`] without the difference between a file and a copy.
 pub(super) enum Stored<'a> {
     Here(&'a Path),
     There(&'a RemoteFile),
@@ -112,7 +112,7 @@ impl DataFile {
         let file = Self {
             bytes,
             partitions: partitions(&path),
-            place: Place::Local(path.clone()),
+            location: Location::Local(path.clone()),
             format: named.or(format).unwrap_or(Format::Parquet),
             path,
         };
@@ -124,7 +124,7 @@ impl DataFile {
         let file = Self {
             bytes: regular_file_bytes(&spool)?,
             partitions: Vec::new(),
-            place: Place::Spooled(Arc::new(spool)),
+            location: Location::Spooled(Arc::new(spool)),
             format: Format::Csv(Compression::None),
             path,
         };
@@ -150,7 +150,7 @@ impl DataFile {
             bytes: remote.meta.size,
             partitions: partitions(&path),
             format: named.unwrap_or(Format::Csv(Compression::None)),
-            place: Place::Remote(remote),
+            location: Location::Remote(remote),
             path,
         };
         let format = match (format, named) {
@@ -191,13 +191,7 @@ impl DataFile {
 
     fn decompressed(&self, compression: Compression) -> Result<Box<dyn Read + Send>> {
         let stored = BufReader::with_capacity(BUFFER_BYTES, self.open()?);
-        Ok(match compression {
-            Compression::None => Box::new(stored),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
-            Compression::Zstd => {
-                Box::new(zstd::Decoder::with_buffer(stored).map_err(|error| self.failed(error))?)
-            }
-        })
+        decompressed(stored, compression).map_err(|error| self.failed(error))
     }
 
     /// The stored bytes from `start` on.
@@ -221,7 +215,7 @@ impl DataFile {
     }
 
     /// What the file is called in its source's store.
-    pub(super) fn location(&self) -> Result<ObjectPath> {
+    pub(super) fn store_path(&self) -> Result<ObjectPath> {
         let path = match self.stored() {
             Stored::Here(path) => path,
             // The version belongs to the name, so that nothing that is remembered of another one is taken for this one's.
@@ -243,10 +237,10 @@ impl DataFile {
 
     /// Where the bytes can be read as often as needed.
     pub(super) fn stored(&self) -> Stored<'_> {
-        match &self.place {
-            Place::Local(path) => Stored::Here(path),
-            Place::Spooled(path) => Stored::Here(path),
-            Place::Remote(remote) => Stored::There(remote),
+        match &self.location {
+            Location::Local(path) => Stored::Here(path),
+            Location::Spooled(path) => Stored::Here(path),
+            Location::Remote(remote) => Stored::There(remote),
         }
     }
 
@@ -261,15 +255,15 @@ impl DataFile {
     /// Whether this is the file at `path`, under whatever name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let same = std::fs::canonicalize(path).is_ok_and(|path| path == self.identity());
-        same || matches!(self.place, Place::Remote(_)) && path == self.path
+        same || matches!(self.location, Location::Remote(_)) && path == self.path
     }
 
     /// Whether there is a file called `name` beside this one.
     pub(super) fn has_neighbour(&self, name: &str) -> bool {
-        match &self.place {
-            Place::Local(path) => path.with_file_name(name).is_file(),
-            Place::Spooled(_) => false,
-            Place::Remote(remote) => remote.has_neighbour(name),
+        match &self.location {
+            Location::Local(path) => path.with_file_name(name).is_file(),
+            Location::Spooled(_) => false,
+            Location::Remote(remote) => remote.has_neighbour(name),
         }
     }
 
@@ -283,7 +277,7 @@ impl DataFile {
             Stored::There(remote) => remote.meta.last_modified,
         };
         Ok(ObjectMeta {
-            location: self.location()?,
+            location: self.store_path()?,
             last_modified,
             size: self.bytes,
             e_tag: None,
@@ -316,6 +310,21 @@ impl DataFile {
     pub(super) fn failed(&self, error: std::io::Error) -> Error {
         Error::through_reader(error, |error| Error::io("read", &self.path, error))
     }
+}
+
+/// Returns the bytes that `stored` holds in compressed form.
+///
+/// # Errors
+/// Fails when no decompressor can be set up.
+pub(super) fn decompressed(
+    stored: impl BufRead + Send + 'static,
+    compression: Compression,
+) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match compression {
+        Compression::None => Box::new(stored),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(stored)?),
+    })
 }
 
 fn unknown_format(path: &Path) -> Error {

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::DataType;
 
-use super::Column;
+use super::column::Column;
 use crate::log::Log;
 
 /// A column of a file.

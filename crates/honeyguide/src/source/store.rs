@@ -17,6 +17,7 @@ use datafusion::object_store::{
     PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use memchr::memchr;
 use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
@@ -44,7 +45,7 @@ impl SourceStore {
     /// # Errors
     /// A path that has no absolute form.
     pub fn new<'a>(files: impl Iterator<Item = &'a DataFile>) -> crate::error::Result<Self> {
-        let located = files.map(|file| Ok((file.location()?, file.clone())));
+        let located = files.map(|file| Ok((file.store_path()?, file.clone())));
         let files: HashMap<_, _> = located.collect::<crate::error::Result<_>>()?;
         Ok(Self {
             url: url(&files),
@@ -141,7 +142,7 @@ pub(super) async fn get(
 ) -> Result<GetResult> {
     let found = match file.stored() {
         Stored::Here(_) => {
-            let location = file.location().map_err(refusal)?;
+            let location = file.store_path().map_err(refusal)?;
             local.get_opts(&location, options).await?
         }
         Stored::There(remote) => from_afar(file, remote.clone(), &options)?,
@@ -162,7 +163,7 @@ pub(super) async fn get_ranges(
 ) -> Result<Vec<Bytes>> {
     match file.stored() {
         Stored::Here(_) => {
-            let location = file.location().map_err(refusal)?;
+            let location = file.store_path().map_err(refusal)?;
             local.get_ranges(&location, ranges).await
         }
         Stored::There(remote) => {
@@ -296,18 +297,14 @@ struct Watch {
 impl Watch {
     fn is_suspicious_after(&mut self, chunk: &[u8]) -> bool {
         let length = chunk.len() as u64;
-        self.since_line_end = if chunk.contains(&b'\n') {
+        self.since_line_end = if memchr(b'\n', chunk).is_some() {
             0
         } else {
             self.since_line_end + length
         };
-        // Pairs of quotes open and close a value, or stand for a quote within one; an odd number of them changes sides.
-        let changes_sides = chunk.contains(&b'"')
-            && chunk
-                .chunk_by(|left, right| (*left == b'"') == (*right == b'"'))
-                .any(|run| run[0] == b'"' && run.len() % 2 == 1);
-        self.has_quotes |= changes_sides;
-        self.since_quote = if changes_sides {
+        let has_quote = has_odd_run_of_quotes(chunk);
+        self.has_quotes |= has_quote;
+        self.since_quote = if has_quote {
             0
         } else {
             self.since_quote + length
@@ -317,9 +314,36 @@ impl Watch {
     }
 }
 
+/// Whether some quotes in a row are odd in number. An even number opens and closes a value, or stands for quotes within one.
+fn has_odd_run_of_quotes(chunk: &[u8]) -> bool {
+    let mut rest = chunk;
+    while let Some(at) = memchr(b'"', rest) {
+        let run = rest[at..].iter().take_while(|byte| **byte == b'"').count();
+        if run % 2 == 1 {
+            return true;
+        }
+        rest = &rest[at + run..];
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_quotes_are_odd_or_even() {
+        for (text, is_odd) in [
+            ("", false),
+            ("a,b", false),
+            ("\"", true),
+            ("\"\"", false),
+            ("a\"\"b\"\"\"", true),
+            ("\"\"\"\",\"\"", false),
+        ] {
+            assert_eq!(has_odd_run_of_quotes(text.as_bytes()), is_odd, "{text}");
+        }
+    }
 
     /// How many chunks of 64 KiB pass before the text is read as records.
     fn chunks_until_suspicious(first: &str, line: &str) -> Option<usize> {

@@ -29,7 +29,7 @@ use honeyguide::{
 const EVENTS: usize = 5000;
 const RECIPE: &str = "name = 'inputs'\n\
     [[feature]]\nname = 'user'\nexpr = 'userId'\n\
-    [[feature]]\nname = 'half'\nexpr = 'half'\n\
+    [[feature]]\nname = 'half'\nexpr = 'half'\nnulls = 'allow'\n\
     [[feature]]\nname = 'call'\nexpr = 'eventName'\nkind = 'categorical'\n";
 const HOSTS: [&str; 3] = ["web-1", "web-2", "db"];
 const CALLS: [&str; 3] = ["open", "close", "exec"];
@@ -525,6 +525,12 @@ async fn a_value_without_a_place_is_still_an_error() {
     let mut source = of_json(text).unwrap();
     let error = failed(train(&engine(2), &mut source, &recipe, &options()).await);
     assert!(error.to_string().starts_with("feature `h`"), "{error}");
+    assert!(
+        error
+            .hint_text()
+            .unwrap()
+            .contains("write the events to a file")
+    );
 }
 
 /// Other machines that have nothing to do.

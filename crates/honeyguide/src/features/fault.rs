@@ -34,6 +34,9 @@ pub(crate) async fn locate_fault(
     if !error.is_feature_fault() && !error.is_evaluation_fault() {
         return error;
     }
+    if !source.is_repeatable() {
+        return without_place(error);
+    }
     let layout = Layout::new(recipe);
     let columns = || plan.needed.iter().map(ident).chain([lit(1).alias(ROW)]);
     let search = first_found(
@@ -56,8 +59,18 @@ pub(crate) async fn locate_fault(
     }
 }
 
+/// Returns the error of an event of a stream, which cannot be searched for the event.
+pub(crate) fn without_place(error: Error) -> Error {
+    match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(
+            "a stream is read once, so that the event cannot be found: write the events to a file, and read that to see which one it is",
+        ),
+    }
+}
+
 /// Returns the first row, in the order of the files, in which `check` finds something: where the row is, and what was
-/// found. In a stream that can be read only once, nothing is found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
+/// found. `prepare` is told the schema of each file's batches; `check` says in which row of a batch something is.
 ///
 /// # Errors
 /// Fails when the data cannot be read, and with whatever `query`, `prepare` and `check` fail with.
@@ -69,9 +82,6 @@ pub(crate) async fn first_found<S, T>(
     prepare: impl Fn(&Schema) -> Result<S>,
     check: impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
 ) -> Result<Option<(String, T)>> {
-    if !source.is_repeatable() {
-        return Ok(None);
-    }
     let search = source.run(needed, async |source| {
         for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
             let query = query(table)?;

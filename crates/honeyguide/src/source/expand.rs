@@ -1,4 +1,4 @@
-//! From what a caller names (files, folders, globs) to the list of data files.
+//! From names of files, folders and globs to the list of data files.
 
 use std::collections::HashSet;
 use std::fs;
@@ -143,7 +143,7 @@ fn is_named_as_data(path: &Path) -> bool {
 /// Fails when a folder cannot be listed, and when data cannot be read.
 fn check_unreadable(folder: &Path, error: walkdir::Error) -> Result<()> {
     let path = error.path().unwrap_or(folder).to_owned();
-    // Only the error of a link that leads to a folder around it is none of the system's.
+    // A link that leads to a folder around it is the only error that the system did not report.
     let Some(error) = error.into_io_error() else {
         return Ok(());
     };

@@ -1,7 +1,8 @@
-//! Files as a plan names them to other processes: all that is needed to read the same version of a file is in its name.
+//! Files as a plan names them to other processes. The name holds all that is needed to read the same version of a file.
 //!
-//! A name is the path `FORMAT/BYTES/VERSION/PLACE` in a store of its own. The version is the object's entity tag, or `-`
-//! for a file on disk, and the place an absolute path or a URL without secrets. Credentials are each process's own.
+//! A name is the path `FORMAT/BYTES/VERSION/PLACE` in an object store for such files. The version is the object's entity
+//! tag, or `-` for a file on disk. The place is an absolute path or a URL without secrets. Every process uses its own
+//! credentials.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -31,13 +32,13 @@ use crate::storage::object;
 use crate::storage::remote::RemoteFile;
 use crate::storage::{StorageOptions, is_object_url, regular_file_bytes};
 
-/// What an engine knows the store by.
+/// The URL under which an engine knows the store.
 pub(super) const STORE_URL: &str = "source://nodes/";
-/// Stands for the version of a file on disk.
+/// The version of a file on disk.
 const NO_VERSION: &str = "-";
-/// Most files whose connections are kept; beyond it all are let go.
+/// The most files whose connections are kept. When there are more, all connections are dropped.
 const MAX_OPENED: usize = 4096;
-/// The formats that the engine itself reads, which any process can do.
+/// The formats that the engine itself reads. Every process can read them.
 const FORMATS: [(&str, Format); 4] = [
     ("csv", Format::Csv(Compression::None)),
     ("csv.gz", Format::Csv(Compression::Gzip)),
@@ -45,10 +46,10 @@ const FORMATS: [(&str, Format); 4] = [
     ("parquet", Format::Parquet),
 ];
 
-/// The name of `file` for other processes.
+/// Returns the name of `file` for other processes.
 ///
 /// # Errors
-/// They could not read it.
+/// Fails when other processes could not read the file.
 pub(super) fn store_path(file: &DataFile) -> Result<ObjectPath> {
     let shown = file.path.display();
     let format = FORMATS.iter().find(|(_, format)| *format == file.format);
@@ -90,7 +91,7 @@ pub(super) struct NodeStore {
 }
 
 impl NodeStore {
-    /// A store that opens remote files with `options`.
+    /// Returns a store that opens remote files with `options`.
     pub fn new(options: StorageOptions) -> Self {
         Self {
             options,
@@ -224,7 +225,7 @@ impl ObjectStore for NodeStore {
     }
 }
 
-/// The object stores of a process that runs parts of plans: the one of the plans' files, and no other.
+/// The object stores of a process that runs parts of plans: only the one with the files of the plans.
 #[derive(Debug)]
 pub(crate) struct NodeStores(Arc<NodeStore>);
 
@@ -264,7 +265,7 @@ mod tests {
         for name in ["x.csv", "ünd so=1 %2F?.csv"] {
             let (_folder, file) = file(name);
             let name = store_path(&file).unwrap();
-            // As it comes out of a plan.
+            // A plan gives the name in this form.
             let name = ObjectPath::parse(name.as_ref()).unwrap();
             let found = NodeStore::new(StorageOptions::default())
                 .file(&name)

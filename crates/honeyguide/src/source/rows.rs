@@ -1,4 +1,4 @@
-//! The engine's view of the formats that are read here: JSON and Arrow.
+//! The formats that are read here instead of by the engine, JSON and Arrow, as file sources of the engine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,17 +26,17 @@ use super::json::{self, JsonScan};
 use super::slices::Slices;
 use crate::error::Error;
 
-/// Files by their place in the source's store.
+/// Files by their path in the object store of their source.
 pub(super) type Files = Arc<HashMap<Path, DataFile>>;
 
-/// How rows are read.
+/// The format of the rows, with what reading them needs.
 #[derive(Clone)]
 pub(super) enum Rows {
     Arrow,
     Json(JsonScan),
 }
 
-/// Files whose rows are read here, with what the engine wants of them.
+/// Files whose rows are read here, with the columns and the batch size that the engine asks for.
 #[derive(Clone)]
 pub(super) struct RowsSource {
     rows: Rows,
@@ -47,7 +47,7 @@ pub(super) struct RowsSource {
     metrics: ExecutionPlanMetricsSet,
 }
 
-/// Rows of a batch, unless the engine says otherwise.
+/// The number of rows of a batch, unless the engine says otherwise.
 const BATCH_ROWS: usize = 4096;
 
 impl RowsSource {
@@ -128,7 +128,7 @@ impl FileSource for RowsSource {
         }
     }
 
-    /// A compressed text has no pieces.
+    /// Returns whether files can be divided, which compressed text cannot.
     fn supports_repartitioning(&self) -> bool {
         let mut files = self.files.values();
         files.all(|file| file.format.compression() == Compression::None)

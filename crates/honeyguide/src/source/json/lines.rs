@@ -1,4 +1,4 @@
-//! The lines of a text, or of a piece of it, one by one in bounded memory.
+//! The lines of a text or a piece of a text, one by one in bounded memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -88,7 +88,7 @@ impl<R: Read> Lines<R> {
         Ok(Some(Line { start, bytes }))
     }
 
-    /// Goes behind the next line end.
+    /// Skips the bytes up to the next line end, and the line end.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.input.fill_buf()?;

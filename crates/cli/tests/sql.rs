@@ -460,7 +460,7 @@ fn invalid_calls_of_functions_are_refused() {
         (
             "anomaly_score(processName)",
             [
-                "names a model's file as a text",
+                "the first argument must be the path or URL of a model, as a text",
                 "anomaly_score('model.json')",
             ],
         ),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use serde::{Serialize, Serializer};
 
+use crate::wording::printable;
+
 /// One event: its columns in the order of the data.
 ///
 /// Values are kept as the data writes them, so that they can be shown and compared with the source; [`Event::value`]
@@ -75,13 +77,13 @@ impl Event {
     }
 }
 
-/// The columns that have a value, as `name=value`.
+/// The columns that have a value, as `name=value` on one line. Characters that act on a terminal are escaped.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         for (name, value) in self.iter() {
             if let Some(value) = value {
-                write!(f, "{separator}{name}={value}")?;
+                write!(f, "{separator}{}={}", printable(name), printable(value))?;
                 separator = " ";
             }
         }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, cast, ident, lit, when};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::first_found;
+use crate::features::{first_found, without_place};
 use crate::groups::{Key, Keys};
 use crate::naming::parameter;
 use crate::source::{Source, column_list, with_columns};
@@ -117,6 +117,9 @@ pub(crate) async fn locate_label(
 ) -> Error {
     if !error.is_label_fault() {
         return error;
+    }
+    if !source.is_repeatable() {
+        return without_place(error);
     }
     let labelled = keys.iter().filter_map(|key| {
         let label = key.name.strip_prefix(LABEL_KEY)?;

@@ -1,15 +1,64 @@
-//! honeyguide: which of these millions of kernel calls do not belong?
+//! honeyguide finds the events in the logs of a Linux host that do not belong there, and says why.
 //!
-//! The library behind the command `honeyguide`. Data flows one way:
+//! It learns what the kernel calls of a host normally look like, scores every call with an isolation forest (Liu et al.
+//! 2008), and explains each score by the features of the call. Any table of events will do as data: CSV, JSON, Parquet or
+//! Arrow in files, folders, object stores and web servers, and record batches of a program.
 //!
-//! ```text
-//! source → events → recipe → distinct feature rows with counts → forest → model file
-//!                                                     model + events → scores, verdicts, evaluation
+//! This program learns from one log, and prints the five most anomalous events of another with the reasons:
+//!
+//! ```standalone_crate
+//! use std::num::NonZero;
+//!
+//! use honeyguide::score::{Listing, most_anomalous};
+//! use honeyguide::{Engine, Recipe, Source, TrainOptions, train};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #   let folder = tempfile::tempdir()?;
+//! #   std::env::set_current_dir(folder.path())?;
+//! #   for (split, name) in [(simulate::Split::Training, "usual.csv"), (simulate::Split::Testing, "today.csv")] {
+//! #       simulate::Simulation::new(20_000, 1)?.write_split(split, &mut std::fs::File::create(name)?)?;
+//! #   }
+//!     let engine = Engine::new(NonZero::new(4).expect("4 is not 0"))?;
+//!
+//!     let mut usual = Source::open(["usual.csv"])?;
+//!     let recipe = Recipe::default_for(usual.log());
+//!     let model = train(&engine, &mut usual, &recipe, &TrainOptions::default()).await?;
+//!     println!("events are anomalous above {}", model.threshold());
+//!
+//!     let mut today = Source::open(["today.csv"])?;
+//!     let found = most_anomalous(&engine, &model, &mut today, Listing::top(5)).await?;
+//!     for anomaly in &found.anomalies {
+//!         println!("{:.4} {}", anomaly.score, anomaly.event);
+//!         for reason in &anomaly.reasons {
+//!             println!("       {}", reason.text);
+//!         }
+//!     }
+//! #   assert_eq!(found.anomalies.len(), 5);
+//! #   assert!(found.anomalies.iter().all(|anomaly| anomaly.anomalous && !anomaly.reasons.is_empty()));
+//! #   assert!(found.anomalies.iter().all(|anomaly| anomaly.event.get("evil") == Some("1")));
+//!     Ok(())
+//! }
 //! ```
 //!
-//! [`Source`] finds the data, [`Recipe`] says what the features are, [`train()`] makes a [`Model`], [`calibrate`] sets its
-//! threshold on benign events, and [`score`], [`evaluate()`] and [`reproduce()`] use it. An [`Engine`] runs the scans.
-//! The library prints nothing, reads no environment and no clock, and takes the seed from its caller.
+//! # What leads where
+//!
+//! ```text
+//! Source ── Recipe ──> distinct feature rows with counts ── train ──> Model ── save ──> model file
+//! Source, Model ── score, evaluate, report, drift ──> scores, verdicts, figures
+//! RecordBatch ── Scorer ──> scores, verdicts, reasons
+//! ```
+//!
+//! - A [`Source`] finds data and knows which [`log`] it is: its columns, their types and their roles.
+//! - A [`Recipe`] says which features an event has, as SQL over the columns.
+//! - [`train()`] makes a [`Model`]. A [`ThresholdPolicy`] says how its threshold is set; [`calibrate`] sets it again.
+//! - [`score`], [`evaluate`](mod@evaluate) and [`report`] apply a model to a source. A [`Scorer`] applies it to Arrow
+//!   batches.
+//! - [`inspect`], [`drift`], [`sample`], [`convert`], [`embed`](mod@embed) and [`sql`] look at data.
+//! - An [`Engine`] runs the scans, on the threads of this machine or on those of a cluster.
+//!
+//! The library prints nothing, reads no environment and no clock, and takes the seed from its caller. The same data gives
+//! the same bits for any number of threads. An [`Error`] says what failed, where, and what to do next.
 #![warn(missing_docs)]
 
 mod cells;
@@ -50,6 +99,7 @@ mod tail;
 mod train;
 pub mod wording;
 
+pub use datafusion::arrow;
 pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
@@ -64,7 +114,7 @@ pub use naming::Named;
 pub use recipe::{
     Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
 };
-pub use scorer::{Scorer, Scores};
+pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{
     Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
 };

@@ -19,7 +19,28 @@ use crate::model::Model;
 
 /// A model bound to a schema, ready to score batches.
 ///
-/// Columns are found by their names. A batch may have more columns than the model's recipe reads, in any order.
+/// Columns are found by their names. The schema and every batch may have more columns than the model's recipe reads, in
+/// any order.
+///
+/// ```no_run
+/// # fn main() -> honeyguide::Result<()> {
+/// # let batches: Vec<honeyguide::arrow::array::RecordBatch> = Vec::new();
+/// use honeyguide::{Model, Scorer};
+///
+/// let model = Model::load("model.json".as_ref())?;
+/// # let schema = honeyguide::arrow::datatypes::Schema::empty();
+/// let scorer = Scorer::new(&model, &schema)?;
+/// for batch in &batches {
+///     let scores = scorer.score(batch)?;
+///     for (row, score) in scores.values().iter().enumerate() {
+///         if scores.is_anomalous(row) {
+///             println!("{score:.4} {:?}", scorer.reasons(batch, &scores, row, 3)?);
+///         }
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Scorer {
     model: Arc<Model>,
@@ -38,6 +59,17 @@ pub struct Scores {
     n_features: usize,
     /// The columns of the recipe's inputs.
     inputs: Vec<ArrayRef>,
+}
+
+/// What the features contribute to the scores of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contributions {
+    /// The mean normalised path length of the events that the trees were grown on.
+    pub base: f64,
+    /// The exact Shapley value of each feature for the normalised path length (path-dependent TreeSHAP, Lundberg et al.
+    /// 2020): rows × features, row-major. A negative value makes the row more anomalous. `base` plus the values of a row
+    /// is its normalised path length, which is −log2 of its score.
+    pub values: Vec<f64>,
 }
 
 impl Scorer {
@@ -75,24 +107,28 @@ impl Scorer {
         Scores::of_inputs(&self.model, inputs)
     }
 
-    /// Returns what each feature contributes to each row's score: rows × features, row-major. A contribution is the
-    /// feature's exact Shapley value for the normalised path length, so a negative one makes the row more anomalous.
+    /// Returns what each feature contributes to each row's score.
     ///
     /// # Errors
     /// Fails when the model's forest has extended splits, which cannot be explained.
-    pub fn contributions(&self, scores: &Scores) -> Result<Vec<f64>> {
-        let mut contributions = Vec::with_capacity(scores.features.len());
+    pub fn contributions(&self, scores: &Scores) -> Result<Contributions> {
+        let mut base = 0.0;
+        let mut values = Vec::with_capacity(scores.features.len());
         for row in 0..scores.len() {
             let explained = self.model.attribute(scores.features(row))?;
-            contributions.extend(explained.contributions);
+            base = explained.base;
+            values.extend(explained.contributions);
         }
-        Ok(contributions)
+        Ok(Contributions { base, values })
     }
 
-    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first.
+    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first. `scores` are those of `batch`.
     ///
     /// # Errors
     /// Fails as [`contributions`](Self::contributions) does.
+    ///
+    /// # Panics
+    /// If `batch` or `scores` has no row `row`.
     pub fn reasons(
         &self,
         batch: &RecordBatch,
@@ -163,6 +199,9 @@ impl Scores {
     }
 
     /// Returns whether the score of row `row` is above the model's threshold.
+    ///
+    /// # Panics
+    /// If there is no row `row`.
     pub fn is_anomalous(&self, row: usize) -> bool {
         self.values[row] > self.threshold
     }

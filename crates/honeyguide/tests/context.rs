@@ -6,8 +6,8 @@ use std::path::Path;
 
 use honeyguide::score::{Listing, most_anomalous};
 use honeyguide::{
-    Contamination, Engine, HostRate, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, builtin, calibrate, train,
+    Contamination, Engine, ErrorKind, HostRate, Model, Recipe, Source, ThresholdMethod,
+    ThresholdPolicy, TrainOptions, builtin, calibrate, train,
 };
 
 const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
@@ -151,7 +151,12 @@ async fn order_files_and_threads_do_not_change_the_model() {
 async fn two_hosts_are_too_few_to_hold_one_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = write(&folder.path().join("two.csv"), &events(&[0, 1]));
-    let model = train(&engine(2), &mut source, &context(), &options(Some(RATE)))
+    let held_out = train(&engine(2), &mut source, &context(), &options(Some(RATE))).await;
+    let error = held_out.expect_err("two hosts are too few");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.message().contains("three hosts"), "{error}");
+    let default = TrainOptions::default();
+    let model = train(&engine(2), &mut source, &context(), &default)
         .await
         .unwrap();
     assert_eq!(model.threshold().method, ThresholdMethod::Auto {});

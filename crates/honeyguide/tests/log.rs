@@ -274,16 +274,16 @@ fn a_role_needs_a_column_that_the_data_has() {
     for (options, says) in [
         (
             named(Some("machine"), None),
-            "--host-column machine: the data has no such column",
+            "`host_column` machine: the data has no such column",
         ),
         (
             named(None, Some("when")),
-            "--time-column when: the data has no such column",
+            "`time_column` when: the data has no such column",
         ),
     ] {
         let error = Source::open_with(std::slice::from_ref(&path), &options).expect_err(says);
         assert_eq!(error.kind(), ErrorKind::Usage);
-        assert_eq!(error.to_string(), says);
+        assert_eq!(error.message(), says);
         let hint = error.hint_text().expect("the columns");
         assert!(hint.contains("time, server, path, status"), "{hint}");
     }

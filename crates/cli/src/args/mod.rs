@@ -131,6 +131,7 @@ impl Global {
             storage: self.storage()?,
             host_column: self.host_column.clone(),
             time_column: self.time_column.clone(),
+            name: None,
         })
     }
 

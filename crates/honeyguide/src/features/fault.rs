@@ -37,6 +37,9 @@ pub(crate) async fn locate_fault(
     if !error.is_feature_fault() && !error.is_evaluation_fault() {
         return error;
     }
+    if !source.is_repeatable() {
+        return without_place(error);
+    }
     let layout = Layout::new(recipe);
     let columns = || plan.needed.iter().map(ident).chain([lit(1).alias(ROW)]);
     let search = first_found(
@@ -56,6 +59,16 @@ pub(crate) async fn locate_fault(
         Err(_) if error.is_evaluation_fault() => error,
         Ok(None) => error,
         Err(other) => other,
+    }
+}
+
+/// Returns the error of an event of a stream, which cannot be searched for the event.
+pub(crate) fn without_place(error: Error) -> Error {
+    match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(
+            "a stream is read once, so that the event cannot be found: write the events to a file, and read that to see which one it is",
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ mod row_key;
 pub(crate) use distilled::{Distilled, HostRows};
 pub(crate) use encoder::{Encoder, EncodingData};
 pub(crate) use expressions::InputExpressions;
-pub(crate) use fault::{first_found, locate_fault};
+pub(crate) use fault::{first_found, locate_fault, without_place};
 pub(crate) use inputs::{InputColumns, Value};
 pub(crate) use rarity::{
     MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,

@@ -90,7 +90,8 @@ impl Model {
         if !text.trim_start().starts_with('{') {
             return Err(
                 Error::data("not a honeyguide model: no JSON object").hint(format!(
-                    "the model comes first, then the data; {} makes a model",
+                    "the model comes first, then the data: {} MODEL DATA; {} makes a model",
+                    command("score"),
                     command("train")
                 )),
             );

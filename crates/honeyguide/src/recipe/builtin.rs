@@ -1,6 +1,7 @@
 //! The built-in recipes.
 
 use super::Recipe;
+use crate::log::Log;
 
 /// The recipes as TOML, the most used first.
 const SOURCES: [&str; 5] = [
@@ -16,6 +17,14 @@ pub fn builtins() -> impl Iterator<Item = Recipe> {
     SOURCES
         .iter()
         .map(|text| Recipe::from_toml(text).expect("a built-in recipe is valid"))
+}
+
+impl Recipe {
+    /// Returns the built-in recipe that suits a log. The log of data is [`Source::log`](crate::Source::log).
+    #[must_use]
+    pub fn default_for(log: &Log) -> Self {
+        builtin(log.default_recipe()).expect("a log names a built-in recipe")
+    }
 }
 
 /// Returns the built-in recipe called `name`, if there is one.

@@ -83,7 +83,7 @@ impl OrderedScan<'_> {
             .iter()
             .map(|column| column.name.clone())
             .collect();
-        let files: Vec<PathBuf> = source.files().map(|file| file.path.clone()).collect();
+        let files: Vec<PathBuf> = source.names();
         let score = self.score_elsewhere();
         let scan = Scan::new(self.engine, "scoring")
             .columns(&names)

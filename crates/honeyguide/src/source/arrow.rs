@@ -1,4 +1,4 @@
-//! Files in the Arrow IPC file format: their columns, and their batches cut to the engine's size.
+//! Files in the Arrow IPC file format: their columns and their batches.
 
 use std::fmt::Display;
 use std::io::BufReader;
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 
 type Reader = FileReader<BufReader<Box<dyn ReadSeek>>>;
 
-/// The columns of a file.
+/// Returns the columns of a file.
 ///
 /// # Errors
-/// It cannot be read, or is no Arrow IPC file.
+/// Fails when the file cannot be read, or is not an Arrow IPC file.
 pub(super) fn columns(file: &DataFile) -> Result<Vec<FoundColumn>> {
     let schema = open(file, None)?.schema();
     let fields = schema.fields().iter();
@@ -28,7 +28,7 @@ pub(super) fn columns(file: &DataFile) -> Result<Vec<FoundColumn>> {
 /// Reads a whole file, to find out whether it can be read.
 ///
 /// # Errors
-/// It cannot.
+/// Fails when the file cannot be read.
 pub(super) fn check(file: &DataFile) -> Result<()> {
     for batch in open(file, None)? {
         batch.map_err(|error| damaged(file, &error))?;
@@ -51,25 +51,19 @@ fn damaged(file: &DataFile, error: &dyn Display) -> Error {
     )
 }
 
-/// The rows of those batches of a file whose share of all batches lies within a range of its bytes.
+/// Those batches of a file whose share of all batches lies within a range of its bytes.
 pub(super) struct BatchReader {
     file: DataFile,
     reader: Reader,
     left: usize,
-    /// What is left of the last batch.
-    batch: Option<RecordBatch>,
-    batch_rows: usize,
 }
 
 impl BatchReader {
+    /// Reads the columns with the indices `wanted`.
+    ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn open(
-        file: DataFile,
-        range: Option<(u64, u64)>,
-        wanted: &[usize],
-        batch_rows: usize,
-    ) -> Result<Self> {
+    /// Fails when the file cannot be read.
+    pub fn open(file: DataFile, range: Option<(u64, u64)>, wanted: &[usize]) -> Result<Self> {
         let mut reader = open(&file, Some(wanted.to_vec()))?;
         let batches = reader.num_batches();
         let (start, end) = range.unwrap_or((0, file.bytes));
@@ -81,25 +75,13 @@ impl BatchReader {
         }
         Ok(Self {
             left: last - first,
-            batch: None,
             file,
             reader,
-            batch_rows,
         })
-    }
-
-    /// At most as many rows as the engine wants at once.
-    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
-        if batch.num_rows() <= self.batch_rows {
-            return batch;
-        }
-        let rest = batch.num_rows() - self.batch_rows;
-        self.batch = Some(batch.slice(self.batch_rows, rest));
-        batch.slice(0, self.batch_rows)
     }
 }
 
-/// The number of batches that belong to the first `byte` of `bytes` bytes.
+/// Returns how many of `batches` batches belong to the first `byte` of `bytes` bytes.
 fn share(batches: usize, byte: u64, bytes: u64) -> usize {
     let share = batches as u128 * u128::from(byte.min(bytes)) / u128::from(bytes.max(1));
     usize::try_from(share).unwrap_or(batches)
@@ -109,12 +91,9 @@ impl Iterator for BatchReader {
     type Item = EngineResult<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(rest) = self.batch.take() {
-            return Some(Ok(self.cut(rest)));
-        }
         self.left = self.left.checked_sub(1)?;
         match self.reader.next()? {
-            Ok(batch) => Some(Ok(self.cut(batch))),
+            Ok(batch) => Some(Ok(batch)),
             Err(error) => {
                 self.left = 0;
                 Some(Err(damaged(&self.file, &error).into()))

@@ -1,4 +1,5 @@
-//! Why a scan failed: the files are read again, record by record, until one is found that the engine cannot have read.
+//! Finding out why a scan failed. The files are read again, record by record, until one is found that the engine cannot have
+//! read.
 
 use std::collections::BTreeSet;
 use std::str;
@@ -6,16 +7,26 @@ use std::str;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use memchr::memchr;
 
+use super::column::Column;
 use super::file::{Chunks, DataFile};
 use super::format::{Compression, Format};
 use super::found::parses;
 use super::text::{self, INFERENCE_RECORDS, Records};
-use super::{Column, Remedy, Source, arrow, json};
+use super::{Source, arrow, json};
 use crate::error::{Error, Result};
 
-/// Longest part of an offending value that a message shows.
+/// The most characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
+
+/// A way of reading the data with which a scan that failed can succeed.
+pub(super) enum Remedy {
+    /// Read a column whose first values suggested a narrower type as this one.
+    Widen { column: String, data_type: DataType },
+    /// Expect line breaks inside quoted values.
+    LineBreaks,
+}
 
 /// Returns a remedy for the engine's `error`, or `None` where nothing is known of it.
 ///
@@ -36,11 +47,11 @@ pub(super) fn explain(
         }));
     }
     let mut line_breaks = false;
-    for file in &source.files {
+    for file in source.contents.files() {
         match file.file.format {
             Format::Parquet => check_parquet(&file.file)?,
             Format::Arrow => arrow::check(&file.file)?,
-            // Its reader says by itself which line it cannot read.
+            // The reader of these formats reports itself which line it cannot read.
             Format::Json(_) | Format::Tracee(_) => {}
             Format::Csv(_) => {
                 let columns: Vec<_> = source.read_columns(file);
@@ -56,7 +67,7 @@ pub(super) fn explain(
             }
         }
     }
-    let is_new = line_breaks && !source.line_breaks_in_values;
+    let is_new = line_breaks && !source.expects_line_breaks();
     Ok(is_new.then_some(Remedy::LineBreaks))
 }
 
@@ -81,7 +92,7 @@ enum Finding {
     Sound { line_breaks: bool },
 }
 
-/// One text file and what the scan expected of it.
+/// A file of CSV, and what the scan expected of it.
 struct TextScan<'a> {
     file: &'a DataFile,
     columns: &'a [Column],
@@ -89,8 +100,8 @@ struct TextScan<'a> {
 }
 
 impl TextScan<'_> {
-    /// A fault in compressed text is reported only when the text can be decompressed to its end: damage to the stream
-    /// explains whatever the text looks like.
+    /// Looks for the first record that cannot have been read. Compressed text is decompressed to its end before a fault in it
+    /// is reported: damage to the compressed stream explains any fault in the text.
     fn check(&self) -> Result<Finding> {
         let mut records = Records::open(self.file)?;
         let found = self.check_records(&mut records);
@@ -113,13 +124,13 @@ impl TextScan<'_> {
             if !found {
                 break;
             }
-            // Blank lines before a record are not part of it.
+            // The record begins after the blank lines before it.
             let line = record.position().map_or(line, csv::Position::line);
             if record.len() != self.columns.len() {
                 let at_end = !records.read(&mut csv::ByteRecord::new()).unwrap_or(true);
                 return Err(self.wrong_length(&record, line, at_end));
             }
-            line_breaks |= record.as_slice().contains(&b'\n');
+            line_breaks |= memchr(b'\n', record.as_slice()).is_some();
             // The header is row 0.
             if row > 0
                 && let Some(remedy) = self.check_values(&record, line, row)?
@@ -221,8 +232,8 @@ impl TextScan<'_> {
     }
 }
 
-/// A type that holds this value beside those which the column's first records promised. Numbers never widen to text:
-/// a feature would silently disappear.
+/// Returns a type that holds `value` and the values of the column's first records. Numbers are never widened to text: a
+/// feature would silently disappear.
 fn widened(value: &str, column: &Column) -> Option<DataType> {
     match column.data_type {
         DataType::Int64 if column.inferred && parses(value, &DataType::Float64) => {

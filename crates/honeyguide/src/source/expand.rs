@@ -1,18 +1,21 @@
-//! From what a caller names (files, folders, globs) to the list of data files.
+//! From names of files, folders and globs to the list of data files.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
 
 use super::file::DataFile;
 use super::format::{Format, endings};
 use crate::error::{Error, Result};
 use crate::marks::is_model_file;
 
-/// The data files behind one path or glob, in the order of their names. `format` is that of files whose names do not tell it.
+/// Returns the data files behind one path or glob, in the order of their names. `format` is that of files whose names do
+/// not tell it.
 ///
 /// # Errors
-/// A path that does not exist, a folder or glob without data files, a file whose format is not known.
+/// Fails when the path does not exist, when a folder or glob has no data files, and when the format of a file is not known.
 pub(super) fn expand(input: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
     let path = Path::new(input);
     match fs::metadata(path) {
@@ -62,14 +65,14 @@ fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
     Ok(files)
 }
 
-/// The parts of a pattern that begin with a dot.
+/// Returns the parts of a pattern that begin with a dot.
 fn dotted(pattern: &str) -> std::result::Result<Vec<glob::Pattern>, glob::PatternError> {
     let parts = pattern.split('/').filter(|part| part.starts_with('.'));
     parts.map(glob::Pattern::new).collect()
 }
 
-/// Whether a file, or a folder on the way to it, is hidden and not meant: a dot has to be spelled out, as in a shell. The
-/// option of `glob` that does so breaks down at names that are not UTF-8.
+/// Whether the name of a file, or of a folder on the way to it, begins with a dot that the pattern does not spell out, as a
+/// shell demands. The option of `glob` for this fails on names that are not UTF-8.
 fn is_hidden(path: &Path, dotted: &[glob::Pattern]) -> bool {
     let names = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_string_lossy()),
@@ -80,53 +83,79 @@ fn is_hidden(path: &Path, dotted: &[glob::Pattern]) -> bool {
 }
 
 fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>> {
-    let mut files = Vec::new();
-    let mut paths = Vec::new();
-    collect_folder(folder, &mut HashSet::new(), &mut paths)?;
-    for path in paths {
-        files.push(DataFile::local(path, format)?);
-    }
-    if files.is_empty() {
+    let paths = data_in(folder)?;
+    if paths.is_empty() {
         return Err(
             Error::usage(format!("{}: no data file in this folder", folder.display()))
                 .hint(format!("data files end in {}", endings())),
         );
     }
+    let files = paths.into_iter().map(|path| DataFile::local(path, format));
+    files.collect()
+}
+
+/// Returns the data files in a folder and the folders below it, sorted by name. Names that begin with a dot or `_` are left
+/// out, because writers of data lakes put their marks and unfinished work there. So are models, which are JSON too, and
+/// pipes and devices. Links are followed; a folder that several of them lead to is read once.
+fn data_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut visited = HashSet::new();
+    let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+    let mut entries = walk.into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                check_unreadable(folder, error)?;
+                continue;
+            }
+        };
+        let (path, found) = (entry.path(), entry.file_type());
+        if entry.depth() > 0 && is_left_out(path) {
+            if found.is_dir() {
+                entries.skip_current_dir();
+            }
+        } else if found.is_dir() {
+            let target = fs::canonicalize(path).map_err(|error| Error::io("list", path, error))?;
+            if !visited.insert(target) {
+                entries.skip_current_dir();
+            }
+        } else if found.is_file() && is_named_as_data(path) && !is_model_file(path) {
+            files.push(entry.into_path());
+        }
+    }
     Ok(files)
 }
 
-/// Hidden files and those that begin with `_` are not data: writers of data lakes put their marks and unfinished work there.
-/// Nor are models, which are JSON too, nor pipes and devices.
-/// A folder that links lead to again is read once.
-fn collect_folder(
-    folder: &Path,
-    visited: &mut HashSet<PathBuf>,
-    files: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let read = |error| Error::io("list", folder, error);
-    if !visited.insert(fs::canonicalize(folder).map_err(read)?) {
+fn is_left_out(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(['.', '_'])
+}
+
+fn is_named_as_data(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    Format::of_name(&name.to_string_lossy()).is_some()
+}
+
+/// Passes over an entry below `folder` that is not data, and a link that leads to a folder around it.
+///
+/// # Errors
+/// Fails when a folder cannot be listed, and when data cannot be read.
+fn check_unreadable(folder: &Path, error: walkdir::Error) -> Result<()> {
+    let path = error.path().unwrap_or(folder).to_owned();
+    // A link that leads to a folder around it is the only error that the system did not report.
+    let Some(error) = error.into_io_error() else {
+        return Ok(());
+    };
+    if path != folder && is_left_out(&path) {
         return Ok(());
     }
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .map_err(read)?
-        .collect::<std::io::Result<_>>()
-        .map_err(read)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
-            continue;
-        }
-        let is_data = || Format::of_name(&entry.file_name().to_string_lossy()).is_some();
-        match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => collect_folder(&path, visited, files)?,
-            Ok(found) if found.is_file() && is_data() && !is_model_file(&path) => files.push(path),
-            Err(error) if is_data() => {
-                return Err(Error::io("read", &path, error)
-                    .hint("move it out of the folder; a link may lead nowhere"));
-            }
-            _ => {}
-        }
+    if fs::metadata(&path).is_ok_and(|found| found.is_dir()) {
+        return Err(Error::io("list", &path, error));
+    }
+    if is_named_as_data(&path) {
+        return Err(Error::io("read", &path, error)
+            .hint("move it out of the folder; a link may lead nowhere"));
     }
     Ok(())
 }
@@ -195,6 +224,28 @@ mod tests {
                 Err(error) => assert!(found.is_empty(), "{error}"),
             }
         }
+    }
+
+    #[test]
+    fn links_are_followed_and_no_folder_is_read_twice() {
+        use std::os::unix::fs::symlink;
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("far.csv"), "x").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("b/inner")).unwrap();
+        fs::write(at("b/near.csv"), "x").unwrap();
+        fs::write(at("b/inner/deep.csv"), "x").unwrap();
+        symlink(outside.path(), at("a")).unwrap();
+        symlink(outside.path(), at("c")).unwrap();
+        symlink(folder.path(), at("b/inner/up")).unwrap();
+        symlink(at("b"), at("d")).unwrap();
+        symlink("d.csv", at("d.csv.gone")).unwrap();
+        symlink(at("b/near.csv"), at("e.csv")).unwrap();
+        symlink("self", at("self")).unwrap();
+        symlink("nowhere", at("_f.csv")).unwrap();
+        let root = folder.path().to_str().unwrap().to_owned();
+        assert_eq!(names(&[root]), ["far.csv", "deep.csv", "near.csv", "e.csv"]);
     }
 
     #[test]

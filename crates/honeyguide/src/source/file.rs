@@ -1,7 +1,7 @@
-//! One data file: what it is called, where its bytes are, how they are read, and what its folders say of its rows.
+//! One data file: its name, where its bytes are, how they are read, and the columns that its folders name.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,39 +24,39 @@ use crate::storage::remote::{RemoteFile, RemoteReader};
 
 /// Bytes that are read from a file at once.
 const BUFFER_BYTES: usize = 1 << 16;
-/// What a Hive-partitioned folder is called whose rows have no value there.
+/// The value in the name of a Hive-partitioned folder whose rows have a null there.
 const NO_PARTITION_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A data file that exists.
 #[derive(Debug, Clone)]
 pub struct DataFile {
-    /// As the caller will recognise it: a path, a URL without secrets, or `-`.
+    /// The name by which the caller knows the file: a path, a URL without secrets, or `-`.
     pub path: PathBuf,
-    /// By its name, by what the caller says, or by its first bytes.
+    /// How its rows are written: known from its name, from the caller, or from its first bytes.
     pub format: Format,
-    /// Its size as it is stored.
+    /// Its size in bytes, as it is stored.
     pub bytes: u64,
-    /// Columns that all rows share, from names of folders such as `hostName=x`; none for a null.
+    /// The columns that names of folders such as `hostName=x` tell, with the value of all rows; `None` is a null.
     pub(super) partitions: Vec<(String, Option<String>)>,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
-/// Where the bytes are.
+/// Where the bytes of a file are.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Location {
     Local(PathBuf),
-    /// A copy of what can be read only once; it goes away with the last who knows of it.
+    /// A temporary copy of what can be read only once. It is deleted when nothing refers to it any more.
     Spooled(Arc<TempPath>),
     Remote(RemoteFile),
 }
 
-/// [`Place`] without the difference between a file and a copy.
+/// A [`Location`] without the difference between a file and a temporary copy.
 pub(super) enum Stored<'a> {
     Here(&'a Path),
     There(&'a RemoteFile),
 }
 
-/// A file as Parquet's reader wants it: pieces from any place.
+/// A file as the reader of Parquet takes it: pieces from any position.
 pub(super) struct Chunks {
     file: DataFile,
 }
@@ -93,15 +93,15 @@ impl ChunkReader for Chunks {
     }
 }
 
-/// Bytes that can be read from any place on.
+/// Bytes that can be read from any position on.
 pub(super) trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl DataFile {
-    /// A local file. `format` says how its rows are written where its name does not, and overrules the name.
+    /// Opens a local file. `format` overrules what its name says of how its rows are written.
     ///
     /// # Errors
-    /// It is no regular file, cannot be read, or nothing tells its format.
+    /// Fails when it is not a regular file, when it cannot be read, and when its format is not known.
     pub(super) fn local(path: PathBuf, format: Option<Format>) -> Result<Self> {
         let named = path
             .file_name()
@@ -113,19 +113,23 @@ impl DataFile {
         let file = Self {
             bytes,
             partitions: partitions(&path),
-            place: Place::Local(path.clone()),
+            location: Location::Local(path.clone()),
             format: named.or(format).unwrap_or(Format::Parquet),
             path,
         };
         file.with_format(format)
     }
 
-    /// What was copied to `spool`, called `path`. Without `format`, its first bytes tell.
+    /// Opens the temporary copy `spool` of what messages call `path`. Without `format`, its first bytes tell how its rows
+    /// are written.
+    ///
+    /// # Errors
+    /// Fails when the copy cannot be read.
     pub(super) fn spooled(path: PathBuf, spool: TempPath, format: Option<Format>) -> Result<Self> {
         let file = Self {
             bytes: regular_file_bytes(&spool)?,
             partitions: Vec::new(),
-            place: Place::Spooled(Arc::new(spool)),
+            location: Location::Spooled(Arc::new(spool)),
             format: Format::Csv(Compression::None),
             path,
         };
@@ -136,10 +140,11 @@ impl DataFile {
         file.with_format(Some(format))
     }
 
-    /// A remote file called `path`, whose last name is `name`. Without a format in its name, its first bytes tell.
+    /// Opens a remote file that messages call `path`, and whose own name is `name`. Where neither `format` nor its name tells
+    /// how its rows are written, its first bytes do.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Fails when the file cannot be read.
     pub(super) fn remote(
         path: PathBuf,
         name: &str,
@@ -151,7 +156,7 @@ impl DataFile {
             bytes: remote.meta.size,
             partitions: partitions(&path),
             format: named.unwrap_or(Format::Csv(Compression::None)),
-            place: Place::Remote(remote),
+            location: Location::Remote(remote),
             path,
         };
         let format = match (format, named) {
@@ -161,7 +166,10 @@ impl DataFile {
         file.with_format(format)
     }
 
-    /// With the format that a caller names; how it is compressed is found out.
+    /// Sets the format that a caller names, with the compression that the first bytes have.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read.
     pub(super) fn with_format(mut self, format: Option<Format>) -> Result<Self> {
         if let Some(format) = format {
             let compression = Compression::sniff(&self.start(Compression::None)?);
@@ -175,7 +183,7 @@ impl DataFile {
         Ok(Format::sniff(&self.start(compression)?))
     }
 
-    /// The first bytes after decompression.
+    /// Reads the first bytes after decompression.
     fn start(&self, compression: Compression) -> Result<Vec<u8>> {
         let mut start = Vec::new();
         self.decompressed(compression)?
@@ -185,23 +193,23 @@ impl DataFile {
         Ok(start)
     }
 
-    /// The decompressed bytes.
+    /// Reads the decompressed bytes.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be opened.
     pub(super) fn read(&self) -> Result<Box<dyn Read + Send>> {
         self.decompressed(self.format.compression())
     }
 
     fn decompressed(&self, compression: Compression) -> Result<Box<dyn Read + Send>> {
         let stored = BufReader::with_capacity(BUFFER_BYTES, self.open()?);
-        Ok(match compression {
-            Compression::None => Box::new(stored),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
-            Compression::Zstd => {
-                Box::new(zstd::Decoder::with_buffer(stored).map_err(|error| self.failed(error))?)
-            }
-        })
+        decompressed(stored, compression).map_err(|error| self.failed(error))
     }
 
-    /// The stored bytes from `start` on.
+    /// Reads the bytes as they are stored, from `start` on.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be opened.
     pub(super) fn read_from(&self, start: u64) -> Result<Box<dyn ReadSeek>> {
         let mut stored = self.open()?;
         stored
@@ -210,7 +218,10 @@ impl DataFile {
         Ok(stored)
     }
 
-    /// The stored bytes.
+    /// Reads the bytes as they are stored.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be opened.
     pub(super) fn open(&self) -> Result<Box<dyn ReadSeek>> {
         match self.stored() {
             Stored::Here(path) => {
@@ -221,11 +232,14 @@ impl DataFile {
         }
     }
 
-    /// What the file is called in its source's store.
-    pub(super) fn location(&self) -> Result<ObjectPath> {
+    /// Returns the path of the file in the object store of its source.
+    ///
+    /// # Errors
+    /// Fails when the file is gone, and when its path is not UTF-8.
+    pub(super) fn store_path(&self) -> Result<ObjectPath> {
         let path = match self.stored() {
             Stored::Here(path) => path,
-            // The version belongs to the name, so that nothing that is remembered of another one is taken for this one's.
+            // The version is part of the path, so that what is cached of another version is not taken for this one's.
             Stored::There(remote) => {
                 let version = remote.meta.e_tag.as_deref().unwrap_or("-");
                 let name = self.path.to_string_lossy();
@@ -233,7 +247,7 @@ impl DataFile {
                 return Ok(parts.into_iter().collect());
             }
         };
-        // Stores know neither `..` nor links.
+        // Paths in object stores have neither `..` nor links.
         let found = path.canonicalize();
         let found = found.map_err(|error| Error::io("find", path, error))?;
         ObjectPath::from_absolute_path(&found).map_err(|_| {
@@ -242,16 +256,16 @@ impl DataFile {
         })
     }
 
-    /// Where the bytes can be read as often as needed.
+    /// Returns where the bytes can be read as often as needed.
     pub(super) fn stored(&self) -> Stored<'_> {
-        match &self.place {
-            Place::Local(path) => Stored::Here(path),
-            Place::Spooled(path) => Stored::Here(path),
-            Place::Remote(remote) => Stored::There(remote),
+        match &self.location {
+            Location::Local(path) => Stored::Here(path),
+            Location::Spooled(path) => Stored::Here(path),
+            Location::Remote(remote) => Stored::There(remote),
         }
     }
 
-    /// What tells this file from others, whatever it is called.
+    /// Returns a path that is the same for all names of this file.
     pub(super) fn identity(&self) -> PathBuf {
         match self.stored() {
             Stored::Here(path) => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
@@ -262,19 +276,22 @@ impl DataFile {
     /// Whether this is the file at `path`, under whatever name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let same = std::fs::canonicalize(path).is_ok_and(|path| path == self.identity());
-        same || matches!(self.place, Place::Remote(_)) && path == self.path
+        same || matches!(self.location, Location::Remote(_)) && path == self.path
     }
 
     /// Whether there is a file called `name` beside this one.
     pub(super) fn has_neighbour(&self, name: &str) -> bool {
-        match &self.place {
-            Place::Local(path) => path.with_file_name(name).is_file(),
-            Place::Spooled(_) => false,
-            Place::Remote(remote) => remote.has_neighbour(name),
+        match &self.location {
+            Location::Local(path) => path.with_file_name(name).is_file(),
+            Location::Spooled(_) => false,
+            Location::Remote(remote) => remote.has_neighbour(name),
         }
     }
 
-    /// How a store would describe the file.
+    /// Describes the file as an object store does.
+    ///
+    /// # Errors
+    /// Fails as [`store_path`](Self::store_path) does.
     pub(super) fn meta(&self) -> Result<ObjectMeta> {
         let last_modified = match self.stored() {
             Stored::Here(path) => {
@@ -284,7 +301,7 @@ impl DataFile {
             Stored::There(remote) => remote.meta.last_modified,
         };
         Ok(ObjectMeta {
-            location: self.location()?,
+            location: self.store_path()?,
             last_modified,
             size: self.bytes,
             e_tag: None,
@@ -292,13 +309,13 @@ impl DataFile {
         })
     }
 
-    /// The text that all rows have in a column of the file's folders; none for a null.
+    /// Returns the value of all rows in a column that a folder names, as text; `None` is a null.
     pub(super) fn partition(&self, name: &str) -> Option<&str> {
         let mut columns = self.partitions.iter();
         columns.find(|(column, _)| column == name)?.1.as_deref()
     }
 
-    /// The columns of the file's folders: whole numbers where the value is one, else text.
+    /// Returns the columns that the folders name: whole numbers where the value is one, else text.
     pub(super) fn partition_columns(&self) -> impl Iterator<Item = FoundColumn> {
         self.partitions.iter().map(|(name, value)| {
             let readable = value.as_deref().map(Readable::of);
@@ -310,10 +327,25 @@ impl DataFile {
         })
     }
 
-    /// An error of reading this file.
+    /// Returns the error of reading this file.
     pub(super) fn failed(&self, error: std::io::Error) -> Error {
         Error::through_reader(error, |error| Error::io("read", &self.path, error))
     }
+}
+
+/// Decompresses the bytes of `stored`.
+///
+/// # Errors
+/// Fails when there is no memory for a decompressor.
+pub(super) fn decompressed(
+    stored: impl BufRead + Send + 'static,
+    compression: Compression,
+) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match compression {
+        Compression::None => Box::new(stored),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(stored)?),
+    })
 }
 
 fn unknown_format(path: &Path) -> Error {
@@ -328,7 +360,8 @@ fn unknown_format(path: &Path) -> Error {
     ))
 }
 
-/// The columns in the names of a file's folders, outermost first, as Hive writes them: `name=value`, percent-encoded.
+/// Returns the columns in the names of a file's folders, outermost first. Hive writes them as `name=value`,
+/// percent-encoded.
 pub(super) fn partitions(path: &Path) -> Vec<(String, Option<String>)> {
     let folders = path.parent().into_iter().flat_map(Path::components);
     folders

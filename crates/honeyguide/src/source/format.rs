@@ -1,17 +1,17 @@
-//! How the rows of a file are written, told by its name, by the caller, or by its first bytes.
+//! How the rows of a file are written: known from its name, from the caller, or from its first bytes.
 
 use std::str::FromStr;
 
 use crate::output::TableFormat;
 
-/// How a file's rows are written.
+/// How the rows of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Comma-separated text with a header line.
     Csv(Compression),
     /// Newline-delimited JSON: one object per line.
     Json(Compression),
-    /// Newline-delimited JSON of the sensor Tracee, in any of its forms, read as BETH's columns.
+    /// Newline-delimited JSON of the sensor Tracee, in any of its versions, read as the columns of BETH.
     Tracee(Compression),
     /// Apache Parquet.
     Parquet,
@@ -22,15 +22,15 @@ pub enum Format {
 /// How a text file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// gzip, one or more members.
+    /// gzip with one or more members.
     Gzip,
     /// Zstandard.
     Zstd,
 }
 
-/// Endings of names and what they mean, without those of [`COMPRESSED`].
+/// The endings of names and the formats that they mean, without those of [`COMPRESSED`].
 const ENDINGS: [(&str, Format); 8] = [
     (".csv", Format::Csv(Compression::None)),
     (".parquet", Format::Parquet),
@@ -42,17 +42,18 @@ const ENDINGS: [(&str, Format); 8] = [
     (".json", Format::Json(Compression::None)),
 ];
 
-/// What text files of each compression end in, and what they begin with (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+/// The endings of the names of compressed text files, and the bytes that they begin with (RFC 1952, section 2.3.1; RFC 8878,
+/// section 3.1.1).
 const COMPRESSED: [(&str, Compression, &[u8]); 2] = [
     (".gz", Compression::Gzip, &[0x1f, 0x8b]),
     (".zst", Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd]),
 ];
 
-/// How many bytes of a file [`Format::sniff`] needs.
+/// The number of bytes of a file that [`Format::sniff`] needs.
 pub(super) const SNIFFED_BYTES: usize = 16;
 
 impl Format {
-    /// By the ending of a file's name.
+    /// Returns the format that the ending of a file's name means.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (plain, compression) = COMPRESSED
@@ -66,7 +67,8 @@ impl Format {
         }
     }
 
-    /// By what a file begins with: binary formats by their magic bytes, JSON by its brace. Anything else is taken for CSV.
+    /// Returns the format that the first bytes of a file tell: binary formats have magic bytes, JSON has a brace. Anything else
+    /// is taken for CSV.
     pub(super) fn sniff(start: &[u8]) -> Self {
         if start.starts_with(b"PAR1") {
             return Self::Parquet;
@@ -86,7 +88,7 @@ impl Format {
         !matches!(self, Self::Parquet | Self::Arrow)
     }
 
-    /// How the whole file is compressed; Parquet and Arrow compress within.
+    /// Returns how the whole file is compressed. Parquet and Arrow files are compressed in parts.
     pub(super) fn compression(self) -> Compression {
         match self {
             Self::Csv(compression) | Self::Json(compression) | Self::Tracee(compression) => {
@@ -96,7 +98,7 @@ impl Format {
         }
     }
 
-    /// The same rows, compressed; binary formats stay as they are.
+    /// Returns the same format of text with this compression. Binary formats stay as they are.
     pub(super) fn compressed(self, compression: Compression) -> Self {
         match self {
             Self::Csv(_) => Self::Csv(compression),
@@ -108,7 +110,7 @@ impl Format {
 }
 
 impl From<Format> for TableFormat {
-    /// How rows are written that are read so; Tracee's are written as any other JSON.
+    /// Returns the format in which rows of this format are written. Those of Tracee are written as JSON.
     fn from(format: Format) -> Self {
         match format {
             Format::Csv(_) => Self::Csv,
@@ -119,8 +121,8 @@ impl From<Format> for TableFormat {
     }
 }
 
-/// By the name that a caller gives: `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, `arrow` (or `feather`,
-/// `ipc`). Compression is found out from the data.
+/// Parses `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, and `arrow` (or `feather`, `ipc`). The compression is
+/// found out from the data.
 impl FromStr for Format {
     type Err = String;
 
@@ -137,7 +139,7 @@ impl FromStr for Format {
 }
 
 impl Compression {
-    /// By what a file begins with.
+    /// Returns the compression that the first bytes of a file tell.
     pub(super) fn sniff(start: &[u8]) -> Self {
         COMPRESSED
             .iter()
@@ -146,7 +148,7 @@ impl Compression {
     }
 }
 
-/// Endings of names that say what a file is, for messages.
+/// Returns the endings of names that tell a format, for messages.
 pub(super) fn endings() -> String {
     let names: Vec<_> = ENDINGS.iter().map(|(ending, _)| *ending).collect();
     format!("{}; text may be compressed: .gz, .zst", names.join(", "))

@@ -1,27 +1,27 @@
-//! Columns as they are found in a file, before the data's log says what they hold.
+//! Columns as they are found in data, before its log says what they hold.
 
 use std::collections::HashMap;
 
 use datafusion::arrow::datatypes::DataType;
 
-use super::Column;
+use super::column::Column;
 use crate::log::Log;
 
-/// A column of a file.
+/// A column whose final type is still to be decided.
 #[derive(Debug, Clone)]
 pub(super) struct FoundColumn {
     pub name: String,
-    /// The type that the file stores, or the narrowest that holds the first values of text.
+    /// The type that is stored with the data, or the narrowest one that holds the first values of text.
     data_type: DataType,
     is_stored: bool,
-    /// As what the first values of text can be read; `None` where there are none.
+    /// The types as which the first values of text can be read; `None` if there are none.
     readable: Option<Readable>,
 }
 
-/// As what the first values of each column can be read, over all files.
+/// The types as which the first values of each column can be read, over all files.
 pub(super) struct Evidence(HashMap<String, Readable>);
 
-/// As which types besides text at least one of a column's first values can be read.
+/// The types besides text as which at least one of a column's first values can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Readable {
     pub integers: bool,
@@ -30,7 +30,7 @@ pub(super) struct Readable {
 }
 
 impl Readable {
-    /// Returns as what one value can be read.
+    /// Returns the types as which one value can be read.
     pub fn of(value: &str) -> Self {
         Self {
             integers: parses(value, &DataType::Int64),
@@ -39,7 +39,7 @@ impl Readable {
         }
     }
 
-    /// Returns as what one of the values of either can be read.
+    /// Returns the types as which a value of `self` or of `other` can be read.
     pub fn or(self, other: Self) -> Self {
         Self {
             integers: self.integers || other.integers,
@@ -71,7 +71,7 @@ pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
 }
 
 impl FoundColumn {
-    /// Returns a column whose type the file stores.
+    /// Returns a column whose type is stored with the data.
     pub fn stored(name: impl Into<String>, data_type: DataType) -> Self {
         Self {
             name: name.into(),
@@ -95,8 +95,8 @@ impl FoundColumn {
         }
     }
 
-    /// Returns the column as data of `log` has it. The values of text are read as the log says, unless none of the first
-    /// ones can be.
+    /// Returns the column with its type in data of `log`. Values of text are read as the type that the log has for them,
+    /// unless none of the first values can be.
     pub fn typed(self, log: &Log, evidence: &Evidence) -> Column {
         if self.is_stored {
             return Column::fixed(self.name, self.data_type);

@@ -1,49 +1,50 @@
-//! What became of the lines of JSON files: how many could not be read, and which of Tracee's events BETH has.
+//! Counting what became of the lines of JSON: how many could not be read, and which of Tracee's events BETH has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use super::file::DataFile;
-use super::place::line_number;
+use super::place::{LineStart, Origin};
 use crate::error::{Error, Result};
 
-/// How many bad lines are shown.
+/// The most bad lines that are shown.
 const SHOWN: usize = 3;
-/// One bad line in this many is borne; more of them mean that something else is wrong.
+/// One bad line in this many is tolerated; more of them mean that something else is wrong.
 const TOLERATED: u64 = 100;
-/// How many keys that are no columns are kept, and how much of each.
-const MAX_LATE_KEYS: usize = 100;
-const MAX_KEY_CHARS: usize = 64;
-/// So many bad lines are borne however few the good ones are.
+/// The number of bad lines that is tolerated however few good lines there are.
 const ALWAYS_TOLERATED: u64 = 10;
+/// The most keys that are kept of those that are no columns.
+const MAX_LATE_KEYS: usize = 100;
+/// The number of characters that are kept of such a key.
+const MAX_KEY_CHARS: usize = 64;
 
-/// What became of the lines of JSON files in the last scan.
+/// What became of the lines of JSON in the last scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Intake {
-    /// Lines that hold an event.
+    /// The number of lines that hold an event.
     pub events: u64,
-    /// Lines that could not be read, and were left out.
+    /// The number of lines that could not be read and were left out.
     pub bad_lines: u64,
-    /// The first of these, with their places and what is wrong.
+    /// The first bad lines: where each of them is, and what is wrong with it.
     pub first_bad_lines: Vec<String>,
-    /// Keys that no line had from which the columns were learnt: they are no columns. Sorted, at most 100.
+    /// The keys that are no columns, because the lines from which the columns were inferred do not have them. They are
+    /// sorted, and at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late_keys: Vec<String>,
-    /// Where the lines are Tracee's.
+    /// How the events of Tracee were mapped; `None` where the lines are not Tracee's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracee: Option<TraceeEvents>,
 }
 
-/// Keys of objects that are no columns, as many as there is room for.
+/// The keys of objects that are no columns, at most [`MAX_LATE_KEYS`] of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LateKeys(BTreeSet<String>);
 
 impl LateKeys {
-    /// Takes a key; of too many, those that come first in the alphabet stay.
+    /// Adds a key. When there are too many, the last one in alphabetical order is dropped.
     pub fn add(&mut self, key: &str) {
         if self.0.contains(key) {
             return;
@@ -55,59 +56,56 @@ impl LateKeys {
     }
 }
 
-/// How Tracee's events were taken for BETH's.
+/// How events of Tracee were mapped to events of BETH.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TraceeEvents {
-    /// BETH has an event of this name.
+    /// The number of events whose name BETH has too.
     pub mapped: u64,
-    /// BETH has its cousin, under whose name the event goes.
+    /// The number of events that were given the name of a similar event of BETH.
     pub aliased: u64,
-    /// BETH does not have it; it keeps its name.
+    /// The number of events that BETH does not have; they keep their names.
     pub unknown: u64,
 }
 
 /// What the last scan of a source counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ScanCounts {
-    /// What became of the lines of JSON files; `None` where no line was read.
+    /// What became of the lines of JSON; `None` where no line was read.
     pub intake: Option<Intake>,
     /// How many values of `args` could not be read. The SQL function `arg` gave null for them.
     pub malformed_args: u64,
 }
 
-/// The counts of one attempt at a scan, which its threads share. A piece of a file that is read again replaces what it
-/// came to before.
+/// The counts of one attempt at a scan, which its threads share. A piece of a text that is read again replaces what was
+/// counted before.
 #[derive(Debug, Default)]
 pub(crate) struct ScanLog {
-    pieces: Mutex<BTreeMap<(PathBuf, u64), Piece>>,
+    /// The pieces by the name of their text and their first byte.
+    pieces: Mutex<BTreeMap<(PathBuf, u64), (Origin, Piece)>>,
     malformed_args: Arc<AtomicU64>,
 }
 
-/// What one piece of a file came to.
+/// The counts of one piece of a text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Piece {
+    /// The number of lines that hold an event.
     pub events: u64,
+    /// The number of lines that could not be read.
     pub bad_lines: u64,
-    /// The first bad lines: where they begin in the text, and what is wrong.
-    pub first: Vec<(u64, String)>,
+    /// The first bad lines, and what is wrong with each.
+    first: Vec<(LineStart, String)>,
     pub tracee: Option<TraceeEvents>,
     pub late_keys: LateKeys,
 }
 
 impl Piece {
-    /// A line that begins at `offset` of the text is bad.
-    pub fn add_bad(&mut self, offset: u64, why: String) {
+    /// Counts the line that begins at `start` as bad.
+    pub fn add_bad(&mut self, start: LineStart, why: String) {
         self.bad_lines += 1;
         if self.first.len() < SHOWN {
-            self.first.push((offset, why));
+            self.first.push((start, why));
         }
     }
-}
-
-/// What is wrong with one line, and where it is.
-pub(super) fn bad_line(file: &DataFile, offset: u64, why: &str) -> Error {
-    let line = line_number(file, offset).map_or("?".into(), |line| line.to_string());
-    Error::data(format!("{}: line {line}: {why}", file.path.display()))
 }
 
 impl ScanLog {
@@ -116,28 +114,29 @@ impl ScanLog {
         &self.malformed_args
     }
 
-    /// Returns the counts so far, of lines in `files`.
-    pub fn counts<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> ScanCounts {
+    /// Returns the counts so far of the texts called `names`, in this order.
+    pub fn counts<'a>(&self, names: impl Iterator<Item = &'a Path>) -> ScanCounts {
         ScanCounts {
-            intake: self.summary(files),
+            intake: self.summary(names),
             malformed_args: self.malformed_args.load(Ordering::Relaxed),
         }
     }
 
-    /// The piece of `file` that begins at `start` was read.
-    pub fn record(&self, file: &DataFile, start: u64, piece: Piece) {
-        self.pieces().insert((file.path.clone(), start), piece);
+    /// Records the counts of the piece of `origin` that begins at byte `start`.
+    pub fn record(&self, origin: &Origin, start: u64, piece: Piece) {
+        let key = (origin.path().to_owned(), start);
+        self.pieces().insert(key, (origin.clone(), piece));
     }
 
-    /// All pieces of `files` together; none where no line was read.
-    fn summary<'a>(&self, files: impl Iterator<Item = &'a DataFile>) -> Option<Intake> {
+    /// Returns the sum of all pieces, or `None` where no line was read.
+    fn summary<'a>(&self, names: impl Iterator<Item = &'a Path>) -> Option<Intake> {
         let pieces = self.pieces().clone();
         let mut intake = Intake::default();
         let mut late_keys = LateKeys::default();
-        for file in files {
-            let of_file = pieces.iter().filter(|((path, _), _)| *path == file.path);
-            for (_, piece) in of_file {
-                intake.add(file, piece);
+        for name in names {
+            let of_text = pieces.iter().filter(|((path, _), _)| path == name);
+            for (_, (origin, piece)) in of_text {
+                intake.add(origin, piece);
                 piece.late_keys.0.iter().for_each(|key| late_keys.add(key));
             }
         }
@@ -145,19 +144,19 @@ impl ScanLog {
         (intake.events + intake.bad_lines > 0).then_some(intake)
     }
 
-    fn pieces(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, u64), Piece>> {
+    fn pieces(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, u64), (Origin, Piece)>> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Intake {
-    fn add(&mut self, file: &DataFile, piece: &Piece) {
+    fn add(&mut self, origin: &Origin, piece: &Piece) {
         self.events += piece.events;
         self.bad_lines += piece.bad_lines;
         let room = SHOWN - self.first_bad_lines.len();
         let shown = piece.first.iter().take(room);
         self.first_bad_lines
-            .extend(shown.map(|(offset, why)| bad_line(file, *offset, why).to_string()));
+            .extend(shown.map(|(start, why)| origin.line_error(*start, why).to_string()));
         if let Some(TraceeEvents {
             mapped,
             aliased,
@@ -171,8 +170,10 @@ impl Intake {
         }
     }
 
+    /// Checks that most lines could be read.
+    ///
     /// # Errors
-    /// So many lines are bad that the others are not to be trusted.
+    /// Fails when more lines are bad than is tolerated.
     pub(super) fn check(&self) -> Result<()> {
         let lines = self.events + self.bad_lines;
         if self.bad_lines <= ALWAYS_TOLERATED || self.bad_lines * TOLERATED <= lines {

@@ -1,4 +1,4 @@
-//! From a URL to data files: one object, the objects below a folder, those that a pattern names, or a file on a web server.
+//! From a URL to data files: one object, the objects below a folder, those that match a pattern, or a file on a web server.
 
 use std::path::PathBuf;
 
@@ -18,10 +18,10 @@ use crate::storage::spool::MAX_SPOOLED_BYTES;
 use crate::storage::upload::refuse_unfinished;
 use crate::storage::waiting::wait;
 
-/// A file on a web server; a copy of it where the server does not send ranges.
+/// Returns the file on a web server, or a temporary copy of it where the server does not send ranges.
 ///
 /// # Errors
-/// The server does not give it.
+/// Fails when the server refuses the file, or cannot be reached.
 pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     let shown: PathBuf = redacted(input).into();
     let path = input.split(['?', '#']).next().unwrap_or_default();
@@ -38,10 +38,10 @@ pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFil
     Ok(vec![file?])
 }
 
-/// The data files behind a URL of an object store, in the order of their names.
+/// Returns the data files behind a URL of an object store, in the order of their names.
 ///
 /// # Errors
-/// There are none, or the store does not give them.
+/// Fails when there are none, and when the store refuses them or cannot be reached.
 pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
     let place = object::open(input, &options.storage)?;
     let listed = wait(list(input, &place))??;
@@ -72,7 +72,7 @@ pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>
     Ok(files)
 }
 
-/// The scheme and the bucket or container of a URL, without what may be secret.
+/// Returns the scheme and the bucket or container of a URL, without what may be secret.
 fn bucket_of(input: &str) -> String {
     let shown = redacted(input);
     let after_scheme = shown.find("://").map_or(0, |at| at + 3);
@@ -82,7 +82,7 @@ fn bucket_of(input: &str) -> String {
     shown[..end].to_owned()
 }
 
-/// The objects that a URL means, sorted.
+/// Returns the objects that a URL stands for, sorted.
 async fn list(input: &str, place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
     let refused = |error| place.about.refused("list", &error);
     if place.path.as_ref().contains(['*', '?', '[']) {
@@ -104,7 +104,7 @@ async fn list(input: &str, place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
     Ok(below)
 }
 
-/// All visible objects below a folder.
+/// Returns all visible objects below a folder, sorted.
 async fn below(place: &ObjectPlace, folder: &ObjectPath) -> Result<Vec<ObjectMeta>> {
     let listed = place.store.list(Some(folder)).try_collect::<Vec<_>>().await;
     let mut found = listed.map_err(|error| place.about.refused("list", &error))?;
@@ -114,7 +114,8 @@ async fn below(place: &ObjectPlace, folder: &ObjectPath) -> Result<Vec<ObjectMet
     Ok(found)
 }
 
-/// As for folders on disk, what begins with a dot or an underscore is not data.
+/// Whether no name between `folder` and the object begins with a dot or an underscore. As in folders on disk, such objects
+/// are not data.
 fn is_visible(folder: &ObjectPath, location: &ObjectPath) -> bool {
     let mut inside = location.parts().skip(folder.parts().count());
     inside.all(|part| !part.as_ref().starts_with(['.', '_']))

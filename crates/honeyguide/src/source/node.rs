@@ -1,9 +1,11 @@
-//! Files as a plan names them to other processes: all that is needed to read the same version of a file is in its name.
+//! Files as a plan names them to other processes. The name holds all that is needed to read the same version of a file.
 //!
-//! A name is the path `FORMAT/BYTES/VERSION/PLACE` in a store of its own. The version is the object's entity tag, or `-`
-//! for a file on disk, and the place an absolute path or a URL without secrets. Credentials are each process's own.
+//! A name is the path `FORMAT/BYTES/VERSION/PLACE` in an object store for such files. The version is the object's entity
+//! tag, or `-` for a file on disk. The place is an absolute path or a URL without secrets. Every process uses its own
+//! credentials.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +24,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::file::{DataFile, Place};
+use super::file::{DataFile, Location};
 use super::format::{Compression, Format};
 use super::store::{self, read_only, refusal};
 use crate::error::{Error, Result};
@@ -31,13 +33,13 @@ use crate::storage::object;
 use crate::storage::remote::RemoteFile;
 use crate::storage::{StorageOptions, is_object_url, regular_file_bytes};
 
-/// What an engine knows the store by.
+/// The URL under which an engine knows the store.
 pub(super) const STORE_URL: &str = "source://nodes/";
-/// Stands for the version of a file on disk.
+/// The version of a file on disk.
 const NO_VERSION: &str = "-";
-/// Most files whose connections are kept; beyond it all are let go.
+/// The most files whose connections are kept. When there are more, all connections are dropped.
 const MAX_OPENED: usize = 4096;
-/// The formats that the engine itself reads, which any process can do.
+/// The formats that the engine itself reads. Every process can read them.
 const FORMATS: [(&str, Format); 4] = [
     ("csv", Format::Csv(Compression::None)),
     ("csv.gz", Format::Csv(Compression::Gzip)),
@@ -45,11 +47,11 @@ const FORMATS: [(&str, Format); 4] = [
     ("parquet", Format::Parquet),
 ];
 
-/// The name of `file` for other processes.
+/// Returns the name of `file` for other processes.
 ///
 /// # Errors
-/// They could not read it.
-pub(super) fn location(file: &DataFile) -> Result<ObjectPath> {
+/// Fails when other processes could not read the file.
+pub(super) fn store_path(file: &DataFile) -> Result<ObjectPath> {
     let shown = file.path.display();
     let format = FORMATS.iter().find(|(_, format)| *format == file.format);
     let (format, _) = format.ok_or_else(|| {
@@ -60,28 +62,31 @@ pub(super) fn location(file: &DataFile) -> Result<ObjectPath> {
             parameter("cluster")
         ))
     })?;
-    let (version, place) = match &file.place {
-        Place::Local(path) => {
+    let (version, place) = match &file.location {
+        Location::Local(path) => {
             let path = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
             (NO_VERSION.to_owned(), path.to_string_lossy().into_owned())
         }
-        Place::Remote(remote) if remote.is_in_store() => {
+        Location::Remote(remote) if remote.is_in_store() => {
             let version = remote.meta.e_tag.clone().unwrap_or_default();
             (version, file.path.to_string_lossy().into_owned())
         }
-        Place::Remote(_) | Place::Spooled(_) => {
-            return Err(Error::usage(format!(
-                "{shown}: the machines of a cluster cannot read this"
-            ))
-            .hint("put the data into an object store, or into a folder that all of them have"));
-        }
+        Location::Remote(_) | Location::Spooled(_) => return Err(out_of_reach(&shown)),
     };
     let bytes = file.bytes.to_string();
     let parts = [*format, &bytes, &version, &place].map(PathPart::from);
     Ok(parts.into_iter().collect())
 }
 
-/// The files of all plans, by the names that [`location`] gives.
+/// Returns the error of data called `name` that only this process can read.
+pub(super) fn out_of_reach(name: &dyn Display) -> Error {
+    Error::usage(format!(
+        "{name}: the machines of a cluster cannot read this"
+    ))
+    .hint("put the data into an object store, or into a folder that all of them have")
+}
+
+/// The files of all plans, by the names that [`store_path`] gives.
 #[derive(Debug)]
 pub(super) struct NodeStore {
     options: StorageOptions,
@@ -90,7 +95,7 @@ pub(super) struct NodeStore {
 }
 
 impl NodeStore {
-    /// A store that opens remote files with `options`.
+    /// Returns a store that opens remote files with `options`.
     pub fn new(options: StorageOptions) -> Self {
         Self {
             options,
@@ -130,7 +135,7 @@ impl NodeStore {
         let (_, format) = format.ok_or_else(unknown)?;
         let bytes: u64 = bytes.parse().map_err(|_| unknown())?;
         let path = PathBuf::from(place);
-        let place = if is_object_url(place) {
+        let location = if is_object_url(place) {
             self.remote(place, bytes, version)?
         } else {
             let found = regular_file_bytes(&path)?;
@@ -141,18 +146,18 @@ impl NodeStore {
                 ))
                 .hint("every machine of a cluster must have the same files under the same names"));
             }
-            Place::Local(path.clone())
+            Location::Local(path.clone())
         };
         Ok(DataFile {
             path,
             format: *format,
             bytes,
             partitions: Vec::new(),
-            place,
+            location,
         })
     }
 
-    fn remote(&self, url: &str, bytes: u64, version: &str) -> Result<Place> {
+    fn remote(&self, url: &str, bytes: u64, version: &str) -> Result<Location> {
         let place = object::open(url, &self.options)?;
         let meta = ObjectMeta {
             location: place.path.clone(),
@@ -161,7 +166,7 @@ impl NodeStore {
             e_tag: (!version.is_empty()).then(|| version.to_owned()),
             version: None,
         };
-        Ok(Place::Remote(RemoteFile::in_store(place, meta)))
+        Ok(Location::Remote(RemoteFile::in_store(place, meta)))
     }
 }
 
@@ -224,7 +229,7 @@ impl ObjectStore for NodeStore {
     }
 }
 
-/// The object stores of a process that runs parts of plans: the one of the plans' files, and no other.
+/// The object stores of a process that runs parts of plans: only the one with the files of the plans.
 #[derive(Debug)]
 pub(crate) struct NodeStores(Arc<NodeStore>);
 
@@ -263,8 +268,8 @@ mod tests {
     fn a_name_leads_to_the_same_file() {
         for name in ["x.csv", "ünd so=1 %2F?.csv"] {
             let (_folder, file) = file(name);
-            let name = location(&file).unwrap();
-            // As it comes out of a plan.
+            let name = store_path(&file).unwrap();
+            // A plan gives the name in this form.
             let name = ObjectPath::parse(name.as_ref()).unwrap();
             let found = NodeStore::new(StorageOptions::default())
                 .file(&name)
@@ -276,7 +281,7 @@ mod tests {
     #[test]
     fn a_file_of_another_length_is_refused() {
         let (_folder, file) = file("x.csv");
-        let name = location(&file).unwrap();
+        let name = store_path(&file).unwrap();
         let mut longer = std::fs::OpenOptions::new()
             .append(true)
             .open(&file.path)

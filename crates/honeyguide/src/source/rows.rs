@@ -1,9 +1,8 @@
-//! The engine's view of the formats that are read here: JSON and Arrow.
+//! The formats that are read here instead of by the engine, JSON and Arrow, as file sources of the engine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -24,19 +23,20 @@ use super::arrow;
 use super::file::DataFile;
 use super::format::Compression;
 use super::json::{self, JsonScan};
+use super::slices::Slices;
 use crate::error::Error;
 
-/// Files by their place in the source's store.
+/// Files by their path in the object store of their source.
 pub(super) type Files = Arc<HashMap<Path, DataFile>>;
 
-/// How rows are read.
+/// The format of the rows, with what reading them needs.
 #[derive(Clone)]
 pub(super) enum Rows {
     Arrow,
     Json(JsonScan),
 }
 
-/// Files whose rows are read here, with what the engine wants of them.
+/// Files whose rows are read here, with the columns and the batch size that the engine asks for.
 #[derive(Clone)]
 pub(super) struct RowsSource {
     rows: Rows,
@@ -47,7 +47,7 @@ pub(super) struct RowsSource {
     metrics: ExecutionPlanMetricsSet,
 }
 
-/// Rows of a batch, unless the engine says otherwise.
+/// The number of rows of a batch, unless the engine says otherwise.
 const BATCH_ROWS: usize = 4096;
 
 impl RowsSource {
@@ -72,7 +72,6 @@ impl FileSource for RowsSource {
     ) -> Result<Arc<dyn FileOpener>> {
         let wanted = self.projection.file_indices.clone();
         let opener = Opener {
-            schema: Arc::new(self.schema.file_schema().project(&wanted)?),
             rows: self.rows.clone(),
             files: Arc::clone(&self.files),
             batch_rows: self.batch_rows,
@@ -129,7 +128,7 @@ impl FileSource for RowsSource {
         }
     }
 
-    /// A compressed text has no pieces.
+    /// Returns whether files can be divided, which compressed text cannot.
     fn supports_repartitioning(&self) -> bool {
         let mut files = self.files.values();
         files.all(|file| file.format.compression() == Compression::None)
@@ -139,9 +138,8 @@ impl FileSource for RowsSource {
 struct Opener {
     rows: Rows,
     files: Files,
-    /// Which of the file's columns, and their schema.
+    /// The indices of the file's columns that are read.
     wanted: Vec<usize>,
-    schema: SchemaRef,
     batch_rows: usize,
 }
 
@@ -152,20 +150,17 @@ impl FileOpener for Opener {
         let file = self.files.get(location).ok_or_else(unknown)?.clone();
         let range = part.range.as_ref().map(|_| part.range());
         let (wanted, batch_rows) = (self.wanted.clone(), self.batch_rows);
-        let (rows, schema) = (self.rows.clone(), Arc::clone(&self.schema));
+        let rows = self.rows.clone();
         let opened = move || {
             Ok::<_, DataFusionError>(match rows {
                 Rows::Arrow => {
-                    stream::iter(arrow::BatchReader::open(file, range, &wanted, batch_rows)?)
-                        .boxed()
+                    let batches = arrow::BatchReader::open(file, range, &wanted)?;
+                    stream::iter(Slices::new(batches, batch_rows)).boxed()
                 }
-                Rows::Json(scan) => {
-                    let output = (schema, batch_rows);
-                    stream::iter(json::BatchReader::open(
-                        &scan, file, range, &wanted, output,
-                    )?)
-                    .boxed()
-                }
+                Rows::Json(scan) => stream::iter(json::BatchReader::open(
+                    &scan, file, range, &wanted, batch_rows,
+                )?)
+                .boxed(),
             })
         };
         Ok(async move { opened() }.boxed())

@@ -1,8 +1,8 @@
-//! A source's files as the engine reads them: bytes, but never text in which a record has no end.
+//! The files of a source as an object store from which the engine reads bytes. A record of text that is too long is an error.
 //!
-//! The engine collects a record whole before it looks at it, so that one quote which never closes would make it hold the
-//! rest of the file. Here text passes by in chunks on its way to the engine. A chunk costs next to nothing while it holds
-//! a line end and, once quotes were seen, a quote; only a long stretch without them is read as records a second time.
+//! The engine holds a whole record in memory before it parses it, so that a quote which is never closed would make it hold
+//! the rest of the file. Here text is checked in chunks on its way to the engine. The check is cheap for a chunk that holds
+//! a line end and, once there were quotes, a quote. Only a long stretch without them is parsed as records, and so read twice.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -17,6 +17,7 @@ use datafusion::object_store::{
     PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use memchr::memchr;
 use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
@@ -26,11 +27,10 @@ use super::text::{MAX_RECORD_BYTES, Records};
 use crate::storage::remote::RemoteFile;
 use crate::wording::hex;
 
-/// Bytes that are read at once: few enough that an allocator takes them from memory that it has.
+/// Bytes that are read at once: few enough that the allocator does not ask the system for memory each time.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// The files of one source, with tables of text watched on their way. Compressed text is decompressed, so that it can be
-/// watched too.
+/// The files of one source. Records of CSV are checked for their length, for which compressed text is decompressed here.
 #[derive(Debug)]
 pub(super) struct SourceStore {
     files: Files,
@@ -39,12 +39,12 @@ pub(super) struct SourceStore {
 }
 
 impl SourceStore {
-    /// A store of `files`.
+    /// Returns a store of `files`.
     ///
     /// # Errors
-    /// A path that has no absolute form.
+    /// Fails when a file is gone, and when a path is not UTF-8.
     pub fn new<'a>(files: impl Iterator<Item = &'a DataFile>) -> crate::error::Result<Self> {
-        let located = files.map(|file| Ok((file.location()?, file.clone())));
+        let located = files.map(|file| Ok((file.store_path()?, file.clone())));
         let files: HashMap<_, _> = located.collect::<crate::error::Result<_>>()?;
         Ok(Self {
             url: url(&files),
@@ -53,12 +53,12 @@ impl SourceStore {
         })
     }
 
-    /// What the engine knows the store by. Stores of the same files have the same.
+    /// Returns the URL under which the engine knows the store. Stores of the same files have the same URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The files by their locations in this store.
+    /// Returns the files by their paths in this store.
     pub fn files(&self) -> Files {
         Arc::clone(&self.files)
     }
@@ -133,7 +133,7 @@ impl ObjectStore for SourceStore {
     }
 }
 
-/// A file's bytes for the engine: text decompressed and watched, anything else as it is stored.
+/// Returns the bytes of a file for the engine: CSV decompressed and checked, anything else as it is stored.
 pub(super) async fn get(
     file: &DataFile,
     local: &LocalFileSystem,
@@ -141,7 +141,7 @@ pub(super) async fn get(
 ) -> Result<GetResult> {
     let found = match file.stored() {
         Stored::Here(_) => {
-            let location = file.location().map_err(refusal)?;
+            let location = file.store_path().map_err(refusal)?;
             local.get_opts(&location, options).await?
         }
         Stored::There(remote) => from_afar(file, remote.clone(), &options)?,
@@ -154,7 +154,7 @@ pub(super) async fn get(
     Ok(GetResult { payload, ..found })
 }
 
-/// Pieces of a file as it is stored.
+/// Returns pieces of a file as it is stored.
 pub(super) async fn get_ranges(
     file: &DataFile,
     local: &LocalFileSystem,
@@ -162,7 +162,7 @@ pub(super) async fn get_ranges(
 ) -> Result<Vec<Bytes>> {
     match file.stored() {
         Stored::Here(_) => {
-            let location = file.location().map_err(refusal)?;
+            let location = file.store_path().map_err(refusal)?;
             local.get_ranges(&location, ranges).await
         }
         Stored::There(remote) => {
@@ -175,7 +175,7 @@ pub(super) async fn get_ranges(
     }
 }
 
-/// A remote file, or a range of it, in one piece once it is asked for.
+/// Returns a remote file, or a range of it, in one piece that is fetched when it is polled.
 fn from_afar(file: &DataFile, remote: RemoteFile, options: &GetOptions) -> Result<GetResult> {
     let range = match &options.range {
         Some(range) => range.as_range(file.bytes).map_err(refusal)?,
@@ -199,14 +199,14 @@ pub(super) fn read_only() -> Error {
     }
 }
 
-/// Text in chunks; ends with an error at a record that is too long.
+/// Chunks of text, which end with an error at a record that is too long.
 struct WatchedText {
     input: Box<dyn Read + Send>,
     file: DataFile,
-    /// Of the text, up to the end of the last chunk.
+    /// The number of bytes of the text up to the end of the last chunk.
     position: u64,
     watch: Watch,
-    /// The same text read as records, as far as that was necessary.
+    /// The same text parsed as records, as far as that was necessary.
     records: Option<Records>,
     failed: bool,
 }
@@ -245,7 +245,7 @@ impl WatchedText {
         Ok(chunk.into())
     }
 
-    /// Reads the text as records up to the current position.
+    /// Parses the text as records up to the current position.
     fn read_records(&mut self) -> Result<()> {
         let records = match self.records.take() {
             Some(records) => records,
@@ -285,7 +285,7 @@ pub(super) fn refusal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>
     }
 }
 
-/// Whether the text so far may be in the middle of a record that is too long.
+/// Distances that tell whether the text so far may end within a record that is too long.
 #[derive(Debug, Default)]
 struct Watch {
     since_line_end: u64,
@@ -296,18 +296,14 @@ struct Watch {
 impl Watch {
     fn is_suspicious_after(&mut self, chunk: &[u8]) -> bool {
         let length = chunk.len() as u64;
-        self.since_line_end = if chunk.contains(&b'\n') {
+        self.since_line_end = if memchr(b'\n', chunk).is_some() {
             0
         } else {
             self.since_line_end + length
         };
-        // Pairs of quotes open and close a value, or stand for a quote within one; an odd number of them changes sides.
-        let changes_sides = chunk.contains(&b'"')
-            && chunk
-                .chunk_by(|left, right| (*left == b'"') == (*right == b'"'))
-                .any(|run| run[0] == b'"' && run.len() % 2 == 1);
-        self.has_quotes |= changes_sides;
-        self.since_quote = if changes_sides {
+        let has_quote = has_odd_run_of_quotes(chunk);
+        self.has_quotes |= has_quote;
+        self.since_quote = if has_quote {
             0
         } else {
             self.since_quote + length
@@ -317,11 +313,39 @@ impl Watch {
     }
 }
 
+/// Whether there is a run of quotes of odd length. A run of even length opens and closes a value, or stands for quotes within
+/// one.
+fn has_odd_run_of_quotes(chunk: &[u8]) -> bool {
+    let mut rest = chunk;
+    while let Some(at) = memchr(b'"', rest) {
+        let run = rest[at..].iter().take_while(|byte| **byte == b'"').count();
+        if run % 2 == 1 {
+            return true;
+        }
+        rest = &rest[at + run..];
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// How many chunks of 64 KiB pass before the text is read as records.
+    #[test]
+    fn runs_of_quotes_are_odd_or_even() {
+        for (text, is_odd) in [
+            ("", false),
+            ("a,b", false),
+            ("\"", true),
+            ("\"\"", false),
+            ("a\"\"b\"\"\"", true),
+            ("\"\"\"\",\"\"", false),
+        ] {
+            assert_eq!(has_odd_run_of_quotes(text.as_bytes()), is_odd, "{text}");
+        }
+    }
+
+    /// Returns how many chunks pass before the text is parsed as records.
     fn chunks_until_suspicious(first: &str, line: &str) -> Option<usize> {
         let chunk = line.repeat(CHUNK_BYTES / line.len());
         let mut watch = Watch::default();

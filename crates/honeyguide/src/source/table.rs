@@ -1,4 +1,4 @@
-//! Files that read alike as a table of the engine.
+//! Files with the same columns in the same format as a table of the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::rows::{Files, Rows, RowsSource};
 
-/// Who reads the files: the engine, or we.
+/// What reads the files: the engine, or a reader of ours.
 pub(super) enum Reader {
     Engine(Arc<dyn FileFormat>),
     Ours(Rows, Files),
@@ -32,14 +32,14 @@ pub(super) enum Reader {
 /// How the files are divided among partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Division {
-    /// As many partitions as the engine has threads, in any order.
+    /// In any order, with as many partitions as the engine has threads.
     Any,
-    /// Partitions that follow one another in the order of the rows: as many as there are threads where a file can be read
-    /// from several places, else one.
+    /// In the order of the rows, with partitions that follow one another: as many as the engine has threads where a file is
+    /// divisible, else one.
     InOrder { divisible: bool },
 }
 
-/// Files with the same columns in the same format, and with columns of their own that are the same in all their rows.
+/// Files with the same columns in the same format. Each may also have columns with one value for all its rows.
 pub(super) struct FilesTable {
     schema: TableSchema,
     reader: Reader,
@@ -50,7 +50,10 @@ pub(super) struct FilesTable {
 }
 
 impl FilesTable {
-    /// `files` with the values of `partitions` in each, which follow the columns of `file_schema`.
+    /// Returns a table of `files`. The columns `partitions`, whose values come with each file, follow those of `file_schema`.
+    ///
+    /// # Errors
+    /// Fails when the URL of the store cannot be parsed.
     pub fn new(
         reader: Reader,
         (file_schema, partitions): (SchemaRef, Vec<FieldRef>),
@@ -75,7 +78,7 @@ impl FilesTable {
 }
 
 impl FilesTable {
-    /// What each partition reads.
+    /// Returns what each partition reads.
     fn groups(&self, config: &SessionConfig) -> Vec<FileGroup> {
         let partitions = config.target_partitions();
         let files = FileGroup::new(self.files.clone());
@@ -142,7 +145,8 @@ impl TableProvider for FilesTable {
         }
     }
 
-    /// Statistics may rule out parts of a file; what is read is filtered all the same.
+    /// Returns that filters are applied in part: statistics may rule out parts of a file, and all rows that are read have to
+    /// be filtered again.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],

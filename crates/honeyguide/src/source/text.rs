@@ -1,4 +1,4 @@
-//! Text files: decompression, the header, and what the first values of each column can be read as.
+//! Files of CSV: their records, their header, and the types of their columns as the first records show them.
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
@@ -11,18 +11,18 @@ use super::format::Compression;
 use super::found::{FoundColumn, Readable};
 use crate::error::{Error, Result};
 
-/// Records that are looked at to learn the types of columns.
+/// The number of records from which the types of columns are inferred.
 pub(super) const INFERENCE_RECORDS: usize = 1000;
-/// A column of numbers may have one other value among this many.
+/// A column is one of numbers if at most one in this many of its values is not a number.
 const STRAY_VALUES: usize = 10;
-/// What separates columns in tables that are not comma-separated.
+/// The separators of tables that are not comma-separated.
 const OTHER_SEPARATORS: [char; 3] = [';', '\t', '|'];
-/// The longest record that is read.
+/// The length of the longest record that is read, in bytes.
 pub(super) const MAX_RECORD_BYTES: u64 = 4 << 20;
-/// What a header line may hold; a longer one is not a table's.
+/// The bytes of a header line that is too long for a table.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// The records of a text file, the header among them, one by one in bounded memory.
+/// The records of a file of CSV one by one, the header first, in bounded memory.
 pub(super) struct Records {
     reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
 }
@@ -40,24 +40,27 @@ impl Records {
         Ok(Self { reader })
     }
 
-    /// Whether there was another record.
+    /// Reads the next record. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read, and when the record is longer than [`MAX_RECORD_BYTES`].
     pub fn read(&mut self, record: &mut csv::ByteRecord) -> std::result::Result<bool, csv::Error> {
         self.reader.get_mut().left = MAX_RECORD_BYTES;
         self.reader.read_byte_record(record)
     }
 
-    /// After the last record.
+    /// Returns the position after the last record.
     pub fn position(&self) -> &csv::Position {
         self.reader.position()
     }
 
-    /// The bytes after those that were read for the last record.
+    /// Returns the bytes after those that were read for the last record.
     pub fn rest(&mut self) -> &mut impl Read {
         &mut self.reader.get_mut().inner
     }
 }
 
-/// Refuses to go on when one record takes too many bytes.
+/// An input that fails when more than `left` bytes are read.
 struct Bounded<R> {
     inner: R,
     left: u64,
@@ -78,8 +81,12 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The columns of a text file, and how many rows it has: names from its header, the rest from its first records. The number
-/// of rows is estimated from the file's size and the mean size of these records, and unknown where the file is compressed.
+/// Returns the columns of a file of CSV and its number of rows. Names come from the header, and types from the first records.
+/// The number of rows is estimated from the size of the file and the mean size of these records; it is unknown where the
+/// file is compressed.
+///
+/// # Errors
+/// Fails when the file cannot be read, and when its first line is not a header.
 pub(super) fn columns(file: &DataFile) -> Result<(Vec<FoundColumn>, Option<u64>)> {
     let names = header(file)?;
     let first = FirstRecords::read(file, names.len())?;
@@ -92,7 +99,7 @@ pub(super) fn columns(file: &DataFile) -> Result<(Vec<FoundColumn>, Option<u64>)
     Ok((columns.collect(), rows))
 }
 
-/// The line on which row `row` begins, where the header is row 0.
+/// Returns the line on which row `row` begins, where the header is row 0.
 pub(super) fn line_of_row(file: &DataFile, row: u64) -> Option<u64> {
     let mut records = Records::open(file).ok()?;
     let mut record = csv::ByteRecord::new();
@@ -104,7 +111,10 @@ pub(super) fn line_of_row(file: &DataFile, row: u64) -> Option<u64> {
     record.position().map(csv::Position::line)
 }
 
-/// The names in the header line.
+/// Returns the names in the header line.
+///
+/// # Errors
+/// Fails when the file cannot be read, and when its first line is not a header of distinct names.
 pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
     let path = &file.path;
     let place = path.display();
@@ -160,13 +170,13 @@ pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What the first records of a file hold.
+/// What the first records of a file show.
 struct FirstRecords {
-    /// One per column.
+    /// The values that were seen, for each column.
     seen: Vec<Seen>,
     records: u64,
     header_bytes: u64,
-    /// Bytes of the records, without the header.
+    /// The bytes of the records, without the header.
     bytes: u64,
 }
 
@@ -174,7 +184,7 @@ impl FirstRecords {
     fn read(file: &DataFile, columns: usize) -> Result<Self> {
         let mut reader = Records::open(file)?;
         let mut record = csv::ByteRecord::new();
-        // A record that cannot be read is found again, and explained, when the rows are read.
+        // A record that cannot be read here is reported when the rows are read.
         reader.read(&mut record).unwrap_or(false);
         let header_bytes = reader.position().byte();
         let mut seen = vec![Seen::default(); columns];
@@ -201,7 +211,7 @@ impl FirstRecords {
     }
 }
 
-/// How many of a column's first values, empty ones aside, can be read as each type.
+/// The number of a column's first values that can be read as each type. Empty values are not counted.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     values: usize,
@@ -223,7 +233,7 @@ impl Seen {
         self.booleans += usize::from(readable.booleans);
     }
 
-    /// As what at least one value can be read; none where there is no value.
+    /// Returns the types as which at least one value can be read; `None` if there is no value.
     fn readable(&self) -> Option<Readable> {
         (self.values > 0).then_some(Readable {
             integers: self.integers > 0,
@@ -232,8 +242,8 @@ impl Seen {
         })
     }
 
-    /// The narrowest type that holds the values. A column of which at most one value in [`STRAY_VALUES`] is no number is a
-    /// column of numbers: a scan that needs it says where the stray value is, and no feature vanishes because of it.
+    /// Returns the narrowest type that holds the values. A column in which at most one value in [`STRAY_VALUES`] is not a
+    /// number is read as numbers: a scan that needs it reports where the other value is, so that no feature is lost to it.
     fn data_type(self) -> DataType {
         let strays = self.values - self.numbers;
         if self.values == 0 || strays * STRAY_VALUES > self.values {
@@ -254,7 +264,7 @@ fn is_ours(error: &std::io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Error>())
 }
 
-/// A failure of reading bytes, such as a compressed stream that ends too early.
+/// Returns the error of reading a text near `line`, such as that of a compressed stream that ends too early.
 pub(super) fn read_error(path: &Path, line: u64, error: csv::Error) -> Error {
     let place = path.display();
     match error.into_kind() {

@@ -1,4 +1,4 @@
-//! One JSON value on its way into a column: read as it is, converted when the column's type is known.
+//! One JSON value on its way into a column. It is read as it is, and converted to the type of the column.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::log::Notation;
 
-/// A value of one line. Its text keeps its memory from line to line.
+/// The value of a column in one line. The memory of its text is used again for the next line.
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
     pub value: Value,
-    /// Where `value` says [`Value::Text`].
+    /// The text, where `value` is [`Value::Text`].
     pub text: String,
 }
 
@@ -31,7 +31,7 @@ impl Cell {
         self.text.push_str(text);
     }
 
-    /// As a whole number; none where it is another value, a null where there is none.
+    /// Returns the value as a whole number: `Some(None)` for a null or an empty text, `None` for any other value.
     pub fn integer(&self) -> Option<Option<i64>> {
         match self.value {
             Value::Null => Some(None),
@@ -42,7 +42,7 @@ impl Cell {
         }
     }
 
-    /// As a number.
+    /// Returns the value as a number, with `None` and `Some(None)` as for [`integer`](Self::integer).
     pub fn number(&self) -> Option<Option<f64>> {
         match self.value {
             Value::Number(number) => Some(Some(number)),
@@ -53,7 +53,7 @@ impl Cell {
         }
     }
 
-    /// As true or false.
+    /// Returns the value as a Boolean, with `None` and `Some(None)` as for [`integer`](Self::integer).
     pub fn boolean(&self) -> Option<Option<bool>> {
         match self.value {
             Value::Null => Some(None),
@@ -64,7 +64,7 @@ impl Cell {
         }
     }
 
-    /// As text; `buffer` holds what has to be written for it.
+    /// Returns the value as text, or `None` for a null. A value that is not text is written to `buffer`.
     pub fn text<'a>(&'a self, buffer: &'a mut String) -> Option<&'a str> {
         buffer.clear();
         // Writing to a string cannot fail.
@@ -79,7 +79,7 @@ impl Cell {
     }
 }
 
-/// Reads any value into a cell; of an object only `member`, where one is named.
+/// Reads any value into a cell. Of an object it reads only `member`, where one is named.
 pub(super) struct CellSeed<'a> {
     pub cell: &'a mut Cell,
     pub member: Option<&'static str>,
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_u64<E>(self, integer: u64) -> Result<(), E> {
         match i64::try_from(integer) {
             Ok(integer) => self.set(Value::Integer(integer)),
-            // As text no digit is lost; a column of numbers reads it all the same.
+            // Text keeps all digits, and a column of numbers can still read it.
             Err(_) => {
                 self.cell.set_text(&integer.to_string());
                 Ok(())
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 }
 
-/// Writes a value as it is read, without building it.
+/// Writes a value as text while it is parsed.
 struct Literal<'a> {
     out: &'a mut String,
     notation: Notation,
@@ -194,7 +194,7 @@ impl Literal<'_> {
         }
     }
 
-    /// Python prefers single quotes, unless only they occur within.
+    /// Writes a text in quotes. Python uses single quotes, unless the text has these and no double quotes.
     fn quoted(&mut self, text: &str) {
         let has_single = text.contains('\'') && !text.contains('"');
         let quote = match self.notation {

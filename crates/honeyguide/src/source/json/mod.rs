@@ -3,22 +3,24 @@
 //! A line that cannot be read is left out and counted. Lists and objects within a line become text.
 
 mod cell;
+mod decoder;
 mod lines;
 mod reader;
 mod row;
 mod schema;
+mod tracee_cells;
 
 pub(super) use reader::{BatchReader, JsonScan, misfit};
-pub(super) use schema::columns;
+pub(super) use schema::{columns, columns_of_stream};
 
-/// What the lines of a file are.
+/// What the lines of a text are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// Any objects.
     Plain,
-    /// Tracee's, with times in seconds: BETH's columns and no more.
+    /// Events of Tracee with times in seconds, which have BETH's columns and no others.
     TraceeSeconds,
-    /// Tracee's, with times in nanoseconds, and with what came after 2021.
+    /// Events of Tracee with times in nanoseconds, which also have the columns that came after 2021.
     TraceeNanoseconds,
 }
 

@@ -1,4 +1,4 @@
-//! One line into the cells of the columns that are wanted.
+//! Reading one line into the cells of the columns that are wanted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,30 +8,30 @@ use super::cell::{Cell, CellSeed, Value};
 use crate::log::Notation;
 use crate::source::intake::LateKeys;
 
-/// Where a column's values are in a line's object.
+/// Where the values of a column are in the object of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// The object's key.
+    /// The key in the object.
     pub key: String,
-    /// The key within the object that is found there.
+    /// The key within the object that is the key's value, where the column's value is a member of that.
     pub member: Option<&'static str>,
     pub notation: Notation,
 }
 
-/// Reads lines; what it learns of the order of their keys makes the next ones faster.
+/// A reader of lines. It remembers the order of the keys, so that lines with the same order are read faster.
 pub(super) struct RowReader {
     fields: Vec<Field>,
     fields_by_key: HashMap<String, usize>,
-    /// The keys of the last line, with their fields.
+    /// The keys of the last line, with the indices of their fields.
     order: Vec<(String, Option<usize>)>,
     cells: Vec<Cell>,
     strangers: Strangers,
 }
 
-/// Keys that no column of the file has.
+/// The keys that are no columns of the text.
 #[derive(Default)]
 struct Strangers {
-    /// The columns of the file; none where it does not matter what else there is.
+    /// The columns of the text; `None` where other keys are not to be noted.
     columns: Option<HashSet<String>>,
     met: LateKeys,
 }
@@ -46,7 +46,7 @@ impl Strangers {
 }
 
 impl RowReader {
-    /// Reads `fields`. Keys that are not among `columns`, where there are any, are noted.
+    /// Returns a reader of `fields` that notes the keys which are not among `columns`.
     pub fn new(fields: Vec<Field>, columns: Option<HashSet<String>>) -> Self {
         Self {
             strangers: Strangers {
@@ -64,12 +64,15 @@ impl RowReader {
         }
     }
 
-    /// The keys that were met and are no columns.
+    /// Takes the keys that were met and are no columns.
     pub fn take_late_keys(&mut self) -> LateKeys {
         std::mem::take(&mut self.strangers.met)
     }
 
-    /// The fields' values in one line; a field that is not there is null, of a repeated one the last counts.
+    /// Reads the values of the fields in one line. A field that is not there is null; of a repeated one, the last counts.
+    ///
+    /// # Errors
+    /// Fails when the line is not a JSON object.
     pub fn read(&mut self, line: &[u8]) -> serde_json::Result<&mut [Cell]> {
         self.cells
             .iter_mut()
@@ -110,7 +113,7 @@ impl<'de> Visitor<'de> for &mut RowReader {
     }
 }
 
-/// Finds the field of the key that comes as number `at`.
+/// Finds the field of the key at position `at` of a line.
 struct KeySeed<'a> {
     at: usize,
     order: &'a mut Vec<(String, Option<usize>)>,
@@ -143,7 +146,7 @@ impl Visitor<'_> for KeySeed<'_> {
         if field.is_none() {
             self.strangers.meet(key);
         }
-        // An object of millions of keys must not be remembered.
+        // An object may have millions of keys.
         self.order.truncate(self.at);
         if self.at < MAX_REMEMBERED {
             self.order.push((key.to_owned(), field));
@@ -152,7 +155,7 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// How many keys of a line are remembered.
+/// The number of keys of a line whose order is remembered.
 const MAX_REMEMBERED: usize = 256;
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! Which columns a JSON file has: those of its first lines, or Tracee's.
+//! Inferring the columns of JSON: those of its first lines, or Tracee's.
+
+use std::io::{Cursor, Read};
 
 use datafusion::arrow::datatypes::DataType;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -11,43 +13,90 @@ use crate::error::{Error, Result};
 use crate::log::{Log, tracee};
 use crate::source::file::DataFile;
 use crate::source::found::{FoundColumn, Readable};
-use crate::source::text::{INFERENCE_RECORDS, read_error};
+use crate::source::place::Origin;
+use crate::source::text::INFERENCE_RECORDS;
 
-/// The columns of a JSON file and what its lines are. Whether they are Tracee's is found out where `is_tracee` does not say.
-///
-/// # Errors
-/// The file cannot be read, or none of its first lines is an object.
-pub(in crate::source) fn columns(
-    file: &DataFile,
-    is_tracee: Option<bool>,
-) -> Result<(Vec<FoundColumn>, Layout)> {
-    let objects = first_objects(file)?;
-    let is_tracee = is_tracee.unwrap_or_else(|| {
-        objects
-            .iter()
-            .any(|object| tracee::is_event(|key| object.get(key)))
-    });
-    if !is_tracee {
-        return Ok((plain_columns(&objects), Layout::Plain));
-    }
-    let is_later = objects
-        .iter()
-        .any(|object| tracee::is_later(|key| object.get(key)));
-    let layout = if is_later {
-        Layout::TraceeNanoseconds
-    } else {
-        Layout::TraceeSeconds
-    };
-    let columns = tracee::columns(is_later);
-    Ok((
-        columns
-            .map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
-            .collect(),
-        layout,
-    ))
+/// The most bytes of a stream that are kept while its columns are inferred.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+/// What the first lines of a text tell: the columns, and what the lines are.
+pub(in crate::source) struct FoundLines {
+    pub columns: Vec<FoundColumn>,
+    pub layout: Layout,
 }
 
-/// Where the values of `column` are in a line of `log`.
+/// Infers the columns of a JSON file from its first lines. They also tell whether the lines are Tracee's, where `is_tracee`
+/// does not.
+///
+/// # Errors
+/// Fails when the file cannot be read, and when none of its first lines is an object.
+pub(in crate::source) fn columns(file: &DataFile, is_tracee: Option<bool>) -> Result<FoundLines> {
+    let mut lines = Lines::new(file.read()?);
+    let objects = first_objects(&mut lines, &Origin::File(file.clone()))?;
+    Ok(FoundLines::of(&objects, is_tracee))
+}
+
+/// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
+///
+/// # Errors
+/// Fails as [`columns`] does.
+pub(in crate::source) fn columns_of_stream(
+    input: Box<dyn Read + Send>,
+    origin: &Origin,
+    is_tracee: Option<bool>,
+) -> Result<(FoundLines, Box<dyn Read + Send>)> {
+    let mut kept = Kept {
+        input,
+        bytes: Vec::new(),
+    };
+    let objects = first_objects(&mut Lines::new(&mut kept), origin)?;
+    let whole = Cursor::new(kept.bytes).chain(kept.input);
+    Ok((FoundLines::of(&objects, is_tracee), Box::new(whole)))
+}
+
+/// An input that keeps what is read from it, and seems to end where it would have to keep too much.
+struct Kept {
+    input: Box<dyn Read + Send>,
+    bytes: Vec<u8>,
+}
+
+impl Read for Kept {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let room = buffer.len().min(MAX_KEPT_BYTES - self.bytes.len());
+        let read = self.input.read(&mut buffer[..room])?;
+        self.bytes.extend_from_slice(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl FoundLines {
+    fn of(objects: &[Object], is_tracee: Option<bool>) -> Self {
+        let mut each = objects.iter();
+        let is_tracee =
+            is_tracee.unwrap_or_else(|| each.any(|object| tracee::is_event(|key| object.get(key))));
+        if !is_tracee {
+            return Self {
+                columns: plain_columns(objects),
+                layout: Layout::Plain,
+            };
+        }
+        let mut each = objects.iter();
+        let is_later = each.any(|object| tracee::is_later(|key| object.get(key)));
+        let columns = tracee::columns(is_later);
+        Self {
+            columns: columns
+                .map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
+                .collect(),
+            layout: if is_later {
+                Layout::TraceeNanoseconds
+            } else {
+                Layout::TraceeSeconds
+            },
+        }
+    }
+}
+
+/// Returns where the values of `column` are in a line of `log`.
 pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
     let member = layout.is_tracee().then(|| tracee::member(column));
     Field {
@@ -57,10 +106,11 @@ pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
     }
 }
 
-/// An object's keys and values in their order; of a repeated key, every one.
+/// The keys and values of an object in their order. A repeated key comes as often as it is in the text.
 struct Object(Vec<(String, Value)>);
 
 impl Object {
+    /// Returns the last value of `key`.
     fn get(&self, key: &str) -> Option<&Value> {
         let mut found = self.0.iter().filter(|(own, _)| own == key);
         found.next_back().map(|(_, value)| value)
@@ -73,6 +123,7 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// Reads an object with its keys in their order.
 struct InOrder;
 
 impl<'de> Visitor<'de> for InOrder {
@@ -91,15 +142,17 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// The first lines that are objects.
-fn first_objects(file: &DataFile) -> Result<Vec<Object>> {
-    let mut lines = Lines::new(file.read()?);
+/// Returns the objects in the first lines: at most [`INFERENCE_RECORDS`] objects, in at most twice as many lines.
+///
+/// # Errors
+/// Fails when the text cannot be read, and when there is no object.
+fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Object>> {
     let mut objects = Vec::new();
     let mut first_fault = None;
     for number in 1..=2 * INFERENCE_RECORDS as u64 {
         let line = lines
             .next()
-            .map_err(|error| read_error(&file.path, number, error.into()))?;
+            .map_err(|error| origin.read_error(number, error))?;
         let Some(line) = line else {
             break;
         };
@@ -118,20 +171,21 @@ fn first_objects(file: &DataFile) -> Result<Vec<Object>> {
         }
     }
     match first_fault {
-        Some((line, is_list)) if objects.is_empty() => Err(no_objects(file, line, is_list)),
+        Some((line, is_list)) if objects.is_empty() => Err(no_objects(origin, line, is_list)),
         None if objects.is_empty() => Err(Error::data(format!(
-            "{}: the file is empty",
-            file.path.display()
+            "{}: the {} is empty",
+            origin.path().display(),
+            origin.kind()
         ))
         .hint("newline-delimited JSON has one object per line")),
         _ => Ok(objects),
     }
 }
 
-fn no_objects(file: &DataFile, line: u64, is_list: bool) -> Error {
+fn no_objects(origin: &Origin, line: u64, is_list: bool) -> Error {
     let error = Error::data(format!(
         "{}: line {line}: not a JSON object, and none of the next lines is one",
-        file.path.display()
+        origin.path().display()
     ));
     error.hint(if is_list {
         "this is a list: write one object per line, as in jq -c '.[]' FILE"
@@ -156,14 +210,15 @@ fn plain_columns(objects: &[Object]) -> Vec<FoundColumn> {
         .collect()
 }
 
-/// Which kinds of values a key had.
+/// The kinds of values that a key had.
 #[derive(Default)]
 struct Seen {
     integers: bool,
     numbers: bool,
     booleans: bool,
     others: bool,
-    /// As what they can be read in a column of another type, where an empty text is a null; none where there is no value.
+    /// The types besides text as which at least one of the values can be read, where an empty text is a null; `None` where
+    /// there is no value.
     readable: Option<Readable>,
 }
 

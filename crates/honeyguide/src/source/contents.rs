@@ -1,0 +1,102 @@
+//! What a source consists of: data files, record batches in memory, or a stream.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batches::Batches;
+use super::node::NodeStore;
+use super::probe::SourceFile;
+use super::store::SourceStore;
+use super::stream::{Kind, Stream};
+use crate::error::Result;
+use crate::storage::StorageOptions;
+
+/// Where the rows of a source are.
+#[derive(Debug, Clone)]
+pub(super) enum Contents {
+    Files(Files),
+    /// They can be read as often as needed.
+    Batches(Batches),
+    /// They can be read once.
+    Stream(Stream),
+}
+
+/// Data files with the same columns.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub files: Vec<SourceFile>,
+    /// Whether quoted values may hold line breaks: then a text file cannot be read from several places at once.
+    pub line_breaks_in_values: bool,
+    pub store: Arc<SourceStore>,
+    /// The same files for other processes.
+    pub node_store: Arc<NodeStore>,
+    /// Whether a bad line of JSON ends a scan.
+    pub strict: bool,
+}
+
+impl Files {
+    /// Takes `files`, whose remote ones are read with `storage`.
+    ///
+    /// # Errors
+    /// Fails when a path has no absolute form.
+    pub fn new(files: Vec<SourceFile>, storage: StorageOptions, strict: bool) -> Result<Self> {
+        let store = SourceStore::new(files.iter().map(|file| &file.file))?;
+        Ok(Self {
+            files,
+            line_breaks_in_values: false,
+            store: Arc::new(store),
+            node_store: Arc::new(NodeStore::new(storage)),
+            strict,
+        })
+    }
+}
+
+impl Contents {
+    /// Returns the files, of which batches and streams have none.
+    pub fn files(&self) -> &[SourceFile] {
+        match self {
+            Self::Files(files) => &files.files,
+            Self::Batches(_) | Self::Stream(_) => &[],
+        }
+    }
+
+    /// Returns what messages call each part whose rows are numbered by themselves: the files, or the batches or the stream
+    /// as a whole.
+    pub fn names(&self) -> Vec<&Path> {
+        match self {
+            Self::Files(files) => {
+                let files = files.files.iter();
+                files.map(|file| file.file.path.as_path()).collect()
+            }
+            Self::Batches(Batches { name, .. }) | Self::Stream(Stream { name, .. }) => vec![name],
+        }
+    }
+
+    /// Whether every value was read from text.
+    pub fn is_text(&self) -> bool {
+        match self {
+            Self::Files(files) => files.files.iter().all(|file| file.file.format.is_text()),
+            Self::Batches(_) => false,
+            Self::Stream(stream) => stream.kind() != Kind::Batches,
+        }
+    }
+
+    /// Whether the rows can be read more than once.
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Stream(_))
+    }
+
+    /// Returns how many rows there are, as far as it is known without reading them.
+    pub fn expected_rows(&self) -> Option<u64> {
+        match self {
+            Self::Files(files) => files.files.iter().map(|file| file.rows).sum(),
+            Self::Batches(batches) => Some(batches.rows as u64),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+/// Returns what messages call data without a name of its own.
+pub(super) fn name_or(name: Option<&str>, otherwise: &str) -> PathBuf {
+    name.unwrap_or(otherwise).into()
+}

@@ -1,0 +1,241 @@
+//! A source as tables of the engine: one in any order, or one per file in the order of its rows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Column as ColumnRef, ScalarValue};
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::{Expr, cast};
+use datafusion::object_store::ObjectStore;
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use super::Source;
+use super::column::{Column, schema_of};
+use super::contents::{Contents, Files};
+use super::format::{Compression, Format};
+use super::json::{JsonScan, Layout};
+use super::node;
+use super::probe::SourceFile;
+use super::rows::Rows;
+use super::stream::{Kind, Stream, StreamPart};
+use super::streamed::{Part, StreamedTable};
+use super::table::{Division, FilesTable, Reader};
+use crate::engine::Engine;
+use crate::error::Error;
+
+impl Source {
+    /// Returns all rows as one table, read in any order by as many threads as the engine has.
+    pub(crate) fn table(&self, engine: &Engine) -> EngineResult<DataFrame> {
+        let context = engine.context();
+        let threads = || context.state().config().target_partitions();
+        match &self.contents {
+            Contents::Files(files) => self.files_table(files, engine),
+            Contents::Batches(batches) => {
+                self.streamed_table(engine, context, batches.divided(threads()))
+            }
+            Contents::Stream(stream) => {
+                self.streamed_table(engine, context, vec![self.stream_part(stream)])
+            }
+        }
+    }
+
+    /// Returns tables whose rows come in their order: one for each file, or one for all batches or the stream.
+    pub(crate) fn tables_in_order(&self, engine: &Engine) -> EngineResult<Vec<DataFrame>> {
+        let parts = match &self.contents {
+            Contents::Files(files) => {
+                let each = files.files.iter();
+                return each
+                    .map(|file| self.group_table(files, engine, &[file], true))
+                    .collect();
+            }
+            Contents::Batches(batches) => batches.divided(1),
+            Contents::Stream(stream) => vec![self.stream_part(stream)],
+        };
+        let table = self.streamed_table(engine, engine.sequential_context(), parts)?;
+        Ok(vec![table])
+    }
+
+    /// Returns the columns that `file` is read with. The values of text are parsed as what the whole source holds; others
+    /// have the type that they are stored with.
+    pub(super) fn read_columns(&self, file: &SourceFile) -> Vec<Column> {
+        let own = file.columns.iter().enumerate();
+        own.filter_map(|(index, own)| {
+            if index < file.n_inside && !file.file.format.is_text() {
+                Some(own)
+            } else {
+                self.column(&own.name)
+            }
+        })
+        .cloned()
+        .collect()
+    }
+
+    fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
+        let scan = match stream.kind() {
+            Kind::Batches => None,
+            Kind::Lines { layout, strict } => Some(self.json_scan(layout, &self.columns, strict)),
+        };
+        Arc::new(StreamPart {
+            stream: stream.clone(),
+            schema: self.schema(),
+            scan,
+        })
+    }
+
+    /// Returns a table of rows in this process.
+    ///
+    /// # Errors
+    /// Fails when other machines are to read the rows.
+    fn streamed_table(
+        &self,
+        engine: &Engine,
+        context: &SessionContext,
+        parts: Vec<Arc<dyn Part>>,
+    ) -> EngineResult<DataFrame> {
+        if engine.is_distributed() {
+            let name = self.contents.names()[0].display();
+            return Err(node::out_of_reach(&name).into());
+        }
+        context.read_table(Arc::new(StreamedTable::new(self.schema(), parts)))
+    }
+
+    fn files_table(&self, files: &Files, engine: &Engine) -> EngineResult<DataFrame> {
+        let mut groups: Vec<Vec<&SourceFile>> = Vec::new();
+        for file in &files.files {
+            match groups.iter_mut().find(|group| group[0].reads_like(file)) {
+                Some(group) => group.push(file),
+                None => groups.push(vec![file]),
+            }
+        }
+        let mut tables = groups
+            .into_iter()
+            .map(|group| self.group_table(files, engine, &group, false));
+        let first = tables
+            .next()
+            .ok_or_else(|| Error::internal("a source without files"))??;
+        tables.try_fold(first, |all, table| all.union(table?))
+    }
+
+    /// Returns the table of some files that read alike, with the columns of the whole source.
+    fn group_table(
+        &self,
+        files: &Files,
+        engine: &Engine,
+        group: &[&SourceFile],
+        in_order: bool,
+    ) -> EngineResult<DataFrame> {
+        let first = group[0];
+        let columns = self.read_columns(first);
+        let (inside, outside) = columns.split_at(first.n_inside);
+        let is_distributed = engine.is_distributed();
+        let each = group
+            .iter()
+            .map(|file| engine_file(file, outside, is_distributed));
+        let partitions = outside.iter().map(|column| Arc::new(column.field()));
+        let (context, division) = if in_order {
+            let divisible = is_distributed && files.can_be_split(first, inside);
+            (engine.sequential_context(), Division::InOrder { divisible })
+        } else {
+            (engine.context(), Division::Any)
+        };
+        let store: (Arc<dyn ObjectStore>, &str) = if is_distributed {
+            (Arc::clone(&files.node_store) as _, node::STORE_URL)
+        } else {
+            (Arc::clone(&files.store) as _, files.store.url())
+        };
+        let table = FilesTable::new(
+            self.reader(files, first, inside),
+            (schema_of(inside), partitions.collect()),
+            each.collect::<EngineResult<_>>()?,
+            division,
+            store,
+        )?;
+        let table = context.read_table(Arc::new(table))?;
+        table.select(self.selection(&columns))
+    }
+
+    /// Returns the columns of the source as expressions over a table that has `columns`.
+    fn selection(&self, columns: &[Column]) -> Vec<Expr> {
+        let selected = self.columns.iter().map(|column| {
+            let read = Expr::Column(ColumnRef::from_name(&column.name));
+            let same = columns
+                .iter()
+                .any(|own| own.name == column.name && own.data_type == column.data_type);
+            if same {
+                read
+            } else {
+                cast(read, column.data_type.clone()).alias(&column.name)
+            }
+        });
+        selected.collect()
+    }
+
+    /// Returns who reads the rows of `file`, whose columns within it are `columns`.
+    fn reader(&self, files: &Files, file: &SourceFile, columns: &[Column]) -> Reader {
+        match file.file.format {
+            Format::Csv(_) => {
+                let csv = CsvFormat::default()
+                    .with_has_header(true)
+                    .with_newlines_in_values(!files.can_be_split(file, columns));
+                Reader::Engine(Arc::new(csv))
+            }
+            Format::Parquet => Reader::Engine(Arc::new(ParquetFormat::default())),
+            Format::Arrow => Reader::Ours(Rows::Arrow, files.store.files()),
+            Format::Json(_) | Format::Tracee(_) => {
+                let scan = self.json_scan(file.layout, columns, files.strict);
+                Reader::Ours(Rows::Json(scan), files.store.files())
+            }
+        }
+    }
+
+    fn json_scan(&self, layout: Layout, columns: &[Column], strict: bool) -> JsonScan {
+        JsonScan {
+            layout,
+            columns: columns.to_vec(),
+            strict,
+            log: self.log.clone(),
+            counts: Arc::clone(&self.scan_log),
+        }
+    }
+}
+
+impl Files {
+    /// Whether `file`, whose columns within it are `columns`, can be read from several places at once. A piece of text that
+    /// was cut inside a quoted value ends in an incomplete record, which is an error and leads to
+    /// [`Remedy::LineBreaks`](super::diagnose::Remedy::LineBreaks) — unless the value is the record's last, so that nothing
+    /// is missing after it.
+    fn can_be_split(&self, file: &SourceFile, columns: &[Column]) -> bool {
+        let text_last = columns
+            .last()
+            .is_some_and(|column| column.data_type == DataType::Utf8);
+        match file.file.format {
+            Format::Csv(Compression::None) => !self.line_breaks_in_values && !text_last,
+            Format::Parquet => true,
+            _ => false,
+        }
+    }
+}
+
+/// Returns a file for the engine, with its values of the columns `outside` it.
+///
+/// # Errors
+/// Fails when other machines are to read the file and cannot.
+fn engine_file(
+    file: &SourceFile,
+    outside: &[Column],
+    is_distributed: bool,
+) -> EngineResult<(PartitionedFile, Vec<ScalarValue>)> {
+    let value = |column: &Column| match file.file.partition(&column.name) {
+        Some(text) => ScalarValue::try_from_string(text.to_owned(), &column.data_type),
+        None => ScalarValue::try_from(&column.data_type),
+    };
+    let values = outside.iter().map(value).collect::<EngineResult<_>>()?;
+    let mut meta = file.file.meta()?;
+    if is_distributed {
+        meta.location = node::store_path(&file.file)?;
+    }
+    Ok((PartitionedFile::new_from_meta(meta), values))
+}

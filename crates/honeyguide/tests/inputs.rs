@@ -294,15 +294,33 @@ async fn queries_read_batches_and_streams() {
 #[tokio::test]
 async fn one_long_batch_is_sorted_within_the_memory_of_the_engine() {
     let folder = tempfile::tempdir().unwrap();
-    let long = events(0, 400_000);
-    let source = || Source::from_batches(&schema(), [long.clone()], &ReadOptions::default());
-    let options = ConvertOptions::default();
-    let out = folder.path().join("sorted.parquet");
-    let converted = convert(&engine(1), &mut source().unwrap(), out.as_path(), &options)
-        .await
-        .unwrap();
-    assert_eq!(converted.events, 400_000);
-    assert_eq!(converted.bytes_before, 0);
+    let rows = 100_000;
+    let numbers: Int64Array = (0..rows).rev().map(Some).collect();
+    let texts: StringArray = (0..rows).map(|row| Some(format!("{row:>400}"))).collect();
+    let long = RecordBatch::try_from_iter([
+        ("number", Arc::new(numbers) as ArrayRef),
+        ("text", Arc::new(texts) as ArrayRef),
+    ])
+    .unwrap();
+    let roles = ReadOptions {
+        time_column: Some("number".into()),
+        ..ReadOptions::default()
+    };
+    let schema = long.schema();
+    let reader = RecordBatchIterator::new([Ok(long.clone())], long.schema());
+    for mut source in [
+        Source::from_batches(&schema, [long.clone()], &roles).unwrap(),
+        Source::from_reader(reader, &roles).unwrap(),
+    ] {
+        let out = folder.path().join("sorted.parquet");
+        let options = ConvertOptions::default();
+        let converted = convert(&engine(1), &mut source, out.as_path(), &options)
+            .await
+            .unwrap();
+        assert_eq!(converted.events, rows as u64);
+        assert_eq!(converted.sorted_by, ["number"]);
+        assert_eq!(converted.bytes_before, 0);
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,13 @@
 use datafusion::arrow::array::{RecordBatch, UInt64Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::common::Result;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 
-/// Batches of at most `rows` rows. What is cut is copied: a slice would keep the whole batch in memory, and operators that
-/// hold batches would count all of it for every slice.
+/// Bytes that a batch may hold beyond those of its rows.
+const SLACK_BYTES: usize = 64 << 10;
+
+/// Batches of at most `rows` rows. Slices of longer batches are copied: a slice keeps the whole batch in memory, and operators
+/// that hold batches count all of it for every slice.
 pub(super) struct Slices<I> {
     batches: I,
     rows: usize,
@@ -31,8 +35,16 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Slices<I> {
     }
 }
 
+/// Whether a batch holds far more memory than its rows need.
+fn is_slice(batch: &RecordBatch) -> bool {
+    let each = batch.columns().iter();
+    let needed = each.map(|column| column.to_data().get_slice_memory_size().ok());
+    let needed: Option<usize> = needed.sum();
+    needed.is_some_and(|needed| get_record_batch_memory_size(batch) > 2 * needed + SLACK_BYTES)
+}
+
 /// Returns the rows from `start` up to `end` in memory of their own.
-pub(super) fn copied(batch: &RecordBatch, start: usize, end: usize) -> Result<RecordBatch> {
+fn copied(batch: &RecordBatch, start: usize, end: usize) -> Result<RecordBatch> {
     if batch.num_columns() == 0 {
         return Ok(batch.slice(start, end - start));
     }
@@ -48,7 +60,7 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Iterator for Slices<I> {
             return Some(self.cut(batch, start));
         }
         Some(self.batches.next()?.and_then(|batch| {
-            if batch.num_rows() <= self.rows {
+            if batch.num_rows() <= self.rows && !is_slice(&batch) {
                 return Ok(batch);
             }
             self.cut(batch, 0)
@@ -87,6 +99,22 @@ mod tests {
         assert_eq!(concat_batches(&schema, &slices).unwrap(), all);
         let first = slices[0].column(0).as_string::<i32>();
         assert!(first.values().len() < 100, "{}", first.values().len());
+    }
+
+    #[test]
+    fn short_slices_of_long_batches_are_copied() {
+        let long = batch(50_000);
+        let short = long.slice(49_000, 1000);
+        let whole = batch(1000);
+        let slices: Vec<_> = Slices::new([Ok(short.clone()), Ok(whole)].into_iter(), 4096)
+            .map(Result::unwrap)
+            .collect();
+        assert!(get_record_batch_memory_size(&short) > 1_000_000);
+        for slice in &slices {
+            assert_eq!(slice.num_rows(), 1000);
+            assert!(get_record_batch_memory_size(slice) < 100_000);
+        }
+        assert_eq!(slices[0], short);
     }
 
     #[test]

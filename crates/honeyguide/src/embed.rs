@@ -270,7 +270,7 @@ struct DistinctRows {
     /// The greatest number of rows that are kept.
     budget: usize,
     rows: HashMap<Vec<u64>, RowTally>,
-    /// How many times the limit of the hashes was halved.
+    /// The number of times that the limit of the hashes was halved.
     halvings: u32,
     events: u64,
 }

@@ -170,7 +170,7 @@ struct Drawing {
     classes: Vec<Reservoir>,
     rows: u64,
     converter: RowConverter,
-    /// How many times each distinct row has been repeated so far, by the hash of its content.
+    /// The number of repetitions of each distinct row so far, by the hash of the row's content.
     repetitions: HashMap<u64, u64>,
 }
 

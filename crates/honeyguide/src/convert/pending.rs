@@ -16,11 +16,11 @@ pub(super) struct PendingFolder {
     content: Content,
 }
 
-/// Where the files are until the folder is complete.
+/// The place of the files until the folder is complete.
 enum Content {
-    /// In a temporary folder next to the final one, which is renamed in the end.
+    /// A temporary folder next to the final one. It is renamed when it is complete.
     Temporary(TempDir),
-    /// In uploads to a bucket, which are completed in the end.
+    /// Uploads to a bucket. They are completed when all files are written.
     Uploaded(Box<UploadedFolder>),
 }
 

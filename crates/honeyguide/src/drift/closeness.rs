@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How close data is to the training data.
+/// The closeness of data to the training data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closeness {

@@ -143,8 +143,8 @@ impl Context {
         }
     }
 
-    /// Prints remarks on standard error about what the last scan of `source` counted: arguments that could not be parsed,
-    /// Tracee's events, keys that were left out, bad lines.
+    /// Prints remarks on standard error about what the last scan of `source` counted: arguments that could not be
+    /// parsed, Tracee's events, keys that were left out, bad lines.
     pub fn remark_counts(&self, source: &Source) {
         let counts = source.counts();
         self.remark_malformed_args(counts.malformed_args);

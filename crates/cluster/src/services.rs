@@ -22,8 +22,8 @@ use tonic::transport::Endpoint;
 
 use crate::codec::PlanCodec;
 
-/// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name and
-/// contains the models whose functions it calls.
+/// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name
+/// and contains the models whose functions it calls.
 pub const MAX_MESSAGE_BYTES: u32 = 256 << 20;
 
 /// The longest time to connect to another node.
@@ -86,8 +86,8 @@ impl NodeServices {
         registry
     }
 
-    /// Makes the environment that the tasks of a session share on an executor. Data that does not fit into memory goes to
-    /// the folder `spill`.
+    /// Makes the environment that the tasks of a session share on an executor. Data that does not fit into memory goes
+    /// to the folder `spill`.
     ///
     /// # Errors
     /// The folder cannot be used.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The path at which the scheduler serves a [`ClusterStatus`] as JSON, on its only port.
 pub const STATUS_PATH: &str = "/honeyguide/cluster";
 
-/// The current state of a cluster. A client compares `incarnation` and `removals` before and after a job. If both are equal,
-/// no executor was lost while the job ran.
+/// The current state of a cluster. A client compares `incarnation` and `removals` before and after a job. If both are
+/// equal, no executor was lost while the job ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterStatus {
     /// The version of honeyguide on the scheduler.
@@ -17,8 +17,8 @@ pub struct ClusterStatus {
     pub executors: usize,
     /// The number of tasks that these executors can run at once.
     pub slots: u64,
-    /// The number of executors that left or were lost since the scheduler started. It increases before a removal has any
-    /// effect.
+    /// The number of executors that left or were lost since the scheduler started. It increases before a removal has
+    /// any effect.
     pub removals: u64,
     /// The number of jobs that have begun and have not ended.
     pub running_jobs: usize,

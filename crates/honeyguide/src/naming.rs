@@ -10,7 +10,7 @@ const PARAMETER: [char; 2] = ['\u{e000}', '\u{e001}'];
 /// The marks around a command's name.
 const COMMAND: [char; 2] = ['\u{e002}', '\u{e003}'];
 
-/// Something that a message names and that is called differently by a library and a command line.
+/// A name in a message that a library and a command line write differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'a> {
     /// A parameter of a function, such as `false_positive_rate`.

@@ -61,14 +61,14 @@ pub struct Scores {
     inputs: Vec<ArrayRef>,
 }
 
-/// What the features contribute to the scores of a batch.
+/// The contributions of the features to the scores of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contributions {
     /// The mean normalised path length of the events that the trees were grown on.
     pub base: f64,
     /// The exact Shapley value of each feature for the normalised path length (path-dependent TreeSHAP, Lundberg et al.
-    /// 2020): rows × features, row-major. A negative value makes the row more anomalous. `base` plus the values of a row
-    /// is its normalised path length, which is −log2 of its score.
+    /// 2020): rows × features, row-major. A negative value makes the row more anomalous. `base` plus the values of a
+    /// row is its normalised path length, which is −log2 of its score.
     pub values: Vec<f64>,
 }
 
@@ -122,7 +122,8 @@ impl Scorer {
         Ok(Contributions { base, values })
     }
 
-    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first. `scores` are those of `batch`.
+    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first. `scores` are those of
+    /// `batch`.
     ///
     /// # Errors
     /// Fails as [`contributions`](Self::contributions) does.

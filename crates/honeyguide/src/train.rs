@@ -45,11 +45,11 @@ pub struct TrainOptions {
 /// The share of a held-out host's events that the default threshold may flag.
 pub const FALSE_POSITIVE_RATE: f64 = 0.001;
 
-/// How training sets the threshold of a model.
+/// The policy by which training sets the threshold of a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ThresholdPolicy {
-    /// By hosts that are held out in turn, where the events come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more; else by contamination
-    /// `auto`. [`Model::threshold`] says which it was.
+    /// By hosts that are held out in turn, where the events come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more;
+    /// else by contamination `auto`. [`Model::threshold`] says which it was.
     HeldOutHostsOrAuto {
         /// The largest share of a held-out host's events that may be flagged, in the mean of the hosts.
         false_positive_rate: f64,

@@ -92,8 +92,8 @@ pub(crate) fn sequential() -> ColorScale {
     ColorScale::Vector(stops.to_vec())
 }
 
-/// Makes a label of text from data: cuts it to [`MAX_LABEL`] characters, makes control characters visible, and escapes it,
-/// because the library understands a little HTML in its labels.
+/// Makes a label of text from data: cuts it to [`MAX_LABEL`] characters, makes control characters visible, and escapes
+/// it, because the library understands a little HTML in its labels.
 pub(crate) fn label(text: &str) -> String {
     escaped(&clip(text))
 }

@@ -20,8 +20,8 @@ use crate::status::ClusterStatus;
 
 /// The time between requests for the cluster's status while a job runs.
 const WATCH: Duration = Duration::from_secs(1);
-/// The longest time for the scheduler to report its status while a job runs. It is generous, because a very busy scheduler
-/// is no reason to give up a job, and a late status is as good as an early one.
+/// The longest time for the scheduler to report its status while a job runs. It is generous, because a very busy
+/// scheduler is no reason to give up a job, and a late status is as good as an early one.
 const STALL_TIME: Duration = Duration::from_secs(20);
 /// The longest time after a failure for the scheduler to notice a lost executor.
 const NOTICE_TIME: Duration = Duration::from_secs(15);
@@ -125,8 +125,9 @@ impl Inner {
         }
     }
 
-    /// Decides whether a failure comes from a lost executor. The scheduler does not notice a loss at once. So if the error
-    /// looks like a broken connection, this waits up to [`NOTICE_TIME`] for a removal. Without one, the job itself failed.
+    /// Decides whether a failure comes from a lost executor. The scheduler does not notice a loss at once. So if the
+    /// error looks like a broken connection, this waits up to [`NOTICE_TIME`] for a removal. Without one, the job
+    /// itself failed.
     async fn judge(&self, before: &ClusterStatus, error: DataFusionError) -> Result<Outcome> {
         let text = error.to_string();
         if let Some(own) = Error::carried_in(&text) {

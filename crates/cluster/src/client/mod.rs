@@ -38,7 +38,7 @@ const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 pub struct ClientSettings {
     /// The longest time for one run of a job.
     pub job_time: Duration,
-    /// Called with a sentence for the user when a job is run again.
+    /// A function that is called with a sentence for the user when a job is run again.
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
 

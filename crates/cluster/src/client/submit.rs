@@ -148,7 +148,8 @@ async fn connect(address: &str, task: &TaskContext) -> Result<Scheduler> {
         .max_decoding_message_size(MAX_MESSAGE_BYTES as usize))
 }
 
-/// Sorts the locations by partition, because the scheduler lists them in the order in which the partitions were finished.
+/// Sorts the locations by partition, because the scheduler lists them in the order in which the partitions were
+/// finished.
 fn in_order(mut partitions: Vec<PartitionLocation>) -> Result<Vec<PartitionLocation>> {
     let number =
         |partition: &PartitionLocation| partition.partition_id.as_ref().map(|id| id.partition_id);

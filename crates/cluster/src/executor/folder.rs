@@ -29,8 +29,8 @@ pub(super) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Creates a folder in `parent`, or in the system's temporary folder if there is no `parent`. Removes the folders of
-    /// processes that are gone.
+    /// Creates a folder in `parent`, or in the system's temporary folder if there is no `parent`. Removes the folders
+    /// of processes that are gone.
     ///
     /// # Errors
     /// The parent folder cannot be created, read or written.

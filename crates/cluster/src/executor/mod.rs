@@ -52,14 +52,15 @@ pub struct ExecutorSettings {
     pub bind: SocketAddr,
     /// The host name or address at which others reach this executor, if it differs from `bind`.
     pub advertise: Option<String>,
-    /// The folder for results and for data that does not fit into memory. `None` stands for the system's temporary folder.
+    /// The folder for results and for data that does not fit into memory. `None` stands for the system's temporary
+    /// folder.
     pub work_dir: Option<PathBuf>,
     /// The number of tasks that run at once, at least 1.
     pub slots: usize,
-    /// The memory in bytes that groups and sorts of all tasks may use together. `None` stands for a share of the machine's
-    /// memory.
+    /// The memory in bytes that groups and sorts of all tasks may use together. `None` stands for a share of the
+    /// machine's memory.
     pub memory: Option<u64>,
-    /// How long to try to reach the scheduler at the start.
+    /// The time during which an executor tries to reach the scheduler at its start.
     pub patience: Duration,
 }
 
@@ -168,7 +169,8 @@ impl Executor {
         self.address
     }
 
-    /// Runs tasks until `stop` completes. Then tells the scheduler that the executor leaves, and removes the work folder.
+    /// Runs tasks until `stop` completes. Then tells the scheduler that the executor leaves, and removes the work
+    /// folder.
     ///
     /// # Errors
     /// The scheduler cannot be reached at the start, or the system refuses connections.

@@ -33,8 +33,8 @@ use super::watch::WatchedChannel;
 use crate::metrics::{ExecutorMetrics, MeasuringEngine};
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
-/// The time between heartbeats. Ballista's loop asks for tasks only every 5 s while all slots are taken, which is too close
-/// to the time after which the scheduler removes an executor.
+/// The time between heartbeats. Ballista's loop asks for tasks only every 5 s while all slots are taken, which is too
+/// close to the time after which the scheduler removes an executor.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long an executor that leaves tries to tell the scheduler.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -50,7 +50,8 @@ pub(super) struct Membership {
     pub(super) slots: usize,
     /// The memory of all tasks together, in bytes.
     pub(super) memory: u64,
-    /// The host name or address at which others reach this executor. `None` stands for the address that the scheduler sees.
+    /// The host name or address at which others reach this executor. `None` stands for the address that the scheduler
+    /// sees.
     pub(super) host: Option<String>,
     pub(super) port: u16,
 }
@@ -118,7 +119,7 @@ impl Membership {
 pub(super) struct Session {
     executor: Arc<Executor>,
     channel: Channel,
-    /// Notified when the scheduler says that it has removed this executor.
+    /// A signal that is sent when the scheduler says that it has removed this executor.
     given_up: Notify,
     is_joined: AtomicBool,
 }
@@ -213,8 +214,8 @@ impl Session {
         cancelled.unwrap_or(false)
     }
 
-    /// Ends the session if the scheduler has removed its executor. `id` is the removed executor. Returns whether it is this
-    /// one.
+    /// Ends the session if the scheduler has removed its executor. `id` is the removed executor. Returns whether it is
+    /// this one.
     pub(super) fn give_up(&self, id: &str) -> bool {
         let is_this = id == self.id();
         if is_this {

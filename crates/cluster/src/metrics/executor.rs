@@ -31,8 +31,8 @@ pub(crate) struct ExecutorMetrics {
 }
 
 impl ExecutorMetrics {
-    /// Returns the metrics as text. `slots` is the number of tasks that can run at once, and `is_joined` says whether the
-    /// scheduler answers.
+    /// Returns the metrics as text. `slots` is the number of tasks that can run at once, and `is_joined` says whether
+    /// the scheduler answers.
     pub(crate) fn text(&self, slots: usize, is_joined: bool) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let ended = [&self.completed, &self.failed, &self.cancelled].map(of);

@@ -79,8 +79,8 @@ impl SchedulerMetricsCollector for SchedulerMetrics {
         self.cancelled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Does nothing. Ballista does not call this when executors fetch their tasks; [`text`](Self::text) gets the number of
-    /// waiting tasks instead.
+    /// Does nothing. Ballista does not call this when executors fetch their tasks; [`text`](Self::text) gets the number
+    /// of waiting tasks instead.
     fn set_pending_tasks_queue_size(&self, _value: u64) {}
 
     /// Returns nothing, because Ballista's own page of metrics is not served.

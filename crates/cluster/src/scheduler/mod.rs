@@ -47,7 +47,7 @@ pub struct SchedulerSettings {
     pub executor_timeout: Duration,
     /// The time between checks for executors to remove.
     pub check_every: Duration,
-    /// How long executors keep a finished job's results for its client.
+    /// The time for which executors keep a finished job's results for its client.
     pub keep_results: Duration,
 }
 
@@ -237,7 +237,8 @@ impl Node {
         ([("content-type", CONTENT_TYPE)], text)
     }
 
-    /// Cancels jobs whose results would be useless: all jobs after an executor was removed, and jobs whose clients are gone.
+    /// Cancels jobs whose results would be useless: all jobs after an executor was removed, and jobs whose clients are
+    /// gone.
     async fn cancel_in_vain(self) {
         loop {
             tokio::select! {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Removals {
     count: AtomicU64,
-    /// Notified after each removal is counted.
+    /// A signal that is sent after each removal is counted.
     bell: Notify,
 }
 
@@ -39,8 +39,8 @@ impl Removals {
     }
 }
 
-/// The state of a cluster, which counts removals. Ballista repeats a stage only after `remove_executor`. So if the count is
-/// the same before and after a job, no stage of the job was repeated.
+/// The state of a cluster, which counts removals. Ballista repeats a stage only after `remove_executor`. So if the
+/// count is the same before and after a job, no stage of the job was repeated.
 pub(super) struct CountedRemovals {
     inner: Arc<dyn ClusterState>,
     removals: Arc<Removals>,

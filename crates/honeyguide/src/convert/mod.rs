@@ -25,7 +25,7 @@ use folder::Partitioned;
 use order::OrderedEvents;
 use parquet::ParquetFile;
 
-/// How data is converted.
+/// The options of a conversion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConvertOptions {
     /// The columns whose values name the output's subfolders, outermost first. If empty, one file is written.

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Operator;
 
 use super::{BaselineRule, Definition, ListKind, Notation};
 
-/// A row is one kernel call. The columns are the 16 of BETH's labelled files, in their order; data may lack some (BETH's
-/// per-host files have 13) or have others.
+/// A row is one kernel call. The columns are the 16 of BETH's labelled files, in their order; data may lack some
+/// (BETH's per-host files have 13) or have others.
 pub(super) const KERNEL_CALLS: Definition = Definition {
     name: "a log of kernel calls",
     columns: &[

@@ -20,7 +20,7 @@ use table::TABLE;
 /// The logs that are recognised by their columns.
 static KNOWN: [&Definition; 1] = [&KERNEL_CALLS];
 
-/// What is known of the columns of some data. Cloning is cheap.
+/// The knowledge of a log's columns: their types and their roles. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Log {
     definition: &'static Definition,
@@ -30,13 +30,14 @@ pub struct Log {
     time: Option<Arc<str>>,
 }
 
-/// What all logs of a kind have in common.
+/// The columns and roles that all logs of a kind share.
 #[derive(Debug)]
 struct Definition {
     name: &'static str,
     /// The columns, with the Arrow types that their values are read as from text.
     columns: &'static [(&'static str, DataType)],
-    /// A table is such a log if it has one of these columns, and at least `min_columns` of `columns` besides the labels.
+    /// A table is such a log if it has one of these columns, and at least `min_columns` of `columns` besides the
+    /// labels.
     marks: &'static [&'static str],
     min_columns: usize,
     host: Option<&'static str>,
@@ -60,7 +61,7 @@ struct Definition {
 pub struct BaselineRule {
     /// The column, which holds numbers.
     pub column: &'static str,
-    /// How the column is compared with the constant.
+    /// The comparison of the column with the constant.
     pub comparison: Operator,
     /// The constant.
     pub constant: i64,
@@ -75,7 +76,7 @@ pub enum ListKind {
     Arguments,
 }
 
-/// How a list or an object of JSON is written as text.
+/// The notation in which a list or an object of JSON is written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
     /// As JSON.
@@ -136,14 +137,15 @@ impl Log {
         self.definition.name
     }
 
-    /// Returns the columns of the log, in their order, with the Arrow types that their values are read as from text. Data
-    /// may lack some of them.
+    /// Returns the columns of the log, in their order, with the Arrow types that their values are read as from text.
+    /// Data may lack some of them.
     #[must_use]
     pub fn columns(&self) -> &'static [(&'static str, DataType)] {
         self.definition.columns
     }
 
-    /// Returns the type that the values of a column are read as from text, or `None` for a column that is not the log's.
+    /// Returns the type that the values of a column are read as from text, or `None` for a column that is not the
+    /// log's.
     #[must_use]
     pub fn column_type(&self, name: &str) -> Option<&'static DataType> {
         let mut columns = self.columns().iter();
@@ -217,8 +219,8 @@ impl Log {
         })
     }
 
-    /// Returns those of the columns `names` that show which event a row is: the identifying ones, where there are any, else
-    /// the first `most`.
+    /// Returns those of the columns `names` that show which event a row is: the identifying ones, where there are any,
+    /// else the first `most`.
     pub fn shown<'a>(&'a self, names: &[&'a str], most: usize) -> Vec<&'a str> {
         let mut known: Vec<&str> = Vec::new();
         for column in self.identifying() {

@@ -90,8 +90,8 @@ const EVENTS: [Known; 38] = [
     ("unlinkat", 263, 3),
 ];
 
-/// What newer C libraries and kernels call, and newer releases name, otherwise: (their name, BETH's). `newfstatat` without
-/// a path is `fstat`: see [`recognise`].
+/// What newer C libraries and kernels call, and newer releases name, otherwise: (their name, BETH's). `newfstatat`
+/// without a path is `fstat`: see [`recognise`].
 const ALIASES: [(&str, &str); 8] = [
     ("clone3", "clone"),
     ("faccessat", "access"),
@@ -103,8 +103,8 @@ const ALIASES: [(&str, &str); 8] = [
     ("umount2", "umount"),
 ];
 
-/// Returns whether an object of JSON, of which `get` finds the value of a key, is an event. There arguments are a list; in
-/// tables of BETH's columns they are text.
+/// Returns whether an object of JSON, of which `get` finds the value of a key, is an event. There arguments are a list;
+/// in tables of BETH's columns they are text.
 pub(crate) fn is_event<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> bool {
     let has = |key| get(key).is_some();
     has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array)
@@ -126,7 +126,7 @@ pub(crate) fn member(column: &str) -> Option<&'static str> {
     (column == "executable").then_some("path")
 }
 
-/// What became of an event's name.
+/// The result of looking an event up by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recognised {
     /// BETH has it.
@@ -141,8 +141,8 @@ pub(crate) enum Recognised {
     Unknown,
 }
 
-/// Finds an event's name among BETH's. `has_empty_path` is asked only where the path matters: C libraries since glibc 2.33
-/// make `fstat` of `newfstatat` with an empty path (`AT_EMPTY_PATH`, see stat(2)).
+/// Finds an event's name among BETH's. `has_empty_path` is asked only where the path matters: C libraries since glibc
+/// 2.33 make `fstat` of `newfstatat` with an empty path (`AT_EMPTY_PATH`, see stat(2)).
 pub(crate) fn recognise(name: &str, has_empty_path: impl FnOnce() -> bool) -> Recognised {
     if let Some((_, id, args_num)) = known(name) {
         return Recognised::Mapped { id, args_num };
@@ -162,7 +162,7 @@ fn known(name: &str) -> Option<Known> {
     found.ok().map(|index| EVENTS[index])
 }
 
-/// The number of an event that BETH does not have, from the sensor's.
+/// Returns the number of an event that BETH does not have, from the sensor's number.
 pub(crate) fn unknown_id(id: i64) -> i64 {
     if (0..SYSTEM_CALLS).contains(&id) {
         id
@@ -171,7 +171,8 @@ pub(crate) fn unknown_id(id: i64) -> i64 {
     }
 }
 
-/// Seconds, as BETH has them. Whole seconds are converted apart, since nanoseconds since 1970 exceed a float's 53 bits.
+/// Returns a time in seconds, the unit of BETH. Whole seconds are converted apart, since nanoseconds since 1970 exceed
+/// a float's 53 bits.
 pub(crate) fn seconds(nanoseconds: i64) -> f64 {
     let [whole, rest] = [nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS];
     whole as f64 + rest as f64 / NANOSECONDS as f64

@@ -135,7 +135,7 @@ impl AlertRule {
             .await
     }
 
-    /// `SELECT score, place, count(*)` of the highest score of everything that the keys tell apart.
+    /// Returns the query `SELECT score, place, count(*)` over the highest score of each combination of the keys.
     fn query(
         &self,
         model: &Arc<Model>,

@@ -19,7 +19,7 @@ const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 /// The time column of a source.
 #[derive(Debug, Clone)]
 pub(super) struct TimeColumn {
-    /// Its value as a float, or null.
+    /// The value as a float, or null.
     pub ticks: Expr,
     /// A tick in seconds, where the type says so.
     unit: Option<f64>,
@@ -30,8 +30,8 @@ pub(super) struct TimeColumn {
 pub struct Clock {
     /// The expression of an event's time in seconds since the start: a float, or null.
     pub(super) seconds: Expr,
-    /// Whether times count from 1970-01-01 UTC. Otherwise they count from a start of the data's own, such as that of the
-    /// host.
+    /// Whether times count from 1970-01-01 UTC. Otherwise they count from a start of the data's own, such as that of
+    /// the host.
     pub is_date: bool,
     /// The time of the first event in seconds.
     pub first: f64,
@@ -40,8 +40,8 @@ pub struct Clock {
 }
 
 impl TimeColumn {
-    /// The time column of `source`, where it holds numbers, times, or texts; a text that is no time as in ISO 8601 is null.
-    /// A time without a zone is in UTC.
+    /// Returns the time column of `source` if it holds numbers, times or texts. A text that is not a time in ISO 8601
+    /// is null. A time without a zone is in UTC.
     pub fn of(source: &Source) -> Option<Self> {
         let column = source.time()?;
         let value = ident(&column.name);
@@ -61,8 +61,8 @@ impl TimeColumn {
         Some(Self { ticks, unit })
     }
 
-    /// The clock of a column whose values lie from `first` to `last`. Plain numbers that only make sense as milli-, micro-
-    /// or nanoseconds since 1970 are taken as such, others as seconds.
+    /// Returns the clock of a column whose values lie from `first` to `last`. Plain numbers that only make sense as
+    /// milli-, micro- or nanoseconds since 1970 are taken as such, others as seconds.
     pub fn clock(&self, first: f64, last: f64) -> Clock {
         let unit = self.unit.unwrap_or(match last.abs() {
             ticks if ticks >= 1e17 => 1e-9,

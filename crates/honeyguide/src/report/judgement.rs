@@ -58,11 +58,12 @@ pub struct HostCounts {
     pub alerts: u64,
 }
 
-/// Judges `source` by `model`. The labels are `label`, or those of the data's log that it has. Without labels the report
-/// has no figures that need them.
+/// Judges `source` by `model`. The labels are `label`, or those of the data's log that it has. Without labels the
+/// report has no figures that need them.
 ///
 /// # Errors
-/// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be read.
+/// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be
+/// read.
 pub async fn report(
     engine: &Engine,
     model: &Model,

@@ -55,8 +55,8 @@ pub struct Days {
 
 /// The hosts and days of some events.
 ///
-/// A *place* is a host and a day. Its number is the host's position in `hosts` × [`Places::slots`] + the day's position in
-/// `days`, counted from 1; 0 takes the place of the day for events without a time.
+/// A *place* is a host and a day. Its number is the host's position in `hosts` × [`Places::slots`] + the day's position
+/// in `days`, counted from 1; 0 takes the place of the day for events without a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Places {
     /// The number of events.
@@ -65,8 +65,8 @@ pub struct Places {
     pub host_column: Option<String>,
     /// The number of hosts; `None` where the data has no column of hosts.
     pub n_hosts: Option<u64>,
-    /// At most [`MAX_HOSTS`] hosts, those with most events first, then the others as one. There is one host without a name
-    /// where the data has no column of hosts.
+    /// At most [`MAX_HOSTS`] hosts, those with most events first, then the others as one. There is one host without a
+    /// name where the data has no column of hosts.
     pub hosts: Vec<Host>,
     /// The time column; `None` where the data does not say when events happened.
     pub clock: Option<Clock>,

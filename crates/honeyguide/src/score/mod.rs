@@ -178,15 +178,15 @@ impl Listing {
 /// The most anomalous events of some data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MostAnomalous {
-    /// How many events were scored.
+    /// The number of events that were scored, and how many of them are anomalous.
     #[serde(flatten)]
     pub summary: ScoreSummary,
     /// The events, highest score first.
     pub anomalies: Vec<Anomaly>,
 }
 
-/// Returns the most anomalous distinct feature rows of `source`, highest score first, each with its first event. Of equal
-/// scores the one that comes first in the data is preferred.
+/// Returns the most anomalous distinct feature rows of `source`, highest score first, each with its first event. Of
+/// equal scores the one that comes first in the data is preferred.
 ///
 /// # Errors
 /// Fails when the data lacks the recipe's columns, has no rows or cannot be read.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// The record batches of a source, in the order of its rows.
 #[derive(Debug, Clone)]
 pub(super) struct Batches {
-    /// What messages call them.
+    /// The name of the batches in messages.
     pub name: PathBuf,
     batches: Arc<[RecordBatch]>,
     /// The number of all rows.

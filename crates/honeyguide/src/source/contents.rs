@@ -11,7 +11,7 @@ use super::stream::{Kind, Stream};
 use crate::error::Result;
 use crate::storage::StorageOptions;
 
-/// Where the rows of a source are.
+/// The rows of a source: in files, in memory, or in a stream.
 #[derive(Debug, Clone)]
 pub(super) enum Contents {
     Files(Files),
@@ -60,8 +60,8 @@ impl Contents {
         }
     }
 
-    /// Returns what messages call each part whose rows are numbered by themselves: the files, or the batches or the stream
-    /// as a whole.
+    /// Returns what messages call each part whose rows are numbered by themselves: the files, or the batches or the
+    /// stream as a whole.
     pub fn names(&self) -> Vec<&Path> {
         match self {
             Self::Files(files) => {
@@ -72,7 +72,7 @@ impl Contents {
         }
     }
 
-    /// Whether every value was read from text.
+    /// Returns whether every value was read from text.
     pub fn is_text(&self) -> bool {
         match self {
             Self::Files(files) => files.files.iter().all(|file| file.file.format.is_text()),
@@ -81,7 +81,7 @@ impl Contents {
         }
     }
 
-    /// Whether the rows can be read more than once.
+    /// Returns whether the rows can be read more than once.
     pub fn is_repeatable(&self) -> bool {
         !matches!(self, Self::Stream(_))
     }

@@ -100,8 +100,8 @@ struct TextScan<'a> {
 }
 
 impl TextScan<'_> {
-    /// Looks for the first record that cannot have been read. Compressed text is decompressed to its end before a fault in it
-    /// is reported: damage to the compressed stream explains any fault in the text.
+    /// Looks for the first record that cannot have been read. Compressed text is decompressed to its end before a fault
+    /// in it is reported: damage to the compressed stream explains any fault in the text.
     fn check(&self) -> Result<Finding> {
         let mut records = Records::open(self.file)?;
         let found = self.check_records(&mut records);

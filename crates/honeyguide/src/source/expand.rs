@@ -11,11 +11,12 @@ use super::format::{Format, endings};
 use crate::error::{Error, Result};
 use crate::marks::is_model_file;
 
-/// Returns the data files behind one path or glob, in the order of their names. `format` is that of files whose names do
-/// not tell it.
+/// Returns the data files behind one path or glob, in the order of their names. `format` is that of files whose names
+/// do not tell it.
 ///
 /// # Errors
-/// Fails when the path does not exist, when a folder or glob has no data files, and when the format of a file is not known.
+/// Fails when the path does not exist, when a folder or glob has no data files, and when the format of a file is not
+/// known.
 pub(super) fn expand(input: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
     let path = Path::new(input);
     match fs::metadata(path) {
@@ -71,8 +72,8 @@ fn dotted(pattern: &str) -> std::result::Result<Vec<glob::Pattern>, glob::Patter
     parts.map(glob::Pattern::new).collect()
 }
 
-/// Whether the name of a file, or of a folder on the way to it, begins with a dot that the pattern does not spell out, as a
-/// shell demands. The option of `glob` for this fails on names that are not UTF-8.
+/// Returns whether the name of a file, or of a folder on the way to it, begins with a dot that the pattern does not
+/// spell out, as a shell demands. The option of `glob` for this fails on names that are not UTF-8.
 fn is_hidden(path: &Path, dotted: &[glob::Pattern]) -> bool {
     let names = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_string_lossy()),
@@ -94,9 +95,9 @@ fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>>
     files.collect()
 }
 
-/// Returns the data files in a folder and the folders below it, sorted by name. Names that begin with a dot or `_` are left
-/// out, because writers of data lakes put their marks and unfinished work there. So are models, which are JSON too, and
-/// pipes and devices. Links are followed; a folder that several of them lead to is read once.
+/// Returns the data files in a folder and the folders below it, sorted by name. Names that begin with a dot or `_` are
+/// left out, because writers of data lakes put their marks and unfinished work there. So are models, which are JSON
+/// too, and pipes and devices. Links are followed; a folder that several of them lead to is read once.
 fn data_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut visited = HashSet::new();

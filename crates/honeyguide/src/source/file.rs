@@ -32,16 +32,16 @@ const NO_PARTITION_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 pub struct DataFile {
     /// The name by which the caller knows the file: a path, a URL without secrets, or `-`.
     pub path: PathBuf,
-    /// How its rows are written: known from its name, from the caller, or from its first bytes.
+    /// The format of the rows, known from the file's name, from the caller, or from its first bytes.
     pub format: Format,
-    /// Its size in bytes, as it is stored.
+    /// The size in bytes, as the file is stored.
     pub bytes: u64,
     /// The columns that names of folders such as `hostName=x` tell, with the value of all rows; `None` is a null.
     pub(super) partitions: Vec<(String, Option<String>)>,
     pub(super) location: Location,
 }
 
-/// Where the bytes of a file are.
+/// The location of a file's bytes.
 #[derive(Debug, Clone)]
 pub(super) enum Location {
     Local(PathBuf),
@@ -120,8 +120,8 @@ impl DataFile {
         file.with_format(format)
     }
 
-    /// Opens the temporary copy `spool` of what messages call `path`. Without `format`, its first bytes tell how its rows
-    /// are written.
+    /// Opens the temporary copy `spool` of what messages call `path`. Without `format`, its first bytes tell how its
+    /// rows are written.
     ///
     /// # Errors
     /// Fails when the copy cannot be read.
@@ -140,8 +140,8 @@ impl DataFile {
         file.with_format(Some(format))
     }
 
-    /// Opens a remote file that messages call `path`, and whose own name is `name`. Where neither `format` nor its name tells
-    /// how its rows are written, its first bytes do.
+    /// Opens a remote file that messages call `path`, and whose own name is `name`. Where neither `format` nor its name
+    /// tells how its rows are written, its first bytes do.
     ///
     /// # Errors
     /// Fails when the file cannot be read.
@@ -273,13 +273,13 @@ impl DataFile {
         }
     }
 
-    /// Whether this is the file at `path`, under whatever name.
+    /// Returns whether this is the file at `path`, under whatever name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let same = std::fs::canonicalize(path).is_ok_and(|path| path == self.identity());
         same || matches!(self.location, Location::Remote(_)) && path == self.path
     }
 
-    /// Whether there is a file called `name` beside this one.
+    /// Returns whether there is a file called `name` beside this one.
     pub(super) fn has_neighbour(&self, name: &str) -> bool {
         match &self.location {
             Location::Local(path) => path.with_file_name(name).is_file(),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::output::TableFormat;
 
-/// How the rows of a file are written.
+/// The format of a file's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Comma-separated text with a header line.
@@ -19,7 +19,7 @@ pub enum Format {
     Arrow,
 }
 
-/// How a text file is compressed.
+/// The compression of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// No compression.
@@ -42,8 +42,8 @@ const ENDINGS: [(&str, Format); 8] = [
     (".json", Format::Json(Compression::None)),
 ];
 
-/// The endings of the names of compressed text files, and the bytes that they begin with (RFC 1952, section 2.3.1; RFC 8878,
-/// section 3.1.1).
+/// The endings of the names of compressed text files, and the bytes that they begin with (RFC 1952, section 2.3.1; RFC
+/// 8878, section 3.1.1).
 const COMPRESSED: [(&str, Compression, &[u8]); 2] = [
     (".gz", Compression::Gzip, &[0x1f, 0x8b]),
     (".zst", Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd]),
@@ -67,8 +67,8 @@ impl Format {
         }
     }
 
-    /// Returns the format that the first bytes of a file tell: binary formats have magic bytes, JSON has a brace. Anything else
-    /// is taken for CSV.
+    /// Returns the format that the first bytes of a file tell: binary formats have magic bytes, JSON has a brace.
+    /// Anything else is taken for CSV.
     pub(super) fn sniff(start: &[u8]) -> Self {
         if start.starts_with(b"PAR1") {
             return Self::Parquet;
@@ -83,7 +83,7 @@ impl Format {
         }
     }
 
-    /// Whether the rows are text, which may be compressed.
+    /// Returns whether the rows are text, which may be compressed.
     pub(crate) fn is_text(self) -> bool {
         !matches!(self, Self::Parquet | Self::Arrow)
     }
@@ -121,8 +121,8 @@ impl From<Format> for TableFormat {
     }
 }
 
-/// Parses `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, and `arrow` (or `feather`, `ipc`). The compression is
-/// found out from the data.
+/// Parses `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, and `arrow` (or `feather`, `ipc`). The compression
+/// is found out from the data.
 impl FromStr for Format {
     type Err = String;
 

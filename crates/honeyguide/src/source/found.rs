@@ -58,7 +58,7 @@ impl Readable {
     }
 }
 
-/// Whether the engine reads `value` as this type. An empty value is a null in every type.
+/// Returns whether the engine reads `value` as this type. An empty value is a null in every type.
 pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
     match data_type {
         DataType::Int64 => value.parse::<i64>().is_ok(),
@@ -95,8 +95,8 @@ impl FoundColumn {
         }
     }
 
-    /// Returns the column with its type in data of `log`. Values of text are read as the type that the log has for them,
-    /// unless none of the first values can be.
+    /// Returns the column with its type in data of `log`. Values of text are read as the type that the log has for
+    /// them, unless none of the first values can be.
     pub fn typed(self, log: &Log, evidence: &Evidence) -> Column {
         if self.is_stored {
             return Column::fixed(self.name, self.data_type);

@@ -21,7 +21,7 @@ const MAX_LATE_KEYS: usize = 100;
 /// The number of characters that are kept of such a key.
 const MAX_KEY_CHARS: usize = 64;
 
-/// What became of the lines of JSON in the last scan.
+/// The counts of the lines of JSON that the last scan read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Intake {
     /// The number of lines that hold an event.
@@ -34,7 +34,7 @@ pub struct Intake {
     /// sorted, and at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late_keys: Vec<String>,
-    /// How the events of Tracee were mapped; `None` where the lines are not Tracee's.
+    /// The counts of Tracee's events; `None` if the lines are not Tracee's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracee: Option<TraceeEvents>,
 }
@@ -56,7 +56,7 @@ impl LateKeys {
     }
 }
 
-/// How events of Tracee were mapped to events of BETH.
+/// The counts of Tracee's events by how they map to events of BETH.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TraceeEvents {
     /// The number of events whose name BETH has too.
@@ -67,12 +67,12 @@ pub struct TraceeEvents {
     pub unknown: u64,
 }
 
-/// What the last scan of a source counted.
+/// The counts of the last scan of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ScanCounts {
-    /// What became of the lines of JSON; `None` where no line was read.
+    /// The counts of the lines of JSON; `None` if no line was read.
     pub intake: Option<Intake>,
-    /// How many values of `args` could not be read. The SQL function `arg` gave null for them.
+    /// The number of values of `args` that could not be read. The SQL function `arg` returned null for them.
     pub malformed_args: u64,
 }
 

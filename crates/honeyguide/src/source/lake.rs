@@ -114,8 +114,8 @@ async fn below(place: &ObjectPlace, folder: &ObjectPath) -> Result<Vec<ObjectMet
     Ok(found)
 }
 
-/// Whether no name between `folder` and the object begins with a dot or an underscore. As in folders on disk, such objects
-/// are not data.
+/// Returns whether no name between `folder` and the object begins with a dot or an underscore. As in folders on disk,
+/// such objects are not data.
 fn is_visible(folder: &ObjectPath, location: &ObjectPath) -> bool {
     let mut inside = location.parts().skip(folder.parts().count());
     inside.all(|part| !part.as_ref().starts_with(['.', '_']))

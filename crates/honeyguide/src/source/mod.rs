@@ -64,23 +64,24 @@ use crate::naming::parameter;
 use crate::output::Destination;
 use crate::storage::StorageOptions;
 
-/// How data is found and read. For record batches and streams, options about names and files have no effect.
+/// The options of finding and reading data. For record batches and streams, options about names and files have no
+/// effect.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// How the rows are written, whatever the names of the files say.
+    /// The format of the rows, whatever the names of the files say.
     pub format: Option<Format>,
     /// Whether a line of JSON that cannot be read is an error. Otherwise it is left out and counted.
     pub strict: bool,
-    /// Opens standard input, which the name `-` stands for. Without it `-` is a name like others.
+    /// The function that opens standard input, which the name `-` stands for. If `None`, `-` is the name of a file.
     pub standard_input: Option<fn() -> Box<dyn Read>>,
-    /// Credentials and settings of object stores.
+    /// The credentials and settings of object stores.
     pub storage: StorageOptions,
     /// The column that says on which host an event happened, instead of the one that the data's log has for it.
     pub host_column: Option<String>,
     /// The column that says when an event happened, instead of the one that the data's log has for it: a number of
     /// seconds, a timestamp, a date, or text with times as in ISO 8601.
     pub time_column: Option<String>,
-    /// What messages call record batches or a stream.
+    /// The name of record batches or of a stream in messages.
     pub name: Option<String>,
 }
 
@@ -106,8 +107,8 @@ impl Source {
         Self::open_with(inputs, &ReadOptions::default())
     }
 
-    /// Opens data of which more is known than its names say. Inputs keep their order; a file that is named twice is read
-    /// once.
+    /// Opens data of which more is known than its names say. Inputs keep their order; a file that is named twice is
+    /// read once.
     ///
     /// # Errors
     /// Fails as [`Source::open`] does, and when a column of `options` is not there or holds lists or structs.
@@ -129,7 +130,8 @@ impl Source {
         Self::new(Contents::Files(files), columns, log, options)
     }
 
-    /// Takes record batches in memory, whose rows keep their order. They can be read as often as needed, by several threads.
+    /// Takes record batches in memory, whose rows keep their order. They can be read as often as needed, by several
+    /// threads.
     ///
     /// # Errors
     /// Fails when `schema` has no columns or two of the same name, when a batch has other columns, and when a column of
@@ -145,12 +147,12 @@ impl Source {
         Self::new(Contents::Batches(batches), columns, log, options)
     }
 
-    /// Takes a reader of record batches. Its rows can be read once: a second scan fails, and with it all work that reads
-    /// the data twice. Clones share the rows. Reading blocks the thread that drives the scan.
+    /// Takes a reader of record batches. Its rows can be read once: a second scan fails, and with it all work that
+    /// reads the data twice. Clones share the rows. Reading blocks the thread that drives the scan.
     ///
     /// # Errors
-    /// Fails when the reader's schema has no columns or two of the same name, and when a column of `options` is not there
-    /// or holds lists or structs.
+    /// Fails when the reader's schema has no columns or two of the same name, and when a column of `options` is not
+    /// there or holds lists or structs.
     pub fn from_reader(
         reader: impl RecordBatchReader + Send + 'static,
         options: &ReadOptions,
@@ -161,10 +163,10 @@ impl Source {
         Self::new(Contents::Stream(stream), columns, log, options)
     }
 
-    /// Takes newline-delimited JSON from anything that can be read, compressed or not. The columns are inferred from the
-    /// first 1,000 objects, which are read at once and kept for the scan. As with [`from_reader`](Self::from_reader), the
-    /// rows can be read once. A line that cannot be read is counted with its number, as for files. A fraction in a column
-    /// whose first values were whole numbers fails the scan.
+    /// Takes newline-delimited JSON from anything that can be read, compressed or not. The columns are inferred from
+    /// the first 1,000 objects, which are read at once and kept for the scan. As with
+    /// [`from_reader`](Self::from_reader), the rows can be read once. A line that cannot be read is counted with its
+    /// number, as for files. A fraction in a column whose first values were whole numbers fails the scan.
     ///
     /// # Errors
     /// Fails when `options.format` is neither `None` nor a form of JSON, when the first lines cannot be read or have no
@@ -251,12 +253,12 @@ impl Source {
         names.map(Path::to_owned).collect()
     }
 
-    /// Whether the rows can be read more than once.
+    /// Returns whether the rows can be read more than once.
     pub fn is_repeatable(&self) -> bool {
         self.contents.is_repeatable()
     }
 
-    /// Whether a file beside the data says that it is simulated.
+    /// Returns whether a file beside the data says that it is simulated.
     pub fn is_simulated(&self) -> bool {
         self.files().any(|file| file.has_neighbour(SIMULATED))
     }
@@ -277,7 +279,8 @@ impl Source {
         Ok(())
     }
 
-    /// Returns where row `row` of table `table` is, for a message: its line where that can be told, else its number from 1.
+    /// Returns where row `row` of table `table` is, for a message: its line where that can be told, else its number
+    /// from 1.
     pub(crate) fn place_of_row(&self, table: usize, row: u64) -> String {
         let file = self.contents.files().get(table).map(|file| &file.file);
         match file {
@@ -310,7 +313,7 @@ impl Source {
         names_of(&self.columns)
     }
 
-    /// Whether there is a column of this name.
+    /// Returns whether there is a column of this name.
     pub fn has_column(&self, name: &str) -> bool {
         self.column(name).is_some()
     }
@@ -325,8 +328,8 @@ impl Source {
         self.contents.expected_rows()
     }
 
-    /// Returns the same source with every column outside `typed` read as text, so that it can be written as it was. Columns
-    /// that are not stored as text stay as they are.
+    /// Returns the same source with every column outside `typed` read as text, so that it can be written as it was.
+    /// Columns that are not stored as text stay as they are.
     #[must_use]
     pub(crate) fn as_text_except(&self, typed: &BTreeSet<String>) -> Self {
         let mut source = self.clone();
@@ -346,7 +349,7 @@ impl Source {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// Whether quoted values are known to hold line breaks.
+    /// Returns whether quoted values are known to hold line breaks.
     fn expects_line_breaks(&self) -> bool {
         matches!(&self.contents, Contents::Files(files) if files.line_breaks_in_values)
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
-/// What a text comes from.
+/// The file or the stream that a text comes from.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
     /// A file, which can be read again.
@@ -19,7 +19,7 @@ pub(super) enum Origin {
     Stream(PathBuf),
 }
 
-/// Where a line begins.
+/// The place where a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineStart {
     /// The position of its first byte in the text.

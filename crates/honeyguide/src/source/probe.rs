@@ -19,7 +19,7 @@ pub(super) struct SourceFile {
     pub columns: Vec<Column>,
     /// The number of columns within the file.
     pub n_inside: usize,
-    /// What the lines of a JSON file are.
+    /// The kind of a JSON file's lines.
     pub layout: Layout,
     /// The number of rows: exact for Parquet, an estimate for uncompressed CSV, unknown for the others.
     pub rows: Option<u64>,
@@ -34,7 +34,7 @@ pub(super) struct FoundFile {
     rows: Option<u64>,
 }
 
-/// What the bytes of a file tell, without its folders.
+/// The columns and rows of a file, without the columns of its folders.
 struct Inside {
     columns: Vec<FoundColumn>,
     layout: Layout,
@@ -42,8 +42,8 @@ struct Inside {
 }
 
 impl FoundFile {
-    /// Reads what `file` begins or ends with. With `has_fixed_format`, whether JSON is of Tracee is known; otherwise the
-    /// first lines tell.
+    /// Reads what `file` begins or ends with. With `has_fixed_format`, whether JSON is of Tracee is known; otherwise
+    /// the first lines tell.
     ///
     /// # Errors
     /// Fails when the file cannot be read or is not of its format.
@@ -122,7 +122,7 @@ impl Inside {
 }
 
 impl SourceFile {
-    /// Whether one scan can read both files: they have the same format and the same columns in the same order.
+    /// Returns whether one scan can read both files: they have the same format and the same columns in the same order.
     pub fn reads_like(&self, other: &Self) -> bool {
         self.file.format == other.file.format
             && self.layout == other.layout

@@ -12,8 +12,8 @@ use crate::engine::Reading;
 use crate::error::{Error, Result};
 
 impl Source {
-    /// Runs `work` until it succeeds or fails without a remedy. `work` builds its query from the source that it is handed;
-    /// it runs again from the start when its failure has a remedy. `needed` names the columns that it reads.
+    /// Runs `work` until it succeeds or fails without a remedy. `work` builds its query from the source that it is
+    /// handed; it runs again from the start when its failure has a remedy. `needed` names the columns that it reads.
     ///
     /// # Errors
     /// Fails when `work` does and there is no remedy, and when too many lines could not be read.
@@ -66,8 +66,8 @@ impl Source {
         }
     }
 
-    /// Looks for a way to read the data although a scan of the columns `needed` failed with `error`. Returns whether there
-    /// is one; the next scan reads the data so.
+    /// Looks for a way to read the data although a scan of the columns `needed` failed with `error`. Returns whether
+    /// there is one; the next scan reads the data so.
     ///
     /// # Errors
     /// Fails with a better error where the cause was found: which record of which file is to blame.

@@ -8,8 +8,8 @@ use datafusion::common::utils::memory::get_record_batch_memory_size;
 /// Bytes that a batch may hold beyond those of its rows.
 const SLACK_BYTES: usize = 64 << 10;
 
-/// Batches of at most `rows` rows. Slices of longer batches are copied: a slice keeps the whole batch in memory, and operators
-/// that hold batches count all of it for every slice.
+/// Batches of at most `rows` rows. Slices of longer batches are copied: a slice keeps the whole batch in memory, and
+/// operators that hold batches count all of it for every slice.
 pub(super) struct Slices<I> {
     batches: I,
     rows: usize,
@@ -35,7 +35,7 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Slices<I> {
     }
 }
 
-/// Whether a batch holds far more memory than its rows need.
+/// Returns whether a batch holds far more memory than its rows need.
 fn is_slice(batch: &RecordBatch) -> bool {
     let each = batch.columns().iter();
     let needed = each.map(|column| column.to_data().get_slice_memory_size().ok());

@@ -30,7 +30,8 @@ use crate::wording::hex;
 /// Bytes that are read at once: few enough that the allocator does not ask the system for memory each time.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// The files of one source. Records of CSV are checked for their length, for which compressed text is decompressed here.
+/// The files of one source. Records of CSV are checked for their length, for which compressed text is decompressed
+/// here.
 #[derive(Debug)]
 pub(super) struct SourceStore {
     files: Files,
@@ -313,8 +314,8 @@ impl Watch {
     }
 }
 
-/// Whether there is a run of quotes of odd length. A run of even length opens and closes a value, or stands for quotes within
-/// one.
+/// Returns whether there is a run of quotes of odd length. A run of even length opens and closes a value, or stands for
+/// quotes within one.
 fn has_odd_run_of_quotes(chunk: &[u8]) -> bool {
     let mut rest = chunk;
     while let Some(at) = memchr(b'"', rest) {

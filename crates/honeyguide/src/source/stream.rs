@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// A stream of a source. Clones share it: whichever scans first reads the rows.
 #[derive(Clone)]
 pub(super) struct Stream {
-    /// What messages call it.
+    /// The name of the stream in messages.
     pub name: PathBuf,
     /// The rows, until a scan takes them.
     rows: Arc<Mutex<Option<Rows>>>,
@@ -34,7 +34,7 @@ enum Rows {
     Lines(Box<dyn Read + Send>),
 }
 
-/// What a stream consists of.
+/// The content of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Batches,
@@ -51,8 +51,8 @@ impl Stream {
         Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
     }
 
-    /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. `format` says
-    /// whether the lines are Tracee's; without it the first lines do.
+    /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. `format`
+    /// says whether the lines are Tracee's; without it the first lines do.
     ///
     /// # Errors
     /// Fails when `format` is not JSON, when the input cannot be read, and when none of its first lines is an object.
@@ -129,7 +129,7 @@ pub(super) struct StreamPart {
     pub stream: Stream,
     /// The columns of the table.
     pub schema: SchemaRef,
-    /// How lines are read and where they are counted, where the stream is of lines.
+    /// The options of reading lines, if the stream consists of lines.
     pub scan: Option<JsonScan>,
 }
 

@@ -23,19 +23,19 @@ use datafusion::prelude::SessionConfig;
 
 use super::rows::{Files, Rows, RowsSource};
 
-/// What reads the files: the engine, or a reader of ours.
+/// The reader of the files: that of the engine, or one of this crate.
 pub(super) enum Reader {
     Engine(Arc<dyn FileFormat>),
     Ours(Rows, Files),
 }
 
-/// How the files are divided among partitions.
+/// The way in which the files are divided among partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Division {
     /// In any order, with as many partitions as the engine has threads.
     Any,
-    /// In the order of the rows, with partitions that follow one another: as many as the engine has threads where a file is
-    /// divisible, else one.
+    /// In the order of the rows, with partitions that follow one another: as many as the engine has threads where a
+    /// file is divisible, else one.
     InOrder { divisible: bool },
 }
 
@@ -50,7 +50,8 @@ pub(super) struct FilesTable {
 }
 
 impl FilesTable {
-    /// Returns a table of `files`. The columns `partitions`, whose values come with each file, follow those of `file_schema`.
+    /// Returns a table of `files`. The columns `partitions`, whose values come with each file, follow those of
+    /// `file_schema`.
     ///
     /// # Errors
     /// Fails when the URL of the store cannot be parsed.
@@ -145,8 +146,8 @@ impl TableProvider for FilesTable {
         }
     }
 
-    /// Returns that filters are applied in part: statistics may rule out parts of a file, and all rows that are read have to
-    /// be filtered again.
+    /// Returns that filters are applied in part: statistics may rule out parts of a file, and all rows that are read
+    /// have to be filtered again.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],

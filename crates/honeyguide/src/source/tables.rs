@@ -58,8 +58,8 @@ impl Source {
         Ok(vec![table])
     }
 
-    /// Returns the columns that `file` is read with. The values of text are parsed as what the whole source holds; others
-    /// have the type that they are stored with.
+    /// Returns the columns that `file` is read with. The values of text are parsed as what the whole source holds;
+    /// others have the type that they are stored with.
     pub(super) fn read_columns(&self, file: &SourceFile) -> Vec<Column> {
         let own = file.columns.iter().enumerate();
         own.filter_map(|(index, own)| {
@@ -203,10 +203,10 @@ impl Source {
 }
 
 impl Files {
-    /// Whether `file`, whose columns within it are `columns`, can be read from several places at once. A piece of text that
-    /// was cut inside a quoted value ends in an incomplete record, which is an error and leads to
-    /// [`Remedy::LineBreaks`](super::diagnose::Remedy::LineBreaks) — unless the value is the record's last, so that nothing
-    /// is missing after it.
+    /// Returns whether `file`, whose columns within it are `columns`, can be read from several places at once. A piece
+    /// of text that was cut inside a quoted value ends in an incomplete record, which is an error and leads to
+    /// [`Remedy::LineBreaks`](super::diagnose::Remedy::LineBreaks) — unless the value is the record's last, so that
+    /// nothing is missing after it.
     fn can_be_split(&self, file: &SourceFile, columns: &[Column]) -> bool {
         let text_last = columns
             .last()

@@ -81,9 +81,9 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Returns the columns of a file of CSV and its number of rows. Names come from the header, and types from the first records.
-/// The number of rows is estimated from the size of the file and the mean size of these records; it is unknown where the
-/// file is compressed.
+/// Returns the columns of a file of CSV and its number of rows. Names come from the header, and types from the first
+/// records. The number of rows is estimated from the size of the file and the mean size of these records; it is unknown
+/// where the file is compressed.
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when its first line is not a header.
@@ -170,7 +170,7 @@ pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What the first records of a file show.
+/// The columns and row lengths of a file's first records.
 struct FirstRecords {
     /// The values that were seen, for each column.
     seen: Vec<Seen>,
@@ -242,8 +242,9 @@ impl Seen {
         })
     }
 
-    /// Returns the narrowest type that holds the values. A column in which at most one value in [`STRAY_VALUES`] is not a
-    /// number is read as numbers: a scan that needs it reports where the other value is, so that no feature is lost to it.
+    /// Returns the narrowest type that holds the values. A column in which at most one value in [`STRAY_VALUES`] is not
+    /// a number is read as numbers: a scan that needs it reports where the other value is, so that no feature is lost
+    /// to it.
     fn data_type(self) -> DataType {
         let strays = self.values - self.numbers;
         if self.values == 0 || strays * STRAY_VALUES > self.values {

@@ -22,7 +22,8 @@ pub(super) struct United {
 /// Unites the columns of `found`, which may come in another order in every file.
 ///
 /// # Errors
-/// Fails when there is no file, when files have different columns, and when no type holds the values of a column in all files.
+/// Fails when there is no file, when files have different columns, and when no type holds the values of a column in all
+/// files.
 pub(super) fn unite(found: Vec<FoundFile>) -> Result<United> {
     let first = found
         .first()

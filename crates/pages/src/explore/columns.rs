@@ -135,7 +135,8 @@ fn values(id: String, name: &str, top: &[ValueCount], distinct: u64) -> Option<C
     Some(chart)
 }
 
-/// Makes labels of values. No two are the same although long values are cut, because an axis takes equal labels for one.
+/// Makes labels of values. No two are the same although long values are cut, because an axis takes equal labels for
+/// one.
 pub(super) fn distinct_labels<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for value in values {

@@ -17,7 +17,8 @@ const PROGRAMS: usize = 6;
 /// The number of most frequent rows that are listed.
 const LISTED: usize = 20;
 
-/// Draws the map, coloured by each label, by program and, with a model, by score. The page shows one colouring at a time.
+/// Draws the map, coloured by each label, by program and, with a model, by score. The page shows one colouring at a
+/// time.
 pub fn chart(map: &Map) -> Chart {
     let mut traces: Vec<Box<dyn Trace>> = Vec::new();
     for coloring in colorings(map) {

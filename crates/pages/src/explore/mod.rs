@@ -16,8 +16,8 @@ use crate::page::Page;
 /// The most columns, and the most features, that have a chart of their own.
 pub const MAX_PICTURES: usize = 60;
 
-/// Makes the page of an exploration of `source`. `command` is the command that makes the page, as a person would type it,
-/// without secrets.
+/// Makes the page of an exploration of `source`. `command` is the command that makes the page, as a person would type
+/// it, without secrets.
 ///
 /// # Errors
 /// The page cannot be rendered, which is a defect.

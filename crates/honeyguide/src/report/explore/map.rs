@@ -41,11 +41,11 @@ const BETWEEN: &str = " · ";
 pub struct Map {
     /// The rows with their features, counts, labels and coordinates in two dimensions.
     pub embedding: Embedding,
-    /// What else is known of the rows: one point per row of `embedding`, in the same order.
+    /// The descriptions of the rows of `embedding`, in the same order.
     pub points: Vec<MapPoint>,
 }
 
-/// What is known of the events of one distinct feature row besides its features.
+/// The description of the events of one distinct feature row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MapPoint {
     /// The name of the process whose events have the row; `None` where there are several, or the data has no names.

@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::recipe::Recipe;
 use crate::source::Source;
 
-/// What the features of an exploration are computed with.
+/// The model or the recipe with which an exploration computes features.
 #[derive(Debug, Clone, Copy)]
 pub enum Lens<'a> {
     /// The features of a recipe.

@@ -119,7 +119,7 @@ impl Programs {
     }
 }
 
-/// The columns that name the program and its call, where the data has both.
+/// Returns the columns that name the program and its call, if the data has both.
 fn columns(source: &Source) -> Option<[&'static str; 2]> {
     let columns = [source.log().program()?, source.log().action()?];
     let has_both = columns.iter().all(|column| source.has_column(column));

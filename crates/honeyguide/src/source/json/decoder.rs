@@ -22,7 +22,7 @@ use crate::source::intake::{LateKeys, TraceeEvents};
 /// A batch ends when its texts have this many bytes, however few its rows are.
 const BATCH_TEXT_BYTES: usize = 8 << 20;
 
-/// Takes lines one by one and gives their rows in batches.
+/// A decoder that takes lines one by one and returns their rows in batches.
 pub(in crate::source) struct JsonDecoder {
     rows: RowReader,
     tracee: Option<TraceeCells>,
@@ -36,7 +36,7 @@ pub(in crate::source) struct JsonDecoder {
     buffer: String,
 }
 
-/// Why a line is not a row.
+/// The reason why a line is not a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::source) enum Refusal {
     /// A column whose first values were whole numbers has a fraction. It can be read as a wider type.
@@ -46,8 +46,8 @@ pub(in crate::source) enum Refusal {
 }
 
 impl JsonDecoder {
-    /// Decodes the columns with the indices `wanted` out of `columns`, which are all columns of lines of this layout and
-    /// log.
+    /// Decodes the columns with the indices `wanted` out of `columns`, which are all columns of lines of this layout
+    /// and log.
     pub fn new(layout: Layout, columns: &[Column], wanted: &[usize], log: &Log) -> Self {
         let wanted: Vec<Column> = wanted.iter().map(|index| columns[*index].clone()).collect();
         let mut fields: Vec<Field> = wanted
@@ -103,7 +103,7 @@ impl JsonDecoder {
         Ok(())
     }
 
-    /// Whether the rows since the last batch are to become one, of at most `batch_rows` rows.
+    /// Returns whether the rows since the last batch are to become one, of at most `batch_rows` rows.
     pub fn is_full(&self, batch_rows: usize) -> bool {
         self.n_rows >= batch_rows || self.text_bytes >= BATCH_TEXT_BYTES
     }
@@ -172,7 +172,7 @@ impl Builder {
         }
     }
 
-    /// Whether the value is one of the column's type.
+    /// Returns whether the value is one of the column's type.
     fn takes(&self, cell: &Cell) -> bool {
         match self {
             Self::Integers(_) => cell.integer().is_some(),

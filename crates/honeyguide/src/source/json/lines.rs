@@ -13,7 +13,7 @@ const BUFFER_BYTES: usize = 1 << 17;
 /// Lines that begin within a piece of a text.
 pub(super) struct Lines<R> {
     input: BufReader<R>,
-    /// Where the next line begins.
+    /// The place where the next line begins.
     next: LineStart,
     end: u64,
     line: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct Lines<R> {
 /// One line without its end.
 pub(super) struct Line<'a> {
     pub start: LineStart,
-    /// `None` where the line is longer than [`MAX_RECORD_BYTES`].
+    /// The bytes of the line; `None` if it is longer than [`MAX_RECORD_BYTES`].
     pub bytes: Option<&'a [u8]>,
 }
 
@@ -40,8 +40,9 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Returns the lines that begin at bytes from `start` up to `end` of a text. `input` begins one byte before `start`,
-    /// so that a line that begins at `start` is told from one that began before. The numbers of these lines are unknown.
+    /// Returns the lines that begin at bytes from `start` up to `end` of a text. `input` begins one byte before
+    /// `start`, so that a line that begins at `start` is told from one that began before. The numbers of these lines
+    /// are unknown.
     ///
     /// # Errors
     /// Fails when `input` cannot be read.

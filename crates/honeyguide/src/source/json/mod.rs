@@ -13,7 +13,7 @@ mod tracee_cells;
 pub(super) use reader::{BatchReader, JsonScan, misfit};
 pub(super) use schema::{columns, columns_of_stream};
 
-/// What the lines of a text are.
+/// The kind of a text's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// Any objects.
@@ -25,7 +25,7 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// Whether the lines are Tracee's.
+    /// Returns whether the lines are Tracee's.
     pub fn is_tracee(self) -> bool {
         self != Self::Plain
     }

@@ -26,7 +26,7 @@ pub(in crate::source) struct Misfit {
     pub column: String,
 }
 
-/// How lines are read, and where they are counted.
+/// The options of reading lines, and the log that counts them.
 #[derive(Debug, Clone)]
 pub(in crate::source) struct JsonScan {
     pub layout: Layout,
@@ -54,7 +54,8 @@ pub(in crate::source) struct BatchReader {
 }
 
 impl BatchReader {
-    /// Reads the lines of `file` that begin within `range`, or all, as batches of the columns with the indices `wanted`.
+    /// Reads the lines of `file` that begin within `range`, or all, as batches of the columns with the indices
+    /// `wanted`.
     ///
     /// # Errors
     /// Fails when the file cannot be read.

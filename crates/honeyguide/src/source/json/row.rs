@@ -8,7 +8,7 @@ use super::cell::{Cell, CellSeed, Value};
 use crate::log::Notation;
 use crate::source::intake::LateKeys;
 
-/// Where the values of a column are in the object of a line.
+/// The path of a column's values in the object of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     /// The key in the object.
@@ -69,7 +69,8 @@ impl RowReader {
         std::mem::take(&mut self.strangers.met)
     }
 
-    /// Reads the values of the fields in one line. A field that is not there is null; of a repeated one, the last counts.
+    /// Reads the values of the fields in one line. A field that is not there is null; of a repeated one, the last
+    /// counts.
     ///
     /// # Errors
     /// Fails when the line is not a JSON object.

@@ -19,14 +19,14 @@ use crate::source::text::INFERENCE_RECORDS;
 /// The most bytes of a stream that are kept while its columns are inferred.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
-/// What the first lines of a text tell: the columns, and what the lines are.
+/// The columns and the kind of a text's lines, as its first lines show them.
 pub(in crate::source) struct FoundLines {
     pub columns: Vec<FoundColumn>,
     pub layout: Layout,
 }
 
-/// Infers the columns of a JSON file from its first lines. They also tell whether the lines are Tracee's, where `is_tracee`
-/// does not.
+/// Infers the columns of a JSON file from its first lines. They also tell whether the lines are Tracee's, where
+/// `is_tracee` does not.
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when none of its first lines is an object.
@@ -217,8 +217,8 @@ struct Seen {
     numbers: bool,
     booleans: bool,
     others: bool,
-    /// The types besides text as which at least one of the values can be read, where an empty text is a null; `None` where
-    /// there is no value.
+    /// The types besides text as which at least one of the values can be read, where an empty text is a null; `None`
+    /// where there is no value.
     readable: Option<Readable>,
 }
 

@@ -83,7 +83,7 @@ impl TraceeCells {
     }
 }
 
-/// Whether an event's argument `pathname` is an empty text.
+/// Returns whether an event's argument `pathname` is an empty text.
 fn has_empty_path(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Event<'a> {

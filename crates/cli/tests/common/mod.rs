@@ -1,10 +1,10 @@
 //! Common code of the tests: temporary folders, tables of events, and runs of the command.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "every test program uses some of these helpers, none uses all"
 )]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output};
@@ -13,56 +13,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// The header line with the columns of BETH.
-pub const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,eventName,stackAddresses,argsNum,returnValue,args,sus,evil";
+#[path = "../../../honeyguide/tests/common/events.rs"]
+mod events;
 
-/// Returns a line with the columns of [`HEADER`]. The values repeat with short periods, so that many events are alike.
-pub fn event(index: usize) -> String {
-    let rare = usize::from(index % 97 == 96);
-    let [process, parent] = [index % 7, index % 5];
-    let user = if rare == 1 { 1001 } else { 0 };
-    let (call, returned) = (index % 11, index as i64 % 3 - 1);
-    format!(
-        "{index}.25,{process},{process},{parent},{user},4026531840,cron,host-1,{call},openat,\"[1, 2]\",{args},{returned},\"[{{'name': 'fd', 'value': {index}}}]\",{rare},{rare}",
-        args = index % 4,
-    )
-}
-
-/// Returns a table with the header and `count` events.
-pub fn events(count: usize) -> String {
-    let mut text = format!("{HEADER}\n");
-    for index in 0..count {
-        let _ = writeln!(text, "{}", event(index));
-    }
-    text
-}
-
-/// Returns [`events`] with line `line` replaced. The header is line 1.
-pub fn events_with_line(count: usize, line: usize, replacement: &str) -> String {
-    let mut lines: Vec<String> = events(count).lines().map(str::to_owned).collect();
-    lines[line - 1] = replacement.to_owned();
-    lines.join("\n") + "\n"
-}
-
-/// Returns an event with the value of column `column` replaced. Columns are counted from 0.
-pub fn event_with(index: usize, column: usize, value: &str) -> String {
-    let text = event(index);
-    let mut fields: Vec<&str> = Vec::new();
-    let (mut start, mut quoted) = (0, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b',' if !quoted => {
-                fields.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    fields.push(&text[start..]);
-    fields[column] = value;
-    fields.join(",")
-}
+pub use events::{HEADER, event, event_with, events, events_with_line};
 
 /// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);

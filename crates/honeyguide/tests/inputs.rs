@@ -347,7 +347,7 @@ async fn a_later_fraction_is_not_taken_for_a_whole_number() {
     let mut source = of_json(text.clone()).unwrap();
     let error = failed(fit(&engine(2), &mut source).await);
     let expected = "JSON stream: line 1501: `userId`: a fraction, and the first lines have whole numbers there";
-    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.message(), expected);
     assert!(error.hint_text().unwrap().contains("file"));
     // A file is read again.
     let folder = tempfile::tempdir().unwrap();
@@ -445,10 +445,7 @@ async fn streams_that_break_say_so() {
     let input = Cursor::new(lines(0, 2000)).chain(Broken);
     let mut source = Source::from_json(input, &options).unwrap();
     let error = failed(fit(&engine(2), &mut source).await);
-    assert_eq!(
-        error.to_string(),
-        "cannot read JSON stream: the line is dead"
-    );
+    assert_eq!(error.message(), "cannot read JSON stream: the line is dead");
     assert_eq!(error.kind(), ErrorKind::Io);
 }
 
@@ -462,10 +459,10 @@ async fn inputs_without_events_say_so() {
         (&mut reader, "record batch reader: no rows"),
     ] {
         let error = failed(fit(&engine(2), source).await);
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.message(), expected);
     }
     let error = failed(of_json(""));
-    assert_eq!(error.to_string(), "JSON stream: the stream is empty");
+    assert_eq!(error.message(), "JSON stream: the stream is empty");
     let error = failed(of_json("\n[1,2]\n"));
     assert!(
         error
@@ -475,10 +472,7 @@ async fn inputs_without_events_say_so() {
     );
     let none = Arc::new(datafusion::arrow::datatypes::Schema::empty());
     let error = failed(Source::from_batches(&none, [], &options));
-    assert_eq!(
-        error.to_string(),
-        "record batches: a schema without columns"
-    );
+    assert_eq!(error.message(), "record batches: a schema without columns");
 }
 
 #[test]
@@ -522,8 +516,8 @@ fn roles_are_options_of_all_sources() {
     for source in open(&wrong) {
         let error = failed(source);
         assert_eq!(
-            error.to_string(),
-            "--host-column nobody: the data has no such column"
+            error.message(),
+            "`host_column` nobody: the data has no such column"
         );
     }
 }

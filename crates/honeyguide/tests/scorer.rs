@@ -104,7 +104,7 @@ async fn scores_are_those_of_the_table_whatever_the_batches() {
         .await
         .expect("a table");
     let text = std::fs::read_to_string(&path).expect("a table");
-    let expected: Vec<u64> = written(&text, "anomaly_score")
+    let expected: Vec<u64> = written(&text, "score")
         .iter()
         .map(|score| score.parse::<f64>().expect("a number").to_bits())
         .collect();
@@ -228,12 +228,12 @@ async fn values_that_no_feature_can_take_are_refused_by_name() {
     let error = scorer.score(&infinite).expect_err("an infinity is refused");
     assert!(error.message().contains("half_or_null"), "{error}");
     let text = Schema::new(vec![
-        Field::new("userId", DataType::Boolean, true),
+        Field::new("userId", DataType::Utf8, true),
         Field::new("half", DataType::Float64, true),
         Field::new("eventName", DataType::Utf8, true),
         Field::new("args", DataType::Utf8, true),
     ]);
-    let error = Scorer::new(&model, &text).expect_err("a Boolean is no number");
+    let error = Scorer::new(&model, &text).expect_err("text is no number");
     assert!(error.message().contains("user"), "{error}");
 }
 

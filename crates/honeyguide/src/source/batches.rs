@@ -207,6 +207,6 @@ mod tests {
         let schema = batch(0..1).schema();
         let error = Batches::new("batches".into(), &schema, [other]).unwrap_err();
         let expected = "batches: column 1 of a batch is `m` of type Int64, and of the schema `n` of type Int64";
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.message(), expected);
     }
 }

@@ -36,7 +36,7 @@
 //!     }
 //! #   assert_eq!(found.anomalies.len(), 5);
 //! #   assert!(found.anomalies.iter().all(|anomaly| anomaly.anomalous && !anomaly.reasons.is_empty()));
-//! #   assert!(found.anomalies.iter().all(|anomaly| anomaly.event.get("evil") == Some("1")));
+//! #   assert!(found.anomalies.iter().all(|anomaly| anomaly.event.get("sus") == Some("1")));
 //!     Ok(())
 //! }
 //! ```

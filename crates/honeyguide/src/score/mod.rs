@@ -45,9 +45,9 @@ pub struct Anomaly {
     pub anomalous: bool,
     /// How many events have the same features, this one included.
     pub events_alike: u64,
-    /// The file of the first of them.
+    /// The file of the first of them, or what messages call record batches or a stream.
     pub file: PathBuf,
-    /// Its row in that file, counted from 1 after the header.
+    /// Its row in that file, batches or stream, counted from 1 after the header.
     pub row: u64,
     /// Its columns and values, in the order of the data; a null is `None`.
     pub event: Vec<(String, Option<String>)>,

@@ -47,11 +47,11 @@ pub struct Anomaly {
     pub anomalous: bool,
     /// The number of events with the same features, including this one.
     pub events_alike: u64,
-    /// The file of the event, which is the first of those with the same features.
+    /// The file of the event, which is the first of those with the same features, or the name of its batches or stream.
     pub file: PathBuf,
-    /// The event's row in the file, counted from 1 after the header.
+    /// The event's row in the file, the batches or the stream, counted from 1 after the header.
     pub row: u64,
-    /// Its columns and values, in the order of the data; a null is `None`.
+    /// The event's columns and values.
     pub event: Event,
     /// The strongest reasons for an anomaly, strongest first; empty if the model cannot be explained.
     pub reasons: Vec<Reason>,

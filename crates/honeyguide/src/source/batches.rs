@@ -9,7 +9,7 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::found::FoundColumn;
 use super::slices::Slices;
-use super::streamed::{BatchIterator, Part};
+use super::streamed_table::{BatchIterator, Part};
 use crate::error::{Error, Result};
 
 /// The record batches of a source, in the order of its rows.

@@ -16,7 +16,7 @@ use super::found::FoundColumn;
 use super::json::{self, JsonScan, Layout};
 use super::place::Origin;
 use super::slices::Slices;
-use super::streamed::{BatchIterator, Part};
+use super::streamed_table::{BatchIterator, Part};
 use crate::error::{Error, Result};
 
 /// A stream of a source. Clones share it: whichever scans first reads the rows.

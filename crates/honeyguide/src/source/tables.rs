@@ -15,14 +15,14 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use super::Source;
 use super::column::{Column, schema_of};
 use super::contents::{Contents, Files};
+use super::files_table::{Division, FilesTable, Reader};
 use super::format::{Compression, Format};
 use super::json::{JsonScan, Layout};
 use super::node;
 use super::probe::SourceFile;
 use super::rows::Rows;
 use super::stream::{Kind, Stream, StreamPart};
-use super::streamed::{Part, StreamedTable};
-use super::table::{Division, FilesTable, Reader};
+use super::streamed_table::{Part, StreamedTable};
 use crate::engine::Engine;
 use crate::error::Error;
 

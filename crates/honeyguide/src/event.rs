@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use serde::{Serialize, Serializer};
 
+use crate::cells::texts;
+use crate::error::Result;
 use crate::wording::printable;
 
 /// One event: its columns in the order of the data.
@@ -41,6 +44,24 @@ impl Event {
     /// Returns an event of `columns`, which are names and values, read as `types`.
     pub(crate) fn new(columns: Vec<(String, Option<String>)>, types: Arc<[DataType]>) -> Self {
         Self { columns, types }
+    }
+
+    /// Returns the event in row `row` of a batch.
+    ///
+    /// # Errors
+    /// Fails when a value has a type that cannot be written as text.
+    ///
+    /// # Panics
+    /// If the batch has no row `row`.
+    pub fn from_row(batch: &RecordBatch, row: usize) -> Result<Self> {
+        let schema = batch.schema_ref();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let types = schema
+            .fields()
+            .iter()
+            .map(|field| field.data_type().clone());
+        let columns = names.zip(texts(batch.columns(), row)?).collect();
+        Ok(Self::new(columns, types.collect()))
     }
 
     /// Returns the value of a column as text; `None` where it is null or there is no such column.
@@ -93,7 +114,7 @@ impl fmt::Display for Event {
 
 /// A list of pairs of a name and a text or null, in the order of the data.
 impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.columns.serialize(serializer)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use learn::iforest::Explanation;
+use learn::iforest::{ExplainError, Explanation};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Finding {
 }
 
 /// The number of reasons that are given for an anomaly.
-pub(crate) const REASONS: usize = 3;
+pub const REASONS: usize = 3;
 /// The greatest number of contributions that are remembered: feature rows × features.
 const REMEMBERED: usize = 1 << 18;
 
@@ -104,6 +104,11 @@ impl<'a> Attribution<'a> {
     }
 }
 
+/// Returns the error of a forest that cannot be explained.
+fn unexplainable(error: ExplainError) -> Error {
+    Error::usage(format!("this model cannot be explained: {error}"))
+}
+
 impl Model {
     /// Explains one event by all features.
     ///
@@ -126,8 +131,17 @@ impl Model {
     /// # Errors
     /// Fails when the forest has extended splits, which cannot be explained.
     pub(crate) fn attribute(&self, features: &[f64]) -> Result<Explanation> {
-        let explained = self.forest.explain(features);
-        explained.map_err(|error| Error::usage(format!("this model cannot be explained: {error}")))
+        self.forest.explain(features).map_err(unexplainable)
+    }
+
+    /// Returns the base of every explanation, and what each feature contributes to the score of each of the feature rows
+    /// `rows`: rows × features, row-major.
+    ///
+    /// # Errors
+    /// Fails as [`attribute`](Self::attribute) does.
+    pub(crate) fn contributions(&self, rows: &[f64]) -> Result<(f64, Vec<f64>)> {
+        let explained = || Ok((self.forest.base()?, self.forest.explain_rows(rows)?));
+        explained().map_err(unexplainable)
     }
 
     /// Returns the `count` strongest reasons for an anomaly, without facts that a stronger reason has stated.
@@ -137,16 +151,16 @@ impl Model {
         explained: &Explanation,
         count: usize,
     ) -> Vec<Reason> {
-        let mut said: Vec<String> = Vec::new();
-        let speaking = self
+        let mut stated: Vec<String> = Vec::new();
+        let strongest = self
             .findings(event, explained)
             .take_while(|finding| finding.contribution < 0.0);
-        let news = speaking.filter_map(|mut finding| {
-            finding.facts.retain(|fact| !said.contains(fact));
-            said.extend(finding.facts.iter().cloned());
+        let new_facts = strongest.filter_map(|mut finding| {
+            finding.facts.retain(|fact| !stated.contains(fact));
+            stated.extend(finding.facts.iter().cloned());
             (!finding.facts.is_empty()).then(|| finding.into_reason(&self.recipe))
         });
-        news.take(count).collect()
+        new_facts.take(count).collect()
     }
 
     /// Returns the contribution of each feature, the strongest for an anomaly first.

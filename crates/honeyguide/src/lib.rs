@@ -112,7 +112,8 @@ pub use model::{
 };
 pub use naming::Named;
 pub use recipe::{
-    Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Recipe, Transform, builtin, builtins,
+    Feature, Kind, MAX_FEATURES, Nulls, NumericColumns, Rarity, Recipe, Transform, builtin,
+    builtins,
 };
 pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{

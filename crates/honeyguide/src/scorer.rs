@@ -15,7 +15,7 @@ use crate::engine::expressions_context;
 use crate::error::{Error, Result};
 use crate::explain::{Attribution, ExplainedEvent, Reason};
 use crate::features::InputExpressions;
-use crate::model::Model;
+use crate::model::{Model, Threshold};
 
 /// A model bound to a schema, ready to score batches.
 ///
@@ -25,6 +25,8 @@ use crate::model::Model;
 /// ```no_run
 /// # fn main() -> honeyguide::Result<()> {
 /// # let batches: Vec<honeyguide::arrow::array::RecordBatch> = Vec::new();
+/// use honeyguide::event::Event;
+/// use honeyguide::explain::REASONS;
 /// use honeyguide::{Model, Scorer};
 ///
 /// let model = Model::load("model.json".as_ref())?;
@@ -32,9 +34,12 @@ use crate::model::Model;
 /// let scorer = Scorer::new(&model, &schema)?;
 /// for batch in &batches {
 ///     let scores = scorer.score(batch)?;
-///     for (row, score) in scores.values().iter().enumerate() {
-///         if scores.is_anomalous(row) {
-///             println!("{score:.4} {:?}", scorer.reasons(batch, &scores, row, 3)?);
+///     let anomalous: Vec<usize> = (0..scores.len()).filter(|row| scores.is_anomalous(*row)).collect();
+///     let reasons = scorer.reasons(batch, &scores, anomalous.iter().copied(), REASONS)?;
+///     for (row, reasons) in anomalous.into_iter().zip(reasons) {
+///         println!("{:.4} {}", scores.values()[row], Event::from_row(batch, row)?);
+///         for reason in reasons {
+///             println!("       {}", reason.text);
 ///         }
 ///     }
 /// }
@@ -53,7 +58,7 @@ pub struct Scorer {
 pub struct Scores {
     /// The anomaly score of each row, in (0, 1].
     values: Vec<f64>,
-    threshold: f64,
+    threshold: Threshold,
     /// The feature rows, as the forest gets them: rows × features, row-major.
     features: Vec<f64>,
     n_features: usize,
@@ -70,6 +75,8 @@ pub struct Contributions {
     /// 2020): rows × features, row-major. A negative value makes the row more anomalous. `base` plus the values of a
     /// row is its normalised path length, which is −log2 of its score.
     pub values: Vec<f64>,
+    /// The number of features of the model's recipe, which is the length of a row.
+    pub n_features: usize,
 }
 
 impl Scorer {
@@ -112,40 +119,43 @@ impl Scorer {
     /// # Errors
     /// Fails when the model's forest has extended splits, which cannot be explained.
     pub fn contributions(&self, scores: &Scores) -> Result<Contributions> {
-        let mut base = 0.0;
-        let mut values = Vec::with_capacity(scores.features.len());
-        for row in 0..scores.len() {
-            let explained = self.model.attribute(scores.features(row))?;
-            base = explained.base;
-            values.extend(explained.contributions);
-        }
-        Ok(Contributions { base, values })
+        let (base, values) = self.model.contributions(&scores.features)?;
+        Ok(Contributions {
+            base,
+            values,
+            n_features: scores.n_features,
+        })
     }
 
-    /// Returns up to `count` reasons why row `row` of `batch` is anomalous, strongest first. `scores` are those of
-    /// `batch`.
+    /// Returns up to `count` reasons why each of the rows `rows` of `batch` is anomalous, strongest first. `scores` are
+    /// those of `batch`. The command line shows [`REASONS`](crate::explain::REASONS) of them.
     ///
     /// # Errors
     /// Fails as [`contributions`](Self::contributions) does.
     ///
     /// # Panics
-    /// If `batch` or `scores` has no row `row`.
+    /// If `batch` or `scores` lacks one of the rows.
     pub fn reasons(
         &self,
         batch: &RecordBatch,
         scores: &Scores,
-        row: usize,
+        rows: impl IntoIterator<Item = usize>,
         count: usize,
-    ) -> Result<Vec<Reason>> {
+    ) -> Result<Vec<Vec<Reason>>> {
         let names = batch.schema_ref().fields().iter();
-        let names = names.map(|field| field.name().clone());
-        let columns: Vec<_> = names.zip(texts(batch.columns(), row)?).collect();
-        let event = ExplainedEvent {
-            features: scores.features(row),
-            inputs: &scores.inputs(row)?,
-            columns: &columns,
+        let names: Vec<String> = names.map(|field| field.name().clone()).collect();
+        let mut attribution = Attribution::new(&self.model);
+        let mut reasons = |row| {
+            let values = texts(batch.columns(), row)?;
+            let columns: Vec<_> = names.iter().cloned().zip(values).collect();
+            let event = ExplainedEvent {
+                features: scores.features(row),
+                inputs: &scores.inputs(row)?,
+                columns: &columns,
+            };
+            attribution.strongest(&event, count)
         };
-        Attribution::new(&self.model).strongest(&event, count)
+        rows.into_iter().map(&mut reasons).collect()
     }
 
     /// Returns the number of values of `args` that could not be read since the last call. They were taken as null.
@@ -163,7 +173,7 @@ impl Scores {
         let features = model.encode(&inputs)?;
         Ok(Self {
             values: model.scores_of_encoded(&features)?,
-            threshold: model.threshold().value,
+            threshold: model.threshold().clone(),
             n_features: model.recipe().features.len(),
             features,
             inputs,
@@ -177,7 +187,7 @@ impl Scores {
     pub(crate) fn known(model: &Model, inputs: Vec<ArrayRef>, values: Vec<f64>) -> Result<Self> {
         Ok(Self {
             features: model.encode(&inputs)?,
-            threshold: model.threshold().value,
+            threshold: model.threshold().clone(),
             n_features: model.recipe().features.len(),
             values,
             inputs,
@@ -204,7 +214,7 @@ impl Scores {
     /// # Panics
     /// If there is no row `row`.
     pub fn is_anomalous(&self, row: usize) -> bool {
-        self.values[row] > self.threshold
+        self.threshold.flags(self.values[row])
     }
 
     /// Returns the scores as an Arrow column.
@@ -219,8 +229,11 @@ impl Scores {
             .collect()
     }
 
-    /// Returns the feature row of row `row`, as the forest gets it.
-    pub(crate) fn features(&self, row: usize) -> &[f64] {
+    /// Returns the features of row `row`, in the order of the model's recipe, as the forest gets them.
+    ///
+    /// # Panics
+    /// If there is no row `row`.
+    pub fn features(&self, row: usize) -> &[f64] {
         &self.features[row * self.n_features..][..self.n_features]
     }
 

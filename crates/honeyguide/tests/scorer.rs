@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use honeyguide::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use honeyguide::arrow::datatypes::{DataType, Field, Schema};
+use honeyguide::event::Event;
 use honeyguide::score::{
     Listing, ScoreOptions, Selection, explain_event, most_anomalous, score_to_file,
 };
@@ -174,6 +175,7 @@ async fn contributions_add_up_to_the_path_length() {
     let contributions = scorer.contributions(&scores).expect("contributions");
     let features = recipe().features.len();
     assert_eq!(contributions.values.len(), EVENTS * features);
+    assert_eq!(contributions.n_features, features);
     for (row, values) in contributions.values.chunks(features).enumerate() {
         let path_length = contributions.base + values.iter().sum::<f64>();
         let score = scores.values()[row];
@@ -183,6 +185,9 @@ async fn contributions_add_up_to_the_path_length() {
     let explained = explain_event(&engine(), &model, &mut source(&events), &selection).await;
     let explanation = explained.expect("an explanation").explanation;
     assert_eq!(explanation.base.to_bits(), contributions.base.to_bits());
+    let none = scorer.score(&events.slice(0, 0)).expect("no scores");
+    let none = scorer.contributions(&none).expect("no contributions");
+    assert_eq!((none.base, none.values.len()), (contributions.base, 0));
     for reason in &explanation.reasons {
         let names = recipe().features;
         let at = names
@@ -206,8 +211,10 @@ async fn reasons_are_those_of_the_most_anomalous_events() {
         assert_eq!(scores.values()[row].to_bits(), anomaly.score.to_bits());
         assert!(!anomaly.reasons.is_empty());
         let count = anomaly.reasons.len();
-        let reasons = scorer.reasons(&events, &scores, row, count);
-        assert_eq!(reasons.expect("reasons"), anomaly.reasons);
+        let reasons = scorer.reasons(&events, &scores, [row], count);
+        assert_eq!(reasons.expect("reasons"), [anomaly.reasons]);
+        let event = Event::from_row(&events, row).expect("an event");
+        assert_eq!(event, anomaly.event);
     }
 }
 

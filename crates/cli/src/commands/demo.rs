@@ -7,7 +7,9 @@ use ::simulate::DEFAULT_EVENTS;
 use honeyguide::evaluate::Evaluation;
 use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Listing, most_anomalous};
-use honeyguide::{Contamination, ThresholdPolicy, TrainOptions, calibrate, train};
+use honeyguide::{
+    Contamination, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
+};
 use serde::Serialize;
 
 use super::simulate::{self, Simulated};
@@ -18,8 +20,6 @@ use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::render::{heading, print_anomalies, print_evaluation};
 
-/// The share of the validation events that may be flagged.
-const FALSE_POSITIVE_RATE: f64 = 0.001;
 /// The number of anomalous events that the demo shows.
 const SHOWN: usize = 5;
 

@@ -83,14 +83,8 @@ impl JsonDecoder {
     pub fn push(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let cells = self.rows.read(line);
         let cells = cells.map_err(|error| Refusal::Line(reason(&error)))?;
-        if let Some(tracee) = &self.tracee {
-            let events = self.events.get_or_insert_default();
-            *match tracee.translate(cells, line) {
-                Recognised::Mapped { .. } => &mut events.mapped,
-                Recognised::Aliased { .. } => &mut events.aliased,
-                Recognised::Unknown => &mut events.unknown,
-            } += 1;
-        }
+        let tracee = self.tracee.as_ref();
+        let recognised = tracee.map(|tracee| tracee.translate(cells, line));
         for ((column, builder), cell) in self.columns.iter().zip(cells.iter()) {
             if !builder.takes(cell) {
                 return Err(refusal(column, cell));
@@ -100,6 +94,14 @@ impl JsonDecoder {
             self.text_bytes += builder.append(cell, &mut self.buffer);
         }
         self.n_rows += 1;
+        if let Some(recognised) = recognised {
+            let events = self.events.get_or_insert_default();
+            *match recognised {
+                Recognised::Mapped { .. } => &mut events.mapped,
+                Recognised::Aliased { .. } => &mut events.aliased,
+                Recognised::Unknown => &mut events.unknown,
+            } += 1;
+        }
         Ok(())
     }
 

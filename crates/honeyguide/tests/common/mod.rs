@@ -6,11 +6,14 @@
 )]
 
 use std::fs;
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use honeyguide::sql::{Database, TextFormat};
 use honeyguide::{
-    Contamination, Engine, Model, ReadOptions, Recipe, Result, Source, ThresholdPolicy, TrainOptions, builtin, train,
+    Contamination, Engine, Error, ErrorKind, Model, ReadOptions, Recipe, Result, Source,
+    StorageOptions, ThresholdPolicy, TrainOptions, builtin, train,
 };
 use tempfile::TempDir;
 
@@ -63,12 +66,33 @@ impl Folder {
         names
     }
 
+    /// Reads a file of text in the folder, which must exist.
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Awaits a call that must fail with an error of `kind` whose message contains `says`, and leave the folder as it was.
+    pub async fn refused<T>(
+        &self,
+        call: impl Future<Output = Result<T>>,
+        kind: ErrorKind,
+        says: &str,
+    ) {
+        let before = self.names();
+        let error = failed(call.await);
+        assert!(error.message().contains(says), "no `{says}` in: {error}");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(self.names(), before, "{error}: files appeared or vanished");
+    }
+
     /// Opens files of the folder.
     ///
     /// # Errors
     /// Fails as [`Source::open_with`] does.
     pub fn open(&self, names: &[&str], options: &ReadOptions) -> Result<Source> {
-        let paths = names.iter().map(|name| self.path(name).display().to_string());
+        let paths = names
+            .iter()
+            .map(|name| self.path(name).display().to_string());
         Source::open_with(paths, options)
     }
 
@@ -77,6 +101,27 @@ impl Folder {
         let source = self.open(names, &ReadOptions::default());
         source.unwrap_or_else(|error| panic!("{names:?}: {error}"))
     }
+}
+
+/// Returns the error of a call that must fail.
+pub fn failed<T>(result: Result<T>) -> Error {
+    match result {
+        Ok(_) => panic!("it did not fail"),
+        Err(error) => error,
+    }
+}
+
+/// Returns the answer to a query over the table `events` of a source. The query must succeed.
+pub async fn answer(engine: &Engine, source: Source, query: &str, format: TextFormat) -> String {
+    let mut database = Database::new(engine, None, StorageOptions::default()).expect("a database");
+    database.add("events", source).expect("a table");
+    let mut text = String::new();
+    let mut rows = match database.text(query, format).await {
+        Ok(rows) => rows,
+        Err(error) => panic!("{query}: {error}"),
+    };
+    rows.read_to_string(&mut text).expect("text");
+    text
 }
 
 /// Returns an engine with this number of threads.

@@ -1,0 +1,279 @@
+//! Drift and maps: data compared with a model, and the distinct feature rows of data on a plane.
+
+mod common;
+
+use common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_model};
+use honeyguide::drift::{Closeness, drift};
+use honeyguide::embed::{Embedding, Epochs, MAX_EPOCHS, UmapParams, embed};
+use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
+use honeyguide::{ErrorKind, Model, Recipe, Result, Source, TrainOptions, train};
+
+/// Returns a table of `count` events, half of which are of a process with a hostile name.
+fn shifted(count: usize) -> String {
+    let rows = (0..count).map(|row| {
+        let name = if row % 2 == 0 { "\u{1b}[2Jtsm" } else { "cron" };
+        event_with(row, 6, name)
+    });
+    format!("{HEADER}\n{}\n", rows.collect::<Vec<_>>().join("\n"))
+}
+
+/// Trains a model with the default options.
+async fn trained(source: &mut Source, recipe: &Recipe) -> Model {
+    let model = train(&engine(2), source, recipe, &TrainOptions::default()).await;
+    model.expect("a model")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_training_data_is_close_and_other_data_far() {
+    let folder = Folder::with(&[("train.csv", events(3000)), ("other.csv", shifted(3000))]);
+    let engine = engine(2);
+    let mut source = folder.source(&["train.csv"]);
+    for name in ["context", "beth-paper", "beth-timestamp", "raw"] {
+        let model = trained(&mut source, &recipe(name)).await;
+        let same = drift(&engine, &model, &mut source).await.expect("drift");
+        assert_eq!(same.closeness, Closeness::Close, "{name}");
+        assert_eq!(same.scores.psi, 0.0, "{name}");
+        assert!(
+            same.scores.kolmogorov_smirnov < 1e-12,
+            "{name}: {:?}",
+            same.scores
+        );
+        for feature in &same.features {
+            assert_eq!(feature.psi, 0.0, "{name}: {feature:?}");
+            assert_eq!(feature.unseen.events, 0, "{name}: {feature:?}");
+        }
+        assert_eq!(same.features.len(), model.recipe().features.len(), "{name}");
+    }
+    let model = trained(&mut source, &recipe("context")).await;
+    let other = drift(&engine, &model, &mut folder.source(&["other.csv"])).await;
+    let other = other.expect("drift");
+    assert_eq!(other.closeness, Closeness::Far);
+    let process = &other.features[0];
+    assert_eq!(
+        (process.name.as_str(), process.unseen.events),
+        ("process", 1500)
+    );
+    assert_eq!(process.unseen.values[0].value, "\u{1b}[2Jtsm");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_equals_figures_computed_by_hand() {
+    let recipe = "name = 'r'\n[[feature]]\nname = 'v'\nexpr = 'v'\n[[feature]]\nname = 'k'\nexpr = 'k'\nkind = 'categorical'\n";
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
+    let table = |rows: &[(&str, usize)]| {
+        let lines = rows.iter().flat_map(|(row, times)| vec![*row; *times]);
+        format!("v,k\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+    };
+    let folder = Folder::with(&[
+        ("a.csv", table(&[("0,x", 5000), ("1,y", 5000)])),
+        (
+            "b.csv",
+            table(&[("0,x", 6000), ("1,y", 3000), ("7,new", 1000)]),
+        ),
+    ]);
+    let model = trained(&mut folder.source(&["a.csv"]), &recipe).await;
+    let found = drift(&engine(2), &model, &mut folder.source(&["b.csv"])).await;
+    let found = found.expect("drift");
+    // The four cells are the two values, other values and missing values. Half an event is added to each.
+    let share = |count: f64| (count + 0.5) / (10_000.0 + 2.0);
+    let pairs = [
+        (5000.0, 6000.0),
+        (5000.0, 3000.0),
+        (0.0, 1000.0),
+        (0.0, 0.0),
+    ];
+    let terms =
+        pairs.map(|(before, now)| (share(now) - share(before)) * (share(now) / share(before)).ln());
+    let expected: f64 = terms.iter().sum();
+    for feature in &found.features {
+        let psi = feature.psi;
+        assert!(
+            (psi - expected).abs() < 1e-12,
+            "{psi} instead of {expected}"
+        );
+        assert_eq!(feature.unseen.events, 1000);
+    }
+    assert_eq!(found.features[0].unseen.values[0].value, "7");
+    assert_eq!(found.features[1].unseen.values[0].value, "new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_on_few_events_says_how_few() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let model = small_model(&mut folder.source(&["good.csv"]), "beth-paper").await;
+    for (count, says) in [
+        (1, "This rests on 1 event:"),
+        (199, "This rests on 199 events:"),
+        (200, "The data is"),
+    ] {
+        folder.write("few.csv", events(count));
+        let found = drift(&engine(2), &model, &mut folder.source(&["few.csv"])).await;
+        let verdict = found.expect("drift").verdict;
+        assert!(verdict.starts_with(says), "{verdict}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_needs_the_columns_of_the_recipe() {
+    let folder = Folder::with(&[
+        ("good.csv", events(300)),
+        ("other.csv", "a\n1\n".to_owned()),
+        ("empty.csv", format!("{HEADER}\n")),
+    ]);
+    let model = small_model(&mut folder.source(&["good.csv"]), "beth-paper").await;
+    let engine = engine(2);
+    let mut other = folder.source(&["other.csv"]);
+    let call = drift(&engine, &model, &mut other);
+    let says = "needs columns";
+    folder.refused(call, ErrorKind::Usage, says).await;
+    let mut empty = folder.source(&["empty.csv"]);
+    let says = "empty.csv: a header but no rows";
+    let call = drift(&engine, &model, &mut empty);
+    folder.refused(call, ErrorKind::Data, says).await;
+    let call = most_anomalous(&engine, &model, &mut empty, Listing::top(10));
+    folder.refused(call, ErrorKind::Data, says).await;
+    let out = folder.path("scored.csv");
+    let options = ScoreOptions::default();
+    let call = score_to_file(&engine, &model, &mut empty, out.as_path(), options);
+    folder.refused(call, ErrorKind::Data, says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_does_not_depend_on_threads() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let mut source = folder.source(&["good.csv"]);
+    let model = small_model(&mut source, "beth-paper").await;
+    let mut found = Vec::new();
+    for threads in [1, 2] {
+        let drift = drift(&engine(threads), &model, &mut source).await;
+        let drift = drift.expect("drift");
+        found.push(serde_json::to_string(&drift).expect("JSON"));
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+/// Places the events of `data` with the recipe `beth-paper` on a map that is fitted on them, or on `fit_on`.
+async fn map(
+    folder: &Folder,
+    data: &str,
+    fit_on: Option<&str>,
+    seed: u64,
+    threads: usize,
+) -> Embedding {
+    let mut source = folder.source(&[data]);
+    let mut fit_on = fit_on.map(|name| folder.source(&[name]));
+    let (recipe, params) = (recipe("beth-paper"), UmapParams::new());
+    let engine = engine(threads);
+    let embedding = embed(
+        &engine,
+        &mut source,
+        fit_on.as_mut(),
+        &recipe,
+        &params,
+        seed,
+    );
+    embedding.await.expect("a map")
+}
+
+/// Writes a map and returns its column names and its rows.
+fn table(folder: &Folder, map: &Embedding, out: &str) -> (Vec<String>, Vec<Vec<f64>>) {
+    map.write(folder.path(out).as_path()).expect("a file");
+    let text = folder.text(out);
+    let mut lines = text.lines();
+    let names = lines.next().expect("a header").split(',');
+    let names = names.map(str::to_owned).collect();
+    let number = |field: &str| field.parse().expect("a number");
+    let rows = lines.map(|line| line.split(',').map(number).collect());
+    (names, rows.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn distinct_rows_are_placed_with_their_counts() {
+    let folder = Folder::with(&[("e.csv", events(970))]);
+    let first = map(&folder, "e.csv", None, 0, 2).await;
+    let (names, rows) = table(&folder, &first, "c.csv");
+    assert_eq!(names[7..], ["count", "sus", "evil", "umap_1", "umap_2"]);
+    let sum = |column: usize| rows.iter().map(|row| row[column]).sum::<f64>();
+    assert_eq!([sum(7), sum(8), sum(9)], [970.0, 10.0, 10.0]);
+    let mut keys: Vec<String> = rows.iter().map(|row| format!("{:?}", &row[..7])).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), rows.len());
+    assert!(rows.iter().flatten().all(|value| value.is_finite()));
+    let bytes = folder.read("c.csv");
+    table(&folder, &map(&folder, "e.csv", None, 0, 1).await, "d.csv");
+    assert_eq!(folder.read("d.csv"), bytes);
+    table(&folder, &map(&folder, "e.csv", None, 1, 2).await, "d.csv");
+    assert_ne!(folder.read("d.csv"), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_map_was_fitted_on_keep_their_coordinates() {
+    let folder = Folder::with(&[("e.csv", events(970)), ("some.csv", events(40))]);
+    let all = map(&folder, "e.csv", None, 0, 2).await;
+    let some = map(&folder, "some.csv", Some("e.csv"), 0, 2).await;
+    let (_, all) = table(&folder, &all, "c.csv");
+    let (_, some) = table(&folder, &some, "d.csv");
+    assert!(some.len() < all.len());
+    for row in &some {
+        let known = all.iter().find(|known| known[..7] == row[..7]);
+        assert_eq!(known.expect("a row of the map")[10..], row[10..]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maps_that_cannot_be_made_are_refused() {
+    let recipe = "name = 'r'\n[[feature]]\nname = 'k'\nexpr = 'k'\nkind = 'categorical'\n";
+    let holes = "name = 'h'\n[[feature]]\nname = 'v'\nexpr = 'v'\nnulls = 'allow'\n";
+    let [categorical, holes] =
+        [recipe, holes].map(|text| Recipe::from_toml(text).expect("a recipe"));
+    let folder = Folder::with(&[
+        ("t.csv", "k,v\nx,1\ny,\n".to_owned()),
+        ("one.csv", "v\n1\n".to_owned()),
+        ("e.csv", events(60)),
+    ]);
+    let params = UmapParams::new();
+    let engine = engine(2);
+    let place = async |data: &str, recipe: &Recipe, params: &UmapParams| -> Result<Embedding> {
+        embed(
+            &engine,
+            &mut folder.source(&[data]),
+            None,
+            recipe,
+            params,
+            0,
+        )
+        .await
+    };
+    for (recipe, kind, says) in [
+        (&categorical, ErrorKind::Usage, "a category has no distance"),
+        (&holes, ErrorKind::Data, "feature `v` is missing"),
+    ] {
+        let call = place("t.csv", recipe, &params);
+        folder.refused(call, kind, says).await;
+    }
+    let beth = common::recipe("beth-paper");
+    for (params, says) in [
+        (params.clone().n_neighbors(1), "from 2"),
+        (
+            params.clone().n_epochs(Epochs::Count(MAX_EPOCHS + 1)),
+            "1048576",
+        ),
+    ] {
+        let call = place("e.csv", &beth, &params);
+        folder.refused(call, ErrorKind::Usage, says).await;
+    }
+    let map = place("e.csv", &beth, &params).await.expect("a map");
+    let says = ".csv or .parquet";
+    let error = failed(map.write(folder.path("c.txt").as_path()));
+    assert!(error.message().contains(says), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(folder.names(), ["e.csv", "one.csv", "t.csv"]);
+    let raw = common::recipe("raw");
+    let map = place("one.csv", &raw, &params).await.expect("a map");
+    map.write(folder.path("c.parquet").as_path())
+        .expect("a file");
+    let placed = folder.source(&["c.parquet"]);
+    let names = placed.columns().iter().map(|column| column.name.as_str());
+    let expected = ["v", "count", "umap_1", "umap_2"];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+}

@@ -20,7 +20,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     let refused = |error: std::io::Error| {
         let hint = match error.kind() {
             ErrorKind::AddrNotAvailable => {
-                return Error::usage(format!("{address} is no address of this machine"))
+                return Error::usage(format!("{address} is not an address of this machine"))
                     .hint("`ip address` lists its addresses; 0.0.0.0 stands for all of them");
             }
             ErrorKind::AddrInUse => "another program has this port: choose one with --bind",

@@ -20,7 +20,7 @@ use crate::scan::Scan;
 use crate::source::Source;
 
 /// The name of the engine's column of scores.
-const SCORE: &str = "__score";
+pub(crate) const SCORE: &str = "__score";
 
 /// The order of the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

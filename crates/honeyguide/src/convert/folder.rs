@@ -123,7 +123,7 @@ impl Partitioned {
         let folder = names.map(|name| name + "/").collect::<String>();
         let Some(file) = self.folder.begin(&format!("{folder}{FILE_NAME}"))? else {
             return Err(Error::data(format!(
-                "{} {}: two values name the folder {}",
+                "{} {}: two values would be written to the same folder {}",
                 parameter("partition_by"),
                 self.partition_by.join(","),
                 folder.trim_end_matches('/')

@@ -69,8 +69,8 @@ impl<'a> FeatureTally<'a> {
         }
     }
 
-    /// Counts `events` with the value `value`. `is_unseen` says whether training had the value where its cell does not
-    /// tell. `text` gives the value as text.
+    /// Counts `events` with the value `value`. `is_unseen` says whether training lacked the value, if the cell alone
+    /// does not show it. `text` returns the value as text.
     pub fn push(
         &mut self,
         value: f64,

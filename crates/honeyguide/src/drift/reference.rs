@@ -86,7 +86,7 @@ impl Distribution {
     /// Returns `None` without events.
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
         let counts = self.cell_counts();
-        // The profile interpolates quantiles, so the share can be reached one event before an edge.
+        // The edges are interpolated quantiles, so a bin can hold up to one event less than its share.
         let mut left = q * counts.iter().sum::<f64>() - 1.0;
         let reached = counts.iter().position(|count| {
             left -= count;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::functions;
 
 /// The number of rows per batch. It keeps a batch of wide rows within a few MiB.
-const BATCH_ROWS: usize = 4096;
+pub(crate) const BATCH_ROWS: usize = 4096;
 /// The memory, in bytes, that aggregations and sorts may use before they spill to temporary files, apart from
 /// [`QUERY_MEMORY_PER_THREAD`].
 const QUERY_MEMORY: usize = 28 << 20;
@@ -99,7 +99,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Returns an engine that uses `threads` threads of this machine and reports its progress to nobody.
+    /// Returns an engine that uses `threads` threads of this machine and reports no progress.
     ///
     /// # Errors
     /// Fails when the engine refuses its own settings.

@@ -178,7 +178,7 @@ impl Log {
         self.definition.process
     }
 
-    /// Returns the column that says which process started the process of an event.
+    /// Returns the column of the id of the parent process.
     #[must_use]
     pub fn parent(&self) -> Option<&'static str> {
         self.definition.parent

@@ -42,7 +42,7 @@ const LATER_COLUMNS: &[(&str, DataType)] = &[
 const SYSTEM_CALLS: i64 = 600;
 /// Added to the sensor's number of any other event that BETH does not have.
 const UNKNOWN_OFFSET: i64 = 100_000;
-/// In a second.
+/// The number of nanoseconds in a second.
 const NANOSECONDS: i64 = 1_000_000_000;
 
 /// An event of BETH: (eventName, eventId, argsNum). The last is the same in every row of an event.

@@ -20,9 +20,9 @@ use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
+use crate::scored::SCORE;
 use crate::source::Source;
 
-const SCORE: &str = "__score";
 const ALERTS: &str = "__alerts";
 
 /// The number of alerts by the step of their highest score, as its position in [`Steps::steps`], and by place.

@@ -13,6 +13,7 @@ use datafusion::prelude::DataFrame;
 use super::clock::{Clock, TimeColumn};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::groups::COUNT;
 use crate::groups::Key;
 use crate::scan::Scan;
 use crate::source::{Source, with_columns};
@@ -26,7 +27,6 @@ const MAX_HOST_DAYS: usize = 100_000;
 
 const HOST: &str = "__host_name";
 const DAY: &str = "__day";
-const COUNT: &str = "__count";
 const TICKS: &str = "__ticks";
 const FIRST: &str = "__first";
 const LAST: &str = "__last";

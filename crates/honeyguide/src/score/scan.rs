@@ -22,11 +22,9 @@ use crate::naming::parameter;
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::scan::{FileRows, Scan};
+use crate::scored::SCORE;
 use crate::scorer::Scores;
 use crate::source::Source;
-
-/// The name of the engine's column of scores.
-const SCORE: &str = "__score";
 
 /// The name of the engine's column with the value of the condition.
 const SELECTED: &str = "__selected";

@@ -1,4 +1,4 @@
-//! Where in a text something is, for messages.
+//! Places in a text, as messages name them.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Origin {
         }
     }
 
-    /// Returns what kind of thing the text comes from, in a word.
+    /// Returns `file` or `stream`, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
@@ -45,14 +45,17 @@ impl Origin {
         }
     }
 
-    /// Returns the error of data that says `why` about the line that begins at `start`.
+    /// Returns a data error that says `why`, with the number of the line that begins at `start`.
     pub fn line_error(&self, start: LineStart, why: &str) -> Error {
         let number = start.number.or_else(|| match self {
             Self::File(file) => line_number(file, start.offset).ok(),
             Self::Stream(_) => None,
         });
-        let number = number.map_or("?".into(), |number| number.to_string());
-        Error::data(format!("{}: line {number}: {why}", self.path().display()))
+        let line = match number {
+            Some(number) => format!("line {number}"),
+            None => format!("the line at byte {}", start.offset),
+        };
+        Error::data(format!("{}: {line}: {why}", self.path().display()))
     }
 
     /// Returns the error of reading the text near line `near`.

@@ -24,6 +24,7 @@ use super::file::DataFile;
 use super::format::Compression;
 use super::json::{self, JsonScan};
 use super::slices::Slices;
+use crate::engine::BATCH_ROWS;
 use crate::error::Error;
 
 /// Files by their path in the object store of their source.
@@ -46,9 +47,6 @@ pub(super) struct RowsSource {
     batch_rows: usize,
     metrics: ExecutionPlanMetricsSet,
 }
-
-/// The number of rows of a batch, unless the engine says otherwise.
-const BATCH_ROWS: usize = 4096;
 
 impl RowsSource {
     pub fn new(rows: Rows, files: Files, schema: TableSchema) -> Self {

@@ -1,4 +1,4 @@
-//! Files of CSV: their records, their header, and the types of their columns as the first records show them.
+//! CSV files: their records, their header, and the types of their columns as the first records show them.
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
@@ -19,10 +19,10 @@ const STRAY_VALUES: usize = 10;
 const OTHER_SEPARATORS: [char; 3] = [';', '\t', '|'];
 /// The length of the longest record that is read, in bytes.
 pub(super) const MAX_RECORD_BYTES: u64 = 4 << 20;
-/// The bytes of a header line that is too long for a table.
+/// The longest header line that is read, in bytes.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// The records of a file of CSV one by one, the header first, in bounded memory.
+/// The records of a CSV file one by one, the header first, in bounded memory.
 pub(super) struct Records {
     reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
 }
@@ -287,7 +287,7 @@ pub(super) fn read_error(path: &Path, line: u64, error: csv::Error) -> Error {
         csv::ErrorKind::Io(error) if error.raw_os_error().is_none() => Error::data(format!(
             "{place}: cannot be decompressed, near line {line} of its text: {error}"
         ))
-        .hint("the file is damaged, or its name does not tell its compression"),
+        .hint("the file is damaged, or its name has the wrong ending for its compression"),
         csv::ErrorKind::Io(error) => Error::io("read", path, error),
         other => Error::data(format!("{place}: line {line}: {other:?}")),
     }

@@ -10,6 +10,7 @@ use datafusion::prelude::DataFrame;
 use super::super::places::{choose, columns_of};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::groups::COUNT;
 use crate::scan::Scan;
 use crate::source::Source;
 
@@ -68,7 +69,7 @@ impl Programs {
                 ])?
                 .aggregate(
                     vec![ident("__program"), ident("__call")],
-                    vec![count(lit(1)).alias("__count")],
+                    vec![count(lit(1)).alias(COUNT)],
                 )
         };
         let push = |cells: &mut Vec<[usize; 3]>, batch: &RecordBatch| {
@@ -150,9 +151,9 @@ async fn most_frequent(
     let query = |table: DataFrame| {
         table
             .select(vec![value.clone().alias("__value")])?
-            .aggregate(vec![ident("__value")], vec![count(lit(1)).alias("__count")])?
+            .aggregate(vec![ident("__value")], vec![count(lit(1)).alias(COUNT)])?
             .sort(vec![
-                ident("__count").sort(false, false),
+                ident(COUNT).sort(false, false),
                 ident("__value").sort(true, false),
             ])?
             .limit(0, Some(most))

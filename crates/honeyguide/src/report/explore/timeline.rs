@@ -14,6 +14,7 @@ use super::super::clock::Clock;
 use super::super::places::{Places, columns_of};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::groups::COUNT;
 use crate::scan::Scan;
 use crate::source::Source;
 
@@ -98,7 +99,7 @@ async fn count_cells(
             ])?
             .aggregate(
                 vec![ident("__host_code"), ident("__slot")],
-                vec![count(lit(1)).alias("__count")],
+                vec![count(lit(1)).alias(COUNT)],
             )
     };
     let push = |cells: &mut BTreeMap<(usize, i64), u64>, batch: &RecordBatch| {

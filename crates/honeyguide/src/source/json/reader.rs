@@ -21,7 +21,7 @@ use crate::source::text::MAX_RECORD_BYTES;
 
 /// A fraction in a column whose first values were whole numbers.
 #[derive(Debug, thiserror::Error)]
-#[error("column `{column}` holds more than its first lines promised")]
+#[error("column `{column}` has a fraction after whole numbers")]
 pub(in crate::source) struct Misfit {
     pub column: String,
 }

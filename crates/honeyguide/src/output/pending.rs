@@ -11,6 +11,7 @@ use super::destination::{Destination, Target};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::upload::Upload;
+use crate::storage::{is_url, redacted};
 
 /// The size of the write buffer, in bytes.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -35,13 +36,15 @@ impl PendingFile {
     /// Begins the file at `to`.
     ///
     /// # Errors
-    /// Fails when the folder does not exist or cannot be written to, or when `to` is a folder.
+    /// Fails when the folder does not exist or cannot be written to, when `to` is a folder, and when it is a path that is
+    /// written as a URL.
     pub fn create(to: impl Into<Destination>) -> Result<Self> {
         let Destination { path, target, .. } = to.into();
         let failed = |error| Error::io("write", &path, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(".honeyguide-").suffix(".partial");
         let content = match target {
+            Target::File if is_url(&path.to_string_lossy()) => return Err(unopened(&path)),
             Target::File => {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -178,4 +181,29 @@ pub fn create_folder(path: &Path) -> Result<()> {
         );
     }
     fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))
+}
+
+/// Returns the error of a URL that was given as a path. Only [`Destination::parse`] opens a store.
+fn unopened(path: &Path) -> Error {
+    let shown = redacted(&path.to_string_lossy());
+    Error::usage(format!("{shown}: a URL is not a path to write to"))
+        .hint("make a destination of it with `Destination::parse`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_not_taken_for_paths() {
+        for url in [
+            "s3://user:secret@bucket/model.json",
+            "https://example.org/a.csv",
+        ] {
+            let error = PendingFile::create(Path::new(url)).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Usage);
+            assert!(error.message().contains("is not a path"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-#[path = "../../../honeyguide/tests/common/events.rs"]
+#[path = "../../../honeyguide/tests/library/common/events.rs"]
 mod events;
 
 pub use events::{HEADER, event, event_with, events, events_with_line};

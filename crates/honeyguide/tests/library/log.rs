@@ -1,16 +1,16 @@
 //! A source carries its log: which columns have which types and roles, in logs of kernel calls and in other tables.
 
-use std::num::NonZeroUsize;
-
 use datafusion::arrow::datatypes::DataType;
 use honeyguide::evaluate::evaluate;
 use honeyguide::inspect::inspect;
 use honeyguide::log::Log;
 use honeyguide::{
-    Engine, ErrorKind, Model, ReadOptions, Recipe, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, builtin, train,
+    ErrorKind, Model, ReadOptions, Recipe, Source, ThresholdMethod, ThresholdPolicy, TrainOptions,
+    builtin, train,
 };
 use tempfile::TempDir;
+
+use crate::common::engine;
 
 /// The columns of BETH's labelled files, of its per-host files, and of its DNS files.
 const LABELLED: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
@@ -52,10 +52,6 @@ fn data_type(source: &Source, name: &str) -> DataType {
     column.expect("the column").data_type.clone()
 }
 
-fn engine() -> Engine {
-    Engine::new(NonZeroUsize::MIN).expect("an engine")
-}
-
 fn roles() -> ReadOptions {
     ReadOptions {
         host_column: Some("server".into()),
@@ -92,7 +88,7 @@ async fn model(source: &mut Source) -> Model {
         ..TrainOptions::default()
     };
     let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
-    let model = train(&engine(), source, &recipe, &options).await;
+    let model = train(&engine(1), source, &recipe, &options).await;
     model.expect("a model")
 }
 
@@ -205,7 +201,7 @@ async fn the_values_of_all_files_decide() {
     assert_eq!(data_type(&source, "processId"), DataType::Int64);
     let mut source = Source::open(&[numbers, times]).expect("readable tables");
     assert_eq!(data_type(&source, "timestamp"), DataType::Float64);
-    let error = inspect(&engine(), &mut source)
+    let error = inspect(&engine(1), &mut source)
         .await
         .expect_err("no number");
     let says = "times.csv: line 2, column 1 (`timestamp`): expected a number";
@@ -225,7 +221,7 @@ async fn a_bad_value_among_good_ones_stays_an_error() {
         text += &format!("{row},{user},open,0\n");
     }
     let mut source = open(&write(&folder, "x.csv", &text));
-    let error = inspect(&engine(), &mut source)
+    let error = inspect(&engine(1), &mut source)
         .await
         .expect_err("u1 is no number");
     let says = "x.csv: line 5, column 2 (`userId`): expected a whole number";
@@ -240,7 +236,7 @@ async fn hosts_of_any_table_are_left_out() {
     assert_eq!(left_out(&unnamed), [""; 0]);
     let mut source = Source::open_with(&[path], &roles()).expect("the columns are there");
     assert_eq!(left_out(&model(&mut source).await), ["a", "b", "c"]);
-    let found = inspect(&engine(), &mut source).await.expect("a table");
+    let found = inspect(&engine(1), &mut source).await.expect("a table");
     let hosts = found.hosts.expect("a column of hosts");
     assert_eq!((hosts.column.as_str(), hosts.distinct.count), ("server", 3));
 }
@@ -303,9 +299,9 @@ async fn the_rule_is_a_baseline_of_kernel_calls_only() {
         let mut source = open(&write(&folder, "x.csv", &text));
         let recipe = builtin("raw").expect("a built-in recipe");
         let options = TrainOptions::default();
-        let model = train(&engine(), &mut source, &recipe, &options).await;
+        let model = train(&engine(1), &mut source, &recipe, &options).await;
         let model = model.expect("a model");
-        let found = evaluate(&engine(), &model, &mut source, None).await;
+        let found = evaluate(&engine(1), &model, &mut source, None).await;
         let found = found.expect("labels");
         let names = found.labels[0].baselines.iter();
         let names: Vec<&str> = names.map(|baseline| baseline.name.as_str()).collect();

@@ -26,6 +26,8 @@ use honeyguide::{
     StorageOptions, TrainOptions, calibrate, train,
 };
 
+use crate::common::{engine, failed, written};
+
 const EVENTS: usize = 5000;
 const RECIPE: &str = "name = 'inputs'\n\
     [[feature]]\nname = 'user'\nexpr = 'userId'\n\
@@ -102,10 +104,6 @@ fn json() -> Source {
     of_json(lines(0, EVENTS)).unwrap()
 }
 
-fn engine(threads: usize) -> Engine {
-    Engine::new(NonZeroUsize::new(threads).unwrap()).unwrap()
-}
-
 fn recipe() -> Recipe {
     Recipe::from_toml(RECIPE).unwrap()
 }
@@ -119,12 +117,6 @@ fn options() -> TrainOptions {
 
 async fn fit(engine: &Engine, source: &mut Source) -> Result<Model> {
     train(engine, source, &recipe(), &options()).await
-}
-
-fn written(model: &Model) -> String {
-    let mut text = Vec::new();
-    model.write_json(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
 }
 
 /// Writes the events as files of several formats, and returns sources of them.
@@ -143,13 +135,6 @@ fn files(folder: &Path) -> Vec<Source> {
     let names = ["events.ndjson", "events.parquet", "events.arrow"];
     let open = |name| Source::open([at(name).to_str().unwrap()]).unwrap();
     names.map(open).into()
-}
-
-fn failed<T>(result: Result<T>) -> Error {
-    match result {
-        Ok(_) => panic!("it did not fail"),
-        Err(error) => error,
-    }
 }
 
 fn assert_read_twice(error: &Error) {

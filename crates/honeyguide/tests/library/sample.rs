@@ -1,10 +1,8 @@
 //! Samples: exact counts, uniform draws, and unchanged rows.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Folder, HEADER, engine, event, events};
+use crate::common::{Folder, HEADER, engine, event, events};
 use honeyguide::ErrorKind;
 use honeyguide::inspect::inspect;
 use honeyguide::sample::{Balance, ClassSample, LabelSample, SampleOptions, SampleSummary, sample};

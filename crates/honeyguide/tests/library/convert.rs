@@ -1,11 +1,9 @@
 //! Conversions: the same events are written as Parquet, completely or not at all.
 
-mod common;
-
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use common::{
+use crate::common::{
     Folder, HEADER, answer, engine, event_with, events, events_with_line, failed, recipe, written,
 };
 use honeyguide::convert::{ConvertOptions, Converted, convert};

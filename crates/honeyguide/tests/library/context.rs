@@ -1,14 +1,17 @@
 //! Tests of the recipe `context` and of thresholds set on held-out hosts, against results computed independently.
 
 use std::fmt::Write;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use honeyguide::score::{Listing, most_anomalous};
 use honeyguide::{
-    Contamination, Engine, ErrorKind, HostRate, Model, Recipe, Source, ThresholdMethod,
-    ThresholdPolicy, TrainOptions, builtin, calibrate, train,
+    Contamination, ErrorKind, HostRate, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
+    TrainOptions, builtin, calibrate, train,
 };
+
+use crate::common::engine;
+
+use crate::common::written;
 
 const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
     eventName,stackAddresses,argsNum,returnValue,args,sus,evil\n";
@@ -46,10 +49,6 @@ fn write(path: &Path, rows: &[String]) -> Source {
     Source::open(&[path.display().to_string()]).unwrap()
 }
 
-fn engine(threads: usize) -> Engine {
-    Engine::new(NonZeroUsize::new(threads).unwrap()).unwrap()
-}
-
 fn options(held_out_rate: Option<f64>) -> TrainOptions {
     let by_hosts = |false_positive_rate| ThresholdPolicy::HeldOutHosts {
         false_positive_rate,
@@ -74,12 +73,6 @@ fn left_out(model: &Model) -> (f64, Vec<HostRate>) {
         } => (*realised_rate, hosts.clone()),
         other => panic!("{other:?}"),
     }
-}
-
-fn json(model: &Model) -> String {
-    let mut text = Vec::new();
-    model.write_json(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
 }
 
 #[tokio::test]
@@ -142,9 +135,9 @@ async fn order_files_and_threads_do_not_change_the_model() {
     let again = train(&engine(4), &mut source, &context(), &options(Some(RATE)))
         .await
         .unwrap();
-    assert_eq!(json(&model), json(&again));
-    let read = Model::from_json(&json(&model)).unwrap();
-    assert_eq!(json(&read), json(&model));
+    assert_eq!(written(&model), written(&again));
+    let read = Model::from_json(&written(&model)).unwrap();
+    assert_eq!(written(&read), written(&model));
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Tests of the scorer of Arrow batches: its scores are those of the table that `score` writes, whatever the batches.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use honeyguide::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -9,9 +8,9 @@ use honeyguide::event::Event;
 use honeyguide::score::{
     Listing, ScoreOptions, Selection, explain_event, most_anomalous, score_to_file,
 };
-use honeyguide::{
-    Engine, ErrorKind, Model, ReadOptions, Recipe, Scorer, Source, TrainOptions, train,
-};
+use honeyguide::{ErrorKind, Model, ReadOptions, Recipe, Scorer, Source, TrainOptions, train};
+
+use crate::common::engine;
 
 const RECIPE: &str = r#"
 name = "scorer"
@@ -33,10 +32,6 @@ const EVENTS: usize = 700;
 
 fn recipe() -> Recipe {
     Recipe::from_toml(RECIPE).expect("the recipe is valid")
-}
-
-fn engine() -> Engine {
-    Engine::new(NonZeroUsize::new(2).expect("2 is not 0")).expect("an engine")
 }
 
 /// Returns events, of which every 11th has a null and every 97th is rare.
@@ -80,7 +75,7 @@ async fn model() -> Model {
         ..TrainOptions::default()
     };
     let mut source = source(&events());
-    let trained = train(&engine(), &mut source, &recipe(), &options).await;
+    let trained = train(&engine(2), &mut source, &recipe(), &options).await;
     trained.expect("a model")
 }
 
@@ -101,7 +96,7 @@ async fn scores_are_those_of_the_table_whatever_the_batches() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("scored.csv");
     let options = ScoreOptions::default();
-    score_to_file(&engine(), &model, &mut source(&events), &path, options)
+    score_to_file(&engine(2), &model, &mut source(&events), &path, options)
         .await
         .expect("a table");
     let text = std::fs::read_to_string(&path).expect("a table");
@@ -182,7 +177,7 @@ async fn contributions_add_up_to_the_path_length() {
         assert!((path_length + score.log2()).abs() < 1e-12, "row {row}");
     }
     let selection = Selection::Row(98);
-    let explained = explain_event(&engine(), &model, &mut source(&events), &selection).await;
+    let explained = explain_event(&engine(2), &model, &mut source(&events), &selection).await;
     let explanation = explained.expect("an explanation").explanation;
     assert_eq!(explanation.base.to_bits(), contributions.base.to_bits());
     let none = scorer.score(&events.slice(0, 0)).expect("no scores");
@@ -203,7 +198,7 @@ async fn reasons_are_those_of_the_most_anomalous_events() {
     let (model, events) = (model().await, events());
     let scorer = Scorer::new(&model, &events.schema()).expect("a scorer");
     let scores = scorer.score(&events).expect("scores");
-    let listed = most_anomalous(&engine(), &model, &mut source(&events), Listing::top(3)).await;
+    let listed = most_anomalous(&engine(2), &model, &mut source(&events), Listing::top(3)).await;
     let listed = listed.expect("events").anomalies;
     assert_eq!(listed.len(), 3);
     for anomaly in listed {

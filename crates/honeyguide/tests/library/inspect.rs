@@ -1,8 +1,6 @@
 //! Inspections: their figures compared with those of pandas, remarks, unusual tables and types, and hostile text.
 
-mod common;
-
-use common::{Folder, HEADER, engine, event_with, events, failed, recipe};
+use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe};
 use honeyguide::inspect::{ColumnSummary, Inspection, RemarkKind, features, inspect};
 use honeyguide::sql::Database;
 use honeyguide::{ErrorKind, ReadOptions, StorageOptions};

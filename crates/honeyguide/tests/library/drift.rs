@@ -1,8 +1,6 @@
 //! Drift and maps: data compared with a model, and the distinct feature rows of data on a plane.
 
-mod common;
-
-use common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_model};
+use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_model};
 use honeyguide::drift::{Closeness, drift};
 use honeyguide::embed::{Embedding, Epochs, MAX_EPOCHS, UmapParams, embed};
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
@@ -251,7 +249,7 @@ async fn maps_that_cannot_be_made_are_refused() {
         let call = place("t.csv", recipe, &params);
         folder.refused(call, kind, says).await;
     }
-    let beth = common::recipe("beth-paper");
+    let beth = crate::common::recipe("beth-paper");
     for (params, says) in [
         (params.clone().n_neighbors(1), "from 2"),
         (
@@ -268,7 +266,7 @@ async fn maps_that_cannot_be_made_are_refused() {
     assert!(error.message().contains(says), "{error}");
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert_eq!(folder.names(), ["e.csv", "one.csv", "t.csv"]);
-    let raw = common::recipe("raw");
+    let raw = crate::common::recipe("raw");
     let map = place("one.csv", &raw, &params).await.expect("a map");
     map.write(folder.path("c.parquet").as_path())
         .expect("a file");

@@ -12,6 +12,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use honeyguide::{Engine, Error, Model, Recipe, Source, TrainOptions, train};
 
+use crate::common::written;
+
 const RECIPE: &str = "name = 'typed'\n\
     [[feature]]\nname = 'user'\nexpr = 'userId'\n\
     [[feature]]\nname = 'half'\nexpr = 'half'\n\
@@ -59,12 +61,6 @@ fn fit(paths: &[&Path], recipe: &str) -> Result<Model, Error> {
     runtime.block_on(train(&engine, &mut source, &recipe, &options))
 }
 
-fn json(model: &Model) -> String {
-    let mut text = Vec::new();
-    model.write_json(&mut text).expect("memory");
-    String::from_utf8(text).expect("JSON")
-}
-
 #[test]
 fn the_types_of_columns_do_not_change_the_model() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -73,7 +69,7 @@ fn the_types_of_columns_do_not_change_the_model() {
         &plain,
         &table(&DataType::Int64, &DataType::Float64, &DataType::Utf8),
     );
-    let expected = json(&fit(&[&plain], RECIPE).expect("a model"));
+    let expected = written(&fit(&[&plain], RECIPE).expect("a model"));
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     for (user, half, call) in [
         (DataType::Int32, DataType::Float32, DataType::LargeUtf8),
@@ -89,7 +85,7 @@ fn the_types_of_columns_do_not_change_the_model() {
         write(&path, &table(&user, &half, &call));
         let model =
             fit(&[&path], RECIPE).unwrap_or_else(|error| panic!("{user}, {half}, {call}: {error}"));
-        assert!(json(&model) == expected, "{user}, {half}, {call}");
+        assert!(written(&model) == expected, "{user}, {half}, {call}");
     }
 }
 

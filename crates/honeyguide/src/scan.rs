@@ -81,16 +81,15 @@ impl<'a> Scan<'a> {
         query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
         mut step: impl FnMut(&mut T, &RecordBatch) -> Result<()>,
     ) -> Result<T> {
-        let folded = source.run(&self.columns, async |source| {
-            let mut state = start()?;
-            let query = query(source.table(self.engine)?)?;
-            let consume = |batch: RecordBatch| step(&mut state, &batch).map(ControlFlow::Continue);
-            self.engine
-                .for_each_batch(source.reading(self.what), query, consume)
-                .await?;
-            Ok(state)
-        });
-        let folded = folded.await;
+        let folded = loop {
+            source.begin_scan();
+            let attempt = self.attempt(source, &start, &query, &mut step).await;
+            match source.end_attempt(&self.columns, attempt) {
+                Ok(Some(state)) => break Ok(state),
+                Ok(None) => {}
+                Err(error) => break Err(error),
+            }
+        };
         self.located(source, folded).await
     }
 
@@ -105,28 +104,63 @@ impl<'a> Scan<'a> {
         query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
         mut step: impl FnMut(&mut T, FileRows) -> Result<()>,
     ) -> Result<T> {
-        let folded = source.run(&self.columns, async |source| {
-            let mut state = start(source)?;
-            for (file, table) in source.tables_in_order(self.engine)?.into_iter().enumerate() {
-                let mut rows_before = 0;
-                let consume = |batch: RecordBatch| {
-                    let rows = FileRows {
-                        file,
-                        rows_before,
-                        batch: &batch,
-                    };
-                    step(&mut state, rows)?;
-                    rows_before += batch.num_rows() as u64;
-                    Ok(ControlFlow::Continue(()))
-                };
-                self.engine
-                    .for_each_batch(source.reading(self.what), query(table)?, consume)
-                    .await?;
+        let folded = loop {
+            source.begin_scan();
+            let attempt = self
+                .attempt_in_order(source, &start, &query, &mut step)
+                .await;
+            match source.end_attempt(&self.columns, attempt) {
+                Ok(Some(state)) => break Ok(state),
+                Ok(None) => {}
+                Err(error) => break Err(error),
             }
-            Ok(state)
-        });
-        let folded = folded.await;
+        };
         self.located(source, folded).await
+    }
+
+    /// Folds the batches once, from a fresh state.
+    async fn attempt<T>(
+        &self,
+        source: &Source,
+        start: &impl Fn() -> Result<T>,
+        query: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        step: &mut impl FnMut(&mut T, &RecordBatch) -> Result<()>,
+    ) -> EngineResult<T> {
+        let mut state = start()?;
+        let query = query(source.table(self.engine)?)?;
+        let consume = |batch: RecordBatch| step(&mut state, &batch).map(ControlFlow::Continue);
+        self.engine
+            .for_each_batch(source.reading(self.what), query, consume)
+            .await?;
+        Ok(state)
+    }
+
+    /// Folds the batches once, one file after the other, from a fresh state.
+    async fn attempt_in_order<T>(
+        &self,
+        source: &Source,
+        start: &impl Fn(&Source) -> Result<T>,
+        query: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        step: &mut impl FnMut(&mut T, FileRows) -> Result<()>,
+    ) -> EngineResult<T> {
+        let mut state = start(source)?;
+        for (file, table) in source.tables_in_order(self.engine)?.into_iter().enumerate() {
+            let mut rows_before = 0;
+            let consume = |batch: RecordBatch| {
+                let rows = FileRows {
+                    file,
+                    rows_before,
+                    batch: &batch,
+                };
+                step(&mut state, rows)?;
+                rows_before += batch.num_rows() as u64;
+                Ok(ControlFlow::Continue(()))
+            };
+            self.engine
+                .for_each_batch(source.reading(self.what), query(table)?, consume)
+                .await?;
+        }
+        Ok(state)
     }
 
     /// Traces a failure to the event that it comes from, if it comes from a feature or a label.

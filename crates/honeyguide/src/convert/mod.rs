@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::Result as EngineResult;
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -71,20 +72,13 @@ pub async fn convert(
     let sorted_by = sort_columns(source, &options.partition_by);
     let names = source.columns().iter().map(|column| column.name.as_str());
     let needed = with_columns(&BTreeSet::new(), names);
-    let written = source.run(&needed, async |source| {
-        let events = OrderedEvents::new(engine, source, &sorted_by).await?;
-        let mut writer = Writer::new(source, events.schema(), out, options, &sorted_by)?;
-        let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
-        let write = |batch: RecordBatch| {
-            writer.write(&order::without_number(&batch)?)?;
-            Ok(ControlFlow::Continue(()))
-        };
-        engine
-            .for_each_batch_of(source.reading("converting"), plan, task, write)
-            .await?;
-        Ok(writer)
-    });
-    let writer = written.await?;
+    let writer = loop {
+        source.begin_scan();
+        let attempt = write(engine, source, out, options, &sorted_by).await;
+        if let Some(writer) = source.end_attempt(&needed, attempt)? {
+            break writer;
+        }
+    };
     let (files, bytes_after) = writer.sink.finish()?;
     Ok(Converted {
         events: writer.events,
@@ -94,6 +88,27 @@ pub async fn convert(
         files,
         malformed_lists: writer.lists.map_or(0, |lists| lists.malformed()),
     })
+}
+
+/// Writes all events once. The output is complete when the writer's sink is finished.
+async fn write(
+    engine: &Engine,
+    source: &Source,
+    out: &Destination,
+    options: &ConvertOptions,
+    sorted_by: &[String],
+) -> EngineResult<Writer> {
+    let events = OrderedEvents::new(engine, source, sorted_by).await?;
+    let mut writer = Writer::new(source, events.schema(), out, options, sorted_by)?;
+    let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
+    let write = |batch: RecordBatch| {
+        writer.write(&order::without_number(&batch)?)?;
+        Ok(ControlFlow::Continue(()))
+    };
+    engine
+        .for_each_batch_of(source.reading("converting"), plan, task, write)
+        .await?;
+    Ok(writer)
 }
 
 /// Refuses options that cannot work, before any data is read.

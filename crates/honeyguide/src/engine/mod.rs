@@ -99,7 +99,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Returns an engine that uses `threads` threads of this machine and reports no progress.
+    /// Returns an engine that uses `threads` threads of this machine and reports no progress. Work of the
+    /// forest runs in the rayon pool of the thread that drives a call.
     ///
     /// # Errors
     /// Fails when the engine refuses its own settings.

@@ -86,29 +86,43 @@ pub(crate) async fn first_found<S, T>(
     prepare: impl Fn(&Schema) -> Result<S>,
     check: impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
 ) -> Result<Option<(String, T)>> {
-    let search = source.run(needed, async |source| {
-        for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
-            let query = query(table)?;
-            let prepared = prepare(query.schema().as_arrow())?;
-            let (mut rows, mut found) = (0, None);
-            let consume = |batch: RecordBatch| {
-                if let Some((row, thing)) = check(&prepared, &batch)? {
-                    found = Some((rows + row as u64 + 1, thing));
-                    return Ok(ControlFlow::Break(()));
-                }
-                rows += batch.num_rows() as u64;
-                Ok(ControlFlow::Continue(()))
-            };
-            engine
-                .for_each_batch(source.reading("looking for the row"), query, consume)
-                .await?;
-            if let Some((row, thing)) = found {
-                return Ok(Some((source.place_of_row(file, row), thing)));
-            }
+    loop {
+        source.begin_scan();
+        let attempt = search(engine, source, &query, &prepare, &check).await;
+        if let Some(found) = source.end_attempt(needed, attempt)? {
+            return Ok(found);
         }
-        Ok(None)
-    });
-    search.await
+    }
+}
+
+/// Searches the files once, as [`first_found`] does.
+async fn search<S, T>(
+    engine: &Engine,
+    source: &Source,
+    query: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
+    prepare: &impl Fn(&Schema) -> Result<S>,
+    check: &impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
+) -> EngineResult<Option<(String, T)>> {
+    for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
+        let query = query(table)?;
+        let prepared = prepare(query.schema().as_arrow())?;
+        let (mut rows, mut found) = (0, None);
+        let consume = |batch: RecordBatch| {
+            if let Some((row, thing)) = check(&prepared, &batch)? {
+                found = Some((rows + row as u64 + 1, thing));
+                return Ok(ControlFlow::Break(()));
+            }
+            rows += batch.num_rows() as u64;
+            Ok(ControlFlow::Continue(()))
+        };
+        engine
+            .for_each_batch(source.reading("looking for the row"), query, consume)
+            .await?;
+        if let Some((row, thing)) = found {
+            return Ok(Some((source.place_of_row(file, row), thing)));
+        }
+    }
+    Ok(None)
 }
 
 /// The fault of one event.

@@ -1,4 +1,4 @@
-//! Running work on a source: its scans are counted, and repeated where their failure has a remedy.
+//! Attempts at scans of a source. They are counted, and repeated where their failure has a remedy.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use crate::engine::Reading;
 use crate::error::{Error, Result};
 
 impl Source {
-    /// Runs `work` until it succeeds or fails without a remedy. `work` builds its query from the source that it is
-    /// handed; it runs again from the start when its failure has a remedy. `needed` names the columns that it reads.
-    ///
-    /// # Errors
-    /// Fails when `work` does and there is no remedy, and when too many lines could not be read.
-    pub(crate) async fn run<T>(
-        &mut self,
-        needed: &BTreeSet<String>,
-        mut work: impl AsyncFnMut(&Source) -> std::result::Result<T, DataFusionError>,
-    ) -> Result<T> {
-        loop {
-            self.begin_scan();
-            match work(self).await {
-                Ok(value) => {
-                    self.end_scan()?;
-                    return Ok(value);
-                }
-                Err(error) if self.remedy(needed, &error)? => {}
-                Err(error) => return Err(Error::engine(error)),
-            }
-        }
-    }
-
     /// Begins a scan whose counts start at zero. Tables that were made before count elsewhere.
     pub(crate) fn begin_scan(&mut self) {
         self.scan_log = Arc::default();
+    }
+
+    /// Ends an attempt at a scan of the columns `needed`. Returns its outcome, or `None` if it failed and has to be
+    /// repeated, from [`begin_scan`](Self::begin_scan) on, because its failure has a remedy.
+    ///
+    /// An attempt is a future of its own, and this is not a function that takes one: the future of an async closure is not
+    /// known to be [`Send`].
+    ///
+    /// # Errors
+    /// Fails when the attempt did and there is no remedy, and when too many lines could not be read.
+    pub(crate) fn end_attempt<T>(
+        &mut self,
+        needed: &BTreeSet<String>,
+        outcome: std::result::Result<T, DataFusionError>,
+    ) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => {
+                self.end_scan()?;
+                Ok(Some(value))
+            }
+            Err(error) if self.remedy(needed, &error)? => Ok(None),
+            Err(error) => Err(Error::engine(error)),
+        }
     }
 
     /// Ends a scan that read all it wanted, and keeps its counts.

@@ -562,3 +562,32 @@ async fn a_cluster_refuses_what_only_this_process_can_read() {
         assert_eq!(error.kind(), ErrorKind::Usage);
     }
 }
+
+/// Work on a source can be spawned on a runtime with several threads.
+#[tokio::test]
+async fn futures_can_be_sent_to_another_thread() {
+    fn sent<T: Send>(future: T) -> T {
+        future
+    }
+    let (engine, recipe, options) = (engine(1), recipe(), options());
+    let mut source = of_batches();
+    let trained = sent(train(&engine, &mut source, &recipe, &options));
+    let model = trained.await.unwrap();
+    let listed = sent(most_anomalous(
+        &engine,
+        &model,
+        &mut source,
+        Listing::top(1),
+    ));
+    assert_eq!(listed.await.unwrap().anomalies.len(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("scored.csv");
+    let written = sent(score_to_file(
+        &engine,
+        &model,
+        &mut source,
+        out.as_path(),
+        ScoreOptions::default(),
+    ));
+    assert_eq!(written.await.unwrap().events, EVENTS as u64);
+}

@@ -10,7 +10,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use honeyguide::{
-    Contamination, Engine, Model, ReadOptions, Recipe, Result, Source, ThresholdPolicy, TrainOptions, builtin, train,
+    Contamination, Engine, Model, ReadOptions, Recipe, Result, Source, ThresholdPolicy,
+    TrainOptions, builtin, train,
 };
 use tempfile::TempDir;
 
@@ -68,7 +69,9 @@ impl Folder {
     /// # Errors
     /// Fails as [`Source::open_with`] does.
     pub fn open(&self, names: &[&str], options: &ReadOptions) -> Result<Source> {
-        let paths = names.iter().map(|name| self.path(name).display().to_string());
+        let paths = names
+            .iter()
+            .map(|name| self.path(name).display().to_string());
         Source::open_with(paths, options)
     }
 

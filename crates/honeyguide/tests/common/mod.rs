@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 mod events;
 
-pub use events::{HEADER, event, event_with, events, events_with_line};
+pub use events::{HEADER, event, event_with, events, events_as_json, events_with_line};
 
 /// A temporary folder with data.
 pub struct Folder(TempDir);

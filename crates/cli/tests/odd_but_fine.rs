@@ -1,4 +1,4 @@
-//! What commands print about unusual data: labels of one class, and single events.
+//! What commands print about unusual data: labels of one class, single events, and too many distinct rows.
 
 mod common;
 
@@ -55,5 +55,23 @@ fn a_count_of_one_has_a_singular_noun() {
     ] {
         let run = folder.done(args);
         assert!(run.stdout.contains(says), "{args:?}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn samples_of_too_many_distinct_rows_are_reported() {
+    let table = |count: usize| {
+        let rows = (0..count).map(|row| format!("{row}\n"));
+        rows.fold("a\n".to_owned(), |text, row| text + &row)
+    };
+    let folder = Folder::with(&[("many.csv", table(270_000)), ("few.csv", table(100))]);
+    for (data, sampled) in [("many.csv", true), ("few.csv", false)] {
+        let train = ["train", data, "--recipe", "raw", "--trees", "1"];
+        let train = [&train[..], &["--out", "m.json"]].concat();
+        let text = folder.done(&train).stdout;
+        let says = "too many distinct rows to keep: the forest was fitted to a sample of ";
+        assert_eq!(text.contains(says), sampled, "{text}");
+        let json = folder.done(&[&train[..], &["--json"]].concat()).stdout;
+        assert_eq!(json.contains("\"sampled_rows\": "), sampled, "{json}");
     }
 }

@@ -85,6 +85,27 @@ fn formats_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn conditions_may_name_the_folders_of_partitions() {
+    let folder = Folder::new();
+    let mut text = "processId,userId,eventName\n".to_owned();
+    for (host, user) in [("a", 0), ("b%20c", 7)] {
+        let name = format!("lake/hostName={host}");
+        std::fs::create_dir_all(folder.path(&name)).unwrap();
+        let _ = writeln!(text, "1,{user},open");
+        folder.write(&format!("{name}/part.csv"), &text);
+    }
+    let train = [
+        "train", "lake", "--recipe", "raw", "--trees", "5", "--out", "m.json",
+    ];
+    folder.done(&train);
+    let explain = ["explain", "m.json", "lake", "--where", "hostName = 'b c'"];
+    let run = folder.done(&[&explain[..], &["--json"]].concat());
+    for says in ["\"b c\"", "\"selected\": 2"] {
+        assert!(run.stdout.contains(says), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn pipes_are_read_and_written_like_files() {
     use std::process::Stdio;
     let folder = Folder::with_model(3000);

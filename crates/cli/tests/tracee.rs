@@ -24,5 +24,9 @@ fn counts_of_mapped_events_are_printed() {
     ] {
         let run = folder.done(&["score", "model.json", data]);
         assert!(run.stderr.contains(says), "{}", run.stderr);
+        // The format may be named where the file's name does not tell it.
+        folder.write("events.log", folder.read(data));
+        let named = ["score", "model.json", "events.log", "--format", "tracee"];
+        assert_eq!(folder.done(&named).stderr, run.stderr);
     }
 }

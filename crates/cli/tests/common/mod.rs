@@ -16,7 +16,7 @@ use tempfile::TempDir;
 #[path = "../../../honeyguide/tests/library/common/events.rs"]
 mod events;
 
-pub use events::{HEADER, event, event_with, events, events_with_line};
+pub use events::{HEADER, event, event_with, events, events_as_json, events_with_line};
 
 /// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);

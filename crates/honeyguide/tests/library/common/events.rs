@@ -52,3 +52,23 @@ pub fn event_with(index: usize, column: usize, value: &str) -> String {
     fields[column] = value;
     fields.join(",")
 }
+
+/// Returns the events of [`events`] as newline-delimited JSON.
+pub fn events_as_json(count: usize) -> String {
+    let line = |index: usize| {
+        let rare = usize::from(index % 97 == 96);
+        let user = if rare == 1 { 1001 } else { 0 };
+        format!(
+            "{{\"timestamp\":{index}.25,\"processId\":{},\"threadId\":{},\"parentProcessId\":{},\"userId\":{user},\"mountNamespace\":4026531840,\
+             \"processName\":\"cron\",\"hostName\":\"host-1\",\"eventId\":{},\"eventName\":\"openat\",\"stackAddresses\":\"[1, 2]\",\"argsNum\":{},\
+             \"returnValue\":{},\"args\":\"[{{'name': 'fd', 'value': {index}}}]\",\"sus\":{rare},\"evil\":{rare}}}\n",
+            index % 7,
+            index % 7,
+            index % 5,
+            index % 11,
+            index % 4,
+            index as i64 % 3 - 1,
+        )
+    };
+    (0..count).map(line).collect()
+}

@@ -1,0 +1,94 @@
+//! Parquet files: damaged files are refused, and so is data that has scores already.
+
+mod common;
+
+use common::{Folder, engine, events, recipe, small_model};
+use honeyguide::score::{ScoreOptions, score_to_file};
+use honeyguide::{Error, ErrorKind, Model, ReadOptions, TrainOptions, train};
+
+/// Creates a folder with a table of events as CSV, the same table with scores as Parquet, and the model of the scores.
+async fn folder() -> (Folder, Model) {
+    let folder = Folder::with(&[("good.csv", events(5000))]);
+    let mut source = folder.source(&["good.csv"]);
+    let model = small_model(&mut source, "beth-paper").await;
+    let scored = folder.path("good.parquet");
+    let options = ScoreOptions::default();
+    let summary = score_to_file(&engine(2), &model, &mut source, &scored, options).await;
+    assert_eq!(summary.expect("a table").events, 5000);
+    (folder, model)
+}
+
+/// Returns the error of training with these files, which must be refused.
+async fn refused(folder: &Folder, files: &[&str], name: &str, threads: usize) -> Error {
+    let before = folder.names();
+    let trained = async {
+        let mut source = folder.open(files, &ReadOptions::default())?;
+        let options = TrainOptions::default();
+        train(&engine(threads), &mut source, &recipe(name), &options).await
+    };
+    let error = trained.await.expect_err("the files are refused");
+    assert_eq!(folder.names(), before, "files appeared or vanished");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_files_are_refused() {
+    let (folder, _) = folder().await;
+    let good = folder.read("good.parquet");
+    let middle = good.len() / 3;
+    let mut flipped = good.clone();
+    flipped[middle..middle + 200]
+        .iter_mut()
+        .for_each(|byte| *byte ^= 0x5a);
+    let mut footer = good.clone();
+    let near_end = footer.len() - 300;
+    footer[near_end..near_end + 40].fill(0xff);
+    let mut length = good.clone();
+    let at = length.len() - 8;
+    length[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    for (what, content) in [
+        ("empty", Vec::new()),
+        ("cut off", good[..good.len() / 2].to_vec()),
+        ("without its end", good[..good.len() - 1].to_vec()),
+        ("text", events(30).into_bytes()),
+        ("noise in a page", flipped),
+        ("noise in the footer", footer),
+        ("an absurd footer length", length),
+        ("only the magic", b"PAR1PAR1".to_vec()),
+    ] {
+        folder.write("bad.parquet", content);
+        for threads in [1, 2] {
+            let error = refused(&folder, &["bad.parquet"], "raw", threads).await;
+            assert_ne!(error.kind(), ErrorKind::Usage, "{what}: {error}");
+            for part in ["bad.parquet", "Parquet"] {
+                assert!(error.to_string().contains(part), "{what}: {error}");
+            }
+            assert!(error.hint_text().is_some(), "{what}: {error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_with_scores_is_not_scored_again() {
+    let (folder, model) = folder().await;
+    let before = folder.names();
+    let mut source = folder.source(&["good.parquet"]);
+    let again = folder.path("again.csv");
+    let options = ScoreOptions::default();
+    let scored = score_to_file(&engine(2), &model, &mut source, &again, options).await;
+    let error = scored.expect_err("the data has scores");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(error.message(), "the data already has a column `score`");
+    assert_eq!(folder.names(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_and_parquet_go_together_only_with_equal_columns() {
+    let (folder, _) = folder().await;
+    let error = refused(&folder, &["good.csv", "good.parquet"], "beth-paper", 2).await;
+    assert_ne!(error.kind(), ErrorKind::Usage);
+    let text = error.to_string();
+    for part in ["different columns", "only the second has anomalous, score"] {
+        assert!(text.contains(part), "{text}");
+    }
+}

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Folder, events};
 
-const OF_2021: &str = include_str!("../../honeyguide/tests/fixtures/tracee/v0.5.ndjson");
-const OF_TODAY: &str = include_str!("../../honeyguide/tests/fixtures/tracee/v0.20.ndjson");
+const OF_2021: &str = include_str!("../../honeyguide/tests/library/fixtures/tracee/v0.5.ndjson");
+const OF_TODAY: &str = include_str!("../../honeyguide/tests/library/fixtures/tracee/v0.20.ndjson");
 
 #[test]
 fn counts_of_mapped_events_are_printed() {

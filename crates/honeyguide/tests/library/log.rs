@@ -117,7 +117,7 @@ fn kernel_calls_are_told_from_other_tables_by_their_columns() {
         let source = opened(&format!("{header}\n"), "x.csv");
         assert_eq!(source.log().name(), Log::table().name(), "{header}");
     }
-    let fixtures = "tests/fixtures";
+    let fixtures = "tests/library/fixtures";
     for name in ["model-v1.csv", "tracee/v0.5.ndjson", "tracee/v0.20.ndjson"] {
         let source = open(&format!("{fixtures}/{name}"));
         assert_eq!(source.log().name(), kernel_calls, "{name}");

@@ -53,7 +53,7 @@ async fn a_model_has_its_file_as_its_origin_until_it_is_changed() {
 
 #[test]
 fn a_relative_path_becomes_an_absolute_one() {
-    let fixture = "tests/fixtures/model-v1.json";
+    let fixture = "tests/library/fixtures/model-v1.json";
     let model = Model::load(Path::new(fixture)).unwrap();
     let uri = &model.origin().unwrap().uri;
     assert!(Path::new(uri).is_absolute() && uri.ends_with("model-v1.json"));

@@ -12,13 +12,8 @@ use std::path::PathBuf;
 
 use honeyguide::sql::{Database, TextFormat};
 use honeyguide::{
-<<<<<<< HEAD:crates/honeyguide/tests/library/common/mod.rs
     Contamination, Engine, Error, ErrorKind, Model, ReadOptions, Recipe, Result, Source,
     StorageOptions, ThresholdPolicy, TrainOptions, builtin, train,
-=======
-    Contamination, Engine, Model, ReadOptions, Recipe, Result, Source, ThresholdPolicy,
-    TrainOptions, builtin, train,
->>>>>>> tests-b:crates/honeyguide/tests/common/mod.rs
 };
 use tempfile::TempDir;
 

@@ -1,10 +1,8 @@
 //! Model files: files that this release wrote stay readable, and files that are no models are refused.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Folder, HEADER, engine, event, events, written};
+use crate::common::{Folder, HEADER, engine, event, events, written};
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{
@@ -111,7 +109,10 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
 
 /// Returns the path of a fixture: a model of this release, events for it, or their scores.
 fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!(
+        "{}/tests/library/fixtures/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
 }
 
 /// Returns the table of events for the model of this release.
@@ -146,7 +147,7 @@ async fn the_model_of_the_first_release_is_still_read() {
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:
-/// `cargo test -p honeyguide --test model_file -- --ignored write_the_fixtures`.
+/// `cargo test -p honeyguide --test library -- --ignored write_the_fixtures`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes the fixtures"]
 async fn write_the_fixtures() {

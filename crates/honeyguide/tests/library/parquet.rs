@@ -1,8 +1,6 @@
 //! Parquet files: damaged files are refused, and so is data that has scores already.
 
-mod common;
-
-use common::{Folder, engine, events, recipe, small_model};
+use crate::common::{Folder, engine, events, recipe, small_model};
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{Error, ErrorKind, Model, ReadOptions, TrainOptions, train};
 

@@ -1,11 +1,11 @@
 //! The same events give the same results in every format.
 
-mod common;
-
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use common::{Folder, engine, events, events_as_json, recipe, small_forest, small_model, written};
+use crate::common::{
+    Folder, engine, events, events_as_json, recipe, small_forest, small_model, written,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use honeyguide::inspect::inspect;

@@ -1,8 +1,6 @@
 //! Unusual forms of data that must be read with the same result as the usual form.
 
-mod common;
-
-use common::{
+use crate::common::{
     Folder, HEADER, engine, event, event_with, events, recipe, small_forest, small_model, written,
 };
 use honeyguide::evaluate::evaluate;

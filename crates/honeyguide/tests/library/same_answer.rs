@@ -1,12 +1,10 @@
 //! The same events give the same model, to the byte, for any number of threads, any order of rows and any layout of
 //! files. Scores and evaluations also agree with each other about the same events.
 
-mod common;
-
 use std::fs::File;
 use std::io::Write;
 
-use common::{Folder, HEADER, engine, event, recipe, written};
+use crate::common::{Folder, HEADER, engine, event, recipe, written};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use honeyguide::evaluate::evaluate;

@@ -1,8 +1,6 @@
 //! Tracee's JSON in the formats of 2021 and of today, which is read with the columns of BETH.
 
-mod common;
-
-use common::{Folder, HEADER, engine, events, recipe, small_forest, small_model, written};
+use crate::common::{Folder, HEADER, engine, events, recipe, small_forest, small_model, written};
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{ErrorKind, Model, ReadOptions, TraceeEvents, train};
 use serde_json::Value;

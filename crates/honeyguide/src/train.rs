@@ -229,7 +229,7 @@ pub(crate) fn fit(
         recipe,
         encodings,
         encoder,
-        forest,
+        forest: Arc::new(forest),
         threshold,
         training,
         origin: None,

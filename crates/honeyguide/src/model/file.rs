@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use learn::iforest::{ForestData, IsolationForest};
 use serde::{Deserialize, Serialize};
@@ -188,7 +189,7 @@ impl ModelFile {
             recipe,
             encodings,
             encoder,
-            forest,
+            forest: Arc::new(forest),
             threshold,
             training,
             origin: None,

@@ -4,6 +4,8 @@ mod file;
 mod profile;
 mod threshold;
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
@@ -18,13 +20,13 @@ use crate::features::{Encoder, EncodingData};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 
-/// A trained model: everything that scoring needs, and a description of the training data.
+/// A trained model: everything that scoring needs, and a description of the training data. Clones share the forest.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) recipe: Recipe,
     pub(crate) encodings: Vec<EncodingData>,
     pub(crate) encoder: Encoder,
-    pub(crate) forest: IsolationForest,
+    pub(crate) forest: Arc<IsolationForest>,
     pub(crate) threshold: Threshold,
     pub(crate) training: Training,
     /// The file of the model, or `None` if the model was not read from a file or has changed since.

@@ -40,7 +40,7 @@ pub(crate) fn failed(what: &str, address: SocketAddr, error: std::io::Error) -> 
 }
 
 /// Sets `TCP_NODELAY` on accepted connections, so that small answers are sent at once.
-pub(crate) fn prompt(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
+pub(crate) fn without_delay(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
     listener.tap_io(|stream| {
         // If this fails, the connection is only slower.
         let _ = stream.set_nodelay(true);

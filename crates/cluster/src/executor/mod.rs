@@ -176,7 +176,7 @@ impl Executor {
     /// The scheduler cannot be reached at the start, or the system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let listener = port::prompt(self.listener);
+        let listener = port::without_delay(self.listener);
         let mut server = JoinSet::new();
         server.spawn(axum::serve(listener, router(&shared)).into_future());
         let failed = |error| port::failed("serve on", self.address, error);

@@ -130,10 +130,11 @@ impl Scheduler {
         let router = node
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(port::prompt(listener), router).with_graceful_shutdown(async {
-            // An error means that the sender was dropped, which also ends the server.
-            let _ = ended.await;
-        });
+        let server =
+            axum::serve(port::without_delay(listener), router).with_graceful_shutdown(async {
+                // An error means that the sender was dropped, which also ends the server.
+                let _ = ended.await;
+            });
         let mut server = std::pin::pin!(server.into_future());
         let result = tokio::select! {
             result = &mut server => result,

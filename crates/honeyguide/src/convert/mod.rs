@@ -102,7 +102,7 @@ async fn write(
     let mut writer = Writer::new(source, events.schema(), out, options, sorted_by)?;
     let (plan, task) = (events.plan()?, engine.sequential_context().task_ctx());
     let write = |batch: RecordBatch| {
-        writer.write(&order::without_number(&batch)?)?;
+        writer.write(&order::without_position(&batch)?)?;
         Ok(ControlFlow::Continue(()))
     };
     engine

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::source::Source;
 
 /// The name of the last column of the scan, which holds an event's position in the data.
-const NUMBER: &str = "__number";
+const POSITION: &str = "__position";
 
 /// A scan of all files and the columns to sort its rows by.
 pub(super) struct OrderedEvents {
@@ -45,7 +45,7 @@ impl OrderedEvents {
             files.push(engine.distribute(table.create_physical_plan().await?)?);
         }
         let mut fields = source.schema().fields().to_vec();
-        fields.push(Arc::new(Field::new(NUMBER, DataType::UInt64, false)));
+        fields.push(Arc::new(Field::new(POSITION, DataType::UInt64, false)));
         let scan = NumberedRows {
             files,
             schema: Arc::new(Schema::new(fields)),
@@ -85,7 +85,7 @@ impl OrderedEvents {
             descending: false,
             nulls_first: false,
         };
-        let keys = self.sorted_by.iter().map(String::as_str).chain([NUMBER]);
+        let keys = self.sorted_by.iter().map(String::as_str).chain([POSITION]);
         let keys = keys.map(|name| Ok(PhysicalSortExpr::new(col(name, schema)?, ascending)));
         let keys: Vec<_> = keys.collect::<std::result::Result<_, DataFusionError>>()?;
         let ordering =
@@ -95,7 +95,7 @@ impl OrderedEvents {
 }
 
 /// Returns a batch of the plan without the column of positions.
-pub(super) fn without_number(batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn without_position(batch: &RecordBatch) -> Result<RecordBatch> {
     let events: Vec<usize> = (0..batch.num_columns() - 1).collect();
     batch
         .project(&events)
@@ -121,23 +121,23 @@ impl PartitionStream for NumberedRows {
             .try_flatten();
         let schema = Arc::clone(&self.schema);
         let mut rows = 0;
-        let numbered = batches.map(move |batch| numbered(&schema, &mut rows, &batch?));
+        let positioned = batches.map(move |batch| with_position(&schema, &mut rows, &batch?));
         Box::pin(RecordBatchStreamAdapter::new(
             Arc::clone(&self.schema),
-            numbered,
+            positioned,
         ))
     }
 }
 
 /// Adds the column of positions to `batch`. `rows` counts the rows so far.
-fn numbered(
+fn with_position(
     schema: &SchemaRef,
     rows: &mut u64,
     batch: &RecordBatch,
 ) -> std::result::Result<RecordBatch, DataFusionError> {
     let first = *rows;
     *rows += batch.num_rows() as u64;
-    let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(first..*rows));
-    let columns = batch.columns().iter().cloned().chain([numbers]);
+    let positions: ArrayRef = Arc::new(UInt64Array::from_iter_values(first..*rows));
+    let columns = batch.columns().iter().cloned().chain([positions]);
     Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())?)
 }

@@ -120,5 +120,7 @@ fn physical_plan(
     let plan: LogicalPlan = functions::counting(plan, malformed_args)?;
     let state = context.state();
     let planned = state.create_physical_plan(&plan).now_or_never();
-    planned.unwrap_or_else(|| Err(Error::internal("the planning of expressions waits").into()))
+    planned.unwrap_or_else(|| {
+        Err(Error::internal("planning the expressions did not finish at once").into())
+    })
 }

@@ -184,6 +184,6 @@ impl Intake {
             self.bad_lines,
             self.first_bad_lines.join("; then ")
         ))
-        .hint("is this newline-delimited JSON, and are its columns what its first lines promise?"))
+        .hint("is this newline-delimited JSON, and do later lines have the columns and types of the first ones?"))
     }
 }

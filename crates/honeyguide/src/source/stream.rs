@@ -150,7 +150,9 @@ impl Part for StreamPart {
                 let batches = json::BatchReader::of_stream(scan, origin, input, wanted, batch_rows);
                 Ok(Box::new(batches))
             }
-            (Rows::Lines(_), None) => Err(Error::internal("lines that nothing says how to read")),
+            (Rows::Lines(_), None) => Err(Error::internal(
+                "a stream of lines without options for reading them",
+            )),
         }
     }
 }

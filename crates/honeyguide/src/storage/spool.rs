@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
-use super::waiting::{threads, wait};
+use super::waiting::{multi_thread_handle, wait};
 use crate::error::{Error, Result};
 
 /// The maximum size of a copy of data, in bytes.
@@ -51,7 +51,7 @@ impl Spool {
     /// # Errors
     /// Fails when the input cannot be read, the copy cannot be written or exceeds its limit, or the job is stopped.
     pub fn copy(mut self, open: fn() -> Box<dyn Read>) -> Result<TempPath> {
-        if threads().is_none() {
+        if multi_thread_handle().is_none() {
             io::copy(&mut open(), &mut self).map_err(|error| self.failed(error))?;
             return self.finish();
         }

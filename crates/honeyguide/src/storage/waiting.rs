@@ -48,7 +48,7 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
 /// # Errors
 /// Fails when there is no multi-threaded runtime.
 pub(crate) fn wait_to_end<T>(work: impl Future<Output = T>) -> Result<T> {
-    let Some(handle) = threads() else {
+    let Some(handle) = multi_thread_handle() else {
         return Err(Error::usage(
             "remote files need a multi-threaded tokio runtime",
         ));
@@ -62,13 +62,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let take = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
     match mutex.try_lock() {
         Ok(free) => free,
-        Err(_) if threads().is_some() => tokio::task::block_in_place(take),
+        Err(_) if multi_thread_handle().is_some() => tokio::task::block_in_place(take),
         Err(_) => take(),
     }
 }
 
 /// Returns the handle of the current runtime if that is multi-threaded.
-pub(crate) fn threads() -> Option<Handle> {
+pub(crate) fn multi_thread_handle() -> Option<Handle> {
     let handle = Handle::try_current().ok()?;
     (handle.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(handle)
 }

@@ -142,11 +142,11 @@ impl Umap {
         let bandwidth = Bandwidth::of(&distances, found.len(), connectivity, self.mean_distance);
         // Memberships fall exponentially, so their ratios are the same when measured from the
         // nearest neighbour on, and the membership of the nearest one cannot vanish.
-        let beside = Bandwidth {
+        let from_nearest = Bandwidth {
             rho: bandwidth.rho.max(distances[0]),
             ..bandwidth
         };
-        let memberships = distances.iter().map(|&d| beside.membership(d));
+        let memberships = distances.iter().map(|&d| from_nearest.membership(d));
         memberships.collect()
     }
 

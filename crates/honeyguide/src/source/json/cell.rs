@@ -1,4 +1,4 @@
-//! One JSON value on its way into a column. It is read as it is, and converted to the type of the column.
+//! One JSON value before and while it is converted to the type of its column.
 
 use std::fmt::Write as _;
 

@@ -78,11 +78,31 @@ impl Folder {
         kind: ErrorKind,
         says: &str,
     ) {
+        let error = self.failed(call, kind).await;
+        assert!(error.message().contains(says), "no `{says}` in: {error}");
+    }
+
+    /// Awaits a call that must fail with an error of `kind` whose message and hint contain all of `says`, and leave the
+    /// folder as it was.
+    pub async fn refused_with_hint<T>(
+        &self,
+        call: impl Future<Output = Result<T>>,
+        kind: ErrorKind,
+        says: &[&str],
+    ) {
+        let error = self.failed(call, kind).await.to_string();
+        for part in says {
+            assert!(error.contains(part), "no `{part}` in: {error}");
+        }
+    }
+
+    /// Returns the error of a call that must fail with an error of `kind`, and leave the folder as it was.
+    async fn failed<T>(&self, call: impl Future<Output = Result<T>>, kind: ErrorKind) -> Error {
         let before = self.names();
         let error = failed(call.await);
-        assert!(error.message().contains(says), "no `{says}` in: {error}");
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(self.names(), before, "{error}: files appeared or vanished");
+        error
     }
 
     /// Opens files of the folder.

@@ -1,5 +1,6 @@
 //! Tests of the library through its public interface. They are one program, because every program links the query engine.
 
+mod bad_input;
 mod common;
 mod context;
 mod convert;
@@ -16,4 +17,5 @@ mod parquet_types;
 mod same_answer;
 mod sample;
 mod scorer;
+mod sql;
 mod tracee;

@@ -1,11 +1,11 @@
 //! SQL queries: their answers agree with those of the library's other functions, and they can only read.
 
-mod common;
-
 use std::future::ready;
 use std::io::Read;
 
-use common::{Folder, HEADER, engine, event, event_with, events, events_with_line, small_model};
+use crate::common::{
+    Folder, HEADER, engine, event, event_with, events, events_with_line, small_model,
+};
 use honeyguide::convert::{ConvertOptions, convert};
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{ScoreOptions, score_to_file};

@@ -1,10 +1,8 @@
 //! Invalid data: errors say what is wrong and where, the same for any number of threads.
 
-mod common;
-
 use std::io::Write;
 
-use common::{Folder, HEADER, engine, event, event_with, events, events_with_line, recipe};
+use crate::common::{Folder, HEADER, engine, event, event_with, events, events_with_line, recipe};
 use honeyguide::evaluate::evaluate;
 use honeyguide::{ErrorKind, Model, ReadOptions, Recipe, Result, TrainOptions, train};
 

@@ -173,7 +173,7 @@ fn explore_shows_columns_features_and_undefined_correlations() {
     folder.write("wide.csv", format!("{}\n{row}\n{row}\n", wide.join(",")));
     let page = explore_page(&folder, &["wide.csv", "--recipe", "raw"]);
     for says in [
-        "The first 60 columns have a picture",
+        "The first 60 columns have charts",
         "no usable column timestamp",
         "no columns processName",
     ] {

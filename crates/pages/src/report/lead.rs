@@ -14,8 +14,8 @@ pub fn lead(report: &Report, model: &Model, log: &Log) -> Vec<String> {
     lead.extend(report.evaluation.labels.iter().map(against_label));
     if report.evaluation.labels.is_empty() {
         lead.push(format!(
-            "The data has no label (no column {}; --label names another), so nobody knows which of these flags are \
-             right: precision, recall and false-positive rate are absent from this page.",
+            "The data has no label (no column {}; --label names another). So this page has no precision, recall or \
+             false-positive rate.",
             log.labels_in_words()
         ));
     }
@@ -24,7 +24,7 @@ pub fn lead(report: &Report, model: &Model, log: &Log) -> Vec<String> {
 
 fn what_was_scored(report: &Report, model: &Model) -> String {
     format!(
-        "{}, were scored by what recipe {} learnt from {} training events.",
+        "{}, were scored by a model with recipe {}, which was trained on {} events.",
         what_and_when(&report.places),
         printable(&report.evaluation.recipe),
         count(model.training().events)
@@ -60,8 +60,8 @@ fn against_label(label: &LabelEvaluation) -> String {
             _ => verdicts.recall,
         };
         return format!(
-            "Every event has {name} = {class}, and {} of them are flagged. With one class there is nothing to tell apart: no \
-             AUROC, and no curve.",
+            "Every event has {name} = {class}, and {} of them are flagged. With one class there is no AUROC and no \
+             curve.",
             flagged.map_or_else(|| "none".into(), percent)
         );
     };

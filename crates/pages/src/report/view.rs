@@ -320,11 +320,11 @@ impl Slider {
         let host_days = report.places.hosts.iter().map(|host| host.days).sum();
         let resolution = match report.steps.width() {
             None => format!(
-                "Every one of the {} distinct scores is a position of the slider.",
+                "The slider has one position for each of the {} distinct scores.",
                 count(steps as u64)
             ),
             Some(width) => format!(
-                "Scores are taken together in {} steps of {width:.4}; the figures at each position are exact.",
+                "The slider has {} steps of {width:.4}. The figures at each step are exact.",
                 count(steps as u64)
             ),
         };

@@ -10,6 +10,6 @@ mod page;
 mod report;
 mod words;
 
-pub use explore::{MAX_PICTURES, explore};
+pub use explore::{MAX_CHARTS, explore};
 pub use page::Page;
 pub use report::{Origin, report};

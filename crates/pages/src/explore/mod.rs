@@ -14,7 +14,7 @@ use crate::chart::Chart;
 use crate::page::Page;
 
 /// The most columns, and the most features, that have a chart of their own.
-pub const MAX_PICTURES: usize = 60;
+pub const MAX_CHARTS: usize = 60;
 
 /// Makes the page of an exploration of `source`. `command` is the command that makes the page, as a person would type
 /// it, without secrets.
@@ -38,7 +38,7 @@ fn charts(exploration: &Exploration) -> Vec<Chart> {
     let columns = inspection.columns.iter().enumerate();
     charts.extend(
         columns
-            .take(MAX_PICTURES)
+            .take(MAX_CHARTS)
             .filter_map(|(index, column)| columns::of_column(index, column)),
     );
     charts.extend(correlations::chart(
@@ -50,7 +50,7 @@ fn charts(exploration: &Exploration) -> Vec<Chart> {
         let features = found.inspection.features.iter().enumerate();
         charts.extend(
             features
-                .take(MAX_PICTURES)
+                .take(MAX_CHARTS)
                 .filter_map(|(index, feature)| columns::of_feature(index, feature)),
         );
         charts.extend(correlations::chart(

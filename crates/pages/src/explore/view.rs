@@ -10,7 +10,7 @@ use honeyguide::{Kind, Result, Source};
 
 use super::columns::shown;
 use super::correlations::{reasons, strongest};
-use super::{MAX_PICTURES, map, programs};
+use super::{MAX_CHARTS, map, programs};
 use crate::chart::{Chart, clip, cut};
 use crate::page::{Frame, Page};
 use crate::words::{no_programs, no_time, what_and_when};
@@ -35,8 +35,8 @@ struct ExplorePage<'a> {
     cross: Option<CrossTable>,
     head: HeadTable,
     columns: Vec<ColumnView>,
-    column_pictures: Vec<&'a Chart>,
-    pictures_missed: usize,
+    column_charts: Vec<&'a Chart>,
+    charts_missed: usize,
     correlations: CorrelationView,
     features: Option<FeatureView<'a>>,
     programs: Vec<[String; 3]>,
@@ -81,8 +81,8 @@ struct FeatureView<'a> {
     recipe: String,
     summary: String,
     rows: Vec<ColumnView>,
-    pictures: Vec<&'a Chart>,
-    pictures_missed: usize,
+    charts: Vec<&'a Chart>,
+    charts_missed: usize,
     correlations: CorrelationView,
 }
 
@@ -136,8 +136,8 @@ pub fn page(
             .iter()
             .map(|column| ColumnView::of_column(column, inspection.rows))
             .collect(),
-        column_pictures: pictures(charts, "column-"),
-        pictures_missed: columns.len().saturating_sub(MAX_PICTURES),
+        column_charts: with_prefix(charts, "column-"),
+        charts_missed: columns.len().saturating_sub(MAX_CHARTS),
         correlations: CorrelationView::new(&inspection.correlations),
         features: FeatureView::new(exploration, charts),
         programs: exploration
@@ -162,7 +162,7 @@ impl ExplorePage<'_> {
     }
 }
 
-fn pictures<'a>(charts: &'a [Chart], prefix: &str) -> Vec<&'a Chart> {
+fn with_prefix<'a>(charts: &'a [Chart], prefix: &str) -> Vec<&'a Chart> {
     charts
         .iter()
         .filter(|chart| chart.id.starts_with(prefix))
@@ -367,11 +367,11 @@ impl<'a> FeatureView<'a> {
                 of_them(found.distinct_rows, "distinct row", "distinct rows"),
             ),
             rows: found.features.iter().map(ColumnView::of_feature).collect(),
-            pictures: pictures(charts, "feature-")
+            charts: with_prefix(charts, "feature-")
                 .into_iter()
                 .filter(|chart| chart.id != "feature-correlations")
                 .collect(),
-            pictures_missed: found.features.len().saturating_sub(MAX_PICTURES),
+            charts_missed: found.features.len().saturating_sub(MAX_CHARTS),
             correlations: CorrelationView::new(&found.correlations),
         })
     }

@@ -209,7 +209,7 @@ impl Recipe {
     /// Returns the error for an input whose expression is invalid.
     fn invalid(&self, input: &Input, why: &str) -> Error {
         Error::usage(format!("{}: {why}", input.named(self)))
-            .hint("an expression is SQL over one event's columns, as in `CASE WHEN userId < 1000 THEN 0 ELSE 1 END`")
+            .hint("an expression is SQL over one event's columns, as in `CASE WHEN size < 1000 THEN 0 ELSE 1 END`")
     }
 }
 

@@ -274,7 +274,8 @@ pub async fn explain_event(
         })
         .await?;
     let Some(entry) = found else {
-        let hint = "rows count from 1; a condition is SQL, as in \"userId >= 1000 AND eventName = 'connect'\"";
+        let names = source.columns().iter().map(|column| column.name.as_str());
+        let hint = format!("rows count from 1; {}", scan::condition_hint(names));
         return Err(Error::usage(format!("none of the {rows} events is selected")).hint(hint));
     };
     let explanation = model.explain(&entry.as_explained())?;

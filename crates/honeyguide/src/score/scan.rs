@@ -165,14 +165,23 @@ impl OrderedScan<'_> {
     }
 }
 
+/// Returns a hint on what a condition over the columns `names` is.
+pub(super) fn condition_hint<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let example = names.next().map_or_else(String::new, |name| {
+        format!(", as in \"{} IS NOT NULL\"", ident(name))
+    });
+    format!("a condition is SQL over the data's columns{example}")
+}
+
 /// Parses a condition over the columns of `table`.
 ///
 /// # Errors
 /// Fails when `sql` is not a condition on one event's columns.
 fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
+    let names = || table.schema().fields().iter().map(|field| field.name());
     let refuse = |why: String| {
         Error::usage(format!("{} \"{sql}\": {why}", parameter("where")))
-            .hint("a condition is SQL over the data's columns, as in \"userId >= 1000 AND eventName = 'connect'\"")
+            .hint(condition_hint(names().map(String::as_str)))
     };
     depth::check(sql).map_err(refuse)?;
     let expr = table

@@ -17,9 +17,8 @@ pub(super) fn of_parsing(error: &DataFusionError) -> Error {
     let message = message
         .trim_start_matches("sql parser error: ")
         .trim_start_matches("This feature is not implemented: ");
-    Error::usage(format!("the query is not SQL: {}", one_line(message))).hint(
-        "one query without a semicolon inside, as in \"SELECT processName, count(*) FROM events GROUP BY 1\"",
-    )
+    Error::usage(format!("the query is not SQL: {}", one_line(message)))
+        .hint("one query without a semicolon inside, as in \"SELECT count(*) FROM events\"")
 }
 
 /// Returns whether an error is due to the query, whatever the data.
@@ -53,7 +52,7 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
                 )
             }
             other => Error::usage(format!("the query: {other}"))
-                .hint("name the table too, as in today.processName, or rename one column with AS"),
+                .hint("name the table too, as in events.name, or rename one column with AS"),
         },
         root => {
             let text = root.strip_backtrace();

@@ -33,7 +33,7 @@ pub(crate) struct Chart {
     /// The title.
     #[serde(skip)]
     pub title: String,
-    /// What the chart shows, in words.
+    /// A description of the chart in words.
     #[serde(skip)]
     pub alt: String,
     plot: Plot,
@@ -46,7 +46,7 @@ pub(crate) struct Chart {
     /// The text of each point; traces name points by their position here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub point_texts: Option<Vec<String>>,
-    /// What the page's script needs to redraw the chart when the threshold moves.
+    /// The data with which the page's script redraws the chart when the threshold moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<serde_json::Value>,
 }

@@ -1,7 +1,7 @@
 //! One self-contained page: the frame around the content of every page, with what it may load and run.
 //!
 //! The page's policy allows the two scripts that it brings along, by their hashes, and nothing else: no request leaves
-//! it, and no script that data might smuggle in runs. The chart library is embedded compressed; the page's own script
+//! it, and no script within the data runs. The chart library is embedded compressed; the page's own script
 //! unpacks it.
 
 use std::io::Write;
@@ -123,7 +123,7 @@ impl Page {
     /// Writes the page to `to`, where it appears only when it is complete.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Fails when the file cannot be written.
     pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
         let mut file = PendingFile::create(to)?;
         let written = file.write_all(self.html.as_bytes());

@@ -25,7 +25,7 @@ use crate::source::Source;
 
 const ALERTS: &str = "__alerts";
 
-/// The number of alerts by the step of their highest score, as its position in [`Steps::steps`], and by place.
+/// The number of alerts by place and by the step of their highest score, which is a position in [`Steps::steps`].
 pub type AlertCells = BTreeMap<(usize, u32), u64>;
 
 /// Alerts: groups of events, usually those of one process on one day, with at least one event above a threshold.
@@ -56,12 +56,12 @@ pub(super) struct AlertRule {
     columns: Vec<String>,
     has_process: bool,
     by_day: bool,
-    /// The place, then what tells alerts apart.
+    /// The key of the place, then the keys that distinguish alerts.
     keys: Keys,
 }
 
 impl AlertRule {
-    /// Chooses the columns for `source`; returns `None` where it has none.
+    /// Returns the columns for `source`, or `None` if it has none.
     pub fn new(source: &Source, places: &Places) -> Option<Self> {
         let mut columns: Vec<String> = source
             .host()
@@ -113,7 +113,7 @@ impl AlertRule {
     /// Counts the alerts by the step of their highest score and by place, in one scan.
     ///
     /// # Errors
-    /// The data lacks the recipe's columns or cannot be read.
+    /// Fails when the data lacks the recipe's columns or cannot be read.
     pub async fn count(
         &self,
         engine: &Engine,

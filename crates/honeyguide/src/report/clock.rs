@@ -1,4 +1,4 @@
-//! When events happened: the unit and the start of the time column, and its days.
+//! The times of events: the unit and the start of the time column, and its days.
 
 use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
@@ -9,10 +9,11 @@ use crate::source::Source;
 use crate::wording::duration;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
-/// Seconds from here on count from 1970 (this is March 1973); fewer count from some start, as that of the host.
+/// The lowest number of seconds, in March 1973, that is taken to count from 1970. Lower numbers count from another start,
+/// such as that of the host.
 const FIRST_DATE: f64 = 1e8;
 
-/// What a text with a time is parsed as.
+/// The type as which a text with a time is parsed.
 const PARSED: DataType = DataType::Timestamp(PARSED_UNIT, None);
 const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 
@@ -21,7 +22,7 @@ const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 pub(super) struct TimeColumn {
     /// The value as a float, or null.
     pub ticks: Expr,
-    /// A tick in seconds, where the type says so.
+    /// The length of a tick in seconds, if the type determines it.
     unit: Option<f64>,
 }
 
@@ -86,7 +87,7 @@ impl Clock {
         try_cast(days, DataType::Int64)
     }
 
-    /// Returns the name of a day that counts from 0 at the start: its date, or its number from 1 where the start is no
+    /// Returns the name of a day that counts from 0 at the start: its date, or its number from 1 if the start is not a
     /// date or the calendar does not reach so far.
     pub fn day_name(&self, day: i64) -> String {
         let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);

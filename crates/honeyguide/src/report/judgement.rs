@@ -1,4 +1,4 @@
-//! The report: how a model judges events, what another threshold would change, and which events to look at.
+//! The report: a model's verdicts, the effect of other thresholds, and the most anomalous events.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Report {
     pub steps: Steps,
     /// The alerts; `None` where the data has no columns to group events by.
     pub alerts: Option<Alerts>,
-    /// The most anomalous events, highest score first. Of events that look the same to the model there is one.
+    /// The most anomalous events, highest score first. Events with the same features are listed once.
     pub anomalies: Vec<Anomaly>,
     /// The differences from the training data.
     pub drift: Drift,
@@ -58,11 +58,11 @@ pub struct HostCounts {
     pub alerts: u64,
 }
 
-/// Judges `source` by `model`. The labels are `label`, or those of the data's log that it has. Without labels the
+/// Evaluates `model` on `source` for a report. The labels are `label`, or those of the data's log that it has. Without labels the
 /// report has no figures that need them.
 ///
 /// # Errors
-/// The data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be
+/// Fails when the data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be
 /// read.
 pub async fn report(
     engine: &Engine,

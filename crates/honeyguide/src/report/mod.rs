@@ -1,4 +1,4 @@
-//! What pages show of data, as figures: the report on a model's verdicts, and the exploration of data without or with one.
+//! The figures of pages: the report on a model's verdicts, and the exploration of data with or without a model.
 //!
 //! The figures are counts, and a bounded number of events as examples. So their size does not grow with the data.
 

@@ -18,11 +18,11 @@ use crate::groups::Key;
 use crate::scan::Scan;
 use crate::source::{Source, with_columns};
 
-/// The most hosts that are counted one by one; those with fewer events are taken together.
+/// The greatest number of hosts that are counted separately. Those with fewer events are combined.
 pub const MAX_HOSTS: usize = 40;
-/// The most days that are counted one by one; of more, neighbouring days are taken together.
+/// The greatest number of days that are counted separately. If there are more, neighbouring days are combined.
 pub const MAX_DAYS: usize = 62;
-/// Most pairs of a host and a day; a column with more is no calendar of events.
+/// The greatest number of pairs of a host and a day. A column with more does not hold the times of events.
 const MAX_HOST_DAYS: usize = 100_000;
 
 const HOST: &str = "__host_name";
@@ -31,18 +31,18 @@ const TICKS: &str = "__ticks";
 const FIRST: &str = "__first";
 const LAST: &str = "__last";
 
-/// A host, or several hosts taken together.
+/// A host, or several hosts combined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
-    /// The name of the host; `None` for events without one. Of hosts taken together it is the name of one of them.
+    /// The name of the host; `None` for events without one. For combined hosts it is the name of one of them.
     pub name: Option<String>,
     /// The number of events.
     pub events: u64,
-    /// The number of days with an event, summed over hosts that are taken together; 0 without a clock.
+    /// The number of days with an event, summed over combined hosts; 0 without a clock.
     pub days: u64,
 }
 
-/// One day, or several neighbouring days taken together. Days count from 0 at the clock's start.
+/// One day, or several neighbouring days combined. Days count from 0 at the clock's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Days {
     /// The first day.
@@ -56,7 +56,7 @@ pub struct Days {
 /// The hosts and days of some events.
 ///
 /// A *place* is a host and a day. Its number is the host's position in `hosts` × [`Places::slots`] + the day's position
-/// in `days`, counted from 1; 0 takes the place of the day for events without a time.
+/// in `days`, counted from 1; 0 stands for events without a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Places {
     /// The number of events.
@@ -81,7 +81,7 @@ impl Places {
     /// Finds the hosts and days of `source`, in two scans of two columns.
     ///
     /// # Errors
-    /// The data cannot be read.
+    /// Fails when the data cannot be read.
     pub(super) async fn find(engine: &Engine, source: &mut Source) -> Result<Self> {
         let mut places = find_hosts(engine, source).await?;
         if let Some(clock) = &places.clock {
@@ -130,7 +130,7 @@ impl Places {
         }
     }
 
-    /// Returns the names of [`Self::days`]: a date or number each, or the first and last of days taken together.
+    /// Returns the names of [`Self::days`]: a date or number each, or the first and last of combined days.
     pub fn day_names(&self) -> Vec<String> {
         let Some(clock) = &self.clock else {
             return Vec::new();
@@ -191,7 +191,7 @@ pub(super) fn choose(conditions: impl Iterator<Item = (Expr, i64)>, otherwise: i
     Expr::Case(Case::new(None, branches, Some(Box::new(lit(otherwise)))))
 }
 
-/// Finds hosts and the range of the time column; days are still to be found.
+/// Finds the hosts and the range of the time column, but not the days.
 async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
     let host_column = source.host().map(|column| column.name.clone());
     let host = host_column.as_deref().map_or_else(|| lit(""), text);

@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 
-/// The most steps.
+/// The greatest number of steps.
 pub const MAX_STEPS: usize = 2_000;
-/// The most pairs of a step and a place.
+/// The greatest number of pairs of a step and a place.
 pub const MAX_CELLS: usize = 60_000;
-/// The narrowest slice: 1,024 of them cover all scores there can be.
+/// The width of the narrowest slice: 1,024 of them cover all possible scores.
 const FIRST_WIDTH: f64 = 1.0 / 1024.0;
 
 /// The counts of the events of one step.
@@ -62,7 +62,7 @@ impl Steps {
         self.add(step);
         while self.steps.len() > MAX_STEPS || self.cells > MAX_CELLS {
             let width = self.width.map_or(FIRST_WIDTH, |width| 2.0 * width);
-            // Two steps are the least there can be: above the threshold, and not.
+            // There are always at least two steps: those above the threshold, and the others.
             if width > 2.0 {
                 return;
             }
@@ -92,7 +92,7 @@ impl Steps {
         }
     }
 
-    /// Returns what scores of the same step have in common.
+    /// Returns the key that scores of the same step share.
     fn slice(&self, score: f64) -> (bool, u64) {
         let slice = match self.width {
             None => score.to_bits(),

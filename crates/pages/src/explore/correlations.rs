@@ -9,7 +9,7 @@ use plotly::{HeatMap, Layout};
 use super::columns::distinct_labels;
 use crate::chart::{Chart, axis};
 
-/// The most columns in a heatmap; of more, it has the first ones.
+/// The greatest number of columns in a heatmap. If there are more, it has the first ones.
 const MAX_SHOWN: usize = 120;
 /// The number of strongest pairs that are listed, and of reasons.
 const LISTED: usize = 20;

@@ -69,7 +69,7 @@ pub fn most_frequent(map: &Map) -> Vec<[String; 5]> {
     listed.collect()
 }
 
-/// Writes of how many rows the points are a sample; empty where they are all rows.
+/// Writes that the points are a sample, and of how many rows. Returns an empty text if they are all rows.
 fn drawn_of(map: &Map) -> String {
     let all = map.embedding.distinct_rows;
     if all == map.points.len() as u64 {

@@ -13,14 +13,14 @@ use honeyguide::{Result, Source};
 use crate::chart::Chart;
 use crate::page::Page;
 
-/// The most columns, and the most features, that have a chart of their own.
+/// The greatest number of columns, and of features, that have a chart of their own.
 pub const MAX_CHARTS: usize = 60;
 
 /// Makes the page of an exploration of `source`. `command` is the command that makes the page, as a person would type
 /// it, without secrets.
 ///
 /// # Errors
-/// The page cannot be rendered, which is a defect.
+/// Fails when the page cannot be rendered, which is a defect.
 pub fn explore(exploration: &Exploration, source: &Source, command: &str) -> Result<Page> {
     view::page(exploration, &charts(exploration), source, command)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::chart::{Chart, SERIES, axis, label, rounded, sequential};
 use crate::words::host_name;
 
-/// The most hosts that have a line each.
+/// The greatest number of hosts that have a line each.
 const LINES: usize = 3;
 
 /// A position on the axis of time.

@@ -367,7 +367,7 @@ fn marker(
         )
 }
 
-/// Draws a mark at the figures of the rule on user ids, where the data has its column.
+/// Draws a mark at the figures of the log's baseline rule, if the data has its column.
 fn rule_marker(
     evaluation: &LabelEvaluation,
     index: usize,

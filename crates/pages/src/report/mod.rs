@@ -28,7 +28,7 @@ pub struct Origin<'a> {
 /// Makes the page of a report.
 ///
 /// # Errors
-/// The page cannot be rendered, which is a defect.
+/// Fails when the page cannot be rendered, which is a defect.
 pub fn report(report: &Report, origin: Origin<'_>) -> Result<Page> {
     Page::render(&view::ReportPage::new(report, origin)?)
 }

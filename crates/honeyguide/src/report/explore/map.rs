@@ -1,5 +1,5 @@
-//! A map of the distinct feature rows on which similar rows are neighbours (UMAP; see [`crate::embed`]), with what is known
-//! of each row.
+//! A map of the distinct feature rows on which similar rows are neighbours (UMAP; see [`crate::embed`]), with a description of
+//! each row.
 
 use std::collections::HashMap;
 
@@ -27,11 +27,11 @@ use crate::scorer::Scores;
 use crate::source::Source;
 use crate::wording::count;
 
-/// The most points of a map; of more distinct feature rows it is a uniform sample.
+/// The greatest number of points of a map. If there are more distinct feature rows, the map has a uniform sample.
 pub const MAX_POINTS: usize = 3_000;
-/// The most distinct feature rows that are placed for a page; `honeyguide embed` places more.
+/// The greatest number of distinct feature rows that are placed for a page; `honeyguide embed` places more.
 const MAX_ROWS: u64 = 50_000;
-/// The number of columns in an example of an event of which it is not known what identifies it.
+/// The number of columns in an example of an event if the log has no identifying columns.
 const EXAMPLE_COLUMNS: usize = 7;
 /// The separator between the columns of an example.
 const BETWEEN: &str = " · ";
@@ -62,7 +62,7 @@ impl Map {
     /// Maps the distinct feature rows of `recipe`, or returns a sentence that says why there is no map.
     ///
     /// # Errors
-    /// The data cannot be read.
+    /// Fails when the data cannot be read.
     pub(super) async fn read(
         engine: &Engine,
         source: &mut Source,
@@ -91,7 +91,7 @@ impl Map {
     }
 }
 
-/// Finds what is known of each row of `embedding`.
+/// Describes each row of `embedding`.
 async fn points(
     engine: &Engine,
     source: &mut Source,

@@ -1,5 +1,5 @@
-//! The exploration: what data looks like before a model is trained on it or trusted with it. Columns, features,
-//! correlations, time, programs, and a map of the distinct feature rows.
+//! The exploration describes data before a model is trained on it or applied to it: columns, features, correlations,
+//! time, programs, and a map of the distinct feature rows.
 
 mod map;
 mod programs;
@@ -53,7 +53,7 @@ pub struct ExploredFeatures {
 /// Explores `source`, with the features of `lens` where there is one.
 ///
 /// # Errors
-/// The data has no events, lacks a column that the recipe needs, or cannot be read.
+/// Fails when the data has no events, lacks a column that the recipe needs, or cannot be read.
 pub async fn explore(
     engine: &Engine,
     source: &mut Source,

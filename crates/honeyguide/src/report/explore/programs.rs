@@ -14,7 +14,7 @@ use crate::groups::COUNT;
 use crate::scan::Scan;
 use crate::source::Source;
 
-/// The most programs and calls that are counted one by one; the others are taken together.
+/// The greatest number of programs, and of calls, that are counted separately. The others are combined.
 const SHOWN: [usize; 2] = [30, 40];
 
 /// The number of events of each of the most frequent programs and calls.
@@ -30,7 +30,7 @@ impl Programs {
     /// Counts programs and calls in three scans of two columns; returns `None` where the data lacks one of the columns.
     ///
     /// # Errors
-    /// The data cannot be read.
+    /// Fails when the data cannot be read.
     pub(super) async fn read(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
         let Some(columns) = columns(source) else {
             return Ok(None);

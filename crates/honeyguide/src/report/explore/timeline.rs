@@ -43,7 +43,7 @@ impl Timeline {
     /// Counts events in one scan of two columns; returns `None` where the data does not say when they happened.
     ///
     /// # Errors
-    /// The data cannot be read.
+    /// Fails when the data cannot be read.
     pub(super) async fn read(
         engine: &Engine,
         source: &mut Source,

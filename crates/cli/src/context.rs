@@ -86,7 +86,7 @@ impl Context {
     /// Returns the destination that `--out` names. `-` is standard output; the outcome is then shown on standard error.
     ///
     /// # Errors
-    /// When the destination would replace a model or a recipe that the command has read.
+    /// Fails when the destination would replace a model or a recipe that the command has read.
     pub fn destination(&self, out: &Path) -> Result<Destination, Failure> {
         if out != Path::new("-") {
             let to = Destination::parse(out, &self.storage()?)?;

@@ -122,7 +122,7 @@ impl Global {
     /// Returns the options with which data is read.
     ///
     /// # Errors
-    /// When a storage option is invalid.
+    /// Fails when a storage option is invalid.
     pub fn read_options(&self) -> Result<ReadOptions, Error> {
         Ok(ReadOptions {
             format: self.format,
@@ -139,7 +139,7 @@ impl Global {
     /// precedence.
     ///
     /// # Errors
-    /// When a storage option is invalid.
+    /// Fails when a storage option is invalid.
     pub fn storage(&self) -> Result<StorageOptions, Error> {
         let mut options = StorageOptions::default();
         for StorageOption(option) in &self.storage_option {

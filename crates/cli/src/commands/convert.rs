@@ -59,7 +59,7 @@ pub async fn run(context: &Context, args: Convert) -> Result<(), Failure> {
 /// Times training on the original and on the result, with the first recipe that fits; `None` if none does.
 ///
 /// # Errors
-/// When the two models were not trained on the same events.
+/// Fails when the two models were not trained on the same events.
 async fn time_training(
     context: &Context,
     before: &mut Source,

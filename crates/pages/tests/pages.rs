@@ -1,0 +1,396 @@
+//! Pages: they are self-contained, the same for any threads, inert whatever the data holds, and agree with the evaluation.
+//! They are made of kernel calls, and of other tables whose columns of hosts and times the caller names.
+
+#[path = "../../honeyguide/tests/library/common/mod.rs"]
+mod common;
+
+use std::path::Path;
+
+use common::{
+    Folder, HEADER, engine, event, event_with, events, recipe, small_forest, small_model,
+};
+use honeyguide::evaluate::evaluate;
+use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
+use honeyguide::report::{Lens, Report, explore, report};
+use honeyguide::{
+    Engine, Model, ReadOptions, Recipe, Source, ThresholdPolicy, TrainOptions, train,
+};
+use pages::Origin;
+
+/// A recipe whose features say how rare a request is.
+const ACCESS: &str = "name = 'access'\n\
+    [[feature]]\nname = 'path'\nrarity = { of = 'path' }\n\
+    [[feature]]\nname = 'status'\nrarity = { of = 'status', given = ['path'] }\n";
+
+/// Creates a folder with `good.csv`, a table of 300 events, and trains a small model of them.
+async fn folder_and_model() -> (Folder, Model) {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let model = small_model(&mut folder.source(&["good.csv"]), "beth-paper").await;
+    (folder, model)
+}
+
+/// Makes a report. Returns its page as HTML, and its figures.
+async fn reported(engine: &Engine, model: &Model, source: &mut Source) -> (String, Report) {
+    let report = report(engine, model, source, None).await;
+    let report = report.expect("a report");
+    let origin = Origin {
+        command: "honeyguide report",
+        model,
+        model_file: Path::new("model.json"),
+        source,
+    };
+    let page = pages::report(&report, origin).expect("a page");
+    (page.html().to_owned(), report)
+}
+
+/// Returns the page of a report on a file of the folder.
+async fn report_page(folder: &Folder, model: &Model, name: &str) -> String {
+    let (page, _) = reported(&engine(2), model, &mut folder.source(&[name])).await;
+    page
+}
+
+/// Makes an exploration. Returns its page as HTML.
+async fn explored(engine: &Engine, source: &mut Source, lens: Option<Lens<'_>>) -> String {
+    let exploration = explore(engine, source, lens).await;
+    let exploration = exploration.expect("an exploration");
+    let page = pages::explore(&exploration, source, "honeyguide explore").expect("a page");
+    page.html().to_owned()
+}
+
+/// Returns the page of an exploration of a file of the folder, with the features of a built-in recipe if one is named.
+async fn explore_page(folder: &Folder, name: &str, named: Option<&str>) -> String {
+    let recipe = named.map(recipe);
+    let lens = recipe.as_ref().map(Lens::Recipe);
+    explored(&engine(2), &mut folder.source(&[name]), lens).await
+}
+
+/// Returns the part of a page that a reader sees, without the style, the scripts and their data.
+fn shown(page: &str) -> &str {
+    let body = page.split_once("<main").expect("a page has a main part").1;
+    body.split_once("</main>").expect("which ends").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_self_contained_and_may_load_nothing() {
+    let (folder, model) = folder_and_model().await;
+    assert_self_contained(&report_page(&folder, &model, "good.csv").await);
+    assert_self_contained(&explore_page(&folder, "good.csv", None).await);
+}
+
+/// Checks that a page loads nothing and forbids loading.
+fn assert_self_contained(page: &str) {
+    assert!(page.contains("default-src &#39;none&#39;; script-src &#39;sha256-"));
+    let markup = page.split("<script").next().expect("markup").to_owned() + shown(page);
+    for loads in [
+        "src=", "<link", "<iframe", "url(", "@import", "http:", "https:", "href=\"h",
+    ] {
+        assert!(!markup.contains(loads), "{loads}");
+    }
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_input_gives_the_same_page() {
+    let (folder, model) = folder_and_model().await;
+    let lens = Some(Lens::Model(&model));
+    let mut source = folder.source(&["good.csv"]);
+    let (first, _) = reported(&engine(2), &model, &mut source).await;
+    let first = (first, explored(&engine(2), &mut source, lens).await);
+    for threads in [1, 2, 3] {
+        let mut source = folder.source(&["good.csv"]);
+        let (judged, _) = reported(&engine(threads), &model, &mut source).await;
+        assert!(judged == first.0, "report, {threads} threads");
+        let again = explored(&engine(threads), &mut source, lens).await;
+        assert!(again == first.1, "explore, {threads} threads");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_agrees_with_the_evaluation() {
+    let (folder, model) = folder_and_model().await;
+    let mut source = folder.source(&["good.csv"]);
+    let (page, report) = reported(&engine(2), &model, &mut source).await;
+    let evaluation = evaluate(&engine(2), &model, &mut source, None).await;
+    let evaluation = evaluation.expect("labelled events");
+    assert_eq!(report.evaluation, evaluation);
+    let definition = "one process (the same hostName, processId, processName) on one day";
+    for says in [
+        &format!("{} of them", evaluation.anomalous),
+        "300 events of 1 host",
+        &format!("An alert is {definition}"),
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    let alerts = report.alerts.expect("processes and days group events");
+    assert!(
+        alerts.definition.contains(definition),
+        "{}",
+        alerts.definition
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_that_its_data_is_simulated() {
+    let (folder, model) = folder_and_model().await;
+    let says = "Simulated data.";
+    let page = report_page(&folder, &model, "good.csv").await;
+    assert!(!page.contains(says));
+    let page = explore_page(&folder, "good.csv", None).await;
+    assert!(!page.contains(says));
+    folder.write(SIMULATED, SIMULATED_TEXT);
+    let page = report_page(&folder, &model, "good.csv").await;
+    assert!(shown(&page).contains(says));
+    let page = explore_page(&folder, "good.csv", None).await;
+    assert!(shown(&page).contains(says));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_from_the_data_are_escaped() {
+    let (folder, model) = folder_and_model().await;
+    let names = [
+        "<script>alert(1)</script>",
+        "</script><script>alert(2)</script>",
+        "\"\"><img src=x onerror=alert(3)>",
+        "<a href='javascript:alert(4)'>x</a>",
+        "\u{1b}[31mred\u{7}",
+        "a\u{202e}b\u{2028}c",
+        "{{ 7 * 7 }}%{x}${y}",
+    ];
+    let mut text = format!("{HEADER}\n");
+    for (index, name) in names.iter().enumerate() {
+        for column in [6, 7] {
+            text += &event_with(index * 97 + 96, column, &format!("\"{name}\""));
+            text.push('\n');
+        }
+    }
+    folder.write("hostile.csv", text);
+    assert_inert(&report_page(&folder, &model, "hostile.csv").await);
+    assert_inert(&explore_page(&folder, "hostile.csv", Some("raw")).await);
+}
+
+/// Checks that the names of [`names_from_the_data_are_escaped`] are shown as text and have no effect.
+fn assert_inert(page: &str) {
+    for raw in [
+        "<script>alert",
+        "<img",
+        "<a href='",
+        "\u{1b}",
+        "\u{7}",
+        "\u{202e}",
+        "\u{2028}",
+    ] {
+        assert!(!page.contains(raw), "{raw:?} acts");
+    }
+    for escaped in [
+        "&#60;script&#62;alert(1)&#60;/script&#62;",
+        "\\u{1b}[31mred\\u{7}",
+        "a\\u{202e}b\\u{2028}c",
+    ] {
+        assert!(shown(page).contains(escaped), "{escaped} is not shown");
+    }
+    let scripts = page.matches("<script").count();
+    assert_eq!(scripts, 3, "data, library, and the page's own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explore_shows_columns_features_and_undefined_correlations() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let page = explore_page(&folder, "good.csv", Some("beth-paper")).await;
+    for says in [
+        "300 events of 1 host",
+        "id=\"chart-timeline\"",
+        "id=\"chart-programs\"",
+        "id=\"chart-column-0\"",
+        "id=\"chart-feature-0\"",
+        "mountNamespace is constant",
+        "Features of recipe beth-paper",
+        "sus = 1",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
+    let row = vec!["1"; 300].join(",");
+    folder.write("wide.csv", format!("{}\n{row}\n{row}\n", wide.join(",")));
+    let page = explore_page(&folder, "wide.csv", Some("raw")).await;
+    for says in [
+        "The first 60 columns have charts",
+        "no usable column timestamp",
+        "no columns processName",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    folder.write("one.csv", format!("{HEADER}\n{}\n", event(3)));
+    assert!(shown(&explore_page(&folder, "one.csv", None).await).contains("1 event of 1 host"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_unusual_tables_say_what_is_missing() {
+    let folder = Folder::new();
+    let wide: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
+    let row = |index: usize| {
+        (0..300)
+            .map(|c| ((index * c) % 17).to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let rows: Vec<String> = (1..60).map(row).collect();
+    let cases = [
+        (
+            "one.csv",
+            format!("{HEADER}\n{}\n", event(3)),
+            "Every event has sus = 0",
+        ),
+        (
+            "wide.csv",
+            format!("{}\n{}\n", wide.join(","), rows.join("\n")),
+            "The data has no label",
+        ),
+        (
+            "flat.csv",
+            "x,y\n1,2\n1,2\n1,2\n".to_owned(),
+            "no column hostName",
+        ),
+        (
+            "late.csv",
+            "timestamp,x,hostName\n1.7e9,1,a\n1.70005e9,2,\n1.7001e9,1,b\n".to_owned(),
+            "2023-11-14",
+        ),
+    ];
+    for (name, text, says) in cases {
+        folder.write(name, text);
+        let model = small_model(&mut folder.source(&[name]), "raw").await;
+        let page = report_page(&folder, &model, name).await;
+        assert!(shown(&page).contains(says), "{name}: {says}");
+        assert!(!shown(&page).contains("NaN"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_and_hosts_are_counted_separately() {
+    let (folder, model) = folder_and_model().await;
+    let mut text = format!("{HEADER}\n");
+    for day in 0..3 {
+        for host in ["alpha", "beta"] {
+            let time = (1_700_006_400 + day * 86_400).to_string();
+            let line = event_with(96, 7, host);
+            let rest = line.split_once(',').expect("columns").1;
+            text += &format!("{time},{rest}\n");
+        }
+    }
+    folder.write("days.csv", text);
+    let page = report_page(&folder, &model, "days.csv").await;
+    for says in [
+        "6 events of 2 hosts",
+        "id=\"chart-days\"",
+        "id=\"chart-host-days\"",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+    assert!(page.contains("2023-11-15") && page.contains("2023-11-17"));
+}
+
+/// Returns options that name the columns of hosts and times.
+fn roles() -> ReadOptions {
+    ReadOptions {
+        host_column: Some("server".into()),
+        time_column: Some("time".into()),
+        ..ReadOptions::default()
+    }
+}
+
+/// Returns requests to three servers on three days. Only one of the servers answers some of them with status 500.
+fn access(name_of_time: &str) -> String {
+    let mut text = format!("{name_of_time},server,path,status\n");
+    for day in 3..6 {
+        for server in ["a", "b", "c"] {
+            for hour in 0..24 {
+                let path = ["/", "/news", "/login"][hour % 3];
+                let status = if hour == 23 && server == "c" {
+                    500
+                } else {
+                    200
+                };
+                text += &format!("2025-03-0{day}T{hour:02}:59:59Z,{server},{path},{status}\n");
+            }
+        }
+    }
+    text
+}
+
+/// Trains a model of requests, whose threshold is set by held-out hosts.
+async fn model_of_requests(source: &mut Source) -> Model {
+    let options = TrainOptions {
+        n_estimators: 10,
+        threshold: ThresholdPolicy::HeldOutHostsOrAuto {
+            false_positive_rate: 0.1,
+        },
+        ..small_forest()
+    };
+    let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
+    let model = train(&engine(1), source, &recipe, &options).await;
+    model.expect("a model")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_any_table_tell_hosts_and_days_apart() {
+    let folder = Folder::with(&[("access.csv", access("time"))]);
+    let source = folder.open(&["access.csv"], &roles());
+    let mut source = source.expect("the columns are there");
+    let model = model_of_requests(&mut source).await;
+    let (html, report) = reported(&engine(1), &model, &mut source).await;
+    let says = "216 events of 3 hosts, 2025-03-03 00:59:59 to 2025-03-05 23:59:59 UTC";
+    assert!(html.contains(says), "{says}");
+    assert!(html.contains("2025-03-04"));
+    let alerts = report.alerts.expect("hosts and days group events");
+    assert!(
+        alerts.definition.contains("one host on one day"),
+        "{}",
+        alerts.definition
+    );
+    let mut source = folder.source(&["access.csv"]);
+    let (html, report) = reported(&engine(1), &model, &mut source).await;
+    assert!(html.contains("no usable column timestamp") && html.contains("no column hostName"));
+    assert!(report.alerts.is_none(), "{:?}", report.alerts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_may_be_text_or_numbers_of_any_unit() {
+    let folder = Folder::with(&[("access.csv", access("timestamp"))]);
+    let model = model_of_requests(&mut folder.source(&["access.csv"])).await;
+    let second = 1_741_046_399_i64;
+    for (name, time, day) in [
+        (
+            "zone",
+            "2025-03-03T23:59:59-05:00".to_owned(),
+            "2025-03-04 04:59:59",
+        ),
+        (
+            "space",
+            "2025-03-03 23:59:59.75".to_owned(),
+            "2025-03-03 23:59:59",
+        ),
+        ("date", "2025-03-03".to_owned(), "2025-03-03 00:00:00"),
+        ("seconds", second.to_string(), "2025-03-03 23:59:59"),
+        (
+            "nanoseconds",
+            format!("{second}000000000"),
+            "2025-03-03 23:59:59",
+        ),
+    ] {
+        let text = format!("at,server,path,status\n{time},a,/,200\n{time},b,/,200\n");
+        let file = format!("{name}.csv");
+        folder.write(&file, text);
+        let options = ReadOptions {
+            time_column: Some("at".into()),
+            ..ReadOptions::default()
+        };
+        let source = folder.open(&[&file], &options);
+        let mut source = source.expect("the column is there");
+        let (html, _) = reported(&engine(1), &model, &mut source).await;
+        let says = format!("2 events, {day} to {day} UTC");
+        assert!(html.contains(&says), "{name}: {says}");
+    }
+    folder.write("no.csv", "timestamp,path,status\nlate,/,200\n");
+    let html = report_page(&folder, &model, "no.csv").await;
+    assert!(html.contains("no usable column timestamp"));
+}

@@ -11,7 +11,7 @@ use common::{
 };
 use honeyguide::evaluate::evaluate;
 use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
-use honeyguide::report::{Lens, Report, explore, report};
+use honeyguide::report::{FeatureSource, Report, explore, report};
 use honeyguide::{
     Engine, Model, ReadOptions, Recipe, Source, ThresholdPolicy, TrainOptions, train,
 };
@@ -50,8 +50,12 @@ async fn report_page(folder: &Folder, model: &Model, name: &str) -> String {
 }
 
 /// Makes an exploration. Returns its page as HTML.
-async fn explored(engine: &Engine, source: &mut Source, lens: Option<Lens<'_>>) -> String {
-    let exploration = explore(engine, source, lens).await;
+async fn explored(
+    engine: &Engine,
+    source: &mut Source,
+    feature_source: Option<FeatureSource<'_>>,
+) -> String {
+    let exploration = explore(engine, source, feature_source).await;
     let exploration = exploration.expect("an exploration");
     let page = pages::explore(&exploration, source, "honeyguide explore").expect("a page");
     page.html().to_owned()
@@ -60,8 +64,8 @@ async fn explored(engine: &Engine, source: &mut Source, lens: Option<Lens<'_>>) 
 /// Returns the page of an exploration of a file of the folder, with the features of a built-in recipe if one is named.
 async fn explore_page(folder: &Folder, name: &str, named: Option<&str>) -> String {
     let recipe = named.map(recipe);
-    let lens = recipe.as_ref().map(Lens::Recipe);
-    explored(&engine(2), &mut folder.source(&[name]), lens).await
+    let feature_source = recipe.as_ref().map(FeatureSource::Recipe);
+    explored(&engine(2), &mut folder.source(&[name]), feature_source).await
 }
 
 /// Returns the part of a page that a reader sees, without the style, the scripts and their data.
@@ -92,15 +96,18 @@ fn assert_self_contained(page: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_input_gives_the_same_page() {
     let (folder, model) = folder_and_model().await;
-    let lens = Some(Lens::Model(&model));
+    let feature_source = Some(FeatureSource::Model(&model));
     let mut source = folder.source(&["good.csv"]);
     let (first, _) = reported(&engine(2), &model, &mut source).await;
-    let first = (first, explored(&engine(2), &mut source, lens).await);
+    let first = (
+        first,
+        explored(&engine(2), &mut source, feature_source).await,
+    );
     for threads in [1, 2, 3] {
         let mut source = folder.source(&["good.csv"]);
         let (judged, _) = reported(&engine(threads), &model, &mut source).await;
         assert!(judged == first.0, "report, {threads} threads");
-        let again = explored(&engine(threads), &mut source, lens).await;
+        let again = explored(&engine(threads), &mut source, feature_source).await;
         assert!(again == first.1, "explore, {threads} threads");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
-use honeyguide::report::{Exploration, Lens, explore};
+use honeyguide::report::{Exploration, FeatureSource, explore};
 use serde::Serialize;
 
 use super::command_line::CommandLine;
@@ -48,8 +48,8 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
     source.refuse_as_output(&out)?;
     // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
-    let of_model = model.as_ref().map(Lens::Model);
-    let lens = of_model.or(recipe.as_ref().map(Lens::Recipe));
+    let of_model = model.as_ref().map(FeatureSource::Model);
+    let feature_source = of_model.or(recipe.as_ref().map(FeatureSource::Recipe));
     let command = CommandLine::new("explore")
         .data(&args.data)
         .option("--recipe", args.recipe.as_deref())
@@ -61,7 +61,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
         .option("--time-column", context.global().time_column.as_deref())
         .option("--out", args.out.to_str())
         .finish();
-    let exploration = explore(&context.engine, &mut source, lens).await?;
+    let exploration = explore(&context.engine, &mut source, feature_source).await?;
     pages::explore(&exploration, &source, &command)?.save(&out)?;
     context.remark_counts(&source);
     Ok(exploration)

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 use learn::umap::UmapParams;
 
-use super::Lens;
+use super::FeatureSource;
 use crate::distil::distil;
 use crate::embed::{Embedding, embed};
 use crate::engine::Engine;
@@ -67,7 +67,7 @@ impl Map {
         engine: &Engine,
         source: &mut Source,
         recipe: &Recipe,
-        lens: Option<Lens<'_>>,
+        feature_source: Option<FeatureSource<'_>>,
         distinct_rows: u64,
     ) -> Result<std::result::Result<Self, String>> {
         if distinct_rows > MAX_ROWS {
@@ -86,7 +86,7 @@ impl Map {
             Err(error) => return Err(error),
         };
         embedding.sample(MAX_POINTS, 0);
-        let points = points(engine, source, recipe, lens, &embedding).await?;
+        let points = points(engine, source, recipe, feature_source, &embedding).await?;
         Ok(Ok(Self { embedding, points }))
     }
 }
@@ -96,7 +96,7 @@ async fn points(
     engine: &Engine,
     source: &mut Source,
     recipe: &Recipe,
-    lens: Option<Lens<'_>>,
+    feature_source: Option<FeatureSource<'_>>,
     embedding: &Embedding,
 ) -> Result<Vec<MapPoint>> {
     let plan = recipe.plan(engine, source)?;
@@ -114,8 +114,10 @@ async fn points(
     let query = |table| described.query(table, &plan);
     let describe = |points: &mut Vec<MapPoint>, batch: &RecordBatch| {
         let rows = encoder.encode(batch.columns())?;
-        let scores = match lens {
-            Some(Lens::Model(model)) => Some(Scores::of_inputs(model, batch.columns().to_vec())?),
+        let scores = match feature_source {
+            Some(FeatureSource::Model(model)) => {
+                Some(Scores::of_inputs(model, batch.columns().to_vec())?)
+            }
             _ => None,
         };
         for (index, row) in rows.chunks(n_features).enumerate() {

@@ -19,7 +19,7 @@ use crate::source::Source;
 
 /// The model or the recipe with which an exploration computes features.
 #[derive(Debug, Clone, Copy)]
-pub enum Lens<'a> {
+pub enum FeatureSource<'a> {
     /// The features of a recipe.
     Recipe(&'a Recipe),
     /// The features and scores of a model.
@@ -50,30 +50,30 @@ pub struct ExploredFeatures {
     pub map: std::result::Result<Map, String>,
 }
 
-/// Explores `source`, with the features of `lens` where there is one.
+/// Explores `source`, with the features of `feature_source` if there is one.
 ///
 /// # Errors
 /// Fails when the data has no events, lacks a column that the recipe needs, or cannot be read.
 pub async fn explore(
     engine: &Engine,
     source: &mut Source,
-    lens: Option<Lens<'_>>,
+    feature_source: Option<FeatureSource<'_>>,
 ) -> Result<Exploration> {
     let inspection = inspect(engine, source).await?;
     let places = Places::find(engine, source).await?;
     let timeline = Timeline::read(engine, source, &places).await?;
     let programs = Programs::read(engine, source).await?;
-    let recipe = match lens {
+    let recipe = match feature_source {
         None => None,
-        Some(Lens::Recipe(recipe)) => Some(recipe.resolve(engine, source, &[])?),
-        Some(Lens::Model(model)) => Some(model.recipe().clone()),
+        Some(FeatureSource::Recipe(recipe)) => Some(recipe.resolve(engine, source, &[])?),
+        Some(FeatureSource::Model(model)) => Some(model.recipe().clone()),
     };
     let features = match &recipe {
         None => None,
         Some(recipe) => {
             let inspection = features(engine, source, recipe).await?;
             let rows = inspection.distinct_rows;
-            let map = Map::read(engine, source, recipe, lens, rows).await?;
+            let map = Map::read(engine, source, recipe, feature_source, rows).await?;
             Some(ExploredFeatures { inspection, map })
         }
     };

@@ -221,16 +221,19 @@ async fn a_lasting_fault_is_one_error() {
         checks.spawn(async move {
             let server = Server::start(events(MANY).into_bytes(), fault);
             let link = format!("{}/a.csv?token=hidden-token", server.url);
-            let error = failed(trained(&link, &StorageOptions::default()).await);
-            assert_eq!(error.kind(), kind, "{says}: {error}");
-            for part in ["/a.csv", says] {
-                assert!(error.message().contains(part), "{says}: {error}");
-            }
-            let all = format!("{error} {error:?}");
-            assert!(!all.contains("hidden-token"), "{all}");
+            let outcome = trained(&link, &StorageOptions::default()).await;
+            (outcome, kind, says)
         });
     }
-    checks.join_all().await;
+    for (outcome, kind, says) in checks.join_all().await {
+        let error = failed(outcome);
+        assert_eq!(error.kind(), kind, "{says}: {error}");
+        for part in ["/a.csv", says] {
+            assert!(error.message().contains(part), "{says}: {error}");
+        }
+        let all = format!("{error} {error:?}");
+        assert!(!all.contains("hidden-token"), "{all}");
+    }
     let link = "http://127.0.0.1:1/a.csv";
     let error = failed(trained(link, &StorageOptions::default()).await);
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");

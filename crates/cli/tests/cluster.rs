@@ -4,7 +4,7 @@
 #[path = "common/cluster.rs"]
 mod cluster;
 mod common;
-#[path = "common/stores.rs"]
+#[path = "../../honeyguide/tests/library/common/stores.rs"]
 mod stores;
 
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Data on web servers and in object stores gives the same answer as data on disk, or one clear error, whatever goes
-//! wrong on the way.
+//! Commands on data on web servers and in object stores: their options, outputs, exit statuses and ends. That such data
+//! gives the same answers as data on disk is tested through the library.
 
 mod common;
-#[path = "common/server.rs"]
+#[path = "../../honeyguide/tests/library/common/server.rs"]
 mod server;
-#[path = "common/stores.rs"]
+#[path = "../../honeyguide/tests/library/common/stores.rs"]
 mod stores;
 
 use std::path::PathBuf;
@@ -36,146 +36,34 @@ fn train(folder: &Folder, data: &[&str]) -> Run {
     folder.run(&[&["train"], data, &TRAIN].concat())
 }
 
-/// Returns the model of a file on disk.
-fn expected(folder: &Folder, name: &str) -> Vec<u8> {
-    let run = train(folder, &[name]);
-    assert_eq!(run.status, 0, "{}", run.stderr);
-    folder.read("m.json")
-}
-
 #[test]
-fn data_on_a_web_server_gives_the_same_model_as_on_disk() {
-    let folder = Folder::with(&[("a.csv", events(MANY))]);
-    folder.write("model.json", {
-        let run = train(&folder, &["a.csv"]);
-        assert_eq!(run.status, 0);
-        folder.read("m.json")
-    });
-    for out in ["a.parquet", "a.arrow", "a.ndjson"] {
-        folder.done(&["score", "model.json", "a.csv", "--out", out]);
-    }
-    folder.write(
-        "a.csv.zst",
-        zstd::encode_all(folder.read("a.csv").as_slice(), 1).unwrap(),
-    );
-    for name in ["a.csv", "a.csv.zst", "a.parquet", "a.arrow", "a.ndjson"] {
-        let same = expected(&folder, name);
-        for answer in [|_| Answer::Good, |_| Answer::Whole, |_| Answer::Late] as [Fault; 3] {
-            let server = Server::start(folder.read(name), answer);
-            for link in [
-                format!("{}/x/{name}", server.url),
-                format!("{}/get?id=7", server.url),
-            ] {
-                let run = train(&folder, &[&link, "--threads", "2"]);
-                assert_eq!(run.status, 0, "{link}: {}", run.stderr);
-                assert!(folder.read("m.json") == same, "{link}: {name}");
-            }
-        }
-    }
-}
-
-#[test]
-fn temporary_faults_are_overcome() {
-    let folder = Folder::with(&[("a.csv", events(MANY))]);
-    let same = expected(&folder, "a.csv");
-    let faults: [Fault; 4] = [
-        |request| {
-            if request % 3 == 1 {
-                Answer::Status(500)
-            } else {
-                Answer::Good
-            }
-        },
-        |request| {
-            if request % 3 == 0 {
-                Answer::Status(503)
-            } else {
-                Answer::Good
-            }
-        },
-        |request| {
-            if request % 2 == 1 {
-                Answer::Cut
-            } else {
-                Answer::Good
-            }
-        },
-        |request| {
-            if request < 3 {
-                Answer::Status(429)
-            } else {
-                Answer::Good
-            }
-        },
-    ];
-    for fault in faults {
-        let server = Server::start(folder.read("a.csv"), fault);
-        let run = train(&folder, &[&format!("{}/a.csv", server.url)]);
-        assert_eq!(run.status, 0, "{}", run.stderr);
-        assert!(folder.read("m.json") == same);
-        assert!(server.requests() > 3);
-    }
-}
-
-#[test]
-fn a_lasting_fault_is_one_error() {
-    let folder = Folder::with(&[("a.csv", events(MANY))]);
-    let cases: [(Fault, i32, &str); 6] = [
+fn faults_of_servers_set_the_exit_status_and_leave_no_file() {
+    let folder = Folder::with_model(300);
+    for (answer, status, says) in [
         (
-            |_| Answer::Status(404),
+            (|_| Answer::Status(404)) as Fault,
             2,
-            "no such file: the server answers 404",
+            "the server answers 404",
         ),
         (|_| Answer::Status(403), 1, "the server answers 403"),
-        (|_| Answer::Status(500), 1, "the server answers 500"),
-        (|_| Answer::Cut, 1, "cannot read"),
-        (
-            |request| {
-                if request < 4 {
-                    Answer::Good
-                } else {
-                    Answer::Replaced
-                }
-            },
-            1,
-            "was replaced while it was read",
-        ),
-        (
-            |request| {
-                if request < 4 {
-                    Answer::Good
-                } else {
-                    Answer::Whole
-                }
-            },
-            1,
-            "was replaced while it was read",
-        ),
-    ];
-    // Most of the time is spent waiting before a request is repeated, so the cases run in parallel.
-    std::thread::scope(|scope| {
-        for (fault, status, says) in cases {
-            let folder = &folder;
-            scope.spawn(move || {
-                let server = Server::start(folder.read("a.csv"), fault);
-                let link = format!("{}/a.csv?token=hidden-token", server.url);
-                let run = folder.run(&[&["train", &link], &TRAIN[..]].concat());
-                assert_eq!(run.status, status, "{says}: {}", run.stderr);
-                for part in ["/a.csv", says] {
-                    assert!(run.stderr.contains(part), "{says}: {}", run.stderr);
-                }
-                assert!(!run.stderr.contains("hidden-token"), "{}", run.stderr);
-            });
+        (|_| Answer::Good, 1, "not a honeyguide model"),
+    ] {
+        let server = Server::start(b"{}".to_vec(), answer);
+        let link = format!("{}/m.json?token=hidden-token", server.url);
+        let says_of_model = if status == 2 { "no such file" } else { says };
+        let score = ["score", &link, "good.csv"];
+        folder.refused(&score, status, &["/m.json", says_of_model]);
+        let run = folder.run(&[&score[..], &["-v"]].concat());
+        assert_eq!(run.status, status, "{}", run.stderr);
+        assert!(!run.stderr.contains("hidden-token"), "{}", run.stderr);
+        if says.starts_with("the server") {
+            let data = format!("{}/a.csv?token=hidden-token", server.url);
+            let train = [&["train", &data], &TRAIN[..]].concat();
+            folder.refused(&train, status, &["/a.csv", says]);
+            let run = folder.run(&train);
+            assert!(!run.stderr.contains("hidden-token"), "{}", run.stderr);
         }
-    });
-    assert_eq!(folder.names(), ["a.csv"]);
-    let run = train(&folder, &["http://127.0.0.1:1/a.csv"]);
-    assert_eq!(run.status, 1, "{}", run.stderr);
-    assert!(
-        run.stderr.contains("cannot read http://127.0.0.1:1/a.csv"),
-        "{}",
-        run.stderr
-    );
+    }
 }
 
 #[test]
@@ -221,41 +109,17 @@ fn a_command_that_waits_for_a_silent_server_can_be_terminated() {
 }
 
 #[test]
-fn models_and_recipes_can_be_read_from_web_servers() {
+fn commands_take_models_and_recipes_from_web_servers() {
     let folder = Folder::with_model(300);
-    let model = folder.read("model.json");
-    let here = folder.done(&["score", "model.json", "good.csv", "--json"]);
-    let answers: [Fault; 4] = [
-        |_| Answer::Good,
-        |_| Answer::Whole,
-        |_| Answer::Late,
-        |request| {
-            if request % 2 == 0 {
-                Answer::Status(503)
-            } else {
-                Answer::Good
-            }
-        },
-    ];
-    for answer in answers {
-        let server = Server::start(model.clone(), answer);
-        let link = format!("{}/m?token=hidden-token", server.url);
-        let there = folder.done(&["score", &link, "good.csv", "--json"]);
-        assert_eq!(there.stdout, here.stdout);
-    }
-    let server = Server::start(model, |_| Answer::Good);
+    let server = Server::start(folder.read("model.json"), |_| Answer::Good);
     let link = format!("{}/m.json?token=hidden-token", server.url);
-    let scored = format!("SELECT sum(anomaly_score('{link}')) FROM events");
-    let named = folder.done(&["sql", &scored, "good.csv"]);
-    let given = [
-        "sql",
-        "SELECT sum(score) FROM events",
-        "good.csv",
-        "--model",
-    ];
-    let given = folder.done(&[&given[..], &[&link]].concat());
-    let values = |run: &Run| run.stdout.lines().nth(1).map(str::to_owned);
-    assert!(values(&named).is_some() && values(&named) == values(&given));
+    let here = folder.done(&["score", "model.json", "good.csv", "--json"]);
+    let there = folder.done(&["score", &link, "good.csv", "--json"]);
+    assert_eq!(there.stdout, here.stdout);
+    let query = "SELECT sum(score) FROM events";
+    let here = folder.done(&["sql", query, "good.csv", "--model", "model.json"]);
+    let there = folder.done(&["sql", query, "good.csv", "--model", &link]);
+    assert_eq!(there.stdout, here.stdout);
     folder.done(&["report", &link, "good.csv", "--out", "page.html"]);
     let page = String::from_utf8(folder.read("page.html")).unwrap();
     assert!(page.contains("/m.json?***") && !page.contains("hidden-token"));
@@ -266,33 +130,6 @@ fn models_and_recipes_can_be_read_from_web_servers() {
         "train", "good.csv", "--recipe", &link, "--trees", "5", "--out", "m.json",
     ]);
     assert!(folder.read("m.json") == folder.read("model.json"));
-}
-
-#[test]
-fn remote_files_that_are_no_models_or_recipes_are_refused() {
-    let folder = Folder::with_model(300);
-    let long = " ".repeat((4 << 20) + 1).into_bytes();
-    for answer in [|_| Answer::Good, |_| Answer::Whole] as [Fault; 2] {
-        let server = Server::start(long.clone(), answer);
-        let link = format!("{}/r?token=hidden-token", server.url);
-        let run = folder.run(&["train", "good.csv", "--recipe", &link, "--out", "x.json"]);
-        assert_eq!(run.status, 1, "{}", run.stderr);
-        assert!(run.stderr.contains("/r?***: "), "{}", run.stderr);
-        assert!(run.stderr.contains("limit"), "{}", run.stderr);
-    }
-    let cases: [(&[u8], Fault, i32, &str); 4] = [
-        (b"{}", |_| Answer::Good, 1, "not a honeyguide model"),
-        (b"\xff\xfe", |_| Answer::Good, 1, "not text"),
-        (b"{}", |_| Answer::Status(404), 2, "no such file"),
-        (b"{}", |_| Answer::Status(403), 1, "the server answers 403"),
-    ];
-    for (content, answer, status, says) in cases {
-        let server = Server::start(content.to_vec(), answer);
-        let link = format!("{}/m.json?token=hidden-token", server.url);
-        folder.refused(&["score", &link, "good.csv"], status, &["/m.json", says]);
-        let run = folder.run(&["score", &link, "good.csv", "-v"]);
-        assert!(!run.stderr.contains("hidden-token"), "{}", run.stderr);
-    }
 }
 
 #[test]
@@ -353,82 +190,22 @@ impl Store {
 }
 
 #[test]
-fn data_in_object_stores_gives_the_same_models_as_on_disk() {
-    let folder = Folder::with_model(MANY);
-    for out in ["s.csv", "s.parquet", "s.arrow", "s.ndjson"] {
-        folder.done(&["score", "model.json", "good.csv", "--out", out]);
-    }
+fn every_command_reads_its_model_from_an_object_store() {
+    let folder = Folder::with_model(3000);
     for store in stores() {
-        let at = |name: &str| format!("{}/run/{name}", store.base);
-        for out in ["s.csv", "s.parquet", "s.arrow", "s.ndjson"] {
-            let same = expected(&folder, out);
-            // The second run replaces the object of the first.
-            for _ in 0..2 {
-                store.done(
-                    &folder,
-                    &["score", "model.json", "good.csv", "--out", &at(out)],
-                );
-            }
-            store.done(
-                &folder,
-                &[&["train", &at(out), "--threads", "2"], &TRAIN[..]].concat(),
-            );
-            assert!(folder.read("m.json") == same, "{}", at(out));
-        }
-        for part in ["day=1/a.csv", "day=2/b.csv"] {
-            store.done(
-                &folder,
-                &[
-                    "score",
-                    "model.json",
-                    "good.csv",
-                    "--out",
-                    &format!("{}/lake/{part}", store.base),
-                ],
-            );
-        }
-        store.done(
-            &folder,
-            &[
-                "train",
-                &format!("{}/lake", store.base),
-                "--recipe",
-                "raw",
-                "--exclude",
-                "day",
-                "--out",
-                "m.json",
-            ],
-        );
-        let folder_of_two = folder.read("m.json");
-        store.done(
-            &folder,
-            &[
-                "train",
-                &format!("{}/lake/*/*.csv", store.base),
-                "--recipe",
-                "raw",
-                "--exclude",
-                "day",
-                "--out",
-                "m.json",
-            ],
-        );
-        assert!(folder.read("m.json") == folder_of_two);
-        store.done(
-            &folder,
-            &[
-                "train",
-                "good.csv",
-                "--recipe",
-                "beth-paper",
-                "--trees",
-                "5",
-                "--out",
-                &at("m.json"),
-            ],
-        );
-        check_commands_with_model(&store, &folder, &at("m.json"));
+        let model = format!("{}/run/m.json", store.base);
+        let train = [
+            "train",
+            "good.csv",
+            "--recipe",
+            "beth-paper",
+            "--trees",
+            "5",
+            "--out",
+            &model,
+        ];
+        store.done(&folder, &train);
+        check_commands_with_model(&store, &folder, &model);
     }
 }
 
@@ -721,48 +498,20 @@ fn a_job_that_ends_during_an_upload_leaves_no_object() {
 }
 
 #[test]
-fn errors_of_object_stores_are_clear() {
+fn errors_of_object_stores_set_the_exit_status_and_hide_credentials() {
     let folder = Folder::with_model(300);
     for store in stores() {
-        for (data, says) in [
-            (format!("{}/no/such.csv", store.base), "no such file"),
-            (format!("{}-that-is-not/a.csv", store.base), "no such file"),
-            (format!("{}/no/*.csv", store.base), "no object matches"),
-        ] {
-            let run = store.run(&folder, &["train", &data, "--out", "m.json"]);
-            assert_eq!(run.status, 2, "{data}: {}", run.stderr);
-            assert!(
-                run.stderr.contains(says) && run.stderr.contains(&data),
-                "{}",
-                run.stderr
-            );
-        }
-        let missing = format!("{}-that-is-not/s.csv", store.base);
-        let run = store.run(
-            &folder,
-            &["score", "model.json", "good.csv", "--out", &missing],
-        );
-        assert!(
-            run.status == 2 && run.stderr.contains("bucket"),
-            "{}",
-            run.stderr
-        );
+        let data = format!("{}/run/x.csv", store.base);
+        let train = ["train", &data, "--out", "m.json"];
+        let run = store.run(&folder, &train);
+        assert_eq!(run.status, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("no such file"), "{}", run.stderr);
         let Some(wrong_option) = store.wrong_option else {
             continue;
         };
         let secret = wrong_option.split_once('=').unwrap().1;
-        let data = format!("{}/run/x.csv", store.base);
-        let run = store.run(
-            &folder,
-            &[
-                "train",
-                &data,
-                "--out",
-                "m.json",
-                "--storage-option",
-                wrong_option,
-            ],
-        );
+        let overridden = [&train[..], &["--storage-option", wrong_option]].concat();
+        let run = store.run(&folder, &overridden);
         // The right option comes later and overrides the wrong one.
         assert!(run.stderr.contains("no such file"), "{}", run.stderr);
         let mut wrong = store.options.clone();
@@ -771,7 +520,7 @@ fn errors_of_object_stores_are_clear() {
             options: wrong,
             ..store
         };
-        let run = store.run(&folder, &["train", &data, "--out", "m.json", "-v"]);
+        let run = store.run(&folder, &[&train[..], &["-v"]].concat());
         assert_eq!(run.status, 1, "{}", run.stderr);
         assert!(
             run.stderr.contains("refuses the credentials") && !run.stderr.contains(secret),

@@ -1,5 +1,6 @@
 //! Tests of the library through its public interface. They are one program, because every program links the query engine.
 
+mod bad_calls;
 mod bad_input;
 mod common;
 mod context;
@@ -14,6 +15,7 @@ mod odd_but_fine;
 mod origin;
 mod parquet;
 mod parquet_types;
+mod remote;
 mod same_answer;
 mod sample;
 mod scorer;

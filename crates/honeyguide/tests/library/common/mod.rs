@@ -18,6 +18,8 @@ use honeyguide::{
 use tempfile::TempDir;
 
 mod events;
+pub mod server;
+pub mod stores;
 
 pub use events::{HEADER, event, event_with, events, events_as_json, events_with_line};
 

@@ -1,4 +1,8 @@
 //! A web server for one test. It has one file, and the faults that the test asks for.
+#![allow(
+    dead_code,
+    reason = "every test program uses some of these answers, none uses all"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

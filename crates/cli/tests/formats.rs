@@ -5,27 +5,17 @@ mod common;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use common::{Folder, events_as_json};
+use common::{Folder, events_as_json, json_with_late_keys};
 
 /// A number of events that makes the engine read a file in two pieces.
 const MANY: usize = 45_000;
 
 #[test]
 fn json_keys_that_first_occur_late_are_named() {
-    let text = |late: usize| {
-        let mut text = String::new();
-        for index in 0..MANY {
-            let more = match index {
-                5 => ",\"early\":1",
-                index if index == late => ",\"late\":{\"inner\":1}",
-                index if index == MANY - 1 => ",\"later\":null",
-                _ => "",
-            };
-            let _ = writeln!(text, "{{\"a\":{},\"b\":2{more}}}", index % 7);
-        }
-        text
-    };
-    let folder = Folder::with(&[("late.ndjson", text(1000)), ("good.ndjson", text(999))]);
+    let folder = Folder::with(&[
+        ("late.ndjson", json_with_late_keys(MANY, 1000)),
+        ("good.ndjson", json_with_late_keys(MANY, 999)),
+    ]);
     let calls: [&[&str]; 4] = [
         &["inspect", "late.ndjson"],
         &[

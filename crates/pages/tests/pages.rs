@@ -6,21 +6,13 @@ mod common;
 
 use std::path::Path;
 
-use common::{
-    Folder, HEADER, engine, event, event_with, events, recipe, small_forest, small_model,
-};
+use common::requests::{access, model_of_requests, roles};
+use common::{Folder, HEADER, engine, event, event_with, events, recipe, small_model};
 use honeyguide::evaluate::evaluate;
 use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
 use honeyguide::report::{FeatureSource, Report, explore, report};
-use honeyguide::{
-    Engine, Model, ReadOptions, Recipe, Source, ThresholdPolicy, TrainOptions, train,
-};
+use honeyguide::{Engine, Model, ReadOptions, Source};
 use pages::Origin;
-
-/// A recipe whose features say how rare a request is.
-const ACCESS: &str = "name = 'access'\n\
-    [[feature]]\nname = 'path'\nrarity = { of = 'path' }\n\
-    [[feature]]\nname = 'status'\nrarity = { of = 'status', given = ['path'] }\n";
 
 /// Creates a folder with `good.csv`, a table of 300 events, and trains a small model of them.
 async fn folder_and_model() -> (Folder, Model) {
@@ -294,48 +286,6 @@ async fn days_and_hosts_are_counted_separately() {
         assert!(shown(&page).contains(says), "{says}");
     }
     assert!(page.contains("2023-11-15") && page.contains("2023-11-17"));
-}
-
-/// Returns options that name the columns of hosts and times.
-fn roles() -> ReadOptions {
-    ReadOptions {
-        host_column: Some("server".into()),
-        time_column: Some("time".into()),
-        ..ReadOptions::default()
-    }
-}
-
-/// Returns requests to three servers on three days. Only one of the servers answers some of them with status 500.
-fn access(name_of_time: &str) -> String {
-    let mut text = format!("{name_of_time},server,path,status\n");
-    for day in 3..6 {
-        for server in ["a", "b", "c"] {
-            for hour in 0..24 {
-                let path = ["/", "/news", "/login"][hour % 3];
-                let status = if hour == 23 && server == "c" {
-                    500
-                } else {
-                    200
-                };
-                text += &format!("2025-03-0{day}T{hour:02}:59:59Z,{server},{path},{status}\n");
-            }
-        }
-    }
-    text
-}
-
-/// Trains a model of requests, whose threshold is set by held-out hosts.
-async fn model_of_requests(source: &mut Source) -> Model {
-    let options = TrainOptions {
-        n_estimators: 10,
-        threshold: ThresholdPolicy::HeldOutHostsOrAuto {
-            false_positive_rate: 0.1,
-        },
-        ..small_forest()
-    };
-    let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
-    let model = train(&engine(1), source, &recipe, &options).await;
-    model.expect("a model")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,24 +5,22 @@
     reason = "every test program uses some of these helpers, none uses all"
 )]
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 #[path = "../../../honeyguide/tests/library/common/events.rs"]
 mod events;
+#[path = "../../../honeyguide/tests/library/common/folder.rs"]
+mod folder;
 
-pub use events::{HEADER, event, event_with, events, events_as_json, events_with_line};
+pub use events::{
+    HEADER, event, event_with, events, events_as_json, events_with_line, json_with_late_keys,
+};
+pub use folder::Folder;
 
 /// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
-
-/// A temporary folder in which the command runs, so that messages show plain file names.
-pub struct Folder(TempDir);
 
 /// The outcome of a run of the command.
 #[derive(Debug)]
@@ -57,55 +55,10 @@ impl Folder {
         ]);
     }
 
-    /// Creates an empty folder.
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    /// Creates a folder with the given files.
-    pub fn with<T: AsRef<[u8]>>(files: &[(&str, T)]) -> Self {
-        let folder = Self::new();
-        for (name, content) in files {
-            folder.write(name, content);
-        }
-        folder
-    }
-
-    /// Returns the path of a file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Writes a file in the folder.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.path(name), content).expect("a file in a temporary folder");
-    }
-
-    /// Reads a file in the folder, which must exist.
-    pub fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// Returns the sorted names of all files in the folder, including hidden ones.
-    pub fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.path()).expect("a temporary folder");
-        let mut names: Vec<String> = entries
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        names.sort();
-        names
-    }
-
     /// Returns the command with its arguments and this folder, without running it.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("honeyguide"));
-        command.args(args).current_dir(self.0.path());
+        command.args(args).current_dir(self.path(""));
         command
     }
 

@@ -5,5 +5,13 @@ pub(crate) type RowKey = Vec<u64>;
 
 /// Returns the key of a row.
 pub(crate) fn row_key(row: &[f64]) -> RowKey {
-    row.iter().map(|value| value.to_bits()).collect()
+    let mut key = RowKey::with_capacity(row.len());
+    write_row_key(row, &mut key);
+    key
+}
+
+/// Writes the key of a row to `key`, whose memory is used again.
+pub(crate) fn write_row_key(row: &[f64], key: &mut RowKey) {
+    key.clear();
+    key.extend(row.iter().map(|value| value.to_bits()));
 }

@@ -6,7 +6,7 @@ use super::Anomaly;
 use super::scan::{Entry, ScoredBatch};
 use crate::error::Result;
 use crate::explain::{Attribution, REASONS};
-use crate::features::{RowKey, row_key};
+use crate::features::{RowKey, row_key, write_row_key};
 use crate::model::Model;
 
 /// The most anomalous distinct feature rows so far. A row's score is fixed and the score needed to enter only rises, so
@@ -43,14 +43,7 @@ impl Ranking {
             if *score < self.entry_score || self.capacity == 0 {
                 continue;
             }
-            key.clear();
-            key.extend(
-                batch
-                    .scores
-                    .features(row)
-                    .iter()
-                    .map(|value| value.to_bits()),
-            );
+            write_row_key(batch.scores.features(row), &mut key);
             if let Some(count) = counts.get_mut(&key) {
                 *count += 1;
                 continue;

@@ -14,10 +14,11 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model_functions::{anomaly_score, is_anomalous};
 use crate::recipe::plan::FeaturePlan;
+use crate::score;
 use crate::source::{Source, with_columns};
 
 /// The names of the columns that a model adds.
-pub(super) const ADDED_COLUMNS: [&str; 2] = ["score", "anomalous"];
+pub(super) const ADDED_COLUMNS: [&str; 2] = [score::ADDED_COLUMNS[0], score::ADDED_COLUMNS[1]];
 
 /// A source with a name.
 pub(super) struct Table {

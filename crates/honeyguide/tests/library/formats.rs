@@ -1,10 +1,10 @@
 //! The same events give the same results in every format.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::common::{
-    Folder, engine, events, events_as_json, recipe, small_forest, small_model, written,
+    Folder, engine, events, events_as_json, json_with_late_keys, recipe, small_forest, small_model,
+    written,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -136,20 +136,10 @@ async fn folder_names_of_partitions_are_columns() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_keys_that_first_occur_late_are_named() {
-    let text = |late: usize| {
-        let mut text = String::new();
-        for index in 0..MANY {
-            let more = match index {
-                5 => ",\"early\":1",
-                index if index == late => ",\"late\":{\"inner\":1}",
-                index if index == MANY - 1 => ",\"later\":null",
-                _ => "",
-            };
-            let _ = writeln!(text, "{{\"a\":{},\"b\":2{more}}}", index % 7);
-        }
-        text
-    };
-    let folder = Folder::with(&[("late.ndjson", text(1000)), ("good.ndjson", text(999))]);
+    let folder = Folder::with(&[
+        ("late.ndjson", json_with_late_keys(MANY, 1000)),
+        ("good.ndjson", json_with_late_keys(MANY, 999)),
+    ]);
     let without_early = TrainOptions {
         exclude: vec!["early".into()],
         ..TrainOptions::default()

@@ -5,12 +5,12 @@ use honeyguide::evaluate::evaluate;
 use honeyguide::inspect::inspect;
 use honeyguide::log::Log;
 use honeyguide::{
-    ErrorKind, Model, ReadOptions, Recipe, Source, ThresholdMethod, ThresholdPolicy, TrainOptions,
-    builtin, train,
+    ErrorKind, Model, ReadOptions, Source, ThresholdMethod, TrainOptions, builtin, train,
 };
 use tempfile::TempDir;
 
 use crate::common::engine;
+use crate::common::requests::{access, model_of_requests, roles};
 
 /// The columns of BETH's labelled files, of its per-host files, and of its DNS files.
 const LABELLED: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
@@ -19,11 +19,6 @@ const PER_HOST: &str = "timestamp,processId,parentProcessId,userId,processName,h
     returnValue,args,sus,evil";
 const DNS: &str = "Timestamp,SourceIP,DestinationIP,DnsQuery,DnsAnswer,DnsAnswerTTL,DnsQueryNames,DnsQueryClass,\
     DnsQueryType,NumberOfAnswers,DnsResponseCode,DnsOpCode,SensorId,sus,evil";
-
-/// How rare a request is.
-const ACCESS: &str = "name = 'access'\n\
-    [[feature]]\nname = 'path'\nrarity = { of = 'path' }\n\
-    [[feature]]\nname = 'status'\nrarity = { of = 'status', given = ['path'] }\n";
 
 /// Writes a file into a folder of the test.
 fn write(folder: &TempDir, name: &str, text: &str) -> String {
@@ -50,46 +45,6 @@ fn data_type(source: &Source, name: &str) -> DataType {
     let mut columns = source.columns().iter();
     let column = columns.find(|column| column.name == name);
     column.expect("the column").data_type.clone()
-}
-
-fn roles() -> ReadOptions {
-    ReadOptions {
-        host_column: Some("server".into()),
-        time_column: Some("time".into()),
-        ..ReadOptions::default()
-    }
-}
-
-/// Requests to three servers on three days, one of them with a path of its own.
-fn access(name_of_time: &str) -> String {
-    let mut text = format!("{name_of_time},server,path,status\n");
-    for day in 3..6 {
-        for server in ["a", "b", "c"] {
-            for hour in 0..24 {
-                let path = ["/", "/news", "/login"][hour % 3];
-                let status = if hour == 23 && server == "c" {
-                    500
-                } else {
-                    200
-                };
-                text += &format!("2025-03-0{day}T{hour:02}:59:59Z,{server},{path},{status}\n");
-            }
-        }
-    }
-    text
-}
-
-async fn model(source: &mut Source) -> Model {
-    let options = TrainOptions {
-        n_estimators: 10,
-        threshold: ThresholdPolicy::HeldOutHostsOrAuto {
-            false_positive_rate: 0.1,
-        },
-        ..TrainOptions::default()
-    };
-    let recipe = Recipe::from_toml(ACCESS).expect("a recipe");
-    let model = train(&engine(1), source, &recipe, &options).await;
-    model.expect("a model")
 }
 
 fn left_out(model: &Model) -> Vec<String> {
@@ -232,10 +187,13 @@ async fn a_bad_value_among_good_ones_stays_an_error() {
 async fn hosts_of_any_table_are_left_out() {
     let folder = folder();
     let path = write(&folder, "access.csv", &access("time"));
-    let unnamed = model(&mut open(&path)).await;
+    let unnamed = model_of_requests(&mut open(&path)).await;
     assert_eq!(left_out(&unnamed), [""; 0]);
     let mut source = Source::open_with(&[path], &roles()).expect("the columns are there");
-    assert_eq!(left_out(&model(&mut source).await), ["a", "b", "c"]);
+    assert_eq!(
+        left_out(&model_of_requests(&mut source).await),
+        ["a", "b", "c"]
+    );
     let found = inspect(&engine(1), &mut source).await.expect("a table");
     let hosts = found.hosts.expect("a column of hosts");
     assert_eq!((hosts.column.as_str(), hosts.distinct.count), ("server", 3));
@@ -255,7 +213,10 @@ async fn folders_may_name_the_hosts_of_any_table() {
     };
     let lake = folder.path().join("lake").display().to_string();
     let mut source = Source::open_with(&[lake], &options).expect("the folders name the column");
-    assert_eq!(left_out(&model(&mut source).await), ["a", "b", "c"]);
+    assert_eq!(
+        left_out(&model_of_requests(&mut source).await),
+        ["a", "b", "c"]
+    );
 }
 
 #[test]

@@ -72,3 +72,19 @@ pub fn events_as_json(count: usize) -> String {
     };
     (0..count).map(line).collect()
 }
+
+/// Returns `count` lines of JSON. The key `late` occurs first in line `late`, counted from 0, and `later` only in the last
+/// line.
+pub fn json_with_late_keys(count: usize, late: usize) -> String {
+    let mut text = String::new();
+    for index in 0..count {
+        let more = match index {
+            5 => ",\"early\":1",
+            index if index == late => ",\"late\":{\"inner\":1}",
+            index if index == count - 1 => ",\"later\":null",
+            _ => "",
+        };
+        let _ = writeln!(text, "{{\"a\":{},\"b\":2{more}}}", index % 7);
+    }
+    text
+}

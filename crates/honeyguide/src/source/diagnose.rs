@@ -16,8 +16,8 @@ use super::notes::{self, in_shell};
 use super::number::Numbers;
 use super::seen::{Missing, TIME};
 use super::text::{self, INFERENCE_RECORDS, Records};
-use super::values::{Cell, Unfit, expected};
-use super::{Source, arrow, json, late};
+use super::values::{Cell, Misfit, Unfit, expected};
+use super::{Source, arrow, late};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 
@@ -51,7 +51,7 @@ pub(super) fn explain(
     if let Some(own) = Error::own(error) {
         return Err(own);
     }
-    if let Some(misfit) = json::misfit(error) {
+    if let Some(misfit) = Misfit::of(error) {
         return widened(source, &misfit.column).map(Some);
     }
     let mut line_breaks = false;

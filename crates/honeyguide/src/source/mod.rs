@@ -11,6 +11,7 @@ mod batches;
 mod column;
 mod contents;
 mod diagnose;
+mod exact;
 mod expand;
 mod file;
 mod files_table;

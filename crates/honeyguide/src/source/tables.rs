@@ -15,6 +15,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use super::Source;
 use super::column::{Column, schema_of};
 use super::contents::{Contents, Files};
+use super::exact::exact;
 use super::file::DataFile;
 use super::files_table::{Division, FilesTable, Reader};
 use super::format::{Compression, Format};
@@ -166,17 +167,22 @@ impl Source {
             store,
         )?;
         let table = context.read_table(Arc::new(table))?;
-        table.select(self.selection(&columns))
+        let is_read_by_engine =
+            matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);
+        table.select(self.selection(&columns, is_read_by_engine && !is_distributed))
     }
 
-    /// Returns the columns of the source as expressions over a table that has `columns`.
-    fn selection(&self, columns: &[Column]) -> Vec<Expr> {
+    /// Returns the columns of the source as expressions over a table that has `columns`. With `is_watched`, numbers that
+    /// doubles may have rounded are refused.
+    fn selection(&self, columns: &[Column], is_watched: bool) -> Vec<Expr> {
         let selected = self.columns.iter().map(|column| {
             let read = Expr::Column(ColumnRef::from_name(&column.name));
             let same = columns
                 .iter()
                 .any(|own| own.name == column.name && own.data_type == column.data_type);
-            if same {
+            if is_watched && same && column.inferred && column.data_type == DataType::Float64 {
+                exact(read, &column.name).alias(&column.name)
+            } else if same {
                 read
             } else {
                 cast(read, column.data_type.clone()).alias(&column.name)

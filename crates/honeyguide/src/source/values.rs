@@ -8,6 +8,7 @@ use datafusion::arrow::array::{
     StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
 };
 use datafusion::arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
 
 use super::column::Column;
 use super::number::{Numbers, holds, scaled};
@@ -16,7 +17,7 @@ use super::seen::{TIME, time};
 /// The number of characters of a number up to which a double keeps all its digits.
 const SHORT_NUMBER: usize = 15;
 /// The lowest number from which on doubles do not hold every whole number.
-const FIRST_GAP: f64 = 9_007_199_254_740_992.0;
+pub(super) const FIRST_GAP: f64 = 9_007_199_254_740_992.0;
 
 /// The value of a column in one line or record. The memory of its text is used again for the next one.
 #[derive(Debug, Default)]
@@ -45,6 +46,23 @@ pub(super) enum Unfit {
     Kind,
     /// The column's type was inferred, and another one holds the value too.
     Narrow,
+}
+
+/// A value that the type of its column cannot hold, or may not hold exactly, while another type can.
+#[derive(Debug, thiserror::Error)]
+#[error("column `{column}` has a value that its type cannot hold")]
+pub(super) struct Misfit {
+    pub column: String,
+}
+
+impl Misfit {
+    /// Returns the misfit that passed through the engine as `error`.
+    pub fn of(error: &DataFusionError) -> Option<&Self> {
+        match error.find_root() {
+            DataFusionError::External(inner) => inner.downcast_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl Cell {
@@ -183,7 +201,9 @@ impl Cell {
     /// Fails with the reason why it does not.
     pub fn check(&self, column: &Column) -> Result<(), Unfit> {
         let is_taken = match &column.data_type {
-            DataType::Null => self.value == Value::Null,
+            DataType::Null => {
+                self.value == Value::Null || (self.value == Value::Text && self.trimmed().is_none())
+            }
             DataType::Int64 => self.integer().is_some(),
             DataType::UInt64 => self.unsigned().is_some(),
             DataType::Decimal128(_, scale) => self.decimal(*scale).is_some(),

@@ -13,7 +13,7 @@ mod schema;
 mod tracee_cells;
 
 pub(super) use pick::for_each_value;
-pub(super) use reader::{BatchReader, JsonScan, misfit};
+pub(super) use reader::{BatchReader, JsonScan};
 pub(super) use schema::{add, columns, columns_of_stream};
 
 /// The kind of a text's lines.

@@ -19,13 +19,7 @@ use crate::source::intake::{Piece, ScanLog};
 use crate::source::place::{LineStart, Origin};
 use crate::source::seen::Missing;
 use crate::source::text::MAX_RECORD_BYTES;
-
-/// A value that the type of its column cannot hold, while another type can.
-#[derive(Debug, thiserror::Error)]
-#[error("column `{column}` has a value that its type cannot hold")]
-pub(in crate::source) struct Misfit {
-    pub column: String,
-}
+use crate::source::values::Misfit;
 
 /// The options of reading lines, and the log that counts them.
 #[derive(Debug, Clone)]
@@ -152,7 +146,7 @@ impl BatchReader {
         Ok(self.decoder.flush()?)
     }
 
-    /// Returns the error of a value that another type holds. A file can be read again with that type.
+    /// Returns the error of a value that another type holds. A file can be read again as that type.
     fn misfit(&self, column: String, start: LineStart) -> DataFusionError {
         match &self.origin {
             Origin::File(_) => DataFusionError::External(Box::new(Misfit { column })),
@@ -160,7 +154,7 @@ impl BatchReader {
                 .origin
                 .line_error(
                     start,
-                    &format!("`{column}`: a value of another type than in the first lines, such as a fraction after whole numbers"),
+                    &format!("`{column}`: a value of another type than the first lines have there"),
                 )
                 .hint(
                     "a stream cannot be read again with another type: write the lines to a file and read that",
@@ -190,13 +184,5 @@ impl Drop for BatchReader {
         piece.tracee = self.decoder.tracee_events();
         piece.late_keys = self.decoder.take_late_keys();
         self.counts.record(&self.origin, self.start, piece);
-    }
-}
-
-/// Returns the misfit that passed through the engine as `error`.
-pub(in crate::source) fn misfit(error: &DataFusionError) -> Option<&Misfit> {
-    match error.find_root() {
-        DataFusionError::External(inner) => inner.downcast_ref(),
-        _ => None,
     }
 }

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
+use datafusion::arrow::array::{
+    ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array,
+};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use learn::Matrix;
@@ -17,7 +19,7 @@ pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric,
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, Encoder};
+use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_key};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
 use crate::output::{Destination, TableWriter};
@@ -359,8 +361,9 @@ fn is_kept(key: &[u64], halvings: u32) -> bool {
 }
 
 impl Embedding {
-    /// Writes a table with one row per distinct feature row. Its columns are the features, `count`, the number of
-    /// events with each label, and the coordinates `umap_1`, `umap_2`, ….
+    /// Writes a table with one row per distinct feature row. Its columns are the features, `feature_key`, `count`,
+    /// the number of events with each label, and the coordinates `umap_1`, `umap_2`, …. The key is that of the events
+    /// that a model with the same features and encodings scores.
     ///
     /// # Errors
     /// Fails when a feature has the name of another column, and when the file cannot be written.
@@ -374,6 +377,9 @@ impl Embedding {
                 Arc::new(Float64Array::from_iter_values(values)),
             ));
         }
+        let keys = self.values.chunks_exact(n_features.max(1)).map(feature_key);
+        let keys = StringArray::from_iter_values(keys);
+        columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         let counts = UInt64Array::from(self.counts.clone());
         columns.push((COUNT_COLUMN.to_owned(), Arc::new(counts)));
         for (index, label) in self.labels.iter().enumerate() {

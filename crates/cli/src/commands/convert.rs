@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::Convert;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, percent_of, printable};
 
 /// The recipes to train with after the log's own; the first that fits the data is used.
@@ -112,6 +113,8 @@ async fn train_once(
 }
 
 impl Outcome for Report {
+    const FORMAT: JsonFormat = json::CONVERSION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Converted {
             events,

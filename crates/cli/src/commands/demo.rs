@@ -18,6 +18,7 @@ use super::{explore, report};
 use crate::args::{self, Demo};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{heading, print_anomalies, print_evaluation};
 
 /// The number of anomalous events that the demo shows.
@@ -89,6 +90,8 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
 }
 
 impl Outcome for Shown {
+    const FORMAT: JsonFormat = json::DEMO;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::Embed;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, printable};
 
 /// The outcome of an embedding; the coordinates are in the file.
@@ -79,6 +80,8 @@ impl Embedded {
 }
 
 impl Outcome for Embedded {
+    const FORMAT: JsonFormat = json::EMBEDDING;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let features = self.features.join(", ");
         writeln!(

@@ -11,6 +11,7 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{of_them, printable};
 
 #[derive(Serialize)]
@@ -83,6 +84,8 @@ impl Written {
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::EXPLORATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let events = of_them(self.rows, "event", "events");
         let columns = of_them(self.columns as u64, "column", "columns");

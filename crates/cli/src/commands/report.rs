@@ -14,6 +14,7 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, print_anomalous, printable};
 
 #[derive(Serialize)]
@@ -80,6 +81,8 @@ impl Written {
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::REPORT;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let evaluation = &self.evaluation;
         print_anomalous(evaluation.anomalous, evaluation.events, out)?;

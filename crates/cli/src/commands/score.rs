@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::args::Score;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, print_anomalies, print_anomalous, printable};
 
 #[derive(Serialize)]
@@ -66,6 +67,8 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
 }
 
 impl Outcome for Scored {
+    const FORMAT: JsonFormat = json::SCORES;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         if let Some(anomalies) = &self.most_anomalous {
             if anomalies.is_empty() {

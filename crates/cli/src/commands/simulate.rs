@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::args::Simulate;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, percent_of, table_with_numbers};
 
 /// The files of a simulation.
@@ -175,6 +176,8 @@ impl Write for Stoppable<'_> {
 }
 
 impl Outcome for Simulated {
+    const FORMAT: JsonFormat = json::SIMULATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut table =
             table_with_numbers(&["simulated file", "events", "hosts", "sus", "evil"], 1..5);

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, percent, printable, table};
 
 /// The outcome of training.
@@ -111,6 +112,8 @@ impl Trained {
 }
 
 impl Outcome for Trained {
+    const FORMAT: JsonFormat = json::TRAINING;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

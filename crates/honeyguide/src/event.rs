@@ -172,7 +172,11 @@ mod tests {
             ("inode", Some("18446744073709551615"), DataType::UInt64),
             ("isSetuid", Some("true"), DataType::Boolean),
             ("processName", Some("sh"), DataType::Utf8),
-            ("price", Some("12345678901234567890.10"), DataType::Decimal128(22, 2)),
+            (
+                "price",
+                Some("12345678901234567890.10"),
+                DataType::Decimal128(22, 2),
+            ),
             ("ratio", Some("NaN"), DataType::Float64),
             ("pid", Some(" -9223372036854775808"), DataType::Int64),
             ("args", None, DataType::Utf8),

@@ -26,9 +26,13 @@ const SHOWN: usize = 5;
 
 #[derive(Serialize)]
 struct Shown {
+    /// The simulated files.
     simulation: Simulated,
+    /// The model that was trained.
     training: Trained,
+    /// The model's results on the third file.
     evaluation: Evaluation,
+    /// The most anomalous events of the third file.
     most_anomalous: Vec<Anomaly>,
     #[serde(skip)]
     log: Log,

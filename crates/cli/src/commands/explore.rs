@@ -16,6 +16,7 @@ use crate::render::{of_them, printable};
 
 #[derive(Serialize)]
 struct Written {
+    /// The page that was written.
     out: PathBuf,
     /// The number of events.
     rows: u64,
@@ -27,6 +28,7 @@ struct Written {
 
 #[derive(Serialize)]
 struct Features {
+    /// The recipe's name.
     recipe: String,
     /// The number of distinct rows of the recipe's inputs.
     distinct_rows: u64,

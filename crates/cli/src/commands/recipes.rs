@@ -12,12 +12,14 @@ use crate::render::table;
 /// One built-in recipe.
 #[derive(Serialize)]
 struct Named {
+    /// The recipe, with the keys of a recipe file.
     recipe: Recipe,
 }
 
 /// All built-in recipes.
 #[derive(Serialize)]
 struct All {
+    /// The recipes.
     recipes: Vec<Recipe>,
 }
 

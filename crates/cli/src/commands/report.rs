@@ -19,10 +19,13 @@ use crate::render::{count, print_anomalous, printable};
 
 #[derive(Serialize)]
 struct Written {
+    /// The page that was written.
     out: PathBuf,
+    /// The model's results on the data.
     evaluation: Evaluation,
     /// The number of alerts; `None` where the data has no columns to group events by.
     alerts: Option<u64>,
+    /// What one alert is.
     alert_definition: Option<String>,
 }
 

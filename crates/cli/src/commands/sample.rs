@@ -16,6 +16,7 @@ use crate::render::{count, of_them, printable};
 struct Sampled {
     #[serde(flatten)]
     summary: SampleSummary,
+    /// The file that was written.
     out: PathBuf,
 }
 

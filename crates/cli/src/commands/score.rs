@@ -20,9 +20,12 @@ use crate::render::{count, print_anomalies, print_anomalous, printable};
 struct Scored {
     #[serde(flatten)]
     summary: ScoreSummary,
+    /// The threshold above which an event is anomalous.
     threshold: Threshold,
+    /// The file that was written, with every event or the anomalous ones; present with `--out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     out: Option<PathBuf>,
+    /// The most anomalous events, highest score first; present without `--out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     most_anomalous: Option<Vec<Anomaly>>,
     #[serde(skip)]

@@ -20,17 +20,24 @@ use crate::render::{count, percent_of, table_with_numbers};
 /// The files of a simulation.
 #[derive(Serialize)]
 pub struct Simulated {
+    /// The training, the validation and the test file.
     pub splits: Vec<SimulatedSplit>,
 }
 
 /// One file of a simulation.
 #[derive(Serialize)]
 pub struct SimulatedSplit {
+    /// The file that was written.
     pub file: PathBuf,
+    /// The number of events.
     pub events: u64,
+    /// The number of hosts.
     pub hosts: u64,
+    /// The number of processes.
     processes: u64,
+    /// The number of events labelled suspicious.
     sus: u64,
+    /// The number of events labelled evil.
     evil: u64,
 }
 

@@ -20,7 +20,9 @@ const SHOWN_ROWS: usize = 50;
 /// The outcome of a query whose result was written to a file.
 #[derive(Serialize)]
 struct Written {
+    /// The number of rows that were written.
     rows: u64,
+    /// The file that was written.
     out: PathBuf,
 }
 

@@ -39,7 +39,10 @@ mod tests {
 
     #[test]
     fn equal_rows_have_one_key_and_different_rows_have_two() {
-        assert_eq!(feature_key(&[0.0, f64::NAN]), feature_key(&[-0.0, -f64::NAN]));
+        assert_eq!(
+            feature_key(&[0.0, f64::NAN]),
+            feature_key(&[-0.0, -f64::NAN])
+        );
         assert_ne!(feature_key(&[0.0, 1.0]), feature_key(&[1.0, 0.0]));
         assert_eq!(feature_key(&[1.5]).len(), 17);
     }

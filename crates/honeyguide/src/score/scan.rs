@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, StringArray, UInt64Array,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, ExprSchemable, ident};

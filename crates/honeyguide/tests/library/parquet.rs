@@ -86,7 +86,10 @@ async fn csv_and_parquet_go_together_only_with_equal_columns() {
     let error = refused(&folder, &["good.csv", "good.parquet"], "beth-paper", 2).await;
     assert_ne!(error.kind(), ErrorKind::Usage);
     let text = error.to_string();
-    for part in ["different columns", "only the second has anomalous, score"] {
+    for part in [
+        "different columns",
+        "only the second has anomalous, feature_key, score",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 }

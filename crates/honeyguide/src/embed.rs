@@ -359,8 +359,8 @@ fn is_kept(key: &[u64], halvings: u32) -> bool {
 }
 
 impl Embedding {
-    /// Writes a table with one row per distinct feature row. Its columns are the features, `feature_key`, `count`,
-    /// the number of events with each label, and the coordinates `umap_1`, `umap_2`, …. The key is that of the events
+    /// Writes a table with one row per distinct feature row. Its columns are the features, `count`, the number of
+    /// events with each label, the coordinates `umap_1`, `umap_2`, …, and `feature_key`. The key is that of the events
     /// that a model with the same features and encodings scores.
     ///
     /// # Errors
@@ -375,9 +375,6 @@ impl Embedding {
                 Arc::new(Float64Array::from_iter_values(values)),
             ));
         }
-        let keys = self.values.chunks_exact(n_features.max(1)).map(feature_key);
-        let keys = StringArray::from_iter_values(keys);
-        columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         let counts = UInt64Array::from(self.counts.clone());
         columns.push((COUNT_COLUMN.to_owned(), Arc::new(counts)));
         for (index, label) in self.labels.iter().enumerate() {
@@ -402,6 +399,9 @@ impl Embedding {
             let name = format!("umap_{}", component + 1);
             columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
         }
+        let keys = self.values.chunks_exact(n_features).map(feature_key);
+        let keys = StringArray::from_iter_values(keys);
+        columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         write_columns(to.into(), columns)
     }
 }

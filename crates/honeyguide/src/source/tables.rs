@@ -236,12 +236,11 @@ impl Source {
 }
 
 impl Files {
-    /// Returns whether the engine's reader reads CSV as these columns without a loss. It reads no value into a column of no
-    /// type, and cuts off the digits that a decimal has no room for.
+    /// Returns whether the engine's reader reads CSV as these columns without a loss. It cuts off the digits that a decimal
+    /// has no room for.
     fn is_plain(&self, columns: &[Column]) -> bool {
-        let has_loss =
-            |column: &Column| matches!(column.data_type, DataType::Null | DataType::Decimal128(..));
-        !self.has_odd_values && !columns.iter().any(has_loss)
+        let is_decimal = |column: &Column| matches!(column.data_type, DataType::Decimal128(..));
+        !self.has_odd_values && !columns.iter().any(is_decimal)
     }
 
     /// Returns whether `file`, whose columns within it are `columns`, can be read from several places at once. A piece

@@ -73,6 +73,8 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
 pub mod inspect;
 mod labels;

@@ -5,7 +5,7 @@ use honeyguide::{Error, builtin, builtins};
 use crate::args::Recipes;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::table;
+use crate::render::TextTable;
 
 pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
     let Some(name) = args.name else {
@@ -34,7 +34,7 @@ fn list(context: &Context) -> Result<(), Failure> {
             writeln!(out)
         });
     }
-    let mut table = table(&["recipe", "features", "purpose"]);
+    let mut table = TextTable::new(["recipe", "features", "purpose"], []);
     for recipe in recipes {
         let features = if recipe.numeric_columns.is_some() {
             "numeric columns".to_owned()

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::args::Simulate;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
-use crate::render::{count, percent_of, table_with_numbers};
+use crate::render::{TextTable, count, percent_of};
 
 /// The files of a simulation.
 #[derive(Serialize)]
@@ -176,8 +176,7 @@ impl Write for Stoppable<'_> {
 
 impl Outcome for Simulated {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table =
-            table_with_numbers(&["simulated file", "events", "hosts", "sus", "evil"], 1..5);
+        let mut table = TextTable::new(["simulated file", "events", "hosts", "sus", "evil"], 1..5);
         for split in &self.splits {
             table.add_row([
                 split.file.display().to_string(),

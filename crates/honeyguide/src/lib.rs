@@ -62,6 +62,7 @@
 #![warn(missing_docs)]
 
 mod cells;
+mod clock;
 pub mod convert;
 mod distil;
 pub mod drift;
@@ -74,6 +75,7 @@ pub mod explain;
 mod features;
 mod functions;
 mod groups;
+pub mod incident;
 pub mod inspect;
 mod labels;
 mod leave_one_out;

@@ -10,7 +10,7 @@ use super::numbers::whole;
 
 const EXAMPLES: &str = "Examples:
   honeyguide incidents model.json today.csv
-  honeyguide incidents model.json logs/ --top 100 --json
+  honeyguide incidents model.json logs/ --out incidents.parquet
   honeyguide incidents model.json access.ndjson --incident-by client";
 
 #[derive(Debug, ClapArgs)]
@@ -21,9 +21,13 @@ pub struct Incidents {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// Number of incidents to show: those with the highest scores
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole(1, MAX_LISTED), allow_negative_numbers = true)]
-    pub top: usize,
+    /// Number of incidents to show or write, those with the highest scores [default: 10 to show, 100000 to write]
+    #[arg(long, value_name = "N", value_parser = whole(1, MAX_LISTED), allow_negative_numbers = true)]
+    pub top: Option<usize>,
+    /// Write the incidents to this file (.parquet, .arrow or .ndjson), one row for each: a path, an object's URL, or - for
+    /// standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// A column whose values tell the incidents of a host apart, instead of its processes; can be given several times
     #[arg(long, value_name = "COLUMN")]
     pub incident_by: Vec<String>,

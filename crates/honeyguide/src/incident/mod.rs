@@ -27,6 +27,7 @@ mod fold;
 mod open;
 mod processes;
 mod scan;
+mod table;
 
 use serde::Serialize;
 

@@ -117,7 +117,7 @@ pub struct Incident {
     /// The reasons of all events, strongest first.
     pub reasons: Vec<IncidentReason>,
     /// The columns that identify the first event with the highest score.
-    pub strongest: Event,
+    pub event: Event,
     /// The highest score of an event.
     pub highest_score: f64,
 }

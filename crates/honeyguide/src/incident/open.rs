@@ -102,7 +102,7 @@ impl Open {
             paths: Names::default(),
             addresses: Names::default(),
             reasons: Vec::new(),
-            strongest: Event::new(Vec::new(), Arc::default()),
+            event: Event::new(Vec::new(), Arc::default()),
             highest_score: f64::NEG_INFINITY,
         };
         Self {
@@ -144,7 +144,7 @@ impl Open {
         incident.last = time.or(incident.last);
         if event.score > incident.highest_score {
             incident.highest_score = event.score;
-            incident.strongest = (event.event)();
+            incident.event = (event.event)();
         }
         if self.rows.len() < MAX_ROWS && !self.rows.contains_key(event.row) {
             self.rows.insert(event.row.clone(), event.evidence);

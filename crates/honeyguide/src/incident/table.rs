@@ -47,7 +47,7 @@ fn batch(schema: &SchemaRef, incidents: &[Incident]) -> Result<RecordBatch> {
         .iter()
         .map(|incident| {
             let mut row = serde_json::to_value(incident)?;
-            row["strongest"] = Value::String(row["strongest"].to_string());
+            row["event"] = Value::String(row["event"].to_string());
             Ok(row)
         })
         .collect::<serde_json::Result<_>>()
@@ -107,7 +107,7 @@ fn schema() -> SchemaRef {
         field("paths", names()),
         field("addresses", names()),
         field("reasons", reasons),
-        field("strongest", DataType::Utf8),
+        field("event", DataType::Utf8),
         field("highest_score", DataType::Float64),
     ]))
 }

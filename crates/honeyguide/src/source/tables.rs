@@ -78,7 +78,7 @@ impl Source {
         .collect()
     }
 
-    fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
+    pub(super) fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
         let scan = match stream.kind() {
             Kind::Batches => None,
             Kind::Lines {
@@ -217,7 +217,7 @@ impl Source {
         }
     }
 
-    fn json_scan(
+    pub(super) fn json_scan(
         &self,
         layout: Layout,
         columns: &[Column],

@@ -241,6 +241,22 @@ async fn a_column_without_early_values_takes_the_type_of_its_late_ones() {
     }
     let query = "SELECT max(exit) FROM events";
     assert_eq!(plain_row(&folder, "text.csv", query).await, "six");
+    folder.write("empty.csv", "k,exit,none\n1,,\n");
+    folder.write("early.csv", "none,exit,k\n,200,2\n");
+    for names in [
+        ["empty.csv", "early.csv"],
+        ["early.csv", "late.csv"],
+        ["empty.csv", "late.csv"],
+    ] {
+        let query = "SELECT max(exit), arrow_typeof(max(exit)) FROM events";
+        let found = answer(&engine(2), folder.source(&names), query, TextFormat::Csv).await;
+        let expected = if names.contains(&"early.csv") {
+            "200,Int64"
+        } else {
+            "104,Int64"
+        };
+        assert_eq!(found.lines().nth(1), Some(expected), "{names:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

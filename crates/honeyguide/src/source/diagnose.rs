@@ -14,6 +14,7 @@ use super::file::{Chunks, DataFile};
 use super::format::{Compression, Format};
 use super::found::parses;
 use super::text::{self, INFERENCE_RECORDS, Records};
+use super::typed::{self, is_convertible};
 use super::{Source, arrow, json};
 use crate::error::{Error, Result};
 
@@ -24,6 +25,8 @@ const SHOWN_CHARACTERS: usize = 60;
 pub(super) enum Remedy {
     /// Read a column whose first values suggested a narrower type as this one.
     Widen { column: String, data_type: DataType },
+    /// Read the texts of a column of the log, and convert them to the log's type.
+    Convert { column: String },
     /// Expect line breaks inside quoted values.
     LineBreaks,
 }
@@ -37,8 +40,9 @@ pub(super) fn explain(
     needed: &BTreeSet<String>,
     error: &DataFusionError,
 ) -> Result<Option<Remedy>> {
-    if let Some(own) = Error::own(error) {
-        return Err(own);
+    let own = Error::own(error);
+    if let Some(own) = own.as_ref().filter(|own| !own.is_type_fault()) {
+        return Err(own.again());
     }
     if let Some(misfit) = json::misfit(error) {
         return Ok(Some(Remedy::Widen {
@@ -56,8 +60,9 @@ pub(super) fn explain(
             Format::Csv(_) => {
                 let columns: Vec<_> = source.read_columns(file);
                 let scan = TextScan {
+                    source,
                     file: &file.file,
-                    columns: &columns,
+                    columns: &columns[..file.n_inside],
                     needed,
                 };
                 match scan.check()? {
@@ -66,6 +71,13 @@ pub(super) fn explain(
                 }
             }
         }
+    }
+    if own.is_some() {
+        return match typed::first_misfit(source, needed) {
+            Ok(Some(found)) => Err(found),
+            // If the search itself fails, the first error is still the cause.
+            Ok(None) | Err(_) => Ok(None),
+        };
     }
     let is_new = line_breaks && !source.expects_line_breaks();
     Ok(is_new.then_some(Remedy::LineBreaks))
@@ -94,6 +106,7 @@ enum Finding {
 
 /// A file of CSV, and what the scan expected of it.
 struct TextScan<'a> {
+    source: &'a Source,
     file: &'a DataFile,
     columns: &'a [Column],
     needed: &'a BTreeSet<String>,
@@ -185,31 +198,42 @@ impl TextScan<'_> {
                 return Err(Error::data(format!("{}: bytes that are not UTF-8 text", place()))
                     .hint("the file is damaged or not a text file; if it has another encoding, convert it with iconv"));
             };
-            if value.is_empty()
-                || !self.needed.contains(&column.name)
-                || parses(value, &column.data_type)
-            {
+            if value.is_empty() || !self.needed.contains(&column.name) {
                 continue;
             }
+            let logged = self.source.logged_type(column);
+            let is_convertible = logged.is_some_and(|logged| is_convertible(value, logged));
+            if parses(value, &column.data_type) && (logged.is_none() || is_convertible) {
+                continue;
+            }
+            let name = || column.name.clone();
             return match widened(value, column) {
                 Some(data_type) => Ok(Some(Remedy::Widen {
-                    column: column.name.clone(),
+                    column: name(),
                     data_type,
                 })),
-                None => Err(self.wrong_type(&place(), value, column, row)),
+                None if is_convertible => Ok(Some(Remedy::Convert { column: name() })),
+                None => Err(self.wrong_type(&place(), value, logged.unwrap_or(&column.data_type), column.inferred, row)),
             };
         }
         Ok(None)
     }
 
-    fn wrong_type(&self, place: &str, value: &str, column: &Column, row: usize) -> Error {
+    fn wrong_type(
+        &self,
+        place: &str,
+        value: &str,
+        expected: &DataType,
+        is_inferred: bool,
+        row: usize,
+    ) -> Error {
         let shown: String = value
             .chars()
             .take(SHOWN_CHARACTERS)
             .flat_map(char::escape_debug)
             .collect();
-        let (what, limits) = match column.data_type {
-            DataType::Int64 if !column.inferred => (
+        let (what, limits) = match expected {
+            DataType::Int64 if !is_inferred => (
                 "a whole number",
                 format!(" from {} to {}", i64::MIN, i64::MAX),
             ),
@@ -217,7 +241,7 @@ impl TextScan<'_> {
             _ => ("a number", String::new()),
         };
         let error = Error::data(format!("{place}: expected {what}{limits}, found `{shown}`"));
-        if !column.inferred {
+        if !is_inferred {
             return error.hint("correct or remove this record");
         }
         let others = if row > INFERENCE_RECORDS {

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
 use super::Source;
+use super::column::Column;
+use super::common_type::common_type;
 use super::contents::Contents;
 use super::diagnose::{self, Remedy};
 use crate::engine::Reading;
@@ -86,19 +89,28 @@ impl Source {
 
     /// Reads the data as `remedy` says from now on. Only files have remedies.
     fn apply(&mut self, remedy: Remedy) {
-        let Contents::Files(files) = &mut self.contents else {
-            return;
-        };
         match remedy {
-            Remedy::LineBreaks => files.line_breaks_in_values = true,
+            Remedy::LineBreaks => {
+                if let Contents::Files(files) = &mut self.contents {
+                    files.line_breaks_in_values = true;
+                }
+            }
             Remedy::Widen { column, data_type } => {
-                let owns = files.files.iter_mut().map(|file| &mut file.columns);
-                for columns in owns.chain([&mut self.columns]) {
-                    for widened in columns
-                        .iter_mut()
-                        .filter(|candidate| candidate.name == column)
-                    {
-                        widened.data_type = data_type.clone();
+                let named = |candidate: &&mut Column| candidate.name == column;
+                for widened in self.all_columns().filter(named) {
+                    // A column that is of another type in files which store types keeps what holds both.
+                    let both = common_type(&widened.data_type, &data_type);
+                    widened.data_type = both.unwrap_or_else(|| data_type.clone());
+                }
+            }
+            Remedy::Convert { column } => {
+                let Contents::Files(files) = &mut self.contents else {
+                    return;
+                };
+                let text = files.files.iter_mut().filter(|file| file.file.format.is_text());
+                for read in text.flat_map(|file| file.inside_mut()) {
+                    if read.name == column {
+                        read.data_type = DataType::Utf8;
                     }
                 }
             }

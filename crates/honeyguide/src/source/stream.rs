@@ -10,6 +10,7 @@ use datafusion::arrow::record_batch::RecordBatchReader;
 use datafusion::common::Result as EngineResult;
 
 use super::batches::conform;
+use super::column::Column;
 use super::file::decompressed;
 use super::format::{Compression, Format, SNIFFED_BYTES};
 use super::found::FoundColumn;
@@ -27,6 +28,8 @@ pub(super) struct Stream {
     /// The rows, until a scan takes them.
     rows: Arc<Mutex<Option<Rows>>>,
     kind: Kind,
+    /// The columns of batches as the reader has them.
+    columns: Option<Arc<[Column]>>,
 }
 
 enum Rows {
@@ -46,9 +49,16 @@ pub(super) enum Kind {
 }
 
 impl Stream {
-    /// Returns a stream of the batches of `reader`.
-    pub fn of_batches(name: PathBuf, reader: impl RecordBatchReader + Send + 'static) -> Self {
-        Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
+    /// Returns a stream of the batches of `reader`, whose columns are `columns`.
+    pub fn of_batches(
+        name: PathBuf,
+        reader: impl RecordBatchReader + Send + 'static,
+        columns: Vec<Column>,
+    ) -> Self {
+        Self {
+            columns: Some(columns.into()),
+            ..Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
+        }
     }
 
     /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. `format`
@@ -88,7 +98,13 @@ impl Stream {
             rows: Arc::new(Mutex::new(Some(rows))),
             name,
             kind,
+            columns: None,
         }
+    }
+
+    /// Returns the columns of batches as the reader has them; `None` for lines of text.
+    pub fn columns(&self) -> Option<&[Column]> {
+        self.columns.as_deref()
     }
 
     /// Returns what the stream consists of.

@@ -216,6 +216,7 @@ impl FirstRecords {
 struct Seen {
     values: usize,
     integers: usize,
+    whole: usize,
     numbers: usize,
     booleans: usize,
 }
@@ -229,6 +230,7 @@ impl Seen {
             std::str::from_utf8(field).map_or_else(|_| Readable::default(), Readable::of);
         self.values += 1;
         self.integers += usize::from(readable.integers);
+        self.whole += usize::from(readable.whole);
         self.numbers += usize::from(readable.numbers);
         self.booleans += usize::from(readable.booleans);
     }
@@ -237,6 +239,7 @@ impl Seen {
     fn readable(&self) -> Option<Readable> {
         (self.values > 0).then_some(Readable {
             integers: self.integers > 0,
+            whole: self.whole > 0,
             numbers: self.numbers > 0,
             booleans: self.booleans > 0,
         })

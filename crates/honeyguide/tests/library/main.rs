@@ -21,3 +21,4 @@ mod sample;
 mod scorer;
 mod sql;
 mod tracee;
+mod typed_events;

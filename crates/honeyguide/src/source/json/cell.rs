@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::functions::{whole, whole_number};
 use crate::log::Notation;
 
 /// The value of a column in one line. The memory of its text is used again for the next line.
@@ -39,6 +40,17 @@ impl Cell {
             Value::Text if self.text.is_empty() => Some(None),
             Value::Text => self.text.parse().ok().map(Some),
             Value::Number(_) | Value::Boolean(_) => None,
+        }
+    }
+
+    /// Returns the value as a whole number that may be written otherwise, as in 33.0 or "33 ", with `None` and
+    /// `Some(None)` as for [`integer`](Self::integer).
+    pub fn whole(&self) -> Option<Option<i64>> {
+        match self.value {
+            Value::Number(number) => whole(number).map(Some),
+            Value::Text if !self.text.trim().is_empty() => whole_number(&self.text).map(Some),
+            Value::Text => Some(None),
+            _ => self.integer(),
         }
     }
 
@@ -174,9 +186,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 }
 
 /// Writes a value as text while it is parsed.
-struct Literal<'a> {
-    out: &'a mut String,
-    notation: Notation,
+pub(super) struct Literal<'a> {
+    pub out: &'a mut String,
+    pub notation: Notation,
 }
 
 impl Literal<'_> {

@@ -12,10 +12,11 @@ use datafusion::arrow::error::ArrowError;
 
 use super::cell::Cell;
 use super::row::{Field, RowReader};
-use super::tracee_cells::TraceeCells;
+use super::structured::StructuredReader;
+use super::tracee_cells::{TraceeCells, has_empty_path};
 use super::{Layout, schema};
 use crate::log::Log;
-use crate::log::tracee::Recognised;
+use crate::log::tracee::{Form, Recognised, no_event};
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
 
@@ -25,6 +26,8 @@ const BATCH_TEXT_BYTES: usize = 8 << 20;
 /// A decoder that takes lines one by one and returns their rows in batches.
 pub(in crate::source) struct JsonDecoder {
     rows: RowReader,
+    /// The reader of lines of Tracee's structured form, which are not read by `rows`.
+    structured: Option<StructuredReader>,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
     columns: Vec<(Column, Builder)>,
@@ -41,6 +44,8 @@ pub(in crate::source) struct JsonDecoder {
 pub(in crate::source) enum Refusal {
     /// A column whose first values were whole numbers has a fraction. It can be read as a wider type.
     Misfit(String),
+    /// The line is an object of another kind than the lines of the text.
+    Other(String),
     /// Anything else, in words.
     Line(String),
 }
@@ -55,10 +60,13 @@ impl JsonDecoder {
             .map(|column| schema::field(&column.name, layout, log))
             .collect();
         let is_tracee = layout.is_tracee();
-        let tracee = is_tracee.then(|| TraceeCells::of(&mut fields, layout, log));
+        let form = layout.form();
+        let tracee = form.map(|form| TraceeCells::of(&mut fields, form, log));
+        let is_structured = form == Some(Form::Structured);
         // Some keys of Tracee's are left out on purpose.
         let known = (!is_tracee).then(|| columns.iter().map(|column| column.name.clone()));
         Self {
+            structured: is_structured.then(|| StructuredReader::new(&fields)),
             rows: RowReader::new(fields, known.map(HashSet::from_iter)),
             events: is_tracee.then(TraceeEvents::default),
             tracee,
@@ -66,7 +74,7 @@ impl JsonDecoder {
             columns: wanted
                 .into_iter()
                 .map(|column| {
-                    let builder = Builder::new(&column.data_type);
+                    let builder = Builder::new(&column);
                     (column, builder)
                 })
                 .collect(),
@@ -81,10 +89,25 @@ impl JsonDecoder {
     /// # Errors
     /// Fails when the line is not a JSON object, or has a value that its column cannot take.
     pub fn push(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let cells = self.rows.read(line);
-        let cells = cells.map_err(|error| Refusal::Line(reason(&error)))?;
-        let tracee = self.tracee.as_ref();
-        let recognised = tracee.map(|tracee| tracee.translate(cells, line));
+        let unread = |error| Refusal::Line(reason(&error));
+        let (cells, path_is_empty) = match &mut self.structured {
+            Some(reader) => {
+                let path_is_empty = reader.read(line).map_err(unread)?;
+                (reader.cells(), Some(path_is_empty))
+            }
+            None => (self.rows.read(line).map_err(unread)?, None),
+        };
+        let recognised = match &self.tracee {
+            None => None,
+            Some(tracee) => {
+                let missing = tracee.missing(cells);
+                if !missing.is_empty() {
+                    return Err(Refusal::Other(no_event(&missing)));
+                }
+                let has_empty_path = || path_is_empty.unwrap_or_else(|| has_empty_path(line));
+                Some(tracee.translate(cells, has_empty_path))
+            }
+        };
         for ((column, builder), cell) in self.columns.iter().zip(cells.iter()) {
             if !builder.takes(cell) {
                 return Err(refusal(column, cell));
@@ -159,15 +182,18 @@ fn refusal(column: &Column, cell: &Cell) -> Refusal {
 /// The values of a column since the last batch.
 enum Builder {
     Integers(Int64Builder),
+    /// Whole numbers of the log's own columns, in whatever form they are written.
+    Whole(Int64Builder),
     Numbers(Float64Builder),
     Booleans(BooleanBuilder),
     Texts(StringBuilder),
 }
 
 impl Builder {
-    fn new(data_type: &DataType) -> Self {
-        match data_type {
-            DataType::Int64 => Self::Integers(Int64Builder::new()),
+    fn new(column: &Column) -> Self {
+        match column.data_type {
+            DataType::Int64 if column.inferred => Self::Integers(Int64Builder::new()),
+            DataType::Int64 => Self::Whole(Int64Builder::new()),
             DataType::Float64 => Self::Numbers(Float64Builder::new()),
             DataType::Boolean => Self::Booleans(BooleanBuilder::new()),
             _ => Self::Texts(StringBuilder::new()),
@@ -178,6 +204,7 @@ impl Builder {
     fn takes(&self, cell: &Cell) -> bool {
         match self {
             Self::Integers(_) => cell.integer().is_some(),
+            Self::Whole(_) => cell.whole().is_some(),
             Self::Numbers(_) => cell.number().is_some(),
             Self::Booleans(_) => cell.boolean().is_some(),
             Self::Texts(_) => true,
@@ -188,6 +215,7 @@ impl Builder {
     fn append(&mut self, cell: &Cell, buffer: &mut String) -> usize {
         match self {
             Self::Integers(builder) => builder.append_option(cell.integer().flatten()),
+            Self::Whole(builder) => builder.append_option(cell.whole().flatten()),
             Self::Numbers(builder) => builder.append_option(cell.number().flatten()),
             Self::Booleans(builder) => builder.append_option(cell.boolean().flatten()),
             Self::Texts(builder) => {
@@ -201,7 +229,7 @@ impl Builder {
 
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Integers(builder) => Arc::new(builder.finish()),
+            Self::Integers(builder) | Self::Whole(builder) => Arc::new(builder.finish()),
             Self::Numbers(builder) => Arc::new(builder.finish()),
             Self::Booleans(builder) => Arc::new(builder.finish()),
             Self::Texts(builder) => Arc::new(builder.finish()),

@@ -10,7 +10,10 @@ use super::Layout;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::log::{Log, tracee};
+use crate::functions::whole;
+use crate::log::Log;
+use crate::log::tracee::{self, Form};
+use crate::naming::parameter;
 use crate::source::file::DataFile;
 use crate::source::found::{FoundColumn, Readable};
 use crate::source::place::Origin;
@@ -32,8 +35,9 @@ pub(in crate::source) struct FoundLines {
 /// Fails when the file cannot be read, and when none of its first lines is an object.
 pub(in crate::source) fn columns(file: &DataFile, is_tracee: Option<bool>) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
-    let objects = first_objects(&mut lines, &Origin::File(file.clone()))?;
-    Ok(FoundLines::of(&objects, is_tracee))
+    let origin = Origin::File(file.clone());
+    let (objects, line) = first_objects(&mut lines, &origin)?;
+    FoundLines::of(&objects, is_tracee, &origin, line)
 }
 
 /// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
@@ -49,9 +53,10 @@ pub(in crate::source) fn columns_of_stream(
         input,
         bytes: Vec::new(),
     };
-    let objects = first_objects(&mut Lines::new(&mut kept), origin)?;
+    let (objects, line) = first_objects(&mut Lines::new(&mut kept), origin)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    Ok((FoundLines::of(&objects, is_tracee), Box::new(whole)))
+    let found = FoundLines::of(&objects, is_tracee, origin, line)?;
+    Ok((found, Box::new(whole)))
 }
 
 /// An input that keeps what is read from it, and seems to end where it would have to keep too much.
@@ -70,30 +75,61 @@ impl Read for Kept {
 }
 
 impl FoundLines {
-    fn of(objects: &[Object], is_tracee: Option<bool>) -> Self {
-        let mut each = objects.iter();
-        let is_tracee =
-            is_tracee.unwrap_or_else(|| each.any(|object| tracee::is_event(|key| object.get(key))));
-        if !is_tracee {
-            return Self {
+    /// Returns what the first objects of a text say. The first of them is in line `line`.
+    ///
+    /// # Errors
+    /// Fails when the objects must be events of Tracee and none is one.
+    fn of(objects: &[Object], is_tracee: Option<bool>, origin: &Origin, line: u64) -> Result<Self> {
+        let forms = objects.iter().filter_map(|object| Form::of(|key| object.get(key)));
+        let forms: Vec<Form> = forms.collect();
+        let most_are = !forms.is_empty() && 2 * forms.len() >= objects.len();
+        if !is_tracee.unwrap_or(most_are) {
+            return Ok(Self {
                 columns: plain_columns(objects),
                 layout: Layout::Plain,
-            };
+            });
         }
-        let mut each = objects.iter();
-        let is_later = each.any(|object| tracee::is_later(|key| object.get(key)));
-        let columns = tracee::columns(is_later);
-        Self {
+        let form = common_form(&forms).or_else(|| form_of_table(objects));
+        let form = form.ok_or_else(|| no_events(objects, origin, line))?;
+        let columns = form.columns();
+        Ok(Self {
             columns: columns
                 .map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
                 .collect(),
-            layout: if is_later {
-                Layout::TraceeNanoseconds
-            } else {
-                Layout::TraceeSeconds
-            },
-        }
+            layout: Layout::Tracee(form),
+        })
     }
+}
+
+/// Returns the form of most events, where a later one of the older forms counts for both.
+fn common_form(forms: &[Form]) -> Option<Form> {
+    let structured = forms.iter().filter(|form| **form == Form::Structured).count();
+    if forms.is_empty() {
+        None
+    } else if 2 * structured >= forms.len() {
+        Some(Form::Structured)
+    } else if forms.contains(&Form::Later) {
+        Some(Form::Later)
+    } else {
+        Some(Form::Of2021)
+    }
+}
+
+/// Returns the form of events whose arguments are no list, such as those of a table of BETH's columns.
+fn form_of_table(objects: &[Object]) -> Option<Form> {
+    let mut events = objects.iter();
+    let event = events.find(|object| Form::Later.missing(|key| object.get(key)).is_empty())?;
+    Some(Form::unstructured(|key| event.get(key)))
+}
+
+fn no_events(objects: &[Object], origin: &Origin, line: u64) -> Error {
+    let missing = objects.first().map(|object| Form::Later.missing(|key| object.get(key)));
+    let why = tracee::no_event(&missing.unwrap_or_default());
+    let place = origin.path().display();
+    Error::data(format!("{place}: line {line}: {why}; the next lines are none either")).hint(format!(
+        "leave out {} tracee, or name the format that the lines have",
+        parameter("format")
+    ))
 }
 
 /// Returns where the values of `column` are in a line of `log`.
@@ -142,12 +178,14 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// Returns the objects in the first lines: at most [`INFERENCE_RECORDS`] objects, in at most twice as many lines.
+/// Returns the objects in the first lines, at most [`INFERENCE_RECORDS`] objects, in at most twice as many lines, and the
+/// number of the line of the first.
 ///
 /// # Errors
 /// Fails when the text cannot be read, and when there is no object.
-fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Object>> {
+fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<Object>, u64)> {
     let mut objects = Vec::new();
+    let mut first_line = 1;
     let mut first_fault = None;
     for number in 1..=2 * INFERENCE_RECORDS as u64 {
         let line = lines
@@ -161,7 +199,12 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Ob
             continue;
         }
         match serde_json::from_slice(bytes) {
-            Ok(object) => objects.push(object),
+            Ok(object) => {
+                if objects.is_empty() {
+                    first_line = number;
+                }
+                objects.push(object);
+            }
             Err(_) => {
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
             }
@@ -178,7 +221,7 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Ob
             origin.kind()
         ))
         .hint("newline-delimited JSON has one object per line")),
-        _ => Ok(objects),
+        _ => Ok((objects, first_line)),
     }
 }
 
@@ -256,6 +299,7 @@ fn readable(value: &Value) -> Option<Readable> {
         }),
         Value::Number(number) => Some(Readable {
             integers: number.is_i64(),
+            whole: number.is_i64() || number.as_f64().and_then(whole).is_some(),
             numbers: true,
             ..none
         }),

@@ -136,10 +136,7 @@ impl Scorer {
     /// Fails when an expression of the recipe cannot be computed, and when a feature is infinite or has a null that the
     /// recipe refuses. The error names the feature.
     pub fn score(&self, batch: &RecordBatch) -> Result<Scores> {
-        let inputs = self
-            .inputs
-            .evaluate(batch)
-            .map_err(Error::engine)?;
+        let inputs = self.inputs.evaluate(batch).map_err(Error::engine)?;
         Scores::of_inputs(&self.model, inputs)
     }
 

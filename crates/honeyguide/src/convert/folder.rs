@@ -255,7 +255,12 @@ mod tests {
             let written = lake.write(&batch);
             assert_eq!(written.is_ok(), fits);
             if let Err(error) = written {
-                assert!(error.message().contains("257 bytes; the limit of file systems is 255"), "{error}");
+                assert!(
+                    error
+                        .message()
+                        .contains("257 bytes; the limit of file systems is 255"),
+                    "{error}"
+                );
             }
         }
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);

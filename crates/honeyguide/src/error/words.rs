@@ -65,7 +65,9 @@ pub(crate) fn explained(text: &str) -> Explained {
     }
     Explained {
         message: format!("the query engine cannot run this: {}", cut_names(&message)),
-        hint: Some("write it in another way, such as with CAST, or in two steps with a subquery".into()),
+        hint: Some(
+            "write it in another way, such as with CAST, or in two steps with a subquery".into(),
+        ),
     }
 }
 
@@ -87,7 +89,10 @@ fn wrong_call(text: &str) -> Option<Explained> {
         .map(str::trim)
         .filter(|form| parts(form).is_some())
         .collect();
-    let taken: Vec<Vec<&str>> = forms.iter().filter_map(|form| Some(parts(form)?.1)).collect();
+    let taken: Vec<Vec<&str>> = forms
+        .iter()
+        .filter_map(|form| Some(parts(form)?.1))
+        .collect();
     let is_open = |form: &Vec<&str>| form.iter().any(|argument| argument.contains(".."));
     let mut counts: Vec<usize> = taken.iter().map(Vec::len).collect();
     counts.sort_unstable();
@@ -95,24 +100,40 @@ fn wrong_call(text: &str) -> Option<Explained> {
     let is_count = counts.contains(&given.len()) || taken.iter().any(is_open);
     let message = if is_count || counts.is_empty() {
         let given: Vec<String> = given.iter().map(|given| in_words(given)).collect();
-        format!("`{name}` does not take arguments of these types: {}", given.join(", "))
+        format!(
+            "`{name}` does not take arguments of these types: {}",
+            given.join(", ")
+        )
     } else {
         let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
-        let arguments = if counts == ["1"] { "argument" } else { "arguments" };
+        let arguments = if counts == ["1"] {
+            "argument"
+        } else {
+            "arguments"
+        };
         let counts = counts.join(" or ");
-        format!("`{name}` takes {counts} {arguments}, and the call has {}", given.len())
+        format!(
+            "`{name}` takes {counts} {arguments}, and the call has {}",
+            given.len()
+        )
     };
-    let more = if forms.len() > SHOWN_FORMS { ", …" } else { "" };
+    let more = if forms.len() > SHOWN_FORMS {
+        ", …"
+    } else {
+        ""
+    };
     let shown = forms.iter().take(SHOWN_FORMS).map(|form| in_words(form));
     let shown = shown.collect::<Vec<_>>().join(", ");
     let is_text = is_count && given.iter().any(|given| in_words(given) == "text");
     let cast = match is_text {
-        true => "; CAST(x AS DOUBLE) makes a number of a text, and TRY_CAST a null where it is none",
+        true => {
+            "; CAST(x AS DOUBLE) makes a number of a text, and TRY_CAST a null where it is none"
+        }
         false => "",
     };
     Some(Explained {
         message,
-        hint: (!shown.is_empty()).then(|| format!("it takes {shown}{cast}")),
+        hint: (!shown.is_empty()).then(|| format!("it takes {shown}{more}{cast}")),
     })
 }
 
@@ -180,14 +201,20 @@ mod tests {
         assert_eq!(explained(OF_TYPES), expected);
         let of_number = "Error during planning: coercion failed. No function matches the given name and argument types \
             'f(Timestamp(ns, \"UTC\"), Decimal128(1, 0))'. You might.\n\tCandidate functions:\n\tf(String)";
-        let expected = explanation("`f` takes 1 argument, and the call has 2", Some("it takes f(text)"));
+        let expected = explanation(
+            "`f` takes 1 argument, and the call has 2",
+            Some("it takes f(text)"),
+        );
         assert_eq!(explained(of_number), expected);
     }
 
     #[test]
     fn names_of_the_engines_parts_and_its_plea_are_cut() {
         for (text, expected) in [
-            ("Execution error: Overflow on x", explanation("Overflow on x", None)),
+            (
+                "Execution error: Overflow on x",
+                explanation("Overflow on x", None),
+            ),
             (
                 "Arrow error: Parser error: no interval: \"x\"\nfor developers",
                 explanation("no interval: \"x\"", None),
@@ -196,7 +223,9 @@ mod tests {
                 "Internal error: no such node.\nThis issue was likely caused by a bug in DataFusion's code. Please help us",
                 explanation(
                     "the query engine cannot run this: no such node",
-                    Some("write it in another way, such as with CAST, or in two steps with a subquery"),
+                    Some(
+                        "write it in another way, such as with CAST, or in two steps with a subquery",
+                    ),
                 ),
             ),
         ] {

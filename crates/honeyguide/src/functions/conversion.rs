@@ -311,17 +311,16 @@ impl ScalarUDFImpl for Conversion {
 }
 
 /// Returns the error of a column whose values cannot be converted.
-pub(crate) fn fault(
-    target: Target,
-    values: &ArrayRef,
-    column: &str,
-    why: &Unconvertible,
-) -> Error {
+pub(crate) fn fault(target: Target, values: &ArrayRef, column: &str, why: &Unconvertible) -> Error {
     let found = values.data_type();
     let (what, wanted) = (target.words(), target.data_type());
     let why = match why {
         Unconvertible::Value { shown, .. } => {
-            let shown: String = shown.chars().take(60).flat_map(char::escape_debug).collect();
+            let shown: String = shown
+                .chars()
+                .take(60)
+                .flat_map(char::escape_debug)
+                .collect();
             format!("`{shown}` is not {what} of type {wanted}")
         }
         Unconvertible::Column(error) => error.to_string(),
@@ -332,7 +331,6 @@ pub(crate) fn fault(
         target.plural()
     ))
 }
-
 
 #[cfg(test)]
 mod tests {

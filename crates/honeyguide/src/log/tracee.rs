@@ -130,7 +130,8 @@ impl Form {
             return Some(Self::Structured);
         }
         let has = |key| get(key).is_some();
-        let is_event = has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array);
+        let is_event =
+            has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array);
         is_event.then(|| Self::unstructured(get))
     }
 
@@ -148,14 +149,19 @@ impl Form {
             Self::Of2021 | Self::Later => {
                 [TIMESTAMP, "processId", EVENT_NAME].map(|column| (column, column))
             }
-            Self::Structured => [(TIMESTAMP, TIMESTAMP), (EVENT_ID, "id"), (EVENT_NAME, "name")],
+            Self::Structured => [
+                (TIMESTAMP, TIMESTAMP),
+                (EVENT_ID, "id"),
+                (EVENT_NAME, "name"),
+            ],
         }
     }
 
     /// Returns the required keys that an object lacks.
     pub fn missing<'a>(self, get: impl Fn(&str) -> Option<&'a Value>) -> Vec<&'static str> {
         let keys = self.required().into_iter().map(|(_, key)| key);
-        keys.filter(|key| get(key).is_none_or(Value::is_null)).collect()
+        keys.filter(|key| get(key).is_none_or(Value::is_null))
+            .collect()
     }
 
     /// Returns the columns of events, with their types. The structured form does not name the host, nor the namespaces of
@@ -171,7 +177,10 @@ impl Form {
 /// Returns what an object that lacks `keys` is not, in words.
 pub(crate) fn no_event(keys: &[&str]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-    format!("not an event of Tracee: there is no {}", keys.join(" and no "))
+    format!(
+        "not an event of Tracee: there is no {}",
+        keys.join(" and no ")
+    )
 }
 
 /// Returns the key within the object that an event has for `column`, where it is an object of which one value counts.
@@ -230,13 +239,30 @@ pub(crate) fn unknown_id(form: Form, id: i64) -> i64 {
 /// Returns the seconds that a text of nanoseconds stands for; `None` if it is no number.
 pub(crate) fn seconds_of_text(nanoseconds: &str) -> Option<f64> {
     let nanoseconds = nanoseconds.trim();
-    // A fraction of a nanosecond is less than a time can hold.
-    let whole = nanoseconds.split('.').next().unwrap_or_default();
-    let is_plain = nanoseconds.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
-    match whole.parse() {
-        Ok(whole) if is_plain && nanoseconds.parse::<f64>().is_ok() => Some(seconds(whole)),
-        _ => nanoseconds.parse().ok().map(seconds_of_float),
-    }
+    let number: f64 = nanoseconds.parse().ok()?;
+    Some(match whole_part(nanoseconds) {
+        Some(whole) => seconds(whole),
+        None => seconds_of_float(number),
+    })
+}
+
+/// Returns the digits before the point of a decimal number, which may have an exponent; `None` if there are too many. A
+/// fraction of a nanosecond is less than a time can hold.
+fn whole_part(number: &str) -> Option<i64> {
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (number, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = 10_i128.checked_pow(shift.unsigned_abs());
+    let whole = match (shift >= 0, power) {
+        (true, power) => digits.checked_mul(power?)?,
+        (false, Some(power)) => digits / power,
+        (false, None) => 0,
+    };
+    i64::try_from(whole).ok()
 }
 
 /// Returns the seconds that a number of nanoseconds stands for.
@@ -311,7 +337,11 @@ mod tests {
             ("1760000000123456789.0", 1_760_000_000_123_456_789.0),
             ("1.760000000123456789e18", 1_760_000_000_123_456_789.0),
         ] {
-            assert_eq!(seconds_of_text(text), Some(1_760_000_000.123_456_789), "{text}");
+            assert_eq!(
+                seconds_of_text(text),
+                Some(1_760_000_000.123_456_789),
+                "{text}"
+            );
             assert_eq!(seconds_of_float(float), 1_760_000_000.123_456_789);
         }
         assert_eq!(seconds_of_text("-1500000000"), Some(-1.5));

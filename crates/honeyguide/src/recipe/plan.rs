@@ -88,9 +88,8 @@ impl Recipe {
             ))
         });
         let columns = source.columns().iter().map(|column| column.name.as_str());
-        let indexes = columns.filter(|column| {
-            self.numeric_columns.is_some() && source.is_index(column)
-        });
+        let indexes =
+            columns.filter(|column| self.numeric_columns.is_some() && source.is_index(column));
         let indexes = indexes.map(|column| {
             format!("`{column}` is the index of a pandas table, so it is no feature")
         });
@@ -261,7 +260,9 @@ fn absent_column(feature: &Feature, source: &Source) -> Option<String> {
         return None;
     }
     let columns = feature.sql().flat_map(columns_of_expression);
-    columns.into_iter().find(|column| !source.has_column(column))
+    columns
+        .into_iter()
+        .find(|column| !source.has_column(column))
 }
 
 fn is_number(data_type: &DataType) -> bool {

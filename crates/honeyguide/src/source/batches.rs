@@ -55,7 +55,9 @@ impl Batches {
 
     /// Returns the arrays of the column with the index `at`.
     pub fn column(&self, at: usize) -> impl Iterator<Item = ArrayRef> {
-        self.batches.iter().map(move |batch| Arc::clone(batch.column(at)))
+        self.batches
+            .iter()
+            .map(move |batch| Arc::clone(batch.column(at)))
     }
 
     /// Divides the rows into at most `parts` parts of nearly equal length that follow one another.

@@ -48,7 +48,11 @@ fn common(left: &DataType, right: &DataType) -> Option<DataType> {
         (Time32(_) | Time64(_), Time32(_) | Time64(_)) => Some(Time64(TimeUnit::Nanosecond)),
         (Duration(left), Duration(right)) => Some(Duration(finer(*left, *right))),
         (
-            List(left) | LargeList(left) | ListView(left) | LargeListView(left) | FixedSizeList(left, _),
+            List(left)
+            | LargeList(left)
+            | ListView(left)
+            | LargeListView(left)
+            | FixedSizeList(left, _),
             List(right)
             | LargeList(right)
             | ListView(right)
@@ -149,8 +153,16 @@ mod tests {
                 stamp(TimeUnit::Millisecond, Some("UTC")),
                 Some(stamp(TimeUnit::Millisecond, Some("UTC"))),
             ),
-            (stamp(TimeUnit::Second, None), stamp(TimeUnit::Second, Some("UTC")), None),
-            (Date32, stamp(TimeUnit::Second, None), Some(stamp(TimeUnit::Second, None))),
+            (
+                stamp(TimeUnit::Second, None),
+                stamp(TimeUnit::Second, Some("UTC")),
+                None,
+            ),
+            (
+                Date32,
+                stamp(TimeUnit::Second, None),
+                Some(stamp(TimeUnit::Second, None)),
+            ),
             (Binary, LargeBinary, Some(Binary)),
             (Utf8, Int64, None),
             (Binary, Utf8, None),

@@ -213,7 +213,13 @@ impl TextScan<'_> {
                     data_type,
                 })),
                 None if is_convertible => Ok(Some(Remedy::Convert { column: name() })),
-                None => Err(self.wrong_type(&place(), value, logged.unwrap_or(&column.data_type), column.inferred, row)),
+                None => Err(self.wrong_type(
+                    &place(),
+                    value,
+                    logged.unwrap_or(&column.data_type),
+                    column.inferred,
+                    row,
+                )),
             };
         }
         Ok(None)

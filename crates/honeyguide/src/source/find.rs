@@ -37,11 +37,7 @@ pub(super) fn find(
 }
 
 /// Returns the files behind one input.
-fn behind(
-    input: &str,
-    options: &ReadOptions,
-    notes: &mut Vec<String>,
-) -> Result<Vec<DataFile>> {
+fn behind(input: &str, options: &ReadOptions, notes: &mut Vec<String>) -> Result<Vec<DataFile>> {
     match options.standard_input {
         Some(open) if input == STANDARD => {
             let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(open)?;

@@ -13,9 +13,15 @@ const DESCRIPTION: &str = "pandas";
 pub(super) fn index_columns(schema: &Schema) -> BTreeSet<String> {
     let described = schema.metadata().get(DESCRIPTION);
     let described: Option<Value> = described.and_then(|text| serde_json::from_str(text).ok());
-    let described = described.as_ref().and_then(|table| table["index_columns"].as_array());
+    let described = described
+        .as_ref()
+        .and_then(|table| table["index_columns"].as_array());
     // A range of numbers, which has no column, is described by an object instead of a name.
-    let described: BTreeSet<&str> = described.into_iter().flatten().filter_map(Value::as_str).collect();
+    let described: BTreeSet<&str> = described
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let names = schema.fields().iter().map(|field| field.name());
     let indexes = names.filter(|name| described.contains(name.as_str()) || is_unnamed_index(name));
     indexes.cloned().collect()

@@ -107,7 +107,10 @@ impl Source {
                 let Contents::Files(files) = &mut self.contents else {
                     return;
                 };
-                let text = files.files.iter_mut().filter(|file| file.file.format.is_text());
+                let text = files
+                    .files
+                    .iter_mut()
+                    .filter(|file| file.file.format.is_text());
                 for read in text.flat_map(|file| file.inside_mut()) {
                     if read.name == column {
                         read.data_type = DataType::Utf8;

@@ -112,8 +112,7 @@ pub(super) fn first_misfit(source: &Source, needed: &BTreeSet<String>) -> Result
             for (at, read) in batches.columns().iter().enumerate() {
                 if let Some(target) = source.target(read).filter(|_| needed.contains(&read.name)) {
                     let arrays = batches.column(at).map(Ok);
-                    if let Some(found) =
-                        misfit_in(source, 0, &read.name, target, Box::new(arrays))?
+                    if let Some(found) = misfit_in(source, 0, &read.name, target, Box::new(arrays))?
                     {
                         return Ok(Some(found));
                     }
@@ -155,9 +154,8 @@ fn misfit_in(
 
 /// Reads the column with the index `at` of a file in a format that stores types.
 fn column(file: &DataFile, at: usize) -> Result<Arrays<'static>> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::data(format!("{}: {error}", file.path.display()))
-    };
+    let failed =
+        |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", file.path.display()));
     match file.format {
         Format::Arrow => {
             let batches = arrow::BatchReader::open(file.clone(), None, &[at])?;

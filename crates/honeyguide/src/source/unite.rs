@@ -82,8 +82,8 @@ fn both(left: &Column, right: &Column) -> Option<Column> {
     let common = common_type(&left.data_type, &right.data_type);
     // What was inferred from text can still be read as the text that it is.
     let is_text = |column: &Column| column.data_type.is_string();
-    let as_text = (left.inferred && (right.inferred || is_text(right)))
-        || (right.inferred && is_text(left));
+    let as_text =
+        (left.inferred && (right.inferred || is_text(right))) || (right.inferred && is_text(left));
     Some(Column {
         data_type: common.or_else(|| as_text.then_some(DataType::Utf8))?,
         inferred: left.inferred && right.inferred,
@@ -91,7 +91,10 @@ fn both(left: &Column, right: &Column) -> Option<Column> {
     })
 }
 
-fn disunited((left, first): (&Column, &SourceFile), (right, other): (&Column, &SourceFile)) -> Error {
+fn disunited(
+    (left, first): (&Column, &SourceFile),
+    (right, other): (&Column, &SourceFile),
+) -> Error {
     Error::data(format!(
         "column `{}` is {} in {} but {} in {}, and no type holds the values of both",
         left.name,

@@ -39,9 +39,16 @@ impl OddKeys {
     /// Returns a sentence about the objects that were left out since the last call, if there were any.
     pub fn take_remark(&self) -> Option<String> {
         let odd = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let shown = odd.first.iter().map(|key| format!("`{}`", key.escape_debug()));
+        let shown = odd
+            .first
+            .iter()
+            .map(|key| format!("`{}`", key.escape_debug()));
         let shown = shown.collect::<Vec<_>>().join(", ");
-        let more = if odd.count > odd.first.len() as u64 { ", …" } else { "" };
+        let more = if odd.count > odd.first.len() as u64 {
+            ", …"
+        } else {
+            ""
+        };
         let what = match odd.count {
             0 => return None,
             1 => "1 object was left out, because its key is not a path".to_owned(),
@@ -174,8 +181,9 @@ mod tests {
             ("a&#10;b.csv", false),
         ];
         for [element, inner] in ELEMENTS {
-            let object =
-                |key: &str| format!("<{element}><{inner}>{key}</{inner}><Size>1</Size></{element}>");
+            let object = |key: &str| {
+                format!("<{element}><{inner}>{key}</{inner}><Size>1</Size></{element}>")
+            };
             let list = |filter: &dyn Fn(bool) -> bool| {
                 let kept = keys.iter().filter(|(_, is_kept)| filter(*is_kept));
                 let objects = kept.map(|(key, _)| object(key)).collect::<String>();
@@ -184,7 +192,10 @@ mod tests {
             let mut odd = Vec::new();
             let found = without_odd_keys(&list(&|_| true), |key| odd.push(key));
             assert_eq!(found, list(&|is_kept| is_kept));
-            assert_eq!(odd, ["a//b.csv", "/a.csv", "a/./b.csv", "a/../b.csv", "a\nb.csv"]);
+            assert_eq!(
+                odd,
+                ["a//b.csv", "/a.csv", "a/./b.csv", "a/../b.csv", "a\nb.csv"]
+            );
         }
     }
 
@@ -193,7 +204,8 @@ mod tests {
         let odd = OddKeys::default();
         assert_eq!(odd.take_remark(), None);
         ["a//1", "a//2", "a//3", "a//4"].map(|key| odd.add(key.to_owned()));
-        let expected = "4 objects were left out, because their keys are not paths: `a//1`, `a//2`, `a//3`, …";
+        let expected =
+            "4 objects were left out, because their keys are not paths: `a//1`, `a//2`, `a//3`, …";
         assert_eq!(odd.take_remark().as_deref(), Some(expected));
         assert_eq!(odd.take_remark(), None);
     }

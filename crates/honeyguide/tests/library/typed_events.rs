@@ -17,7 +17,7 @@ use honeyguide::{ErrorKind, Model, ReadOptions, Scorer, Source, train};
 
 use crate::common::{Folder, answer, engine, failed, recipe, small_forest, written};
 
-const EVENTS: usize = 600;
+const EVENTS: usize = 400;
 const RECIPES: [&str; 3] = ["context", "beth-paper", "raw"];
 /// The columns, with how many values each has and what these are made of.
 const WHOLE: [(&str, i64, i64); 9] = [
@@ -35,7 +35,14 @@ const TEXTS: [(&str, [&str; 3]); 4] = [
     ("processName", ["cron", "sshd", "é's"]),
     ("hostName", ["web-1", "web-2", "db"]),
     ("eventName", ["openat", "close", "execve"]),
-    ("args", ["[]", "[{'name': 'pathname', 'value': '/etc/x'}]", "[{'name': 'fd', 'value': 3}]"]),
+    (
+        "args",
+        [
+            "[]",
+            "[{'name': 'pathname', 'value': '/etc/x'}]",
+            "[{'name': 'fd', 'value': 3}]",
+        ],
+    ),
 ];
 
 fn whole(index: usize, (_, period, first): (&str, i64, i64)) -> i64 {
@@ -77,7 +84,12 @@ fn csv(written: Written) -> String {
     for index in 0..EVENTS {
         let numbers = WHOLE.map(|column| written.number(whole(index, column)));
         let texts = TEXTS.map(|(_, values)| format!("\"{}\"", text(index, values)));
-        table += &format!("{},{},{}\n", time(index), numbers.join(","), texts.join(","));
+        table += &format!(
+            "{},{},{}\n",
+            time(index),
+            numbers.join(","),
+            texts.join(",")
+        );
     }
     table
 }
@@ -126,7 +138,12 @@ fn whole_types(column: (&str, i64, i64)) -> Vec<DataType> {
         }
     }
     if i8::try_from(last).is_ok() {
-        types.extend([DataType::Int8, DataType::Int32, DataType::Float32, DataType::Float16]);
+        types.extend([
+            DataType::Int8,
+            DataType::Int32,
+            DataType::Float32,
+            DataType::Float16,
+        ]);
     }
     if first == 0 && period == 2 {
         types.push(DataType::Boolean);
@@ -161,14 +178,19 @@ fn typed(choice: usize) -> RecordBatch {
     let of = |types: Vec<DataType>, column: usize| types[(choice + column) % types.len()].clone();
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
     let times: Float64Array = (0..EVENTS).map(|index| Some(time(index))).collect();
-    columns.push(("timestamp", cast(&times, &of(time_types(), 0)).expect("a cast")));
+    columns.push((
+        "timestamp",
+        cast(&times, &of(time_types(), 0)).expect("a cast"),
+    ));
     for (at, column) in WHOLE.into_iter().enumerate() {
         let data_type = of(whole_types(column), at);
         let values = (0..EVENTS).map(|index| whole(index, column));
         let array: ArrayRef = match data_type {
-            DataType::Boolean => {
-                Arc::new(values.map(|value| Some(value == 1)).collect::<BooleanArray>())
-            }
+            DataType::Boolean => Arc::new(
+                values
+                    .map(|value| Some(value == 1))
+                    .collect::<BooleanArray>(),
+            ),
             DataType::Utf8 | DataType::LargeUtf8 => {
                 let padded = values.map(|value| Some(format!(" {value}  ")));
                 Arc::new(padded.collect::<StringArray>())
@@ -211,7 +233,13 @@ async fn scores(folder: &Folder, source: &mut Source, model: &Model) -> Vec<Stri
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     let scored = folder.source(&["scored.csv"]);
-    let scores = answer(&engine(1), scored, "SELECT score FROM events", TextFormat::Csv).await;
+    let scores = answer(
+        &engine(1),
+        scored,
+        "SELECT score FROM events",
+        TextFormat::Csv,
+    )
+    .await;
     scores.lines().map(str::to_owned).collect()
 }
 
@@ -240,9 +268,14 @@ async fn the_types_of_events_change_neither_model_nor_scores() {
         let source = folder.source(&[&name]);
         sources.push((name, source));
     }
-    for choice in 0..14 {
+    for choice in 0..13 {
         let batch = typed(choice);
-        let types: Vec<_> = batch.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+        let types: Vec<_> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.data_type().to_string())
+            .collect();
         let types = types.join(", ");
         write_parquet(&folder.path("typed.parquet"), &batch);
         write_arrow(&folder.path("typed.arrow"), &batch);
@@ -257,8 +290,14 @@ async fn the_types_of_events_change_neither_model_nor_scores() {
     }
     for (what, source) in &mut sources {
         for (name, model, scored, trained) in &expected {
-            assert!(written(&fit(source, name).await) == *model, "{name}: {what}");
-            assert!(scores(&folder, source, trained).await == *scored, "{name}: {what}");
+            assert!(
+                written(&fit(source, name).await) == *model,
+                "{name}: {what}"
+            );
+            assert!(
+                scores(&folder, source, trained).await == *scored,
+                "{name}: {what}"
+            );
         }
     }
 }
@@ -296,7 +335,11 @@ async fn a_value_that_a_type_cannot_hold_is_refused_with_its_place() {
     let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
     let times = cast(&Int64Array::from(vec![0; EVENTS]), &DataType::Date64).expect("a cast");
     for (name, array, says) in [
-        ("floats", floats, ["row 301", "`userId` of type Float64", "`33.5`"]),
+        (
+            "floats",
+            floats,
+            ["row 301", "`userId` of type Float64", "`33.5`"],
+        ),
         ("texts", texts, ["row 8", "`userId` of type Utf8", "`root`"]),
         ("dates", times, ["userId", "Date64", "whole numbers"]),
     ] {

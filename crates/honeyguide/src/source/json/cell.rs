@@ -207,7 +207,7 @@ impl Literal<'_> {
     }
 
     /// Writes a text in quotes. Python uses single quotes, unless the text has these and no double quotes.
-    fn quoted(&mut self, text: &str) {
+    pub fn quoted(&mut self, text: &str) {
         let has_single = text.contains('\'') && !text.contains('"');
         let quote = match self.notation {
             Notation::Python if !has_single => '\'',

@@ -13,7 +13,7 @@ use datafusion::arrow::error::ArrowError;
 use super::cell::Cell;
 use super::row::{Field, RowReader};
 use super::structured::StructuredReader;
-use super::tracee_cells::{TraceeCells, has_empty_path};
+use super::tracee_cells::TraceeCells;
 use super::{Layout, schema};
 use crate::log::Log;
 use crate::log::tracee::{Form, Recognised, no_event};
@@ -104,8 +104,7 @@ impl JsonDecoder {
                 if !missing.is_empty() {
                     return Err(Refusal::Other(no_event(&missing)));
                 }
-                let has_empty_path = || path_is_empty.unwrap_or_else(|| has_empty_path(line));
-                Some(tracee.translate(cells, has_empty_path))
+                Some(tracee.translate(cells, line, path_is_empty))
             }
         };
         for ((column, builder), cell) in self.columns.iter().zip(cells.iter()) {

@@ -80,7 +80,9 @@ impl FoundLines {
     /// # Errors
     /// Fails when the objects must be events of Tracee and none is one.
     fn of(objects: &[Object], is_tracee: Option<bool>, origin: &Origin, line: u64) -> Result<Self> {
-        let forms = objects.iter().filter_map(|object| Form::of(|key| object.get(key)));
+        let forms = objects
+            .iter()
+            .filter_map(|object| Form::of(|key| object.get(key)));
         let forms: Vec<Form> = forms.collect();
         let most_are = !forms.is_empty() && 2 * forms.len() >= objects.len();
         if !is_tracee.unwrap_or(most_are) {
@@ -103,7 +105,10 @@ impl FoundLines {
 
 /// Returns the form of most events, where a later one of the older forms counts for both.
 fn common_form(forms: &[Form]) -> Option<Form> {
-    let structured = forms.iter().filter(|form| **form == Form::Structured).count();
+    let structured = forms
+        .iter()
+        .filter(|form| **form == Form::Structured)
+        .count();
     if forms.is_empty() {
         None
     } else if 2 * structured >= forms.len() {
@@ -123,10 +128,15 @@ fn form_of_table(objects: &[Object]) -> Option<Form> {
 }
 
 fn no_events(objects: &[Object], origin: &Origin, line: u64) -> Error {
-    let missing = objects.first().map(|object| Form::Later.missing(|key| object.get(key)));
+    let missing = objects
+        .first()
+        .map(|object| Form::Later.missing(|key| object.get(key)));
     let why = tracee::no_event(&missing.unwrap_or_default());
     let place = origin.path().display();
-    Error::data(format!("{place}: line {line}: {why}; the next lines are none either")).hint(format!(
+    Error::data(format!(
+        "{place}: line {line}: {why}; the next lines are none either"
+    ))
+    .hint(format!(
         "leave out {} tracee, or name the format that the lines have",
         parameter("format")
     ))

@@ -166,7 +166,10 @@ impl Event<'_> {
         let process = self.workload.as_ref().and_then(|all| all.process.as_ref());
         let thread = process.and_then(|process| process.thread.as_ref());
         let parent = process.and_then(|process| process.ancestors.first());
-        let container = self.workload.as_ref().and_then(|all| all.container.as_ref());
+        let container = self
+            .workload
+            .as_ref()
+            .and_then(|all| all.container.as_ref());
         let user = process.and_then(|process| process.real_user.as_ref());
         let found = match column {
             "timestamp" => return self.fill_time(cell),
@@ -338,11 +341,16 @@ impl Data {
         }
         self.n_args += 1;
         self.args.push_str("{'name': ");
-        write(&Json::String(entry.name), Notation::Python, &mut self.args);
+        self.quote(&entry.name);
         self.args.push_str(", 'type': ");
-        write(&Json::String(entry.kind), Notation::Python, &mut self.args);
+        self.quote(&entry.kind);
         self.args.push_str(", 'value': ");
         self.args.push_str(&value);
         self.args.push('}');
+    }
+
+    fn quote(&mut self, text: &str) {
+        let (out, notation) = (&mut self.args, Notation::Python);
+        Literal { out, notation }.quoted(text);
     }
 }

@@ -63,12 +63,13 @@ impl TraceeCells {
         missing.map(|(_, key)| *key).collect()
     }
 
-    /// Puts BETH's names, numbers and units into the cells of an event. `has_empty_path` is asked where it matters whether
-    /// its argument `pathname` is an empty text.
+    /// Puts BETH's names, numbers and units into the cells of the event in `line`. Whether its argument `pathname` is an
+    /// empty text is found out where it matters and `path_is_empty` does not say it.
     pub fn translate(
         &self,
         cells: &mut [Cell],
-        has_empty_path: impl FnOnce() -> bool,
+        line: &[u8],
+        path_is_empty: Option<bool>,
     ) -> Recognised {
         for list in &self.lists {
             if cells[*list].value == Value::Null {
@@ -76,10 +77,12 @@ impl TraceeCells {
             }
         }
         if let Some(timestamp) = self.timestamp.filter(|_| self.form == Form::Later) {
-            to_seconds(&mut cells[timestamp]);
+            to_seconds(&mut cells[timestamp], line);
         }
         let recognised = match cells[self.event_name].value {
-            Value::Text => tracee::recognise(&cells[self.event_name].text, has_empty_path),
+            Value::Text => tracee::recognise(&cells[self.event_name].text, || {
+                path_is_empty.unwrap_or_else(|| has_empty_path(line))
+            }),
             _ => Recognised::Unknown,
         };
         let (number, args) = match recognised {
@@ -105,11 +108,14 @@ impl TraceeCells {
     }
 }
 
-/// Turns nanoseconds, of whatever type, into seconds.
-fn to_seconds(cell: &mut Cell) {
+/// Turns the nanoseconds of the time in `line`, of whatever type, into seconds. A double has too few digits for them, so
+/// those of the line are taken.
+fn to_seconds(cell: &mut Cell, line: &[u8]) {
     let seconds = match cell.value {
         Value::Integer(nanoseconds) => Some(tracee::seconds(nanoseconds)),
-        Value::Number(nanoseconds) => Some(tracee::seconds_of_float(nanoseconds)),
+        Value::Number(nanoseconds) => written_time(line, nanoseconds)
+            .and_then(tracee::seconds_of_text)
+            .or(Some(tracee::seconds_of_float(nanoseconds))),
         Value::Text => tracee::seconds_of_text(&cell.text),
         _ => None,
     };
@@ -118,8 +124,23 @@ fn to_seconds(cell: &mut Cell) {
     }
 }
 
+/// Returns how `line` writes the time that is `nanoseconds`.
+fn written_time(line: &[u8], nanoseconds: f64) -> Option<&str> {
+    const KEY: &str = "\"timestamp\"";
+    let line = std::str::from_utf8(line).ok()?;
+    line.match_indices(KEY).find_map(|(at, _)| {
+        let value = line[at + KEY.len()..].trim_start().strip_prefix(':')?;
+        let value = value.trim_start();
+        let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+        let length = value.bytes().take_while(is_part).count();
+        let number = &value[..length];
+        // The key may also be one of an object within the event.
+        (number.parse() == Ok(nanoseconds)).then_some(number)
+    })
+}
+
 /// Returns whether an event's argument `pathname` is an empty text.
-pub(super) fn has_empty_path(line: &[u8]) -> bool {
+fn has_empty_path(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Event<'a> {
         #[serde(borrow)]

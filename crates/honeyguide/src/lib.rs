@@ -62,6 +62,7 @@
 #![warn(missing_docs)]
 
 mod cells;
+mod clock;
 pub mod convert;
 mod distil;
 pub mod drift;
@@ -73,7 +74,10 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
+pub mod incident;
 pub mod inspect;
 mod labels;
 mod leave_one_out;

@@ -18,6 +18,8 @@ mod files_table;
 mod find;
 mod format;
 mod found;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod intake;
 mod json;
 mod lake;

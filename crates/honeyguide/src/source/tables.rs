@@ -68,7 +68,7 @@ impl Source {
         read.cloned().collect()
     }
 
-    fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
+    pub(super) fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
         let scan = match stream.kind() {
             Kind::Batches => None,
             Kind::Lines { layout, strict } => Some(self.json_scan(layout, &self.columns, strict)),
@@ -183,7 +183,7 @@ impl Source {
         }
     }
 
-    fn json_scan(&self, layout: Layout, columns: &[Column], strict: bool) -> JsonScan {
+    pub(super) fn json_scan(&self, layout: Layout, columns: &[Column], strict: bool) -> JsonScan {
         JsonScan {
             layout,
             columns: columns.to_vec(),

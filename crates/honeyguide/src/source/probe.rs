@@ -12,6 +12,7 @@ use super::file::{Chunks, DataFile};
 use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
+use super::seen::{Missing, TIME};
 use super::{arrow, pandas, text};
 use crate::error::{Error, Result};
 use crate::log::Log;
@@ -56,13 +57,13 @@ impl FoundFile {
     ///
     /// # Errors
     /// Fails when the file cannot be read or is not of its format.
-    pub fn open(mut file: DataFile, has_fixed_format: bool) -> Result<Self> {
+    pub fn open(mut file: DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
         let Inside {
             mut columns,
             indexes,
             layout,
             rows,
-        } = Inside::of(&file, has_fixed_format)?;
+        } = Inside::of(&file, has_fixed_format, missing)?;
         if layout.is_tracee() {
             file.format = Format::Tracee(file.format.compression());
         }
@@ -102,10 +103,10 @@ impl FoundFile {
 }
 
 impl Inside {
-    fn of(file: &DataFile, has_fixed_format: bool) -> Result<Self> {
+    fn of(file: &DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
         match file.format {
             Format::Csv(_) => {
-                let (columns, rows) = text::columns(file)?;
+                let (columns, rows) = text::columns(file, missing)?;
                 Ok(Self {
                     columns,
                     rows,
@@ -115,7 +116,7 @@ impl Inside {
             Format::Json(_) | Format::Tracee(_) => {
                 let is_tracee =
                     has_fixed_format.then_some(matches!(file.format, Format::Tracee(_)));
-                let found = json::columns(file, is_tracee)?;
+                let found = json::columns(file, is_tracee, missing)?;
                 Ok(Self {
                     columns: found.columns,
                     layout: found.layout,
@@ -205,10 +206,16 @@ impl SourceFile {
 
 /// Returns whether the readers of text read values as this type. What text cannot be read as, it is converted to.
 fn is_read_from_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Utf8
-    )
+    *data_type == TIME
+        || matches!(
+            data_type,
+            DataType::Int64
+                | DataType::UInt64
+                | DataType::Decimal128(..)
+                | DataType::Float64
+                | DataType::Boolean
+                | DataType::Utf8
+        )
 }
 
 fn parquet_schema(file: &DataFile) -> Result<(SchemaRef, u64)> {

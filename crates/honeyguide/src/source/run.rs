@@ -7,7 +7,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
 use super::Source;
-use super::column::Column;
 use super::common_type::common_type;
 use super::contents::Contents;
 use super::diagnose::{self, Remedy};
@@ -49,6 +48,7 @@ impl Source {
     /// Fails when too many lines could not be read.
     pub(crate) fn end_scan(&mut self) -> Result<()> {
         self.counts = self.scan_log.counts(self.contents.names().into_iter());
+        self.counts.notes = self.later_notes.clone();
         match &self.counts.intake {
             Some(intake) => intake.check(),
             None => Ok(()),
@@ -89,32 +89,33 @@ impl Source {
 
     /// Reads the data as `remedy` says from now on. Only files have remedies.
     fn apply(&mut self, remedy: Remedy) {
+        let Contents::Files(files) = &mut self.contents else {
+            return;
+        };
         match remedy {
-            Remedy::LineBreaks => {
-                if let Contents::Files(files) = &mut self.contents {
-                    files.line_breaks_in_values = true;
+            Remedy::LineBreaks => files.line_breaks_in_values = true,
+            Remedy::OddValues => files.has_odd_values = true,
+            Remedy::Widen {
+                column,
+                data_type,
+                note,
+            } => {
+                self.later_notes.extend(note);
+                let text = files.files.iter_mut();
+                let text = text.filter(|file| file.file.format.is_text());
+                let read = text.flat_map(|file| file.inside_mut());
+                for widened in read.filter(|read| read.name == column) {
+                    widened.data_type = data_type.clone();
+                    // All values are known to have this type, as far as they have one.
+                    widened.inferred = false;
                 }
-            }
-            Remedy::Widen { column, data_type } => {
-                let named = |candidate: &&mut Column| candidate.name == column;
-                for widened in self.all_columns().filter(named) {
-                    // A column that is of another type in files which store types keeps what holds both.
-                    let both = common_type(&widened.data_type, &data_type);
-                    widened.data_type = both.unwrap_or_else(|| data_type.clone());
-                }
-            }
-            Remedy::Convert { column } => {
-                let Contents::Files(files) = &mut self.contents else {
-                    return;
-                };
-                let text = files
-                    .files
-                    .iter_mut()
-                    .filter(|file| file.file.format.is_text());
-                for read in text.flat_map(|file| file.inside_mut()) {
-                    if read.name == column {
-                        read.data_type = DataType::Utf8;
-                    }
+                let own = self.columns.iter_mut().find(|own| own.name == column);
+                if let Some(own) = own {
+                    // Files that store types may have another one.
+                    let is_same = !own.inferred && own.data_type != DataType::Null;
+                    let both = common_type(&own.data_type, &data_type).filter(|_| is_same);
+                    own.data_type = both.unwrap_or(data_type);
+                    own.inferred = false;
                 }
             }
         }

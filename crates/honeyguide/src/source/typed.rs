@@ -13,11 +13,12 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::column::Column;
 use super::contents::Contents;
+use super::exact::exact;
 use super::file::{Chunks, DataFile};
 use super::format::Format;
 use super::{Source, arrow};
 use crate::error::{Error, Result};
-use crate::functions::{Target, Unconvertible, fault, whole_number};
+use crate::functions::{Target, Unconvertible, fault};
 use crate::log::Log;
 
 /// Returns a column of some file with the type that it has in data of `log`. A type that the log's cannot hold is kept
@@ -189,26 +190,20 @@ impl Source {
         Target::of(&column.data_type).filter(|_| column.data_type != read.data_type)
     }
 
-    /// Returns the type that the log has for `read`, a column of text that was not inferred.
-    pub(super) fn logged_type(&self, read: &Column) -> Option<&'static DataType> {
-        self.log.column_type(&read.name).filter(|_| !read.inferred)
-    }
-
-    /// Returns the columns as expressions over a table that has the columns `read`.
-    pub(super) fn selection(&self, read: &[Column]) -> Vec<Expr> {
+    /// Returns the columns as expressions over a table that has the columns `read`. With `is_watched`, numbers that doubles
+    /// may have rounded are refused.
+    pub(super) fn selection(&self, read: &[Column], is_watched: bool) -> Vec<Expr> {
         let selected = self.columns.iter().map(|column| {
             let read = read.iter().find(|read| read.name == column.name);
-            conversion(read.unwrap_or(column), column, &self.log)
+            let read = read.unwrap_or(column);
+            let value = conversion(read, column, &self.log);
+            let is_double = read == column && column.data_type == DataType::Float64;
+            if is_watched && is_double && column.inferred {
+                exact(value, &column.name).alias(&column.name)
+            } else {
+                value
+            }
         });
         selected.collect()
-    }
-}
-
-/// Returns whether a text can be converted to the type that the log has for its column.
-pub(super) fn is_convertible(value: &str, data_type: &DataType) -> bool {
-    match Target::of(data_type) {
-        Some(Target::Whole) => whole_number(value).is_some(),
-        Some(Target::Number) => value.trim().parse::<f64>().is_ok(),
-        Some(Target::Text) | None => true,
     }
 }

@@ -14,6 +14,7 @@ mod log;
 mod model_file;
 mod odd_but_fine;
 mod odd_keys;
+mod odd_text;
 mod origin;
 mod parquet;
 mod parquet_types;

@@ -4,7 +4,9 @@
 
 mod cell;
 mod decoder;
+mod lenient;
 mod lines;
+mod pick;
 mod reader;
 mod row;
 mod schema;
@@ -13,8 +15,9 @@ mod tracee_cells;
 
 use crate::log::tracee::Form;
 
-pub(super) use reader::{BatchReader, JsonScan, misfit};
-pub(super) use schema::{columns, columns_of_stream};
+pub(super) use pick::for_each_value;
+pub(super) use reader::{BatchReader, JsonScan};
+pub(super) use schema::{add, columns, columns_of_stream};
 
 /// The kind of a text's lines.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,24 @@
 //! Inferring the columns of JSON: those of its first lines, or Tracee's.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
-use datafusion::arrow::datatypes::DataType;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Layout;
+use super::lenient;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::functions::whole;
 use crate::log::Log;
 use crate::log::tracee::{self, Form};
 use crate::naming::parameter;
 use crate::source::file::DataFile;
-use crate::source::found::{FoundColumn, Readable};
+use crate::source::found::FoundColumn;
 use crate::source::place::Origin;
+use crate::source::seen::{Missing, Seen};
 use crate::source::text::INFERENCE_RECORDS;
 
 /// The most bytes of a stream that are kept while its columns are inferred.
@@ -33,11 +35,15 @@ pub(in crate::source) struct FoundLines {
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when none of its first lines is an object.
-pub(in crate::source) fn columns(file: &DataFile, is_tracee: Option<bool>) -> Result<FoundLines> {
+pub(in crate::source) fn columns(
+    file: &DataFile,
+    is_tracee: Option<bool>,
+    missing: &Missing,
+) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
     let origin = Origin::File(file.clone());
     let (objects, line) = first_objects(&mut lines, &origin)?;
-    FoundLines::of(&objects, is_tracee, &origin, line)
+    FoundLines::of(&objects, is_tracee, missing, &origin, line)
 }
 
 /// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
@@ -48,6 +54,7 @@ pub(in crate::source) fn columns_of_stream(
     input: Box<dyn Read + Send>,
     origin: &Origin,
     is_tracee: Option<bool>,
+    missing: &Missing,
 ) -> Result<(FoundLines, Box<dyn Read + Send>)> {
     let mut kept = Kept {
         input,
@@ -55,7 +62,7 @@ pub(in crate::source) fn columns_of_stream(
     };
     let (objects, line) = first_objects(&mut Lines::new(&mut kept), origin)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    let found = FoundLines::of(&objects, is_tracee, origin, line)?;
+    let found = FoundLines::of(&objects, is_tracee, missing, origin, line)?;
     Ok((found, Box::new(whole)))
 }
 
@@ -79,20 +86,26 @@ impl FoundLines {
     ///
     /// # Errors
     /// Fails when the objects must be events of Tracee and none is one.
-    fn of(objects: &[Object], is_tracee: Option<bool>, origin: &Origin, line: u64) -> Result<Self> {
-        let forms = objects
-            .iter()
-            .filter_map(|object| Form::of(|key| object.get(key)));
+    fn of(
+        objects: &[Object],
+        is_tracee: Option<bool>,
+        missing: &Missing,
+        origin: &Origin,
+        line: u64,
+    ) -> Result<Self> {
+        let values: Vec<HashMap<&str, Value>> = objects.iter().map(Object::values).collect();
+        let forms = values.iter();
+        let forms = forms.filter_map(|object| Form::of(|key| object.get(key)));
         let forms: Vec<Form> = forms.collect();
         let most_are = !forms.is_empty() && 2 * forms.len() >= objects.len();
         if !is_tracee.unwrap_or(most_are) {
             return Ok(Self {
-                columns: plain_columns(objects),
+                columns: plain_columns(objects, missing),
                 layout: Layout::Plain,
             });
         }
-        let form = common_form(&forms).or_else(|| form_of_table(objects));
-        let form = form.ok_or_else(|| no_events(objects, origin, line))?;
+        let form = common_form(&forms).or_else(|| form_of_table(&values));
+        let form = form.ok_or_else(|| no_events(&values, origin, line))?;
         let columns = form.columns();
         Ok(Self {
             columns: columns
@@ -121,13 +134,13 @@ fn common_form(forms: &[Form]) -> Option<Form> {
 }
 
 /// Returns the form of events whose arguments are no list, such as those of a table of BETH's columns.
-fn form_of_table(objects: &[Object]) -> Option<Form> {
+fn form_of_table(objects: &[HashMap<&str, Value>]) -> Option<Form> {
     let mut events = objects.iter();
     let event = events.find(|object| Form::Later.missing(|key| object.get(key)).is_empty())?;
     Some(Form::unstructured(|key| event.get(key)))
 }
 
-fn no_events(objects: &[Object], origin: &Origin, line: u64) -> Error {
+fn no_events(objects: &[HashMap<&str, Value>], origin: &Origin, line: u64) -> Error {
     let missing = objects
         .first()
         .map(|object| Form::Later.missing(|key| object.get(key)));
@@ -153,13 +166,16 @@ pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
 }
 
 /// The keys and values of an object in their order. A repeated key comes as often as it is in the text.
-struct Object(Vec<(String, Value)>);
+struct Object(Vec<(String, Box<RawValue>)>);
 
 impl Object {
-    /// Returns the last value of `key`.
-    fn get(&self, key: &str) -> Option<&Value> {
-        let mut found = self.0.iter().filter(|(own, _)| own == key);
-        found.next_back().map(|(_, value)| value)
+    /// Returns the values by their keys, the last one of a repeated key.
+    fn values(&self) -> HashMap<&str, Value> {
+        let each = self.0.iter();
+        each.filter_map(|(key, value)| {
+            Some((key.as_str(), serde_json::from_str(value.get()).ok()?))
+        })
+        .collect()
     }
 }
 
@@ -188,7 +204,7 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// Returns the objects in the first lines, at most [`INFERENCE_RECORDS`] objects, in at most twice as many lines, and the
+/// Returns the objects in the first lines, at most [`INFERENCE_RECORDS`] objects in at most twice as many lines, and the
 /// number of the line of the first.
 ///
 /// # Errors
@@ -208,14 +224,14 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<O
         if bytes.is_empty() {
             continue;
         }
-        match serde_json::from_slice(bytes) {
-            Ok(object) => {
+        match lenient::parse(bytes) {
+            Some(object) => {
                 if objects.is_empty() {
                     first_line = number;
                 }
                 objects.push(object);
             }
-            Err(_) => {
+            None => {
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
             }
         }
@@ -247,74 +263,33 @@ fn no_objects(origin: &Origin, line: u64, is_list: bool) -> Error {
     })
 }
 
-fn plain_columns(objects: &[Object]) -> Vec<FoundColumn> {
+fn plain_columns(objects: &[Object], missing: &Missing) -> Vec<FoundColumn> {
     let mut columns: Vec<(&str, Seen)> = Vec::new();
-    let mut positions = std::collections::HashMap::new();
+    let mut positions = HashMap::new();
     for (key, value) in objects.iter().flat_map(|object| &object.0) {
         let position = *positions.entry(key.as_str()).or_insert_with(|| {
             columns.push((key, Seen::default()));
             columns.len() - 1
         });
-        columns[position].1.add(value);
+        add(&mut columns[position].1, Some(value), missing);
     }
     columns
         .into_iter()
-        .map(|(name, seen)| FoundColumn::inferred(name, seen.data_type(), seen.readable))
+        .map(|(name, seen)| FoundColumn::of_text(name, seen))
         .collect()
 }
 
-/// The kinds of values that a key had.
-#[derive(Default)]
-struct Seen {
-    integers: bool,
-    numbers: bool,
-    booleans: bool,
-    others: bool,
-    /// The types besides text as which at least one of the values can be read, where an empty text is a null; `None`
-    /// where there is no value.
-    readable: Option<Readable>,
-}
-
-impl Seen {
-    fn add(&mut self, value: &Value) {
-        match value {
-            Value::Null => {}
-            Value::Bool(_) => self.booleans = true,
-            Value::Number(number) if number.is_i64() => self.integers = true,
-            Value::Number(_) => self.numbers = true,
-            _ => self.others = true,
-        }
-        if let Some(readable) = readable(value) {
-            self.readable = Some(readable.or(self.readable.unwrap_or_default()));
-        }
-    }
-
-    fn data_type(&self) -> DataType {
-        match (self.others, self.booleans, self.numbers, self.integers) {
-            (false, false, true, _) => DataType::Float64,
-            (false, false, false, true) => DataType::Int64,
-            (false, true, false, false) => DataType::Boolean,
-            _ => DataType::Utf8,
-        }
-    }
-}
-
-fn readable(value: &Value) -> Option<Readable> {
-    let none = Readable::default();
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some(Readable {
-            booleans: true,
-            ..none
-        }),
-        Value::Number(number) => Some(Readable {
-            integers: number.is_i64(),
-            whole: number.is_i64() || number.as_f64().and_then(whole).is_some(),
-            numbers: true,
-            ..none
-        }),
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(Readable::of(text)),
-        Value::Array(_) | Value::Object(_) => Some(none),
+/// Adds a value of JSON to those of its column; a key that is not there is a missing value.
+pub(in crate::source) fn add(seen: &mut Seen, value: Option<&RawValue>, missing: &Missing) {
+    let text = value.map_or("null", RawValue::get);
+    match text.as_bytes().first() {
+        Some(b'n') => {}
+        Some(b't' | b'f') => seen.add_boolean(),
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(text) => seen.add_json_text(&text, missing),
+            Err(_) => seen.add_other(),
+        },
+        Some(b'[' | b'{') => seen.add_other(),
+        _ => seen.add_number(text),
     }
 }

@@ -23,6 +23,7 @@ const RETURN_VALUE: &str = "returnValue";
 pub(super) struct StructuredReader {
     columns: Vec<String>,
     cells: Vec<Cell>,
+    path_is_empty: bool,
 }
 
 #[derive(Deserialize)]
@@ -139,24 +140,26 @@ impl StructuredReader {
         Self {
             columns: fields.iter().map(|field| field.key.clone()).collect(),
             cells: fields.iter().map(|_| Cell::default()).collect(),
+            path_is_empty: false,
         }
     }
 
-    /// Returns the cells of the last event that was read.
-    pub fn cells(&mut self) -> &mut [Cell] {
-        &mut self.cells
+    /// Returns the cells of the last event that was read, and whether its argument `pathname` is an empty text.
+    pub fn cells(&mut self) -> (&mut [Cell], Option<bool>) {
+        (&mut self.cells, Some(self.path_is_empty))
     }
 
-    /// Reads one event. Returns whether its argument `pathname` is an empty text.
+    /// Reads one event.
     ///
     /// # Errors
     /// Fails when the line is not a JSON object, or not of this form.
-    pub fn read(&mut self, line: &[u8]) -> serde_json::Result<bool> {
+    pub fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
         let event: Event = serde_json::from_slice(line)?;
         for (column, cell) in self.columns.iter().zip(&mut self.cells) {
             event.fill(column, cell);
         }
-        Ok(event.data.has_empty_path)
+        self.path_is_empty = event.data.has_empty_path;
+        Ok(())
     }
 }
 

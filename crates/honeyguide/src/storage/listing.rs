@@ -203,7 +203,9 @@ mod tests {
     fn what_was_left_out_is_said_once() {
         let odd = OddKeys::default();
         assert_eq!(odd.take_remark(), None);
-        ["a//1", "a//2", "a//3", "a//4"].map(|key| odd.add(key.to_owned()));
+        for key in ["a//1", "a//2", "a//3", "a//4"] {
+            odd.add(key.to_owned());
+        }
         let expected =
             "4 objects were left out, because their keys are not paths: `a//1`, `a//2`, `a//3`, …";
         assert_eq!(odd.take_remark().as_deref(), Some(expected));

@@ -121,7 +121,8 @@ pub use recipe::{
 };
 pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, ReplacedTexts, ScanCounts, Source,
+    TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{

@@ -90,6 +90,15 @@ pub struct Global {
     /// Stop with an error at a JSON line that cannot be read, instead of skipping and counting it
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
+    /// A text that stands for a missing value in CSV and JSON, such as NA or '-' [repeatable; default: only an empty field]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TEXT",
+        help_heading = "Data",
+        allow_hyphen_values = true
+    )]
+    pub null: Vec<String>,
     /// The column that says on which host an event happened [default: the log's, such as hostName]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
     pub host_column: Option<String>,
@@ -134,6 +143,7 @@ impl Global {
             host_column: self.host_column.clone(),
             time_column: self.time_column.clone(),
             name: None,
+            null: self.null.clone(),
         })
     }
 

@@ -74,6 +74,7 @@ pub mod explain;
 mod features;
 mod functions;
 mod groups;
+mod import;
 pub mod inspect;
 mod labels;
 mod leave_one_out;
@@ -104,11 +105,12 @@ pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use features::MAX_CATEGORIES;
+pub use import::{ForestExport, import};
 pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 pub use leave_one_out::MIN_HOSTS;
 pub use model::{
-    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
-    ThresholdMethod, Training,
+    Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model, ModelOrigin,
+    Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{

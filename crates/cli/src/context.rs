@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use console::Term;
 use honeyguide::output::{Destination, TableFormat};
 use honeyguide::{
     Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents, builtin,
@@ -14,7 +15,7 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, printable_lines};
+use crate::render::{count, of_them, printable_lines, screen};
 
 /// The greatest number of JSON keys that a remark names.
 const SHOWN_KEYS: usize = 10;
@@ -108,11 +109,12 @@ impl Context {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let stream: Box<dyn Write> = if self.output_taken.load(Ordering::Relaxed) {
-            Box::new(io::stderr().lock())
-        } else {
-            Box::new(io::stdout().lock())
-        };
+        let (stream, terminal): (Box<dyn Write>, _) =
+            match self.output_taken.load(Ordering::Relaxed) {
+                true => (Box::new(io::stderr().lock()), Term::stderr()),
+                false => (Box::new(io::stdout().lock()), Term::stdout()),
+            };
+        screen::measure(&terminal);
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),

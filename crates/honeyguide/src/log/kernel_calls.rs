@@ -31,6 +31,7 @@ pub(super) const KERNEL_CALLS: Definition = Definition {
     min_columns: 4,
     host: Some("hostName"),
     time: Some("timestamp"),
+    time_origin: Some("boot"),
     process: &["processId", "processName"],
     parent: Some("parentProcessId"),
     thread: Some("threadId"),

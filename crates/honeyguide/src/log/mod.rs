@@ -42,6 +42,8 @@ struct Definition {
     min_columns: usize,
     host: Option<&'static str>,
     time: Option<&'static str>,
+    /// What `time` counts from where it is no date.
+    time_origin: Option<&'static str>,
     process: &'static [&'static str],
     parent: Option<&'static str>,
     thread: Option<&'static str>,
@@ -170,6 +172,13 @@ impl Log {
     #[must_use]
     pub fn time(&self) -> Option<&str> {
         self.time.as_deref().or(self.definition.time)
+    }
+
+    /// Returns what the times of the log count from where they are no dates, as in "since boot"; `None` where that is
+    /// not known.
+    #[must_use]
+    pub fn time_origin(&self) -> Option<&'static str> {
+        self.definition.time_origin.filter(|_| self.time.is_none())
     }
 
     /// Returns the columns that tell the processes of a host apart.

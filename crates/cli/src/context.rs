@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::Term;
 use honeyguide::output::{Destination, TableFormat};
 use honeyguide::{
-    Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents, builtin,
+    Engine, Error, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions, TraceeEvents,
+    builtin,
 };
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, written};
 use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, printable_lines, screen};
 
@@ -157,6 +158,18 @@ impl Context {
     pub fn remark_counts(&self, source: &Source) {
         let counts = source.counts();
         self.remark_malformed_args(counts.malformed_args);
+        for note in &counts.notes {
+            self.remark(&format!("note: {note}"));
+        }
+        if let Some(ReplacedTexts { values, first }) = &counts.replaced {
+            self.remark(&format!(
+                "note: {} bytes that are not UTF-8 or halves of surrogate pairs, which were read as U+FFFD; the first: {first}",
+                match values {
+                    1 => "1 text has".to_owned(),
+                    many => format!("{} texts have", count(*many)),
+                }
+            ));
+        }
         if let Some(intake) = &counts.intake {
             self.remark_intake(intake);
         }
@@ -211,6 +224,9 @@ impl Context {
         let source = Source::open_with(data, &self.global.read_options()?)?;
         if source.is_simulated() {
             self.mark_simulated();
+        }
+        for note in source.notes(written) {
+            self.remark(&format!("note: {note}"));
         }
         self.detail(&format!("the data is {}", source.log().name()));
         for file in source.files() {

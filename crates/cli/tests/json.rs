@@ -54,7 +54,7 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 36] = [
+const CALLS: [&str; 39] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -69,6 +69,9 @@ const CALLS: [&str; 36] = [
     "explore good.csv --out p.html",
     "explore good.csv --recipe context --out p.html",
     "import forest.json good.csv --recipe raw --out i.json",
+    "incidents model.json logs/labelled_testing_data.csv --top 2",
+    "incidents kinds.json logs/labelled_testing_data.csv --top 2 --incident-by userId",
+    "incidents model.json good.csv --out i.parquet",
     "inspect good.csv",
     "inspect logs",
     "inspect good.csv --recipe context",

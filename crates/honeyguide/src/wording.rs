@@ -3,6 +3,10 @@
 
 use std::borrow::Cow;
 
+use chrono::{Datelike, NaiveDate};
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
 /// Returns a count with commas between thousands.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -55,13 +59,34 @@ pub fn defined(figure: Option<f64>) -> String {
 
 /// Writes a duration in the unit that suits it: seconds, minutes, hours or days.
 pub fn duration(seconds: f64) -> String {
-    const DAY: f64 = 86_400.0;
     match seconds {
         s if s.abs() < 120.0 => format!("{s:.1} s"),
         s if s.abs() < 7_200.0 => format!("{:.1} min", s / 60.0),
-        s if s.abs() < 2.0 * DAY => format!("{:.1} h", s / 3_600.0),
-        s => format!("{:.1} days", s / DAY),
+        s if s.abs() < 2.0 * SECONDS_PER_DAY => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / SECONDS_PER_DAY),
     }
+}
+
+/// Returns the name of a day that counts from 0 at a start: its date if the start is 1970-01-01 and the calendar reaches
+/// so far, else its number from 1.
+pub fn day_name(day: i64, is_date: bool) -> String {
+    let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
+    match date.filter(|_| is_date) {
+        Some(date) => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+        None => format!("day {}", day.saturating_add(1)),
+    }
+}
+
+/// Writes a time in words: date and time in UTC if it counts from 1970-01-01, else the duration since the start.
+pub fn moment(seconds: f64, is_date: bool) -> String {
+    if !is_date {
+        return duration(seconds);
+    }
+    let day = (seconds / SECONDS_PER_DAY).floor();
+    let of_day = (seconds - day * SECONDS_PER_DAY).floor() as u64;
+    let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let day = day_name(day as i64, true);
+    format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
 }
 
 /// Returns text as one line, in which characters that act on a terminal or reorder the text around them are escaped.

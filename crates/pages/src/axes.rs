@@ -8,7 +8,7 @@ use plotly::layout::{Axis, AxisRange, AxisType, RangeMode};
 use crate::chart::{cut, escaped};
 
 /// The longest text of a value at a mark, in characters.
-const MAX_TICK: usize = 28;
+const MAX_TICK: usize = 24;
 /// The length of a line at a mark, in characters.
 const LINE: usize = 18;
 /// The format of plain numbers, as the chart library knows it.

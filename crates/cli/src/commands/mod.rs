@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod explore;
 mod import;
+mod incidents;
 mod inspect;
 mod man;
 mod recipes;
@@ -34,6 +35,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Train(args) => train::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
+        Command::Incidents(args) => incidents::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,

@@ -130,15 +130,9 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
         }
     }
     if figures.min < figures.max {
-        let edges = &figures.histogram.edges;
-        let last = edges[edges.len() - 1];
         let bars = bars(&figures.histogram.counts);
-        writeln!(
-            out,
-            "{INDENT}{} ▕{bars}▏ {}",
-            number(edges[0]),
-            number(last)
-        )?;
+        let [min, max] = [figures.min, figures.max].map(number);
+        writeln!(out, "{INDENT}{min} ▕{bars}▏ {max}")?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod anomaly;
 mod answer;
 mod drift;
 mod evaluation;
+mod incidents;
 mod inspection;
 pub mod screen;
 mod table;
@@ -16,6 +17,7 @@ pub use evaluation::{print_anomalous, print_evaluation};
 pub use honeyguide::wording::{
     count, defined, number, of_them, percent, percent_of, printable, printable_lines,
 };
+pub use incidents::print_incidents;
 pub use inspection::{print_features, print_inspection};
 pub use table::TextTable;
 pub use text::{bars, fitted, heading, wrapped};

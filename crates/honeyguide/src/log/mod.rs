@@ -55,7 +55,21 @@ struct Definition {
     baseline: Option<BaselineRule>,
     default_recipe: &'static str,
     lists: &'static [(&'static str, ListKind)],
+    lineages: Lineages,
+    path: Option<&'static str>,
+    address: Option<&'static str>,
     notation: Notation,
+}
+
+/// What a log says of its processes' families.
+#[derive(Debug)]
+pub(crate) struct Lineages {
+    /// The numbers of the processes that all others descend from.
+    pub inits: &'static [i64],
+    /// The programs of which each child starts a session.
+    pub starters: &'static [&'static str],
+    /// The actions that end a process.
+    pub ends: &'static [&'static str],
 }
 
 /// A rule on one column that flags events without any model.
@@ -277,6 +291,21 @@ impl Log {
     #[must_use]
     pub fn list_columns(&self) -> &'static [(&'static str, ListKind)] {
         self.definition.lists
+    }
+
+    /// Returns what the log says of its processes' families.
+    pub(crate) fn lineages(&self) -> &'static Lineages {
+        &self.definition.lineages
+    }
+
+    /// Returns the SQL expression of the path that an event names.
+    pub(crate) fn path(&self) -> Option<&'static str> {
+        self.definition.path
+    }
+
+    /// Returns the SQL expression of the network address that an event names.
+    pub(crate) fn address(&self) -> Option<&'static str> {
+        self.definition.address
     }
 
     /// Returns how a list or an object in a column of JSON is written as text.

@@ -21,7 +21,6 @@ use crate::error::{ErrorKind, Result};
 use crate::features::{Encoder, RowKey, row_key};
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
-use crate::report::places::columns_of;
 use crate::scan::Scan;
 use crate::scorer::Scores;
 use crate::source::Source;
@@ -111,7 +110,7 @@ async fn points(
         rows.map(|(row, values)| (row_key(values), row)).collect();
     let described = Described::of(source);
     let scan = Scan::new(engine, "describing rows")
-        .columns(columns_of([&described.process, &described.example]))
+        .reading([&described.process, &described.example])
         .features(recipe, &plan);
     let start = || Ok(vec![MapPoint::default(); positions.len()]);
     let query = |table| described.query(table, &plan);

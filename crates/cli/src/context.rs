@@ -29,7 +29,7 @@ pub struct Context {
     simulated: AtomicBool,
     /// Whether a result goes to standard output; the outcome then goes to standard error.
     output_taken: AtomicBool,
-    /// The models and recipes that were read: the path or URL of each, and `"model"` or `"recipe"`.
+    /// The models, recipes and forests that were read: the path or URL of each, and what it is.
     read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
@@ -202,6 +202,14 @@ impl Context {
         if let Some(keys) = late_keys(intake) {
             self.remark(&keys);
         }
+        if intake.other_lines > 0 {
+            self.remark(&format!(
+                "note: {} of {} lines are not events of Tracee and were left out; the first:\n  {}",
+                count(intake.other_lines),
+                count(intake.events + intake.other_lines),
+                intake.first_other_lines.join("\n  ")
+            ));
+        }
         if intake.bad_lines > 0 {
             self.remark(&format!(
                 "note: {} of {} lines could not be read and were left out; the first:\n  {}",
@@ -225,7 +233,12 @@ impl Context {
         if source.is_simulated() {
             self.mark_simulated();
         }
-        for note in source.notes(written) {
+        for note in source
+            .left_out()
+            .iter()
+            .cloned()
+            .chain(source.notes(written))
+        {
             self.remark(&format!("note: {note}"));
         }
         self.detail(&format!("the data is {}", source.log().name()));
@@ -243,7 +256,7 @@ impl Context {
     pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
         let recipe = Recipe::load_with(name_or_place, &self.storage()?)?;
         if builtin(name_or_place).is_none() {
-            self.read().push((name_or_place.into(), "recipe"));
+            self.note_read(Path::new(name_or_place), "recipe");
         }
         Ok(recipe)
     }
@@ -254,14 +267,28 @@ impl Context {
         named: Option<&str>,
         source: &Source,
     ) -> Result<Recipe, Failure> {
-        self.recipe(named.unwrap_or_else(|| source.log().default_recipe()))
+        let recipe = self.recipe(named.unwrap_or_else(|| source.log().default_recipe()))?;
+        self.remark_recipe(&recipe, source);
+        Ok(recipe)
+    }
+
+    /// Prints a note on standard error about each feature and column that `recipe` leaves out of `source`.
+    pub fn remark_recipe(&self, recipe: &Recipe, source: &Source) {
+        for remark in recipe.remarks(source) {
+            self.remark(&format!("note: {remark}"));
+        }
     }
 
     /// Loads a model from a path or a URL.
     pub fn model(&self, place: &Path) -> Result<Model, Failure> {
         let model = Model::load_with(place, &self.storage()?)?;
-        self.read().push((place.to_owned(), "model"));
+        self.note_read(place, "model");
         Ok(model)
+    }
+
+    /// Notes that the command has read the file at `place`, which outputs must not replace. `what` is what it is.
+    pub fn note_read(&self, place: &Path, what: &'static str) {
+        self.read().push((place.to_owned(), what));
     }
 
     fn read(&self) -> MutexGuard<'_, Vec<(PathBuf, &'static str)>> {

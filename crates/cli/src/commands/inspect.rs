@@ -11,13 +11,13 @@ use crate::render::{print_features, print_inspection};
 
 pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
-    let Some(recipe) = args.recipe else {
+    let given = context.features(args.recipe.as_deref(), args.model.as_deref())?;
+    let Some(given) = given else {
         let inspection = inspect(&context.engine, &mut source).await?;
         context.remark_counts(&source);
         return context.show(&inspection);
     };
-    let recipe = context.recipe(&recipe)?;
-    let features = features(&context.engine, &mut source, &recipe).await?;
+    let features = features(&context.engine, &mut source, given.source()).await?;
     context.remark_counts(&source);
     context.show(&features)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Explained};
 
-use super::{count, heading, printable, table_with_numbers};
+use super::{count, heading, printable, shortened, table_with_numbers};
 
 /// The number of columns that are shown of an event of which it is not known what identifies it.
 const MAX_COLUMNS: usize = 8;
@@ -48,7 +48,8 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
 }
 
 fn value(anomaly: &Anomaly, column: &str) -> String {
-    printable(anomaly.event.get(column).unwrap_or("-")).into_owned()
+    let value = anomaly.event.get(column).unwrap_or("-");
+    printable(&shortened(value)).into_owned()
 }
 
 /// Prints one event in full, and what every feature contributes to its score.

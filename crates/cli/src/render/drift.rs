@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 
 use super::{
-    count, fitted, heading, of_them, percent, percent_of, printable, table_with_numbers, wrapped,
+    count, fitted, heading, of_them, percent, percent_of, printable, shortened, table_with_numbers,
+    wrapped,
 };
 
 /// The width of the output in columns.
@@ -97,7 +98,11 @@ fn print_unseen(features: &[&FeatureDrift], out: &mut dyn Write) -> io::Result<(
         writeln!(out, "{}", fitted(&feature.name, WIDTH))?;
         for value in feature.unseen.values.iter().take(UNSEEN) {
             let events = count(value.count);
-            writeln!(out, "  {events:>11}  {}", fitted(&value.value, WIDTH - 15))?;
+            writeln!(
+                out,
+                "  {events:>11}  {}",
+                fitted(&shortened(&value.value), WIDTH - 15)
+            )?;
         }
     }
     Ok(())

@@ -8,8 +8,8 @@ use honeyguide::inspect::{
 };
 
 use super::{
-    bars, count, fitted, heading, number, of_them, percent, percent_of, printable,
-    table_with_numbers, wrapped,
+    bars, count, fitted, heading, number, of_them, percent, percent_of, printable, recipe_of,
+    shortened, table_with_numbers, wrapped,
 };
 
 /// The width of the output in columns.
@@ -144,7 +144,7 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
 fn values(top: &[ValueCount], rows: u64, width: usize) -> String {
     let mut text = String::new();
     for (index, value) in top.iter().enumerate() {
-        let name = fitted(&value.value, VALUE_WIDTH);
+        let name = fitted(&shortened(&value.value), VALUE_WIDTH);
         let next = format!("{name} ({})", percent_of(value.count, rows));
         if index > 0
             && console::measure_text_width(&text) + console::measure_text_width(&next) + 3 > width
@@ -284,7 +284,8 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
 pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "recipe {}: {} of {}, {}",
+        "{} {}: {} of {}, {}",
+        recipe_of(inspection.of_model),
         printable(&inspection.recipe),
         of_them(inspection.features.len() as u64, "feature", "features"),
         of_them(inspection.events, "event", "events"),

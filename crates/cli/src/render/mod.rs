@@ -14,7 +14,7 @@ pub use answer::print_answer;
 pub use drift::print_drift;
 pub use evaluation::{print_anomalous, print_evaluation};
 pub use honeyguide::wording::{
-    count, defined, number, of_them, percent, percent_of, printable, printable_lines,
+    count, defined, number, of_them, percent, percent_of, printable, printable_lines, shortened,
 };
 pub use inspection::{print_features, print_inspection};
 pub use text::{bars, fitted, heading, wrapped};
@@ -32,6 +32,14 @@ pub fn table(header: &[&str]) -> Table {
     table.set_width(width());
     table.set_header(header);
     table
+}
+
+/// Returns the words before the name of a recipe, or of a model's recipe.
+pub fn recipe_of(model: bool) -> &'static str {
+    match model {
+        true => "model with recipe",
+        false => "recipe",
+    }
 }
 
 /// Returns the width of the terminal, or the default width if there is no terminal.

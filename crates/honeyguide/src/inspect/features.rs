@@ -1,4 +1,4 @@
-//! A description of a recipe's features on some data, computed from the distinct rows and their counts.
+//! A description of the features of a recipe or a model on some data, computed from the distinct rows and their counts.
 
 use learn::Matrix;
 use learn::describe::{CoMoments, Running};
@@ -8,15 +8,22 @@ use super::{Correlations, MAX_CORRELATED, NumericSummary, TOP_VALUES, ValueCount
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::feature_source::FeatureSource;
 use crate::features::{Distilled, Encoder, EncodingData};
 use crate::recipe::{Kind, Recipe};
 use crate::source::{Source, no_events};
 
-/// A description of a recipe's features on some data.
+/// What stands for the categories that the training events of a model did not have.
+const NEVER_SEEN: &str = "(never seen in training)";
+
+/// A description of the features of a recipe or a model on some data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureInspection {
     /// The recipe's name.
     pub recipe: String,
+    /// Whether the features have the constants of a model: means, categories and rarities of its training data. If not,
+    /// these were learnt from this data.
+    pub of_model: bool,
     /// The number of events that were read.
     pub events: u64,
     /// The number of distinct rows of the recipe's inputs among these events.
@@ -24,7 +31,7 @@ pub struct FeatureInspection {
     /// Whether the figures come from a sample of the distinct rows. If so, counts are only meaningful relative to each
     /// other.
     pub sampled: bool,
-    /// The summary of each feature, with the values that a forest trained on this data gets.
+    /// The summary of each feature, with the values that the model's forest gets, or one that is trained on this data.
     pub features: Vec<FeatureSummary>,
     /// Pearson's correlations of the numeric features over the events.
     pub correlations: Correlations,
@@ -47,28 +54,37 @@ pub struct FeatureSummary {
     pub top: Vec<ValueCount>,
 }
 
-/// Describes the features of `recipe` on `source`, in one pass.
+/// Describes the features of a recipe or a model on `source`, in one pass.
 ///
 /// # Errors
 /// Fails when the data lacks a column that the recipe needs, cannot be read or has no rows.
 pub async fn features(
     engine: &Engine,
     source: &mut Source,
-    recipe: &Recipe,
+    features: impl Into<FeatureSource<'_>>,
 ) -> Result<FeatureInspection> {
-    let recipe = recipe.resolve(engine, source, &[])?;
+    let features = features.into();
+    let recipe = features.resolve(engine, source)?;
     let plan = recipe.plan(engine, source)?;
     let distilled = distil(engine, source, &recipe, &plan, None, 0).await?;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    describe(&recipe, &distilled)
+    let encodings = features.encodings(&recipe, &distilled)?;
+    let described = describe(&recipe, &encodings, &distilled)?;
+    Ok(FeatureInspection {
+        of_model: features.model().is_some(),
+        ..described
+    })
 }
 
-fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
-    let encodings = Encoder::fit(recipe, distilled)?;
+fn describe(
+    recipe: &Recipe,
+    encodings: &[EncodingData],
+    distilled: &Distilled,
+) -> Result<FeatureInspection> {
     let matrix =
-        Encoder::new(recipe, &encodings)?.encode_distilled(&distilled.inputs, &distilled.texts)?;
+        Encoder::new(recipe, encodings)?.encode_distilled(&distilled.inputs, &distilled.texts)?;
     let columns: Vec<Vec<f64>> = (0..matrix.n_features())
         .map(|column| {
             (0..matrix.n_rows())
@@ -79,7 +95,7 @@ fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection>
     let features: Vec<FeatureSummary> = recipe
         .features
         .iter()
-        .zip(&encodings)
+        .zip(encodings)
         .zip(&columns)
         .map(|((feature, encoding), column)| {
             let categories = match encoding {
@@ -91,6 +107,7 @@ fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection>
         .collect();
     Ok(FeatureInspection {
         recipe: recipe.name.clone(),
+        of_model: false,
         events: distilled.events,
         distinct_rows: distilled.distinct_rows,
         sampled: distilled.sampled,
@@ -127,7 +144,10 @@ fn summary(
     };
     let distinct = cells.len() as u64;
     let text = |value: f64| match categories {
-        Some(categories) => categories.get(value as usize).cloned().unwrap_or_default(),
+        Some(categories) => match categories.get(value as usize) {
+            Some(category) => category.clone(),
+            None => NEVER_SEEN.to_owned(),
+        },
         None => meaning(feature, value),
     };
     cells.sort_by(|left, right| right.1.total_cmp(&left.1));

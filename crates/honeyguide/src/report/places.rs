@@ -10,7 +10,7 @@ use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Case, Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
-use super::clock::{Clock, TimeColumn};
+use crate::clock::{Clock, TimeColumn};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::COUNT;

@@ -72,10 +72,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(2);
+    model["version"] = json!(3);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 2 of the format; this release reads up to version 1";
+    let says = "written by honeyguide 9.1.0 in version 3 of the format; this release reads up to version 2";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 

@@ -12,19 +12,9 @@ pub use timeline::Timeline;
 use super::places::Places;
 use crate::engine::Engine;
 use crate::error::Result;
+pub use crate::feature_source::FeatureSource;
 use crate::inspect::{FeatureInspection, Inspection, features, inspect};
-use crate::model::Model;
-use crate::recipe::Recipe;
 use crate::source::Source;
-
-/// The model or the recipe with which an exploration computes features.
-#[derive(Debug, Clone, Copy)]
-pub enum FeatureSource<'a> {
-    /// The features of a recipe.
-    Recipe(&'a Recipe),
-    /// The features and scores of a model.
-    Model(&'a Model),
-}
 
 /// The figures of an exploration of data.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,17 +53,12 @@ pub async fn explore(
     let places = Places::find(engine, source).await?;
     let timeline = Timeline::read(engine, source, &places).await?;
     let programs = Programs::read(engine, source).await?;
-    let recipe = match feature_source {
+    let features = match feature_source {
         None => None,
-        Some(FeatureSource::Recipe(recipe)) => Some(recipe.resolve(engine, source, &[])?),
-        Some(FeatureSource::Model(model)) => Some(model.recipe().clone()),
-    };
-    let features = match &recipe {
-        None => None,
-        Some(recipe) => {
-            let inspection = features(engine, source, recipe).await?;
+        Some(feature_source) => {
+            let inspection = features(engine, source, feature_source).await?;
             let rows = inspection.distinct_rows;
-            let map = Map::read(engine, source, recipe, feature_source, rows).await?;
+            let map = Map::read(engine, source, feature_source, rows).await?;
             Some(ExploredFeatures { inspection, map })
         }
     };

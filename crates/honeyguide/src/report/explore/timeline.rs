@@ -10,8 +10,8 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ident, lit, try_cast};
 use datafusion::prelude::DataFrame;
 
-use super::super::clock::Clock;
 use super::super::places::{Places, columns_of};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::COUNT;

@@ -19,7 +19,7 @@ const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 
 /// The time column of a source.
 #[derive(Debug, Clone)]
-pub(super) struct TimeColumn {
+pub(crate) struct TimeColumn {
     /// The value as a float, or null.
     pub ticks: Expr,
     /// The length of a tick in seconds, if the type determines it.
@@ -30,7 +30,7 @@ pub(super) struct TimeColumn {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
     /// The expression of an event's time in seconds since the start: a float, or null.
-    pub(super) seconds: Expr,
+    pub(crate) seconds: Expr,
     /// Whether times count from 1970-01-01 UTC. Otherwise they count from a start of the data's own, such as that of
     /// the host.
     pub is_date: bool,
@@ -65,12 +65,7 @@ impl TimeColumn {
     /// Returns the clock of a column whose values lie from `first` to `last`. Plain numbers that only make sense as
     /// milli-, micro- or nanoseconds since 1970 are taken as such, others as seconds.
     pub fn clock(&self, first: f64, last: f64) -> Clock {
-        let unit = self.unit.unwrap_or(match last.abs() {
-            ticks if ticks >= 1e17 => 1e-9,
-            ticks if ticks >= 1e14 => 1e-6,
-            ticks if ticks >= 1e11 => 1e-3,
-            _ => 1.0,
-        });
+        let unit = self.seconds_per_tick(last);
         Clock {
             seconds: self.ticks.clone() * lit(unit),
             is_date: self.unit.is_some() || first * unit >= FIRST_DATE,
@@ -80,9 +75,21 @@ impl TimeColumn {
     }
 }
 
+impl TimeColumn {
+    /// Returns the length of a tick of a column whose greatest value is `last`, in seconds.
+    pub fn seconds_per_tick(&self, last: f64) -> f64 {
+        self.unit.unwrap_or(match last.abs() {
+            ticks if ticks >= 1e17 => 1e-9,
+            ticks if ticks >= 1e14 => 1e-6,
+            ticks if ticks >= 1e11 => 1e-3,
+            _ => 1.0,
+        })
+    }
+}
+
 impl Clock {
     /// Returns the expression of an event's day: an integer that counts from 0 at the start, or null.
-    pub(super) fn day(&self) -> Expr {
+    pub(crate) fn day(&self) -> Expr {
         let days = floor(self.seconds.clone() / lit(SECONDS_PER_DAY));
         try_cast(days, DataType::Int64)
     }

@@ -11,10 +11,12 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Features, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{of_them, printable};
 
 #[derive(Serialize)]
 struct Written {
+    /// The page that was written.
     out: PathBuf,
     /// The number of events.
     rows: u64,
@@ -26,6 +28,7 @@ struct Written {
 
 #[derive(Serialize)]
 struct WrittenFeatures {
+    /// The recipe's name.
     recipe: String,
     /// Whether the features are those of a model.
     of_model: bool,
@@ -82,6 +85,8 @@ impl Written {
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::EXPLORATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let events = of_them(self.rows, "event", "events");
         let columns = of_them(self.columns as u64, "column", "columns");

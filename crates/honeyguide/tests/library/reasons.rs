@@ -29,7 +29,7 @@ async fn reason(feature: &str) -> String {
     let model = model(&folder, feature).await;
     let mut source = folder.source(&["today.csv"]);
     let found = explain_event(&engine(2), &model, &mut source, &Selection::Row(1)).await;
-    found.expect("an explanation").explanation.reasons[0]
+    found.expect("an explanation").anomaly.reasons[0]
         .text
         .clone()
 }

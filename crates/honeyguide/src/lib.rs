@@ -76,7 +76,10 @@ pub mod explain;
 mod feature_source;
 mod features;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
+pub mod incident;
 pub mod inspect;
 mod labels;
 mod leakage;
@@ -122,7 +125,8 @@ pub use recipe::{
 };
 pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, ReplacedTexts, ScanCounts, Source,
+    TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{

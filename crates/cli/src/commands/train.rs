@@ -14,7 +14,7 @@ use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, percent, printable, table};
+use crate::render::{TextTable, count, of_them, percent, printable};
 
 /// The outcome of training.
 #[derive(Serialize)]
@@ -255,7 +255,7 @@ fn print_rates(method: &ThresholdMethod, out: &mut dyn Write) -> io::Result<()> 
         ),
         _ => return Ok(()),
     };
-    let mut table = table(&[what, "events", "flagged"]);
+    let mut table = TextTable::new([what, "events", "flagged"], 1..3);
     for (name, events, rate) in rates {
         let cells = [printable(&name).into_owned(), count(events), percent(rate)];
         table.add_row(cells);

@@ -11,8 +11,8 @@ mod steps;
 pub use crate::clock::Clock;
 pub use alerts::{AlertCells, Alerts};
 pub use explore::{
-    Exploration, ExploredFeatures, FeatureSource, MAX_POINTS, Map, MapPoint, Programs, Timeline,
-    explore,
+    Exploration, ExploredFeatures, FeatureSource, MAX_BY_LABEL, MAX_POINTS, Map, MapPoint,
+    Programs, Timeline, explore,
 };
 pub use judgement::{HostCounts, Report, ThresholdCounts, report};
 pub use places::{Days, Host, MAX_DAYS, MAX_HOSTS, Places};

@@ -79,6 +79,7 @@ mod functions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod groups;
+mod import;
 pub mod incident;
 pub mod inspect;
 mod labels;
@@ -112,11 +113,12 @@ pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use feature_source::FeatureSource;
 pub use features::MAX_CATEGORIES;
+pub use import::{ForestExport, import};
 pub use leakage::{PossibleLabel, possible_labels};
 pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 pub use model::{
-    BlockRate, Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin,
-    Threshold, ThresholdMethod, Training,
+    BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
+    ModelOrigin, Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{

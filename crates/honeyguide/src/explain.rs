@@ -190,7 +190,7 @@ impl Model {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
             (FeatureInputs::Own(input), _) if !self.training.is_described() => {
-                vec![raw_values(feature, &self.layout().inputs[*input], event)]
+                vec![self.shown_value(index, *input, event).own]
             }
             (FeatureInputs::Rarity(inputs), _) => {
                 let parts: Vec<String> = feature
@@ -210,13 +210,18 @@ impl Model {
                 )]
             }
             (FeatureInputs::Own(input), _) => {
-                let value = event.inputs[*input]
-                    .as_deref()
-                    .and_then(|value| value.parse().ok());
-                let value = ShownValue::new(feature, &self.layout().inputs[*input], event, value);
+                let value = self.shown_value(index, *input, event);
                 describe_number(feature, &value, &self.training.profile[index])
             }
         }
+    }
+
+    /// Returns the value of the numeric feature at `index`, whose input is `input`.
+    fn shown_value(&self, index: usize, input: usize, event: &ExplainedEvent) -> ShownValue {
+        let text = event.inputs[input].as_deref();
+        let value = text.and_then(|value| value.parse().ok());
+        let input = &self.layout().inputs[input];
+        ShownValue::new(&self.recipe.features[index], input, event, value)
     }
 }
 

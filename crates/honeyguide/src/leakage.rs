@@ -107,7 +107,9 @@ impl Model {
         let features = self.layout().features.iter().enumerate();
         let counts = features.filter_map(|(feature, inputs)| match inputs {
             FeatureInputs::Own(own) if *own == input => {
-                Some(match &self.training.profile[feature].distribution {
+                // A model that was imported has no profile.
+                let profile = self.training.profile.get(feature)?;
+                Some(match &profile.distribution {
                     Distribution::Values(values) => values.len(),
                     Distribution::Categories(counts) => counts.len(),
                     Distribution::Bins { .. } => usize::MAX,

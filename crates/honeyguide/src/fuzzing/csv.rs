@@ -1,5 +1,6 @@
 //! The target `csv`: tables of CSV, compared with the crate csv.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -39,12 +40,14 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// Returns the records after the header, or `None` if one of them has another number of fields or is no text.
+/// Returns the records after the header, or `None` if one of them has another number of fields. Bytes that are not UTF-8
+/// are replaced.
 fn records(input: &[u8], columns: usize) -> Option<Vec<Vec<String>>> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    let records = reader.records().map(|record| {
+    let records = reader.byte_records().map(|record| {
         let record = record.ok()?;
-        let fields = record.iter().map(str::to_owned).collect();
+        let fields = record.iter().map(String::from_utf8_lossy);
+        let fields = fields.map(Cow::into_owned).collect();
         (record.len() == columns).then_some(fields)
     });
     records.collect()

@@ -44,6 +44,7 @@ pub fn run(input: &[u8]) {
 
 /// Returns the lines that are not blank.
 fn lines(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let input = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
     let lines = input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.filter(|line| !line.is_empty())
 }

@@ -32,7 +32,7 @@ impl Source {
         };
         let file = &files.files[0];
         self.scan_log = std::sync::Arc::default();
-        let scan = self.json_scan(file.layout, &self.columns, files.strict);
+        let scan = self.json_scan(file.layout, &self.columns, files.strict, &files.missing);
         let readers = pieces.iter().map(|piece| {
             let file = file.file.clone();
             let reader = BatchReader::open(&scan, file, Some(*piece), &self.all(), batch_rows)?;

@@ -13,6 +13,7 @@ mod inspect;
 mod log;
 mod model_file;
 mod odd_but_fine;
+mod odd_text;
 mod origin;
 mod parquet;
 mod parquet_types;

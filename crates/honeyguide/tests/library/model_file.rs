@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::common::{Folder, HEADER, engine, event, events, written};
 use honeyguide::evaluate::evaluate;
-use honeyguide::score::{ScoreOptions, score_to_file};
+use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{
-    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdPolicy, TrainOptions,
-    train,
+    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
+    TrainOptions, train,
 };
 use serde_json::{Value, json};
 
@@ -72,10 +72,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(2);
+    model["version"] = json!(3);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 2 of the format; this release reads up to version 1";
+    let says = "written by honeyguide 9.1.0 in version 3 of the format; this release reads up to version 2";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 
@@ -95,11 +95,11 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
         ("-Infinity", threshold("-Infinity")),
         (
             "two versions",
-            text.replacen("\"version\":1", "\"version\":1,\"version\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"version\":2", 1),
         ),
         (
             "an unknown field",
-            text.replacen("\"version\":1", "\"version\":1,\"extra\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"extra\":1", 1),
         ),
         ("text after the end", text.clone() + "{}"),
     ] {
@@ -150,6 +150,24 @@ async fn the_model_of_the_first_release_is_still_read() {
     );
     let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
     assert_eq!(evaluated.expect("labels").events, 40);
+}
+
+/// `import` of the command line made `model-v2.json` of a forest with `--threshold 0.6`; the table beside the forest has
+/// the scores of scikit-learn.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_model_of_version_2_is_still_read() {
+    let model = Model::load(Path::new(&fixture("model-v2.json"))).expect("the model");
+    assert_eq!(model.threshold().method, ThresholdMethod::Given {});
+    let imported = model.training().imported.as_ref().expect("an origin");
+    assert_eq!(imported.to_string(), "scikit-learn 1.9.1");
+    let events = include_str!("../../../cli/tests/fixtures/import/events.csv");
+    let folder = Folder::with(&[("events.csv", events)]);
+    let mut source = folder.source(&["events.csv"]);
+    let found = most_anomalous(&engine(2), &model, &mut source, Listing::top(1)).await;
+    let first = found.expect("scores").anomalies.remove(0);
+    let expected = first.event.get("expected_bootstrap").expect("a score");
+    let expected: f64 = expected.parse().expect("a number");
+    assert!((first.score - expected).abs() < 1e-12);
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:

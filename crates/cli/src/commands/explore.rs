@@ -47,6 +47,9 @@ pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> 
 pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
     let mut source = context.open(&args.data)?;
     let features = context.features(args.recipe.as_deref(), args.model.as_deref())?;
+    if let Some(Features::Recipe(recipe)) = &features {
+        context.remark_recipe(recipe, &source);
+    }
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
     Page::check_name(&out)?;

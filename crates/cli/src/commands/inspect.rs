@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use honeyguide::inspect::{FeatureInspection, Inspection, features, inspect};
 
 use crate::args::Inspect;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Features, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{print_features, print_inspection};
@@ -18,6 +18,9 @@ pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
         context.remark_counts(&source);
         return context.show(&inspection);
     };
+    if let Features::Recipe(recipe) = &given {
+        context.remark_recipe(recipe, &source);
+    }
     let features = features(&context.engine, &mut source, given.source()).await?;
     context.remark_counts(&source);
     context.show(&features)

@@ -4,8 +4,8 @@ use chrono::Utc;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_datetime;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use super::found::Readable;
 use super::number::Numbers;
+use super::readable::Readable;
 use crate::functions::whole_number;
 
 /// A column is one of numbers if at most one in this many of its values is not a number.

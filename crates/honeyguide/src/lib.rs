@@ -104,6 +104,7 @@ pub mod sql;
 mod storage;
 mod tail;
 mod train;
+mod whole;
 pub mod wording;
 
 pub use cross_validation::MIN_HOSTS;

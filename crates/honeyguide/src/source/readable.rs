@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::DataType;
 
-use crate::functions::whole_number;
+use crate::whole::whole_number;
 
 /// The types besides text as which at least one of a column's first values can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

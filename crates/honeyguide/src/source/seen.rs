@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use super::number::Numbers;
 use super::readable::Readable;
-use crate::functions::whole_number;
+use crate::whole::whole_number;
 
 /// A column is one of numbers if at most one in this many of its values is not a number.
 const STRAY_VALUES: usize = 10;

@@ -80,6 +80,11 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
             why_not_held_out(&source)
         ));
     }
+    if let Some(sentence) = model.threshold().method.unresolved() {
+        context.remark(&format!(
+            "note: the threshold was set on too few events: {sentence}"
+        ));
+    }
     context.show(&Trained::new(&model, out.path().to_owned()))
 }
 

@@ -180,5 +180,10 @@ fn correlations(
         .iter()
         .map(|feature| feature.name.clone())
         .collect();
-    Correlations::new(names, &moments, &is_constant)
+    let all: f64 = matrix.weights().iter().sum();
+    let present: Vec<f64> = features
+        .iter()
+        .map(|feature| all - feature.missing)
+        .collect();
+    Correlations::new(names, &moments, &is_constant, &present)
 }

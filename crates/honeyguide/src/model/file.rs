@@ -22,7 +22,7 @@ pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 /// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
 /// The version of the format that this release writes, which is also the newest that it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]

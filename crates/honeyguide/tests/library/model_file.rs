@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::common::{Folder, HEADER, engine, event, events, written};
+use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{
@@ -72,10 +73,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(2);
+    model["version"] = json!(3);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 2 of the format; this release reads up to version 1";
+    let says = "written by honeyguide 9.1.0 in version 3 of the format; this release reads up to version 2";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 
@@ -144,6 +145,8 @@ async fn the_model_of_the_first_release_is_still_read() {
     );
     let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
     assert_eq!(evaluated.expect("labels").events, 40);
+    let compared = drift(&engine(2), &model, &mut source).await;
+    assert_eq!(compared.expect("drift").events, 40);
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:

@@ -289,3 +289,81 @@ fn cell_names(distribution: &Distribution, categories: Option<&[String]>) -> Vec
     names.extend(["other values".into(), "missing".into()]);
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use learn::rng::Rng;
+
+    use super::*;
+
+    fn compare(training: &[f64], now: &[f64]) -> FeatureDrift {
+        let column = training.iter().map(|value| (*value, 1.0));
+        let profile = FeatureProfile {
+            name: "v".to_owned(),
+            missing: 0.0,
+            distribution: Distribution::of_numbers(column.collect()),
+        };
+        let mut tally = FeatureTally::new(&profile, None);
+        for value in now {
+            tally.push(*value, 1, None, || value.to_string());
+        }
+        tally.finish(None, 1.0, |p_value, index| {
+            if p_value <= 0.01 {
+                Closeness::of(index, 0.1, 0.25)
+            } else {
+                Closeness::Close
+            }
+        })
+    }
+
+    /// Draws numbers, or 60 or 800 codes, or codes of which some are frequent, or zeros among numbers.
+    fn draw(rng: &mut Rng, kind: usize, count: usize) -> Vec<f64> {
+        let mut one = || match kind {
+            0 => rng.normal(),
+            1 => (60.0 * rng.uniform()).floor(),
+            2 => (800.0 * rng.uniform()).floor(),
+            3 => (5.0 * rng.uniform().powi(3)).floor(),
+            4 => (rng.uniform() - 0.97).max(0.0),
+            _ => rng.normal().max(-0.8),
+        };
+        (0..count).map(|_| one()).collect()
+    }
+
+    #[test]
+    fn no_change_is_close() {
+        const RUNS: usize = 60;
+        let mut rng = Rng::new(3, 0);
+        for (training, now) in [(50, 50), (50, 2000), (300, 300), (2000, 100), (1000, 1000)] {
+            for kind in 0..6 {
+                let far = (0..RUNS).filter(|_| {
+                    let [before, after] = [training, now].map(|count| draw(&mut rng, kind, count));
+                    compare(&before, &after).closeness != Closeness::Close
+                });
+                // 0.6 are expected at most; five have a probability below 0.001.
+                let far = far.count();
+                assert!(
+                    far < 5,
+                    "{far} of {RUNS}: kind {kind}, {training} and {now} events"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_in_enough_events() {
+        let mut rng = Rng::new(4, 0);
+        let before = draw(&mut rng, 0, 1000);
+        let moved: Vec<f64> = draw(&mut rng, 0, 1000)
+            .iter()
+            .map(|value| value + 0.6)
+            .collect();
+        assert_eq!(compare(&before, &moved).closeness, Closeness::Far);
+        // Half of the codes are gone, in no order.
+        let before = draw(&mut rng, 1, 3000);
+        let after: Vec<f64> = draw(&mut rng, 1, 1000)
+            .iter()
+            .map(|value| value - value % 2.0)
+            .collect();
+        assert_eq!(compare(&before, &after).closeness, Closeness::Far);
+    }
+}

@@ -8,6 +8,7 @@ mod expand;
 mod rows;
 mod scans;
 mod statement;
+mod sums;
 mod table;
 
 use std::ops::ControlFlow;
@@ -252,6 +253,9 @@ impl Database {
     async fn recover(&mut self, error: DataFusionError, reads: &Reads, query: &str) -> Result<()> {
         if let Some(own) = Error::own(&error) {
             return Err(self.locate(own).await);
+        }
+        if let Some(too_large) = complaint::of_a_sum(&error, query) {
+            return Err(too_large);
         }
         if complaint::is_of_the_query(&error) {
             return Err(complaint::of_planning(error, query, &self.tables));

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use console::Term;
 use honeyguide::output::{Destination, TableFormat};
 use honeyguide::{
-    Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents, builtin,
+    Engine, Error, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions, TraceeEvents,
+    builtin,
 };
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, written};
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, printable_lines};
+use crate::render::{count, of_them, printable_lines, screen};
 
 /// The greatest number of JSON keys that a remark names.
 const SHOWN_KEYS: usize = 10;
@@ -108,11 +110,12 @@ impl Context {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let stream: Box<dyn Write> = if self.output_taken.load(Ordering::Relaxed) {
-            Box::new(io::stderr().lock())
-        } else {
-            Box::new(io::stdout().lock())
-        };
+        let (stream, terminal): (Box<dyn Write>, _) =
+            match self.output_taken.load(Ordering::Relaxed) {
+                true => (Box::new(io::stderr().lock()), Term::stderr()),
+                false => (Box::new(io::stdout().lock()), Term::stdout()),
+            };
+        screen::measure(&terminal);
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
@@ -155,6 +158,18 @@ impl Context {
     pub fn remark_counts(&self, source: &Source) {
         let counts = source.counts();
         self.remark_malformed_args(counts.malformed_args);
+        for note in &counts.notes {
+            self.remark(&format!("note: {note}"));
+        }
+        if let Some(ReplacedTexts { values, first }) = &counts.replaced {
+            self.remark(&format!(
+                "note: {} bytes that are not UTF-8 or halves of surrogate pairs, which were read as U+FFFD; the first: {first}",
+                match values {
+                    1 => "1 text has".to_owned(),
+                    many => format!("{} texts have", count(*many)),
+                }
+            ));
+        }
         if let Some(intake) = &counts.intake {
             self.remark_intake(intake);
         }
@@ -209,6 +224,9 @@ impl Context {
         let source = Source::open_with(data, &self.global.read_options()?)?;
         if source.is_simulated() {
             self.mark_simulated();
+        }
+        for note in source.notes(written) {
+            self.remark(&format!("note: {note}"));
         }
         self.detail(&format!("the data is {}", source.log().name()));
         for file in source.files() {

@@ -40,7 +40,7 @@ fn folder() -> Folder {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 35] = [
+const CALLS: [&str; 38] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -54,6 +54,9 @@ const CALLS: [&str; 35] = [
     "explain kinds.json logs/labelled_testing_data.csv --row 1",
     "explore good.csv --out p.html",
     "explore good.csv --recipe context --out p.html",
+    "incidents model.json logs/labelled_testing_data.csv --top 2",
+    "incidents kinds.json logs/labelled_testing_data.csv --top 2 --incident-by userId",
+    "incidents model.json good.csv --out i.parquet",
     "inspect good.csv",
     "inspect logs",
     "inspect good.csv --recipe context",

@@ -106,6 +106,24 @@ pub async fn embed(
     params: &UmapParams,
     seed: u64,
 ) -> Result<Embedding> {
+    let labels = source.present(source.log().labels().iter().copied());
+    let labels: Vec<String> = labels.map(str::to_owned).collect();
+    embed_labelled(engine, source, fit_on, recipe, params, seed, labels).await
+}
+
+/// Places rows as [`embed`] does, and counts the events of `labels` instead of those of the log's labels.
+///
+/// # Errors
+/// Fails as [`embed`] does, and when the data lacks a label.
+pub(crate) async fn embed_labelled(
+    engine: &Engine,
+    source: &mut Source,
+    fit_on: Option<&mut Source>,
+    recipe: &Recipe,
+    params: &UmapParams,
+    seed: u64,
+    labels: Vec<String>,
+) -> Result<Embedding> {
     let params = &params.clone().seed(seed);
     let recipe = recipe.resolve(engine, source, &[])?;
     refuse_categories(&recipe)?;
@@ -117,8 +135,6 @@ pub async fn embed(
         return Err(no_events(fitted_source));
     }
     let map = Map::fit(&recipe, &distilled, params, seed)?;
-    let labels = source.present(source.log().labels().iter().copied());
-    let labels: Vec<String> = labels.map(str::to_owned).collect();
     let mut keys = Keys::default();
     let ids = labels
         .iter()

@@ -62,6 +62,7 @@
 #![warn(missing_docs)]
 
 mod cells;
+mod clock;
 pub mod convert;
 mod distil;
 pub mod drift;
@@ -73,7 +74,10 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
+pub mod incident;
 pub mod inspect;
 mod labels;
 mod leave_one_out;
@@ -117,7 +121,8 @@ pub use recipe::{
 };
 pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, ReplacedTexts, ScanCounts, Source,
+    TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{

@@ -8,6 +8,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod explore;
+mod incidents;
 mod inspect;
 mod numbers;
 mod on_cluster;
@@ -35,6 +36,7 @@ pub use embed::Embed;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use explore::Explore;
+pub use incidents::Incidents;
 pub use inspect::Inspect;
 pub use on_cluster::OnCluster;
 pub use recipes::Recipes;
@@ -88,6 +90,15 @@ pub struct Global {
     /// Stop with an error at a JSON line that cannot be read, instead of skipping and counting it
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
+    /// A text that stands for a missing value in CSV and JSON, such as NA or '-' [repeatable; default: only an empty field]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TEXT",
+        help_heading = "Data",
+        allow_hyphen_values = true
+    )]
+    pub null: Vec<String>,
     /// The column that says on which host an event happened [default: the log's, such as hostName]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
     pub host_column: Option<String>,
@@ -132,6 +143,7 @@ impl Global {
             host_column: self.host_column.clone(),
             time_column: self.time_column.clone(),
             name: None,
+            null: self.null.clone(),
         })
     }
 
@@ -162,6 +174,8 @@ pub enum Command {
     Train(Train),
     /// Score every event, and show the most anomalous ones or write all of them to a file
     Score(Score),
+    /// Find incidents: the anomalous events of a host that belong together, with their processes and reasons
+    Incidents(Incidents),
     /// Show one event in full, and what each feature contributes to its score
     Explain(Explain),
     /// Measure how well a model detects labelled events, and compare it with two baselines
@@ -194,6 +208,7 @@ impl Command {
         match self {
             Self::Train(command) => Some(&command.on_cluster),
             Self::Score(command) => Some(&command.on_cluster),
+            Self::Incidents(command) => Some(&command.on_cluster),
             Self::Evaluate(command) => Some(&command.on_cluster),
             Self::Reproduce(command) => Some(&command.on_cluster),
             Self::Inspect(command) => Some(&command.on_cluster),

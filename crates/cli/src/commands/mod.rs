@@ -9,6 +9,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod explore;
+mod incidents;
 mod inspect;
 mod recipes;
 mod report;
@@ -30,6 +31,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Inspect(args) => inspect::run(context, args).await,
         Command::Train(args) => train::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
+        Command::Incidents(args) => incidents::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,

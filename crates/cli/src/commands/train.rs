@@ -14,7 +14,7 @@ use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, percent, printable, table};
+use crate::render::{TextTable, count, of_them, percent, printable};
 
 /// The outcome of training.
 #[derive(Serialize)]
@@ -172,7 +172,7 @@ impl Outcome for Trained {
 
 /// Prints the share of events that the threshold flags on each held-out host.
 fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
-    let mut rates = table(&["held-out host", "events", "flagged"]);
+    let mut rates = TextTable::new(["held-out host", "events", "flagged"], 1..3);
     for host in hosts {
         rates.add_row([
             printable(&host.host).into_owned(),

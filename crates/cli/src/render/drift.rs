@@ -49,7 +49,7 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
          {PSI_FAR} on. The last column is the share of the events with values that training never saw.",
         drift.significance
     );
-    writeln!(out, "{}", wrapped(&meaning, WIDTH).join("\n"))?;
+    writeln!(out, "{}", wrapped(&meaning, prose_width()).join("\n"))?;
     print_unseen(&features, out)
 }
 

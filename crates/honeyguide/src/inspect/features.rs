@@ -278,7 +278,7 @@ fn correlations(features: &[FeatureSummary], values: &Values) -> Correlations {
         .iter()
         .map(|feature| feature.name.clone())
         .collect();
-    let all: f64 = matrix.weights().iter().sum();
+    let all: f64 = values.weights.iter().sum();
     let present: Vec<f64> = features
         .iter()
         .map(|feature| all - feature.missing)

@@ -86,12 +86,12 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
 }
 
 impl Drift {
-    /// Returns the verdict, after a warning where chance hides all but great shifts, and before one where the profile does.
+    /// Returns the verdict, after a warning if chance hides all but great shifts, and before one if the profile does.
     fn sentence(&self) -> String {
         let by_chance = self.features.iter().map(|feature| feature.psi_by_chance);
         let by_chance = by_chance.fold(self.scores.psi_by_chance, f64::max);
         let mut sentences = Vec::new();
-        if by_chance >= PSI_SOME {
+        if self.closeness == Closeness::Close && by_chance >= PSI_SOME {
             sentences.push(format!(
                 "This rests on {} and {}, from which chance alone makes a population stability index of up to {by_chance:.2}: \
                  only a greater shift stands out.",

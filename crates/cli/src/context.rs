@@ -29,7 +29,7 @@ pub struct Context {
     simulated: AtomicBool,
     /// Whether a result goes to standard output; the outcome then goes to standard error.
     output_taken: AtomicBool,
-    /// The models and recipes that were read: the path or URL of each, and `"model"` or `"recipe"`.
+    /// The models, recipes and forests that were read: the path or URL of each, and what it is.
     read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
@@ -243,7 +243,7 @@ impl Context {
     pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
         let recipe = Recipe::load_with(name_or_place, &self.storage()?)?;
         if builtin(name_or_place).is_none() {
-            self.read().push((name_or_place.into(), "recipe"));
+            self.note_read(Path::new(name_or_place), "recipe");
         }
         Ok(recipe)
     }
@@ -260,8 +260,13 @@ impl Context {
     /// Loads a model from a path or a URL.
     pub fn model(&self, place: &Path) -> Result<Model, Failure> {
         let model = Model::load_with(place, &self.storage()?)?;
-        self.read().push((place.to_owned(), "model"));
+        self.note_read(place, "model");
         Ok(model)
+    }
+
+    /// Notes that the command has read the file at `place`, which outputs must not replace. `what` is what it is.
+    pub fn note_read(&self, place: &Path, what: &'static str) {
+        self.read().push((place.to_owned(), what));
     }
 
     fn read(&self) -> MutexGuard<'_, Vec<(PathBuf, &'static str)>> {

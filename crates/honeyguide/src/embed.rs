@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use learn::Matrix;
@@ -17,7 +17,7 @@ pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric,
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_key};
+use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_keys};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
 use crate::output::{Destination, TableWriter};
@@ -415,8 +415,7 @@ impl Embedding {
             let name = format!("umap_{}", component + 1);
             columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
         }
-        let keys = self.values.chunks_exact(n_features).map(feature_key);
-        let keys = StringArray::from_iter_values(keys);
+        let keys = feature_keys(self.values.chunks_exact(n_features));
         columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         write_columns(to.into(), columns)
     }

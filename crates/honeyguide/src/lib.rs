@@ -77,6 +77,7 @@ mod functions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod groups;
+mod import;
 pub mod incident;
 pub mod inspect;
 mod labels;
@@ -108,11 +109,12 @@ pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use features::MAX_CATEGORIES;
+pub use import::{ForestExport, import};
 pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
 pub use leave_one_out::MIN_HOSTS;
 pub use model::{
-    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
-    ThresholdMethod, Training,
+    Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model, ModelOrigin,
+    Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{

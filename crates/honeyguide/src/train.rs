@@ -222,6 +222,7 @@ pub(crate) fn fit(
         events,
         distinct_rows,
         sampled_rows,
+        imported: None,
         fingerprint,
         profile,
         scores: Distribution::of_numbers(scores),
@@ -256,6 +257,11 @@ fn no_hosts(source: &Source) -> Error {
         parameter("calibrate"),
         parameter("host_column")
     ))
+}
+
+/// Returns the distribution of the scores of weighted rows.
+pub(crate) fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
+    Ok(Distribution::of_numbers(weighted_scores(forest, matrix)?))
 }
 
 /// Returns the score of each row with its number of events.
@@ -347,7 +353,7 @@ fn check_rate(rate: f64) -> Result<()> {
 
 /// Returns the SHA-256 of the distinct rows with their counts. Numbers are hashed in little-endian order, so that the
 /// result is the same on every machine.
-fn fingerprint(distilled: &Distilled) -> String {
+pub(crate) fn fingerprint(distilled: &Distilled) -> String {
     let mut hash = Sha256::new();
     hash.update(distilled.events.to_le_bytes());
     hash.update(distilled.distinct_rows.to_le_bytes());

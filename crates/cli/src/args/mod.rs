@@ -1,6 +1,7 @@
 //! The command line, as clap parses it: one module per command. The commands check which arguments fit together.
 
 pub mod cluster;
+mod completions;
 mod convert;
 mod demo;
 mod drift;
@@ -8,8 +9,10 @@ mod embed;
 mod evaluate;
 mod explain;
 mod explore;
+mod import;
 mod incidents;
 mod inspect;
+mod man;
 mod numbers;
 mod on_cluster;
 mod recipes;
@@ -29,6 +32,7 @@ use honeyguide::{Error, Format, ReadOptions, StorageOptions};
 use crate::environment;
 
 pub use cluster::Cluster;
+pub use completions::Completions;
 pub use convert::Convert;
 pub use demo::Demo;
 pub use drift::Drift;
@@ -36,8 +40,10 @@ pub use embed::Embed;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use explore::Explore;
+pub use import::Import;
 pub use incidents::Incidents;
 pub use inspect::Inspect;
+pub use man::Man;
 pub use on_cluster::OnCluster;
 pub use recipes::Recipes;
 pub use report::Report;
@@ -172,6 +178,8 @@ pub enum Command {
     Sample(Sample),
     /// Train a model on events, set its threshold, and write the model file
     Train(Train),
+    /// Make a model of an isolation forest from scikit-learn
+    Import(Import),
     /// Score every event, and show the most anomalous ones or write all of them to a file
     Score(Score),
     /// Find incidents: the anomalous events of a host that belong together, with their processes and reasons
@@ -200,6 +208,10 @@ pub enum Command {
     Simulate(Simulate),
     /// Run a cluster's scheduler, or one of its executors
     Cluster(Cluster),
+    /// Print a script that completes commands and options in a shell
+    Completions(Completions),
+    /// Print a manual page, or write all of them to a folder
+    Man(Man),
 }
 
 impl Command {

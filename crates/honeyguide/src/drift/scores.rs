@@ -167,7 +167,9 @@ impl ScoreTally {
             .distribution
             .share_above(self.threshold.value);
         match &self.threshold.method {
-            ThresholdMethod::Auto {} => (training, "of the training events, about"),
+            ThresholdMethod::Auto {} | ThresholdMethod::Given {} => {
+                (training, "of the training events, about")
+            }
             ThresholdMethod::Contamination { realised_rate, .. } => {
                 (realised_rate.unwrap_or(training), "of the training events")
             }

@@ -23,6 +23,8 @@ pub struct Threshold {
 pub enum ThresholdMethod {
     /// 0.5, the threshold of scikit-learn for `contamination="auto"`.
     Auto {},
+    /// A value that was given by hand.
+    Given {},
     /// The quantile of the training scores above which a share of the training events lies, computed as in
     /// scikit-learn.
     Contamination {
@@ -76,7 +78,7 @@ impl ThresholdMethod {
             whole: events,
         };
         match self {
-            Self::Auto {} | Self::Contamination { .. } => Vec::new(),
+            Self::Auto {} | Self::Given {} | Self::Contamination { .. } => Vec::new(),
             Self::Calibrated {
                 realised_rate,
                 events,
@@ -109,7 +111,7 @@ impl ThresholdMethod {
     /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
-            Self::Auto {} | Self::Contamination { .. } => None,
+            Self::Auto {} | Self::Given {} | Self::Contamination { .. } => None,
             Self::Calibrated { nominal_rate, .. } | Self::LeaveOneHostOut { nominal_rate, .. } => {
                 Some(*nominal_rate)
             }
@@ -148,7 +150,7 @@ impl Threshold {
         let share = |rate: f64| (0.0..=1.0).contains(&rate);
         share(self.value)
             && match &self.method {
-                ThresholdMethod::Auto {} => true,
+                ThresholdMethod::Auto {} | ThresholdMethod::Given {} => true,
                 ThresholdMethod::Contamination {
                     fraction,
                     realised_rate,
@@ -182,6 +184,7 @@ impl fmt::Display for ThresholdMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto {} => f.write_str("scikit-learn's default for contamination auto"),
+            Self::Given {} => f.write_str("given by hand"),
             Self::Contamination {
                 fraction,
                 realised_rate,

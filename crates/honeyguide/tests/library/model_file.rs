@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::common::{Folder, HEADER, engine, event, events, written};
 use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
-use honeyguide::score::{ScoreOptions, score_to_file};
+use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{
-    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdPolicy, TrainOptions,
-    train,
+    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
+    TrainOptions, train,
 };
 use serde_json::{Value, json};
 
@@ -96,11 +96,11 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
         ("-Infinity", threshold("-Infinity")),
         (
             "two versions",
-            text.replacen("\"version\":1", "\"version\":1,\"version\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"version\":2", 1),
         ),
         (
             "an unknown field",
-            text.replacen("\"version\":1", "\"version\":1,\"extra\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"extra\":1", 1),
         ),
         ("text after the end", text.clone() + "{}"),
     ] {
@@ -153,6 +153,24 @@ async fn the_model_of_the_first_release_is_still_read() {
     assert_eq!(evaluated.expect("labels").events, 40);
     let compared = drift(&engine(2), &model, &mut source).await;
     assert_eq!(compared.expect("drift").events, 40);
+}
+
+/// `import` of the command line made `model-v2.json` of a forest with `--threshold 0.6`; the table beside the forest has
+/// the scores of scikit-learn.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_model_of_version_2_is_still_read() {
+    let model = Model::load(Path::new(&fixture("model-v2.json"))).expect("the model");
+    assert_eq!(model.threshold().method, ThresholdMethod::Given {});
+    let imported = model.training().imported.as_ref().expect("an origin");
+    assert_eq!(imported.to_string(), "scikit-learn 1.9.1");
+    let events = include_str!("../../../cli/tests/fixtures/import/events.csv");
+    let folder = Folder::with(&[("events.csv", events)]);
+    let mut source = folder.source(&["events.csv"]);
+    let found = most_anomalous(&engine(2), &model, &mut source, Listing::top(1)).await;
+    let first = found.expect("scores").anomalies.remove(0);
+    let expected = first.event.get("expected_bootstrap").expect("a score");
+    let expected: f64 = expected.parse().expect("a number");
+    assert!((first.score - expected).abs() < 1e-12);
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:

@@ -515,8 +515,12 @@ fn facts(report: &Report, origin: Origin<'_>) -> Vec<(&'static str, String)> {
         Some(rows) => format!(", of which a sample of {} was used", count(rows)),
         None => String::new(),
     };
+    let imported = match &training.imported {
+        Some(origin) => format!("; imported from {}", printable(&origin.to_string())),
+        None => String::new(),
+    };
     let trained = format!(
-        "{}, {}{sampled}",
+        "{}, {}{sampled}{imported}",
         of_them(training.events, "event", "events"),
         of_them(
             training.distinct_rows,

@@ -63,9 +63,8 @@ pub struct Unseen {
 pub(super) struct FeatureTally<'a> {
     profile: &'a FeatureProfile,
     reference: Reference,
-    /// The share of new events that can be rarer than the training events without any change, if the feature is a rarity. A
-    /// rarity between two of the profile is that of another count, not another kind of value, so it belongs to the nearer
-    /// one.
+    /// The share of new events whose rarity can differ from those of the training events without any change, if the
+    /// feature is a rarity.
     rarer: Option<f64>,
     /// The number of events in each cell of the profile.
     counts: Vec<f64>,
@@ -106,10 +105,7 @@ impl<'a> FeatureTally<'a> {
             match self.reference.cell(value) {
                 Cell::Known(cell) => (&mut self.counts[cell], false),
                 Cell::Beyond(cell) => (&mut self.counts[cell], true),
-                Cell::Unseen(below) => match self.nearest(value, below) {
-                    Some(cell) => (&mut self.counts[cell], true),
-                    None => (&mut self.others[below], true),
-                },
+                Cell::Unseen(below) => (&mut self.others[below], true),
             }
         };
         *count += events as f64;
@@ -119,25 +115,6 @@ impl<'a> FeatureTally<'a> {
             if self.unseen.held() > MAX_UNSEEN {
                 self.unseen.cut(MAX_UNSEEN / 2);
             }
-        }
-    }
-
-    /// Returns the cell that is nearest to a rarity, of which `below` cells are below.
-    fn nearest(&self, value: f64, below: usize) -> Option<usize> {
-        if self.rarer.is_none() || self.counts.is_empty() {
-            return None;
-        }
-        let ends = |cell: usize| match &self.profile.distribution {
-            Distribution::Values(values) => [values[cell].0; 2],
-            Distribution::Ranges(ranges) => [ranges[cell].low, ranges[cell].high],
-            Distribution::Categories(_) => [cell as f64; 2],
-        };
-        let last = self.counts.len() - 1;
-        match below {
-            0 => Some(0),
-            below if below > last => Some(last),
-            below if value - ends(below - 1)[1] <= ends(below)[0] - value => Some(below - 1),
-            below => Some(below),
         }
     }
 
@@ -179,7 +156,7 @@ impl<'a> FeatureTally<'a> {
     }
 
     /// Returns the probability that chance alone makes cumulative distributions that are so far apart at some end of a
-    /// cell. Missing values come last. Values of a rarity may be greater than in training by what is expected of new events.
+    /// cell. Missing values come last. The rarities of new events may differ by what is expected of them.
     fn distance(&self, training: &[f64], missing: f64) -> f64 {
         let [before, now] = [
             training.iter().sum::<f64>() + missing,
@@ -197,8 +174,8 @@ impl<'a> FeatureTally<'a> {
             for (of_training, of_now) in ends {
                 below += of_training;
                 below_now += of_now;
-                let lower = below_now / now - below / before;
-                distance = distance.max(lower).max(-lower - self.rarer.unwrap_or(0.0));
+                let apart = (below_now / now - below / before).abs();
+                distance = distance.max(apart - self.rarer.unwrap_or(0.0));
             }
         }
         kolmogorov_smirnov_p_value(distance, before, now)

@@ -64,7 +64,7 @@ pub(super) struct ScoreTally {
     threshold: Threshold,
     /// How much lower a score of 1 would be if its event were one that the forest was trained on.
     optimism: f64,
-    /// The share of new events that can be rarer than the training events, by one rarity or another, without any change.
+    /// The share of new events that can have other rarities than the training events without any change.
     rarer: f64,
     counts: NumberCounts,
     cells: Vec<f64>,
@@ -73,7 +73,8 @@ pub(super) struct ScoreTally {
 }
 
 impl ScoreTally {
-    /// Creates a tally. `rarer` is the share of new events that can be rarer than the training events without any change.
+    /// Creates a tally. `rarer` is the share of new events that can have other rarities than the training events
+    /// without any change.
     pub fn new(model: &Model, rarer: f64) -> Self {
         let reference = Reference::new(&model.training().scores);
         Self {
@@ -200,7 +201,7 @@ impl ScoreTally {
     }
 
     /// Returns the greatest difference of the cumulative distributions, where the training scores may be lower by the share
-    /// `optimism` of a score than they would be for new events, and the share `rarer` of new events may have higher ones.
+    /// `optimism` of a score than they would be for new events, and the share `rarer` of new events may have others.
     fn distance(&self, steps: &[(f64, f64)], optimism: f64, rarer: f64) -> f64 {
         let now = |value: f64| match steps.partition_point(|step| step.0 <= value) {
             0 => 0.0,
@@ -221,7 +222,7 @@ impl ScoreTally {
             Distribution::Categories(_) => Vec::new(),
         };
         let higher = |value: f64| training(value) - now(value / (1.0 - optimism)) - rarer;
-        let lower = |value: f64| now(value) - training(value);
+        let lower = |value: f64| now(value) - training(value) - rarer;
         let apart = points
             .into_iter()
             .map(|value| higher(value).max(lower(value)));

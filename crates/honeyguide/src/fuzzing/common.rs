@@ -98,3 +98,10 @@ async fn scan(source: &Source, engine: &Engine) -> EngineResult<RecordBatch> {
     }
     Ok(concat_batches(&source.schema(), &batches)?)
 }
+
+/// Returns the lines that are not blank. A byte order mark is not part of the first one.
+pub fn lines(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let input = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
+    let lines = input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty())
+}

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Float64Type, Int64Type, UInt64Type,
+};
 use datafusion::arrow::record_batch::RecordBatch;
 
 use super::common::{accepted, rows, with_file};
@@ -78,10 +80,11 @@ fn compare_values(found: &RecordBatch, expected: &[Vec<String>]) {
         for (row, record) in expected.iter().enumerate() {
             let text = record[index].trim();
             let is_same = match column.data_type() {
-                DataType::Int64 => text.parse().ok() == integer(column, row),
+                DataType::Int64 => text.parse().ok() == value::<Int64Type>(column, row),
+                DataType::UInt64 => text.parse().ok() == value::<UInt64Type>(column, row),
                 DataType::Float64 => {
                     let bits = |number: f64| number.to_bits();
-                    text.parse().ok().map(bits) == number(column, row).map(bits)
+                    text.parse().ok().map(bits) == value::<Float64Type>(column, row).map(bits)
                 }
                 _ => true,
             };
@@ -96,12 +99,8 @@ fn compare_values(found: &RecordBatch, expected: &[Vec<String>]) {
     }
 }
 
-fn integer(column: &ArrayRef, row: usize) -> Option<i64> {
-    let values = column.as_primitive::<Int64Type>();
-    values.is_valid(row).then(|| values.value(row))
-}
-
-fn number(column: &ArrayRef, row: usize) -> Option<f64> {
-    let values = column.as_primitive::<Float64Type>();
+/// Returns a value of a column of this type; `None` if it is null.
+fn value<T: ArrowPrimitiveType>(column: &ArrayRef, row: usize) -> Option<T::Native> {
+    let values = column.as_primitive::<T>();
     values.is_valid(row).then(|| values.value(row))
 }

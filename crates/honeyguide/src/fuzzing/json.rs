@@ -10,7 +10,7 @@ use datafusion::arrow::json::ReaderBuilder;
 use datafusion::arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value};
 
-use super::common::accepted;
+use super::common::{accepted, lines};
 use crate::source::{Compression, Format, ReadOptions, Source};
 
 /// Reads the whole input as a stream.
@@ -40,13 +40,6 @@ pub fn run(input: &[u8]) {
     if counts.bad_lines == 0 {
         compare(&found, input);
     }
-}
-
-/// Returns the lines that are not blank.
-fn lines(input: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let input = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
-    let lines = input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty())
 }
 
 /// Returns the objects among the first lines, from which columns are inferred.

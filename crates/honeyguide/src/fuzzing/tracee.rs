@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::common::accepted;
+use super::common::{accepted, lines};
 use crate::source::{Compression, Format, ReadOptions, Source};
 
 /// Reads the input as a stream, as lines of Tracee and as lines of any log.
@@ -28,8 +28,7 @@ pub fn run(input: &[u8]) {
             let events = tracee.mapped + tracee.aliased + tracee.unknown;
             assert_eq!(events, counts.events, "events of Tracee");
         }
-        let lines = input.split(|byte| *byte == b'\n');
-        let lines = lines.filter(|line| !line.trim_ascii().is_empty()).count();
+        let lines = lines(input).count();
         assert_eq!(counts.events + counts.bad_lines, lines as u64, "lines");
     }
 }

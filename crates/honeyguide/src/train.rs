@@ -263,7 +263,8 @@ pub(crate) fn fit(
         .fit(&matrix)
         .map_err(|error| unfit(&error))?;
     let contamination = options.threshold.contamination();
-    let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination));
+    let scores = weighted_scores(&forest, &matrix)?;
+    let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination, &scores));
     let training = Training {
         events,
         distinct_rows,
@@ -271,7 +272,7 @@ pub(crate) fn fit(
         imported: None,
         fingerprint,
         profile,
-        scores: scores_of(&forest, &matrix)?,
+        scores: Distribution::of_numbers(scores),
     };
     Ok(Model {
         recipe,
@@ -299,24 +300,40 @@ fn too_few(events: u64) -> Error {
 
 /// Returns the distribution of the scores of weighted rows.
 pub(crate) fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
+    Ok(Distribution::of_numbers(weighted_scores(forest, matrix)?))
+}
+
+/// Returns the score of each row with its number of events.
+fn weighted_scores(forest: &IsolationForest, matrix: &Matrix) -> Result<Vec<(f64, f64)>> {
     let scores = forest
         .scores(matrix.values())
         .map_err(|error| Error::internal(error.to_string()))?;
     let events = matrix.weights().iter().copied();
-    Ok(Distribution::of_numbers(
-        scores.into_iter().zip(events).collect(),
-    ))
+    Ok(scores.into_iter().zip(events).collect())
 }
 
-/// Returns the threshold that the forest sets by its contamination.
-fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {
-    Threshold {
-        value: -forest.offset(),
-        method: match contamination {
-            Contamination::Auto => ThresholdMethod::Auto {},
-            Contamination::Fraction(fraction) => ThresholdMethod::Contamination { fraction },
-        },
-    }
+/// Returns the threshold that the forest sets by its contamination. `scores` are those of the training events.
+fn by_contamination(
+    forest: &IsolationForest,
+    contamination: Contamination,
+    scores: &[(f64, f64)],
+) -> Threshold {
+    let value = -forest.offset();
+    let method = match contamination {
+        Contamination::Auto => ThresholdMethod::Auto {},
+        Contamination::Fraction(fraction) => {
+            let events = |is_counted: &dyn Fn(f64) -> bool| {
+                let counted = scores.iter().filter(|(score, _)| is_counted(*score));
+                counted.map(|(_, events)| events).sum::<f64>()
+            };
+            let flagged = events(&|score| score > value) / events(&|_| true);
+            ThresholdMethod::Contamination {
+                fraction,
+                realised_rate: Some(flagged + 0.0),
+            }
+        }
+    };
+    Threshold { value, method }
 }
 
 /// What a calibration found out about its events.

@@ -100,6 +100,11 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     } else if args.contamination.is_none() {
         remark_held_out(context, &source, model.threshold());
     }
+    if let Some(sentence) = model.threshold().method.unresolved() {
+        context.remark(&format!(
+            "note: the threshold was set on too few events: {sentence}"
+        ));
+    }
     remark_labels(context, &trained.possible_labels);
     context.show(&trained)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::common::{Folder, HEADER, engine, event, events, written};
+use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{
@@ -150,6 +151,8 @@ async fn the_model_of_the_first_release_is_still_read() {
     );
     let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
     assert_eq!(evaluated.expect("labels").events, 40);
+    let compared = drift(&engine(2), &model, &mut source).await;
+    assert_eq!(compared.expect("drift").events, 40);
 }
 
 /// `import` of the command line made `model-v2.json` of a forest with `--threshold 0.6`; the table beside the forest has

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
+use crate::chance::count_of_share;
 use crate::matrix::{ColumnKind, Matrix, Weighting};
 
 /// The maximum number of trees of a forest.
@@ -186,7 +187,7 @@ impl IsolationForestParams {
         let wanted = match self.max_samples {
             MaxSamples::Auto => 256,
             MaxSamples::Count(count) => count as u64,
-            MaxSamples::Fraction(share) => ((share * n_events as f64) as u64).max(1),
+            MaxSamples::Fraction(share) => count_of_share(share, n_events).max(1),
         };
         let size = wanted.min(n_events);
         if size > MAX_SAMPLES {
@@ -202,7 +203,9 @@ impl IsolationForestParams {
     pub(super) fn features_per_tree(&self, n_features: usize) -> usize {
         match self.max_features {
             MaxFeatures::Count(count) => count,
-            MaxFeatures::Fraction(share) => ((share * n_features as f64) as usize).max(1),
+            MaxFeatures::Fraction(share) => {
+                (count_of_share(share, n_features as u64) as usize).max(1)
+            }
         }
     }
 

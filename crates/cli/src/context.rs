@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, printable_lines};
 
 /// The greatest number of JSON keys that a remark names.
@@ -30,17 +31,11 @@ pub struct Context {
     read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
-/// An outcome with the fields that every outcome has.
-#[derive(Serialize)]
-struct Marked<'a, T> {
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    simulated: bool,
-    #[serde(flatten)]
-    outcome: &'a T,
-}
-
 /// The outcome of a command, which is shown as text or as JSON.
 pub trait Outcome: Serialize {
+    /// The format of the JSON.
+    const FORMAT: JsonFormat;
+
     /// Prints the outcome as text.
     fn print(&self, out: &mut dyn Write) -> io::Result<()>;
 }
@@ -64,15 +59,22 @@ impl Context {
     }
 
     /// Shows an outcome, as text or as JSON.
-    pub fn show(&self, outcome: &impl Outcome) -> Result<(), Failure> {
-        let simulated = self.simulated.load(Ordering::Relaxed);
+    pub fn show<T: Outcome>(&self, outcome: &T) -> Result<(), Failure> {
+        if self.global.json {
+            let simulated = self.is_simulated();
+            return self.write(|out| json::write_answer(out, T::FORMAT, simulated, outcome));
+        }
+        self.show_text(|out| outcome.print(out))
+    }
+
+    /// Shows text, followed by the mark of simulated data.
+    pub fn show_text(
+        &self,
+        print: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         self.write(|out| {
-            if self.global.json {
-                serde_json::to_writer_pretty(&mut *out, &Marked { simulated, outcome })?;
-                return writeln!(out);
-            }
-            outcome.print(out)?;
-            if simulated {
+            print(out)?;
+            if self.is_simulated() {
                 writeln!(
                     out,
                     "\nSimulated data: these figures say nothing about real hosts."
@@ -124,9 +126,14 @@ impl Context {
         self.simulated.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether the outcome is made from simulated data.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated.load(Ordering::Relaxed)
+    }
+
     /// Prints a note on standard error if the data is simulated, for results that cannot carry the mark themselves.
     pub fn remark_simulated(&self) {
-        if self.simulated.load(Ordering::Relaxed) {
+        if self.is_simulated() {
             self.remark("note: simulated data: these figures say nothing about real hosts");
         }
     }

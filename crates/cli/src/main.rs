@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod environment;
 mod failure;
+mod json;
 mod memory;
 mod progress;
 mod render;

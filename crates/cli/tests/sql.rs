@@ -38,14 +38,19 @@ fn answers_are_printed_as_csv_or_json() {
         (
             "0",
             &["--json"],
-            "[\n{\"user\":0,\"hostName\":\"host-1\"}\n]\n",
+            "[\n{\"user\":0,\"hostName\":\"host-1\"}\n]",
         ),
         ("5", &[], "user,hostName\n"),
-        ("5", &["--json"], "[\n]\n"),
+        ("5", &["--json"], "[\n]"),
     ] {
         let query = query(user);
         let run = folder.done(&[&["sql", &query, "one.csv"], json].concat());
-        assert_eq!(run.stdout, printed);
+        let head = "{\n  \"format\": \"honeyguide-query\",\n  \"version\": 1,\n  \"rows\": ";
+        let expected = match json {
+            [] => printed.to_owned(),
+            _ => format!("{head}{printed}\n}}\n"),
+        };
+        assert_eq!(run.stdout, expected);
     }
 }
 

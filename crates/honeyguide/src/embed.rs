@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use learn::Matrix;
@@ -17,7 +17,7 @@ pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric,
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, Encoder};
+use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_key};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
 use crate::output::{Destination, TableWriter};
@@ -360,7 +360,8 @@ fn is_kept(key: &[u64], halvings: u32) -> bool {
 
 impl Embedding {
     /// Writes a table with one row per distinct feature row. Its columns are the features, `count`, the number of
-    /// events with each label, and the coordinates `umap_1`, `umap_2`, ….
+    /// events with each label, the coordinates `umap_1`, `umap_2`, …, and `feature_key`. The key is that of the events
+    /// that a model with the same features and encodings scores.
     ///
     /// # Errors
     /// Fails when a feature has the name of another column, and when the file cannot be written.
@@ -398,6 +399,9 @@ impl Embedding {
             let name = format!("umap_{}", component + 1);
             columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
         }
+        let keys = self.values.chunks_exact(n_features).map(feature_key);
+        let keys = StringArray::from_iter_values(keys);
+        columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         write_columns(to.into(), columns)
     }
 }

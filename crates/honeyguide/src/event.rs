@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::cells::texts;
 use crate::error::Result;
@@ -34,6 +35,8 @@ pub enum Value {
     Unsigned(u64),
     /// Any other number.
     Float(f64),
+    /// A number of a column of decimals, with all of its digits.
+    Decimal(String),
     /// True or false.
     Boolean(bool),
     /// Text, and every value of another type as text.
@@ -73,17 +76,28 @@ impl Event {
     /// Returns the value of a column in its type; `None` where there is no such column.
     pub fn value(&self, column: &str) -> Option<Value> {
         let at = self.columns.iter().position(|(name, _)| name == column)?;
+        Some(self.value_at(at))
+    }
+
+    fn value_at(&self, at: usize) -> Value {
         let Some(text) = &self.columns[at].1 else {
-            return Some(Value::Null);
+            return Value::Null;
         };
-        let typed = match &self.types[at] {
-            DataType::Boolean => text.parse().ok().map(Value::Boolean),
-            found if found.is_unsigned_integer() => text.parse().ok().map(Value::Unsigned),
-            found if found.is_integer() => text.parse().ok().map(Value::Integer),
-            found if found.is_floating() => text.parse().ok().map(Value::Float),
+        // A CSV file may have spaces around a number.
+        let number = text.trim();
+        let found = match &self.types[at] {
+            DataType::Dictionary(_, values) => values,
+            found => found,
+        };
+        let typed = match found {
+            DataType::Boolean => number.parse().ok().map(Value::Boolean),
+            found if found.is_unsigned_integer() => number.parse().ok().map(Value::Unsigned),
+            found if found.is_integer() => number.parse().ok().map(Value::Integer),
+            found if found.is_floating() => number.parse().ok().map(Value::Float),
+            found if found.is_decimal() => decimal(number).map(Value::Decimal),
             _ => None,
         };
-        Some(typed.unwrap_or_else(|| Value::Text(text.clone())))
+        typed.unwrap_or_else(|| Value::Text(text.clone()))
     }
 
     /// Iterates over the names and values of the columns; a null is `None`.
@@ -112,10 +126,37 @@ impl fmt::Display for Event {
     }
 }
 
-/// A list of pairs of a name and a text or null, in the order of the data.
+/// Returns the text if it is a number as JSON writes numbers.
+fn decimal(text: &str) -> Option<String> {
+    let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && serde_json::from_str::<&RawValue>(text).is_ok();
+    is_number.then(|| text.to_owned())
+}
+
+/// An object with the columns in the order of the data and their values in their types.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.columns.serialize(serializer)
+        let names = self.columns.iter().map(|(name, _)| name);
+        serializer.collect_map(names.zip((0..).map(|at| self.value_at(at))))
+    }
+}
+
+/// A JSON value. A number that is not finite is null, since JSON has none. Integers and decimals keep all of their
+/// digits.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_none(),
+            Self::Integer(value) => serializer.serialize_i64(*value),
+            Self::Unsigned(value) => serializer.serialize_u64(*value),
+            Self::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Self::Float(_) => serializer.serialize_none(),
+            Self::Decimal(digits) => RawValue::from_string(digits.clone())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
+            Self::Boolean(value) => serializer.serialize_bool(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
     }
 }
 
@@ -131,6 +172,13 @@ mod tests {
             ("inode", Some("18446744073709551615"), DataType::UInt64),
             ("isSetuid", Some("true"), DataType::Boolean),
             ("processName", Some("sh"), DataType::Utf8),
+            (
+                "price",
+                Some("12345678901234567890.10"),
+                DataType::Decimal128(22, 2),
+            ),
+            ("ratio", Some("NaN"), DataType::Float64),
+            ("pid", Some(" -9223372036854775808"), DataType::Int64),
             ("args", None, DataType::Utf8),
         ];
         let types = columns.iter().map(|column| column.2.clone()).collect();
@@ -143,11 +191,18 @@ mod tests {
         assert_eq!(value("isSetuid"), Some(Value::Boolean(true)));
         assert_eq!(value("processName"), Some(Value::Text("sh".into())));
         assert_eq!(value("args"), Some(Value::Null));
-        assert_eq!(value("pid"), None);
+        assert_eq!(value("pid"), Some(Value::Integer(i64::MIN)));
+        assert_eq!(value("ppid"), None);
         assert_eq!(event.get("args"), None);
         assert_eq!(
             event.to_string(),
-            "userId=1000 timestamp=205.5 inode=18446744073709551615 isSetuid=true processName=sh"
+            "userId=1000 timestamp=205.5 inode=18446744073709551615 isSetuid=true processName=sh \
+             price=12345678901234567890.10 ratio=NaN pid= -9223372036854775808"
+        );
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"userId":1000,"timestamp":205.5,"inode":18446744073709551615,"isSetuid":true,"processName":"sh",\
+"price":12345678901234567890.10,"ratio":null,"pid":-9223372036854775808,"args":null}"#.replace("\\\n", "")
         );
     }
 }

@@ -26,8 +26,7 @@ pub struct Reason {
 }
 
 /// The explanation of an event's score.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EventExplanation {
+pub(crate) struct EventExplanation {
     /// The mean path length divided by c(max_samples), which is −log2 of the score. It is the sum of `base` and all
     /// contributions.
     pub normalised_path_length: f64,
@@ -102,6 +101,12 @@ impl<'a> Attribution<'a> {
         self.known.insert(key, explained);
         Ok(reasons)
     }
+}
+
+/// Returns reasons as one text for people, or `None` if there are none.
+pub(crate) fn reasons_as_text(reasons: Vec<Reason>) -> Option<String> {
+    let texts: Vec<String> = reasons.into_iter().map(|reason| reason.text).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 /// Returns the error of a forest that cannot be explained.

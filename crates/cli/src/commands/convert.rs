@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::Convert;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, percent_of, printable};
 
 /// The recipes to train with after the log's own; the first that fits the data is used.
@@ -19,9 +20,11 @@ const OTHER_RECIPES: [&str; 2] = ["beth-paper", "raw"];
 /// The outcome of a conversion, with the time that it saves in training.
 #[derive(Serialize)]
 struct Report {
+    /// The file or the folder that was written.
     out: PathBuf,
     #[serde(flatten)]
     converted: Converted,
+    /// The times of training before and after the conversion; `None` if they were not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     training: Option<Training>,
 }
@@ -29,8 +32,11 @@ struct Report {
 /// The times to train a forest of one tree before and after the conversion. Nearly all of each is the scan.
 #[derive(Serialize)]
 struct Training {
+    /// The name of the recipe.
     recipe: String,
+    /// The time with the original data.
     seconds_before: f64,
+    /// The time with the converted data.
     seconds_after: f64,
 }
 
@@ -112,6 +118,8 @@ async fn train_once(
 }
 
 impl Outcome for Report {
+    const FORMAT: JsonFormat = json::CONVERSION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Converted {
             events,

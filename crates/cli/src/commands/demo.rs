@@ -18,6 +18,7 @@ use super::{explore, report};
 use crate::args::{self, Demo};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{heading, print_anomalies, print_evaluation};
 
 /// The number of anomalous events that the demo shows.
@@ -25,9 +26,13 @@ const SHOWN: usize = 5;
 
 #[derive(Serialize)]
 struct Shown {
+    /// The simulated files.
     simulation: Simulated,
+    /// The model that was trained.
     training: Trained,
+    /// The model's results on the third file.
     evaluation: Evaluation,
+    /// The most anomalous events of the third file.
     most_anomalous: Vec<Anomaly>,
     #[serde(skip)]
     log: Log,
@@ -89,6 +94,8 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
 }
 
 impl Outcome for Shown {
+    const FORMAT: JsonFormat = json::DEMO;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

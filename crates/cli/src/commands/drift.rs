@@ -7,6 +7,7 @@ use honeyguide::drift::{Drift, drift};
 use crate::args::Drift as Args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::print_drift;
 
 pub async fn run(context: &Context, args: Args) -> Result<(), Failure> {
@@ -18,6 +19,8 @@ pub async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 impl Outcome for Drift {
+    const FORMAT: JsonFormat = json::DRIFT;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         print_drift(self, out)
     }

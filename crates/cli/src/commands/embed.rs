@@ -11,19 +11,29 @@ use serde::Serialize;
 use crate::args::Embed;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, printable};
 
 /// The outcome of an embedding; the coordinates are in the file.
 #[derive(Serialize)]
 struct Embedded {
+    /// The recipe's name.
     recipe: String,
+    /// The names of the features.
     features: Vec<String>,
+    /// The number of events in the data.
     events: u64,
+    /// The number of distinct feature rows in the data; an estimate if `is_sample` is set.
     distinct_rows: u64,
+    /// The number of rows in the file.
     rows_placed: u64,
+    /// Whether the rows in the file are a uniform sample of the distinct feature rows.
     is_sample: bool,
+    /// The number of rows that the map was fitted on.
     rows_fitted: u64,
+    /// Whether the map was fitted on a uniform sample of rows.
     fitted_on_sample: bool,
+    /// The file that was written.
     out: PathBuf,
 }
 
@@ -79,6 +89,8 @@ impl Embedded {
 }
 
 impl Outcome for Embedded {
+    const FORMAT: JsonFormat = json::EMBEDDING;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let features = self.features.join(", ");
         writeln!(

@@ -7,6 +7,7 @@ use honeyguide::evaluate::{Evaluation, evaluate};
 use crate::args::Evaluate;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::print_evaluation;
 
 pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
@@ -18,6 +19,8 @@ pub async fn run(context: &Context, args: Evaluate) -> Result<(), Failure> {
 }
 
 impl Outcome for Evaluation {
+    const FORMAT: JsonFormat = json::EVALUATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         print_evaluation(self, out)
     }

@@ -8,6 +8,7 @@ use honeyguide::score::{Explained, Selection, explain_event};
 use crate::args::Explain;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::print_explained;
 
 pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
@@ -24,6 +25,8 @@ pub async fn run(context: &Context, args: Explain) -> Result<(), Failure> {
 }
 
 impl Outcome for Explained {
+    const FORMAT: JsonFormat = json::EXPLANATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         print_explained(self, out)
     }

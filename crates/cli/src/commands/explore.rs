@@ -11,10 +11,12 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{of_them, printable};
 
 #[derive(Serialize)]
 struct Written {
+    /// The page that was written.
     out: PathBuf,
     /// The number of events.
     rows: u64,
@@ -26,6 +28,7 @@ struct Written {
 
 #[derive(Serialize)]
 struct Features {
+    /// The recipe's name.
     recipe: String,
     /// The number of distinct rows of the recipe's inputs.
     distinct_rows: u64,
@@ -83,6 +86,8 @@ impl Written {
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::EXPLORATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let events = of_them(self.rows, "event", "events");
         let columns = of_them(self.columns as u64, "column", "columns");

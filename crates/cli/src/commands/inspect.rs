@@ -7,6 +7,7 @@ use honeyguide::inspect::{FeatureInspection, Inspection, features, inspect};
 use crate::args::Inspect;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{print_features, print_inspection};
 
 pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
@@ -23,12 +24,16 @@ pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
 }
 
 impl Outcome for Inspection {
+    const FORMAT: JsonFormat = json::INSPECTION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         print_inspection(self, out)
     }
 }
 
 impl Outcome for FeatureInspection {
+    const FORMAT: JsonFormat = json::FEATURES;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         print_features(self, out)
     }

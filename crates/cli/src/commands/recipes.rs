@@ -1,11 +1,27 @@
 //! `honeyguide recipes`.
 
-use honeyguide::{Error, builtin, builtins};
+use honeyguide::{Error, Recipe, builtin, builtins};
+use serde::Serialize;
 
 use crate::args::Recipes;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::json;
 use crate::render::table;
+
+/// One built-in recipe.
+#[derive(Serialize)]
+struct Named {
+    /// The recipe, with the keys of a recipe file.
+    recipe: Recipe,
+}
+
+/// All built-in recipes.
+#[derive(Serialize)]
+struct All {
+    /// The recipes.
+    recipes: Vec<Recipe>,
+}
 
 pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
     let Some(name) = args.name else {
@@ -17,10 +33,8 @@ pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
             .hint(format!("there are {}", names.join(", ")))
     })?;
     if context.json() {
-        return context.write(|out| {
-            serde_json::to_writer_pretty(&mut *out, &recipe)?;
-            writeln!(out)
-        });
+        let answer = Named { recipe };
+        return context.write(|out| json::write_answer(out, json::RECIPE, false, &answer));
     }
     let text = recipe.to_toml()?;
     context.write(|out| write!(out, "{text}"))
@@ -29,10 +43,8 @@ pub fn run(context: &Context, args: Recipes) -> Result<(), Failure> {
 fn list(context: &Context) -> Result<(), Failure> {
     let recipes: Vec<_> = builtins().collect();
     if context.json() {
-        return context.write(|out| {
-            serde_json::to_writer_pretty(&mut *out, &recipes)?;
-            writeln!(out)
-        });
+        let answer = All { recipes };
+        return context.write(|out| json::write_answer(out, json::RECIPES, false, &answer));
     }
     let mut table = table(&["recipe", "features", "purpose"]);
     for recipe in recipes {

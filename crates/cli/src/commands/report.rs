@@ -14,14 +14,18 @@ use super::command_line::CommandLine;
 use crate::args;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, print_anomalous, printable};
 
 #[derive(Serialize)]
 struct Written {
+    /// The page that was written.
     out: PathBuf,
+    /// The model's results on the data.
     evaluation: Evaluation,
     /// The number of alerts; `None` where the data has no columns to group events by.
     alerts: Option<u64>,
+    /// What one alert is.
     alert_definition: Option<String>,
 }
 
@@ -80,6 +84,8 @@ impl Written {
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::REPORT;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let evaluation = &self.evaluation;
         print_anomalous(evaluation.anomalous, evaluation.events, out)?;

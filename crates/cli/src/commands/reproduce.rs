@@ -10,6 +10,7 @@ use honeyguide::{Error, Source, is_url};
 use crate::args::Reproduce;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, defined, percent, table_with_numbers};
 
 pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
@@ -32,6 +33,8 @@ pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
 }
 
 impl Outcome for Reproduction {
+    const FORMAT: JsonFormat = json::REPRODUCTION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

@@ -9,12 +9,14 @@ use serde::Serialize;
 use crate::args::Sample;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, printable};
 
 #[derive(Serialize)]
 struct Sampled {
     #[serde(flatten)]
     summary: SampleSummary,
+    /// The file that was written.
     out: PathBuf,
 }
 
@@ -36,6 +38,8 @@ pub async fn run(context: &Context, args: Sample) -> Result<(), Failure> {
 }
 
 impl Outcome for Sampled {
+    const FORMAT: JsonFormat = json::SAMPLE;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let SampleSummary {
             rows_read,

@@ -13,15 +13,19 @@ use serde::Serialize;
 use crate::args::Score;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, print_anomalies, print_anomalous, printable};
 
 #[derive(Serialize)]
 struct Scored {
     #[serde(flatten)]
     summary: ScoreSummary,
+    /// The threshold above which an event is anomalous.
     threshold: Threshold,
+    /// The file that was written, with every event or the anomalous ones; present with `--out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     out: Option<PathBuf>,
+    /// The most anomalous events, highest score first; present without `--out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     most_anomalous: Option<Vec<Anomaly>>,
     #[serde(skip)]
@@ -66,6 +70,8 @@ pub async fn run(context: &Context, args: Score) -> Result<(), Failure> {
 }
 
 impl Outcome for Scored {
+    const FORMAT: JsonFormat = json::SCORES;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         if let Some(anomalies) = &self.most_anomalous {
             if anomalies.is_empty() {

@@ -14,22 +14,30 @@ use tokio::runtime::Handle;
 use crate::args::Simulate;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, percent_of, table_with_numbers};
 
 /// The files of a simulation.
 #[derive(Serialize)]
 pub struct Simulated {
+    /// The training, the validation and the test file.
     pub splits: Vec<SimulatedSplit>,
 }
 
 /// One file of a simulation.
 #[derive(Serialize)]
 pub struct SimulatedSplit {
+    /// The file that was written.
     pub file: PathBuf,
+    /// The number of events.
     pub events: u64,
+    /// The number of hosts.
     pub hosts: u64,
+    /// The number of processes.
     processes: u64,
+    /// The number of events labelled suspicious.
     sus: u64,
+    /// The number of events labelled evil.
     evil: u64,
 }
 
@@ -175,6 +183,8 @@ impl Write for Stoppable<'_> {
 }
 
 impl Outcome for Simulated {
+    const FORMAT: JsonFormat = json::SIMULATION;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut table =
             table_with_numbers(&["simulated file", "events", "hosts", "sus", "evil"], 1..5);

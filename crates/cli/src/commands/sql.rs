@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use honeyguide::sql::{Database, Preview, TextFormat};
+use honeyguide::sql::{Database, TextFormat};
 use serde::Serialize;
 
 use crate::args::Sql;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{of_them, print_answer, printable};
 
 /// The name of the table for data without a name.
@@ -19,7 +20,9 @@ const SHOWN_ROWS: usize = 50;
 /// The outcome of a query whose result was written to a file.
 #[derive(Serialize)]
 struct Written {
+    /// The number of rows that were written.
     rows: u64,
+    /// The file that was written.
     out: PathBuf,
 }
 
@@ -70,28 +73,25 @@ async fn answer(
     }
     if io::stdout().is_terminal() && !context.json() {
         let preview = database.preview(query, SHOWN_ROWS).await?;
-        return context.show(&preview);
+        return context.show_text(|out| print_answer(&preview, out));
     }
-    let format = if context.json() {
-        TextFormat::Json
-    } else {
-        TextFormat::Csv
-    };
-    let mut text = database.text(query, format).await?;
+    if context.json() {
+        let mut rows = database.text(query, TextFormat::Json).await?;
+        let copy = |out: &mut dyn Write| io::copy(&mut rows, out).map(drop);
+        let simulated = context.is_simulated();
+        return context.write(|out| json::write_rows(out, json::QUERY, simulated, copy));
+    }
+    let mut text = database.text(query, TextFormat::Csv).await?;
     context.remark_simulated();
     context.write(|out| io::copy(&mut text, out).map(drop))
 }
 
 impl Outcome for Written {
+    const FORMAT: JsonFormat = json::QUERY_FILE;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows = of_them(self.rows, "row", "rows");
         let path = self.out.display().to_string();
         writeln!(out, "{rows} written to {}", printable(&path))
-    }
-}
-
-impl Outcome for Preview {
-    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        print_answer(self, out)
     }
 }

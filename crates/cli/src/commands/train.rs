@@ -13,20 +13,30 @@ use serde::Serialize;
 use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, percent, printable, table};
 
 /// The outcome of training.
 #[derive(Serialize)]
 pub struct Trained {
+    /// The model file that was written.
     model: PathBuf,
+    /// The recipe's name.
     recipe: String,
+    /// The names of the features.
     features: Vec<String>,
+    /// The number of training events.
     events: u64,
+    /// The number of distinct rows of the recipe's inputs.
     distinct_rows: u64,
+    /// The number of distinct rows that the forest was fitted to, if they are a sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     sampled_rows: Option<u64>,
+    /// The number of trees.
     trees: usize,
+    /// The threshold above which an event is anomalous, and how it was set.
     threshold: Threshold,
+    /// The SHA-256 of the training events' distinct rows and their counts.
     fingerprint: String,
 }
 
@@ -111,6 +121,8 @@ impl Trained {
 }
 
 impl Outcome for Trained {
+    const FORMAT: JsonFormat = json::TRAINING;
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

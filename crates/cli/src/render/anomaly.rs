@@ -55,7 +55,8 @@ fn value(anomaly: &Anomaly, column: &str) -> String {
 pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result<()> {
     let Explained {
         anomaly,
-        explanation,
+        normalised_path_length,
+        base,
         selected,
     } = explained;
     writeln!(
@@ -92,7 +93,7 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
     )?;
     let header = ["contribution", "feature", "this event, and what is normal"];
     let mut features = table_with_numbers(&header, [0]);
-    for reason in &explanation.reasons {
+    for reason in &anomaly.reasons {
         let contribution = format!("{:+.4}", reason.contribution);
         features.add_row([
             contribution,
@@ -101,18 +102,15 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
         ]);
     }
     writeln!(out, "{features}")?;
-    let sum: f64 = explanation
+    let sum: f64 = anomaly
         .reasons
         .iter()
         .map(|reason| reason.contribution)
         .sum();
     writeln!(
         out,
-        "\nThe contributions add up to {sum:+.4}: the event's normalised path length is {:.4}, the mean in training {:.4}.\n\
-         Negative contributions make it more anomalous. score = 2^−{:.4} = {:.4}",
-        explanation.normalised_path_length,
-        explanation.base,
-        explanation.normalised_path_length,
+        "\nThe contributions add up to {sum:+.4}: the event's normalised path length is {normalised_path_length:.4}, the mean in training {base:.4}.\n\
+         Negative contributions make it more anomalous. score = 2^−{normalised_path_length:.4} = {:.4}",
         anomaly.score
     )
 }

@@ -182,11 +182,11 @@ fn print_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     const NAME: usize = 15;
     const CELL: usize = 11;
     writeln!(out, "\n{}", heading("First rows"))?;
-    for (index, column) in inspection.columns.iter().enumerate().take(MAX_COLUMNS) {
+    for column in inspection.columns.iter().take(MAX_COLUMNS) {
         let name = fitted(&column.name, NAME);
         let mut line = console::pad_str(&name, NAME, console::Alignment::Left, None).into_owned();
         for row in &inspection.head {
-            let cell = fitted(row[index].as_deref().unwrap_or("-"), CELL);
+            let cell = fitted(row.get(&column.name).unwrap_or("-"), CELL);
             line += "  ";
             line += &console::pad_str(&cell, CELL, console::Alignment::Left, None);
         }

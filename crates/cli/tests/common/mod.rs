@@ -13,9 +13,11 @@ use std::time::Duration;
 mod events;
 #[path = "../../../honeyguide/tests/library/common/folder.rs"]
 mod folder;
+pub mod schema;
 
 pub use events::{
     HEADER, event, event_with, events, events_as_json, events_with_line, json_with_late_keys,
+    without_files,
 };
 pub use folder::Folder;
 
@@ -62,11 +64,17 @@ impl Folder {
         command
     }
 
-    /// Runs the command to its end. It must not panic, and it is killed if it does not end in time.
+    /// Runs the command to its end. It must not panic, and it is killed if it does not end in time. What it prints with
+    /// `--json` must be valid by the schema of its format.
     pub fn run(&self, args: &[&str]) -> Run {
         let mut command = assert_cmd::Command::from_std(self.command(args));
         let output = command.timeout(LONGEST_RUN).output();
-        Run::from_output(output.expect("the command starts"))
+        let run = Run::from_output(output.expect("the command starts"));
+        let goes_to_standard_error = args.windows(2).any(|pair| pair == ["--out", "-"]);
+        if args.contains(&"--json") && run.status == 0 && !goes_to_standard_error {
+            schema::valid_answer(&run.stdout);
+        }
+        run
     }
 
     /// Runs the command, which must succeed.

@@ -1,4 +1,6 @@
-//! Keys of maps for rows of features.
+//! Keys of rows of features: bits for maps, and a text that files can hold.
+
+use learn::sampling::StableHash;
 
 /// The bits of a row's values. Unlike the values themselves, the keys of two equal rows with NaN are equal.
 pub(crate) type RowKey = Vec<u64>;
@@ -14,4 +16,34 @@ pub(crate) fn row_key(row: &[f64]) -> RowKey {
 pub(crate) fn write_row_key(row: &[f64], key: &mut RowKey) {
     key.clear();
     key.extend(row.iter().map(|value| value.to_bits()));
+}
+
+/// The name of the column that holds the key of an event's features.
+pub(crate) const FEATURE_KEY: &str = "feature_key";
+
+/// Returns a text of 17 characters that is the same for equal rows, on every machine. The letter in front keeps readers
+/// of CSV from taking a key of digits only for a number.
+pub(crate) fn feature_key(row: &[f64]) -> String {
+    let words = row.iter().map(|value| match value {
+        value if value.is_nan() => f64::NAN.to_bits(),
+        // Minus zero equals zero.
+        value => (value + 0.0).to_bits(),
+    });
+    let hash = words.fold(StableHash::new(0), |hash, word| hash.word(word));
+    format!("k{:016x}", hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_rows_have_one_key_and_different_rows_have_two() {
+        assert_eq!(
+            feature_key(&[0.0, f64::NAN]),
+            feature_key(&[-0.0, -f64::NAN])
+        );
+        assert_ne!(feature_key(&[0.0, 1.0]), feature_key(&[1.0, 0.0]));
+        assert_eq!(feature_key(&[1.5]).len(), 17);
+    }
 }

@@ -23,6 +23,7 @@ pub use remarks::{Remark, RemarkKind};
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::event::Event;
 use crate::source::{Source, no_events};
 
 /// The number of rows that an inspection shows.
@@ -41,8 +42,8 @@ pub struct Inspection {
     pub time: Option<TimeRange>,
     /// The summary of each column, in the order of the data.
     pub columns: Vec<ColumnSummary>,
-    /// The first rows in the order of the files, each with one text per column; a null is `None`.
-    pub head: Vec<Vec<Option<String>>>,
+    /// The first rows in the order of the files.
+    pub head: Vec<Event>,
     /// The counts of the label columns' values and of their combinations.
     pub labels: LabelSummary,
     /// The Pearson correlations of the numeric columns.

@@ -8,9 +8,9 @@ use super::correlations::{Correlations, MAX_CORRELATED};
 use super::labels::LabelTally;
 use super::pieces::Pieces;
 use super::{HEAD_ROWS, Hosts, Inspection, TimeRange, remarks};
-use crate::cells::texts;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::event::Event;
 use crate::log::Log;
 use crate::scan::{FileRows, Scan};
 use crate::source::Source;
@@ -28,7 +28,7 @@ pub(super) struct Tally {
     correlated: Vec<usize>,
     moments: CoMoments,
     labels: LabelTally,
-    head: Vec<Vec<Option<String>>>,
+    head: Vec<Event>,
 }
 
 /// Reads `source` once, in the order of its files, so that the figures do not depend on the number of threads.
@@ -73,7 +73,7 @@ impl Tally {
             if self.head.len() == HEAD_ROWS {
                 break;
             }
-            self.head.push(texts(batch.columns(), row)?);
+            self.head.push(Event::from_row(batch, row)?);
         }
         for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
             column.push(array)?;

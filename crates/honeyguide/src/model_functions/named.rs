@@ -27,7 +27,7 @@ use super::bound::scores;
 use super::kept::KeptModels;
 use crate::cells::texts;
 use crate::error::{Error, Result};
-use crate::explain::{Attribution, ExplainedEvent, REASONS};
+use crate::explain::{Attribution, ExplainedEvent, REASONS, reasons_as_text};
 use crate::model::{Model, ModelOrigin};
 use crate::recipe::layout::{Input, InputKind};
 use crate::storage::StorageOptions;
@@ -351,8 +351,7 @@ fn explanations(model: &Model, inputs: &[ArrayRef], columns: &[ArrayRef]) -> Res
             columns: &columns,
         };
         let reasons = attribution.strongest(&event, REASONS)?;
-        let reasons: Vec<_> = reasons.into_iter().map(|reason| reason.text).collect();
-        Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+        Ok(reasons_as_text(reasons))
     });
     Ok(Arc::new(reasons.collect::<Result<StringArray>>()?))
 }

@@ -17,7 +17,8 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::explain::{Attribution, EventExplanation, REASONS, Reason};
+use crate::explain::{Attribution, EventExplanation, REASONS, Reason, reasons_as_text};
+use crate::features::FEATURE_KEY;
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::{Source, no_events};
@@ -25,7 +26,14 @@ use ranking::Ranking;
 use scan::{OrderedScan, ScoredBatch};
 
 /// The columns that scoring adds. The last one is added only if reasons are asked for.
-pub const ADDED_COLUMNS: [&str; 3] = ["score", "anomalous", "reasons"];
+pub const ADDED_COLUMNS: [&str; 6] = [
+    "score",
+    "anomalous",
+    "source_file",
+    "source_row",
+    FEATURE_KEY,
+    "reasons",
+];
 
 /// The number of events that were scored, and of the anomalous ones among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -48,9 +56,14 @@ pub struct Anomaly {
     /// The number of events with the same features, including this one.
     pub events_alike: u64,
     /// The file of the event, which is the first of those with the same features, or the name of its batches or stream.
+    #[serde(rename = "source_file")]
     pub file: PathBuf,
-    /// The event's row in the file, the batches or the stream, counted from 1 after the header.
+    /// The event's row in the file, the batches or the stream, counted from 1 after the header. Lines that cannot be
+    /// read are not counted.
+    #[serde(rename = "source_row")]
     pub row: u64,
+    /// A text that is the same for events with the same features.
+    pub feature_key: String,
     /// The event's columns and values.
     pub event: Event,
     /// The strongest reasons for an anomaly, strongest first; empty if the model cannot be explained.
@@ -60,11 +73,14 @@ pub struct Anomaly {
 /// One event with the complete explanation of its score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explained {
-    /// The event. Its reasons are in the explanation.
+    /// The event. Its reasons are the contributions of all features, in ascending order.
     #[serde(flatten)]
     pub anomaly: Anomaly,
-    /// The explanation of the event's score.
-    pub explanation: EventExplanation,
+    /// The mean path length divided by c(max_samples), which is −log2 of the score. It is the sum of `base` and all
+    /// contributions.
+    pub normalised_path_length: f64,
+    /// The mean normalised path length of the events that the trees were grown on.
+    pub base: f64,
     /// The number of events that were selected, of which this is the first.
     pub selected: u64,
 }
@@ -106,7 +122,8 @@ pub async fn score_to_file(
     if let Some(origin) = model.origin() {
         to.refuse_to_replace(Path::new(&origin.uri), "model")?;
     }
-    let added = &ADDED_COLUMNS[..if options.explain { 3 } else { 2 }];
+    let n_added = ADDED_COLUMNS.len() - usize::from(!options.explain);
+    let added = &ADDED_COLUMNS[..n_added];
     if let Some(column) = added.iter().find(|column| source.has_column(column)) {
         return Err(
             Error::usage(format!("the data already has a column `{column}`"))
@@ -278,10 +295,18 @@ pub async fn explain_event(
         let hint = format!("rows count from 1; {}", scan::condition_hint(names));
         return Err(Error::usage(format!("none of the {rows} events is selected")).hint(hint));
     };
-    let explanation = model.explain(&entry.as_explained())?;
+    let EventExplanation {
+        normalised_path_length,
+        base,
+        reasons,
+    } = model.explain(&entry.as_explained())?;
     Ok(Explained {
-        anomaly: entry.anomaly,
-        explanation,
+        anomaly: Anomaly {
+            reasons,
+            ..entry.anomaly
+        },
+        normalised_path_length,
+        base,
         selected,
     })
 }
@@ -307,7 +332,7 @@ impl ScoreSummary {
 
 /// Returns the schema of `source` with the added columns.
 fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
-    let [score, anomalous, reasons] = ADDED_COLUMNS;
+    let [score, anomalous, file, row, key, reasons] = ADDED_COLUMNS;
     let mut fields: Vec<Field> = source
         .schema()
         .fields()
@@ -316,13 +341,16 @@ fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
         .collect();
     fields.push(Field::new(score, DataType::Float64, false));
     fields.push(Field::new(anomalous, DataType::Boolean, false));
+    fields.push(Field::new(file, DataType::Utf8, false));
+    fields.push(Field::new(row, DataType::UInt64, false));
+    fields.push(Field::new(key, DataType::Utf8, false));
     if explain {
         fields.push(Field::new(reasons, DataType::Utf8, true));
     }
     Arc::new(Schema::new(fields))
 }
 
-/// Returns the events of a batch with their scores, verdicts and reasons.
+/// Returns the events of a batch with the columns that scoring adds.
 fn with_verdicts(
     batch: &ScoredBatch,
     schema: &SchemaRef,
@@ -334,6 +362,7 @@ fn with_verdicts(
     let scores: ArrayRef = Arc::new(batch.scores.to_array());
     let added = [scores, Arc::new(verdicts.clone()) as ArrayRef]
         .into_iter()
+        .chain(batch.places())
         .chain(reasons);
     let rows = RecordBatch::try_new(
         Arc::clone(schema),
@@ -355,13 +384,8 @@ fn reasons(batch: &ScoredBatch, attribution: &mut Attribution) -> Result<ArrayRe
         }
         let entry = batch.entry(row)?;
         let reasons = attribution.strongest(&entry.as_explained(), REASONS)?;
-        Ok(Some(
-            reasons
-                .into_iter()
-                .map(|reason| reason.text)
-                .collect::<Vec<_>>()
-                .join("; "),
-        ))
+        // An anomalous event has a text, even where no feature makes it more anomalous.
+        Ok(Some(reasons_as_text(reasons).unwrap_or_default()))
     });
     Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
 }

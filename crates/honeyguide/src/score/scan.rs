@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, ExprSchemable, ident};
@@ -15,7 +15,7 @@ use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::ExplainedEvent;
-use crate::features::InputExpressions;
+use crate::features::{InputExpressions, feature_key};
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
@@ -220,6 +220,7 @@ impl ScoredBatch<'_> {
             events_alike: 1,
             file: self.file.to_owned(),
             row: self.rows_before + row as u64 + 1,
+            feature_key: feature_key(self.scores.features(row)),
             event: self.event(row)?,
             reasons: Vec::new(),
         };
@@ -232,6 +233,20 @@ impl ScoredBatch<'_> {
 }
 
 impl ScoredBatch<'_> {
+    /// Returns columns with the file, the row in it and the key of the features of every event.
+    pub fn places(&self) -> [ArrayRef; 3] {
+        let file = self.file.display().to_string();
+        let rows = 0..self.scores.len();
+        let files = rows.clone().map(|_| file.as_str());
+        let numbers = rows.clone().map(|row| self.rows_before + row as u64 + 1);
+        let keys = rows.map(|row| feature_key(self.scores.features(row)));
+        [
+            Arc::new(StringArray::from_iter_values(files)),
+            Arc::new(UInt64Array::from_iter_values(numbers)),
+            Arc::new(StringArray::from_iter_values(keys)),
+        ]
+    }
+
     fn event(&self, row: usize) -> Result<Event> {
         let values = texts(self.events, row)?;
         let columns = self.names.iter().cloned().zip(values).collect();

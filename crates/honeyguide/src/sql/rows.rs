@@ -11,7 +11,6 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{JsonFormat, Writer as JsonWriter, WriterBuilder};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use serde::Serialize;
 use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
@@ -28,7 +27,7 @@ pub(super) trait Rows {
 }
 
 /// The first rows of a result as text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {
     /// The names of the columns.
     pub columns: Vec<String>,
@@ -39,7 +38,6 @@ pub struct Preview {
     /// The number of rows in the whole result.
     pub total: u64,
     /// The number of rows that were asked for.
-    #[serde(skip)]
     pub limit: usize,
 }
 

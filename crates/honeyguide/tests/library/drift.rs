@@ -178,11 +178,12 @@ fn table(folder: &Folder, map: &Embedding, out: &str) -> (Vec<String>, Vec<Vec<f
     map.write(folder.path(out).as_path()).expect("a file");
     let text = folder.text(out);
     let mut lines = text.lines();
-    let names = lines.next().expect("a header").split(',');
-    let names = names.map(str::to_owned).collect();
+    let header = lines.next().expect("a header");
+    let names: Vec<String> = header.split(',').map(str::to_owned).collect();
     let number = |field: &str| field.parse().expect("a number");
-    let rows = lines.map(|line| line.split(',').map(number).collect());
-    (names, rows.collect())
+    // The last column is the key, which is no number.
+    let rows = lines.map(|line| line.split(',').take(names.len() - 1).map(number).collect());
+    (names.clone(), rows.collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +191,10 @@ async fn distinct_rows_are_placed_with_their_counts() {
     let folder = Folder::with(&[("e.csv", events(970))]);
     let first = map(&folder, "e.csv", None, 0, 2).await;
     let (names, rows) = table(&folder, &first, "c.csv");
-    assert_eq!(names[7..], ["count", "sus", "evil", "umap_1", "umap_2"]);
+    assert_eq!(
+        names[7..],
+        ["count", "sus", "evil", "umap_1", "umap_2", "feature_key"]
+    );
     let sum = |column: usize| rows.iter().map(|row| row[column]).sum::<f64>();
     assert_eq!([sum(7), sum(8), sum(9)], [970.0, 10.0, 10.0]);
     let mut keys: Vec<String> = rows.iter().map(|row| format!("{:?}", &row[..7])).collect();
@@ -272,6 +276,6 @@ async fn maps_that_cannot_be_made_are_refused() {
         .expect("a file");
     let placed = folder.source(&["c.parquet"]);
     let names = placed.columns().iter().map(|column| column.name.as_str());
-    let expected = ["v", "count", "umap_1", "umap_2"];
+    let expected = ["v", "count", "umap_1", "umap_2", "feature_key"];
     assert_eq!(names.collect::<Vec<_>>(), expected);
 }

@@ -1,6 +1,7 @@
 //! Inspections: their figures compared with those of pandas, remarks, unusual tables and types, and hostile text.
 
 use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe};
+use honeyguide::event::Value as Cell;
 use honeyguide::inspect::{ColumnSummary, Inspection, RemarkKind, features, inspect};
 use honeyguide::sql::Database;
 use honeyguide::{ErrorKind, ReadOptions, StorageOptions};
@@ -106,7 +107,7 @@ async fn columns_that_cause_problems_for_a_model_are_reported() {
     assert_eq!(found.labels.counts[1].values[1].count, 3);
     assert_eq!(found.hosts.expect("hosts").top[0].value, "host-1");
     assert_eq!(found.time.expect("times").last, 299.25);
-    assert_eq!(found.head[4][0].as_deref(), Some("4.25"));
+    assert_eq!(found.head[4].get("timestamp"), Some("4.25"));
     let quiet = inspected(&folder, "q.csv").await;
     assert!(has(&quiet, RemarkKind::OneClass, &["evil"]));
 }
@@ -232,5 +233,8 @@ async fn types_of_parquet_can_be_inspected() {
     let numeric = column(&found, "d").numeric.as_ref();
     assert_eq!(numeric.expect("a number").median, 2.0);
     assert_eq!(column(&found, "b").top[0].value, "ff00");
-    assert_eq!(found.head[0][1], None);
+    let head = &found.head[0];
+    let u = head.value("u").expect("a column");
+    assert_eq!((u, head.value("n")), (Cell::Unsigned(1), Some(Cell::Null)));
+    assert_eq!(head.value("d"), Some(Cell::Decimal("1.00".into())));
 }

@@ -178,12 +178,12 @@ async fn contributions_add_up_to_the_path_length() {
     }
     let selection = Selection::Row(98);
     let explained = explain_event(&engine(2), &model, &mut source(&events), &selection).await;
-    let explanation = explained.expect("an explanation").explanation;
-    assert_eq!(explanation.base.to_bits(), contributions.base.to_bits());
+    let explained = explained.expect("an explanation");
+    assert_eq!(explained.base.to_bits(), contributions.base.to_bits());
     let none = scorer.score(&events.slice(0, 0)).expect("no scores");
     let none = scorer.contributions(&none).expect("no contributions");
     assert_eq!((none.base, none.values.len()), (contributions.base, 0));
-    for reason in &explanation.reasons {
+    for reason in &explained.anomaly.reasons {
         let names = recipe().features;
         let at = names
             .iter()

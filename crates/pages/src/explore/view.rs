@@ -268,7 +268,7 @@ impl HeadTable {
         let rows = exploration.inspection.head.iter().map(|row| {
             let cells = row.iter().take(HEAD_COLUMNS);
             cells
-                .map(|value| short(value.as_deref().unwrap_or("–")))
+                .map(|(_, value)| short(value.unwrap_or("–")))
                 .collect()
         });
         Self {

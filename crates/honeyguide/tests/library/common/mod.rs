@@ -21,6 +21,7 @@ pub mod stores;
 
 pub use events::{
     HEADER, event, event_with, events, events_as_json, events_with_line, json_with_late_keys,
+    without_files,
 };
 pub use folder::Folder;
 

@@ -265,7 +265,8 @@ fn a_value_in_a_constant_column_is_new() {
         .unwrap();
     // The first cut of every tree separates the second row: its path has the length 1.
     let highest = (-1.0 / average_path_length(256)).exp2();
-    assert!((scores[1] - highest).abs() < 1e-9 && scores[0] < 0.5 && scores[2] == scores[0]);
+    assert!((scores[1] - highest).abs() < 1e-9, "{scores:?}");
+    assert!(scores[0] < 0.6 && scores[2] == scores[0], "{scores:?}");
     let explained = forest.explain(&[18.0, 4026532232.0]).unwrap();
     assert!(explained.contributions[1] < -0.7, "{explained:?}");
 }
@@ -299,7 +300,7 @@ fn invalid_ranges_are_refused() {
             "must contain the threshold",
         ),
         (
-            |data| drop(data.trees[0].ranges.pop()),
+            |data| data.trees[0].ranges.truncate(1),
             "ranges has no entry for node",
         ),
         (

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use learn::iforest::{ForestData, IsolationForest};
+use learn::iforest::{ForestData, IsolationForest, Novelty};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,8 +21,11 @@ use crate::wording::hex;
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 /// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
-/// The version of the format that this release writes, which is also the newest that it reads.
-const VERSION: u32 = 1;
+/// The newest version of the format, which this release reads along with all before it.
+const VERSION: u32 = 2;
+/// The newest version in which every forest is plain. Models with plain forests are written in it, so that earlier
+/// releases can read them.
+const PLAIN_VERSION: u32 = 1;
 
 /// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]
@@ -115,7 +118,14 @@ impl Model {
             return Err(Error::data("the format has no version 0"));
         }
         let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
-        file.into_model()
+        let model = file.into_model()?;
+        if header.version <= PLAIN_VERSION && model.forest.novelty() != Novelty::Plain {
+            return Err(Error::data(format!(
+                "its forest has novelty `range`, which version {} of the format does not have",
+                header.version
+            )));
+        }
+        Ok(model)
     }
 
     /// Writes the model to `to`, where it appears complete or not at all.
@@ -133,7 +143,10 @@ impl Model {
     pub fn write_json(&self, mut out: impl Write) -> std::io::Result<()> {
         let file = ModelFile {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: match self.forest.novelty() {
+                Novelty::Plain => PLAIN_VERSION,
+                Novelty::Range => VERSION,
+            },
             honeyguide: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: self.recipe.clone(),
             encodings: self.encodings.clone(),

@@ -11,6 +11,7 @@ mod inputs;
 mod inspect;
 mod log;
 mod model_file;
+mod novelty;
 mod odd_but_fine;
 mod origin;
 mod parquet;

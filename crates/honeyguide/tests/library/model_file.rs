@@ -72,10 +72,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(2);
+    model["version"] = json!(3);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 2 of the format; this release reads up to version 1";
+    let says = "written by honeyguide 9.1.0 in version 3 of the format; this release reads up to version 2";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 
@@ -95,11 +95,11 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
         ("-Infinity", threshold("-Infinity")),
         (
             "two versions",
-            text.replacen("\"version\":1", "\"version\":1,\"version\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"version\":2", 1),
         ),
         (
             "an unknown field",
-            text.replacen("\"version\":1", "\"version\":1,\"extra\":1", 1),
+            text.replacen("\"version\":2", "\"version\":2,\"extra\":1", 1),
         ),
         ("text after the end", text.clone() + "{}"),
     ] {

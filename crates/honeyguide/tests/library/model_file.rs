@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::common::{Folder, HEADER, engine, event, events, written};
+use crate::common::{Folder, engine, events, written};
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{
-    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdPolicy, TrainOptions,
-    train,
+    Contamination, ErrorKind, MaxSamples, Model, Novelty, Recipe, Source, ThresholdPolicy,
+    TrainOptions, train,
 };
 use serde_json::{Value, json};
 
@@ -115,54 +115,63 @@ fn fixture(name: &str) -> String {
     )
 }
 
-/// Returns the table of events for the model of this release.
-fn fixture_events() -> String {
-    (0..40).fold(format!("{HEADER}\n"), |text, index| {
-        text + &event(index * 12) + "\n"
-    })
+/// Returns the stored model of a version of the format, and the stored events.
+fn stored(version: u32) -> (Model, Source) {
+    let model = Model::load(Path::new(&fixture(&format!("model-v{version}.json"))));
+    let source = Source::open([fixture("model-v1.csv")]).expect("the events");
+    (model.expect("the model"), source)
 }
 
-/// Returns the model and the events of the first release.
-fn first_release() -> (Model, Source) {
-    let model = Model::load(Path::new(&fixture("model-v1.json"))).expect("the model");
-    let source = Source::open([fixture("model-v1.csv")]).expect("the events");
-    (model, source)
+/// Scores the stored events. Returns the lines of the table without what follows the verdict, which later releases added.
+async fn scored(model: &Model, source: &mut Source) -> Vec<String> {
+    let folder = Folder::new();
+    let path = folder.path("scored.csv");
+    let summary = score_to_file(&engine(2), model, source, &path, ScoreOptions::default()).await;
+    assert_eq!(summary.expect("scores").events, 40);
+    let text = folder.text("scored.csv");
+    let lines = text.lines();
+    lines
+        .filter_map(|line| line.rsplitn(4, ',').last().map(str::to_owned))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_model_of_the_first_release_is_still_read() {
-    let folder = Folder::new();
-    let (model, mut source) = first_release();
-    let scored = folder.path("scored.csv");
-    let options = ScoreOptions::default();
-    let summary = score_to_file(&engine(2), &model, &mut source, &scored, options).await;
-    assert_eq!(summary.expect("scores").events, 40);
-    let expected = std::fs::read(fixture("model-v1-scored.csv")).expect("the fixture");
-    let expected = String::from_utf8(expected).expect("text");
-    // The stored table ends with the verdict; three more columns follow it today.
-    let scored = folder.text("scored.csv");
-    let scored = scored
-        .lines()
-        .filter_map(|line| line.rsplitn(4, ',').last());
-    assert!(
-        scored.eq(expected.lines()),
-        "the scores of a stored model changed"
-    );
-    let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
-    assert_eq!(evaluated.expect("labels").events, 40);
+async fn models_of_every_version_are_still_read_and_keep_their_scores() {
+    for (version, novelty) in [(1, Novelty::Plain), (2, Novelty::Range)] {
+        let (model, mut source) = stored(version);
+        assert_eq!(model.forest().novelty(), novelty);
+        let expected = std::fs::read_to_string(fixture(&format!("model-v{version}-scored.csv")));
+        let found = scored(&model, &mut source).await;
+        assert!(
+            found.iter().eq(expected.expect("the fixture").lines()),
+            "the scores of the stored model of version {version} changed"
+        );
+        let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
+        assert_eq!(evaluated.expect("labels").events, 40);
+    }
 }
 
-/// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_is_the_first_that_can_hold_the_forest() {
+    for (version, novelty) in [(1, "\"novelty\":\"plain\""), (2, "\"novelty\":\"range\"")] {
+        let text = written(&stored(version).0);
+        assert!(text.contains(&format!("\"version\":{version},\"honeyguide\"")));
+        assert_eq!(text.contains(novelty), version == 2);
+    }
+    let older = written(&stored(2).0).replacen("\"version\":2", "\"version\":1", 1);
+    let says = "novelty `range`, which version 1 of the format does not have";
+    refused("a form that the version lacks", older.as_bytes(), says);
+}
+
+/// Writes the fixtures of the newest version. Run it only to add fixtures under the name of a new version:
 /// `cargo test -p honeyguide --test library -- --ignored write_the_fixtures`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes the fixtures"]
 async fn write_the_fixtures() {
-    let made = model().await.save(Path::new(&fixture("model-v1.json")));
+    let made = model().await.save(Path::new(&fixture("model-v2.json")));
     made.expect("the fixtures' folder");
-    std::fs::write(fixture("model-v1.csv"), fixture_events()).expect("the fixtures' folder");
-    let (model, mut source) = first_release();
-    let scored = fixture("model-v1-scored.csv");
-    let (scored, options) = (Path::new(&scored), ScoreOptions::default());
-    let summary = score_to_file(&engine(2), &model, &mut source, scored, options).await;
-    summary.expect("the fixtures' folder");
+    let (model, mut source) = stored(2);
+    let lines = scored(&model, &mut source).await;
+    let text = lines.join("\n") + "\n";
+    std::fs::write(fixture("model-v2-scored.csv"), text).expect("the fixtures' folder");
 }

@@ -188,7 +188,8 @@ fn find_outside<const LEVEL: u8>(
     list.append((chosen >> 16) as __mmask16, high);
 }
 
-#[inline]
+/// See [`Outside::shorten`](crate::iforest::perfect::Outside::shorten). It is compiled once for all walks.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn shorten(
     tree: &PackedTree,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Workspace, launch, pointAt, visit, waitForChart } from "./pages.mjs";
+import { Workspace, launch, overlaps, pointAt, tallRows, visit, waitForChart } from "./pages.mjs";
 
 const HOSTILE = ["<img src=x onerror=\"document.title='acted'\">", "<a href=\"javascript:document.title='acted'\">x</a>", "\u202egnp.exe"];
 
@@ -12,6 +12,7 @@ before(async () => {
   work = new Workspace();
   work.run("simulate", "--out", "sim", "--events", "20000");
   work.run("explore", "sim/labelled_training_data.csv", "--recipe", "beth-paper", "--out", "explore.html");
+  work.run("explore", "sim/labelled_testing_data.csv", "--recipe", "beth-paper", "--label", "evil", "--out", "labelled.html");
   work.events("hostile.csv", HOSTILE.map((name, index) => ({ processName: name, eventName: name, hostName: name, processId: index })));
   work.run("explore", "hostile.csv", "--recipe", "raw", "--out", "hostile.html");
 });
@@ -47,6 +48,63 @@ test("hovering over a picture shows its values", async () => {
     await page.mouse.move(box.x + 14, box.y + 9);
     await programs.locator(".hoverlayer .hovertext").first().waitFor();
     assert.match(await programs.locator(".hoverlayer").textContent(), /\w+, \w+: [\d,]+/);
+  });
+});
+
+test("buttons lie over nothing, and no row is tall with a part out of sight", async () => {
+  for (const width of [390, 420, 1280]) {
+    await visit(browser, work.url("labelled.html"), { viewport: { width, height: 900 } }, async (page) => {
+      await waitForChart(page, "timeline");
+      await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      assert.deepEqual(await overlaps(page), [], `${width} px`);
+      await (await waitForChart(page, "column-0")).hover();
+      assert.deepEqual(await overlaps(page), [], `${width} px, under the mouse`);
+      assert.deepEqual(await tallRows(page), [], `${width} px`);
+    });
+  }
+});
+
+test("the buttons of a chart zoom it with the keyboard", async () => {
+  await visit(browser, work.url("labelled.html"), {}, async (page) => {
+    await waitForChart(page, "column-0");
+    const range = () => page.evaluate(() => document.getElementById("chart-column-0")._fullLayout.xaxis.range.map(Number));
+    const width = ([from, to]) => to - from;
+    const all = await range();
+    const press = async (how) => {
+      await page.locator(`[data-of="column-0"][data-zoom="${how}"]`).focus();
+      await page.keyboard.press("Enter");
+      return range();
+    };
+    assert.ok(Math.abs(width(await press("in")) / width(all) - 0.5) < 1e-6);
+    assert.ok(Math.abs(width(await press("out")) / width(all) - 1) < 1e-6);
+    await press("in");
+    assert.deepEqual(await press("reset"), all);
+    const opacity = () => page.locator("figure:has(#chart-column-0) .zoom").evaluate((zoom) => getComputedStyle(zoom).opacity);
+    assert.equal(await opacity(), "1", "what has the focus is seen");
+  });
+});
+
+test("histograms tell events apart by the label that is chosen", async () => {
+  await visit(browser, work.url("labelled.html"), {}, async (page) => {
+    await waitForChart(page, "column-0");
+    const seen = () => page.evaluate(() => document.getElementById("chart-column-0").data.filter((trace) => trace.visible));
+    const names = async () => (await seen()).map((trace) => trace.name);
+    const sum = async () => (await seen()).flatMap((trace) => [...trace.y]).reduce((all, events) => all + events, 0);
+    assert.deepEqual(await names(), ["evil = 0", "evil = 1"]);
+    const events = await sum();
+    await page.locator("#columns-view").selectOption("no label");
+    assert.deepEqual(await names(), ["events"]);
+    assert.equal(await sum(), events);
+  });
+});
+
+test("cells of the correlations show their numbers", async () => {
+  await visit(browser, work.url("labelled.html"), {}, async (page) => {
+    const map = await waitForChart(page, "feature-correlations");
+    const shown = await map.locator(".heatmap-label text, g.heatmap-label").allTextContents();
+    const names = await page.evaluate(() => document.getElementById("chart-feature-correlations").data[0].x);
+    assert.equal(names.at(-1), "evil");
+    assert.ok(shown.includes("1.00") && shown.length >= 20, shown.join(" "));
   });
 });
 

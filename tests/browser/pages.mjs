@@ -103,3 +103,28 @@ export const liveText = (page, name) => page.locator(`[data-live="${name}"]`).fi
 
 /** Parses a count with thousands separators. */
 export const parseCount = (text) => Number(text.replaceAll(",", ""));
+
+/** Returns what lies over something else: buttons of charts over the charts or captions, and buttons of the chart
+ * library, which would lie over its titles and legends. */
+export const overlaps = (page) => page.evaluate(() => {
+  const apart = (one, other) => one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+  const found = [...document.querySelectorAll(".modebar-btn")].map(() => "a button of the chart library");
+  document.querySelectorAll("figure").forEach((figure) => {
+    const below = [...figure.querySelectorAll(".chart, figcaption, details")];
+    figure.querySelectorAll("button").forEach((button) => {
+      const own = button.getBoundingClientRect();
+      below.filter((part) => !apart(own, part.getBoundingClientRect()))
+        .forEach((part) => found.push(`${button.textContent} over ${part.className || part.tagName}`));
+    });
+  });
+  return found;
+});
+
+/** Opens all details, and returns the rows of tables that are tall although a part of them is out of sight. */
+export const tallRows = (page) => page.evaluate(() => {
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
+  const isCut = (row) => { const scroll = row.closest(".scroll"); return scroll && scroll.scrollWidth > scroll.clientWidth; };
+  return [...document.querySelectorAll("tbody tr")]
+    .filter((row) => row.getBoundingClientRect().height > 100 && isCut(row))
+    .map((row) => `${Math.round(row.getBoundingClientRect().height)} px: ${row.textContent.slice(0, 60)}`);
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Workspace, launch, liveText, parseCount, pointAt, visit, waitForChart } from "./pages.mjs";
+import { Workspace, launch, liveText, overlaps, parseCount, pointAt, tallRows, visit, waitForChart } from "./pages.mjs";
 
 const HOSTILE = [
   "<script>document.title='acted'</script>",
@@ -156,6 +156,29 @@ test("nothing is wider than the window, and every table can be reached by keyboa
       assert.equal(scrolling, 0);
     });
   }
+});
+
+test("buttons lie over nothing, and no row is tall with a part out of sight", async () => {
+  for (const width of [390, 420, 1280]) {
+    await visit(browser, work.url("report.html"), { viewport: { width, height: 900 } }, async (page) => {
+      await waitForChart(page, "roc");
+      await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      assert.deepEqual(await overlaps(page), [], `${width} px`);
+      assert.deepEqual(await tallRows(page), [], `${width} px`);
+    });
+  }
+});
+
+test("the confusion matrix follows the slider, in numbers and colours", async () => {
+  await visit(browser, work.url("report.html"), {}, async (page) => {
+    const cell = (name) => page.locator(`[data-share="${name}-0"]`);
+    const color = (name) => cell(name).evaluate((found) => getComputedStyle(found).backgroundColor);
+    const before = await color("fp");
+    await page.locator("#threshold-slider").fill("0");
+    assert.match(await cell("fp").textContent(), /false-positive rate 100\.0 %/);
+    assert.match(await cell("tn").textContent(), /^0 true negatives.*specificity 0\.0 %/);
+    assert.notEqual(await color("fp"), before);
+  });
 });
 
 test("every picture has a name, a description and a table or text", async () => {

@@ -96,17 +96,21 @@ pub fn each_line(command: &mut Command, mut consume: impl FnMut(&str)) -> Result
 
 /// Runs `cargo build` with `arguments` and returns the path of the executable.
 pub fn build(arguments: &[&str]) -> Result<PathBuf> {
-    let mut cargo = cargo(["build", "--message-format", "json-render-diagnostics"]);
-    cargo.args(arguments);
+    build_with(cargo(["build"]).args(arguments))
+}
+
+/// Runs the command of `cargo build` and returns the path of the executable.
+pub fn build_with(cargo: &mut Command) -> Result<PathBuf> {
+    cargo.args(["--message-format", "json-render-diagnostics"]);
     let mut executable = None;
-    each_line(&mut cargo, |line| {
+    each_line(cargo, |line| {
         let message: Value = serde_json::from_str(line).unwrap_or_default();
         if let Some(path) = message["executable"].as_str() {
             executable = Some(PathBuf::from(path));
         }
     })?;
     executable.ok_or_else(|| Error::Output {
-        command: shown(&cargo),
+        command: shown(cargo),
         what: "no executable",
         line: String::new(),
     })

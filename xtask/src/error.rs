@@ -44,6 +44,13 @@ pub enum Error {
     Circles(String),
     #[error("{0}: no file `sklearn_auroc*.csv`; bench/sklearn_auroc.py makes one")]
     NoReference(PathBuf),
+    #[error("no fuzz target `{target}`; the targets are {known}")]
+    NoTarget { target: String, known: String },
+    #[error(
+        "fuzzing found a fault in {0}; the inputs are below target/fuzz/faults. Once the fault is mended, add its input \
+         to fuzz/corpus, so that the tests read it"
+    )]
+    Fuzzing(String),
     #[error("no test ran")]
     NoTests,
     #[error("AUROC is more than two standard errors away from scikit-learn's on {0}")]
@@ -62,7 +69,7 @@ impl Error {
     /// Returns the exit status: 2 for a wrong call, 1 for a failed task.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::NoTarget { .. } => 2,
             _ => 1,
         }
     }

@@ -7,6 +7,7 @@ mod browser;
 mod command;
 mod error;
 mod features;
+mod fuzz;
 mod servers;
 mod statistics;
 mod test;
@@ -22,6 +23,8 @@ Usage: cargo xtask TASK
 Tasks:
   test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed.
                    With ARGs, run only `cargo test` and pass them to it
+  fuzz [TARGET]... [--seconds N]
+                   Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour
   arrows           Check that modules of a crate do not use one another in a circle
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
@@ -29,6 +32,11 @@ Tasks:
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Cargo calls this program instead of the compiler while it compiles for fuzzing.
+    let run = match std::env::var_os(fuzz::IS_COMPILER) {
+        None => run,
+        Some(_) => fuzz::compile,
+    };
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,6 +49,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
+        ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["arrows"] => arrows::run(),
         ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use console::Term;
 use honeyguide::output::{Destination, TableFormat};
 use honeyguide::{
-    Engine, Error, Intake, Model, Recipe, Source, StorageOptions, TraceeEvents, builtin,
+    Engine, Error, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions, TraceeEvents,
+    builtin,
 };
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, written};
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, printable_lines};
+use crate::render::{count, of_them, printable_lines, screen};
 
 /// The greatest number of JSON keys that a remark names.
 const SHOWN_KEYS: usize = 10;
@@ -27,7 +29,7 @@ pub struct Context {
     simulated: AtomicBool,
     /// Whether a result goes to standard output; the outcome then goes to standard error.
     output_taken: AtomicBool,
-    /// The models and recipes that were read: the path or URL of each, and `"model"` or `"recipe"`.
+    /// The models, recipes and forests that were read: the path or URL of each, and what it is.
     read: Mutex<Vec<(PathBuf, &'static str)>>,
 }
 
@@ -108,11 +110,12 @@ impl Context {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let stream: Box<dyn Write> = if self.output_taken.load(Ordering::Relaxed) {
-            Box::new(io::stderr().lock())
-        } else {
-            Box::new(io::stdout().lock())
-        };
+        let (stream, terminal): (Box<dyn Write>, _) =
+            match self.output_taken.load(Ordering::Relaxed) {
+                true => (Box::new(io::stderr().lock()), Term::stderr()),
+                false => (Box::new(io::stdout().lock()), Term::stdout()),
+            };
+        screen::measure(&terminal);
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
@@ -155,6 +158,18 @@ impl Context {
     pub fn remark_counts(&self, source: &Source) {
         let counts = source.counts();
         self.remark_malformed_args(counts.malformed_args);
+        for note in &counts.notes {
+            self.remark(&format!("note: {note}"));
+        }
+        if let Some(ReplacedTexts { values, first }) = &counts.replaced {
+            self.remark(&format!(
+                "note: {} bytes that are not UTF-8 or halves of surrogate pairs, which were read as U+FFFD; the first: {first}",
+                match values {
+                    1 => "1 text has".to_owned(),
+                    many => format!("{} texts have", count(*many)),
+                }
+            ));
+        }
         if let Some(intake) = &counts.intake {
             self.remark_intake(intake);
         }
@@ -210,6 +225,9 @@ impl Context {
         if source.is_simulated() {
             self.mark_simulated();
         }
+        for note in source.notes(written) {
+            self.remark(&format!("note: {note}"));
+        }
         self.detail(&format!("the data is {}", source.log().name()));
         for file in source.files() {
             self.detail(&format!(
@@ -225,7 +243,7 @@ impl Context {
     pub fn recipe(&self, name_or_place: &str) -> Result<Recipe, Failure> {
         let recipe = Recipe::load_with(name_or_place, &self.storage()?)?;
         if builtin(name_or_place).is_none() {
-            self.read().push((name_or_place.into(), "recipe"));
+            self.note_read(Path::new(name_or_place), "recipe");
         }
         Ok(recipe)
     }
@@ -242,8 +260,13 @@ impl Context {
     /// Loads a model from a path or a URL.
     pub fn model(&self, place: &Path) -> Result<Model, Failure> {
         let model = Model::load_with(place, &self.storage()?)?;
-        self.read().push((place.to_owned(), "model"));
+        self.note_read(place, "model");
         Ok(model)
+    }
+
+    /// Notes that the command has read the file at `place`, which outputs must not replace. `what` is what it is.
+    pub fn note_read(&self, place: &Path, what: &'static str) {
+        self.read().push((place.to_owned(), what));
     }
 
     fn read(&self) -> MutexGuard<'_, Vec<(PathBuf, &'static str)>> {

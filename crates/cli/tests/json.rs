@@ -9,7 +9,7 @@ use common::{Folder, event, events};
 use serde_json::{Value, json};
 
 /// The commands that print nothing with `--json`, because they serve other processes or print a text of their own.
-const WITHOUT_ANSWER: [&str; 1] = ["cluster"];
+const WITHOUT_ANSWER: [&str; 3] = ["cluster", "completions", "man"];
 
 /// Returns the names of the commands, as `--help` lists them.
 fn commands(folder: &Folder) -> BTreeSet<String> {
@@ -32,6 +32,7 @@ fn folder() -> Folder {
                   [[feature]]\nname = \"call\"\nexpr = \"eventName\"\nkind = \"categorical\"\n\
                   [[feature]]\nname = \"rare\"\nrarity = { of = \"processName\", given = [\"hostName\"] }\n";
     folder.write("kinds.toml", recipe);
+    folder.write("forest.json", exported_forest());
     // `reproduce` needs events with labels of both kinds.
     folder.done(&[
         "simulate", "--out", "logs", "--events", "30000", "--seed", "5",
@@ -39,8 +40,21 @@ fn folder() -> Folder {
     folder
 }
 
+/// Returns a forest of one leaf, as it is exported from scikit-learn.
+fn exported_forest() -> String {
+    let params = json!({
+        "n_estimators": 1, "max_samples": {"count": 1}, "max_features": {"fraction": 1.0}, "bootstrap": false,
+        "contamination": "auto", "extension_level": 0, "seed": 0, "column_kinds": [],
+    });
+    let forest = json!({
+        "version": 1, "params": params, "n_features": 1, "max_samples": 1, "offset": -0.5, "input": "f32",
+        "trees": [{"splits": [-1], "thresholds": [], "leaf_events": [1]}],
+    });
+    json!({"scikit_learn": "1.9.1", "feature_names": ["userId"], "forest": forest}).to_string()
+}
+
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 35] = [
+const CALLS: [&str; 39] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -54,6 +68,10 @@ const CALLS: [&str; 35] = [
     "explain kinds.json logs/labelled_testing_data.csv --row 1",
     "explore good.csv --out p.html",
     "explore good.csv --recipe context --out p.html",
+    "import forest.json good.csv --recipe raw --out i.json",
+    "incidents model.json logs/labelled_testing_data.csv --top 2",
+    "incidents kinds.json logs/labelled_testing_data.csv --top 2 --incident-by userId",
+    "incidents model.json good.csv --out i.parquet",
     "inspect good.csv",
     "inspect logs",
     "inspect good.csv --recipe context",

@@ -43,14 +43,16 @@ fn a_page_is_written_whole_and_nothing_beside_it() {
 #[test]
 fn a_page_shows_its_command_without_the_number_of_threads() {
     let folder = Folder::with_model(300);
-    let explored = ["good.csv", "--model", "model.json"];
+    let labels = ["--label", "evil", "--label", "sus"];
+    let explored = [&["good.csv", "--model", "model.json"][..], &labels].concat();
     let first = (
         report_page(&folder, &["good.csv"]),
         explore_page(&folder, &explored),
     );
     let says = "honeyguide report model.json good.csv --out page.html";
     assert!(shown(&first.0).contains(says), "{says}");
-    let says = "honeyguide explore good.csv --model model.json --out page.html";
+    let says =
+        "honeyguide explore good.csv --model model.json --label evil --label sus --out page.html";
     assert!(shown(&first.1).contains(says), "{says}");
     for threads in [["--threads", "1"], ["--threads", "3"]] {
         let judged = report_page(&folder, &[&["good.csv"][..], &threads].concat());
@@ -164,12 +166,20 @@ fn calls_that_cannot_work_are_refused_before_the_work() {
         &["good.csv: line 98: label `userId` must be 0 or 1, found 1001"],
     );
     refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
+    let written = ["p.png", "written as HTML", "must end in .html"];
+    refused(&["good.csv", "--out", "p.png"], 2, &written);
     let refused = |args: &[&str], status, says: &[&str]| {
         folder.refused(&[&["explore"], args].concat(), status, says);
     };
     refused(&["good.csv"], 2, &["--out"]);
     refused(&["good.csv", "--out", "good.csv"], 2, &["also an input"]);
     refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
+    refused(&["good.csv", "--out", "p.png"], 2, &written);
+    refused(
+        &["good.csv", "--out", "p.html", "--label", "userId"],
+        1,
+        &["good.csv: line 98: label `userId` must be 0 or 1, found 1001"],
+    );
     let recipe = ["--recipe", "no-such-recipe"];
     refused(
         &[&["good.csv", "--out", "p.html"][..], &recipe].concat(),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, UInt64Array};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use learn::Matrix;
@@ -17,7 +17,7 @@ pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric,
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_key};
+use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_keys};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
 use crate::output::{Destination, TableWriter};
@@ -106,6 +106,24 @@ pub async fn embed(
     params: &UmapParams,
     seed: u64,
 ) -> Result<Embedding> {
+    let labels = source.present(source.log().labels().iter().copied());
+    let labels: Vec<String> = labels.map(str::to_owned).collect();
+    embed_labelled(engine, source, fit_on, recipe, params, seed, labels).await
+}
+
+/// Places rows as [`embed`] does, and counts the events of `labels` instead of those of the log's labels.
+///
+/// # Errors
+/// Fails as [`embed`] does, and when the data lacks a label.
+pub(crate) async fn embed_labelled(
+    engine: &Engine,
+    source: &mut Source,
+    fit_on: Option<&mut Source>,
+    recipe: &Recipe,
+    params: &UmapParams,
+    seed: u64,
+    labels: Vec<String>,
+) -> Result<Embedding> {
     let params = &params.clone().seed(seed);
     let recipe = recipe.resolve(engine, source, &[])?;
     refuse_categories(&recipe)?;
@@ -117,8 +135,6 @@ pub async fn embed(
         return Err(no_events(fitted_source));
     }
     let map = Map::fit(&recipe, &distilled, params, seed)?;
-    let labels = source.present(source.log().labels().iter().copied());
-    let labels: Vec<String> = labels.map(str::to_owned).collect();
     let mut keys = Keys::default();
     let ids = labels
         .iter()
@@ -399,8 +415,7 @@ impl Embedding {
             let name = format!("umap_{}", component + 1);
             columns.push((name, Arc::new(Float32Array::from_iter_values(places))));
         }
-        let keys = self.values.chunks_exact(n_features).map(feature_key);
-        let keys = StringArray::from_iter_values(keys);
+        let keys = feature_keys(self.values.chunks_exact(n_features));
         columns.push((FEATURE_KEY.to_owned(), Arc::new(keys)));
         write_columns(to.into(), columns)
     }

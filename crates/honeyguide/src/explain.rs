@@ -187,6 +187,9 @@ impl Model {
     fn describe(&self, index: usize, event: &ExplainedEvent) -> Vec<String> {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
+            (FeatureInputs::Own(input), _) if !self.training.is_described() => {
+                vec![raw_values(feature, &self.layout().inputs[*input], event)]
+            }
             (FeatureInputs::Rarity(inputs), _) => {
                 let parts: Vec<String> = feature
                     .sql()

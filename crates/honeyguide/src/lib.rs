@@ -62,6 +62,7 @@
 #![warn(missing_docs)]
 
 mod cells;
+mod clock;
 pub mod convert;
 mod distil;
 pub mod drift;
@@ -73,7 +74,11 @@ pub mod event;
 pub mod explain;
 mod features;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
+mod import;
+pub mod incident;
 pub mod inspect;
 mod labels;
 mod leave_one_out;
@@ -104,13 +109,14 @@ pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
 pub use features::MAX_CATEGORIES;
+pub use import::{ForestExport, import};
 pub use learn::iforest::{
     Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
 };
 pub use leave_one_out::MIN_HOSTS;
 pub use model::{
-    Distribution, FeatureProfile, HostRate, MAX_MODEL_BYTES, Model, ModelOrigin, Threshold,
-    ThresholdMethod, Training,
+    Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model, ModelOrigin,
+    Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{
@@ -119,7 +125,8 @@ pub use recipe::{
 };
 pub use scorer::{Contributions, Scorer, Scores};
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, ScanCounts, Source, TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, ReadOptions, ReplacedTexts, ScanCounts, Source,
+    TraceeEvents,
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{

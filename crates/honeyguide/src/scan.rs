@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::DataFrame;
 
 use crate::engine::Engine;
@@ -55,6 +56,12 @@ impl<'a> Scan<'a> {
     pub fn columns(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.columns.extend(names.into_iter().map(Into::into));
         self
+    }
+
+    /// Adds the columns that expressions read.
+    pub fn reading<'e>(self, exprs: impl IntoIterator<Item = &'e Expr>) -> Self {
+        let refs: Vec<_> = exprs.into_iter().flat_map(Expr::column_refs).collect();
+        self.columns(refs.into_iter().map(|column| &column.name))
     }
 
     /// Adds the columns that a recipe reads. A failure in one of its features is traced to the first event that has it.

@@ -226,6 +226,7 @@ pub(crate) fn fit(
         events,
         distinct_rows,
         sampled_rows,
+        imported: None,
         fingerprint,
         profile,
         scores: scores_of(&forest, &matrix)?,
@@ -262,7 +263,8 @@ fn no_hosts(source: &Source) -> Error {
     ))
 }
 
-fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
+/// Returns the distribution of the scores of weighted rows.
+pub(crate) fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
     let scores = forest
         .scores(matrix.values())
         .map_err(|error| Error::internal(error.to_string()))?;
@@ -339,7 +341,7 @@ fn check_rate(rate: f64) -> Result<()> {
 
 /// Returns the SHA-256 of the distinct rows with their counts. Numbers are hashed in little-endian order, so that the
 /// result is the same on every machine.
-fn fingerprint(distilled: &Distilled) -> String {
+pub(crate) fn fingerprint(distilled: &Distilled) -> String {
     let mut hash = Sha256::new();
     hash.update(distilled.events.to_le_bytes());
     hash.update(distilled.distinct_rows.to_le_bytes());

@@ -3,6 +3,10 @@
 
 use std::borrow::Cow;
 
+use chrono::{Datelike, NaiveDate};
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
 /// Returns a count with commas between thousands.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -55,13 +59,34 @@ pub fn defined(figure: Option<f64>) -> String {
 
 /// Writes a duration in the unit that suits it: seconds, minutes, hours or days.
 pub fn duration(seconds: f64) -> String {
-    const DAY: f64 = 86_400.0;
     match seconds {
         s if s.abs() < 120.0 => format!("{s:.1} s"),
         s if s.abs() < 7_200.0 => format!("{:.1} min", s / 60.0),
-        s if s.abs() < 2.0 * DAY => format!("{:.1} h", s / 3_600.0),
-        s => format!("{:.1} days", s / DAY),
+        s if s.abs() < 2.0 * SECONDS_PER_DAY => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / SECONDS_PER_DAY),
     }
+}
+
+/// Returns the name of a day that counts from 0 at a start: its date if the start is 1970-01-01 and the calendar reaches
+/// so far, else its number from 1.
+pub fn day_name(day: i64, is_date: bool) -> String {
+    let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
+    match date.filter(|_| is_date) {
+        Some(date) => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+        None => format!("day {}", day.saturating_add(1)),
+    }
+}
+
+/// Writes a time in words: date and time in UTC if it counts from 1970-01-01, else the duration since the start.
+pub fn moment(seconds: f64, is_date: bool) -> String {
+    if !is_date {
+        return duration(seconds);
+    }
+    let day = (seconds / SECONDS_PER_DAY).floor();
+    let of_day = (seconds - day * SECONDS_PER_DAY).floor() as u64;
+    let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let day = day_name(day as i64, true);
+    format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
 }
 
 /// Returns text as one line, in which characters that act on a terminal or reorder the text around them are escaped.
@@ -94,25 +119,66 @@ fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// Returns a number in at most about 13 characters: short whole numbers in full, others with about six significant
-/// digits.
+/// The least magnitude of a number other than 0 that is written without a power of ten.
+const LEAST_PLAIN: f64 = 1e-4;
+/// The magnitude from which on numbers are written with a power of ten. Below it, whole numbers are exact.
+const FIRST_WITH_POWER: f64 = 1e15;
+/// The number of digits that are shown of a number that is not whole, from the first that is not 0.
+const DIGITS: i32 = 7;
+
+/// Returns a number as text, with commas between thousands: whole numbers in full, others with about seven digits. Very
+/// large and very small ones have a power of ten, as in 1.5×10⁻⁷.
 pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let sign = if value < 0.0 { "−" } else { "" };
     let magnitude = value.abs();
-    if value.fract() == 0.0 && magnitude < 1e12 {
-        let sign = if value < 0.0 { "−" } else { "" };
-        return format!("{sign}{}", count(magnitude as u64));
+    if !is_plain(value) {
+        return format!("{sign}{}", with_power(magnitude));
     }
-    if !(1e-4..1e9).contains(&magnitude) {
-        return format!("{value:.4e}").replace('-', "−");
-    }
-    let digits_before = magnitude.log10().floor().max(0.0) as usize + 1;
-    let text = format!("{value:.*}", 7_usize.saturating_sub(digits_before).max(1));
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
+    let digits_before = match magnitude {
+        0.0 => 1,
+        magnitude => magnitude.log10().floor() as i32 + 1,
     };
-    short.replace('-', "−")
+    let decimals = usize::try_from(DIGITS - digits_before.max(1) - digits_before.min(0));
+    let text = format!("{magnitude:.*}", decimals.unwrap_or(0));
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);
+    match fraction.trim_end_matches('0') {
+        "" => format!("{sign}{whole}"),
+        fraction => format!("{sign}{whole}.{fraction}"),
+    }
+}
+
+/// Returns whether [`number`] writes a number without a power of ten.
+pub fn is_plain(value: f64) -> bool {
+    value == 0.0 || (LEAST_PLAIN..FIRST_WITH_POWER).contains(&value.abs())
+}
+
+/// Returns a power of ten, as in 10⁻⁷.
+pub fn power_of_ten(exponent: i32) -> String {
+    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let raised = |character: char| match character.to_digit(10) {
+        Some(digit) => RAISED[digit as usize],
+        None => '⁻',
+    };
+    format!(
+        "10{}",
+        exponent.to_string().chars().map(raised).collect::<String>()
+    )
+}
+
+/// Returns a positive number with five digits and a power of ten.
+fn with_power(magnitude: f64) -> String {
+    let text = format!("{magnitude:.4e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    let power = power_of_ten(exponent.parse().unwrap_or(0));
+    match digits {
+        "1" => power,
+        digits => format!("{digits}×{power}"),
+    }
 }
 
 #[cfg(test)]
@@ -137,19 +203,27 @@ mod tests {
             0.5,
             -12.345_678,
             1e-7,
-            1e300,
+            -1.234_56e300,
             0.000_123,
+            1_234_567.8,
+            4_026_531_841.2,
+            0.9999,
+            f64::INFINITY,
         ];
         let shown = [
             "0",
             "−3",
             "4,026,531,840",
-            "1350.001",
+            "1,350.001",
             "0.5",
             "−12.34568",
-            "1.0000e−7",
-            "1.0000e300",
+            "10⁻⁷",
+            "−1.2346×10³⁰⁰",
             "0.000123",
+            "1,234,568",
+            "4,026,531,841",
+            "0.9999",
+            "inf",
         ];
         assert_eq!(numbers.map(number), shown);
     }

@@ -1,7 +1,6 @@
 //! Charts: traces of the chart library, and texts of data that it takes for no markup.
 
-use plotly::common::{ColorScale, ColorScaleElement, Title};
-use plotly::layout::Axis;
+use plotly::common::{ColorScale, ColorScaleElement};
 use plotly::{Layout, Plot, Trace};
 use serde::Serialize;
 
@@ -21,9 +20,6 @@ pub(crate) const SERIES: [&str; 7] = [
 /// The longest text from data in a chart or table, in characters.
 pub(crate) const MAX_LABEL: usize = 80;
 
-/// The longest text at a mark of an axis, in characters.
-const MAX_TICK: usize = 28;
-
 /// A chart, and the words for readers who do not see it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,10 +32,25 @@ pub(crate) struct Chart {
     /// A description of the chart in words.
     #[serde(skip)]
     pub alt: String,
+    /// The figures of the chart, where no other table of the page has them.
+    #[serde(skip)]
+    pub table: Option<ChartTable>,
+    /// The least width of the chart in rem; on narrower screens it scrolls.
+    #[serde(skip)]
+    pub least_width: Option<f64>,
     plot: Plot,
     /// Whether the vertical axis begins at the top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reversed: bool,
+    /// The name of the choice by which the reader selects a view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<&'static str>,
+    /// The position of the view of each trace, in a chart with several views.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<Vec<usize>>,
+    /// Whether the cells of a heatmap show their numbers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_numbers: bool,
     /// The text of each cell of a heatmap whose colours do not stand for the number itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell_texts: Option<Vec<Vec<String>>>,
@@ -49,6 +60,12 @@ pub(crate) struct Chart {
     /// The data with which the page's script redraws the chart when the threshold moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<serde_json::Value>,
+}
+
+/// The figures of a chart as a table. The first column names the rows, the others hold numbers.
+pub(crate) struct ChartTable {
+    pub header: Vec<String>,
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Chart {
@@ -67,18 +84,18 @@ impl Chart {
             id: id.into(),
             title: title.into(),
             alt: alt.into(),
+            table: None,
+            least_width: None,
             plot,
             reversed: false,
+            choice: None,
+            views: None,
+            has_numbers: false,
             cell_texts: None,
             point_texts: None,
             live: None,
         }
     }
-}
-
-/// Returns an axis with a title.
-pub(crate) fn axis(title: &str) -> Axis {
-    Axis::new().title(Title::with_text(title))
 }
 
 /// Returns a scale from none to most that can be read without colour and in both themes.
@@ -98,12 +115,8 @@ pub(crate) fn label(text: &str) -> String {
     escaped(&clip(text))
 }
 
-/// Makes a label of text from data that fits beside an axis.
-pub(crate) fn tick(text: &str) -> String {
-    escaped(&cut(text, MAX_TICK))
-}
-
-fn escaped(text: &str) -> String {
+/// Escapes text from data as a label.
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in printable(text).chars() {
         match character {

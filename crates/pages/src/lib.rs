@@ -4,6 +4,7 @@
 //! nothing. Its size is bounded by that of the figures. The same figures give the same bytes.
 #![warn(missing_docs)]
 
+mod axes;
 mod chart;
 mod explore;
 mod page;

@@ -120,11 +120,34 @@ impl Page {
         &self.html
     }
 
+    /// Checks that the name of a destination does not promise another format than HTML.
+    ///
+    /// # Errors
+    /// Fails when the name has another ending than `.html` or `.htm`.
+    pub fn check_name(to: &Destination) -> Result<()> {
+        let ending = to
+            .path()
+            .extension()
+            .map(|ending| ending.to_ascii_lowercase());
+        match ending {
+            Some(ending) if ending != "html" && ending != "htm" => {
+                let shown = to.path().display();
+                let message =
+                    format!("{shown}: a page is written as HTML, and its name must end in .html");
+                Err(Error::usage(message)
+                    .hint("a browser can print the page or save its charts in other formats"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the page to `to`, where it appears only when it is complete.
     ///
     /// # Errors
-    /// Fails when the file cannot be written.
+    /// Fails when the name has another ending than `.html` or `.htm`, and when the file cannot be written.
     pub fn save(&self, to: impl Into<Destination>) -> Result<()> {
+        let to = to.into();
+        Self::check_name(&to)?;
         let mut file = PendingFile::create(to)?;
         let written = file.write_all(self.html.as_bytes());
         written.map_err(|error| file.failed(error))?;

@@ -37,17 +37,15 @@
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", separators: ".,",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: cssValue("--ink") },
-      margin: { l: 56, r: 12, t: 12, b: 44 },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: cssValue("--soft"), activecolor: cssValue("--ink") },
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+      margin: { l: 56, r: 12, t: 12, b: 44 }, dragmode,
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemsizing: "constant" },
       hoverlabel: { bgcolor: cssValue("--panel"), bordercolor: cssValue("--line"), font: { color: cssValue("--ink") }, align: "left" },
       ...full,
     };
   };
-  const config = {
-    responsive: true, displaylogo: false, showTips: false, showLink: false,
-    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
-  };
+  // A finger scrolls the page, so that only a mouse zooms by dragging. Every chart has its own buttons below it.
+  const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+  const config = { responsive: true, displayModeBar: false, showTips: false };
 
   let Plotly;
   const drawn = new Map();
@@ -58,22 +56,27 @@
     if (!Plotly || !chart || !target) return;
     const live = liveState(chart);
     const data = themed(chart.plot.data).map((trace, index) => ({ ...trace, ...(live.traces[index] || {}) }));
-    if (chart.pointTexts) showColoring(chart, data);
+    if (chart.views) showView(chart, data);
+    if (chart.pointTexts) data.forEach((trace) => { trace.hovertext = trace.customdata.map((point) => chart.pointTexts[point]); });
     if (chart.cellTexts) data[0].customdata = chart.cellTexts;
+    if (chart.hasNumbers) data[0].texttemplate = "%{z:.2f}";
     const layout = { ...themedLayout(chart.plot.layout), ...(live.shapes ? { shapes: themed(live.shapes) } : {}) };
     if (chart.reversed) layout.yaxis.autorange = "reversed";
     drawn.set(id, true);
-    Plotly.react(target, data, layout, { ...config, toImageButtonOptions: { filename: `honeyguide-${id}`, scale: 2 } });
+    Plotly.react(target, data, layout, config);
   };
-  // A map has a set of traces for every colouring; the reader chooses which one is seen.
-  const showColoring = (chart, traces) => {
-    const choice = document.querySelector(`[data-colors="${chart.id}"]`);
-    traces.forEach((trace) => {
-      trace.visible = !choice || trace.meta === choice.value;
-      trace.hovertext = trace.customdata.map((point) => chart.pointTexts[point]);
+  // A chart with several views has traces for each; the reader chooses which view is seen.
+  const showView = (chart, traces) => {
+    const choice = document.querySelector(`[data-choice="${chart.choice}"]`);
+    const view = choice ? Number(choice.value) : 0;
+    traces.forEach((trace, index) => {
+      trace.visible = chart.views[index] === view;
+      if (chart.choice !== "map") trace.showlegend = view > 0;
     });
   };
-  document.querySelectorAll("[data-colors]").forEach((choice) => choice.addEventListener("change", () => draw(choice.dataset.colors)));
+  document.querySelectorAll("[data-choice]").forEach((choice) => choice.addEventListener("change", () => {
+    charts.forEach((chart, id) => { if (chart.choice === choice.dataset.choice && drawn.has(id)) draw(id); });
+  }));
   const drawAll = () => charts.forEach((_, id) => draw(id));
   const redraw = () => drawn.forEach((_, id) => draw(id));
 
@@ -156,7 +159,11 @@
     put(`precision-${label}`, percent(tp, flagged));
     put(`recall-${label}`, percent(tp, positives));
     put(`fpr-${label}`, percent(fp, negatives));
-    Object.entries({ tp, fp, fn, tn }).forEach(([name, n]) => put(`${name}-${label}`, count(n)));
+    Object.entries({ tp: [tp, positives], fp: [fp, negatives], fn: [fn, positives], tn: [tn, negatives] }).forEach(([name, [n, whole]]) => {
+      put(`${name}-${label}`, count(n));
+      put(`${name}-share-${label}`, percent(n, whole));
+      document.querySelectorAll(`[data-share="${name}-${label}"]`).forEach((cell) => cell.style.setProperty("--share", whole ? n / whole : 0));
+    });
   };
   const showHost = (host, index, { flagged, called }) => {
     const sum = (counts) => {
@@ -206,6 +213,21 @@
   });
   showTheme();
 
+  const zoom = (id, factor) => {
+    const axes = place(id)._fullLayout;
+    const ranges = ["xaxis", "yaxis"].map((name) => {
+      const axis = axes[name];
+      const [from, to] = axis.range.map((end) => axis.r2l(end));
+      const [middle, half] = [(from + to) / 2, ((to - from) / 2) * factor];
+      return [`${name}.range`, [middle - half, middle + half].map((end) => axis.l2r(end))];
+    });
+    Plotly.relayout(place(id), Object.fromEntries(ranges));
+  };
+  document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => {
+    const { zoom: how, of: id } = button.dataset;
+    if (!drawn.has(id) || how === "reset") draw(id);
+    if (Plotly && how !== "reset") zoom(id, how === "in" ? 0.5 : 2);
+  }));
   document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => {
     const id = button.dataset.save;
     draw(id);
@@ -233,6 +255,6 @@
   unpack().then(drawWhenSeen).catch((error) => {
     const trouble = element("trouble");
     trouble.hidden = false;
-    trouble.textContent = `The pictures cannot be drawn in this browser (${error.message}); the tables hold their figures.`;
+    trouble.textContent = `The charts cannot be drawn in this browser (${error.message}); the tables hold their figures.`;
   });
 })();

@@ -13,6 +13,7 @@ use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
 use honeyguide::report::{FeatureSource, Report, explore, report};
 use honeyguide::{Engine, Model, ReadOptions, Source};
 use pages::Origin;
+use serde_json::Value;
 
 /// Creates a folder with `good.csv`, a table of 300 events, and trains a small model of them.
 async fn folder_and_model() -> (Folder, Model) {
@@ -47,10 +48,52 @@ async fn explored(
     source: &mut Source,
     feature_source: Option<FeatureSource<'_>>,
 ) -> String {
-    let exploration = explore(engine, source, feature_source).await;
+    explored_by(engine, source, feature_source, &[]).await
+}
+
+/// Makes an exploration in which events are told apart by labels. Returns its page as HTML.
+async fn explored_by(
+    engine: &Engine,
+    source: &mut Source,
+    feature_source: Option<FeatureSource<'_>>,
+    labels: &[String],
+) -> String {
+    let exploration = explore(engine, source, feature_source, labels).await;
     let exploration = exploration.expect("an exploration");
     let page = pages::explore(&exploration, source, "honeyguide explore").expect("a page");
     page.html().to_owned()
+}
+
+/// Returns a chart's data as the page's script reads it.
+fn chart(page: &str, id: &str) -> Value {
+    let data = page
+        .split_once("id=\"page-data\">")
+        .expect("the page has data")
+        .1;
+    let data = data.split_once("</script>").expect("which ends").0;
+    let data: Value = serde_json::from_str(data).expect("data is JSON");
+    let charts = data["charts"].as_array().expect("charts").iter();
+    let found = charts.clone().find(|chart| chart["id"] == id);
+    found.unwrap_or_else(|| panic!("no chart {id}")).clone()
+}
+
+/// Returns the numbers of a list.
+fn numbers(list: &Value) -> Vec<f64> {
+    let list = list.as_array().expect("a list").iter();
+    list.map(|number| number.as_f64().expect("a number"))
+        .collect()
+}
+
+/// Returns the area below a curve as the chart library draws it: straight, or upright first and then to the right.
+fn area(trace: &Value) -> f64 {
+    let (x, y) = (numbers(&trace["x"]), numbers(&trace["y"]));
+    let pieces = x.windows(2).zip(y.windows(2));
+    let heights = pieces.map(|(x, y)| match trace["line"]["shape"].as_str() {
+        Some("vh") => (x[1] - x[0]) * y[1],
+        Some("linear") => (x[1] - x[0]) * (y[0] + y[1]) / 2.0,
+        other => panic!("a curve of the shape {other:?}"),
+    });
+    heights.sum()
 }
 
 /// Returns the page of an exploration of a file of the folder, with the features of a built-in recipe if one is named.
@@ -350,4 +393,153 @@ async fn times_may_be_text_or_numbers_of_any_unit() {
     folder.write("no.csv", "timestamp,path,status\nlate,/,200\n");
     let html = report_page(&folder, &model, "no.csv").await;
     assert!(html.contains("no usable column timestamp"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_area_below_a_drawn_curve_is_the_figure_that_the_curve_stands_for() {
+    let (folder, model) = folder_and_model().await;
+    // Labels that hardly follow the scores, so that precision rises and falls.
+    let mut text = format!("{HEADER}\n");
+    for index in 0..300 {
+        let is_labelled = index * index % 7 == 2 || index % 97 == 96;
+        text += &event_with(index, 14, if is_labelled { "1" } else { "0" });
+        text.push('\n');
+    }
+    folder.write("mixed.csv", text);
+    let (page, report) = reported(&engine(2), &model, &mut folder.source(&["mixed.csv"])).await;
+    let label = &report.evaluation.labels[0];
+    let (roc_auc, average_precision) = (label.roc_auc, label.average_precision);
+    assert!(average_precision < Some(0.9), "{average_precision:?}");
+    for (id, figure) in [("roc", roc_auc), ("precision-recall", average_precision)] {
+        let drawn = area(&chart(&page, id)["plot"]["data"][0]);
+        // The points are rounded to six decimals.
+        let error = (drawn - figure.expect("both classes")).abs();
+        assert!(error < 1e-5, "{id}: {drawn} is drawn for {figure:?}");
+    }
+}
+
+/// Events of two sizes and kinds, some of them labelled.
+const HITS: &str = "size,kind,is_attack\n0,a,0\n0,a,0\n1,b,1\n1,a,0\n2,b,1\n3,b,1\n3,a,0\n3,b,1\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_tell_events_apart_by_label() {
+    let folder = Folder::with(&[("hits.csv", HITS)]);
+    let raw = recipe("raw");
+    let label = ["is_attack".to_owned()];
+    let mut source = folder.source(&["hits.csv"]);
+    let features = Some(FeatureSource::Recipe(&raw));
+    let page = explored_by(&engine(2), &mut source, features, &label).await;
+    // Counted by hand.
+    for (id, axis, all, zeros, ones) in [
+        (
+            "column-0",
+            "y",
+            [2.0, 2.0, 1.0, 3.0].to_vec(),
+            [2.0, 1.0, 0.0, 1.0].to_vec(),
+            [0.0, 1.0, 1.0, 2.0].to_vec(),
+        ),
+        (
+            "column-1",
+            "x",
+            vec![4.0, 4.0],
+            vec![4.0, 0.0],
+            vec![0.0, 4.0],
+        ),
+        (
+            "feature-0",
+            "y",
+            [2.0, 2.0, 1.0, 3.0].to_vec(),
+            [2.0, 1.0, 0.0, 1.0].to_vec(),
+            [0.0, 1.0, 1.0, 2.0].to_vec(),
+        ),
+    ] {
+        let chart = chart(&page, id);
+        assert_eq!(numbers(&chart["views"]), [0.0, 1.0, 1.0], "{id}");
+        let traces = chart["plot"]["data"].as_array().expect("traces");
+        let drawn: Vec<Vec<f64>> = traces.iter().map(|trace| numbers(&trace[axis])).collect();
+        assert_eq!(drawn, [all, zeros, ones], "{id}");
+        assert_eq!(traces[2]["name"], "is_attack = 1", "{id}");
+    }
+    let map = &chart(&page, "feature-correlations");
+    let map = &map["plot"]["data"][0];
+    assert_eq!(
+        map["x"],
+        serde_json::json!(["size", "is_attack"]),
+        "a label is no feature"
+    );
+    // numpy.corrcoef of both columns is 0.5129891760425769.
+    assert_eq!(map["z"], serde_json::json!([[1.0, 0.513], [0.513, 1.0]]));
+    for says in [
+        "is_attack</th><td>1</td><td class=\"n\">4</td><td class=\"n\">50.0 %",
+        "is_attack = 1",
+    ] {
+        assert!(shown(&page).contains(says), "{says}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_label_must_hold_0_and_1_and_others_are_left_alone() {
+    let folder = Folder::with(&[(
+        "hits.csv",
+        HITS.replace("is_attack", "sus").replace("3,b,1", "3,b,2"),
+    )]);
+    let mut source = folder.source(&["hits.csv"]);
+    let page = explored(&engine(2), &mut source, None).await;
+    assert!(!page.contains("data-choice=\"columns\""), "sus holds a 2");
+    for (label, says) in [
+        ("sus", "line 7: label `sus` must be 0 or 1, found 2"),
+        ("no", "no such column"),
+    ] {
+        let found = explore(&engine(2), &mut source, None, &[label.to_owned()]).await;
+        let error = found.expect_err("an invalid label");
+        assert!(error.message().contains(says), "{}", error.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_on_axes_are_read_as_the_recipe_means_them() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let page = explore_page(&folder, "good.csv", Some("beth-paper")).await;
+    let axis = &chart(&page, "feature-2")["plot"]["layout"]["xaxis"].clone();
+    assert_eq!(axis["tickvals"], serde_json::json!([0.0, 1.0]));
+    let words = [
+        "0: a system user<br>(&lt; 1000)",
+        "1: a person's user<br>(&gt;= 1000)",
+    ];
+    assert_eq!(axis["ticktext"], serde_json::json!(words));
+    let axis = &chart(&page, "column-14")["plot"]["layout"]["xaxis"].clone();
+    assert_eq!(axis["ticktext"], serde_json::json!(["0", "1"]), "sus");
+    let axis = &chart(&page, "timeline")["plot"]["layout"]["xaxis"].clone();
+    assert_eq!(axis["title"]["text"], "minutes since boot");
+    let named = ReadOptions {
+        time_column: Some("processId".into()),
+        ..ReadOptions::default()
+    };
+    let mut source = folder
+        .open(&["good.csv"], &named)
+        .expect("the column is there");
+    let page = explored(&engine(2), &mut source, None).await;
+    let axis = &chart(&page, "timeline")["plot"]["layout"]["xaxis"].clone();
+    assert_eq!(axis["title"]["text"], "seconds, as the data counts them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_only_written_to_a_name_that_says_html() {
+    let folder = Folder::with(&[("hits.csv", HITS)]);
+    let mut source = folder.source(&["hits.csv"]);
+    let exploration = explore(&engine(2), &mut source, None, &[]).await;
+    let exploration = exploration.expect("an exploration");
+    let page = pages::explore(&exploration, &source, "honeyguide explore").expect("a page");
+    for name in ["page.png", "page.pdf", "page.html.gz"] {
+        let error = page.save(&folder.path(name)).expect_err("another format");
+        assert!(
+            error.message().contains("must end in .html"),
+            "{}",
+            error.message()
+        );
+        assert!(!folder.path(name).exists());
+    }
+    for name in ["page.html", "PAGE.HTM", "page"] {
+        page.save(&folder.path(name)).expect("a page's name");
+    }
 }

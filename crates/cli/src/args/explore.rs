@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 
 const EXAMPLES: &str = "Examples:
   honeyguide explore today.csv --out look.html
+  honeyguide explore labelled_testing_data.csv --recipe beth-paper --label evil --out look.html
   honeyguide explore 'logs/*.parquet' --recipe beth-paper --out look.html
   honeyguide explore today.csv --model model.json --out look.html";
 
@@ -15,9 +16,13 @@ pub struct Explore {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The self-contained HTML file to write: a path, an object's URL, or - for standard output
+    /// The self-contained HTML file to write (.html): a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// A label column, which is 1 for events to detect and 0 for the others: charts show both kinds of events, and
+    /// correlations include the label; may be given more than once [default: sus and evil, where the data has them]
+    #[arg(long, value_name = "COL")]
+    pub label: Vec<String>,
     /// Also show the features of this recipe: a built-in recipe, or the path or URL of a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,

@@ -1,6 +1,7 @@
 //! The command line, as clap parses it: one module per command. The commands check which arguments fit together.
 
 pub mod cluster;
+mod completions;
 mod convert;
 mod demo;
 mod drift;
@@ -8,7 +9,10 @@ mod embed;
 mod evaluate;
 mod explain;
 mod explore;
+mod import;
+mod incidents;
 mod inspect;
+mod man;
 mod numbers;
 mod on_cluster;
 mod recipes;
@@ -28,6 +32,7 @@ use honeyguide::{Error, Format, ReadOptions, StorageOptions};
 use crate::environment;
 
 pub use cluster::Cluster;
+pub use completions::Completions;
 pub use convert::Convert;
 pub use demo::Demo;
 pub use drift::Drift;
@@ -35,7 +40,10 @@ pub use embed::Embed;
 pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use explore::Explore;
+pub use import::Import;
+pub use incidents::Incidents;
 pub use inspect::Inspect;
+pub use man::Man;
 pub use on_cluster::OnCluster;
 pub use recipes::Recipes;
 pub use report::Report;
@@ -88,6 +96,15 @@ pub struct Global {
     /// Stop with an error at a JSON line that cannot be read, instead of skipping and counting it
     #[arg(long, global = true, help_heading = "Data")]
     pub strict: bool,
+    /// A text that stands for a missing value in CSV and JSON, such as NA or '-' [repeatable; default: only an empty field]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TEXT",
+        help_heading = "Data",
+        allow_hyphen_values = true
+    )]
+    pub null: Vec<String>,
     /// The column that says on which host an event happened [default: the log's, such as hostName]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
     pub host_column: Option<String>,
@@ -132,6 +149,7 @@ impl Global {
             host_column: self.host_column.clone(),
             time_column: self.time_column.clone(),
             name: None,
+            null: self.null.clone(),
         })
     }
 
@@ -160,8 +178,12 @@ pub enum Command {
     Sample(Sample),
     /// Train a model on events, set its threshold, and write the model file
     Train(Train),
+    /// Make a model of an isolation forest from scikit-learn
+    Import(Import),
     /// Score every event, and show the most anomalous ones or write all of them to a file
     Score(Score),
+    /// Find incidents: the anomalous events of a host that belong together, with their processes and reasons
+    Incidents(Incidents),
     /// Show one event in full, and what each feature contributes to its score
     Explain(Explain),
     /// Measure how well a model detects labelled events, and compare it with two baselines
@@ -186,6 +208,10 @@ pub enum Command {
     Simulate(Simulate),
     /// Run a cluster's scheduler, or one of its executors
     Cluster(Cluster),
+    /// Print a script that completes commands and options in a shell
+    Completions(Completions),
+    /// Print a manual page, or write all of them to a folder
+    Man(Man),
 }
 
 impl Command {
@@ -194,6 +220,7 @@ impl Command {
         match self {
             Self::Train(command) => Some(&command.on_cluster),
             Self::Score(command) => Some(&command.on_cluster),
+            Self::Incidents(command) => Some(&command.on_cluster),
             Self::Evaluate(command) => Some(&command.on_cluster),
             Self::Reproduce(command) => Some(&command.on_cluster),
             Self::Inspect(command) => Some(&command.on_cluster),

@@ -16,7 +16,7 @@ pub struct Report {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The self-contained HTML file to write: a path, an object's URL, or - for standard output
+    /// The self-contained HTML file to write (.html): a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// The label column, which is 1 for events to detect and 0 for the others [default: sus and evil, where the data

@@ -35,6 +35,12 @@ impl CommandLine {
         }
     }
 
+    /// Adds an option once for each of its values.
+    pub fn options(self, name: &str, values: &[String]) -> Self {
+        let add = |line: Self, value: &String| line.option(name, Some(value));
+        values.iter().fold(self, add)
+    }
+
     /// Returns the command line.
     pub fn finish(self) -> String {
         self.0

@@ -69,6 +69,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     let look = args::Explore {
         data: data.clone(),
         out: args.out.join("explore.html"),
+        label: Vec::new(),
         recipe: None,
         model: Some(path.clone()),
     };

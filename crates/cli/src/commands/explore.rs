@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::report::{Exploration, FeatureSource, explore};
+use pages::Page;
 use serde::Serialize;
 
 use super::command_line::CommandLine;
@@ -49,6 +50,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
     let recipe = recipe.transpose()?;
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
+    Page::check_name(&out)?;
     // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let of_model = model.as_ref().map(FeatureSource::Model);
@@ -60,11 +62,12 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
             "--model",
             args.model.as_ref().and_then(|path| path.to_str()),
         )
+        .options("--label", &args.label)
         .option("--host-column", context.global().host_column.as_deref())
         .option("--time-column", context.global().time_column.as_deref())
         .option("--out", args.out.to_str())
         .finish();
-    let exploration = explore(&context.engine, &mut source, feature_source).await?;
+    let exploration = explore(&context.engine, &mut source, feature_source, &args.label).await?;
     pages::explore(&exploration, &source, &command)?.save(&out)?;
     context.remark_counts(&source);
     Ok(exploration)

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod command_line;
+mod completions;
 mod convert;
 mod demo;
 mod drift;
@@ -9,7 +10,10 @@ mod embed;
 mod evaluate;
 mod explain;
 mod explore;
+mod import;
+mod incidents;
 mod inspect;
+mod man;
 mod recipes;
 mod report;
 mod reproduce;
@@ -29,7 +33,9 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Demo(args) => demo::run(context, args).await,
         Command::Inspect(args) => inspect::run(context, args).await,
         Command::Train(args) => train::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
+        Command::Incidents(args) => incidents::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,
@@ -43,5 +49,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Recipes(args) => recipes::run(context, args),
         Command::Simulate(args) => simulate::run(context, args).await,
         Command::Cluster(args) => cluster::run(context, args).await,
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, args),
     }
 }

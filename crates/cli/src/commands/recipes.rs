@@ -7,7 +7,7 @@ use crate::args::Recipes;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::json;
-use crate::render::table;
+use crate::render::TextTable;
 
 /// One built-in recipe.
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         let answer = All { recipes };
         return context.write(|out| json::write_answer(out, json::RECIPES, false, &answer));
     }
-    let mut table = table(&["recipe", "features", "purpose"]);
+    let mut table = TextTable::new(["recipe", "features", "purpose"], []);
     for recipe in recipes {
         let features = if recipe.numeric_columns.is_some() {
             "numeric columns".to_owned()

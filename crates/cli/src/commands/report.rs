@@ -7,7 +7,7 @@ use honeyguide::Model;
 use honeyguide::evaluate::Evaluation;
 use honeyguide::output::PendingFile;
 use honeyguide::report::{Report, report};
-use pages::Origin;
+use pages::{Origin, Page};
 use serde::Serialize;
 
 use super::command_line::CommandLine;
@@ -45,6 +45,7 @@ pub async fn write(
     let mut source = context.open(&args.data)?;
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
+    Page::check_name(&out)?;
     // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
     let label = args.label.as_deref();

@@ -11,7 +11,7 @@ use crate::args::Reproduce;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, defined, percent, table_with_numbers};
+use crate::render::{TextTable, count, defined, percent};
 
 pub async fn run(context: &Context, args: Reproduce) -> Result<(), Failure> {
     if !is_url(&args.folder.to_string_lossy()) && !args.folder.is_dir() {
@@ -50,7 +50,7 @@ impl Outcome for Reproduction {
             "AUROC, hard labels averaged",
             "AUROC, scores averaged",
         ];
-        let mut results = table_with_numbers(&header, 2..6);
+        let mut results = TextTable::new(header, 2..6);
         for split in &self.splits {
             for label in &split.labels {
                 results.add_row([
@@ -68,7 +68,7 @@ impl Outcome for Reproduction {
             out,
             "Published for BETH's test split against sus (Highnam et al. 2021, Table 3; hard labels, 5 seeds):"
         )?;
-        let mut published = table_with_numbers(&["method", "AUROC"], [1]);
+        let mut published = TextTable::new(["method", "AUROC"], [1]);
         for (method, auroc) in TABLE_3 {
             published.add_row([method.to_owned(), format!("{auroc:.3}")]);
         }

@@ -15,7 +15,7 @@ use crate::args::Simulate;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, percent_of, table_with_numbers};
+use crate::render::{TextTable, count, percent_of};
 
 /// The files of a simulation.
 #[derive(Serialize)]
@@ -186,8 +186,7 @@ impl Outcome for Simulated {
     const FORMAT: JsonFormat = json::SIMULATION;
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table =
-            table_with_numbers(&["simulated file", "events", "hosts", "sus", "evil"], 1..5);
+        let mut table = TextTable::new(["simulated file", "events", "hosts", "sus", "evil"], 1..5);
         for split in &self.splits {
             table.add_row([
                 split.file.display().to_string(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Contamination, FALSE_POSITIVE_RATE, HostRate, Model, Threshold, ThresholdMethod,
+    Contamination, FALSE_POSITIVE_RATE, HostRate, Imported, Model, Threshold, ThresholdMethod,
     ThresholdPolicy, TrainOptions, calibrate, train, why_not_held_out,
 };
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::args::Train;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, percent, printable, table};
+use crate::render::{TextTable, count, of_them, percent, printable};
 
 /// The outcome of training.
 #[derive(Serialize)]
@@ -38,6 +38,9 @@ pub struct Trained {
     threshold: Threshold,
     /// The SHA-256 of the training events' distinct rows and their counts.
     fingerprint: String,
+    /// Where the forest comes from, if it was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported: Option<Imported>,
 }
 
 pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
@@ -117,7 +120,26 @@ impl Trained {
             trees: model.forest().n_estimators(),
             threshold: model.threshold().clone(),
             fingerprint: training.fingerprint.clone(),
+            imported: training.imported.clone(),
         }
+    }
+}
+
+impl Trained {
+    fn print_events(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.events == 0 {
+            return writeln!(
+                out,
+                "trained on unknown events: reasons cannot say what is usual, and drift has nothing to compare with"
+            );
+        }
+        let rows = of_them(
+            self.distinct_rows,
+            "distinct row of inputs",
+            "distinct rows of inputs",
+        );
+        let events = of_them(self.events, "event", "events");
+        writeln!(out, "trained on {events}, {rows}")
     }
 }
 
@@ -136,16 +158,11 @@ impl Outcome for Trained {
             printable(&self.recipe),
             printable(&self.features.join(", "))
         )?;
-        writeln!(
-            out,
-            "trained on {}, {}",
-            of_them(self.events, "event", "events"),
-            of_them(
-                self.distinct_rows,
-                "distinct row of inputs",
-                "distinct rows of inputs"
-            )
-        )?;
+        if let Some(imported) = &self.imported {
+            let origin = imported.to_string();
+            writeln!(out, "imported   from {}", printable(&origin))?;
+        }
+        self.print_events(out)?;
         if let Some(rows) = self.sampled_rows {
             writeln!(
                 out,
@@ -168,7 +185,7 @@ impl Outcome for Trained {
 
 /// Prints the share of events that the threshold flags on each held-out host.
 fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
-    let mut rates = table(&["held-out host", "events", "flagged"]);
+    let mut rates = TextTable::new(["held-out host", "events", "flagged"], 1..3);
     for host in hosts {
         rates.add_row([
             printable(&host.host).into_owned(),

@@ -1,11 +1,12 @@
 //! Anomalous events and their reasons on a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Explained};
 
-use super::{count, heading, printable, table_with_numbers};
+use super::{TextTable, count, heading, printable};
 
 /// The number of columns that are shown of an event of which it is not known what identifies it.
 const MAX_COLUMNS: usize = 8;
@@ -24,7 +25,7 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
         .into_iter()
         .chain(names.iter().map(AsRef::as_ref))
         .collect();
-    let mut events = table_with_numbers(&header, 0..3);
+    let mut events = TextTable::new(header, 0..3);
     for (number, anomaly) in (1..).zip(anomalies) {
         let below = if anomaly.anomalous { "" } else { " (below)" };
         let score = format!("{:.3}{below}", anomaly.score);
@@ -45,6 +46,20 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
         writeln!(out, "{number:>4}  {}", reasons.join("\n      "))?;
     }
     Ok(())
+}
+
+/// Returns the beginning of a long value, with an ellipsis and the number of characters that are left out.
+fn beginning(value: &str) -> Cow<'_, str> {
+    match value.char_indices().nth(MAX_VALUE_CHARACTERS) {
+        None => Cow::Borrowed(value),
+        Some((end, _)) => {
+            let more = value[end..].chars().count() as u64;
+            let (shown, more) = (&value[..end], count(more));
+            Cow::Owned(format!(
+                "{shown}… ({more} more characters; --json has all of them)"
+            ))
+        }
+    }
 }
 
 fn value(anomaly: &Anomaly, column: &str) -> String {
@@ -73,11 +88,7 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
         )?;
     }
     for (name, value) in anomaly.event.iter() {
-        let text: String = value
-            .unwrap_or("-")
-            .chars()
-            .take(MAX_VALUE_CHARACTERS)
-            .collect();
+        let text = beginning(value.unwrap_or("-"));
         writeln!(out, "  {:<16} {}", printable(name), printable(&text))?;
     }
     let verdict = if anomaly.anomalous {
@@ -92,7 +103,7 @@ pub fn print_explained(explained: &Explained, out: &mut dyn Write) -> io::Result
         anomaly.score
     )?;
     let header = ["contribution", "feature", "this event, and what is normal"];
-    let mut features = table_with_numbers(&header, [0]);
+    let mut features = TextTable::new(header, [0]);
     for reason in &anomaly.reasons {
         let contribution = format!("{:+.4}", reason.contribution);
         features.add_row([

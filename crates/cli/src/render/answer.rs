@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use comfy_table::Cell;
 use honeyguide::sql::Preview;
 
-use super::{count, heading, of_them, printable, printable_lines, table_with_numbers, width};
+use super::{TextTable, count, heading, of_them, printable, printable_lines, screen};
 
 /// The length of the longest value that is shown in a cell of a table.
 const CELL_CHARACTERS: usize = 60;
@@ -21,7 +20,7 @@ pub fn print_answer(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
     if answer.columns == PLAN {
         return print_plans(answer, out);
     }
-    if natural_width(answer) <= usize::from(width()) {
+    if screen::width().is_none_or(|width| natural_width(answer) <= width) {
         print_table(answer, out)?;
     } else {
         print_lines(answer, out)?;
@@ -58,14 +57,11 @@ fn natural_width(answer: &Preview) -> usize {
 
 fn print_table(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
     let names: Vec<_> = answer.columns.iter().map(|name| printable(name)).collect();
-    let header: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    let numbers = (0..header.len()).filter(|column| answer.is_number[*column]);
-    let mut table = table_with_numbers(&header, numbers);
+    let header = names.iter().map(AsRef::<str>::as_ref);
+    let numbers = (0..names.len()).filter(|column| answer.is_number[*column]);
+    let mut table = TextTable::new(header, numbers);
     for row in &answer.rows {
-        table.add_row(
-            row.iter()
-                .map(|value| Cell::new(shown(value, CELL_CHARACTERS))),
-        );
+        table.add_row(row.iter().map(|value| shown(value, CELL_CHARACTERS)));
     }
     writeln!(out, "{table}")
 }

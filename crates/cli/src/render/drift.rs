@@ -1,15 +1,12 @@
-//! Drift on a terminal of 80 columns.
+//! Drift on a terminal.
 
 use std::io::{self, Write};
 
 use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 
-use super::{
-    count, fitted, heading, of_them, percent, percent_of, printable, table_with_numbers, wrapped,
-};
+use super::screen::prose_width;
+use super::{TextTable, count, fitted, heading, of_them, percent, percent_of, printable, wrapped};
 
-/// The width of the output in columns.
-const WIDTH: usize = 80;
 /// The number of features that are shown, those with the greatest shift.
 const MAX_FEATURES: usize = 40;
 /// The number of unseen values that are shown of a feature.
@@ -20,7 +17,7 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}",
-        wrapped(&printable(&drift.verdict), WIDTH).join("\n")
+        wrapped(&printable(&drift.verdict), prose_width()).join("\n")
     )?;
     writeln!(
         out,
@@ -32,8 +29,7 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     print_scores(drift, out)?;
     let mut features: Vec<&FeatureDrift> = drift.features.iter().collect();
     features.sort_by(|left, right| right.psi.total_cmp(&left.psi));
-    let mut table =
-        table_with_numbers(&["feature", "PSI", "", "events with unseen values"], [1, 3]);
+    let mut table = TextTable::new(["feature", "PSI", "", "events with unseen values"], [1, 3]);
     for feature in features.iter().take(MAX_FEATURES) {
         table.add_row([
             fitted(&feature.name, 30),
@@ -60,7 +56,7 @@ fn shift(closeness: Closeness) -> &'static str {
 
 fn print_scores(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     let scores = &drift.scores;
-    let mut table = table_with_numbers(&["scores", "training", "now"], 1..3);
+    let mut table = TextTable::new(["scores", "training", "now"], 1..3);
     for quantile in &scores.quantiles {
         let name = match quantile.q {
             0.5 => "median".to_owned(),
@@ -94,10 +90,14 @@ fn print_unseen(features: &[&FeatureDrift], out: &mut dyn Write) -> io::Result<(
     }
     writeln!(out, "\n{}", heading("Never seen in training"))?;
     for feature in with_unseen {
-        writeln!(out, "{}", fitted(&feature.name, WIDTH))?;
+        writeln!(out, "{}", fitted(&feature.name, prose_width()))?;
         for value in feature.unseen.values.iter().take(UNSEEN) {
             let events = count(value.count);
-            writeln!(out, "  {events:>11}  {}", fitted(&value.value, WIDTH - 15))?;
+            writeln!(
+                out,
+                "  {events:>11}  {}",
+                fitted(&value.value, prose_width().saturating_sub(15))
+            )?;
         }
     }
     Ok(())

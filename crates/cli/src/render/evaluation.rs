@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 
-use super::{count, defined, heading, of_them, percent, percent_of, printable, table_with_numbers};
+use super::{TextTable, count, defined, heading, of_them, percent, percent_of, printable};
 
 /// Prints an evaluation: the number of anomalous events and the threshold, then for every label the figures of scores
 /// and verdicts and those of the baselines.
@@ -56,7 +56,8 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
         "false-positive rate",
         "F1",
     ];
-    let mut figures = table_with_numbers(&header, 1..header.len());
+    let numbers = 1..header.len();
+    let mut figures = TextTable::new(header, numbers);
     figures.add_row(row(
         &format!("honeyguide, {}", printable(recipe)),
         [defined(label.roc_auc), defined(label.average_precision)],
@@ -116,7 +117,7 @@ fn row(detector: &str, of_scores: [String; 2], verdicts: &Verdicts) -> Vec<Strin
         .collect()
 }
 
-fn confusion_matrix(verdicts: &Verdicts, label: &str) -> comfy_table::Table {
+fn confusion_matrix(verdicts: &Verdicts, label: &str) -> TextTable {
     let Verdicts {
         true_positives,
         false_positives,
@@ -126,7 +127,7 @@ fn confusion_matrix(verdicts: &Verdicts, label: &str) -> comfy_table::Table {
     } = *verdicts;
     let cell =
         |part: u64, rest: u64| format!("{} ({})", count(part), percent_of(part, part + rest));
-    let mut matrix = table_with_numbers(&["", "flagged", "not flagged"], 1..3);
+    let mut matrix = TextTable::new(["", "flagged", "not flagged"], 1..3);
     matrix.add_row([
         format!("{label} = 1"),
         cell(true_positives, false_negatives),

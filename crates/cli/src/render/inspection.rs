@@ -7,13 +7,12 @@ use honeyguide::inspect::{
     LabelSummary, NumericSummary, Remark, ValueCount,
 };
 
+use super::screen::prose_width;
 use super::{
-    bars, count, fitted, heading, number, of_them, percent, percent_of, printable,
-    table_with_numbers, wrapped,
+    TextTable, bars, count, fitted, heading, number, of_them, percent, percent_of, printable,
+    wrapped,
 };
 
-/// The width of the output in columns.
-const WIDTH: usize = 80;
 /// The number of columns of the data that are shown; `--json` has all.
 const MAX_COLUMNS: usize = 60;
 /// The number of correlations that are shown, the strongest ones.
@@ -57,7 +56,11 @@ fn print_overview(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()
         writeln!(
             out,
             "{many} {noun}: {}",
-            values(&hosts.top, inspection.rows, WIDTH - 20)
+            values(
+                &hosts.top,
+                inspection.rows,
+                prose_width().saturating_sub(20)
+            )
         )?;
     }
     if let Some(time) = &inspection.time {
@@ -97,7 +100,7 @@ fn print_column(column: &ColumnSummary, rows: u64, out: &mut dyn Write) -> io::R
         writeln!(
             out,
             "{INDENT}{at_least}{}",
-            values(&column.top, rows, WIDTH - 14)
+            values(&column.top, rows, prose_width().saturating_sub(14))
         )?;
     }
     Ok(())
@@ -122,20 +125,14 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
     let range = format!("min {min}, quartiles {about}{q1} · {median} · {q3}, max {max}");
     let moments = format!("mean {mean}, std {std}{infinite}");
     for text in [range, moments] {
-        for line in wrapped(&text, WIDTH - INDENT.len()) {
+        for line in wrapped(&text, prose_width().saturating_sub(INDENT.len())) {
             writeln!(out, "{INDENT}{line}")?;
         }
     }
     if figures.min < figures.max {
-        let edges = &figures.histogram.edges;
-        let last = edges[edges.len() - 1];
         let bars = bars(&figures.histogram.counts);
-        writeln!(
-            out,
-            "{INDENT}{} ▕{bars}▏ {}",
-            number(edges[0]),
-            number(last)
-        )?;
+        let [min, max] = [figures.min, figures.max].map(number);
+        writeln!(out, "{INDENT}{min} ▕{bars}▏ {max}")?;
     }
     Ok(())
 }
@@ -181,11 +178,17 @@ fn print_more(columns: usize, out: &mut dyn Write) -> io::Result<()> {
 fn print_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     const NAME: usize = 15;
     const CELL: usize = 11;
-    writeln!(out, "\n{}", heading("First rows"))?;
+    let fitting = prose_width().saturating_sub(NAME) / (CELL + 2);
+    let shown = inspection.head.len().min(fitting.max(1));
+    let title = match shown < inspection.head.len() {
+        true => format!("First rows, {shown} of {}", inspection.head.len()),
+        false => "First rows".to_owned(),
+    };
+    writeln!(out, "\n{}", heading(&title))?;
     for column in inspection.columns.iter().take(MAX_COLUMNS) {
         let name = fitted(&column.name, NAME);
         let mut line = console::pad_str(&name, NAME, console::Alignment::Left, None).into_owned();
-        for row in &inspection.head {
+        for row in &inspection.head[..shown] {
             let cell = fitted(row.get(&column.name).unwrap_or("-"), CELL);
             line += "  ";
             line += &console::pad_str(&cell, CELL, console::Alignment::Left, None);
@@ -230,7 +233,8 @@ fn print_labels(labels: &LabelSummary, rows: u64, out: &mut dyn Write) -> io::Re
         .into_iter()
         .chain(header.iter().map(String::as_str))
         .collect();
-    let mut crossed = table_with_numbers(&header, 1..header.len());
+    let numbers = 1..header.len();
+    let mut crossed = TextTable::new(header, numbers);
     for row in first {
         let cells = second.iter().map(|column| {
             let found = cross
@@ -270,7 +274,7 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n{}", heading("What this means for a model"))?;
     for remark in remarks.iter().take(MAX_REMARKS) {
-        let lines = wrapped(&printable(&remark.text), WIDTH - 2);
+        let lines = wrapped(&printable(&remark.text), prose_width().saturating_sub(2));
         writeln!(out, "- {}", lines.join("\n  "))?;
     }
     if remarks.len() > MAX_REMARKS {
@@ -319,7 +323,11 @@ fn print_feature(feature: &FeatureSummary, events: u64, out: &mut dyn Write) -> 
         print_figures(figures, out)?;
     }
     if feature.numeric.is_none() || feature.distinct <= 10 {
-        writeln!(out, "{INDENT}{}", values(&feature.top, events, WIDTH - 14))?;
+        writeln!(
+            out,
+            "{INDENT}{}",
+            values(&feature.top, events, prose_width().saturating_sub(14))
+        )?;
     }
     Ok(())
 }

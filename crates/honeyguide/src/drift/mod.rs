@@ -13,8 +13,9 @@ pub use feature::{CellShift, FeatureDrift, Unseen};
 pub use scores::{QuantileShift, ScoreDrift};
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Threshold};
+use crate::naming::command;
 use crate::source::{Source, no_events};
 use crate::wording::{of_them, percent};
 use tally::Tally;
@@ -53,8 +54,16 @@ pub struct Drift {
 /// Compares `source` with the training profile of `model`, in one pass.
 ///
 /// # Errors
-/// Fails when the data lacks the recipe's columns, cannot be read or has no rows.
+/// Fails when the model was imported without training events, and when the data lacks the recipe's columns, cannot be read
+/// or has no rows.
 pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Result<Drift> {
+    if !model.training().is_described() {
+        let message = "the model was imported without its training events, and there is nothing to compare with";
+        return Err(Error::usage(message).hint(format!(
+            "import the forest again with the events that it was fitted with: {} FOREST DATA",
+            command("import")
+        )));
+    }
     let mut tally = Tally::of(engine, model, source).await?;
     if tally.events == 0 {
         return Err(no_events(source));

@@ -121,7 +121,7 @@ impl ScoreTally {
     /// Returns the share of events that the threshold flagged when it was set, and which events these were.
     fn expected(&self) -> (f64, &'static str) {
         match &self.threshold.method {
-            ThresholdMethod::Auto {} => (
+            ThresholdMethod::Auto {} | ThresholdMethod::Given {} => (
                 self.reference.share_above(self.threshold.value),
                 "of the training events, about",
             ),

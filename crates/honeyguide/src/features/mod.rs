@@ -16,7 +16,7 @@ pub(crate) use inputs::{InputColumns, Value};
 pub(crate) use rarity::{
     MAX_COUNTED, NULL_ID, RarityCounts, RarityData, Sighting, id_of_code, key, unpack,
 };
-pub(crate) use row_key::{FEATURE_KEY, RowKey, feature_key, row_key, write_row_key};
+pub(crate) use row_key::{FEATURE_KEY, RowKey, feature_key, feature_keys, row_key, write_row_key};
 
 /// The maximum number of categories of a categorical feature.
 pub const MAX_CATEGORIES: usize = 1024;

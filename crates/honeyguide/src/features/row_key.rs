@@ -1,5 +1,6 @@
 //! Keys of rows of features: bits for maps, and a text that files can hold.
 
+use datafusion::arrow::array::{StringArray, StringBuilder};
 use learn::sampling::StableHash;
 
 /// The bits of a row's values. Unlike the values themselves, the keys of two equal rows with NaN are equal.
@@ -21,8 +22,11 @@ pub(crate) fn write_row_key(row: &[f64], key: &mut RowKey) {
 /// The name of the column that holds the key of an event's features.
 pub(crate) const FEATURE_KEY: &str = "feature_key";
 
-/// Returns a text of 17 characters that is the same for equal rows, on every machine. The letter in front keeps readers
-/// of CSV from taking a key of digits only for a number.
+/// The length of a text that is the key of a row of features.
+const KEY_LENGTH: usize = 17;
+
+/// Returns a text that is the same for equal rows, on every machine. The letter in front keeps readers of CSV from taking
+/// a key of digits only for a number.
 pub(crate) fn feature_key(row: &[f64]) -> String {
     let words = row.iter().map(|value| match value {
         value if value.is_nan() => f64::NAN.to_bits(),
@@ -30,7 +34,28 @@ pub(crate) fn feature_key(row: &[f64]) -> String {
         value => (value + 0.0).to_bits(),
     });
     let hash = words.fold(StableHash::new(0), |hash, word| hash.word(word));
-    format!("k{:016x}", hash.finish())
+    let hash = hash.finish();
+    let mut key = String::with_capacity(KEY_LENGTH);
+    key.push('k');
+    let digits = (0..16).rev().map(|place| (hash >> (4 * place)) & 15);
+    key.extend(digits.filter_map(|digit| char::from_digit(digit as u32, 16)));
+    key
+}
+
+/// Returns the keys of rows of features.
+pub(crate) fn feature_keys<'a>(rows: impl ExactSizeIterator<Item = &'a [f64]>) -> StringArray {
+    let mut keys = StringBuilder::with_capacity(rows.len(), rows.len() * KEY_LENGTH);
+    let mut last: Option<(&[f64], String)> = None;
+    for row in rows {
+        let key = match last.take() {
+            // Events with the same features often follow one another.
+            Some((known, key)) if known == row => key,
+            _ => feature_key(row),
+        };
+        keys.append_value(&key);
+        last = Some((row, key));
+    }
+    keys.finish()
 }
 
 #[cfg(test)]
@@ -44,6 +69,10 @@ mod tests {
             feature_key(&[-0.0, -f64::NAN])
         );
         assert_ne!(feature_key(&[0.0, 1.0]), feature_key(&[1.0, 0.0]));
-        assert_eq!(feature_key(&[1.5]).len(), 17);
+        assert_eq!(feature_key(&[1.5]).len(), KEY_LENGTH);
+        let rows = [[1.5, 2.0], [1.5, 2.0], [1.5, 3.0], [1.5, 2.0]];
+        let keys = feature_keys(rows.iter().map(|row| &row[..]));
+        let expected = rows.iter().map(|row| feature_key(row));
+        assert_eq!(keys, StringArray::from_iter_values(expected));
     }
 }

@@ -1,22 +1,22 @@
 //! The value of one argument in an event's `args` text, read in one pass over its bytes.
 //!
 //! BETH writes a call's arguments as a Python literal, and other exports write them as JSON. Both are lists of dicts
-//! with the keys `name`, `type` and `value`. The whole text is checked, so that a truncated text never gives a value.
-//! Escapes are decoded only in keys, names and the result.
+//! with the keys `name`, `type` and `value`. The whole text is checked, so that a truncated text never gives a value, and
+//! a text that is converted to a list is malformed for both or for neither.
 
 use std::borrow::Cow;
 
 use super::literal::{Malformed, Read, Reader, Value, closing, find_either};
 
-/// Returns the value of the first argument called `name` in `args`, or `None` if it is absent or null.
+/// Returns the value of the first argument called `name` in `args` that has one, or `None` if all are absent or null.
 ///
 /// Text is returned without its quotes and escapes, a boolean as `true` or `false`, and a number or a container as it
 /// is written. A blank text has no arguments. If a dict repeats a key, the last one counts, as in Python and JSON.
 ///
 /// # Errors
-/// Fails when `args` is not a list of dicts, ends early, continues after the list, or nests deeper than
-/// [`MAX_DEPTH`](super::literal::MAX_DEPTH).
-pub(super) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str>>> {
+/// Fails when `args` is not a list of dicts, ends early, continues after the list, nests deeper than
+/// [`MAX_DEPTH`](super::literal::MAX_DEPTH), or has an invalid escape in an argument's name, type or value.
+pub(crate) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str>>> {
     let mut reader = Reader::new(args);
     let Some(first) = reader.token() else {
         return Ok(None);
@@ -28,7 +28,7 @@ pub(super) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str
                 Some((its_name, value)) => (its_name == name).then_some(value),
                 None => argument_named(reader, name)?,
             };
-            found = found.or(value);
+            found = found.or(value.filter(|value| *value != Value::Null));
             Ok(())
         })?,
         _ if reader.value(1)? == Value::Null => {}
@@ -55,6 +55,7 @@ fn argument_as_in_beth<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, Value<'a
     let mut ahead = *reader;
     ahead.skip(start.len() - rest.len());
     let value = ahead.value(2).ok()?;
+    value.check_escapes().ok()?;
     ahead.expect(b'}').ok()?;
     *reader = ahead;
     Some((name, value))
@@ -74,7 +75,11 @@ fn argument_named<'a>(reader: &mut Reader<'a>, name: &str) -> Read<Option<Value<
         };
         match key.decoded()?.as_ref() {
             "name" => is_named = entry.is_text(name)?,
-            "value" => value = Some(entry),
+            "type" => entry.check_escapes()?,
+            "value" => {
+                entry.check_escapes()?;
+                value = Some(entry);
+            }
             _ => {}
         }
         Ok(())
@@ -121,6 +126,44 @@ mod tests {
         let text =
             "[{'name': 'a'}, {'name': 'a', 'type': 'int', 'value': 1}, {'value': 2, 'name': 'a'}]";
         assert_eq!(read(text, "a"), Ok(Some("1".into())));
+    }
+
+    /// The expected values are those of Python's `ast.literal_eval`: see `make_arg.py` beside the fixture.
+    #[test]
+    fn literals_are_read_as_python_reads_them() {
+        let fixture = include_str!("../../tests/library/fixtures/arg.jsonl");
+        let mut read_texts = 0;
+        for line in fixture.lines() {
+            let line: Json = serde_json::from_str(line).unwrap();
+            let text = line["text"].as_str().unwrap();
+            let Some(values) = line["values"].as_object() else {
+                assert_eq!(read(text, "fd"), Err(Malformed), "{text}");
+                continue;
+            };
+            for name in [
+                "fd", "pathname", "größe", "it's", "a \"b\"", "tab\t", "", "none",
+            ] {
+                let expected = values
+                    .get(name)
+                    .map(|value| value.as_str().unwrap().to_owned());
+                assert_eq!(read(text, name), Ok(expected), "{name} in {text}");
+            }
+            read_texts += 1;
+        }
+        assert_eq!(read_texts, 247);
+    }
+
+    #[test]
+    fn a_null_is_no_value_and_an_invalid_escape_is_an_error_wherever_it_is() {
+        let text =
+            "[{'name': 'a', 'type': 't', 'value': None}, {'name': 'a', 'type': 't', 'value': 1}]";
+        assert_eq!(read(text, "a"), Ok(Some("1".into())));
+        for text in [
+            r"[{'name': 'a', 'type': 't', 'value': 1}, {'name': 'b', 'type': 't', 'value': '\x4'}]",
+            r"[{'name': 'a', 'type': '\x4', 'value': 1}]",
+        ] {
+            assert_eq!(read(text, "a"), Err(Malformed), "{text}");
+        }
     }
 
     #[test]
@@ -251,7 +294,7 @@ mod tests {
         #[test]
         fn written_values_are_read(arguments in any_arguments(), pick in 0..5_usize) {
             let name = &arguments[pick % arguments.len()].0;
-            let first = arguments.iter().find(|argument| argument.0 == *name);
+            let first = arguments.iter().find(|(own, value)| own == name && !value.is_null());
             for write in [python, ascii_json, |value: &Json| value.to_string()] {
                 let expected = first.and_then(|(_, value)| match value {
                     Json::Null => None,

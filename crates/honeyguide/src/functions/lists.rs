@@ -146,8 +146,8 @@ pub(super) fn are_arguments(data_type: &DataType) -> bool {
             .all(|(field, key)| field.name() == key)
 }
 
-/// Returns the result of `arg` for lists of arguments: the value of the first argument with the name.
-pub(super) fn named_arguments(
+/// Returns the result of `arg` for lists of arguments: the value of the first argument with the name that has one.
+pub(crate) fn named_arguments(
     lists: &ArrayRef,
     names: &ArrayRef,
 ) -> std::result::Result<ArrayRef, ArrowError> {
@@ -163,9 +163,9 @@ pub(super) fn named_arguments(
             return None;
         }
         let mut range = offsets[row] as usize..offsets[row + 1] as usize;
-        let is_named = |at: &usize| names.is_valid(*at) && names.value(*at) == wanted.value(row);
-        let at = range.find(is_named)?;
-        values.is_valid(at).then(|| values.value(at))
+        let is_named = |at: usize| names.is_valid(at) && names.value(at) == wanted.value(row);
+        let at = range.find(|at| is_named(*at) && values.is_valid(*at))?;
+        Some(values.value(at))
     });
     Ok(Arc::new(found.collect::<StringArray>()))
 }
@@ -218,7 +218,8 @@ fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     Ok(found.then_some(list))
 }
 
-/// Reads the dict of one argument. If it repeats a key, the last one counts, as in Python and JSON.
+/// Reads the dict of one argument. If it repeats a key, the last one counts, as in Python and JSON. A name that is no
+/// text is none.
 fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
     if reader.token() != Some(b'{') {
         return Err(Malformed);
@@ -230,6 +231,7 @@ fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
             if key.is_text(known)? {
                 *slot = match entry {
                     Value::Null => None,
+                    Value::Written(_) if *known == KEYS[0] => None,
                     Value::Written(text) => Some(Cow::Borrowed(text)),
                     Value::Text(text) => Some(text.decoded()?),
                 };

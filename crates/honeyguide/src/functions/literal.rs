@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use super::escape::unescape;
 
 /// The maximum depth of nested containers, including the outermost list and its dicts.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The error of a text that is not a valid literal. Such texts are counted and not shown, so it has no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// The result of reading a literal.
-pub(super) type Read<T> = Result<T, Malformed>;
+pub(crate) type Read<T> = Result<T, Malformed>;
 
 /// The value of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,15 @@ impl Value<'_> {
         match self {
             Value::Text(quoted) => Ok(quoted.decoded()? == text),
             _ => Ok(false),
+        }
+    }
+
+    /// Checks the escapes of a text. Those in a container are part of what is written.
+    #[inline]
+    pub(super) fn check_escapes(self) -> Read<()> {
+        match self {
+            Value::Text(quoted) if quoted.has_escapes => quoted.decoded().map(drop),
+            _ => Ok(()),
         }
     }
 }

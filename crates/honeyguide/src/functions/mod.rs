@@ -3,11 +3,11 @@
 //! The modules `arg` and `path` work on single texts, without the engine. This module handles columns, nulls and
 //! signatures.
 
-mod arg;
+pub(crate) mod arg;
 mod escape;
-mod lists;
-mod literal;
-mod path;
+pub(crate) mod lists;
+pub(crate) mod literal;
+pub(crate) mod path;
 
 use std::any::Any;
 use std::borrow::Cow;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Returns the first `count` components of a path. Repeated slashes become one, and only the root ends with a slash.
-pub(super) fn prefix(path: &str, count: usize) -> Cow<'_, str> {
+pub(crate) fn prefix(path: &str, count: usize) -> Cow<'_, str> {
     let mut end = 0;
     for _ in 0..count {
         let Some(slashes) = path[end..].find(|character| character != '/') else {
@@ -49,7 +49,7 @@ const MIXED_LENGTH: usize = 10;
 ///
 /// In any other word each run of digits is a number. Everything else is kept, so a path without digits is its own
 /// shape.
-pub(super) fn shape(path: &str) -> Cow<'_, str> {
+pub(crate) fn shape(path: &str) -> Cow<'_, str> {
     if !path.bytes().any(|byte| byte.is_ascii_digit()) {
         return Cow::Borrowed(path);
     }

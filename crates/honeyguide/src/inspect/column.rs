@@ -148,7 +148,7 @@ impl ColumnTally {
 impl Numbers {
     /// Adds the values of `array`. Returns the number of values that are not missing.
     fn push(&mut self, array: &ArrayRef) -> Result<u64> {
-        let floats = cast_to(array, &DataType::Float64)?;
+        let floats = as_floats(array)?;
         let floats = floats.as_primitive::<Float64Type>();
         self.batch.clear();
         self.batch.extend_from_slice(floats.values());
@@ -230,27 +230,42 @@ impl NumericSummary {
     }
 }
 
-/// Adds the values of `array`, those of other types as they are displayed. Returns the number of values that are not
-/// null.
+/// Adds the values of `array`. Returns the number of values that are not null.
 fn push_texts(texts: &mut TextCounts, array: &ArrayRef) -> Result<u64> {
     if let Some(strings) = array.as_string_opt::<i32>() {
         return Ok(push_strings(texts, strings));
     }
-    // A cast of bytes to text fails if they are not UTF-8. They are counted as they are displayed, in hexadecimal
-    // digits.
+    Ok(push_strings(texts, &as_texts(array)?))
+}
+
+/// Returns the values of `array` as text, those of types that are no text as they are displayed.
+///
+/// # Errors
+/// Fails when a value cannot be displayed, which is a defect.
+pub(super) fn as_texts(array: &ArrayRef) -> Result<StringArray> {
+    // A cast of bytes to text fails if they are not UTF-8. They are displayed in hexadecimal digits.
     if !is_binary(array.data_type())
         && let Ok(strings) = cast(array, &DataType::Utf8)
     {
-        return Ok(push_strings(texts, strings.as_string()));
+        return Ok(strings.as_string().clone());
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options)
         .map_err(|error| Error::internal(format!("a {} as text: {error}", array.data_type())))?;
-    let present = (0..array.len()).filter(|row| array.is_valid(*row));
-    let count = present
-        .map(|row| texts.push(&formatter.value(row).to_string()))
-        .count();
-    Ok(count as u64)
+    let value = |row| {
+        array
+            .is_valid(row)
+            .then(|| formatter.value(row).to_string())
+    };
+    Ok((0..array.len()).map(value).collect())
+}
+
+/// Returns the numbers of `array` as floats.
+///
+/// # Errors
+/// Fails when the type has no cast to floats, which is a defect.
+pub(super) fn as_floats(array: &ArrayRef) -> Result<ArrayRef> {
+    cast_to(array, &DataType::Float64)
 }
 
 fn is_binary(data_type: &DataType) -> bool {

@@ -1,15 +1,15 @@
 //! A description of a recipe's features on some data, computed from the distinct rows and their counts.
 
-use learn::Matrix;
 use learn::describe::{CoMoments, Running};
 use serde::Serialize;
 
+use super::by_label::GroupCounts;
 use super::{Correlations, MAX_CORRELATED, NumericSummary, TOP_VALUES, ValueCount};
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::features::{Distilled, Encoder, EncodingData};
-use crate::recipe::{Kind, Recipe};
+use crate::recipe::{Feature, Kind, Recipe};
 use crate::source::{Source, no_events};
 
 /// A description of a recipe's features on some data.
@@ -47,6 +47,15 @@ pub struct FeatureSummary {
     pub top: Vec<ValueCount>,
 }
 
+/// The features of some data held against its labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledFeatures {
+    /// Pearson's correlations of the numeric features and the labels over the events.
+    pub correlations: Correlations,
+    /// The events by label in the groups of each feature, in the order of the features.
+    pub groups: Vec<GroupCounts>,
+}
+
 /// Describes the features of `recipe` on `source`, in one pass.
 ///
 /// # Errors
@@ -65,50 +74,143 @@ pub async fn features(
     describe(&recipe, &distilled)
 }
 
-fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
-    let encodings = Encoder::fit(recipe, distilled)?;
-    let matrix =
-        Encoder::new(recipe, &encodings)?.encode_distilled(&distilled.inputs, &distilled.texts)?;
-    let columns: Vec<Vec<f64>> = (0..matrix.n_features())
-        .map(|column| {
-            (0..matrix.n_rows())
-                .map(|row| matrix.row(row)[column])
-                .collect()
-        })
-        .collect();
-    let features: Vec<FeatureSummary> = recipe
-        .features
+/// Holds the features of `recipe`, which `inspection` describes, against `labels`, in one pass.
+///
+/// # Errors
+/// Fails when a label is not a column of numbers, and when the data cannot be read.
+pub(crate) async fn by_label(
+    engine: &Engine,
+    source: &mut Source,
+    recipe: &Recipe,
+    inspection: &FeatureInspection,
+    labels: &[String],
+) -> Result<LabelledFeatures> {
+    let mut labelled = recipe.resolve(engine, source, &[])?;
+    let n_features = labelled.features.len();
+    let is_new = |label: &&String| labelled.features.iter().all(|other| other.name != **label);
+    let added: Vec<Feature> = labels
         .iter()
-        .zip(&encodings)
-        .zip(&columns)
-        .map(|((feature, encoding), column)| {
-            let categories = match encoding {
-                EncodingData::Categories(categories) => Some(categories.as_slice()),
-                _ => None,
-            };
-            summary(feature, categories, column, &matrix)
+        .filter(is_new)
+        .map(|label| Feature::of_column(label))
+        .collect();
+    labelled.features.extend(added);
+    let plan = labelled.plan(engine, source)?;
+    let distilled = distil(engine, source, &labelled, &plan, None, 0).await?;
+    let values = Values::new(&labelled, &distilled)?;
+    let position = |label: &String| {
+        labelled
+            .features
+            .iter()
+            .position(|other| other.name == *label)
+    };
+    let of_labels: Vec<&[f64]> = labels
+        .iter()
+        .filter_map(position)
+        .map(|feature| values.columns[feature].as_slice())
+        .collect();
+    let described = inspection.features.iter().enumerate().take(n_features);
+    let groups = described.map(|(index, summary)| values.groups(index, summary, &of_labels));
+    let groups = groups.collect();
+    let features: Vec<FeatureSummary> = (0..labelled.features.len())
+        .map(|index| values.summary(&labelled.features[index], index))
+        .collect();
+    Ok(LabelledFeatures {
+        correlations: correlations(&features, &values),
+        groups,
+    })
+}
+
+/// The values of features in the distinct rows of some data.
+struct Values {
+    columns: Vec<Vec<f64>>,
+    /// The number of events of each row.
+    weights: Vec<f64>,
+    encodings: Vec<EncodingData>,
+}
+
+impl Values {
+    fn new(recipe: &Recipe, distilled: &Distilled) -> Result<Self> {
+        let encodings = Encoder::fit(recipe, distilled)?;
+        let encoder = Encoder::new(recipe, &encodings)?;
+        let matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
+        let rows = || 0..matrix.n_rows();
+        let columns = (0..matrix.n_features())
+            .map(|column| rows().map(|row| matrix.row(row)[column]).collect());
+        Ok(Self {
+            columns: columns.collect(),
+            weights: matrix.weights().to_vec(),
+            encodings,
         })
+    }
+
+    fn summary(&self, feature: &Feature, index: usize) -> FeatureSummary {
+        summary(
+            feature,
+            self.categories(index),
+            &self.columns[index],
+            &self.weights,
+        )
+    }
+
+    fn categories(&self, index: usize) -> Option<&[String]> {
+        match &self.encodings[index] {
+            EncodingData::Categories(categories) => Some(categories.as_slice()),
+            _ => None,
+        }
+    }
+
+    /// Counts the events of a feature by label. `labels` are the values of the labels.
+    fn groups(&self, index: usize, summary: &FeatureSummary, labels: &[&[f64]]) -> GroupCounts {
+        let bins = summary
+            .numeric
+            .as_ref()
+            .map(NumericSummary::shown_histogram);
+        let n_groups = bins.map_or(summary.top.len(), |bins| bins.counts.len());
+        let group = |value: f64| match (bins, self.categories(index)) {
+            (Some(bins), _) => bins.bin_of(value),
+            (None, Some(categories)) => {
+                let name = categories.get(value as usize)?;
+                summary.top.iter().position(|top| top.value == *name)
+            }
+            (None, None) => None,
+        };
+        let mut counts = GroupCounts::new(n_groups, labels.len());
+        for (row, value) in self.columns[index].iter().enumerate() {
+            if let Some(group) = group(*value) {
+                let is_labelled = labels.iter().map(|label| label[row] == 1.0);
+                counts.add(group, self.weights[row], is_labelled);
+            }
+        }
+        counts
+    }
+}
+
+fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
+    let values = Values::new(recipe, distilled)?;
+    let features = recipe.features.iter().enumerate();
+    let features: Vec<FeatureSummary> = features
+        .map(|(index, feature)| values.summary(feature, index))
         .collect();
     Ok(FeatureInspection {
         recipe: recipe.name.clone(),
         events: distilled.events,
         distinct_rows: distilled.distinct_rows,
         sampled: distilled.sampled,
-        correlations: correlations(&features, &columns, &matrix),
+        correlations: correlations(&features, &values),
         features,
     })
 }
 
 fn summary(
-    feature: &crate::recipe::Feature,
+    feature: &Feature,
     categories: Option<&[String]>,
     column: &[f64],
-    matrix: &Matrix,
+    weights: &[f64],
 ) -> FeatureSummary {
     let mut cells: Vec<(f64, f64)> = column
         .iter()
         .copied()
-        .zip(matrix.weights().iter().copied())
+        .zip(weights.iter().copied())
         .collect();
     cells.sort_by(|left, right| left.0.total_cmp(&right.0));
     cells.dedup_by(|next, kept| {
@@ -149,7 +251,7 @@ fn summary(
 }
 
 /// Returns a number as text, with its meaning in brackets if the recipe gives one.
-fn meaning(feature: &crate::recipe::Feature, value: f64) -> String {
+fn meaning(feature: &Feature, value: f64) -> String {
     let number = value.to_string();
     match feature.values.get(&number) {
         Some(meaning) => format!("{number} ({meaning})"),
@@ -157,21 +259,17 @@ fn meaning(feature: &crate::recipe::Feature, value: f64) -> String {
     }
 }
 
-fn correlations(
-    features: &[FeatureSummary],
-    columns: &[Vec<f64>],
-    matrix: &Matrix,
-) -> Correlations {
+fn correlations(features: &[FeatureSummary], values: &Values) -> Correlations {
     let numeric = features
         .iter()
-        .zip(columns)
+        .zip(&values.columns)
         .filter(|(feature, _)| feature.kind == Kind::Numeric);
     let (features, columns): (Vec<&FeatureSummary>, Vec<&[f64]>) = numeric
         .map(|(feature, column)| (feature, column.as_slice()))
         .take(MAX_CORRELATED)
         .unzip();
     let mut moments = CoMoments::new(columns.len());
-    moments.push_weighted(&columns, matrix.weights());
+    moments.push_weighted(&columns, &values.weights);
     let is_constant: Vec<bool> = features
         .iter()
         .map(|feature| feature.distinct < 2)

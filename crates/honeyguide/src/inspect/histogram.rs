@@ -55,15 +55,26 @@ impl Histogram {
     }
 
     fn fill(edges: Vec<f64>, sorted: &[(f64, f64)]) -> Self {
-        let mut counts = vec![0.0; edges.len() - 1];
+        let counts = vec![0.0; edges.len() - 1];
+        let mut histogram = Self { edges, counts };
         for &(number, count) in sorted {
-            let bin = edges
-                .partition_point(|edge| *edge <= number)
-                .saturating_sub(1);
-            let bin = bin.min(counts.len() - 1);
-            counts[bin] += count;
+            let bin = histogram.nearest_bin(number);
+            histogram.counts[bin] += count;
         }
-        Self { edges, counts }
+        histogram
+    }
+
+    /// Returns the bin of a number; `None` outside of the edges.
+    pub(crate) fn bin_of(&self, number: f64) -> Option<usize> {
+        let (first, last) = (self.edges.first()?, self.edges.last()?);
+        (*first..=*last)
+            .contains(&number)
+            .then(|| self.nearest_bin(number))
+    }
+
+    fn nearest_bin(&self, number: f64) -> usize {
+        let above = self.edges.partition_point(|edge| *edge <= number);
+        above.saturating_sub(1).min(self.counts.len() - 1)
     }
 }
 

@@ -4,6 +4,7 @@
 //! Figures are exact for columns with up to about a million distinct values. For others, the number of distinct values,
 //! the quartiles and the histogram are estimates, and are marked as such.
 
+mod by_label;
 mod column;
 mod correlations;
 mod features;
@@ -15,8 +16,11 @@ mod scan;
 
 use serde::Serialize;
 
+pub use by_label::GroupCounts;
+pub(crate) use by_label::count_by_label;
 pub use correlations::{Correlations, MAX_CORRELATED};
-pub use features::{FeatureInspection, FeatureSummary, features};
+pub(crate) use features::by_label as features_by_label;
+pub use features::{FeatureInspection, FeatureSummary, LabelledFeatures, features};
 pub use histogram::Histogram;
 pub use labels::{LabelCounts, LabelCross, LabelSummary};
 pub use remarks::{Remark, RemarkKind};

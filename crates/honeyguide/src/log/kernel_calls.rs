@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Operator;
 
-use super::{BaselineRule, Definition, ListKind, Notation};
+use super::{BaselineRule, Definition, Lineages, ListKind, Notation};
 
 /// A row is one kernel call. The columns are the 16 of BETH's labelled files, in their order; data may lack some
 /// (BETH's per-host files have 13) or have others.
@@ -31,6 +31,7 @@ pub(super) const KERNEL_CALLS: Definition = Definition {
     min_columns: 4,
     host: Some("hostName"),
     time: Some("timestamp"),
+    time_origin: Some("boot"),
     process: &["processId", "processName"],
     parent: Some("parentProcessId"),
     thread: Some("threadId"),
@@ -59,5 +60,25 @@ pub(super) const KERNEL_CALLS: Definition = Definition {
         ("args", ListKind::Arguments),
         ("stackAddresses", ListKind::Addresses),
     ],
+    lineages: Lineages {
+        // The scheduler, init and the parent of the kernel's threads.
+        inits: &[0, 1, 2],
+        // The kernel keeps 15 bytes of a program's name.
+        starters: &[
+            "sshd",
+            "sshd-session",
+            "cron",
+            "crond",
+            "CRON",
+            "containerd-shim",
+            "conmon",
+            "dockerd",
+        ],
+        ends: &["sched_process_exit"],
+    },
+    path: Some("coalesce(arg(args, 'pathname'), arg(args, 'path'))"),
+    address: Some(
+        r#"array_element(regexp_match(coalesce(arg(args, 'addr'), arg(args, 'remote_addr')), 'sin6?_addr[''"]: ?[''"]([^''"]+)'), 1)"#,
+    ),
     notation: Notation::Python,
 };

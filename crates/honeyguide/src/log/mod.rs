@@ -42,6 +42,8 @@ struct Definition {
     min_columns: usize,
     host: Option<&'static str>,
     time: Option<&'static str>,
+    /// What `time` counts from where it is no date.
+    time_origin: Option<&'static str>,
     process: &'static [&'static str],
     parent: Option<&'static str>,
     thread: Option<&'static str>,
@@ -53,7 +55,21 @@ struct Definition {
     baseline: Option<BaselineRule>,
     default_recipe: &'static str,
     lists: &'static [(&'static str, ListKind)],
+    lineages: Lineages,
+    path: Option<&'static str>,
+    address: Option<&'static str>,
     notation: Notation,
+}
+
+/// What a log says of its processes' families.
+#[derive(Debug)]
+pub(crate) struct Lineages {
+    /// The numbers of the processes that all others descend from.
+    pub inits: &'static [i64],
+    /// The programs of which each child starts a session.
+    pub starters: &'static [&'static str],
+    /// The actions that end a process.
+    pub ends: &'static [&'static str],
 }
 
 /// A rule on one column that flags events without any model.
@@ -172,6 +188,13 @@ impl Log {
         self.time.as_deref().or(self.definition.time)
     }
 
+    /// Returns what the times of the log count from where they are no dates, as in "since boot"; `None` where that is
+    /// not known.
+    #[must_use]
+    pub fn time_origin(&self) -> Option<&'static str> {
+        self.definition.time_origin.filter(|_| self.time.is_none())
+    }
+
     /// Returns the columns that tell the processes of a host apart.
     #[must_use]
     pub fn process(&self) -> &'static [&'static str] {
@@ -268,6 +291,21 @@ impl Log {
     #[must_use]
     pub fn list_columns(&self) -> &'static [(&'static str, ListKind)] {
         self.definition.lists
+    }
+
+    /// Returns what the log says of its processes' families.
+    pub(crate) fn lineages(&self) -> &'static Lineages {
+        &self.definition.lineages
+    }
+
+    /// Returns the SQL expression of the path that an event names.
+    pub(crate) fn path(&self) -> Option<&'static str> {
+        self.definition.path
+    }
+
+    /// Returns the SQL expression of the network address that an event names.
+    pub(crate) fn address(&self) -> Option<&'static str> {
+        self.definition.address
     }
 
     /// Returns how a list or an object in a column of JSON is written as text.

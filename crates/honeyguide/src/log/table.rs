@@ -11,6 +11,7 @@ pub(super) const TABLE: Definition = Definition {
     columns: &[],
     marks: &[],
     min_columns: 0,
+    time_origin: None,
     identifying: &[],
     baseline: None,
     notation: Notation::Json,

@@ -21,10 +21,9 @@ use crate::wording::hex;
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 /// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
-/// The newest version of the format, which this release reads along with all before it.
+/// The version of the format that this release writes, which is also the newest that it reads.
 const VERSION: u32 = 2;
-/// The newest version in which every forest is plain. Models with plain forests are written in it, so that earlier
-/// releases can read them.
+/// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
 
 /// The fields that tell whether this release can read the file.
@@ -143,10 +142,7 @@ impl Model {
     pub fn write_json(&self, mut out: impl Write) -> std::io::Result<()> {
         let file = ModelFile {
             format: FORMAT.to_owned(),
-            version: match self.forest.novelty() {
-                Novelty::Plain => PLAIN_VERSION,
-                Novelty::Range => VERSION,
-            },
+            version: VERSION,
             honeyguide: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: self.recipe.clone(),
             encodings: self.encodings.clone(),

@@ -4,6 +4,7 @@ mod file;
 mod profile;
 mod threshold;
 
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
@@ -54,12 +55,44 @@ pub struct Training {
     /// The number of distinct rows that the forest was fitted to, if they are a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampled_rows: Option<u64>,
+    /// Where the forest comes from, if honeyguide has not grown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// The SHA-256 of the sorted distinct rows of inputs with their texts and counts.
     pub fingerprint: String,
     /// The profile of each feature.
     pub profile: Vec<FeatureProfile>,
     /// The distribution of the training events' scores.
     pub scores: Distribution,
+}
+
+/// The origin of a forest that another library has grown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// The name of the library.
+    pub from: String,
+    /// The release of the library, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Writes the name and the release of the library.
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.from)?;
+        match &self.version {
+            Some(version) => write!(f, " {version}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Training {
+    /// Returns whether anything is known of the training events. It is not for a forest that was imported without them.
+    pub fn is_described(&self) -> bool {
+        self.events > 0
+    }
 }
 
 impl Model {

@@ -22,6 +22,8 @@ pub struct Threshold {
 pub enum ThresholdMethod {
     /// 0.5, the threshold of scikit-learn for `contamination="auto"`.
     Auto {},
+    /// A value that was given by hand.
+    Given {},
     /// The quantile of the training scores above which a share of the training events lies, computed as in
     /// scikit-learn.
     Contamination {
@@ -66,7 +68,7 @@ impl ThresholdMethod {
     /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
-            Self::Auto {} | Self::Contamination { .. } => None,
+            Self::Auto {} | Self::Given {} | Self::Contamination { .. } => None,
             Self::Calibrated { nominal_rate, .. } | Self::LeaveOneHostOut { nominal_rate, .. } => {
                 Some(*nominal_rate)
             }
@@ -85,7 +87,7 @@ impl Threshold {
         let share = |rate: f64| (0.0..=1.0).contains(&rate);
         share(self.value)
             && match &self.method {
-                ThresholdMethod::Auto {} => true,
+                ThresholdMethod::Auto {} | ThresholdMethod::Given {} => true,
                 ThresholdMethod::Contamination { fraction } => share(*fraction),
                 ThresholdMethod::Calibrated {
                     nominal_rate,
@@ -116,6 +118,7 @@ impl fmt::Display for ThresholdMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto {} => f.write_str("scikit-learn's default for contamination auto"),
+            Self::Given {} => f.write_str("given by hand"),
             Self::Contamination { fraction } => {
                 write!(f, "to flag {} of the training events", percent(*fraction))
             }

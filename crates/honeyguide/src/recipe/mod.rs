@@ -284,7 +284,7 @@ impl Feature {
     }
 
     /// Creates the feature that is the numeric column `name` itself.
-    fn of_column(name: &str) -> Self {
+    pub(crate) fn of_column(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             expr: Some(format!("\"{}\"", name.replace('"', "\"\""))),

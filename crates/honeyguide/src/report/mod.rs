@@ -3,17 +3,16 @@
 //! The figures are counts, and a bounded number of events as examples. So their size does not grow with the data.
 
 mod alerts;
-mod clock;
 mod explore;
 mod judgement;
 mod places;
 mod steps;
 
+pub use crate::clock::Clock;
 pub use alerts::{AlertCells, Alerts};
-pub use clock::Clock;
 pub use explore::{
-    Exploration, ExploredFeatures, FeatureSource, MAX_POINTS, Map, MapPoint, Programs, Timeline,
-    explore,
+    Exploration, ExploredFeatures, FeatureSource, MAX_BY_LABEL, MAX_POINTS, Map, MapPoint,
+    Programs, Timeline, explore,
 };
 pub use judgement::{HostCounts, Report, ThresholdCounts, report};
 pub use places::{Days, Host, MAX_DAYS, MAX_HOSTS, Places};

@@ -10,13 +10,13 @@ use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Case, Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
-use super::clock::{Clock, TimeColumn};
+use crate::clock::{Clock, TimeColumn, finite};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::COUNT;
 use crate::groups::Key;
 use crate::scan::Scan;
-use crate::source::{Source, with_columns};
+use crate::source::Source;
 
 /// The greatest number of hosts that are counted separately. Those with fewer events are combined.
 pub const MAX_HOSTS: usize = 40;
@@ -199,7 +199,7 @@ async fn find_hosts(engine: &Engine, source: &mut Source) -> Result<Places> {
     let ticks = time
         .as_ref()
         .map_or(lit(f64::NAN), |time| time.ticks.clone());
-    let scan = Scan::new(engine, "finding hosts").columns(columns_of([&host, &ticks]));
+    let scan = Scan::new(engine, "finding hosts").reading([&host, &ticks]);
     let query = |table| by_host(table, &host, &ticks);
     let push = |found: &mut FoundHosts, batch: &RecordBatch| {
         found.push(batch);
@@ -235,17 +235,6 @@ fn by_host(table: DataFrame, host: &Expr, ticks: &Expr) -> EngineResult<DataFram
             ],
         )?
         .sort(vec![order(COUNT, false), order(HOST, true)])
-}
-
-/// Replaces NaN, and numbers that are too large to be a time, by null.
-fn finite(ticks: Expr) -> Expr {
-    const LARGEST: f64 = 1e300;
-    let is_time = ticks.clone().between(lit(-LARGEST), lit(LARGEST));
-    Expr::Case(Case::new(
-        None,
-        vec![(Box::new(is_time), Box::new(ticks))],
-        None,
-    ))
 }
 
 #[derive(Default)]
@@ -308,15 +297,6 @@ async fn count_days(
         }
         Ok(())
     };
-    let scan = Scan::new(engine, "finding days").columns(columns_of([host, day]));
+    let scan = Scan::new(engine, "finding days").reading([host, day]);
     scan.fold(source, || Ok(HostDays::new()), query, push).await
-}
-
-/// Returns the columns that expressions read.
-pub(super) fn columns_of<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> BTreeSet<String> {
-    let refs: Vec<_> = exprs.into_iter().flat_map(Expr::column_refs).collect();
-    with_columns(
-        &BTreeSet::new(),
-        refs.iter().map(|column| column.name.as_str()),
-    )
 }

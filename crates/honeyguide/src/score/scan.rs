@@ -15,7 +15,7 @@ use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::ExplainedEvent;
-use crate::features::{InputExpressions, feature_key};
+use crate::features::{InputExpressions, feature_key, feature_keys};
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
@@ -239,11 +239,11 @@ impl ScoredBatch<'_> {
         let rows = 0..self.scores.len();
         let files = rows.clone().map(|_| file.as_str());
         let numbers = rows.clone().map(|row| self.rows_before + row as u64 + 1);
-        let keys = rows.map(|row| feature_key(self.scores.features(row)));
+        let keys = feature_keys(rows.map(|row| self.scores.features(row)));
         [
             Arc::new(StringArray::from_iter_values(files)),
             Arc::new(UInt64Array::from_iter_values(numbers)),
-            Arc::new(StringArray::from_iter_values(keys)),
+            Arc::new(keys),
         ]
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::batches::Batches;
 use super::node::NodeStore;
 use super::probe::SourceFile;
+use super::seen::Missing;
 use super::store::SourceStore;
 use super::stream::{Kind, Stream};
 use crate::error::Result;
@@ -32,6 +33,10 @@ pub(super) struct Files {
     pub node_store: Arc<NodeStore>,
     /// Whether a bad line of JSON ends a scan.
     pub strict: bool,
+    /// The texts that stand for a missing value.
+    pub missing: Arc<Missing>,
+    /// Whether CSV has values that the engine's reader cannot read, so that it is read here.
+    pub has_odd_values: bool,
 }
 
 impl Files {
@@ -39,7 +44,12 @@ impl Files {
     ///
     /// # Errors
     /// Fails when a path has no absolute form.
-    pub fn new(files: Vec<SourceFile>, storage: StorageOptions, strict: bool) -> Result<Self> {
+    pub fn new(
+        files: Vec<SourceFile>,
+        storage: StorageOptions,
+        strict: bool,
+        missing: Missing,
+    ) -> Result<Self> {
         let store = SourceStore::new(files.iter().map(|file| &file.file))?;
         Ok(Self {
             files,
@@ -47,6 +57,8 @@ impl Files {
             store: Arc::new(store),
             node_store: Arc::new(NodeStore::new(storage)),
             strict,
+            has_odd_values: !missing.is_empty(),
+            missing: Arc::new(missing),
         })
     }
 }
@@ -77,7 +89,7 @@ impl Contents {
         match self {
             Self::Files(files) => files.files.iter().all(|file| file.file.format.is_text()),
             Self::Batches(_) => false,
-            Self::Stream(stream) => stream.kind() != Kind::Batches,
+            Self::Stream(stream) => !matches!(stream.kind(), Kind::Batches),
         }
     }
 

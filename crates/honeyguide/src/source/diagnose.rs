@@ -12,18 +12,29 @@ use memchr::memchr;
 use super::column::Column;
 use super::file::{Chunks, DataFile};
 use super::format::{Compression, Format};
-use super::found::parses;
+use super::notes::{self, in_shell};
+use super::number::Numbers;
+use super::seen::{Missing, TIME};
 use super::text::{self, INFERENCE_RECORDS, Records};
-use super::{Source, arrow, json};
+use super::values::{Cell, Misfit, Unfit, expected};
+use super::{Source, arrow, late};
 use crate::error::{Error, Result};
+use crate::naming::parameter;
 
 /// The most characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
 
 /// A way of reading the data with which a scan that failed can succeed.
 pub(super) enum Remedy {
-    /// Read a column whose first values suggested a narrower type as this one.
-    Widen { column: String, data_type: DataType },
+    /// Read a column whose first values suggested another type as this one.
+    Widen {
+        column: String,
+        data_type: DataType,
+        /// What is to be said of the new type.
+        note: Option<String>,
+    },
+    /// Expect values of CSV that are written in an unusual way.
+    OddValues,
     /// Expect line breaks inside quoted values.
     LineBreaks,
 }
@@ -40,11 +51,8 @@ pub(super) fn explain(
     if let Some(own) = Error::own(error) {
         return Err(own);
     }
-    if let Some(misfit) = json::misfit(error) {
-        return Ok(Some(Remedy::Widen {
-            column: misfit.column.clone(),
-            data_type: DataType::Float64,
-        }));
+    if let Some(misfit) = Misfit::of(error) {
+        return widened(source, &misfit.column).map(Some);
     }
     let mut line_breaks = false;
     for file in source.contents.files() {
@@ -56,6 +64,9 @@ pub(super) fn explain(
             Format::Csv(_) => {
                 let columns: Vec<_> = source.read_columns(file);
                 let scan = TextScan {
+                    source,
+                    missing: source.missing(),
+                    reads_odd_values: source.reads_odd_values(),
                     file: &file.file,
                     columns: &columns,
                     needed,
@@ -94,6 +105,10 @@ enum Finding {
 
 /// A file of CSV, and what the scan expected of it.
 struct TextScan<'a> {
+    source: &'a Source,
+    missing: &'a Missing,
+    /// Whether the scan expected values that are written in an unusual way.
+    reads_odd_values: bool,
     file: &'a DataFile,
     columns: &'a [Column],
     needed: &'a BTreeSet<String>,
@@ -127,7 +142,7 @@ impl TextScan<'_> {
             // The record begins after the blank lines before it.
             let line = record.position().map_or(line, csv::Position::line);
             if record.len() != self.columns.len() {
-                let at_end = !records.read(&mut csv::ByteRecord::new()).unwrap_or(true);
+                let at_end = !records.read_of(self.file, &mut csv::ByteRecord::new())?;
                 return Err(self.wrong_length(&record, line, at_end));
             }
             line_breaks |= memchr(b'\n', record.as_slice()).is_some();
@@ -182,22 +197,23 @@ impl TextScan<'_> {
                 )
             };
             let Ok(value) = str::from_utf8(field) else {
-                return Err(Error::data(format!("{}: bytes that are not UTF-8 text", place()))
-                    .hint("the file is damaged or not a text file; if it has another encoding, convert it with iconv"));
+                if self.reads_odd_values {
+                    continue;
+                }
+                return Ok(Some(Remedy::OddValues));
             };
-            if value.is_empty()
-                || !self.needed.contains(&column.name)
-                || parses(value, &column.data_type)
-            {
+            if value.is_empty() || !self.needed.contains(&column.name) || self.missing.has(value) {
                 continue;
             }
-            return match widened(value, column) {
-                Some(data_type) => Ok(Some(Remedy::Widen {
-                    column: column.name.clone(),
-                    data_type,
-                })),
-                None => Err(self.wrong_type(&place(), value, column, row)),
-            };
+            let mut cell = Cell::default();
+            cell.set_text(value);
+            match cell.check(column) {
+                Ok(()) if self.reads_odd_values || column.data_type == DataType::Utf8 => {}
+                Ok(()) if value.trim().len() == value.len() => {}
+                Ok(()) => return Ok(Some(Remedy::OddValues)),
+                Err(Unfit::Narrow) => return widened(self.source, &column.name).map(Some),
+                Err(Unfit::Kind) => return Err(self.wrong_type(&place(), value, column, row)),
+            }
         }
         Ok(None)
     }
@@ -209,16 +225,21 @@ impl TextScan<'_> {
             .flat_map(char::escape_debug)
             .collect();
         let (what, limits) = match column.data_type {
-            DataType::Int64 if !column.inferred => (
+            DataType::Int64 if column.inferred => ("a number", String::new()),
+            DataType::Int64 => (
                 "a whole number",
                 format!(" from {} to {}", i64::MIN, i64::MAX),
             ),
-            DataType::Boolean => ("true or false", String::new()),
-            _ => ("a number", String::new()),
+            _ => (expected(&column.data_type), String::new()),
         };
         let error = Error::data(format!("{place}: expected {what}{limits}, found `{shown}`"));
+        let missing = format!(
+            "if `{shown}` stands for a missing value, read the data with {} {}",
+            parameter("null"),
+            in_shell(&shown)
+        );
         if !column.inferred {
-            return error.hint("correct or remove this record");
+            return error.hint(format!("correct or remove this record; {missing}"));
         }
         let others = if row > INFERENCE_RECORDS {
             "all or most of the"
@@ -227,18 +248,46 @@ impl TextScan<'_> {
         };
         error.hint(format!(
             "{others} first {INFERENCE_RECORDS} records hold {what} there: correct this record (an empty field is a null), \
-             or leave the column out"
+             or leave the column out; {missing}"
         ))
     }
 }
 
-/// Returns a type that holds `value` and the values of the column's first records. Numbers are never widened to text: a
-/// feature would silently disappear.
-fn widened(value: &str, column: &Column) -> Option<DataType> {
-    match column.data_type {
-        DataType::Int64 if column.inferred && parses(value, &DataType::Float64) => {
-            Some(DataType::Float64)
-        }
-        _ => None,
+/// Returns how to read `column`, one of whose values its type cannot hold: as the narrowest type that holds the numbers
+/// of all files. Numbers are never widened to text: a feature would silently disappear. Times are, because no feature
+/// reads them as numbers.
+///
+/// # Errors
+/// Fails when a file cannot be read.
+fn widened(source: &Source, column: &str) -> Result<Remedy> {
+    let found = source.columns().iter().find(|own| own.name == column);
+    let widen = |data_type, note| Remedy::Widen {
+        column: column.to_owned(),
+        data_type,
+        note,
+    };
+    let subject = || notes::listed([column].into_iter());
+    if found.is_some_and(|column| column.data_type == TIME) {
+        let note = format!(
+            "{} read as text, because some values are no times",
+            subject()
+        );
+        return Ok(widen(DataType::Utf8, Some(note)));
     }
+    let mut numbers = Numbers::default();
+    for file in source.contents.files() {
+        let mut inside = file.columns.iter().take(file.n_inside);
+        if file.file.format.is_text() && inside.any(|own| own.name == column) {
+            let seen = late::all_values(file, column, source.missing())?;
+            numbers = numbers.and(seen.numbers());
+        }
+    }
+    let data_type = match numbers.data_type() {
+        DataType::Utf8 => DataType::Float64,
+        exact => exact,
+    };
+    let note = numbers
+        .lose_digits_as(&data_type)
+        .then(|| notes::lost_digits(&subject()));
+    Ok(widen(data_type, note))
 }

@@ -69,7 +69,7 @@ impl Format {
 
     /// Returns the format that the first bytes of a file tell: binary formats have magic bytes, JSON has a brace.
     /// Anything else is taken for CSV.
-    pub(super) fn sniff(start: &[u8]) -> Self {
+    pub(crate) fn sniff(start: &[u8]) -> Self {
         if start.starts_with(b"PAR1") {
             return Self::Parquet;
         }
@@ -140,7 +140,7 @@ impl FromStr for Format {
 
 impl Compression {
     /// Returns the compression that the first bytes of a file tell.
-    pub(super) fn sniff(start: &[u8]) -> Self {
+    pub(crate) fn sniff(start: &[u8]) -> Self {
         COMPRESSED
             .iter()
             .find(|(.., magic)| start.starts_with(magic))

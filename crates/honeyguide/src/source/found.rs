@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use datafusion::arrow::datatypes::DataType;
 
 use super::column::Column;
+use super::seen::Seen;
 use crate::log::Log;
 
 /// A column whose final type is still to be decided.
@@ -16,6 +17,8 @@ pub(super) struct FoundColumn {
     is_stored: bool,
     /// The types as which the first values of text can be read; `None` if there are none.
     readable: Option<Readable>,
+    /// The first values of text.
+    pub seen: Option<Box<Seen>>,
 }
 
 /// The types as which the first values of each column can be read, over all files.
@@ -58,8 +61,8 @@ impl Readable {
     }
 }
 
-/// Returns whether the engine reads `value` as this type. An empty value is a null in every type.
-pub(super) fn parses(value: &str, data_type: &DataType) -> bool {
+/// Returns whether `value` can be read as this type.
+fn parses(value: &str, data_type: &DataType) -> bool {
     match data_type {
         DataType::Int64 => value.parse::<i64>().is_ok(),
         DataType::Float64 => value.parse::<f64>().is_ok(),
@@ -78,6 +81,7 @@ impl FoundColumn {
             data_type,
             is_stored: true,
             readable: None,
+            seen: None,
         }
     }
 
@@ -92,6 +96,15 @@ impl FoundColumn {
             data_type,
             is_stored: false,
             readable,
+            seen: None,
+        }
+    }
+
+    /// Returns a column of text whose first values are `seen`.
+    pub fn of_text(name: impl Into<String>, seen: Seen) -> Self {
+        Self {
+            seen: Some(Box::new(seen.clone())),
+            ..Self::inferred(name, seen.data_type(), seen.readable())
         }
     }
 

@@ -74,6 +74,21 @@ pub struct ScanCounts {
     pub intake: Option<Intake>,
     /// The number of values of `args` that could not be read. The SQL function `arg` returned null for them.
     pub malformed_args: u64,
+    /// The texts that are not all characters; `None` if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<ReplacedTexts>,
+    /// What is to be said of columns that were read as another type than the first records suggested.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The texts with bytes that are not UTF-8, or with halves of surrogate pairs. Each such part was read as U+FFFD.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplacedTexts {
+    /// The number of texts. Of JSON, those of columns that were not read are not counted.
+    pub values: u64,
+    /// Where the first of them is.
+    pub first: String,
 }
 
 /// The counts of one attempt at a scan, which its threads share. A piece of a text that is read again replaces what was
@@ -96,9 +111,18 @@ pub(super) struct Piece {
     first: Vec<(LineStart, String)>,
     pub tracee: Option<TraceeEvents>,
     pub late_keys: LateKeys,
+    /// The number of texts that had parts which are no characters, and where the first is.
+    replaced: Option<(u64, LineStart)>,
 }
 
 impl Piece {
+    /// Counts texts, of the line or record that begins at `start`, with parts that were replaced.
+    pub fn add_replaced(&mut self, start: LineStart, texts: u64) {
+        if texts > 0 {
+            self.replaced.get_or_insert((0, start)).0 += texts;
+        }
+    }
+
     /// Counts the line that begins at `start` as bad.
     pub fn add_bad(&mut self, start: LineStart, why: String) {
         self.bad_lines += 1;
@@ -116,10 +140,33 @@ impl ScanLog {
 
     /// Returns the counts so far of the texts called `names`, in this order.
     pub fn counts<'a>(&self, names: impl Iterator<Item = &'a Path>) -> ScanCounts {
+        let names: Vec<&Path> = names.collect();
         ScanCounts {
-            intake: self.summary(names),
+            intake: self.summary(names.iter().copied()),
             malformed_args: self.malformed_args.load(Ordering::Relaxed),
+            replaced: self.replaced(&names),
+            notes: Vec::new(),
         }
+    }
+
+    /// Returns how many texts had parts that were replaced.
+    fn replaced(&self, names: &[&Path]) -> Option<ReplacedTexts> {
+        let pieces = self.pieces().clone();
+        let mut all: Option<ReplacedTexts> = None;
+        for name in names {
+            let of_text = pieces.iter().filter(|((path, _), _)| path == name);
+            for (_, (origin, piece)) in of_text {
+                let Some((values, start)) = piece.replaced else {
+                    continue;
+                };
+                let all = all.get_or_insert_with(|| ReplacedTexts {
+                    values: 0,
+                    first: origin.place(start),
+                });
+                all.values += values;
+            }
+        }
+        all
     }
 
     /// Records the counts of the piece of `origin` that begins at byte `start`.

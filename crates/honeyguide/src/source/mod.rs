@@ -11,20 +11,28 @@ mod batches;
 mod column;
 mod contents;
 mod diagnose;
+mod exact;
 mod expand;
 mod file;
 mod files_table;
 mod find;
 mod format;
 mod found;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod intake;
 mod json;
 mod lake;
+mod late;
 mod node;
+mod notes;
+mod number;
 mod place;
 mod probe;
+mod records;
 mod rows;
 mod run;
+mod seen;
 mod slices;
 mod store;
 mod stream;
@@ -32,6 +40,7 @@ mod streamed_table;
 mod tables;
 mod text;
 mod unite;
+mod values;
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -45,7 +54,7 @@ pub use column::Column;
 pub(crate) use column::{listed_columns, with_columns};
 pub use file::DataFile;
 pub use format::{Compression, Format};
-pub use intake::{Intake, ScanCounts, TraceeEvents};
+pub use intake::{Intake, ReplacedTexts, ScanCounts, TraceeEvents};
 pub(crate) use node::NodeStores;
 
 use batches::Batches;
@@ -53,14 +62,16 @@ use column::{names_of, schema_of};
 use contents::{Contents, Files, name_or};
 use found::{Evidence, FoundColumn};
 use intake::ScanLog;
+use notes::Oddities;
 use probe::FoundFile;
+use seen::Missing;
 use stream::Stream;
 use unite::{United, unite};
 
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::marks::SIMULATED;
-use crate::naming::parameter;
+use crate::naming::{Named, parameter, resolved};
 use crate::output::Destination;
 use crate::storage::StorageOptions;
 
@@ -83,6 +94,9 @@ pub struct ReadOptions {
     pub time_column: Option<String>,
     /// The name of record batches or of a stream in messages.
     pub name: Option<String>,
+    /// The texts that stand for a missing value in CSV and JSON, such as `NA`, besides an empty field. Spaces around a
+    /// value do not count.
+    pub null: Vec<String>,
 }
 
 /// One table of events, with a [`Log`] that says what its columns hold.
@@ -95,6 +109,10 @@ pub struct Source {
     /// The counts of the last scan that ended.
     counts: ScanCounts,
     log: Log,
+    /// What is to be said of values that are read otherwise than they are written.
+    notes: Vec<String>,
+    /// What is to be said of columns whose type a scan has changed.
+    later_notes: Vec<String>,
 }
 
 impl Source {
@@ -118,16 +136,29 @@ impl Source {
     ) -> Result<Self> {
         let files = find::find(inputs, options)?;
         let has_fixed_format = options.format.is_some();
+        let missing = Missing::new(&options.null);
         let found = files
             .into_iter()
-            .map(|file| FoundFile::open(file, has_fixed_format));
+            .map(|file| FoundFile::open(file, has_fixed_format, &missing));
+        let found: Vec<FoundFile> = found.collect::<Result<_>>()?;
+        let mut oddities = Oddities::default();
+        for file in &found {
+            oddities.add_all(&file.file.path, &file.columns);
+        }
+        let mut united = unite(found)?;
+        for (path, column, seen) in late::resolve(&mut united, &missing)? {
+            oddities.add(&path, &column, &seen);
+        }
         let United {
             files,
             columns,
             log,
-        } = unite(found.collect::<Result<_>>()?)?;
-        let files = Files::new(files, options.storage.clone(), options.strict)?;
-        Self::new(Contents::Files(files), columns, log, options)
+        } = united;
+        let mut files = Files::new(files, options.storage.clone(), options.strict, missing)?;
+        files.has_odd_values |= oddities.has_padded_values(&columns);
+        let notes = oddities.notes(&columns);
+        let source = Self::new(Contents::Files(files), columns, log, options)?;
+        Ok(Self { notes, ..source })
     }
 
     /// Takes record batches in memory, whose rows keep their order. They can be read as often as needed, by several
@@ -173,9 +204,19 @@ impl Source {
     /// object among them, and when a column of `options` is not there.
     pub fn from_json(reader: impl Read + Send + 'static, options: &ReadOptions) -> Result<Self> {
         let name = name_or(options.name.as_deref(), "JSON stream");
-        let (stream, columns) = Stream::of_lines(name, reader, options.format, options.strict)?;
-        let (columns, log) = typed(columns);
-        Self::new(Contents::Stream(stream), columns, log, options)
+        let (stream, columns) = Stream::of_lines(name.clone(), reader, options)?;
+        let mut oddities = Oddities::default();
+        oddities.add_all(&name, &columns);
+        let (mut columns, log) = typed(columns);
+        for column in &mut columns {
+            // The stream cannot be read on, and text takes any value.
+            if column.data_type == DataType::Null {
+                column.data_type = DataType::Utf8;
+            }
+        }
+        let notes = oddities.notes(&columns);
+        let source = Self::new(Contents::Stream(stream), columns, log, options)?;
+        Ok(Self { notes, ..source })
     }
 
     /// Gives columns the roles that `options` say.
@@ -191,6 +232,8 @@ impl Source {
             scan_log: Arc::default(),
             counts: ScanCounts::default(),
             log,
+            notes: Vec::new(),
+            later_notes: Vec::new(),
         };
         if let Some(name) = &options.host_column {
             source.check_role("host_column", name)?;
@@ -303,6 +346,13 @@ impl Source {
         &self.columns
     }
 
+    /// Returns what is to be said of the values that the first records have, with parameters as `write` writes them: which
+    /// columns are text because of a few values, and which lose digits.
+    pub fn notes(&self, write: impl Fn(Named) -> String) -> impl Iterator<Item = String> {
+        let notes = self.notes.iter();
+        notes.map(move |note| resolved(note, &write).into_owned())
+    }
+
     /// Returns what the last scan counted.
     pub fn counts(&self) -> &ScanCounts {
         &self.counts
@@ -347,6 +397,22 @@ impl Source {
 
     fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Returns the texts that stand for a missing value in files.
+    fn missing(&self) -> &Missing {
+        match &self.contents {
+            Contents::Files(files) => &files.missing,
+            Contents::Batches(_) | Contents::Stream(_) => {
+                static NONE: Missing = Missing::NONE;
+                &NONE
+            }
+        }
+    }
+
+    /// Returns whether CSV is known to have values that are written in an unusual way.
+    fn reads_odd_values(&self) -> bool {
+        matches!(&self.contents, Contents::Files(files) if files.has_odd_values)
     }
 
     /// Returns whether quoted values are known to hold line breaks.

@@ -47,6 +47,11 @@ impl Origin {
 
     /// Returns a data error that says `why`, with the number of the line that begins at `start`.
     pub fn line_error(&self, start: LineStart, why: &str) -> Error {
+        Error::data(format!("{}: {why}", self.place(start)))
+    }
+
+    /// Returns which line begins at `start`, for messages.
+    pub fn place(&self, start: LineStart) -> String {
         let number = start.number.or_else(|| match self {
             Self::File(file) => line_number(file, start.offset).ok(),
             Self::Stream(_) => None,
@@ -55,7 +60,7 @@ impl Origin {
             Some(number) => format!("line {number}"),
             None => format!("the line at byte {}", start.offset),
         };
-        Error::data(format!("{}: {line}: {why}", self.path().display()))
+        format!("{}: {line}", self.path().display())
     }
 
     /// Returns the error of reading the text near line `near`.

@@ -7,6 +7,7 @@ use super::file::{Chunks, DataFile};
 use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
+use super::seen::Missing;
 use super::{arrow, text};
 use crate::error::{Error, Result};
 use crate::log::Log;
@@ -47,12 +48,12 @@ impl FoundFile {
     ///
     /// # Errors
     /// Fails when the file cannot be read or is not of its format.
-    pub fn open(mut file: DataFile, has_fixed_format: bool) -> Result<Self> {
+    pub fn open(mut file: DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
         let Inside {
             mut columns,
             layout,
             rows,
-        } = Inside::of(&file, has_fixed_format)?;
+        } = Inside::of(&file, has_fixed_format, missing)?;
         if layout.is_tracee() {
             file.format = Format::Tracee(file.format.compression());
         }
@@ -91,18 +92,18 @@ impl FoundFile {
 }
 
 impl Inside {
-    fn of(file: &DataFile, has_fixed_format: bool) -> Result<Self> {
+    fn of(file: &DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
         let (mut layout, mut rows) = (Layout::Plain, None);
         let columns = match file.format {
             Format::Csv(_) => {
-                let (columns, estimated) = text::columns(file)?;
+                let (columns, estimated) = text::columns(file, missing)?;
                 rows = estimated;
                 columns
             }
             Format::Json(_) | Format::Tracee(_) => {
                 let is_tracee =
                     has_fixed_format.then_some(matches!(file.format, Format::Tracee(_)));
-                let found = json::columns(file, is_tracee)?;
+                let found = json::columns(file, is_tracee, missing)?;
                 layout = found.layout;
                 found.columns
             }

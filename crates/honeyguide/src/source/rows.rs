@@ -1,4 +1,4 @@
-//! The formats that are read here instead of by the engine, JSON and Arrow, as file sources of the engine.
+//! The formats that are read here instead of by the engine, JSON, Arrow and odd CSV, as file sources of the engine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use super::arrow;
 use super::file::DataFile;
 use super::format::Compression;
 use super::json::{self, JsonScan};
+use super::records::{self, CsvScan};
 use super::slices::Slices;
 use crate::engine::BATCH_ROWS;
 use crate::error::Error;
@@ -34,6 +35,7 @@ pub(super) type Files = Arc<HashMap<Path, DataFile>>;
 #[derive(Clone)]
 pub(super) enum Rows {
     Arrow,
+    Csv(CsvScan),
     Json(JsonScan),
 }
 
@@ -122,12 +124,16 @@ impl FileSource for RowsSource {
     fn file_type(&self) -> &str {
         match self.rows {
             Rows::Arrow => "arrow",
+            Rows::Csv(_) => "csv",
             Rows::Json(_) => "json",
         }
     }
 
-    /// Returns whether files can be divided, which compressed text cannot.
+    /// Returns whether files can be divided, which compressed text and the records of CSV cannot.
     fn supports_repartitioning(&self) -> bool {
+        if matches!(self.rows, Rows::Csv(_)) {
+            return false;
+        }
         let mut files = self.files.values();
         files.all(|file| file.format.compression() == Compression::None)
     }
@@ -155,6 +161,10 @@ impl FileOpener for Opener {
                     let batches = arrow::BatchReader::open(file, range, &wanted)?;
                     stream::iter(Slices::new(batches, batch_rows)).boxed()
                 }
+                Rows::Csv(scan) => stream::iter(records::BatchReader::open(
+                    &scan, file, &wanted, batch_rows,
+                )?)
+                .boxed(),
                 Rows::Json(scan) => stream::iter(json::BatchReader::open(
                     &scan, file, range, &wanted, batch_rows,
                 )?)

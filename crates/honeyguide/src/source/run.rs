@@ -46,6 +46,7 @@ impl Source {
     /// Fails when too many lines could not be read.
     pub(crate) fn end_scan(&mut self) -> Result<()> {
         self.counts = self.scan_log.counts(self.contents.names().into_iter());
+        self.counts.notes = self.later_notes.clone();
         match &self.counts.intake {
             Some(intake) => intake.check(),
             None => Ok(()),
@@ -91,7 +92,13 @@ impl Source {
         };
         match remedy {
             Remedy::LineBreaks => files.line_breaks_in_values = true,
-            Remedy::Widen { column, data_type } => {
+            Remedy::OddValues => files.has_odd_values = true,
+            Remedy::Widen {
+                column,
+                data_type,
+                note,
+            } => {
+                self.later_notes.extend(note);
                 let owns = files.files.iter_mut().map(|file| &mut file.columns);
                 for columns in owns.chain([&mut self.columns]) {
                     for widened in columns
@@ -99,6 +106,8 @@ impl Source {
                         .filter(|candidate| candidate.name == column)
                     {
                         widened.data_type = data_type.clone();
+                        // All values are known to have this type, as far as they have one.
+                        widened.inferred = false;
                     }
                 }
             }

@@ -9,12 +9,14 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatchReader;
 use datafusion::common::Result as EngineResult;
 
+use super::ReadOptions;
 use super::batches::conform;
 use super::file::decompressed;
 use super::format::{Compression, Format, SNIFFED_BYTES};
 use super::found::FoundColumn;
 use super::json::{self, JsonScan, Layout};
 use super::place::Origin;
+use super::seen::Missing;
 use super::slices::Slices;
 use super::streamed_table::{BatchIterator, Part};
 use crate::error::{Error, Result};
@@ -35,13 +37,15 @@ enum Rows {
 }
 
 /// The content of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Kind {
     Batches,
     Lines {
         layout: Layout,
         /// Whether a bad line ends the scan.
         strict: bool,
+        /// The texts that stand for a missing value.
+        missing: Arc<Missing>,
     },
 }
 
@@ -51,18 +55,18 @@ impl Stream {
         Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
     }
 
-    /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. `format`
-    /// says whether the lines are Tracee's; without it the first lines do.
+    /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. The format of
+    /// `options` says whether the lines are Tracee's; without it the first lines do.
     ///
     /// # Errors
-    /// Fails when `format` is not JSON, when the input cannot be read, and when none of its first lines is an object.
+    /// Fails when the format is not JSON, when the input cannot be read, and when none of its first lines is an object.
     pub fn of_lines(
         name: PathBuf,
         input: impl Read + Send + 'static,
-        format: Option<Format>,
-        strict: bool,
+        options: &ReadOptions,
     ) -> Result<(Self, Vec<FoundColumn>)> {
-        let is_tracee = match format {
+        let missing = Arc::new(Missing::new(&options.null));
+        let is_tracee = match options.format {
             None => None,
             Some(Format::Json(_)) => Some(false),
             Some(Format::Tracee(_)) => Some(true),
@@ -77,9 +81,13 @@ impl Stream {
         };
         let origin = Origin::Stream(name.clone());
         let text = text_of(input).map_err(|error| origin.read_error(1, error))?;
-        let (found, whole) = json::columns_of_stream(text, &origin, is_tracee)?;
-        let layout = found.layout;
-        let stream = Self::new(name, Rows::Lines(whole), Kind::Lines { layout, strict });
+        let (found, whole) = json::columns_of_stream(text, &origin, is_tracee, &missing)?;
+        let kind = Kind::Lines {
+            layout: found.layout,
+            strict: options.strict,
+            missing,
+        };
+        let stream = Self::new(name, Rows::Lines(whole), kind);
         Ok((stream, found.columns))
     }
 
@@ -92,8 +100,8 @@ impl Stream {
     }
 
     /// Returns what the stream consists of.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// Takes the rows.

@@ -15,16 +15,21 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use super::Source;
 use super::column::{Column, schema_of};
 use super::contents::{Contents, Files};
+use super::exact::exact;
+use super::file::DataFile;
 use super::files_table::{Division, FilesTable, Reader};
 use super::format::{Compression, Format};
 use super::json::{JsonScan, Layout};
 use super::node;
 use super::probe::SourceFile;
+use super::records::CsvScan;
 use super::rows::Rows;
+use super::seen::Missing;
 use super::stream::{Kind, Stream, StreamPart};
 use super::streamed_table::{Part, StreamedTable};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::naming::{command, parameter};
 
 impl Source {
     /// Returns all rows as one table, read in any order by as many threads as the engine has.
@@ -73,10 +78,14 @@ impl Source {
         .collect()
     }
 
-    fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
+    pub(super) fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
         let scan = match stream.kind() {
             Kind::Batches => None,
-            Kind::Lines { layout, strict } => Some(self.json_scan(layout, &self.columns, strict)),
+            Kind::Lines {
+                layout,
+                strict,
+                missing,
+            } => Some(self.json_scan(*layout, &self.columns, *strict, missing)),
         };
         Arc::new(StreamPart {
             stream: stream.clone(),
@@ -131,6 +140,10 @@ impl Source {
         let columns = self.read_columns(first);
         let (inside, outside) = columns.split_at(first.n_inside);
         let is_distributed = engine.is_distributed();
+        if is_distributed && matches!(first.file.format, Format::Csv(_)) && !files.is_plain(inside)
+        {
+            return Err(out_of_reader(&first.file).into());
+        }
         let each = group
             .iter()
             .map(|file| engine_file(file, outside, is_distributed));
@@ -154,17 +167,22 @@ impl Source {
             store,
         )?;
         let table = context.read_table(Arc::new(table))?;
-        table.select(self.selection(&columns))
+        let is_read_by_engine =
+            matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);
+        table.select(self.selection(&columns, is_read_by_engine && !is_distributed))
     }
 
-    /// Returns the columns of the source as expressions over a table that has `columns`.
-    fn selection(&self, columns: &[Column]) -> Vec<Expr> {
+    /// Returns the columns of the source as expressions over a table that has `columns`. With `is_watched`, numbers that
+    /// doubles may have rounded are refused.
+    fn selection(&self, columns: &[Column], is_watched: bool) -> Vec<Expr> {
         let selected = self.columns.iter().map(|column| {
             let read = Expr::Column(ColumnRef::from_name(&column.name));
             let same = columns
                 .iter()
                 .any(|own| own.name == column.name && own.data_type == column.data_type);
-            if same {
+            if is_watched && same && column.inferred && column.data_type == DataType::Float64 {
+                exact(read, &column.name).alias(&column.name)
+            } else if same {
                 read
             } else {
                 cast(read, column.data_type.clone()).alias(&column.name)
@@ -176,6 +194,14 @@ impl Source {
     /// Returns who reads the rows of `file`, whose columns within it are `columns`.
     fn reader(&self, files: &Files, file: &SourceFile, columns: &[Column]) -> Reader {
         match file.file.format {
+            Format::Csv(_) if !files.is_plain(columns) => {
+                let scan = CsvScan {
+                    columns: columns.to_vec(),
+                    missing: Arc::clone(&files.missing),
+                    counts: Arc::clone(&self.scan_log),
+                };
+                Reader::Ours(Rows::Csv(scan), files.store.files())
+            }
             Format::Csv(_) => {
                 let csv = CsvFormat::default()
                     .with_has_header(true)
@@ -185,17 +211,24 @@ impl Source {
             Format::Parquet => Reader::Engine(Arc::new(ParquetFormat::default())),
             Format::Arrow => Reader::Ours(Rows::Arrow, files.store.files()),
             Format::Json(_) | Format::Tracee(_) => {
-                let scan = self.json_scan(file.layout, columns, files.strict);
+                let scan = self.json_scan(file.layout, columns, files.strict, &files.missing);
                 Reader::Ours(Rows::Json(scan), files.store.files())
             }
         }
     }
 
-    fn json_scan(&self, layout: Layout, columns: &[Column], strict: bool) -> JsonScan {
+    pub(super) fn json_scan(
+        &self,
+        layout: Layout,
+        columns: &[Column],
+        strict: bool,
+        missing: &Arc<Missing>,
+    ) -> JsonScan {
         JsonScan {
             layout,
             columns: columns.to_vec(),
             strict,
+            missing: Arc::clone(missing),
             log: self.log.clone(),
             counts: Arc::clone(&self.scan_log),
         }
@@ -203,6 +236,13 @@ impl Source {
 }
 
 impl Files {
+    /// Returns whether the engine's reader reads CSV as these columns without a loss. It cuts off the digits that a decimal
+    /// has no room for.
+    fn is_plain(&self, columns: &[Column]) -> bool {
+        let is_decimal = |column: &Column| matches!(column.data_type, DataType::Decimal128(..));
+        !self.has_odd_values && !columns.iter().any(is_decimal)
+    }
+
     /// Returns whether `file`, whose columns within it are `columns`, can be read from several places at once. A piece
     /// of text that was cut inside a quoted value ends in an incomplete record, which is an error and leads to
     /// [`Remedy::LineBreaks`](super::diagnose::Remedy::LineBreaks) — unless the value is the record's last, so that
@@ -217,6 +257,20 @@ impl Files {
             _ => false,
         }
     }
+}
+
+/// Returns the error of CSV that the machines of a cluster cannot read.
+fn out_of_reader(file: &DataFile) -> Error {
+    Error::usage(format!(
+        "{}: a cluster reads only CSV in UTF-8 with numbers of up to 64 bits, and no texts for missing values",
+        file.path.display()
+    ))
+    .hint(format!(
+        "{} DATA {} data.parquet, without {}, makes Parquet of it",
+        command("convert"),
+        parameter("out"),
+        parameter("cluster")
+    ))
 }
 
 /// Returns a file for the engine, with its values of the columns `outside` it.

@@ -1,20 +1,18 @@
 //! CSV files: their records, their header, and the types of their columns as the first records show them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use datafusion::arrow::datatypes::DataType;
-
 use super::file::DataFile;
 use super::format::Compression;
-use super::found::{FoundColumn, Readable};
+use super::found::FoundColumn;
+use super::seen::{Missing, Seen};
 use crate::error::{Error, Result};
 
 /// The number of records from which the types of columns are inferred.
 pub(super) const INFERENCE_RECORDS: usize = 1000;
-/// A column is one of numbers if at most one in this many of its values is not a number.
-const STRAY_VALUES: usize = 10;
 /// The separators of tables that are not comma-separated.
 const OTHER_SEPARATORS: [char; 3] = [';', '\t', '|'];
 /// The length of the longest record that is read, in bytes.
@@ -38,6 +36,16 @@ impl Records {
             .flexible(true)
             .from_reader(bounded);
         Ok(Self { reader })
+    }
+
+    /// Reads the next record of `file`. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read, and when the record is longer than [`MAX_RECORD_BYTES`].
+    pub fn read_of(&mut self, file: &DataFile, record: &mut csv::ByteRecord) -> Result<bool> {
+        let line = self.position().line();
+        self.read(record)
+            .map_err(|error| read_error(&file.path, line, error))
     }
 
     /// Reads the next record. Returns whether there was one.
@@ -87,15 +95,15 @@ impl<R: Read> Read for Bounded<R> {
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when its first line is not a header.
-pub(super) fn columns(file: &DataFile) -> Result<(Vec<FoundColumn>, Option<u64>)> {
+pub(super) fn columns(
+    file: &DataFile,
+    missing: &Missing,
+) -> Result<(Vec<FoundColumn>, Option<u64>)> {
     let names = header(file)?;
-    let first = FirstRecords::read(file, names.len())?;
+    let first = FirstRecords::read(file, names.len(), missing)?;
     let rows = (file.format.compression() == Compression::None).then(|| first.estimate(file.bytes));
     let found = names.into_iter().zip(first.seen);
-    let columns = found.map(|(name, seen)| {
-        let readable = seen.readable();
-        FoundColumn::inferred(name, seen.data_type(), readable)
-    });
+    let columns = found.map(|(name, seen)| FoundColumn::of_text(name, seen));
     Ok((columns.collect(), rows))
 }
 
@@ -144,11 +152,14 @@ pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
         } else {
             field
         };
-        let name = std::str::from_utf8(field).ok().filter(|name| !name.contains('\0')).ok_or_else(|| {
-            Error::data(format!("{place}: line 1, column {}: the header is not text", index + 1))
-                .hint("this does not look like a CSV file; if it is compressed, its name must end in .gz or .zst")
-        })?;
-        if !known.insert(name) {
+        let name = String::from_utf8_lossy(field);
+        let is_binary = matches!(name, Cow::Owned(_)) && name.contains(char::is_control);
+        if is_binary || name.contains('\0') {
+            return Err(Error::data(format!("{place}: line 1, column {}: the header is not text", index + 1))
+                .hint("this does not look like a CSV file; if it is compressed, its name must end in .gz or .zst"));
+        }
+        let name = name.into_owned();
+        if !known.insert(name.clone()) {
             let hint = if name.parse::<f64>().is_ok() {
                 "a column is named by a number: is the header line missing?"
             } else {
@@ -157,7 +168,7 @@ pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
             let error = Error::data(format!("{place}: line 1: two columns are named `{name}`"));
             return Err(error.hint(hint));
         }
-        names.push(name.to_owned());
+        names.push(name);
     }
     if let [only] = names.as_slice()
         && only.contains(OTHER_SEPARATORS)
@@ -181,18 +192,19 @@ struct FirstRecords {
 }
 
 impl FirstRecords {
-    fn read(file: &DataFile, columns: usize) -> Result<Self> {
+    /// # Errors
+    /// Fails when the file cannot be read.
+    fn read(file: &DataFile, columns: usize, missing: &Missing) -> Result<Self> {
         let mut reader = Records::open(file)?;
         let mut record = csv::ByteRecord::new();
-        // A record that cannot be read here is reported when the rows are read.
-        reader.read(&mut record).unwrap_or(false);
+        reader.read_of(file, &mut record)?;
         let header_bytes = reader.position().byte();
-        let mut seen = vec![Seen::default(); columns];
+        let mut seen = vec![Seen::of_csv(); columns];
         let mut records = 0;
-        while records < INFERENCE_RECORDS as u64 && reader.read(&mut record).unwrap_or(false) {
+        while records < INFERENCE_RECORDS as u64 && reader.read_of(file, &mut record)? {
             records += 1;
             for (seen, field) in seen.iter_mut().zip(&record) {
-                seen.add(field);
+                seen.add_field(&String::from_utf8_lossy(field), missing);
             }
         }
         Ok(Self {
@@ -211,54 +223,26 @@ impl FirstRecords {
     }
 }
 
-/// The number of a column's first values that can be read as each type. Empty values are not counted.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    values: usize,
-    integers: usize,
-    numbers: usize,
-    booleans: usize,
-}
-
-impl Seen {
-    fn add(&mut self, field: &[u8]) {
-        if field.is_empty() {
-            return;
-        }
-        let readable =
-            std::str::from_utf8(field).map_or_else(|_| Readable::default(), Readable::of);
-        self.values += 1;
-        self.integers += usize::from(readable.integers);
-        self.numbers += usize::from(readable.numbers);
-        self.booleans += usize::from(readable.booleans);
-    }
-
-    /// Returns the types as which at least one value can be read; `None` if there is no value.
-    fn readable(&self) -> Option<Readable> {
-        (self.values > 0).then_some(Readable {
-            integers: self.integers > 0,
-            numbers: self.numbers > 0,
-            booleans: self.booleans > 0,
-        })
-    }
-
-    /// Returns the narrowest type that holds the values. A column in which at most one value in [`STRAY_VALUES`] is not
-    /// a number is read as numbers: a scan that needs it reports where the other value is, so that no feature is lost
-    /// to it.
-    fn data_type(self) -> DataType {
-        let strays = self.values - self.numbers;
-        if self.values == 0 || strays * STRAY_VALUES > self.values {
-            if self.values > 0 && self.booleans == self.values {
-                return DataType::Boolean;
-            }
-            return DataType::Utf8;
-        }
-        if self.integers == self.numbers {
-            DataType::Int64
-        } else {
-            DataType::Float64
+/// Passes the fields at `indices` of each record to `visit`, until it returns false or the file ends.
+///
+/// # Errors
+/// Fails when the file cannot be read.
+pub(super) fn for_each_record(
+    file: &DataFile,
+    indices: &[usize],
+    mut visit: impl FnMut(&[Cow<'_, str>]) -> bool,
+) -> Result<()> {
+    let mut records = Records::open(file)?;
+    let mut record = csv::ByteRecord::new();
+    records.read_of(file, &mut record)?;
+    while records.read_of(file, &mut record)? {
+        let fields = indices.iter().map(|index| record.get(*index));
+        let fields = fields.map(|field| String::from_utf8_lossy(field.unwrap_or_default()));
+        if !visit(&fields.collect::<Vec<_>>()) {
+            break;
         }
     }
+    Ok(())
 }
 
 fn is_ours(error: &std::io::Error) -> bool {

@@ -106,6 +106,7 @@ fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
     };
     match (left, right) {
         _ if left == right => Some(left.clone()),
+        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
         _ if is_text(left) && is_text(right) => Some(DataType::Utf8),
         _ if left.is_integer() && right.is_integer() => Some(DataType::Int64),
         _ if left.is_numeric() && right.is_numeric() => Some(DataType::Float64),

@@ -5,6 +5,8 @@
 
 mod complaint;
 mod expand;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod rows;
 mod scans;
 mod statement;

@@ -202,18 +202,6 @@ async fn records_that_cannot_be_read_are_refused() {
                 late(&event_with(7, 15, "\"1")),
                 &["line 80001: ", "fields", "quote"],
             ),
-            (
-                "Latin-1",
-                events_then(
-                    20,
-                    event_with(20, 6, "caf?")
-                        .replace('?', "\u{e9}")
-                        .chars()
-                        .map(|c| c as u8)
-                        .collect::<Vec<_>>(),
-                ),
-                &["line 22, column 7 (`processName`)", "not UTF-8", "iconv"],
-            ),
         ],
     )
     .await;

@@ -339,7 +339,8 @@ async fn a_later_fraction_is_not_taken_for_a_whole_number() {
     let text = lines(0, 1500) + "{\"userId\":0.5,\"eventName\":\"open\"}\n" + &lines(0, 10);
     let mut source = of_json(text.clone()).unwrap();
     let error = failed(fit(&engine(2), &mut source).await);
-    let expected = "JSON stream: line 1501: `userId`: a fraction, and the first lines have whole numbers there";
+    let expected =
+        "JSON stream: line 1501: `userId`: a value of another type than the first lines have there";
     assert_eq!(error.message(), expected);
     assert!(error.hint_text().unwrap().contains("file"));
     // A file is read again.

@@ -1,6 +1,6 @@
 //! A source carries its log: which columns have which types and roles, in logs of kernel calls and in other tables.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use honeyguide::evaluate::evaluate;
 use honeyguide::inspect::inspect;
 use honeyguide::log::Log;
@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use crate::common::engine;
 use crate::common::requests::{access, model_of_requests, roles};
 
+/// The type of times as in ISO 8601.
+const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
 /// The columns of BETH's labelled files, of its per-host files, and of its DNS files.
 const LABELLED: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,processName,hostName,eventId,\
     eventName,stackAddresses,argsNum,returnValue,args,sus,evil";
@@ -107,7 +109,7 @@ fn a_table_keeps_its_own_types() {
     for (name, text) in [("x.csv", csv), ("x.ndjson", json)] {
         let source = opened(text, name);
         for (column, expected) in [
-            ("timestamp", DataType::Utf8),
+            ("timestamp", TIME),
             ("userId", DataType::Utf8),
             ("args", DataType::Int64),
             ("level", DataType::Int64),
@@ -127,7 +129,7 @@ fn a_log_of_kernel_calls_keeps_types_that_none_of_its_values_have() {
         let source = opened(text, name);
         assert_eq!(source.log().name(), Log::kernel_calls().name());
         for (column, expected) in [
-            ("timestamp", DataType::Utf8),
+            ("timestamp", TIME),
             ("userId", DataType::Utf8),
             // One good value bears the type out, and a bad one stays an error.
             ("processId", DataType::Int64),

@@ -14,4 +14,4 @@ mod texts;
 pub use comoments::{CoMoments, Correlation};
 pub use counts::{DISTINCT_ERROR, KeyCounts};
 pub use numbers::{Census, Domain, NumberCounts, Running};
-pub use texts::TextCounts;
+pub use texts::{TextCounts, kept};

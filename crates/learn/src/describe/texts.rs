@@ -11,6 +11,12 @@ const MAX_BYTES: usize = 1 << 20;
 /// The maximum length of a stored text, in bytes; longer texts are truncated.
 const MAX_TEXT: usize = 256;
 
+/// Returns the part of a text that is stored of it: the whole text if it has at most 256 bytes.
+#[must_use]
+pub fn kept(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
 /// Counts of texts. Texts are identified by a 64-bit hash. The probability that any two of n
 /// distinct texts share a hash is n²/2⁶⁵, which is 3·10⁻⁸ for a million. The beginnings of the most
 /// frequent texts are stored.
@@ -55,7 +61,7 @@ impl TextCounts {
         let table = &mut self.table;
         let enter = |kept: &mut String| {
             kept.clear();
-            kept.push_str(&text[..text.floor_char_boundary(MAX_TEXT)]);
+            kept.push_str(self::kept(text));
         };
         self.recent
             .add(key, times, |slot| table.add_slot(slot), enter);

@@ -368,6 +368,11 @@ impl IsolationForest {
         &self.params
     }
 
+    /// Returns the contamination by which the fit set the threshold.
+    pub fn contamination(&self) -> Contamination {
+        self.params.contamination
+    }
+
     /// Returns scikit-learn's `offset_`. Rows whose score is strictly above `-offset` are
     /// anomalous.
     pub fn offset(&self) -> f64 {

@@ -7,10 +7,17 @@ use plotly::layout::AxisType;
 use plotly::{HeatMap, Layout};
 
 use super::columns::distinct_labels;
-use crate::chart::{Chart, axis};
+use crate::axes::axis;
+use crate::chart::Chart;
 
 /// The greatest number of columns in a heatmap. If there are more, it has the first ones.
 const MAX_SHOWN: usize = 120;
+/// The greatest number of columns in a heatmap with numbers in its cells.
+const MAX_NUMBERED: usize = 24;
+/// The least width of a cell with a number, in rem.
+const CELL: f64 = 2.3;
+/// The width of what is beside the cells, in rem.
+const BESIDE: f64 = 13.0;
 /// The number of strongest pairs that are listed, and of reasons.
 const LISTED: usize = 20;
 
@@ -49,6 +56,10 @@ pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
     let title = format!("Correlations of {of}");
     let mut chart = Chart::new(id, title, alt, layout, vec![map]);
     chart.reversed = true;
+    if shown <= MAX_NUMBERED {
+        chart.has_numbers = true;
+        chart.least_width = Some(BESIDE + CELL * shown as f64);
+    }
     Some(chart)
 }
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use honeyguide::report::{Map, MapPoint};
-use honeyguide::wording::{count, of_them, printable};
-use plotly::common::{ColorScale, ColorScaleElement, Marker, Mode};
+use honeyguide::wording::{count, number, of_them, printable};
+use plotly::common::{ColorScale, ColorScaleElement, Marker, MarkerSymbol, Mode};
 use plotly::{Layout, Scatter, Trace};
 
-use super::columns::shown;
-use crate::chart::{Chart, SERIES, axis, label, rounded};
+use crate::axes::axis;
+use crate::chart::{Chart, SERIES, clip, label, rounded};
 
 /// The number of features that are named of a row.
 const NAMED_FEATURES: usize = 12;
 /// The number of programs with a colour of their own.
 const PROGRAMS: usize = 6;
+/// The diameter of the point of one event, and its growth with every tenfold number of events, in pixels.
+const SIZE: [f64; 2] = [6.0, 4.0];
 /// The number of most frequent rows that are listed.
 const LISTED: usize = 20;
 
@@ -21,23 +23,37 @@ const LISTED: usize = 20;
 /// time.
 pub fn chart(map: &Map) -> Chart {
     let mut traces: Vec<Box<dyn Trace>> = Vec::new();
-    for coloring in colorings(map) {
+    let mut views = Vec::new();
+    let colorings = colorings(map);
+    for (view, coloring) in colorings.iter().enumerate() {
         for group in &coloring.groups {
-            traces.push(trace(map, &coloring.name, group));
+            traces.push(trace(map, group));
+            views.push(view);
         }
     }
     if let Some(scored) = score_trace(map) {
         traces.push(scored);
+        views.push(colorings.len());
     }
     let bare = || axis("").show_tick_labels(false).zero_line(false);
     let layout = Layout::new().x_axis(bare()).y_axis(bare());
+    let counts = &map.embedding.counts;
+    let sizes = match (counts.iter().min(), counts.iter().max()) {
+        (Some(least), Some(most)) if least < most => format!(
+            " The more events have a row, the larger is its point: the smallest stands for {}, the largest for {}.",
+            of_them(*least, "event", "events"),
+            of_them(*most, "event", "events")
+        ),
+        _ => String::new(),
+    };
     let alt = format!(
-        "{} distinct feature rows{}; rows that are alike lie side by side, and only that means something, not the axes. A \
-             larger point stands for more events.",
+        "{} distinct feature rows{}; rows that are alike lie side by side, and only that means something, not the axes.{sizes}",
         count(map.points.len() as u64),
         drawn_of(map)
     );
     let mut chart = Chart::new("map", "Distinct feature rows", alt, layout, traces);
+    chart.choice = Some("map");
+    chart.views = Some(views);
     chart.point_texts = Some((0..map.points.len()).map(|row| hover(map, row)).collect());
     chart
 }
@@ -49,22 +65,38 @@ pub fn coloring_names(map: &Map) -> Vec<String> {
     names.chain(score).collect()
 }
 
-/// Lists the most frequent rows: events, program, score, example, features.
-pub fn most_frequent(map: &Map) -> Vec<[String; 5]> {
+/// The names of the columns of [`most_frequent`].
+pub fn header(map: &Map) -> Vec<String> {
+    let ones = map.embedding.labels.iter();
+    let ones = ones.map(|name| format!("{} = 1", printable(&clip(name))));
+    let names = ["program", "score", "an event", "features"].map(str::to_owned);
+    ["events".to_owned()]
+        .into_iter()
+        .chain(ones)
+        .chain(names)
+        .collect()
+}
+
+/// Lists the most frequent rows: events, those labelled 1, program, score, example, features.
+pub fn most_frequent(map: &Map) -> Vec<Vec<String>> {
+    let n_labels = map.embedding.labels.len();
     let mut rows: Vec<usize> = (0..map.points.len()).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(map.embedding.counts[*row]));
     let text = |text: &str| printable(text).into_owned();
     let listed = rows.into_iter().take(LISTED).map(|row| {
         let point = &map.points[row];
-        [
-            count(map.embedding.counts[row]),
-            text(program(point)),
-            point
-                .score
-                .map_or_else(|| "–".into(), |score| format!("{score:.3}")),
-            text(&point.example),
-            features(map, row).join("; "),
-        ]
+        let labelled = &map.embedding.labelled[row * n_labels..][..n_labels];
+        let score = point.score.map(|score| format!("{score:.3}"));
+        [count(map.embedding.counts[row])]
+            .into_iter()
+            .chain(labelled.iter().map(|events| count(*events)))
+            .chain([
+                text(program(point)),
+                score.unwrap_or_else(|| "–".into()),
+                text(&point.example),
+                features(map, row).join("; "),
+            ])
+            .collect()
     });
     listed.collect()
 }
@@ -92,9 +124,15 @@ fn colorings(map: &Map) -> Vec<Coloring> {
 
 fn by_label(map: &Map, index: usize, name: &str) -> Coloring {
     let n_labels = map.embedding.labels.len();
-    let mut groups = [("none", 0), ("some", 6), ("all", 1)].map(|(share, color)| Group {
+    let shares = [
+        ("none", 0, MarkerSymbol::Circle),
+        ("some", 6, MarkerSymbol::Square),
+        ("all", 1, MarkerSymbol::Diamond),
+    ];
+    let mut groups = shares.map(|(share, color, symbol)| Group {
         name: format!("{name} = 1 in {share} of its events"),
         color: SERIES[color],
+        symbol,
         rows: Vec::new(),
     });
     for (row, events) in map.embedding.counts.iter().enumerate() {
@@ -123,6 +161,7 @@ fn by_program(map: &Map) -> Option<Coloring> {
     let groups = groups.map(|(name, color)| Group {
         name: name.to_owned(),
         color,
+        symbol: MarkerSymbol::Circle,
         rows: Vec::new(),
     });
     let mut groups: Vec<Group> = groups.collect();
@@ -138,9 +177,11 @@ fn by_program(map: &Map) -> Option<Coloring> {
     })
 }
 
-fn trace(map: &Map, coloring: &str, group: &Group) -> Box<dyn Trace> {
-    let marker = marker(map, &group.rows).color(group.color);
-    scatter(map, coloring, &group.rows)
+fn trace(map: &Map, group: &Group) -> Box<dyn Trace> {
+    let marker = marker(map, &group.rows)
+        .color(group.color)
+        .symbol(group.symbol.clone());
+    scatter(map, &group.rows)
         .name(label(&group.name))
         .marker(marker)
 }
@@ -156,14 +197,14 @@ fn score_trace(map: &Map) -> Option<Box<dyn Trace>> {
         .color_scale(ColorScale::Vector(stops.to_vec()))
         .show_scale(true);
     Some(
-        scatter(map, "score", &rows)
+        scatter(map, &rows)
             .name("score")
             .show_legend(false)
             .marker(marker),
     )
 }
 
-fn scatter(map: &Map, coloring: &str, rows: &[usize]) -> Box<Scatter<f64, f64>> {
+fn scatter(map: &Map, rows: &[usize]) -> Box<Scatter<f64, f64>> {
     let place = |axis: usize| {
         let at = rows
             .iter()
@@ -172,13 +213,15 @@ fn scatter(map: &Map, coloring: &str, rows: &[usize]) -> Box<Scatter<f64, f64>> 
     };
     Scatter::new(place(0), place(1))
         .mode(Mode::Markers)
-        .meta(coloring)
         .custom_data(rows.to_vec())
         .hover_template("%{hovertext}<extra></extra>")
 }
 
 fn marker(map: &Map, rows: &[usize]) -> Marker {
-    let size = |row: &usize| 5 + 2 * map.embedding.counts[*row].max(1).ilog10() as usize;
+    let size = |row: &usize| {
+        let events = map.embedding.counts[*row].max(1) as f64;
+        (SIZE[0] + SIZE[1] * events.log10()).round() as usize
+    };
     Marker::new()
         .size_array(rows.iter().map(size).collect())
         .opacity(0.75)
@@ -194,7 +237,7 @@ fn features(map: &Map, row: usize) -> Vec<String> {
         .zip(values)
         .take(NAMED_FEATURES);
     named
-        .map(|(name, value)| format!("{} {}", printable(name), shown(*value)))
+        .map(|(name, value)| format!("{} {}", printable(name), number(*value)))
         .collect()
 }
 
@@ -223,6 +266,7 @@ struct Coloring {
 struct Group {
     name: String,
     color: &'static str,
+    symbol: MarkerSymbol,
     /// The positions of the group's points.
     rows: Vec<usize>,
 }

@@ -6,7 +6,8 @@ use plotly::layout::AxisType;
 use plotly::{HeatMap, Layout};
 
 use super::columns::distinct_labels;
-use crate::chart::{Chart, axis, clip, sequential};
+use crate::axes::axis;
+use crate::chart::{Chart, clip, sequential};
 
 /// The number of most frequent pairs that are listed.
 const LISTED: usize = 20;

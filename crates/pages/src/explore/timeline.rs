@@ -1,13 +1,15 @@
 //! The chart of events over time.
 
+use honeyguide::log::Log;
 use honeyguide::report::{Places, Timeline};
 use honeyguide::wording::{duration, of_them};
 use plotly::common::{Line, LineShape, Mode};
-use plotly::layout::{Axis, AxisType, RangeMode};
+use plotly::layout::{Axis, AxisType};
 use plotly::{HeatMap, Layout, Scatter, Trace};
 use serde::Serialize;
 
-use crate::chart::{Chart, SERIES, axis, label, rounded, sequential};
+use crate::axes::{axis, counts, numbers};
+use crate::chart::{Chart, SERIES, label, rounded, sequential};
 use crate::words::host_name;
 
 /// The greatest number of hosts that have a line each.
@@ -22,7 +24,7 @@ enum Moment {
 }
 
 /// Draws the events of each interval: a line for each of a few hosts, or a heatmap with a row for each of many.
-pub fn chart(timeline: &Timeline, places: &Places) -> Chart {
+pub fn chart(timeline: &Timeline, places: &Places, log: &Log) -> Chart {
     let intervals = timeline.counts.first().map_or(0, Vec::len);
     let starts = (0..intervals).map(|slot| timeline.start(slot));
     let (x, times) = match (
@@ -34,9 +36,13 @@ pub fn chart(timeline: &Timeline, places: &Places) -> Chart {
             (axis("time, UTC").type_(AxisType::Date), moments.collect())
         }
         (false, (seconds, name)) => {
-            let title = format!("{name} since the start of the recording");
+            let title = match log.time_origin() {
+                Some(origin) => format!("{name} since {origin}"),
+                None => format!("{name}, as the data counts them"),
+            };
+            let ends = [timeline.clock.first, timeline.clock.last].map(|end| end / seconds);
             let times = starts.map(|start| Moment::Number(rounded(start / seconds)));
-            (axis(&title), times.collect())
+            (numbers(&title, ends[0], ends[1]), times.collect())
         }
     };
     let names = (0..timeline.counts.len()).map(|host| label(&host_name(places, host)));
@@ -48,7 +54,7 @@ pub fn chart(timeline: &Timeline, places: &Places) -> Chart {
     let alt = format!(
         "Events in every {}.{}",
         duration(timeline.width),
-        busiest(timeline)
+        busiest(timeline, log)
     );
     let mut chart = Chart::new("timeline", "Events over time", alt, layout, traces);
     chart.reversed = timeline.counts.len() > LINES;
@@ -78,20 +84,21 @@ fn traces(
             .line(Line::new().shape(LineShape::Hv).width(1.5).color(color))
             .hover_template("%{x}: %{y:,d}")
     });
-    let y = axis("events")
-        .range_mode(RangeMode::ToZero)
-        .tick_format(",");
-    (lines.collect(), y)
+    (lines.collect(), counts("events"))
 }
 
-fn busiest(timeline: &Timeline) -> String {
+fn busiest(timeline: &Timeline, log: &Log) -> String {
     let intervals = timeline.counts.first().map_or(0, Vec::len);
     let total = |slot: usize| timeline.counts.iter().map(|host| host[slot]).sum::<u64>();
     let busiest = (0..intervals).rev().max_by_key(|slot| total(*slot));
     busiest.map_or_else(String::new, |slot| {
+        let start = timeline.clock.moment(timeline.start(slot));
+        let start = match log.time_origin().filter(|_| !timeline.clock.is_date) {
+            Some(origin) => format!("{start} after {origin}"),
+            None => format!("at {start}"),
+        };
         format!(
-            " The busiest begins at {} and has {}.",
-            timeline.clock.moment(timeline.start(slot)),
+            " The busiest begins {start} and has {}.",
             of_them(total(slot), "event", "events")
         )
     })

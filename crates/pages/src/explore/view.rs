@@ -5,12 +5,11 @@ use honeyguide::inspect::{
     ColumnSummary, Correlations, Distinct, FeatureSummary, LabelCross, NumericSummary, ValueCount,
 };
 use honeyguide::report::{Exploration, Map};
-use honeyguide::wording::{count, of_them, percent_of, printable};
+use honeyguide::wording::{count, number, of_them, percent_of, printable};
 use honeyguide::{Kind, Result, Source};
 
-use super::columns::shown;
 use super::correlations::{reasons, strongest};
-use super::{MAX_CHARTS, map, programs};
+use super::{MAX_CHARTS, correlations_of, map, programs};
 use crate::chart::{Chart, clip, cut};
 use crate::page::{Frame, Page};
 use crate::words::{no_programs, no_time, what_and_when};
@@ -32,6 +31,8 @@ struct ExplorePage<'a> {
     tiles: Vec<(String, String)>,
     remarks: Vec<String>,
     labels: Vec<[String; 4]>,
+    /// The views of the charts of columns and features, with whether one is shown first; empty without labels.
+    views: Vec<(String, bool)>,
     cross: Option<CrossTable>,
     head: HeadTable,
     columns: Vec<ColumnView>,
@@ -89,7 +90,8 @@ struct FeatureView<'a> {
 struct MapView {
     why_none: String,
     colorings: Vec<String>,
-    rows: Vec<[String; 5]>,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl MapView {
@@ -98,11 +100,13 @@ impl MapView {
             Ok(map) => Self {
                 why_none: String::new(),
                 colorings: map::coloring_names(map),
+                header: map::header(map),
                 rows: map::most_frequent(map),
             },
             Err(why) => Self {
                 why_none: printable(why).into_owned(),
                 colorings: Vec::new(),
+                header: Vec::new(),
                 rows: Vec::new(),
             },
         }
@@ -130,6 +134,7 @@ pub fn page(
             .map(|remark| printable(&remark.text).into_owned())
             .collect(),
         labels: labels(exploration),
+        views: views(exploration),
         cross: inspection.labels.cross.as_ref().map(CrossTable::new),
         head: HeadTable::new(exploration),
         columns: columns
@@ -204,21 +209,49 @@ fn tiles(exploration: &Exploration) -> Vec<(String, String)> {
     tiles
 }
 
+/// Lists the values of the labels with their events: those of the data's log, then others by which events are counted.
 fn labels(exploration: &Exploration) -> Vec<[String; 4]> {
     let rows = exploration.inspection.rows;
-    let labels = exploration.inspection.labels.counts.iter();
-    let values = labels.flat_map(|label| label.values.iter().map(move |value| (label, value)));
-    values
-        .map(|(label, value)| {
-            let share = percent_of(value.count, rows);
-            [
-                text(&label.label),
-                text(&value.value),
-                count(value.count),
-                share,
-            ]
-        })
-        .collect()
+    let row = |label: &str, value: &str, events: u64| {
+        let share = percent_of(events, rows);
+        [text(label), text(value), count(events), share]
+    };
+    let own = &exploration.inspection.labels.counts;
+    let known = own.iter().flat_map(|label| {
+        let values = label.values.iter();
+        values.map(|value| row(&label.label, &value.value, value.count))
+    });
+    let is_known = |name: &String| own.iter().any(|label| label.label == *name);
+    let others = exploration.labels.iter().filter(|name| !is_known(name));
+    let others = others.flat_map(|name| {
+        let ones = ones(exploration, name);
+        [("0", rows - ones), ("1", ones)].map(|(value, events)| row(name, value, events))
+    });
+    known.chain(others).collect()
+}
+
+/// Counts the events with 1 in a label.
+fn ones(exploration: &Exploration, name: &str) -> u64 {
+    let position = exploration.labels.iter().position(|label| label == name);
+    exploration
+        .ones
+        .get(position.unwrap_or(usize::MAX))
+        .copied()
+        .unwrap_or(0)
+}
+
+/// Names the views of the charts of columns and features. The first label that tells events apart is shown first.
+fn views(exploration: &Exploration) -> Vec<(String, bool)> {
+    if exploration.labels.is_empty() {
+        return Vec::new();
+    }
+    let rows = exploration.inspection.rows;
+    let parts = |name: &String| (1..rows).contains(&ones(exploration, name));
+    let first = exploration.labels.iter().position(parts);
+    let all = ("no label".to_owned(), first.is_none());
+    let labels = exploration.labels.iter().enumerate();
+    let labels = labels.map(|(index, name)| (text(name), first == Some(index)));
+    [all].into_iter().chain(labels).collect()
 }
 
 fn text(value: &str) -> String {
@@ -305,7 +338,7 @@ impl ColumnView {
                 Kind::Numeric => "numeric".into(),
                 Kind::Categorical => "categorical".into(),
             },
-            nulls: shown(feature.missing),
+            nulls: number(feature.missing),
             distinct: count(feature.distinct),
             numbers: feature.numeric.as_ref().map_or_else(Vec::new, numbers),
             top: top(&feature.top, false),
@@ -328,8 +361,8 @@ fn numbers(numeric: &NumericSummary) -> Vec<String> {
         mean,
         ..
     } = *numeric;
-    let figures = [min, q1, median, q3, max, mean].map(shown);
-    let std = numeric.std.map_or_else(|| "undefined".into(), shown);
+    let figures = [min, q1, median, q3, max, mean].map(number);
+    let std = numeric.std.map_or_else(|| "undefined".into(), number);
     figures.into_iter().chain([std]).collect()
 }
 
@@ -372,7 +405,7 @@ impl<'a> FeatureView<'a> {
                 .filter(|chart| chart.id != "feature-correlations")
                 .collect(),
             charts_missed: found.features.len().saturating_sub(MAX_CHARTS),
-            correlations: CorrelationView::new(&found.correlations),
+            correlations: CorrelationView::new(correlations_of(exploration.features.as_ref()?)),
         })
     }
 }

@@ -3,12 +3,14 @@
 use honeyguide::evaluate::{Baseline, LabelEvaluation, Verdicts};
 use honeyguide::report::Report;
 use honeyguide::wording::{defined, printable};
-use plotly::common::{DashType, HoverInfo, Line, Marker, MarkerSymbol, Mode};
-use plotly::layout::{AxisRange, AxisType, BarMode, RangeMode};
+use plotly::common::{DashType, HoverInfo, Line, LineShape, Marker, MarkerSymbol, Mode};
+use plotly::layout::{AxisRange, AxisType, BarMode};
 use plotly::{Bar, HeatMap, Layout, Scatter, Trace};
 use serde_json::{Value, json};
 
-use crate::chart::{Chart, SERIES, axis, clip, label, rounded, sequential};
+use crate::axes;
+use crate::axes::axis;
+use crate::chart::{Chart, SERIES, clip, label, rounded, sequential};
 use crate::words::host_name;
 
 /// The number of bars of a histogram.
@@ -65,7 +67,8 @@ fn roc(report: &Report) -> Chart {
             label(&evaluation.label),
             defined(evaluation.roc_auc)
         );
-        traces.push(curve(&name, index, points.collect(), ROC_HOVER));
+        let points = points.collect();
+        traces.push(curve(&name, index, points, LineShape::Linear, ROC_HOVER));
     }
     for (index, evaluation) in with_both_classes(report) {
         markers.insert(traces.len().to_string(), json!(index));
@@ -128,7 +131,14 @@ fn precision_recall(report: &Report) -> Chart {
             "{}, average precision {precision}",
             label(&evaluation.label)
         );
-        traces.push(curve(&name, index, points.collect(), PR_HOVER));
+        // Average precision takes the precision at each threshold for all recalls since the threshold before, so that
+        // the area below the curve is the average precision only if the curve rises first and then goes to the right.
+        let mut points: Vec<(f64, f64, f64)> = points.collect();
+        let first = points
+            .first()
+            .map(|(_, precision, threshold)| (0.0, *precision, *threshold));
+        points.splice(..0, first);
+        traces.push(curve(&name, index, points, LineShape::Vh, PR_HOVER));
     }
     for (index, evaluation) in with_both_classes(report) {
         markers.insert(traces.len().to_string(), json!(index));
@@ -153,7 +163,8 @@ fn precision_recall(report: &Report) -> Chart {
         .y_axis(axis("precision").range(AxisRange::new(-0.01, 1.02)));
     let alt = format!(
         "How many of the flagged events are labelled, against how many of the labelled events are flagged. The filled circle \
-         is the chosen threshold, the dotted lines are what flagging everything gives{}.",
+         is the chosen threshold, the dotted lines are what flagging everything gives{}. The area below a curve is its average \
+         precision.",
         rule_in_words(report)
     );
     live(
@@ -203,17 +214,14 @@ fn histogram(report: &Report, id: &'static str, index: Option<usize>) -> Chart {
             format!("Scores by {}", printable(&clip(name))),
         ),
     };
+    let fullest = |bin: &Bin| bin.others.max(bin.positives);
+    let most = bins.iter().map(fullest).max().unwrap_or(0);
     let alt = "How many events have which score, on a logarithmic scale. Events right of the dashed line are flagged.";
     let layout = Layout::new()
         .bar_mode(BarMode::Overlay)
         .bar_gap(0.04)
         .x_axis(axis("anomaly score"))
-        .y_axis(
-            axis("events")
-                .type_(AxisType::Log)
-                .dtick(1.0)
-                .tick_format(","),
-        );
+        .y_axis(axes::log_counts("events", most as f64));
     live(
         Chart::new(id, title, alt, layout, traces),
         "histogram",
@@ -271,7 +279,7 @@ fn by_day(report: &Report) -> Chart {
     let layout = Layout::new()
         .show_legend(false)
         .x_axis(axis("").type_(AxisType::Category))
-        .y_axis(axis(counted).tick_format(",").range_mode(RangeMode::ToZero));
+        .y_axis(axes::counts(counted));
     let alt = format!("The {counted} of each day at the chosen threshold, all hosts together.");
     live(
         Chart::new("days", "Day by day", alt, layout, vec![bars]),
@@ -336,6 +344,7 @@ fn curve(
     name: &str,
     index: usize,
     points: Vec<(f64, f64, f64)>,
+    shape: LineShape,
     hover: &'static str,
 ) -> Box<dyn Trace> {
     let part = |of: fn(&(f64, f64, f64)) -> f64| points.iter().map(move |point| rounded(of(point)));
@@ -344,7 +353,12 @@ fn curve(
         .mode(Mode::Lines)
         .custom_data(part(|p| p.2).collect::<Vec<_>>())
         .hover_template(hover)
-        .line(Line::new().color(SERIES[index % SERIES.len()]).width(2.5))
+        .line(
+            Line::new()
+                .shape(shape)
+                .color(SERIES[index % SERIES.len()])
+                .width(2.5),
+        )
 }
 
 /// Draws a mark at the figures of verdicts; a figure that is not defined has no mark.

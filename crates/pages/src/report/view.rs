@@ -65,7 +65,25 @@ struct LabelView<'a> {
     counts: [String; 4],
     /// The same counts as shares of the events with the same label.
     shares: [String; 4],
+    /// The cells of the confusion matrix, by row.
+    confusion: [[ConfusionCell; 2]; 2],
+    /// The number of events labelled 1 and of those labelled 0.
+    of_class: [String; 2],
     thresholds: Vec<[String; 6]>,
+}
+
+/// A cell of a confusion matrix.
+struct ConfusionCell {
+    /// The identifier of its count in the page's script.
+    id: &'static str,
+    name: &'static str,
+    /// The position of its count in [`LabelView::counts`].
+    part: usize,
+    /// The name of its share of the row.
+    rate: &'static str,
+    is_right: bool,
+    /// The share of the row, from 0 to 1.
+    share: f64,
 }
 
 /// The table of a histogram.
@@ -231,12 +249,36 @@ impl<'a> LabelView<'a> {
                 of_them(events, "event", "events")
             ),
             counts: parts.map(count),
-            shares: std::array::from_fn(|part| percent_of(parts[part], wholes[part])),
+            shares: std::array::from_fn(|part| percent_or_undefined(parts[part], wholes[part])),
+            confusion: confusion(parts, wholes),
+            of_class: [positives, negatives].map(count),
             detectors: own.into_iter().chain(baselines).collect(),
             thresholds: thresholds(report, index, evaluation),
             evaluation,
         }
     }
+}
+
+/// Returns the confusion matrix with a row for each class. `parts` are the counts, `wholes` the events of their classes.
+fn confusion(parts: [u64; 4], wholes: [u64; 4]) -> [[ConfusionCell; 2]; 2] {
+    let cell = |part: usize, id, name, rate, is_right| ConfusionCell {
+        id,
+        name,
+        part,
+        rate,
+        is_right,
+        share: parts[part] as f64 / wholes[part].max(1) as f64,
+    };
+    [
+        [
+            cell(0, "tp", "true positives", "recall", true),
+            cell(2, "fn", "false negatives", "miss rate", false),
+        ],
+        [
+            cell(1, "fp", "false positives", "false-positive rate", false),
+            cell(3, "tn", "true negatives", "specificity", true),
+        ],
+    ]
 }
 
 fn detector(name: &str, of_scores: [String; 2], verdicts: &Verdicts) -> [String; 8] {
@@ -473,8 +515,12 @@ fn facts(report: &Report, origin: Origin<'_>) -> Vec<(&'static str, String)> {
         Some(rows) => format!(", of which a sample of {} was used", count(rows)),
         None => String::new(),
     };
+    let imported = match &training.imported {
+        Some(origin) => format!("; imported from {}", printable(&origin.to_string())),
+        None => String::new(),
+    };
     let trained = format!(
-        "{}, {}{sampled}",
+        "{}, {}{sampled}{imported}",
         of_them(training.events, "event", "events"),
         of_them(
             training.distinct_rows,

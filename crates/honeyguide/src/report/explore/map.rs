@@ -15,13 +15,12 @@ use learn::umap::UmapParams;
 
 use super::FeatureSource;
 use crate::distil::distil;
-use crate::embed::{Embedding, embed};
+use crate::embed::{Embedding, embed_labelled};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::features::{Encoder, RowKey, row_key};
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
-use crate::report::places::columns_of;
 use crate::scan::Scan;
 use crate::scorer::Scores;
 use crate::source::Source;
@@ -67,8 +66,9 @@ impl Map {
         engine: &Engine,
         source: &mut Source,
         recipe: &Recipe,
-        feature_source: Option<FeatureSource<'_>>,
+        feature_source: FeatureSource<'_>,
         distinct_rows: u64,
+        labels: &[String],
     ) -> Result<std::result::Result<Self, String>> {
         if distinct_rows > MAX_ROWS {
             return Ok(Err(format!(
@@ -78,7 +78,9 @@ impl Map {
             )));
         }
         let params = UmapParams::new();
-        let mut embedding = match embed(engine, source, None, recipe, &params, 0).await {
+        let labels = labels.to_vec();
+        let found = embed_labelled(engine, source, None, recipe, &params, 0, labels).await;
+        let mut embedding = match found {
             Ok(embedding) => embedding,
             Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::Data) => {
                 return Ok(Err(format!("There is no map: {}.", error.message())));
@@ -96,7 +98,7 @@ async fn points(
     engine: &Engine,
     source: &mut Source,
     recipe: &Recipe,
-    feature_source: Option<FeatureSource<'_>>,
+    feature_source: FeatureSource<'_>,
     embedding: &Embedding,
 ) -> Result<Vec<MapPoint>> {
     let plan = recipe.plan(engine, source)?;
@@ -108,17 +110,17 @@ async fn points(
         rows.map(|(row, values)| (row_key(values), row)).collect();
     let described = Described::of(source);
     let scan = Scan::new(engine, "describing rows")
-        .columns(columns_of([&described.process, &described.example]))
+        .reading([&described.process, &described.example])
         .features(recipe, &plan);
     let start = || Ok(vec![MapPoint::default(); positions.len()]);
     let query = |table| described.query(table, &plan);
     let describe = |points: &mut Vec<MapPoint>, batch: &RecordBatch| {
         let rows = encoder.encode(batch.columns())?;
         let scores = match feature_source {
-            Some(FeatureSource::Model(model)) => {
+            FeatureSource::Model(model) => {
                 Some(Scores::of_inputs(model, batch.columns().to_vec())?)
             }
-            _ => None,
+            FeatureSource::Recipe(_) => None,
         };
         for (index, row) in rows.chunks(n_features).enumerate() {
             if let Some(position) = positions.get(&row_key(row)) {

@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
-use super::super::places::{choose, columns_of};
+use super::super::places::choose;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::COUNT;
@@ -78,7 +78,7 @@ impl Programs {
             cells.extend(rows.map(|row| [0, 1, 2].map(|index| column(index).value(row) as usize)));
             Ok(())
         };
-        let scan = Scan::new(engine, "counting calls").columns(columns_of([program, call]));
+        let scan = Scan::new(engine, "counting calls").reading([program, call]);
         let cells = scan.fold(source, || Ok(Vec::new()), query, push).await?;
         for [program, call, events] in cells {
             self.counts[program][call] += events as u64;
@@ -164,6 +164,6 @@ async fn most_frequent(
         found.extend(rows.map(|row| values.is_valid(row).then(|| values.value(row).to_owned())));
         Ok(())
     };
-    let scan = Scan::new(engine, "counting values").columns(columns_of([&value]));
+    let scan = Scan::new(engine, "counting values").reading([&value]);
     scan.fold(source, || Ok(Vec::new()), query, push).await
 }

@@ -10,8 +10,8 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ident, lit, try_cast};
 use datafusion::prelude::DataFrame;
 
-use super::super::clock::Clock;
-use super::super::places::{Places, columns_of};
+use super::super::places::Places;
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::COUNT;
@@ -110,7 +110,7 @@ async fn count_cells(
         }
         Ok(())
     };
-    let scan = Scan::new(engine, "counting by time").columns(columns_of([host, slot]));
+    let scan = Scan::new(engine, "counting by time").reading([host, slot]);
     scan.fold(source, || Ok(BTreeMap::new()), query, push).await
 }
 

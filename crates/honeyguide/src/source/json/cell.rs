@@ -1,83 +1,11 @@
-//! One JSON value before and while it is converted to the type of its column.
+//! Reading JSON values into cells.
 
 use std::fmt::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::log::Notation;
-
-/// The value of a column in one line. The memory of its text is used again for the next line.
-#[derive(Debug, Default)]
-pub(crate) struct Cell {
-    pub value: Value,
-    /// The text, where `value` is [`Value::Text`].
-    pub text: String,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
-pub(crate) enum Value {
-    #[default]
-    Null,
-    Integer(i64),
-    Number(f64),
-    Boolean(bool),
-    Text,
-}
-
-impl Cell {
-    pub fn set_text(&mut self, text: &str) {
-        self.value = Value::Text;
-        self.text.clear();
-        self.text.push_str(text);
-    }
-
-    /// Returns the value as a whole number: `Some(None)` for a null or an empty text, `None` for any other value.
-    pub fn integer(&self) -> Option<Option<i64>> {
-        match self.value {
-            Value::Null => Some(None),
-            Value::Integer(integer) => Some(Some(integer)),
-            Value::Text if self.text.is_empty() => Some(None),
-            Value::Text => self.text.parse().ok().map(Some),
-            Value::Number(_) | Value::Boolean(_) => None,
-        }
-    }
-
-    /// Returns the value as a number, with `None` and `Some(None)` as for [`integer`](Self::integer).
-    pub fn number(&self) -> Option<Option<f64>> {
-        match self.value {
-            Value::Number(number) => Some(Some(number)),
-            Value::Text if !self.text.is_empty() => self.text.parse().ok().map(Some),
-            _ => self
-                .integer()
-                .map(|integer| integer.map(|integer| integer as f64)),
-        }
-    }
-
-    /// Returns the value as a Boolean, with `None` and `Some(None)` as for [`integer`](Self::integer).
-    pub fn boolean(&self) -> Option<Option<bool>> {
-        match self.value {
-            Value::Null => Some(None),
-            Value::Boolean(boolean) => Some(Some(boolean)),
-            Value::Text if self.text.is_empty() => Some(None),
-            Value::Text => self.text.parse().ok().map(Some),
-            Value::Integer(_) | Value::Number(_) => None,
-        }
-    }
-
-    /// Returns the value as text, or `None` for a null. A value that is not text is written to `buffer`.
-    pub fn text<'a>(&'a self, buffer: &'a mut String) -> Option<&'a str> {
-        buffer.clear();
-        // Writing to a string cannot fail.
-        let _ = match self.value {
-            Value::Null => return None,
-            Value::Text => return Some(&self.text),
-            Value::Integer(integer) => write!(buffer, "{integer}"),
-            Value::Number(number) => write!(buffer, "{number}"),
-            Value::Boolean(boolean) => write!(buffer, "{boolean}"),
-        };
-        Some(buffer)
-    }
-}
+pub(super) use crate::source::values::{Cell, Value};
 
 /// Reads any value into a cell. Of an object it reads only `member`, where one is named.
 pub(super) struct CellSeed<'a> {
@@ -130,14 +58,10 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_u64<E>(self, integer: u64) -> Result<(), E> {
-        match i64::try_from(integer) {
-            Ok(integer) => self.set(Value::Integer(integer)),
-            // Text keeps all digits, and a column of numbers can still read it.
-            Err(_) => {
-                self.cell.set_text(&integer.to_string());
-                Ok(())
-            }
-        }
+        self.set(match i64::try_from(integer) {
+            Ok(integer) => Value::Integer(integer),
+            Err(_) => Value::Unsigned(integer),
+        })
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {

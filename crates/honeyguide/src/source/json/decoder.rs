@@ -3,21 +3,21 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
-    StringBuilder,
-};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
-use super::cell::Cell;
+use super::cell::{Cell, Value};
+use super::lenient::Lenient;
+use super::reader::JsonScan;
 use super::row::{Field, RowReader};
 use super::tracee_cells::TraceeCells;
-use super::{Layout, schema};
-use crate::log::Log;
+use super::{pick, schema};
 use crate::log::tracee::Recognised;
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
+use crate::source::seen::Missing;
+use crate::source::values::{Builder, Unfit, expected};
 
 /// A batch ends when its texts have this many bytes, however few its rows are.
 const BATCH_TEXT_BYTES: usize = 8 << 20;
@@ -27,13 +27,19 @@ pub(in crate::source) struct JsonDecoder {
     rows: RowReader,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
+    /// The columns that are wanted, with their values.
     columns: Vec<(Column, Builder)>,
+    /// The other columns whose values can make a line a bad one. Their cells follow those of `columns`.
+    checked: Vec<Column>,
+    missing: Arc<Missing>,
     schema: SchemaRef,
     /// The number of rows since the last batch.
     n_rows: usize,
     /// The bytes of their texts.
     text_bytes: usize,
     buffer: String,
+    /// A line that is read leniently.
+    repaired: Lenient,
 }
 
 /// The reason why a line is not a row.
@@ -46,12 +52,24 @@ pub(in crate::source) enum Refusal {
 }
 
 impl JsonDecoder {
-    /// Decodes the columns with the indices `wanted` out of `columns`, which are all columns of lines of this layout
-    /// and log.
-    pub fn new(layout: Layout, columns: &[Column], wanted: &[usize], log: &Log) -> Self {
+    /// Decodes the columns with the indices `wanted`. The values of other columns are checked as well, except for those
+    /// of text, which take any value. The same lines are thus rows, whichever columns are wanted.
+    pub fn new(scan: &JsonScan, wanted: &[usize]) -> Self {
+        let JsonScan {
+            layout,
+            columns,
+            log,
+            ..
+        } = scan;
+        let (layout, all) = (*layout, columns.iter().enumerate());
+        let checked: Vec<Column> = all
+            .filter(|(index, column)| !wanted.contains(index) && column.data_type != DataType::Utf8)
+            .map(|(_, column)| column.clone())
+            .collect();
         let wanted: Vec<Column> = wanted.iter().map(|index| columns[*index].clone()).collect();
         let mut fields: Vec<Field> = wanted
             .iter()
+            .chain(&checked)
             .map(|column| schema::field(&column.name, layout, log))
             .collect();
         let is_tracee = layout.is_tracee();
@@ -70,24 +88,51 @@ impl JsonDecoder {
                     (column, builder)
                 })
                 .collect(),
+            checked,
+            missing: Arc::clone(&scan.missing),
             n_rows: 0,
             text_bytes: 0,
             buffer: String::new(),
+            repaired: Lenient::default(),
         }
     }
 
-    /// Adds one line, without its end, as a row. A line that is refused adds nothing.
+    /// Adds one line, without its end, as a row, and returns how many of its texts had to be replaced in part. A line
+    /// that is refused adds nothing.
     ///
     /// # Errors
     /// Fails when the line is not a JSON object, or has a value that its column cannot take.
-    pub fn push(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let cells = self.rows.read(line);
-        let cells = cells.map_err(|error| Refusal::Line(reason(&error)))?;
+    pub fn push(&mut self, line: &[u8]) -> Result<u64, Refusal> {
+        let strict = match self.rows.read(line) {
+            Ok(_) => return self.push_cells(line).map(|()| 0),
+            Err(error) => error,
+        };
+        let mut repaired = std::mem::take(&mut self.repaired);
+        let pushed = if repaired.read(line) && self.rows.read(repaired.line()).is_ok() {
+            self.push_cells(repaired.line())
+                .map(|()| repaired.replaced())
+        } else {
+            Err(Refusal::Line(reason(&strict)))
+        };
+        self.repaired = repaired;
+        pushed
+    }
+
+    /// Adds the row whose values are in the cells of `line`.
+    fn push_cells(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let cells = self.rows.cells();
         let tracee = self.tracee.as_ref();
         let recognised = tracee.map(|tracee| tracee.translate(cells, line));
-        for ((column, builder), cell) in self.columns.iter().zip(cells.iter()) {
-            if !builder.takes(cell) {
-                return Err(refusal(column, cell));
+        let wanted = self.columns.iter().map(|(column, _)| column);
+        for (column, cell) in wanted.clone().zip(cells.iter_mut()) {
+            complete(cell, column, line, &self.missing);
+            cell.check(column).map_err(|unfit| refusal(column, unfit))?;
+        }
+        for (column, cell) in self.checked.iter().zip(&mut cells[self.columns.len()..]) {
+            complete(cell, column, line, &self.missing);
+            // What a wider type holds is no fault of the line.
+            if cell.check(column) == Err(Unfit::Kind) {
+                return Err(refusal(column, Unfit::Kind));
             }
         }
         for ((_, builder), cell) in self.columns.iter_mut().zip(cells.iter()) {
@@ -144,68 +189,25 @@ fn reason(error: &serde_json::Error) -> String {
     format!("column {}: not a JSON object: {what}", error.column())
 }
 
-fn refusal(column: &Column, cell: &Cell) -> Refusal {
-    if column.inferred && column.data_type == DataType::Int64 && cell.number().is_some() {
-        return Refusal::Misfit(column.name.clone());
+/// Makes a null of a text that stands for a missing value, and gives a number its digits where `column` needs them.
+fn complete(cell: &mut Cell, column: &Column, line: &[u8], missing: &Missing) {
+    if cell.value == Value::Text && missing.has(&cell.text) {
+        cell.value = Value::Null;
+    } else if cell.needs_digits(column)
+        && let Some(digits) = pick::number(line, &column.name)
+    {
+        cell.set_text(digits);
     }
-    let expected = match column.data_type {
-        DataType::Int64 => "a whole number",
-        DataType::Float64 => "a number",
-        _ => "true or false",
-    };
-    Refusal::Line(format!("`{}`: expected {expected}", column.name))
 }
 
-/// The values of a column since the last batch.
-enum Builder {
-    Integers(Int64Builder),
-    Numbers(Float64Builder),
-    Booleans(BooleanBuilder),
-    Texts(StringBuilder),
-}
-
-impl Builder {
-    fn new(data_type: &DataType) -> Self {
-        match data_type {
-            DataType::Int64 => Self::Integers(Int64Builder::new()),
-            DataType::Float64 => Self::Numbers(Float64Builder::new()),
-            DataType::Boolean => Self::Booleans(BooleanBuilder::new()),
-            _ => Self::Texts(StringBuilder::new()),
-        }
-    }
-
-    /// Returns whether the value is one of the column's type.
-    fn takes(&self, cell: &Cell) -> bool {
-        match self {
-            Self::Integers(_) => cell.integer().is_some(),
-            Self::Numbers(_) => cell.number().is_some(),
-            Self::Booleans(_) => cell.boolean().is_some(),
-            Self::Texts(_) => true,
-        }
-    }
-
-    /// Adds a value of the column's type, and returns how many bytes of text it has.
-    fn append(&mut self, cell: &Cell, buffer: &mut String) -> usize {
-        match self {
-            Self::Integers(builder) => builder.append_option(cell.integer().flatten()),
-            Self::Numbers(builder) => builder.append_option(cell.number().flatten()),
-            Self::Booleans(builder) => builder.append_option(cell.boolean().flatten()),
-            Self::Texts(builder) => {
-                let text = cell.text(buffer);
-                builder.append_option(text);
-                return text.map_or(0, str::len);
-            }
-        }
-        0
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Integers(builder) => Arc::new(builder.finish()),
-            Self::Numbers(builder) => Arc::new(builder.finish()),
-            Self::Booleans(builder) => Arc::new(builder.finish()),
-            Self::Texts(builder) => Arc::new(builder.finish()),
-        }
+fn refusal(column: &Column, unfit: Unfit) -> Refusal {
+    match unfit {
+        Unfit::Narrow => Refusal::Misfit(column.name.clone()),
+        Unfit::Kind => Refusal::Line(format!(
+            "`{}`: expected {}",
+            column.name,
+            expected(&column.data_type)
+        )),
     }
 }
 
@@ -214,7 +216,9 @@ mod tests {
     use datafusion::arrow::array::AsArray;
     use datafusion::arrow::datatypes::Int64Type;
 
+    use super::super::Layout;
     use super::*;
+    use crate::log::Log;
 
     fn decoder(wanted: &[usize]) -> JsonDecoder {
         let columns = [
@@ -222,7 +226,15 @@ mod tests {
             Column::inferred("flag", DataType::Boolean),
             Column::inferred("text", DataType::Utf8),
         ];
-        JsonDecoder::new(Layout::Plain, &columns, wanted, &Log::recognise(&[]))
+        let scan = JsonScan {
+            layout: Layout::Plain,
+            columns: columns.to_vec(),
+            strict: false,
+            missing: Arc::default(),
+            log: Log::recognise(&[]),
+            counts: Arc::default(),
+        };
+        JsonDecoder::new(&scan, wanted)
     }
 
     #[test]

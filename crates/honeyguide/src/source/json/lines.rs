@@ -7,6 +7,8 @@ use memchr::memchr;
 use crate::source::place::LineStart;
 use crate::source::text::MAX_RECORD_BYTES;
 
+/// The bytes with which some programs begin a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
@@ -85,7 +87,11 @@ impl<R: Read> Lines<R> {
             self.skip_line()?;
             return Ok(Some(Line { start, bytes: None }));
         }
-        let bytes = Some(self.line.trim_ascii());
+        let mut bytes = self.line.as_slice();
+        if start.offset == 0 {
+            bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        }
+        let bytes = Some(bytes.trim_ascii());
         Ok(Some(Line { start, bytes }))
     }
 

@@ -4,14 +4,17 @@
 
 mod cell;
 mod decoder;
+mod lenient;
 mod lines;
+mod pick;
 mod reader;
 mod row;
 mod schema;
 mod tracee_cells;
 
-pub(super) use reader::{BatchReader, JsonScan, misfit};
-pub(super) use schema::{columns, columns_of_stream};
+pub(super) use pick::for_each_value;
+pub(super) use reader::{BatchReader, JsonScan};
+pub(super) use schema::{add, columns, columns_of_stream};
 
 /// The kind of a text's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

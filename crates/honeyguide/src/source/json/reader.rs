@@ -17,14 +17,9 @@ use crate::source::column::Column;
 use crate::source::file::DataFile;
 use crate::source::intake::{Piece, ScanLog};
 use crate::source::place::{LineStart, Origin};
+use crate::source::seen::Missing;
 use crate::source::text::MAX_RECORD_BYTES;
-
-/// A fraction in a column whose first values were whole numbers.
-#[derive(Debug, thiserror::Error)]
-#[error("column `{column}` has a fraction after whole numbers")]
-pub(in crate::source) struct Misfit {
-    pub column: String,
-}
+use crate::source::values::Misfit;
 
 /// The options of reading lines, and the log that counts them.
 #[derive(Debug, Clone)]
@@ -34,6 +29,8 @@ pub(in crate::source) struct JsonScan {
     pub columns: Vec<Column>,
     /// Whether a bad line ends the scan.
     pub strict: bool,
+    /// The texts that stand for a missing value.
+    pub missing: Arc<Missing>,
     /// The log that the lines are of.
     pub log: Log,
     pub counts: Arc<ScanLog>,
@@ -98,7 +95,7 @@ impl BatchReader {
         batch_rows: usize,
     ) -> Self {
         Self {
-            decoder: JsonDecoder::new(scan.layout, &scan.columns, wanted, &scan.log),
+            decoder: JsonDecoder::new(scan, wanted),
             counts: Arc::clone(&scan.counts),
             strict: scan.strict,
             piece: Piece::default(),
@@ -129,7 +126,10 @@ impl BatchReader {
                 None => Err(too_long()),
             };
             match pushed {
-                Ok(()) => self.piece.events += 1,
+                Ok(replaced) => {
+                    self.piece.events += 1;
+                    self.piece.add_replaced(start, replaced);
+                }
                 Err(Refusal::Misfit(column)) => return Err(self.misfit(column, start)),
                 Err(Refusal::Line(why)) if self.strict => {
                     let error = self.origin.line_error(start, &why);
@@ -146,7 +146,7 @@ impl BatchReader {
         Ok(self.decoder.flush()?)
     }
 
-    /// Returns the error of a fraction among whole numbers. A file can be read again with numbers instead.
+    /// Returns the error of a value that another type holds. A file can be read again as that type.
     fn misfit(&self, column: String, start: LineStart) -> DataFusionError {
         match &self.origin {
             Origin::File(_) => DataFusionError::External(Box::new(Misfit { column })),
@@ -154,7 +154,7 @@ impl BatchReader {
                 .origin
                 .line_error(
                     start,
-                    &format!("`{column}`: a fraction, and the first lines have whole numbers there"),
+                    &format!("`{column}`: a value of another type than the first lines have there"),
                 )
                 .hint(
                     "a stream cannot be read again with another type: write the lines to a file and read that",
@@ -184,13 +184,5 @@ impl Drop for BatchReader {
         piece.tracee = self.decoder.tracee_events();
         piece.late_keys = self.decoder.take_late_keys();
         self.counts.record(&self.origin, self.start, piece);
-    }
-}
-
-/// Returns the misfit that passed through the engine as `error`.
-pub(in crate::source) fn misfit(error: &DataFusionError) -> Option<&Misfit> {
-    match error.find_root() {
-        DataFusionError::External(inner) => inner.downcast_ref(),
-        _ => None,
     }
 }

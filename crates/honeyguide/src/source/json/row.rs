@@ -69,6 +69,11 @@ impl RowReader {
         std::mem::take(&mut self.strangers.met)
     }
 
+    /// Returns the values of the last line that was read.
+    pub fn cells(&mut self) -> &mut [Cell] {
+        &mut self.cells
+    }
+
     /// Reads the values of the fields in one line. A field that is not there is null; of a repeated one, the last
     /// counts.
     ///

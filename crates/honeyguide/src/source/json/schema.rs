@@ -1,19 +1,22 @@
 //! Inferring the columns of JSON: those of its first lines, or Tracee's.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
-use datafusion::arrow::datatypes::DataType;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Layout;
+use super::lenient;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
 use crate::log::{Log, tracee};
 use crate::source::file::DataFile;
-use crate::source::found::{FoundColumn, Readable};
+use crate::source::found::FoundColumn;
 use crate::source::place::Origin;
+use crate::source::seen::{Missing, Seen};
 use crate::source::text::INFERENCE_RECORDS;
 
 /// The most bytes of a stream that are kept while its columns are inferred.
@@ -30,10 +33,14 @@ pub(in crate::source) struct FoundLines {
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when none of its first lines is an object.
-pub(in crate::source) fn columns(file: &DataFile, is_tracee: Option<bool>) -> Result<FoundLines> {
+pub(in crate::source) fn columns(
+    file: &DataFile,
+    is_tracee: Option<bool>,
+    missing: &Missing,
+) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
     let objects = first_objects(&mut lines, &Origin::File(file.clone()))?;
-    Ok(FoundLines::of(&objects, is_tracee))
+    Ok(FoundLines::of(&objects, is_tracee, missing))
 }
 
 /// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
@@ -44,6 +51,7 @@ pub(in crate::source) fn columns_of_stream(
     input: Box<dyn Read + Send>,
     origin: &Origin,
     is_tracee: Option<bool>,
+    missing: &Missing,
 ) -> Result<(FoundLines, Box<dyn Read + Send>)> {
     let mut kept = Kept {
         input,
@@ -51,7 +59,10 @@ pub(in crate::source) fn columns_of_stream(
     };
     let objects = first_objects(&mut Lines::new(&mut kept), origin)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    Ok((FoundLines::of(&objects, is_tracee), Box::new(whole)))
+    Ok((
+        FoundLines::of(&objects, is_tracee, missing),
+        Box::new(whole),
+    ))
 }
 
 /// An input that keeps what is read from it, and seems to end where it would have to keep too much.
@@ -70,17 +81,17 @@ impl Read for Kept {
 }
 
 impl FoundLines {
-    fn of(objects: &[Object], is_tracee: Option<bool>) -> Self {
-        let mut each = objects.iter();
+    fn of(objects: &[Object], is_tracee: Option<bool>, missing: &Missing) -> Self {
+        let mut each = objects.iter().map(Object::values);
         let is_tracee =
             is_tracee.unwrap_or_else(|| each.any(|object| tracee::is_event(|key| object.get(key))));
         if !is_tracee {
             return Self {
-                columns: plain_columns(objects),
+                columns: plain_columns(objects, missing),
                 layout: Layout::Plain,
             };
         }
-        let mut each = objects.iter();
+        let mut each = objects.iter().map(Object::values);
         let is_later = each.any(|object| tracee::is_later(|key| object.get(key)));
         let columns = tracee::columns(is_later);
         Self {
@@ -107,13 +118,16 @@ pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
 }
 
 /// The keys and values of an object in their order. A repeated key comes as often as it is in the text.
-struct Object(Vec<(String, Value)>);
+struct Object(Vec<(String, Box<RawValue>)>);
 
 impl Object {
-    /// Returns the last value of `key`.
-    fn get(&self, key: &str) -> Option<&Value> {
-        let mut found = self.0.iter().filter(|(own, _)| own == key);
-        found.next_back().map(|(_, value)| value)
+    /// Returns the values by their keys, the last one of a repeated key.
+    fn values(&self) -> HashMap<&str, Value> {
+        let each = self.0.iter();
+        each.filter_map(|(key, value)| {
+            Some((key.as_str(), serde_json::from_str(value.get()).ok()?))
+        })
+        .collect()
     }
 }
 
@@ -160,9 +174,9 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Ob
         if bytes.is_empty() {
             continue;
         }
-        match serde_json::from_slice(bytes) {
-            Ok(object) => objects.push(object),
-            Err(_) => {
+        match lenient::parse(bytes) {
+            Some(object) => objects.push(object),
+            None => {
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
             }
         }
@@ -194,73 +208,33 @@ fn no_objects(origin: &Origin, line: u64, is_list: bool) -> Error {
     })
 }
 
-fn plain_columns(objects: &[Object]) -> Vec<FoundColumn> {
+fn plain_columns(objects: &[Object], missing: &Missing) -> Vec<FoundColumn> {
     let mut columns: Vec<(&str, Seen)> = Vec::new();
-    let mut positions = std::collections::HashMap::new();
+    let mut positions = HashMap::new();
     for (key, value) in objects.iter().flat_map(|object| &object.0) {
         let position = *positions.entry(key.as_str()).or_insert_with(|| {
             columns.push((key, Seen::default()));
             columns.len() - 1
         });
-        columns[position].1.add(value);
+        add(&mut columns[position].1, Some(value), missing);
     }
     columns
         .into_iter()
-        .map(|(name, seen)| FoundColumn::inferred(name, seen.data_type(), seen.readable))
+        .map(|(name, seen)| FoundColumn::of_text(name, seen))
         .collect()
 }
 
-/// The kinds of values that a key had.
-#[derive(Default)]
-struct Seen {
-    integers: bool,
-    numbers: bool,
-    booleans: bool,
-    others: bool,
-    /// The types besides text as which at least one of the values can be read, where an empty text is a null; `None`
-    /// where there is no value.
-    readable: Option<Readable>,
-}
-
-impl Seen {
-    fn add(&mut self, value: &Value) {
-        match value {
-            Value::Null => {}
-            Value::Bool(_) => self.booleans = true,
-            Value::Number(number) if number.is_i64() => self.integers = true,
-            Value::Number(_) => self.numbers = true,
-            _ => self.others = true,
-        }
-        if let Some(readable) = readable(value) {
-            self.readable = Some(readable.or(self.readable.unwrap_or_default()));
-        }
-    }
-
-    fn data_type(&self) -> DataType {
-        match (self.others, self.booleans, self.numbers, self.integers) {
-            (false, false, true, _) => DataType::Float64,
-            (false, false, false, true) => DataType::Int64,
-            (false, true, false, false) => DataType::Boolean,
-            _ => DataType::Utf8,
-        }
-    }
-}
-
-fn readable(value: &Value) -> Option<Readable> {
-    let none = Readable::default();
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some(Readable {
-            booleans: true,
-            ..none
-        }),
-        Value::Number(number) => Some(Readable {
-            integers: number.is_i64(),
-            numbers: true,
-            ..none
-        }),
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(Readable::of(text)),
-        Value::Array(_) | Value::Object(_) => Some(none),
+/// Adds a value of JSON to those of its column; a key that is not there is a missing value.
+pub(in crate::source) fn add(seen: &mut Seen, value: Option<&RawValue>, missing: &Missing) {
+    let text = value.map_or("null", RawValue::get);
+    match text.as_bytes().first() {
+        Some(b'n') => {}
+        Some(b't' | b'f') => seen.add_boolean(),
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(text) => seen.add_json_text(&text, missing),
+            Err(_) => seen.add_other(),
+        },
+        Some(b'[' | b'{') => seen.add_other(),
+        _ => seen.add_number(text),
     }
 }

@@ -1,12 +1,19 @@
 //! The times of events: the unit and the start of the time column, and its days.
 
-use chrono::{Datelike, NaiveDate};
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::functions::math::expr_fn::floor;
-use datafusion::logical_expr::{Expr, cast, ident, lit, try_cast};
+use datafusion::functions_aggregate::expr_fn::{max, min};
+use datafusion::logical_expr::{Case, Expr, cast, ident, lit, try_cast};
+use datafusion::prelude::DataFrame;
 
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::scan::Scan;
 use crate::source::Source;
-use crate::wording::duration;
+use crate::wording::{day_name, moment};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 /// The lowest number of seconds, in March 1973, that is taken to count from 1970. Lower numbers count from another start,
@@ -19,7 +26,7 @@ const PARSED_UNIT: TimeUnit = TimeUnit::Microsecond;
 
 /// The time column of a source.
 #[derive(Debug, Clone)]
-pub(super) struct TimeColumn {
+pub(crate) struct TimeColumn {
     /// The value as a float, or null.
     pub ticks: Expr,
     /// The length of a tick in seconds, if the type determines it.
@@ -30,7 +37,7 @@ pub(super) struct TimeColumn {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
     /// The expression of an event's time in seconds since the start: a float, or null.
-    pub(super) seconds: Expr,
+    pub(crate) seconds: Expr,
     /// Whether times count from 1970-01-01 UTC. Otherwise they count from a start of the data's own, such as that of
     /// the host.
     pub is_date: bool,
@@ -81,8 +88,37 @@ impl TimeColumn {
 }
 
 impl Clock {
+    /// Returns the clock of the time column of `source`, or `None` if it has no times.
+    ///
+    /// # Errors
+    /// Fails when the data cannot be read.
+    pub(crate) async fn of(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
+        const TICKS: &str = "__ticks";
+        let Some(time) = TimeColumn::of(source) else {
+            return Ok(None);
+        };
+        let scan = Scan::new(engine, "finding times").reading([&time.ticks]);
+        let query = |table: DataFrame| {
+            let range = vec![min(ident(TICKS)), max(ident(TICKS))];
+            table
+                .select(vec![time.ticks.clone().alias(TICKS)])?
+                .select(vec![finite(ident(TICKS)).alias(TICKS)])?
+                .aggregate(Vec::new(), range)
+        };
+        let push = |found: &mut Option<(f64, f64)>, batch: &RecordBatch| {
+            let [first, last] =
+                [0, 1].map(|column| batch.column(column).as_primitive::<Float64Type>());
+            if batch.num_rows() > 0 && first.is_valid(0) {
+                *found = Some((first.value(0), last.value(0)));
+            }
+            Ok(())
+        };
+        let range = scan.fold(source, || Ok(None), query, push).await?;
+        Ok(range.map(|(first, last)| time.clock(first, last)))
+    }
+
     /// Returns the expression of an event's day: an integer that counts from 0 at the start, or null.
-    pub(super) fn day(&self) -> Expr {
+    pub(crate) fn day(&self) -> Expr {
         let days = floor(self.seconds.clone() / lit(SECONDS_PER_DAY));
         try_cast(days, DataType::Int64)
     }
@@ -90,24 +126,24 @@ impl Clock {
     /// Returns the name of a day that counts from 0 at the start: its date, or its number from 1 if the start is not a
     /// date or the calendar does not reach so far.
     pub fn day_name(&self, day: i64) -> String {
-        let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
-        match date.filter(|_| self.is_date) {
-            Some(date) => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
-            None => format!("day {}", day.saturating_add(1)),
-        }
+        day_name(day, self.is_date)
     }
 
     /// Writes a time in words: date and time in UTC, or the duration since the start.
     pub fn moment(&self, seconds: f64) -> String {
-        if !self.is_date {
-            return duration(seconds);
-        }
-        let day = (seconds / SECONDS_PER_DAY).floor();
-        let of_day = (seconds - day * SECONDS_PER_DAY).floor() as u64;
-        let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        let day = self.day_name(day as i64);
-        format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
+        moment(seconds, self.is_date)
     }
+}
+
+/// Replaces NaN, and numbers that are too large to be a time, by null.
+pub(crate) fn finite(ticks: Expr) -> Expr {
+    const LARGEST: f64 = 1e300;
+    let is_time = ticks.clone().between(lit(-LARGEST), lit(LARGEST));
+    Expr::Case(Case::new(
+        None,
+        vec![(Box::new(is_time), Box::new(ticks))],
+        None,
+    ))
 }
 
 fn seconds(unit: TimeUnit) -> f64 {

@@ -1,0 +1,36 @@
+//! `honeyguide incidents`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use honeyguide::incident::MAX_LISTED;
+
+use super::OnCluster;
+use super::numbers::whole;
+
+const EXAMPLES: &str = "Examples:
+  honeyguide incidents model.json today.csv
+  honeyguide incidents model.json logs/ --out incidents.parquet
+  honeyguide incidents model.json access.ndjson --incident-by client";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Incidents {
+    /// The model file: a path or a URL
+    pub model: PathBuf,
+    /// Files, folders, globs or URLs, or - for standard input
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<String>,
+    /// Number of incidents to show or write, those with the highest scores [default: 10 to show, 100000 to write]
+    #[arg(long, value_name = "N", value_parser = whole(1, MAX_LISTED), allow_negative_numbers = true)]
+    pub top: Option<usize>,
+    /// Write the incidents to this file (.parquet, .arrow or .ndjson), one row for each: a path, an object's URL, or - for
+    /// standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// A column whose values tell the incidents of a host apart, instead of its processes; can be given several times
+    #[arg(long, value_name = "COLUMN")]
+    pub incident_by: Vec<String>,
+    #[command(flatten)]
+    pub on_cluster: OnCluster,
+}

@@ -1,0 +1,25 @@
+//! A few events, and a model with every kind of feature.
+
+use std::io::Cursor;
+
+use datafusion::arrow::record_batch::RecordBatch;
+
+use crate::source::{ReadOptions, Source};
+
+/// Events with usual and unusual values in the columns that the model reads.
+const EVENTS: &str = r#"{"timestamp":0.25,"processId":0,"userId":0,"eventName":"openat","eventId":0,"returnValue":-1}
+{"timestamp":1e12,"processId":77,"userId":-9007199254740993,"eventName":"","eventId":99,"returnValue":5}
+{"timestamp":-0.0,"processId":3,"userId":1001,"eventName":"close","eventId":10,"returnValue":0}
+"#;
+
+/// Returns the text of a small model.
+pub fn model_text() -> &'static str {
+    include_str!("../../tests/library/fixtures/model-v1.json")
+}
+
+/// Returns the events as a batch.
+pub fn events() -> RecordBatch {
+    let source = Source::from_json(Cursor::new(EVENTS), &ReadOptions::default());
+    let batch = source.and_then(|mut source| source.read_stream(4096));
+    batch.expect("the events are valid")
+}

@@ -1,0 +1,34 @@
+//! The target `tracee`: lines of the sensor Tracee and of other logs, whose columns and units are converted.
+
+use std::io::Cursor;
+
+use super::common::{accepted, lines};
+use crate::source::{Compression, Format, ReadOptions, Source};
+
+/// Reads the input as a stream, as lines of Tracee and as lines of any log.
+pub fn run(input: &[u8]) {
+    if Compression::sniff(input) != Compression::None {
+        return;
+    }
+    for format in [Some(Format::Tracee(Compression::None)), None] {
+        let options = ReadOptions {
+            format,
+            ..ReadOptions::default()
+        };
+        let opened = Source::from_json(Cursor::new(input.to_vec()), &options);
+        let Some(mut source) = accepted(opened) else {
+            continue;
+        };
+        let Some(found) = accepted(source.read_stream(4096)) else {
+            continue;
+        };
+        let counts = source.counts().intake.clone().unwrap_or_default();
+        assert_eq!(counts.events, found.num_rows() as u64, "events");
+        if let Some(tracee) = counts.tracee {
+            let events = tracee.mapped + tracee.aliased + tracee.unknown;
+            assert_eq!(events, counts.events, "events of Tracee");
+        }
+        let lines = lines(input).count();
+        assert_eq!(counts.events + counts.bad_lines, lines as u64, "lines");
+    }
+}

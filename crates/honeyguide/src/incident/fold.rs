@@ -1,0 +1,384 @@
+//! The fold of one host's events, in the order of time, to its incidents.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::open::{Anomalous, Open, Subject};
+use super::processes::{Lineage, MAX_PROCESSES, ProcessId, Processes, SeenProcess};
+use super::{ColumnValue, Incident, QUIET_SECONDS};
+use crate::log::Lineages;
+
+/// The greatest number of ended incidents whose successors name them.
+const MAX_ENDED: usize = 1 << 14;
+/// The greatest number of incidents of a host that are open at once. When there are more, the half of them of which
+/// nothing was seen for longest ends.
+pub(super) const MAX_OPEN: usize = 1 << 12;
+/// The number of processes with an incident above which forgotten ones are looked for.
+const MAX_MEMBERS: usize = 4 * MAX_PROCESSES;
+
+/// What an event is about.
+#[derive(Debug)]
+pub(super) enum About<'a> {
+    /// The event's process.
+    Process(SeenProcess<'a>),
+    /// Values that tell incidents apart, with the names of their columns.
+    Values(Arc<[ColumnValue]>),
+}
+
+/// The incidents of one host: those that are open, and what they need to know of its processes.
+#[derive(Debug)]
+pub(super) struct HostFold {
+    host: Option<String>,
+    processes: Processes,
+    /// The open incidents, by the order in which they were opened.
+    open: BTreeMap<u64, Open>,
+    opened: u64,
+    /// The number of anomalous events.
+    events: u64,
+    /// The open incident of each subject with an anomalous event.
+    members: HashMap<Subject, u64>,
+    /// The open incident of each session root.
+    roots: HashMap<ProcessId, u64>,
+    /// The ids of ended incidents by their session root or values.
+    ended: HashMap<Subject, String>,
+    /// The time at which incidents that are over were last looked for.
+    swept: f64,
+}
+
+impl HostFold {
+    pub fn new(host: Option<String>, lineages: &'static Lineages) -> Self {
+        Self {
+            host,
+            processes: Processes::new(lineages),
+            open: BTreeMap::new(),
+            opened: 0,
+            events: 0,
+            members: HashMap::new(),
+            roots: HashMap::new(),
+            ended: HashMap::new(),
+            swept: f64::NEG_INFINITY,
+        }
+    }
+
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// Takes an event, anomalous or not. Incidents that have ended are given to `ended`.
+    pub fn see(
+        &mut self,
+        time: Option<f64>,
+        about: &About,
+        anomalous: Option<&Anomalous>,
+        ended: &mut impl FnMut(Incident),
+    ) {
+        let process = match about {
+            About::Process(seen) => Some((self.processes.see(seen), seen)),
+            About::Values(_) => None,
+        };
+        let Some(event) = anomalous else { return };
+        self.sweep(time, false, ended);
+        self.forget_members();
+        let (subject, family) = match (process, about) {
+            (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
+            (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
+            (None, About::Process(_)) => return,
+        };
+        let mut known = self.incident_of(&subject, family.as_ref());
+        if known.is_some_and(|number| self.open[&number].is_over(time)) {
+            self.sweep(time, true, ended);
+            known = None;
+        }
+        let number = match known {
+            Some(number) => number,
+            None => {
+                self.end_oldest(ended);
+                let root = family.as_ref().map(|family| Subject::Process(family.root));
+                let process = process.map(|(_, seen)| seen.number);
+                self.open(time, &subject, root.as_ref(), process)
+            }
+        };
+        self.events += 1;
+        self.members.insert(subject, number);
+        let Some(open) = self.open.get_mut(&number) else {
+            return;
+        };
+        open.add(time, self.events, event);
+        if let (Some(family), Some((_, seen))) = (&family, process) {
+            open.add_process(&self.processes, &family.path, family.root, seen.program);
+            self.roots.insert(family.root, number);
+        }
+    }
+
+    /// Returns the open incident of a subject: its own, that of the process's nearest ancestor with an anomalous event,
+    /// or that of the process's session root.
+    fn incident_of(&self, subject: &Subject, family: Option<&Lineage>) -> Option<u64> {
+        let Some(Lineage { path, root }) = family else {
+            return self.members.get(subject).copied();
+        };
+        let mut of_path = path
+            .iter()
+            .map(|id| self.members.get(&Subject::Process(*id)));
+        let nearest = of_path.find_map(|number| number);
+        nearest.or_else(|| self.roots.get(root)).copied()
+    }
+
+    /// Opens an incident and returns its number.
+    fn open(
+        &mut self,
+        time: Option<f64>,
+        subject: &Subject,
+        root: Option<&Subject>,
+        process: Option<i64>,
+    ) -> u64 {
+        let previous = self.ended.get(root.unwrap_or(subject)).cloned();
+        let open = Open::new(self.host.as_deref(), time, subject, process, previous);
+        self.opened += 1;
+        self.open.insert(self.opened, open);
+        self.opened
+    }
+
+    /// Ends the incidents that are over at `time`, but at most once in a while unless `now`.
+    fn sweep(&mut self, time: Option<f64>, now: bool, ended: &mut impl FnMut(Incident)) {
+        let Some(at) = time else { return };
+        if !now && at - self.swept < QUIET_SECONDS {
+            return;
+        }
+        self.swept = at;
+        let over = self.open.iter().filter(|(_, open)| open.is_over(time));
+        let over: BTreeSet<u64> = over.map(|(number, _)| *number).collect();
+        self.end(&over, ended);
+    }
+
+    /// Ends the half of the incidents of which nothing was seen for longest, if too many are open.
+    fn end_oldest(&mut self, ended: &mut impl FnMut(Incident)) {
+        if self.open.len() < MAX_OPEN {
+            return;
+        }
+        let mut open: Vec<(u64, u64)> = self
+            .open
+            .iter()
+            .map(|(number, open)| (open.last_added(), *number))
+            .collect();
+        open.sort_unstable();
+        let oldest = open[..MAX_OPEN / 2].iter().map(|(_, number)| *number);
+        self.end(&oldest.collect(), ended);
+    }
+
+    /// Ends incidents in the order in which they were opened.
+    fn end(&mut self, numbers: &BTreeSet<u64>, ended: &mut impl FnMut(Incident)) {
+        if numbers.is_empty() {
+            return;
+        }
+        if self.ended.len() >= MAX_ENDED {
+            self.ended.clear();
+        }
+        let of_values = self.members.iter();
+        let of_values = of_values.filter(|(subject, _)| matches!(subject, Subject::Values(_)));
+        let of_values = of_values.map(|(subject, number)| (subject.clone(), *number));
+        let of_roots = self.roots.iter();
+        let of_roots = of_roots.map(|(root, number)| (Subject::Process(*root), *number));
+        for (subject, number) in of_values.chain(of_roots) {
+            if let Some(open) = self.open.get(&number).filter(|_| numbers.contains(&number)) {
+                self.ended.insert(subject, open.id().to_owned());
+            }
+        }
+        self.members.retain(|_, number| !numbers.contains(number));
+        self.roots.retain(|_, number| !numbers.contains(number));
+        for number in numbers {
+            if let Some(open) = self.open.remove(number) {
+                ended(open.close());
+            }
+        }
+    }
+
+    /// Forgets which incident a process belongs to if the process itself was forgotten.
+    fn forget_members(&mut self) {
+        if self.members.len() < MAX_MEMBERS {
+            return;
+        }
+        let processes = &self.processes;
+        self.members.retain(|subject, _| match subject {
+            Subject::Process(id) => processes.get(*id).is_some(),
+            Subject::Values(_) => true,
+        });
+        self.roots.retain(|root, _| processes.get(*root).is_some());
+    }
+
+    /// Ends all incidents, since there are no more events.
+    pub fn finish(mut self, ended: &mut impl FnMut(Incident)) {
+        let all = self.open.keys().copied().collect();
+        self.end(&all, ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::event::Event;
+    use crate::log::Log;
+
+    /// The incidents of events that are given one by one; all have the same feature row unless they name another.
+    struct Told {
+        fold: Option<HostFold>,
+        ended: RefCell<Vec<Incident>>,
+    }
+
+    impl Told {
+        fn new() -> Self {
+            let lineages = Log::kernel_calls().lineages();
+            Self {
+                fold: Some(HostFold::new(Some("h".into()), lineages)),
+                ended: RefCell::default(),
+            }
+        }
+
+        /// Takes an event at `time` of the process `number`, whose feature row is `row` if it is anomalous.
+        fn see(
+            &mut self,
+            time: f64,
+            (number, parent, program): (i64, i64, &str),
+            row: Option<u64>,
+        ) {
+            let about = About::Process(SeenProcess {
+                number,
+                parent: Some(parent),
+                program: Some(program),
+                ends: false,
+            });
+            self.see_about(time, &about, row);
+        }
+
+        fn see_about(&mut self, time: f64, about: &About, row: Option<u64>) {
+            let key = vec![row.unwrap_or_default()];
+            let event = || Event::new(Vec::new(), Arc::default());
+            let anomalous = row.map(|row| Anomalous {
+                score: 0.6,
+                evidence: 0.125 * row as f64,
+                row: &key,
+                reasons: &[],
+                user: None,
+                new_program: None,
+                path: None,
+                address: None,
+                event: &event,
+            });
+            let mut ended = |incident| self.ended.borrow_mut().push(incident);
+            if let Some(fold) = &mut self.fold {
+                fold.see(Some(time), about, anomalous.as_ref(), &mut ended);
+            }
+        }
+
+        /// Returns the incidents in the order in which they ended.
+        fn finish(mut self) -> Vec<Incident> {
+            let mut ended = |incident| self.ended.borrow_mut().push(incident);
+            if let Some(fold) = self.fold.take() {
+                fold.finish(&mut ended);
+            }
+            self.ended.into_inner()
+        }
+    }
+
+    fn events(incidents: &[Incident]) -> Vec<u64> {
+        incidents.iter().map(|incident| incident.events).collect()
+    }
+
+    #[test]
+    fn a_session_is_one_incident_and_init_joins_nothing() {
+        let mut told = Told::new();
+        told.see(0.0, (800, 1, "sshd"), None);
+        for (shell, from) in [(901, 0.0), (911, 5.0)] {
+            told.see(from + 0.1, (shell - 1, 800, "sshd"), None);
+            told.see(from + 0.2, (shell, shell - 1, "bash"), None);
+            told.see(from + 1.0, (shell + 1, shell, "curl"), Some(1));
+            told.see(from + 2.0, (shell + 2, shell, "sh"), None);
+            told.see(from + 3.0, (shell + 3, shell + 2, "miner"), Some(1));
+        }
+        told.see(9.0, (500, 1, "daemon"), Some(1));
+        told.see(9.0, (1, 0, "systemd"), Some(1));
+        let found = told.finish();
+        assert_eq!(events(&found), [2, 2, 1, 1]);
+        let tree = found[0].processes.iter().map(|process| {
+            let programs = process.programs.join(" ");
+            (process.depth, process.process, programs, process.events)
+        });
+        let expected = [
+            (0, 901, "bash".to_owned(), 0),
+            (1, 902, "curl".to_owned(), 1),
+            (1, 903, "sh".to_owned(), 0),
+            (2, 904, "miner".to_owned(), 1),
+        ];
+        assert_eq!(tree.collect::<Vec<_>>(), expected);
+        assert_eq!(found[0].n_processes, 2);
+    }
+
+    #[test]
+    fn an_anomalous_ancestor_joins_what_started_elsewhere() {
+        let mut told = Told::new();
+        told.see(0.0, (900, 800, "sshd"), Some(1));
+        told.see(0.5, (901, 900, "bash"), None);
+        told.see(1.0, (902, 901, "curl"), Some(2));
+        let found = told.finish();
+        assert_eq!(events(&found), [2]);
+        assert_eq!((found[0].score, found[0].distinct_rows), (0.375, 2));
+    }
+
+    #[test]
+    fn repeated_rows_are_evidence_once() {
+        let mut told = Told::new();
+        (0..1000).for_each(|n| told.see(f64::from(n), (902, 901, "x"), Some(3)));
+        let found = told.finish();
+        assert_eq!((found[0].events, found[0].score), (1000, 0.375));
+    }
+
+    #[test]
+    fn an_incident_ends_after_a_quarter_of_an_hour_or_a_day() {
+        let process = (902, 901, "x");
+        let mut told = Told::new();
+        for time in [0.0, 900.0, 1800.5] {
+            told.see(time, process, Some(1));
+        }
+        let found = told.finish();
+        assert_eq!(events(&found), [2, 1]);
+        assert_eq!(found[1].previous.as_deref(), Some(found[0].id.as_str()));
+        assert_ne!(found[0].id, found[1].id);
+
+        let mut told = Told::new();
+        (0..=288).for_each(|n| told.see(f64::from(n) * 301.0, process, Some(1)));
+        let found = told.finish();
+        assert_eq!(
+            events(&found),
+            [288, 1],
+            "287 × 301 s is less than a day, 288 × 301 s is more"
+        );
+    }
+
+    #[test]
+    fn values_tell_incidents_of_other_logs_apart() {
+        let mut told = Told::new();
+        for (time, client) in [(0.0, "a"), (1.0, "b"), (2.0, "a")] {
+            let value = ColumnValue {
+                column: "client".into(),
+                value: Some(client.into()),
+            };
+            told.see_about(time, &About::Values([value].into()), Some(1));
+        }
+        let found = told.finish();
+        assert_eq!(events(&found), [2, 1]);
+        assert_eq!(found[0].by[0].value.as_deref(), Some("a"));
+        assert_eq!(found[0].n_processes, 0);
+    }
+
+    #[test]
+    fn the_number_of_open_incidents_is_bounded() {
+        let mut told = Told::new();
+        for number in 0..=MAX_OPEN as i64 {
+            told.see(0.0, (10 + number, 1, "x"), Some(1));
+        }
+        let open = told.fold.as_ref().map(|fold| fold.open.len());
+        assert_eq!(open, Some(MAX_OPEN / 2 + 1));
+        assert_eq!(told.finish().len(), MAX_OPEN + 1);
+    }
+}

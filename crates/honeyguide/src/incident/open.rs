@@ -1,0 +1,330 @@
+//! An incident that is still open: what its events have added so far.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::processes::{Process, ProcessId, Processes};
+use super::{
+    ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES, LISTED_REASONS,
+    LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount, Names,
+    QUIET_SECONDS,
+};
+use crate::event::Event;
+use crate::explain::Reason;
+use crate::features::RowKey;
+
+/// The number of programs of a process that are listed.
+const MAX_PROGRAMS: usize = 8;
+
+/// What an anomalous event adds to its incident.
+pub(super) struct Anomalous<'a> {
+    pub score: f64,
+    /// The evidence of the event's feature row.
+    pub evidence: f64,
+    pub row: &'a RowKey,
+    pub reasons: &'a [Reason],
+    pub user: Option<&'a str>,
+    /// The program, if training never saw it.
+    pub new_program: Option<&'a str>,
+    pub path: Option<&'a str>,
+    pub address: Option<&'a str>,
+    /// Makes the event with its identifying columns.
+    pub event: &'a dyn Fn() -> Event,
+}
+
+/// What an incident is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Process(ProcessId),
+    Values(Arc<[ColumnValue]>),
+}
+
+/// An incident that is still open.
+#[derive(Debug)]
+pub(super) struct Open {
+    incident: Incident,
+    last_added: u64,
+    rows: HashMap<RowKey, f64>,
+    /// The processes of the incident, in the order in which they appeared.
+    members: Vec<Member>,
+    member_of: HashMap<ProcessId, usize>,
+    users: Tally,
+    new_programs: Tally,
+    paths: Tally,
+    addresses: Tally,
+    /// The feature, the sum of the contributions and the number of events of each reason.
+    reasons: HashMap<String, (String, f64, u64)>,
+}
+
+/// A process of an open incident.
+#[derive(Debug)]
+struct Member {
+    number: i64,
+    /// The position of the parent among the members.
+    parent: Option<usize>,
+    programs: Vec<Arc<str>>,
+    events: u64,
+}
+
+/// Names with their counts.
+#[derive(Debug, Default)]
+struct Tally(HashMap<String, u64>);
+
+impl Open {
+    /// Opens an incident with its first event.
+    pub fn new(
+        host: Option<&str>,
+        time: Option<f64>,
+        subject: &Subject,
+        number: Option<i64>,
+        previous: Option<String>,
+    ) -> Self {
+        let by = match subject {
+            Subject::Process(_) => Vec::new(),
+            Subject::Values(values) => values.to_vec(),
+        };
+        let incident = Incident {
+            id: id(host, time, number, &by, previous.as_deref()),
+            previous,
+            host: host.map(str::to_owned),
+            score: 0.0,
+            first: time,
+            last: time,
+            events: 0,
+            distinct_rows: 0,
+            n_processes: 0,
+            processes: Vec::new(),
+            by,
+            users: Names::default(),
+            new_programs: Names::default(),
+            paths: Names::default(),
+            addresses: Names::default(),
+            reasons: Vec::new(),
+            event: Event::new(Vec::new(), Arc::default()),
+            highest_score: f64::NEG_INFINITY,
+        };
+        Self {
+            incident,
+            last_added: 0,
+            rows: HashMap::new(),
+            members: Vec::new(),
+            member_of: HashMap::new(),
+            users: Tally::default(),
+            new_programs: Tally::default(),
+            paths: Tally::default(),
+            addresses: Tally::default(),
+            reasons: HashMap::new(),
+        }
+    }
+
+    /// Returns the number of the host's anomalous event that was added last.
+    pub fn last_added(&self) -> u64 {
+        self.last_added
+    }
+
+    /// Returns the id of the incident.
+    pub fn id(&self) -> &str {
+        &self.incident.id
+    }
+
+    /// Returns whether the incident is over at `time`.
+    pub fn is_over(&self, time: Option<f64>) -> bool {
+        let passed = |since: Option<f64>| time.zip(since).map_or(0.0, |(now, then)| now - then);
+        passed(self.incident.last) > QUIET_SECONDS || passed(self.incident.first) > LONGEST_SECONDS
+    }
+
+    /// Adds an event, which is the host's anomalous event of this number.
+    pub fn add(&mut self, time: Option<f64>, number: u64, event: &Anomalous) {
+        self.last_added = number;
+        let incident = &mut self.incident;
+        incident.events += 1;
+        incident.first = incident.first.or(time);
+        incident.last = time.or(incident.last);
+        if event.score > incident.highest_score {
+            incident.highest_score = event.score;
+            incident.event = (event.event)();
+        }
+        if self.rows.len() < MAX_ROWS && !self.rows.contains_key(event.row) {
+            self.rows.insert(event.row.clone(), event.evidence);
+        }
+        self.users.add(event.user);
+        self.new_programs.add(event.new_program);
+        self.paths.add(event.path);
+        self.addresses.add(event.address);
+        for reason in event.reasons {
+            self.add_reason(reason);
+        }
+    }
+
+    fn add_reason(&mut self, reason: &Reason) {
+        if let Some((_, contribution, events)) = self.reasons.get_mut(&reason.text) {
+            *contribution += reason.contribution;
+            *events += 1;
+        } else if self.reasons.len() < MAX_REASONS {
+            let first = (reason.feature.clone(), reason.contribution, 1);
+            self.reasons.insert(reason.text.clone(), first);
+        }
+    }
+
+    /// Adds an event's process, and the processes that it descends from up to `root`.
+    pub fn add_process(
+        &mut self,
+        processes: &Processes,
+        path: &[ProcessId],
+        root: ProcessId,
+        program: Option<&str>,
+    ) {
+        let to_root = path.iter().position(|id| *id == root).unwrap_or(0);
+        let mut parent = None;
+        for id in path[..=to_root].iter().rev() {
+            let Some(member) = self.member(*id, parent, processes.get(*id)) else {
+                return;
+            };
+            parent = Some(member);
+        }
+        if let Some(member) = parent {
+            let member = &mut self.members[member];
+            if member.events == 0 {
+                member.programs.clear();
+                self.incident.n_processes += 1;
+            }
+            member.events += 1;
+            if let Some(program) = program
+                && member.programs.len() < MAX_PROGRAMS
+                && !member.programs.iter().any(|known| **known == *program)
+            {
+                member.programs.push(program.into());
+            }
+        }
+    }
+
+    /// Returns the position of a process among the members, to which it is added unless there are too many.
+    fn member(
+        &mut self,
+        id: ProcessId,
+        parent: Option<usize>,
+        process: Option<&Process>,
+    ) -> Option<usize> {
+        if let Some(member) = self.member_of.get(&id) {
+            return Some(*member);
+        }
+        if self.members.len() >= MAX_PROCESSES {
+            return None;
+        }
+        self.members.push(Member {
+            number: process?.number,
+            parent,
+            programs: process?.program.iter().cloned().collect(),
+            events: 0,
+        });
+        self.member_of.insert(id, self.members.len() - 1);
+        Some(self.members.len() - 1)
+    }
+
+    /// Closes the incident.
+    pub fn close(self) -> Incident {
+        let mut incident = self.incident;
+        // Sums of floats depend on the order of their terms, and a map has none.
+        let mut evidence: Vec<f64> = self.rows.into_values().collect();
+        evidence.sort_unstable_by(f64::total_cmp);
+        incident.score = evidence.iter().sum::<f64>() + 0.0;
+        incident.distinct_rows = evidence.len() as u64;
+        incident.processes = tree(&self.members);
+        incident.users = self.users.into_names();
+        incident.new_programs = self.new_programs.into_names();
+        incident.paths = self.paths.into_names();
+        incident.addresses = self.addresses.into_names();
+        let reasons = self.reasons.into_iter();
+        let mut reasons: Vec<IncidentReason> = reasons
+            .map(|(text, (feature, contribution, events))| IncidentReason {
+                feature,
+                text,
+                contribution,
+                events,
+            })
+            .collect();
+        reasons.sort_unstable_by(|left, right| {
+            let stronger = left.contribution.total_cmp(&right.contribution);
+            stronger.then_with(|| left.text.cmp(&right.text))
+        });
+        reasons.truncate(LISTED_REASONS);
+        incident.reasons = reasons;
+        incident
+    }
+}
+
+/// Returns the members as a tree: each after its parent, children in the order in which they appeared.
+fn tree(members: &[Member]) -> Vec<IncidentProcess> {
+    let mut children: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+    for (index, member) in members.iter().enumerate() {
+        children.entry(member.parent).or_default().push(index);
+    }
+    let mut stack: Vec<(usize, usize)> = Vec::new();
+    let push = |stack: &mut Vec<(usize, usize)>, parent, depth| {
+        let below = children.get(&parent).into_iter().flatten().rev();
+        stack.extend(below.map(|child| (*child, depth)));
+    };
+    push(&mut stack, None, 0);
+    let mut listed = Vec::new();
+    while let Some((index, depth)) = stack.pop() {
+        let member = &members[index];
+        listed.push(IncidentProcess {
+            depth,
+            process: member.number,
+            programs: member
+                .programs
+                .iter()
+                .map(|name| name.to_string())
+                .collect(),
+            events: member.events,
+        });
+        push(&mut stack, Some(index), depth + 1);
+    }
+    listed
+}
+
+/// Returns the id of an incident: the first 16 hexadecimal digits of a SHA-256.
+fn id(
+    host: Option<&str>,
+    time: Option<f64>,
+    number: Option<i64>,
+    by: &[ColumnValue],
+    previous: Option<&str>,
+) -> String {
+    let mut hash = Sha256::new();
+    // JSON keeps the parts apart.
+    let time = time.map(f64::to_bits);
+    hash.update(serde_json::json!([host, time, number, by, previous]).to_string());
+    let digits: Vec<String> = hash.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    digits.concat()
+}
+
+impl Tally {
+    fn add(&mut self, name: Option<&str>) {
+        let Some(name) = name else { return };
+        if let Some(count) = self.0.get_mut(name) {
+            *count += 1;
+        } else if self.0.len() < MAX_NAMES {
+            self.0.insert(name.to_owned(), 1);
+        }
+    }
+
+    fn into_names(self) -> Names {
+        let distinct = self.0.len() as u64;
+        let names = self.0.into_iter();
+        let mut most: Vec<NameCount> = names
+            .map(|(name, events)| NameCount { name, events })
+            .collect();
+        most.sort_unstable_by(|left, right| {
+            let more = right.events.cmp(&left.events);
+            more.then_with(|| left.name.cmp(&right.name))
+        });
+        most.truncate(LISTED_NAMES);
+        Names { distinct, most }
+    }
+}

@@ -1,0 +1,308 @@
+//! The processes of one host, as far as its events have shown them, and who started whom.
+//!
+//! A log has no identity of a process but its number, which the kernel uses again. So a number stands for one process
+//! until the exit of its main thread is seen, or until an event shows it with another parent and another program. A
+//! process whose parent ends gets a new one, mostly init: with the same program it is still the same process, and its
+//! first parent counts. A parent that the log does not show is still a process, which its children share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::log::Lineages;
+
+/// The greatest number of processes of a host that are remembered. When there are twice as many, those of which nothing
+/// was seen for longest are forgotten.
+pub(super) const MAX_PROCESSES: usize = 1 << 16;
+/// The greatest number of ancestors that are followed.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// The identity of a process among those of its host, also when its number is used again.
+pub(super) type ProcessId = u64;
+
+/// What an event says of its process.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SeenProcess<'a> {
+    /// The number of the process.
+    pub number: i64,
+    /// The number of its parent.
+    pub parent: Option<i64>,
+    /// The name of its program.
+    pub program: Option<&'a str>,
+    /// Whether the event is its end.
+    pub ends: bool,
+}
+
+/// A process that an event or a child has shown.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// The number of the process.
+    pub number: i64,
+    /// The parent.
+    pub parent: Option<ProcessId>,
+    /// The program that ran last; `None` while only children have shown the process.
+    pub program: Option<Arc<str>>,
+    /// The number of the parent, as an event of the process said first.
+    parent_number: Option<i64>,
+    has_ended: bool,
+    /// The number of the host's event that showed the process last.
+    last_seen: u64,
+}
+
+/// The processes of one host.
+#[derive(Debug)]
+pub(super) struct Processes {
+    lineages: &'static Lineages,
+    known: HashMap<ProcessId, Process>,
+    by_number: HashMap<i64, ProcessId>,
+    /// The identity of the next process.
+    next: ProcessId,
+    /// The number of events seen.
+    events: u64,
+}
+
+/// A process with its ancestors.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Lineage {
+    /// The process, its parent, and so on, without init.
+    pub path: Vec<ProcessId>,
+    /// The root of the session: the first on the path whose parent is init or starts sessions, else the last.
+    pub root: ProcessId,
+}
+
+impl Processes {
+    /// Returns the processes of a host of which nothing was seen yet.
+    pub fn new(lineages: &'static Lineages) -> Self {
+        Self {
+            lineages,
+            known: HashMap::new(),
+            by_number: HashMap::new(),
+            next: 0,
+            events: 0,
+        }
+    }
+
+    /// Takes what an event says of its process, and returns the process's identity.
+    pub fn see(&mut self, seen: &SeenProcess) -> ProcessId {
+        self.events += 1;
+        let known = self.by_number.get(&seen.number).copied();
+        let id = match known.filter(|id| self.is_still(*id, seen)) {
+            Some(id) => id,
+            None => self.add(seen.number),
+        };
+        let is_first = self.known[&id].program.is_none();
+        if is_first && self.known[&id].parent.is_none() {
+            self.link(id, seen.parent);
+        }
+        let events = self.events;
+        if let Some(process) = self.known.get_mut(&id) {
+            process.last_seen = events;
+            process.has_ended |= seen.ends;
+            if let Some(program) = seen.program
+                && process.program.as_deref() != Some(program)
+            {
+                process.program = Some(program.into());
+            }
+        }
+        self.forget_oldest();
+        id
+    }
+
+    /// Returns whether an event still comes from the process that had its number before.
+    fn is_still(&self, id: ProcessId, seen: &SeenProcess) -> bool {
+        let process = &self.known[&id];
+        if process.has_ended {
+            return seen.ends;
+        }
+        let same_parent = process.parent_number.is_none()
+            || seen.parent.is_none()
+            || process.parent_number == seen.parent;
+        let same_program = process.program.as_deref() == seen.program;
+        same_parent || same_program || seen.parent.is_some_and(|parent| self.is_init(parent))
+    }
+
+    /// Adds a process of which no more is known than its number.
+    fn add(&mut self, number: i64) -> ProcessId {
+        let id = self.next;
+        self.next += 1;
+        self.by_number.insert(number, id);
+        let process = Process {
+            number,
+            parent: None,
+            program: None,
+            parent_number: None,
+            has_ended: false,
+            last_seen: self.events,
+        };
+        self.known.insert(id, process);
+        id
+    }
+
+    /// Links a process with its parent, which is added if nothing has shown it yet.
+    fn link(&mut self, id: ProcessId, parent_number: Option<i64>) {
+        let number = self.known[&id].number;
+        let Some(parent_number) = parent_number.filter(|parent| *parent != number) else {
+            return;
+        };
+        let parent = match self.by_number.get(&parent_number) {
+            Some(parent) => *parent,
+            None => self.add(parent_number),
+        };
+        if let Some(process) = self.known.get_mut(&id) {
+            process.parent = Some(parent);
+            process.parent_number = Some(parent_number);
+        }
+    }
+
+    /// Forgets the processes of which nothing was seen for longest, if there are too many.
+    fn forget_oldest(&mut self) {
+        if self.known.len() < 2 * MAX_PROCESSES {
+            return;
+        }
+        let mut seen: Vec<(u64, ProcessId)> = self
+            .known
+            .iter()
+            .map(|(id, process)| (process.last_seen, *id))
+            .collect();
+        // A process and a parent that only it has shown were seen by the same event: the identity decides.
+        seen.sort_unstable();
+        for (_, id) in &seen[..seen.len() - MAX_PROCESSES] {
+            if let Some(process) = self.known.remove(id)
+                && self.by_number.get(&process.number) == Some(id)
+            {
+                self.by_number.remove(&process.number);
+            }
+        }
+    }
+
+    /// Returns a process, unless it was forgotten.
+    pub fn get(&self, id: ProcessId) -> Option<&Process> {
+        self.known.get(&id)
+    }
+
+    /// Returns a process with its ancestors.
+    pub fn lineage(&self, id: ProcessId) -> Lineage {
+        let mut path = vec![id];
+        let mut root = None;
+        let mut current = id;
+        while path.len() <= MAX_DEPTH
+            && let Some(parent) = self.get(current).and_then(|process| process.parent)
+        {
+            let shown = self.get(parent);
+            if shown.is_some_and(|parent| self.is_init(parent.number)) {
+                root = root.or(Some(current));
+                break;
+            }
+            let program = shown.and_then(|parent| parent.program.as_deref());
+            if program.is_some_and(|program| self.lineages.starters.contains(&program)) {
+                root = root.or(Some(current));
+            }
+            path.push(parent);
+            current = parent;
+        }
+        Lineage {
+            root: root.unwrap_or(current),
+            path,
+        }
+    }
+
+    fn is_init(&self, number: i64) -> bool {
+        self.lineages.inits.contains(&number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static LINUX: Lineages = Lineages {
+        inits: &[0, 1, 2],
+        starters: &["sshd", "cron"],
+        ends: &["sched_process_exit"],
+    };
+
+    fn seen(number: i64, parent: i64, program: &str) -> SeenProcess<'_> {
+        SeenProcess {
+            number,
+            parent: Some(parent),
+            program: Some(program),
+            ends: false,
+        }
+    }
+
+    fn end(number: i64, parent: i64, program: &str) -> SeenProcess<'_> {
+        SeenProcess {
+            ends: true,
+            ..seen(number, parent, program)
+        }
+    }
+
+    #[test]
+    fn the_root_of_a_session_is_the_nearest_child_of_what_starts_sessions() {
+        let mut host = Processes::new(&LINUX);
+        let listener = host.see(&seen(800, 1, "sshd"));
+        let monitor = host.see(&seen(900, 800, "sshd"));
+        let shell = host.see(&seen(901, 900, "bash"));
+        let ls = host.see(&seen(902, 901, "ls"));
+        let path = vec![ls, shell, monitor, listener];
+        assert_eq!(host.lineage(ls), Lineage { path, root: shell });
+        assert_eq!(host.lineage(monitor).root, monitor);
+        assert_eq!(host.lineage(listener).path, [listener]);
+        let init = host.see(&seen(1, 0, "systemd"));
+        assert_eq!(host.lineage(init).path, [init]);
+    }
+
+    #[test]
+    fn children_share_a_parent_that_no_event_shows() {
+        let mut host = Processes::new(&LINUX);
+        let first = host.see(&seen(51, 50, "cp"));
+        let second = host.see(&seen(52, 50, "mv"));
+        let hidden = host.lineage(first).root;
+        assert_eq!(host.lineage(second).root, hidden);
+        assert_eq!(host.get(hidden).map(|process| process.number), Some(50));
+        let shown = host.see(&seen(50, 7, "make"));
+        assert_eq!(shown, hidden);
+        assert_ne!(host.lineage(first).root, hidden, "its parent is known now");
+    }
+
+    #[test]
+    fn a_number_that_is_used_again_is_another_process() {
+        let mut host = Processes::new(&LINUX);
+        let first = host.see(&seen(60, 7, "cc"));
+        assert_eq!(
+            host.see(&seen(60, 7, "as")),
+            first,
+            "execve keeps the process"
+        );
+        assert_eq!(host.see(&seen(60, 1, "as")), first, "its parent has ended");
+        assert_eq!(host.lineage(first).path.len(), 2, "the first parent counts");
+        assert_eq!(host.see(&end(60, 1, "as")), first);
+        let second = host.see(&seen(60, 7, "as"));
+        assert_ne!(second, first);
+        let third = host.see(&seen(60, 8, "ld"));
+        assert_ne!(third, second, "no exit was seen, but all is different");
+    }
+
+    #[test]
+    fn a_process_that_calls_itself_its_parent_has_none() {
+        let mut host = Processes::new(&LINUX);
+        let odd = host.see(&seen(9, 9, "x"));
+        assert_eq!(host.lineage(odd).path, [odd]);
+        let (a, b) = (host.see(&seen(20, 21, "a")), host.see(&seen(21, 20, "b")));
+        assert!(
+            host.lineage(a).path.len() <= MAX_DEPTH + 1,
+            "{a} {b} in a circle"
+        );
+    }
+
+    #[test]
+    fn the_oldest_processes_are_forgotten() {
+        let mut host = Processes::new(&LINUX);
+        let first = host.see(&seen(10, 1, "a"));
+        for number in 0..3 * MAX_PROCESSES as i64 {
+            host.see(&seen(100 + number, 1, "b"));
+        }
+        assert!(host.known.len() <= 2 * MAX_PROCESSES);
+        assert_eq!(host.by_number.len(), host.known.len());
+        assert!(host.get(first).is_none());
+    }
+}

@@ -1,0 +1,567 @@
+//! The scan that scores events, orders them by host and time, and folds them to incidents.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::common::DFSchema;
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::{Expr, cast, ident, in_list, lit, try_cast, when};
+use datafusion::prelude::DataFrame;
+
+use super::evidence::evidence;
+use super::fold::{About, HostFold};
+use super::open::Anomalous;
+use super::processes::SeenProcess;
+use super::{ColumnValue, Incident, IncidentOptions, Incidents};
+use crate::cells::texts;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
+use crate::features::row_key;
+use crate::model::Model;
+use crate::model_functions::anomaly_score;
+use crate::naming::parameter;
+use crate::recipe::plan::FeaturePlan;
+use crate::scan::Scan;
+use crate::scored::SCORE;
+use crate::scorer::Scores;
+use crate::source::{Source, column_list, no_events, with_columns};
+
+/// The number of events whose reasons are remembered.
+const REMEMBERED: usize = 1 << 15;
+
+/// The columns of the query that every event has, in their order. What follows them, only anomalous events have.
+const HOST: usize = 0;
+const SECONDS: usize = 1;
+const ENDS: usize = 2;
+const PROCESS: usize = 3;
+const PARENT: usize = 4;
+const PROGRAM: usize = 5;
+const SCORES: usize = 6;
+const USER: usize = 7;
+const PATH: usize = 8;
+const ADDRESS: usize = 9;
+/// The first of the columns that describe an anomalous event.
+const DESCRIBED: usize = 10;
+
+/// Finds the incidents of `source`: the anomalous events of each host that belong together.
+///
+/// # Errors
+/// Fails when the data lacks the recipe's columns or one of the columns of `options.by`, has no rows, or cannot be read,
+/// and when the limit is out of range.
+pub async fn incidents(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+) -> Result<Incidents> {
+    options.check()?;
+    let plan = model.recipe().plan(engine, source)?;
+    let clock = Clock::of(engine, source).await?;
+    let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let scan = Scan::new(engine, "finding incidents")
+        .columns(&query.needed)
+        .features(model.recipe(), &plan);
+    let start = || Ok(Fold::new(&query, options.limit));
+    let select = |table| query.select(table);
+    let found = scan.fold(source, start, select, Fold::push).await?;
+    let mut found = found.finish();
+    if found.events == 0 {
+        return Err(no_events(source));
+    }
+    found.times_are_dates = clock.map(|clock| clock.is_date);
+    Ok(found)
+}
+
+/// What the query reads of each event.
+struct IncidentQuery<'a> {
+    model: Arc<Model>,
+    plan: &'a FeaturePlan,
+    needed: std::collections::BTreeSet<String>,
+    /// The columns of every event, up to the score.
+    of_all: Vec<Expr>,
+    /// The columns of anomalous events.
+    of_anomalous: Vec<Expr>,
+    /// The columns that describe an anomalous event.
+    described: Vec<String>,
+    /// The number of the first of them that identify an event.
+    identifying: usize,
+    /// The positions of the columns that tell incidents apart, among those that describe an event.
+    by: Vec<usize>,
+    types: Arc<[DataType]>,
+    has_processes: bool,
+    /// The feature that tells whether training knows a program, with its input.
+    program_feature: Option<usize>,
+    lineages: &'static crate::log::Lineages,
+}
+
+impl<'a> IncidentQuery<'a> {
+    fn new(
+        engine: &Engine,
+        model: &Model,
+        source: &Source,
+        plan: &'a FeaturePlan,
+        clock: Option<&Clock>,
+        options: &IncidentOptions,
+    ) -> Result<Self> {
+        let log = source.log();
+        let has = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
+        let process = has(log.process().first().copied()).filter(|_| options.by.is_empty());
+        let null =
+            |data_type: DataType| cast(lit(datafusion::scalar::ScalarValue::Null), data_type);
+        let column = |column: Option<&str>, data_type: DataType| match column {
+            Some(column) => try_cast(ident(column), data_type),
+            None => null(data_type),
+        };
+        let seconds = match clock {
+            Some(clock) => crate::clock::finite(clock.seconds.clone()),
+            None => null(DataType::Float64),
+        };
+        let of_all = vec![
+            column(source.host().map(|host| host.name.as_str()), DataType::Utf8),
+            seconds,
+            ends(source),
+            column(process, DataType::Int64),
+            column(process.and_then(|_| has(log.parent())), DataType::Int64),
+            column(process.and_then(|_| has(log.program())), DataType::Utf8),
+        ];
+        let mut described: Vec<String> = Vec::new();
+        for name in log
+            .identifying()
+            .chain(options.by.iter().map(String::as_str))
+        {
+            if source.has_column(name) && !described.iter().any(|known| known == name) {
+                described.push(name.to_owned());
+            }
+        }
+        let identifying = described.len();
+        for name in &plan.needed {
+            if !described.contains(name) {
+                described.push(name.clone());
+            }
+        }
+        let place = |name: &String| match described.iter().position(|known| known == name) {
+            Some(place) => Ok(place),
+            None => Err(Error::usage(format!(
+                "{} {name}: the data has no such column",
+                parameter("by")
+            ))
+            .hint(format!("its columns are {}", column_list(source)))),
+        };
+        let by = options.by.iter().map(place).collect::<Result<_>>()?;
+        let found = |sql| expression(engine, source, sql).unwrap_or_else(|| null(DataType::Utf8));
+        let mut of_anomalous = vec![
+            column(has(log.user()), DataType::Utf8),
+            found(log.path()),
+            found(log.address()),
+        ];
+        of_anomalous.extend(
+            described
+                .iter()
+                .map(|name| cast(ident(name), DataType::Utf8)),
+        );
+        let types = described.iter().map(|name| {
+            let mut columns = source.columns().iter();
+            let column = columns.find(|column| column.name == *name);
+            column.map_or(DataType::Utf8, |column| column.data_type.clone())
+        });
+        let types = types.collect();
+        of_anomalous.extend(plan.inputs.iter().cloned().map(Expr::unalias));
+        let refs = of_all
+            .iter()
+            .chain(&of_anomalous)
+            .flat_map(Expr::column_refs);
+        let refs: Vec<_> = refs.map(|column| column.name.as_str()).collect();
+        Ok(Self {
+            needed: with_columns(&plan.needed, refs),
+            model: Arc::new(model.clone()),
+            plan,
+            program_feature: program_feature(model, source),
+            of_all,
+            of_anomalous,
+            described,
+            identifying,
+            by,
+            types,
+            has_processes: process.is_some(),
+            lineages: log.lineages(),
+        })
+    }
+
+    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
+    /// time. Events of the same time are ordered by their values.
+    fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
+        let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
+        let score = anomaly_score(&self.model)
+            .call(inputs.collect())
+            .alias(SCORE);
+        let columns = self.needed.iter().map(ident);
+        let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
+        let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
+        let name = |place: usize| format!("__{place}");
+        let mut columns: Vec<Expr> = Vec::new();
+        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
+            let place = columns.len();
+            columns.push(expr.alias(name(place)));
+        }
+        for expr in &self.of_anomalous {
+            let place = columns.len();
+            columns.push(
+                when(is_anomalous.clone(), expr.clone())
+                    .end()?
+                    .alias(name(place)),
+            );
+        }
+        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
+        let order = order.collect();
+        scored.select(columns)?.sort(order)
+    }
+}
+
+/// Returns whether an event is the end of its process.
+fn ends(source: &Source) -> Expr {
+    let log = source.log();
+    let present = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
+    let (Some(action), Some(process)) = (
+        present(log.action()),
+        present(log.process().first().copied()),
+    ) else {
+        return lit(false);
+    };
+    let actions = log.lineages().ends.iter().map(|action| lit(*action));
+    let is_end = in_list(
+        cast(ident(action), DataType::Utf8),
+        actions.collect(),
+        false,
+    );
+    // The other threads of a process end before it.
+    match present(log.thread()) {
+        Some(thread) => is_end.and(ident(thread).eq(ident(process))),
+        None => is_end,
+    }
+}
+
+/// Returns an expression of the log over the columns of `source`, or `None` if it lacks one of them.
+fn expression(engine: &Engine, source: &Source, sql: Option<&str>) -> Option<Expr> {
+    let schema = DFSchema::try_from(source.schema().as_ref().clone()).ok()?;
+    engine.context().parse_sql_expr(sql?, &schema).ok()
+}
+
+/// Returns the feature that tells whether training knows an event's program: its rarity among all events.
+fn program_feature(model: &Model, source: &Source) -> Option<usize> {
+    let program = source.log().program()?;
+    let mut features = model.recipe().features.iter();
+    features.position(|feature| {
+        let rarity = feature.rarity.as_ref();
+        rarity.is_some_and(|rarity| rarity.of == program && rarity.given.is_empty())
+    })
+}
+
+/// The incidents so far.
+struct Fold<'a> {
+    query: &'a IncidentQuery<'a>,
+    attribution: Attribution<'a>,
+    /// The reasons of anomalous events by the texts of their columns and inputs.
+    reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
+    host: Option<HostFold>,
+    listed: Listed,
+    events: u64,
+    anomalous: u64,
+}
+
+/// The incidents with the highest scores, and the number of all.
+struct Listed {
+    limit: usize,
+    found: u64,
+    incidents: Vec<Incident>,
+}
+
+impl<'a> Fold<'a> {
+    fn new(query: &'a IncidentQuery<'a>, limit: usize) -> Self {
+        Self {
+            attribution: Attribution::new(&query.model),
+            query,
+            reasons: HashMap::new(),
+            host: None,
+            listed: Listed {
+                limit,
+                found: 0,
+                incidents: Vec::new(),
+            },
+            events: 0,
+            anomalous: 0,
+        }
+    }
+
+    /// Takes a batch of the query.
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let described = Described::new(self.query, batch)?;
+        let columns = EventColumns::new(batch);
+        let mut row_of_anomalous = 0;
+        for row in 0..batch.num_rows() {
+            let is_anomalous = described.is_anomalous.value(row);
+            let event = match is_anomalous {
+                true => {
+                    row_of_anomalous += 1;
+                    Some(row_of_anomalous - 1)
+                }
+                false => None,
+            };
+            self.see(&columns, row, &described, event)?;
+        }
+        self.events += batch.num_rows() as u64;
+        self.anomalous += row_of_anomalous as u64;
+        Ok(())
+    }
+
+    /// Takes one event. `anomalous` is its row among the anomalous events of the batch.
+    fn see(
+        &mut self,
+        columns: &EventColumns,
+        row: usize,
+        described: &Described,
+        anomalous: Option<usize>,
+    ) -> Result<()> {
+        let host = value(columns.host, row);
+        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
+            self.end_host();
+        }
+        let reasons = match anomalous {
+            Some(row) => self.reasons(described, row)?,
+            None => Arc::default(),
+        };
+        let about = match self.query.has_processes {
+            true => columns.process(row),
+            false => About::Values(match anomalous {
+                Some(row) => described.values(self.query, row, &reasons)?,
+                None => Arc::default(),
+            }),
+        };
+        let lineages = self.query.lineages;
+        let fold = self
+            .host
+            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
+        let time = columns
+            .seconds
+            .is_valid(row)
+            .then(|| columns.seconds.value(row));
+        let listed = &mut self.listed;
+        let mut ended = |incident| listed.push(incident);
+        let Some(at) = anomalous else {
+            fold.see(time, &about, None, &mut ended);
+            return Ok(());
+        };
+        let event = || described.event(self.query, at);
+        let row_key = row_key(described.scores.features(at));
+        let score = described.scores.values()[at];
+        let anomalous = Anomalous {
+            score,
+            evidence: evidence(score, self.query.model.threshold()),
+            row: &row_key,
+            reasons: &reasons,
+            user: described.text(USER, at),
+            new_program: described.new_program(self.query, at)?,
+            path: described.text(PATH, at),
+            address: described.text(ADDRESS, at),
+            event: &event,
+        };
+        fold.see(time, &about, Some(&anomalous), &mut ended);
+        Ok(())
+    }
+
+    /// Returns the reasons of an anomalous event; none if the model cannot be explained.
+    fn reasons(&mut self, described: &Described, row: usize) -> Result<Arc<[Reason]>> {
+        let mut columns = texts(&described.columns[DESCRIBED..], row)?;
+        if let Some(known) = self.reasons.get(&columns) {
+            return Ok(Arc::clone(known));
+        }
+        let key = columns.clone();
+        let inputs = columns.split_off(self.query.described.len());
+        let names = self.query.described.iter().cloned();
+        let columns: Vec<_> = names.zip(columns).collect();
+        let event = ExplainedEvent {
+            features: described.scores.features(row),
+            inputs: &inputs,
+            columns: &columns,
+        };
+        let reasons = self.attribution.strongest(&event, REASONS);
+        let reasons: Arc<[Reason]> = reasons.unwrap_or_default().into();
+        if self.reasons.len() >= REMEMBERED {
+            self.reasons.clear();
+        }
+        self.reasons.insert(key, Arc::clone(&reasons));
+        Ok(reasons)
+    }
+
+    /// Ends the incidents of the current host.
+    fn end_host(&mut self) {
+        if let Some(host) = self.host.take() {
+            host.finish(&mut |incident| self.listed.push(incident));
+        }
+    }
+
+    fn finish(mut self) -> Incidents {
+        self.end_host();
+        Incidents {
+            events: self.events,
+            anomalous: self.anomalous,
+            found: self.listed.found,
+            times_are_dates: None,
+            incidents: self.listed.finish(),
+        }
+    }
+}
+
+/// The columns of every event of a batch.
+struct EventColumns<'a> {
+    host: &'a ArrayRef,
+    seconds: &'a datafusion::arrow::array::Float64Array,
+    ends: &'a BooleanArray,
+    number: &'a datafusion::arrow::array::Int64Array,
+    parent: &'a datafusion::arrow::array::Int64Array,
+    program: &'a ArrayRef,
+}
+
+impl<'a> EventColumns<'a> {
+    fn new(batch: &'a RecordBatch) -> Self {
+        Self {
+            host: batch.column(HOST),
+            seconds: batch.column(SECONDS).as_primitive::<Float64Type>(),
+            ends: batch.column(ENDS).as_boolean(),
+            number: batch.column(PROCESS).as_primitive::<Int64Type>(),
+            parent: batch.column(PARENT).as_primitive::<Int64Type>(),
+            program: batch.column(PROGRAM),
+        }
+    }
+
+    /// Returns what an event says of its process. An event without one belongs to the process 0.
+    fn process(&self, row: usize) -> About<'a> {
+        let number = |column: &datafusion::arrow::array::Int64Array| {
+            column.is_valid(row).then(|| column.value(row))
+        };
+        About::Process(SeenProcess {
+            number: number(self.number).unwrap_or(0),
+            parent: number(self.parent),
+            program: value(self.program, row),
+            ends: self.ends.is_valid(row) && self.ends.value(row),
+        })
+    }
+}
+
+/// The anomalous events of a batch.
+struct Described {
+    /// Which events of the batch are anomalous.
+    is_anomalous: BooleanArray,
+    /// The columns of the anomalous events.
+    columns: Vec<ArrayRef>,
+    scores: Scores,
+}
+
+impl Described {
+    fn new(query: &IncidentQuery, batch: &RecordBatch) -> Result<Self> {
+        let scores = batch.column(SCORES).as_primitive::<Float64Type>();
+        let threshold = query.model.threshold();
+        let is_anomalous: BooleanArray = scores
+            .values()
+            .iter()
+            .map(|score| Some(threshold.flags(*score)))
+            .collect();
+        let anomalous = filter_record_batch(batch, &is_anomalous)
+            .map_err(|error| Error::internal(format!("anomalous events: {error}")))?;
+        let scores = anomalous
+            .column(SCORES)
+            .as_primitive::<Float64Type>()
+            .values()
+            .to_vec();
+        let first_input = DESCRIBED + query.described.len();
+        let inputs = anomalous.columns()[first_input..].to_vec();
+        Ok(Self {
+            scores: Scores::known(&query.model, inputs, scores)?,
+            is_anomalous,
+            columns: anomalous.columns().to_vec(),
+        })
+    }
+
+    fn text(&self, column: usize, row: usize) -> Option<&str> {
+        value(&self.columns[column], row)
+    }
+
+    /// Returns the columns that identify an event.
+    fn event(&self, query: &IncidentQuery, row: usize) -> Event {
+        let places = 0..query.identifying;
+        let columns = places.map(|place| {
+            let text = self.text(DESCRIBED + place, row).map(str::to_owned);
+            (query.described[place].clone(), text)
+        });
+        let types = query.types[..query.identifying].iter().cloned();
+        Event::new(columns.collect(), types.collect())
+    }
+
+    /// Returns the program of an event if training never saw it.
+    fn new_program(&self, query: &IncidentQuery, row: usize) -> Result<Option<&str>> {
+        let Some(feature) = query.program_feature else {
+            return Ok(None);
+        };
+        let inputs = self.scores.inputs(row)?;
+        let sighting = query.model.encoder.sighting(feature, &inputs);
+        let is_new = sighting.count == 0;
+        Ok(self.text(PROGRAM, row).filter(|_| is_new))
+    }
+
+    /// Returns the values that tell the incidents of an event apart: those of the named columns, or the feature that is
+    /// the strongest reason.
+    fn values(
+        &self,
+        query: &IncidentQuery,
+        row: usize,
+        reasons: &[Reason],
+    ) -> Result<Arc<[ColumnValue]>> {
+        if query.by.is_empty() {
+            let feature = reasons.first().map(|reason| reason.feature.clone());
+            return Ok([ColumnValue {
+                column: "strongest reason".to_owned(),
+                value: feature,
+            }]
+            .into());
+        }
+        let values = query.by.iter().map(|place| ColumnValue {
+            column: query.described[*place].clone(),
+            value: self.text(DESCRIBED + place, row).map(str::to_owned),
+        });
+        Ok(values.collect())
+    }
+}
+
+impl Listed {
+    fn push(&mut self, incident: Incident) {
+        self.found += 1;
+        self.incidents.push(incident);
+        if self.incidents.len() >= 2 * self.limit {
+            self.rank();
+        }
+    }
+
+    fn rank(&mut self) {
+        self.incidents.sort_unstable_by(|left, right| {
+            let higher = right.score.total_cmp(&left.score);
+            higher.then_with(|| left.id.cmp(&right.id))
+        });
+        self.incidents.truncate(self.limit);
+    }
+
+    fn finish(mut self) -> Vec<Incident> {
+        self.rank();
+        self.incidents
+    }
+}
+
+/// Returns the text of a row; `None` where it is null.
+fn value(array: &ArrayRef, row: usize) -> Option<&str> {
+    let texts = array.as_string::<i32>();
+    texts.is_valid(row).then(|| texts.value(row))
+}

@@ -1,0 +1,170 @@
+//! What the reading of a source has to say: values that were read otherwise than they are written.
+
+use std::path::PathBuf;
+
+use datafusion::arrow::datatypes::DataType;
+
+use super::column::Column;
+use super::found::FoundColumn;
+use super::seen::Seen;
+use crate::naming::parameter;
+
+/// The most columns that one note names.
+const SHOWN_COLUMNS: usize = 10;
+
+/// The columns of text whose first values are written in an unusual way.
+#[derive(Debug, Default)]
+pub(super) struct Oddities(Vec<(String, PathBuf, Seen)>);
+
+impl Oddities {
+    /// Adds what the first values of a column of the file at `path` say.
+    pub fn add(&mut self, path: &std::path::Path, name: &str, seen: &Seen) {
+        let is_odd = seen.is_padded
+            || seen.leading_zero().is_some()
+            || seen.are_too_long()
+            || seen.lose_digits_as(&DataType::Float64)
+            || !seen.suspects().is_empty();
+        if is_odd {
+            self.0
+                .push((name.to_owned(), path.to_owned(), seen.clone()));
+        }
+    }
+
+    /// Adds what the first values of the columns of the file at `path` say.
+    pub fn add_all(&mut self, path: &std::path::Path, columns: &[FoundColumn]) {
+        for column in columns {
+            if let Some(seen) = &column.seen {
+                self.add(path, &column.name, seen);
+            }
+        }
+    }
+
+    /// Returns whether some numbers of `columns` have spaces around them.
+    pub fn has_padded_values(&self, columns: &[Column]) -> bool {
+        self.of(columns)
+            .any(|(column, _, seen)| seen.is_padded && column.data_type != DataType::Utf8)
+    }
+
+    /// Returns one note for each thing that is to be said of `columns`.
+    pub fn notes(&self, columns: &[Column]) -> Vec<String> {
+        let notes = [
+            self.missing_values(columns),
+            self.leading_zeros(columns),
+            self.lost_digits(columns),
+            self.long_numbers(columns),
+        ];
+        notes.into_iter().flatten().collect()
+    }
+
+    /// Returns the odd columns among `columns`, each once for a file that has it.
+    fn of<'a>(
+        &'a self,
+        columns: &'a [Column],
+    ) -> impl Iterator<Item = (&'a Column, &'a PathBuf, &'a Seen)> {
+        columns.iter().flat_map(|column| {
+            let own = self.0.iter().filter(|(name, ..)| *name == column.name);
+            own.map(move |(_, path, seen)| (column, path, seen))
+        })
+    }
+
+    fn missing_values(&self, columns: &[Column]) -> Option<String> {
+        let text = self
+            .of(columns)
+            .filter(|(column, _, seen)| {
+                column.data_type == DataType::Utf8 && !seen.suspects().is_empty()
+            })
+            .collect::<Vec<_>>();
+        let (_, path, seen) = text.first()?;
+        let mut suspects: Vec<&str> = seen.suspects();
+        suspects.sort_unstable();
+        let quoted = suspects.iter().map(|text| format!("`{text}`"));
+        let quoted = quoted.collect::<Vec<_>>().join(" and ");
+        let options = suspects
+            .iter()
+            .map(|text| format!("{} {}", parameter("null"), in_shell(text)));
+        let options = options.collect::<Vec<_>>().join(" ");
+        Some(format!(
+            "{} read as text because of {quoted}, first in {}; if that stands for a missing value, read the data with \
+             {options}",
+            listed(text.iter().map(|(column, ..)| column.name.as_str())),
+            path.display()
+        ))
+    }
+
+    fn leading_zeros(&self, columns: &[Column]) -> Option<String> {
+        let numbers = self
+            .of(columns)
+            .filter(|(column, ..)| column.data_type.is_numeric());
+        let found = numbers
+            .filter_map(|(column, path, seen)| Some((column, path, seen.leading_zero()?)))
+            .collect::<Vec<_>>();
+        let (_, path, first) = found.first()?;
+        Some(format!(
+            "{} read as numbers, so that leading zeros are lost, first those of `{first}` in {}",
+            listed(found.iter().map(|(column, ..)| column.name.as_str())),
+            path.display()
+        ))
+    }
+
+    fn lost_digits(&self, columns: &[Column]) -> Option<String> {
+        let found = self
+            .of(columns)
+            .filter(|(column, _, seen)| seen.lose_digits_as(&column.data_type))
+            .collect::<Vec<_>>();
+        found.first()?;
+        Some(lost_digits(&listed(
+            found.iter().map(|(column, ..)| column.name.as_str()),
+        )))
+    }
+
+    fn long_numbers(&self, columns: &[Column]) -> Option<String> {
+        let found = self
+            .of(columns)
+            .filter(|(column, _, seen)| column.data_type == DataType::Utf8 && seen.are_too_long())
+            .collect::<Vec<_>>();
+        found.first()?;
+        Some(format!(
+            "{} read as text, because whole numbers of more than 38 digits are among the values",
+            listed(found.iter().map(|(column, ..)| column.name.as_str())),
+        ))
+    }
+}
+
+/// Returns the note that the columns `listed` lose digits.
+pub(super) fn lost_digits(listed: &str) -> String {
+    format!(
+        "{listed} read as floating-point numbers, which keep about 16 digits; some values have more, so that figures of \
+         them are not exact"
+    )
+}
+
+/// Returns the names as the subject of a sentence: ``column `a` is`` or ``columns `a`, `b` are``.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    let quoted = all.iter().take(SHOWN_COLUMNS);
+    let quoted = quoted.map(|name| format!("`{name}`")).collect::<Vec<_>>();
+    match all.len() {
+        1 => format!("column {} is", quoted[0]),
+        n if n <= SHOWN_COLUMNS => format!("columns {} are", quoted.join(", ")),
+        n => format!(
+            "columns {} and {} more are",
+            quoted.join(", "),
+            n - SHOWN_COLUMNS
+        ),
+    }
+}
+
+/// Returns `text` as it is typed in a shell.
+pub(super) fn in_shell(text: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,155 @@
+//! Incidents: every anomalous event is in one, the break-in is the first, and the same events give the same incidents for
+//! any number of threads and any layout of files.
+
+use std::fs::File;
+
+use crate::common::{Folder, engine, failed, small_forest};
+use honeyguide::incident::{IncidentOptions, Incidents, incidents};
+use honeyguide::{Error, ErrorKind, Model, Recipe, Source, TrainOptions, train};
+use simulate::{Simulation, Split};
+
+/// The simulated break-in: a model of benign hosts, and the events of the host that is broken into.
+struct BreakIn {
+    folder: Folder,
+    model: Model,
+}
+
+impl BreakIn {
+    async fn new() -> Self {
+        let folder = Folder::new();
+        let simulation = Simulation::new(20_000, 5).expect("a simulation");
+        for (split, name) in [
+            (Split::Training, "train.csv"),
+            (Split::Testing, "today.csv"),
+        ] {
+            let mut file = File::create(folder.path(name)).expect("a file");
+            simulation.write_split(split, &mut file).expect("space");
+        }
+        let mut source = folder.source(&["train.csv"]);
+        let recipe = Recipe::default_for(source.log());
+        let options = TrainOptions::default();
+        let model = train(&engine(2), &mut source, &recipe, &options).await;
+        Self {
+            model: model.expect("a model"),
+            folder,
+        }
+    }
+
+    async fn incidents(&self, mut source: Source, threads: usize) -> Incidents {
+        let options = IncidentOptions::default();
+        let found = incidents(&engine(threads), &self.model, &mut source, &options).await;
+        found.expect("incidents")
+    }
+}
+
+#[tokio::test]
+async fn the_break_in_is_the_first_incident() {
+    let test = BreakIn::new().await;
+    let found = test.incidents(test.folder.source(&["today.csv"]), 2).await;
+    let events: u64 = found.incidents.iter().map(|incident| incident.events).sum();
+    assert_eq!(
+        events, found.anomalous,
+        "every anomalous event is in one incident"
+    );
+    assert_eq!(found.found, found.incidents.len() as u64);
+    let first = &found.incidents[0];
+    assert!(first.events > found.anomalous / 2, "{first:?}");
+    let programs: Vec<&str> = first
+        .processes
+        .iter()
+        .flat_map(|process| process.programs.iter().map(String::as_str))
+        .collect();
+    assert!(programs.contains(&"sweepd"), "{programs:?}");
+    assert!(first.addresses.distinct > 50, "{:?}", first.addresses);
+    assert_eq!(first.users.most[0].name, "1001");
+    let (start, end) = (first.first.expect("a time"), first.last.expect("a time"));
+    assert!(start < end && end - start < 86_400.0, "{start} to {end}");
+    if let Some(second) = found.incidents.get(1) {
+        assert!(
+            second.score < first.score / 2.0,
+            "{} {}",
+            second.score,
+            first.score
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_same_events_are_the_same_incidents() {
+    let test = BreakIn::new().await;
+    let text = test.folder.text("today.csv");
+    let (header, rows) = text.split_once('\n').expect("a header");
+    std::fs::create_dir(test.folder.path("parts")).expect("a folder");
+    let rows: Vec<&str> = rows.lines().rev().collect();
+    for (part, name) in ["parts/a.csv", "parts/b.csv", "parts/c.csv"]
+        .into_iter()
+        .enumerate()
+    {
+        let rows: Vec<&str> = rows.iter().skip(part).step_by(3).copied().collect();
+        test.folder
+            .write(name, format!("{header}\n{}\n", rows.join("\n")));
+    }
+    let expected = test.incidents(test.folder.source(&["today.csv"]), 1).await;
+    assert_eq!(
+        test.incidents(test.folder.source(&["today.csv"]), 3).await,
+        expected
+    );
+    assert_eq!(
+        test.incidents(test.folder.source(&["parts"]), 2).await,
+        expected
+    );
+}
+
+#[tokio::test]
+async fn a_log_without_processes_is_grouped_by_columns_or_by_the_strongest_reason() {
+    let folder = Folder::new();
+    let line = |n: usize, client: &str, bytes: usize| {
+        format!(
+            "{{\"timestamp\":\"2026-10-01T12:{:02}:{:02}Z\",\"client\":\"{client}\",\"bytes\":{bytes}}}\n",
+            n / 60,
+            n % 60
+        )
+    };
+    let usual: String = (0..600).map(|n| line(n, "10.0.0.1", 100 + n % 7)).collect();
+    let odd = (600..640).map(|n| line(n, ["10.9.9.1", "10.9.9.2"][n % 2], 90_000 + n));
+    folder.write("usual.ndjson", &usual);
+    folder.write("today.ndjson", usual + &odd.collect::<String>());
+    let recipe = Recipe::from_toml(
+        "name = \"web\"\n[[feature]]\nname = \"bytes\"\nexpr = \"bytes\"\n[[feature]]\nname = \"client\"\nrarity = { of = \"client\" }\n",
+    );
+    let mut source = folder.source(&["today.ndjson"]);
+    let model = train(
+        &engine(1),
+        &mut source,
+        &recipe.expect("a recipe"),
+        &small_forest(),
+    )
+    .await;
+    let model = model.expect("a model");
+    let found = async |by: &[&str]| -> Result<Incidents, Error> {
+        let options = IncidentOptions {
+            by: by.iter().map(|column| (*column).to_owned()).collect(),
+            ..IncidentOptions::default()
+        };
+        let mut source = folder.source(&["today.ndjson"]);
+        incidents(&engine(2), &model, &mut source, &options).await
+    };
+    let by_client = found(&["client"]).await.expect("incidents");
+    let values = by_client
+        .incidents
+        .iter()
+        .map(|incident| incident.by[0].value.as_deref());
+    let values: std::collections::BTreeSet<_> = values.collect();
+    assert!(
+        values.contains(&Some("10.9.9.1")) && values.contains(&Some("10.9.9.2")),
+        "{values:?}"
+    );
+    let by_reason = found(&[]).await.expect("incidents");
+    let first = &by_reason.incidents[0];
+    assert_eq!(first.by[0].column, "strongest reason");
+    assert_eq!(first.n_processes, 0);
+    assert_eq!(by_reason.times_are_dates, Some(true));
+    let error = failed(found(&["user"]).await);
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("its columns are"), "{error}");
+}

@@ -202,6 +202,14 @@ impl Context {
         if let Some(keys) = late_keys(intake) {
             self.remark(&keys);
         }
+        if intake.other_lines > 0 {
+            self.remark(&format!(
+                "note: {} of {} lines are not events of Tracee and were left out; the first:\n  {}",
+                count(intake.other_lines),
+                count(intake.events + intake.other_lines),
+                intake.first_other_lines.join("\n  ")
+            ));
+        }
         if intake.bad_lines > 0 {
             self.remark(&format!(
                 "note: {} of {} lines could not be read and were left out; the first:\n  {}",
@@ -225,7 +233,12 @@ impl Context {
         if source.is_simulated() {
             self.mark_simulated();
         }
-        for note in source.notes(written) {
+        for note in source
+            .left_out()
+            .iter()
+            .cloned()
+            .chain(source.notes(written))
+        {
             self.remark(&format!("note: {note}"));
         }
         self.detail(&format!("the data is {}", source.log().name()));
@@ -254,7 +267,16 @@ impl Context {
         named: Option<&str>,
         source: &Source,
     ) -> Result<Recipe, Failure> {
-        self.recipe(named.unwrap_or_else(|| source.log().default_recipe()))
+        let recipe = self.recipe(named.unwrap_or_else(|| source.log().default_recipe()))?;
+        self.remark_recipe(&recipe, source);
+        Ok(recipe)
+    }
+
+    /// Prints a note on standard error about each feature and column that `recipe` leaves out of `source`.
+    pub fn remark_recipe(&self, recipe: &Recipe, source: &Source) {
+        for remark in recipe.remarks(source) {
+            self.remark(&format!("note: {remark}"));
+        }
     }
 
     /// Loads a model from a path or a URL.

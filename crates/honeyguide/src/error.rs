@@ -1,5 +1,7 @@
 //! The error type of the whole library: what failed, the kind of failure, and what to do next.
 
+mod words;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
@@ -7,6 +9,8 @@ use std::path::Path;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use words::{Explained, explained};
 
 use crate::naming::{Named, parameter, quoted, resolved};
 
@@ -40,6 +44,8 @@ enum Unlocated {
     Label,
     /// The error is about a value that the engine could not compute.
     Value,
+    /// The error is about a stored value that the type of its column in the log cannot hold.
+    Type,
 }
 
 /// The marker before an error in another process's text.
@@ -217,6 +223,21 @@ impl Error {
         self.unlocated == Unlocated::Label
     }
 
+    /// Returns an error about a stored value that the type of its column in the log cannot hold, at a row that is not
+    /// known yet.
+    pub(crate) fn type_fault(message: impl Into<String>) -> Self {
+        Self {
+            unlocated: Unlocated::Type,
+            ..Self::data(message)
+        }
+    }
+
+    /// Returns whether the error is about a stored value that the type of its column in the log cannot hold, at a row
+    /// that is not known yet.
+    pub(crate) fn is_type_fault(&self) -> bool {
+        self.unlocated == Unlocated::Type
+    }
+
     /// Returns whether the engine could not compute a value, at a row that is not known yet.
     pub(crate) fn is_evaluation_fault(&self) -> bool {
         self.unlocated == Unlocated::Value
@@ -279,8 +300,11 @@ impl Error {
         })
     }
 
-    /// Returns the error for a failure of the query engine that has no better diagnosis.
+    /// Returns the library's own error within a failure of the query engine, or else an error for the failure.
     pub(crate) fn engine(error: DataFusionError) -> Self {
+        if let Some(own) = Self::own(&error) {
+            return own;
+        }
         let root = error.find_root();
         if let DataFusionError::ResourcesExhausted(message) = root {
             return Self::new(
@@ -297,7 +321,10 @@ impl Error {
                 format!("a value cannot be computed: {why}"),
                 Some(remedy.to_owned()),
             ),
-            None => (first_line(&root.strip_backtrace()), None),
+            None => {
+                let Explained { message, hint } = explained(&root.strip_backtrace());
+                (message, hint)
+            }
         };
         let unlocated = match is_of_a_value(&error) {
             true => Unlocated::Value,
@@ -349,11 +376,6 @@ pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static 
         )),
         _ => None,
     }
-}
-
-/// Returns the first line of an error text of the engine. Later lines are for the engine's developers.
-pub(crate) fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ pub use crate::model_functions::KeptModels;
 use crate::source::NodeStores;
 use crate::storage::StorageOptions;
 
-/// Returns the SQL functions that plans refer to by name.
+/// Returns the functions that plans refer to by name.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    functions::functions().map(Arc::new).into()
+    let all = functions::functions().into_iter();
+    all.chain(functions::conversions()).map(Arc::new).collect()
 }
 
 /// Returns the registry that opens the object stores of a plan's files with `options`.

@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::Column as ColumnRef;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::Expr;
 
 use crate::cells::texts;
 use crate::engine::expressions_context;
@@ -16,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::explain::{Attribution, ExplainedEvent, Reason};
 use crate::features::InputExpressions;
 use crate::model::{Model, Threshold};
+use crate::source::logged_columns;
 
 /// A model bound to a schema, ready to score batches.
 ///
@@ -79,6 +84,24 @@ pub struct Contributions {
     pub n_features: usize,
 }
 
+/// Returns `expr` with the columns that are named in `conversions` replaced by what these make of them.
+fn with_conversions(expr: Expr, conversions: &[(String, Expr)]) -> EngineResult<Expr> {
+    let convert = |part: Expr| {
+        let named = |column: &ColumnRef| {
+            let mut all = conversions.iter();
+            all.find(|(name, _)| *name == column.name)
+        };
+        Ok(match &part {
+            Expr::Column(column) => match named(column) {
+                Some((_, conversion)) => Transformed::yes(conversion.clone().unalias()),
+                None => Transformed::no(part),
+            },
+            _ => Transformed::no(part),
+        })
+    };
+    Ok(expr.transform_up(convert)?.data)
+}
+
 impl Scorer {
     /// Binds `model` to batches of `schema`.
     ///
@@ -87,10 +110,16 @@ impl Scorer {
     /// take the type of a column.
     pub fn new(model: &Model, schema: &Schema) -> Result<Self> {
         let context = expressions_context();
-        let plan = model.recipe().plan_over(&context, schema)?;
+        let (logged, conversions) = logged_columns(schema)?;
+        let plan = model.recipe().plan_over(&context, &logged)?;
+        let inputs = plan.inputs.into_iter();
+        let inputs: Vec<Expr> = inputs
+            .map(|input| with_conversions(input, &conversions))
+            .collect::<EngineResult<_>>()
+            .map_err(Error::engine)?;
         let malformed_args = Arc::default();
         Ok(Self {
-            inputs: InputExpressions::new(&context, &plan.inputs, schema, &malformed_args)?,
+            inputs: InputExpressions::new(&context, &inputs, schema, &malformed_args)?,
             model: Arc::new(model.clone()),
             malformed_args,
         })
@@ -107,10 +136,7 @@ impl Scorer {
     /// Fails when an expression of the recipe cannot be computed, and when a feature is infinite or has a null that the
     /// recipe refuses. The error names the feature.
     pub fn score(&self, batch: &RecordBatch) -> Result<Scores> {
-        let inputs = self
-            .inputs
-            .evaluate(batch)
-            .map_err(|error| Error::own(&error).unwrap_or_else(|| Error::engine(error)))?;
+        let inputs = self.inputs.evaluate(batch).map_err(Error::engine)?;
         Scores::of_inputs(&self.model, inputs)
     }
 

@@ -48,6 +48,9 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
     let model = model.transpose()?;
     let recipe = args.recipe.as_deref().map(|recipe| context.recipe(recipe));
     let recipe = recipe.transpose()?;
+    if let (None, Some(recipe)) = (&model, &recipe) {
+        context.remark_recipe(recipe, &source);
+    }
     let out = context.destination(&args.out)?;
     source.refuse_as_output(&out)?;
     Page::check_name(&out)?;

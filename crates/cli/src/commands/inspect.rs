@@ -18,6 +18,7 @@ pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
         return context.show(&inspection);
     };
     let recipe = context.recipe(&recipe)?;
+    context.remark_recipe(&recipe, &source);
     let features = features(&context.engine, &mut source, &recipe).await?;
     context.remark_counts(&source);
     context.show(&features)

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use honeyguide::incident::{Incident, IncidentProcess, Incidents, Names};
 use honeyguide::wording::{duration, moment};
 
-use super::{count, fitted, heading, of_them, printable, width, wrapped};
+use super::screen::line_width;
+use super::{count, fitted, heading, of_them, printable, wrapped};
 
 /// The number of processes of an incident that are shown.
 const SHOWN_PROCESSES: usize = 12;
@@ -105,11 +106,11 @@ fn print_names(what: &str, names: &Names, out: &mut dyn Write) -> io::Result<()>
         text.push(format!("{} more", count(more)));
     }
     let line = format!("   {what}: {}", text.join(", "));
-    writeln!(out, "{}", fitted(&line, usize::from(width())))
+    writeln!(out, "{}", fitted(&line, line_width()))
 }
 
 fn print_reasons(incident: &Incident, out: &mut dyn Write) -> io::Result<()> {
-    let room = usize::from(width()).saturating_sub(8).max(20);
+    let room = line_width().saturating_sub(8).max(20);
     for reason in incident.reasons.iter().take(SHOWN_REASONS) {
         let events = of_them(reason.events, "event", "events");
         let text = format!("{} ({events})", printable(&reason.text));
@@ -130,7 +131,7 @@ fn print_processes(processes: &[IncidentProcess], out: &mut dyn Write) -> io::Re
         };
         let indent = "  ".repeat(process.depth);
         let line = format!("     {indent}{programs} [{}]{events}", process.process);
-        writeln!(out, "{}", fitted(&line, usize::from(width())))?;
+        writeln!(out, "{}", fitted(&line, line_width()))?;
     }
     match processes.len().saturating_sub(SHOWN_PROCESSES) {
         0 => Ok(()),

@@ -25,6 +25,11 @@ pub fn width() -> Option<usize> {
     }
 }
 
+/// Returns the greatest length of a line: the width of the terminal, or any if results go elsewhere.
+pub fn line_width() -> usize {
+    width().unwrap_or(usize::MAX)
+}
+
 /// Returns the width of prose: that of the terminal, but at most 80 columns.
 pub fn prose_width() -> usize {
     width().map_or(PROSE, |width| width.min(PROSE))

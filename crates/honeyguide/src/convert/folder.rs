@@ -18,6 +18,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 
 /// The greatest number of partition folders.
 const MAX_PARTITIONS: u64 = 10_000;
+/// The greatest length of a folder's name in the file systems of Linux, in bytes.
+const MAX_NAME_BYTES: usize = 255;
 /// The value that Hive writes in a folder's name in place of null.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The name of the only data file in every folder.
@@ -37,6 +39,7 @@ pub(super) struct Partitioned {
     open: Option<(Values, ParquetFile)>,
     files: u64,
     most_files: u64,
+    most_name_bytes: usize,
     bytes: u64,
 }
 
@@ -62,6 +65,11 @@ impl Partitioned {
             open: None,
             files: 0,
             most_files: MAX_PARTITIONS,
+            most_name_bytes: match to.object() {
+                // A key in a bucket is one name, however long its parts are.
+                Some(_) => usize::MAX,
+                None => MAX_NAME_BYTES,
+            },
             bytes: 0,
         })
     }
@@ -120,7 +128,11 @@ impl Partitioned {
         }
         let names = self.partition_by.iter().zip(&values);
         let names = names.map(|(column, value)| folder_name(column, value.as_deref()));
-        let folder = names.map(|name| name + "/").collect::<String>();
+        let names: Vec<String> = names.collect();
+        if let Some(long) = names.iter().find(|name| name.len() > self.most_name_bytes) {
+            return Err(self.too_long(long));
+        }
+        let folder = names.into_iter().map(|name| name + "/").collect::<String>();
         let Some(file) = self.folder.begin(&format!("{folder}{FILE_NAME}"))? else {
             return Err(Error::data(format!(
                 "{} {}: two values would be written to the same folder {}",
@@ -135,6 +147,19 @@ impl Partitioned {
         let file = ParquetFile::new(file, &self.schema, &self.sorted_by)?;
         self.open = Some((values, file));
         Ok(())
+    }
+
+    /// Returns the error of a folder's name that file systems do not take.
+    fn too_long(&self, name: &str) -> Error {
+        let shown: String = name.chars().take(60).collect();
+        Error::data(format!(
+            "{} {}: the folder {shown}… would have a name of {} bytes; the limit of file systems is {}",
+            parameter("partition_by"),
+            self.partition_by.join(","),
+            name.len(),
+            self.most_name_bytes
+        ))
+        .hint("choose a column with shorter values, such as the one of hosts; nothing was written")
     }
 
     /// Writes the marker of simulated data into `folder`, so that it lies beside every file.
@@ -213,6 +238,31 @@ mod tests {
         let error = lake.write(&batch).unwrap_err();
         assert_eq!(error.message(), "`partition_by` host: more than 2 folders");
         drop(lake);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_file_systems_do_not_take_is_refused_and_nothing_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        // `host=` and two bytes of é, three characters each, make 5 + 6 n bytes.
+        for (count, fits) in [(41, true), (42, false)] {
+            let hosts: ArrayRef = Arc::new(StringArray::from(vec!["é".repeat(count)]));
+            let batch = RecordBatch::try_from_iter([("host", hosts)]).unwrap();
+            let by = ["host".to_owned()];
+            let out = root.path().join("lake");
+            let to = out.as_path().into();
+            let mut lake = Partitioned::create(&to, batch.schema(), &by, &by, false).unwrap();
+            let written = lake.write(&batch);
+            assert_eq!(written.is_ok(), fits);
+            if let Err(error) = written {
+                assert!(
+                    error
+                        .message()
+                        .contains("257 bytes; the limit of file systems is 255"),
+                    "{error}"
+                );
+            }
+        }
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }
 

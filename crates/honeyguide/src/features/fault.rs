@@ -14,7 +14,7 @@ use datafusion::prelude::DataFrame;
 use super::inputs::Unusable;
 use super::{InputColumns, InputExpressions};
 use crate::engine::{Engine, expressions_context};
-use crate::error::{Error, Result, failed_value, first_line, is_of_a_value};
+use crate::error::{Error, Result, explained, failed_value, is_of_a_value};
 use crate::naming::parameter;
 use crate::recipe::layout::Layout;
 use crate::recipe::plan::FeaturePlan;
@@ -203,9 +203,7 @@ impl<'a> Search<'a> {
     fn failed(&self, index: usize, error: &DataFusionError) -> Fault {
         let input = &self.layout.inputs[index];
         let (why, remedy) = failed_value(error).unwrap_or_else(|| {
-            let text = first_line(&error.find_root().strip_backtrace());
-            let why = text.trim_start_matches("Arrow error: ");
-            let why = why.trim_start_matches("Execution error: ").to_owned();
+            let why = explained(&error.find_root().strip_backtrace()).message;
             (why, "correct this event, or the recipe's expression")
         });
         let nulls = match input.nulls {

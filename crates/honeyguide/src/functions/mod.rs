@@ -4,6 +4,7 @@
 //! signatures.
 
 pub(crate) mod arg;
+mod conversion;
 mod escape;
 pub(crate) mod lists;
 pub(crate) mod literal;
@@ -29,6 +30,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
+pub(crate) use conversion::{Target, Unconvertible, conversions, fault, whole, whole_number};
 pub(crate) use lists::ListParser;
 
 /// Registers `arg`, `path_prefix` and `path_shape` in `context`. Texts that `arg` cannot read are counted only in plans

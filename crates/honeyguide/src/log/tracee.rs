@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use serde_json::Value;
 
 use super::Log;
+use crate::functions::whole;
 
 /// The key of an event's name.
 pub(crate) const EVENT_NAME: &str = "eventName";
@@ -36,6 +37,9 @@ const LATER_COLUMNS: &[(&str, DataType)] = &[
     ("syscall", DataType::Utf8),
     ("matchedPolicies", DataType::Utf8),
 ];
+
+/// The columns that the structured form has no value for.
+const UNSTRUCTURED: [&str; 3] = ["hostName", "mountNamespace", "pidNamespace"];
 
 /// Numbers that an event unknown to BETH keeps: those of x86-64 system calls, which never change. The others were
 /// renumbered between releases, so they are moved behind all of BETH's.
@@ -103,22 +107,80 @@ const ALIASES: [(&str, &str); 8] = [
     ("umount2", "umount"),
 ];
 
-/// Returns whether an object of JSON, of which `get` finds the value of a key, is an event. There arguments are a list;
-/// in tables of BETH's columns they are text.
-pub(crate) fn is_event<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> bool {
-    let has = |key| get(key).is_some();
-    has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array)
+/// A form in which Tracee writes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// That of 2021, with times in seconds: BETH's columns and no others.
+    Of2021,
+    /// Those of later releases, with times in nanoseconds and further keys.
+    Later,
+    /// That of the API version v1beta1, which says most things in an object `workload`.
+    Structured,
 }
 
-/// Returns whether an event is of a release after 2021.
-pub(crate) fn is_later<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> bool {
-    LATER_KEYS.iter().any(|key| get(key).is_some())
+impl Form {
+    /// Returns the form of an event, of which `get` finds the value of a key; `None` for any other object of JSON. In the
+    /// older forms arguments are a list; in tables of BETH's columns they are text.
+    pub fn of<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> Option<Self> {
+        let is_structured = Self::Structured.missing(&get).is_empty()
+            && get(TIMESTAMP).is_some_and(Value::is_string)
+            && (get("workload").is_some_and(Value::is_object)
+                || get("data").is_some_and(Value::is_array));
+        if is_structured {
+            return Some(Self::Structured);
+        }
+        let has = |key| get(key).is_some();
+        let is_event =
+            has(EVENT_NAME) && has("processId") && get("args").is_some_and(Value::is_array);
+        is_event.then(|| Self::unstructured(get))
+    }
+
+    /// Returns which of the older forms an event has.
+    pub fn unstructured<'a>(get: impl Fn(&str) -> Option<&'a Value>) -> Self {
+        match LATER_KEYS.iter().any(|key| get(key).is_some()) {
+            true => Self::Later,
+            false => Self::Of2021,
+        }
+    }
+
+    /// Returns the columns that every event has a value for, with the keys of these values.
+    pub fn required(self) -> [(&'static str, &'static str); 3] {
+        match self {
+            Self::Of2021 | Self::Later => {
+                [TIMESTAMP, "processId", EVENT_NAME].map(|column| (column, column))
+            }
+            Self::Structured => [
+                (TIMESTAMP, TIMESTAMP),
+                (EVENT_ID, "id"),
+                (EVENT_NAME, "name"),
+            ],
+        }
+    }
+
+    /// Returns the required keys that an object lacks.
+    pub fn missing<'a>(self, get: impl Fn(&str) -> Option<&'a Value>) -> Vec<&'static str> {
+        let keys = self.required().into_iter().map(|(_, key)| key);
+        keys.filter(|key| get(key).is_none_or(Value::is_null))
+            .collect()
+    }
+
+    /// Returns the columns of events, with their types. The structured form does not name the host, nor the namespaces of
+    /// a process.
+    pub fn columns(self) -> impl Iterator<Item = &'static (&'static str, DataType)> {
+        let later = (self != Self::Of2021).then_some(LATER_COLUMNS);
+        let all = Log::kernel_calls().sensed_columns();
+        all.chain(later.into_iter().flatten())
+            .filter(move |(name, _)| self != Self::Structured || !UNSTRUCTURED.contains(name))
+    }
 }
 
-/// Returns the columns of events, with their types.
-pub(crate) fn columns(is_later: bool) -> impl Iterator<Item = &'static (&'static str, DataType)> {
-    let later = is_later.then_some(LATER_COLUMNS).into_iter().flatten();
-    Log::kernel_calls().sensed_columns().chain(later)
+/// Returns what an object that lacks `keys` is not, in words.
+pub(crate) fn no_event(keys: &[&str]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    format!(
+        "not an event of Tracee: there is no {}",
+        keys.join(" and no ")
+    )
 }
 
 /// Returns the key within the object that an event has for `column`, where it is an object of which one value counts.
@@ -162,12 +224,52 @@ fn known(name: &str) -> Option<Known> {
     found.ok().map(|index| EVENTS[index])
 }
 
-/// Returns the number of an event that BETH does not have, from the sensor's number.
-pub(crate) fn unknown_id(id: i64) -> i64 {
-    if (0..SYSTEM_CALLS).contains(&id) {
-        id
-    } else {
-        id.saturating_add(UNKNOWN_OFFSET)
+/// Returns the number of an event that BETH does not have, from the sensor's number in this form. In 2021 the numbers
+/// were BETH's. The structured form counts system calls from 1 and without the gap before the newer ones.
+pub(crate) fn unknown_id(form: Form, id: i64) -> i64 {
+    match (form, id) {
+        (Form::Of2021, _) => id,
+        (Form::Later, 0..SYSTEM_CALLS) => id,
+        (Form::Structured, 1..=335) => id - 1,
+        (Form::Structured, 336..=360) => id + 88,
+        _ => id.saturating_add(UNKNOWN_OFFSET),
+    }
+}
+
+/// Returns the seconds that a text of nanoseconds stands for; `None` if it is no number.
+pub(crate) fn seconds_of_text(nanoseconds: &str) -> Option<f64> {
+    let nanoseconds = nanoseconds.trim();
+    let number: f64 = nanoseconds.parse().ok()?;
+    Some(match whole_part(nanoseconds) {
+        Some(whole) => seconds(whole),
+        None => seconds_of_float(number),
+    })
+}
+
+/// Returns the digits before the point of a decimal number, which may have an exponent; `None` if there are too many. A
+/// fraction of a nanosecond is less than a time can hold.
+fn whole_part(number: &str) -> Option<i64> {
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (number, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = 10_i128.checked_pow(shift.unsigned_abs());
+    let whole = match (shift >= 0, power) {
+        (true, power) => digits.checked_mul(power?)?,
+        (false, Some(power)) => digits / power,
+        (false, None) => 0,
+    };
+    i64::try_from(whole).ok()
+}
+
+/// Returns the seconds that a number of nanoseconds stands for.
+pub(crate) fn seconds_of_float(nanoseconds: f64) -> f64 {
+    match whole(nanoseconds.trunc()) {
+        Some(whole) => seconds(whole),
+        None => nanoseconds / NANOSECONDS as f64,
     }
 }
 
@@ -212,6 +314,37 @@ mod tests {
             );
         }
         assert_eq!(recognise("io_uring_enter", || false), Recognised::Unknown);
-        assert_eq!((unknown_id(426), unknown_id(1005)), (426, 101_005));
+        for (form, id, expected) in [
+            (Form::Of2021, 1013, 1013),
+            (Form::Later, 426, 426),
+            (Form::Later, 1005, 101_005),
+            // read, rseq, pidfd_send_signal and process_mrelease on x86-64, and an event that is no system call.
+            (Form::Structured, 1, 0),
+            (Form::Structured, 335, 334),
+            (Form::Structured, 336, 424),
+            (Form::Structured, 360, 448),
+            (Form::Structured, 700, 100_700),
+        ] {
+            assert_eq!(unknown_id(form, id), expected, "{form:?} {id}");
+        }
+    }
+
+    #[test]
+    fn nanoseconds_are_the_same_time_in_any_type() {
+        for (text, float) in [
+            ("1760000000123456789", 1_760_000_000_123_456_789.0),
+            (" 1760000000123456789 ", 1_760_000_000_123_456_789.0),
+            ("1760000000123456789.0", 1_760_000_000_123_456_789.0),
+            ("1.760000000123456789e18", 1_760_000_000_123_456_789.0),
+        ] {
+            assert_eq!(
+                seconds_of_text(text),
+                Some(1_760_000_000.123_456_789),
+                "{text}"
+            );
+            assert_eq!(seconds_of_float(float), 1_760_000_000.123_456_789);
+        }
+        assert_eq!(seconds_of_text("-1500000000"), Some(-1.5));
+        assert_eq!(seconds_of_text("2025-01-01"), None);
     }
 }

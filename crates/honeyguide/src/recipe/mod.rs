@@ -82,6 +82,10 @@ pub struct Feature {
     /// The meaning of a null.
     #[serde(default, skip_serializing_if = "Nulls::is_refuse")]
     pub nulls: Nulls,
+    /// Whether the feature is left out where the data lacks a column that it reads. A model's recipe has only features
+    /// that were trained, none of which is optional.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Descriptions of coded values, by value, for people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
@@ -292,6 +296,7 @@ impl Feature {
             kind: Kind::Numeric,
             transform: None,
             nulls: Nulls::Refuse,
+            optional: false,
             values: BTreeMap::new(),
         }
     }

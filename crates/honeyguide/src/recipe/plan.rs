@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
 use datafusion::prelude::SessionContext;
 
+use super::columns::columns_of_expression;
 use super::layout::{FeatureInputs, Input, Layout};
 use super::{Feature, MAX_FEATURES, Recipe};
 use crate::engine::{Engine, missing_column};
-use crate::error::{Error, Result};
+use crate::error::{Error, Explained, Result, explained};
 use crate::naming::{command, parameter};
 use crate::source::{Source, column_list, listed_columns};
 
@@ -28,7 +30,8 @@ pub(crate) struct FeaturePlan {
 
 impl Recipe {
     /// Returns the recipe for this source: the source's numeric columns are listed as features if the recipe asks for
-    /// them, and the features that read a column in `exclude` are removed.
+    /// them, optional features that read a column which the data lacks are removed, and so are the features that read a
+    /// column in `exclude`. [`remarks`](Self::remarks) says what is left out.
     ///
     /// # Errors
     /// Fails when `exclude` or a feature names a column that the data lacks, or when no feature or too many are left.
@@ -43,11 +46,17 @@ impl Recipe {
             }
         }
         let mut resolved = self.clone();
+        let is_absent = |feature: &Feature| absent_column(feature, source).is_some();
+        resolved.features.retain(|feature| !is_absent(feature));
+        for feature in &mut resolved.features {
+            feature.optional = false;
+        }
         if let Some(numeric) = resolved.numeric_columns.take() {
             let columns = source.columns().iter().filter(|column| {
                 is_number(&column.data_type)
                     && !numeric.except.contains(&column.name)
                     && !exclude.contains(&column.name)
+                    && !source.is_index(&column.name)
             });
             resolved
                 .features
@@ -66,6 +75,25 @@ impl Recipe {
         }
         resolved.check()?;
         Ok(resolved)
+    }
+
+    /// Returns a sentence for each feature and column of `source` that [`resolve`](Self::resolve) leaves out on its own.
+    #[must_use]
+    pub fn remarks(&self, source: &Source) -> Vec<String> {
+        let absent = self.features.iter().filter_map(|feature| {
+            let column = absent_column(feature, source)?;
+            Some(format!(
+                "the data has no column `{column}`, so the feature `{}` is left out",
+                feature.name
+            ))
+        });
+        let columns = source.columns().iter().map(|column| column.name.as_str());
+        let indexes =
+            columns.filter(|column| self.numeric_columns.is_some() && source.is_index(column));
+        let indexes = indexes.map(|column| {
+            format!("`{column}` is the index of a pandas table, so it is no feature")
+        });
+        absent.chain(indexes).collect()
     }
 
     /// Removes the features that read a column in `exclude`.
@@ -140,7 +168,7 @@ impl Recipe {
                 ),
                 Err(error) => match missing_column(&error, &input.sql) {
                     Some((column, _)) => missing.push((column, input.feature.clone())),
-                    None => return Err(self.invalid(input, &error.strip_backtrace())),
+                    None => return Err(self.refused(input, &error)),
                 },
             }
         }
@@ -160,7 +188,7 @@ impl Recipe {
         }
         let found = expr
             .get_type(schema)
-            .map_err(|error| self.invalid(input, &error.strip_backtrace()))?;
+            .map_err(|error| self.refused(input, &error))?;
         let wanted = match input.kind.is_text() {
             true => DataType::Utf8,
             false if is_number(&found) || found == DataType::Null => DataType::Float64,
@@ -206,11 +234,35 @@ impl Recipe {
         ))
     }
 
+    /// Returns the error for an input whose expression the engine refuses.
+    fn refused(&self, input: &Input, error: &DataFusionError) -> Error {
+        if let Some(own) = Error::own(error) {
+            return own;
+        }
+        let Explained { message, hint } = explained(&error.strip_backtrace());
+        let error = self.invalid(input, &message);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+
     /// Returns the error for an input whose expression is invalid.
     fn invalid(&self, input: &Input, why: &str) -> Error {
         Error::usage(format!("{}: {why}", input.named(self)))
             .hint("an expression is SQL over one event's columns, as in `CASE WHEN size < 1000 THEN 0 ELSE 1 END`")
     }
+}
+
+/// Returns a column that an optional feature reads and the data lacks.
+fn absent_column(feature: &Feature, source: &Source) -> Option<String> {
+    if !feature.optional {
+        return None;
+    }
+    let columns = feature.sql().flat_map(columns_of_expression);
+    columns
+        .into_iter()
+        .find(|column| !source.has_column(column))
 }
 
 fn is_number(data_type: &DataType) -> bool {

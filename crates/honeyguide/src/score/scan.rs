@@ -12,7 +12,7 @@ use datafusion::prelude::DataFrame;
 use super::Anomaly;
 use crate::cells::texts;
 use crate::engine::{Engine, expressions_context, missing_column};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, explained};
 use crate::event::Event;
 use crate::explain::ExplainedEvent;
 use crate::features::{InputExpressions, feature_key, feature_keys};
@@ -188,14 +188,14 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
         .parse_sql_expr(sql)
         .map_err(|error| match missing_column(&error, sql) {
             Some((name, meant)) => refuse(format!("there is no column `{name}` here")).hint(meant),
-            None => refuse(error.strip_backtrace()),
+            None => refuse(explained(&error.strip_backtrace()).message),
         })?;
     if !is_function_of_one_event(&expr) {
         return Err(refuse("not a condition on one event's columns".into()));
     }
     let found = expr
         .get_type(table.schema())
-        .map_err(|error| refuse(error.strip_backtrace()))?;
+        .map_err(|error| refuse(explained(&error.strip_backtrace()).message))?;
     if found != DataType::Boolean {
         return Err(refuse(format!("gives {found}, not true or false")));
     }

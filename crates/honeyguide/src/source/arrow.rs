@@ -3,26 +3,22 @@
 use std::fmt::Display;
 use std::io::BufReader;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::FileReader;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result as EngineResult;
 
 use super::file::{DataFile, ReadSeek};
-use super::found::FoundColumn;
 use crate::error::{Error, Result};
 
 type Reader = FileReader<BufReader<Box<dyn ReadSeek>>>;
 
-/// Returns the columns of a file.
+/// Returns the schema of a file.
 ///
 /// # Errors
 /// Fails when the file cannot be read, or is not an Arrow IPC file.
-pub(super) fn columns(file: &DataFile) -> Result<Vec<FoundColumn>> {
-    let schema = open(file, None)?.schema();
-    let fields = schema.fields().iter();
-    Ok(fields
-        .map(|field| FoundColumn::stored(field.name(), field.data_type().clone()))
-        .collect())
+pub(super) fn schema(file: &DataFile) -> Result<SchemaRef> {
+    Ok(open(file, None)?.schema())
 }
 
 /// Reads a whole file, to find out whether it can be read.

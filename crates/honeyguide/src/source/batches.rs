@@ -1,13 +1,14 @@
 //! Record batches in memory, which can be read as often as needed.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-use super::found::FoundColumn;
+use super::column::{Column, schema_of};
+use super::probe::check_names;
 use super::slices::Slices;
 use super::streamed_table::{BatchIterator, Part};
 use crate::error::{Error, Result};
@@ -17,30 +18,46 @@ use crate::error::{Error, Result};
 pub(super) struct Batches {
     /// The name of the batches in messages.
     pub name: PathBuf,
+    /// The columns as the batches have them.
+    columns: Arc<[Column]>,
     batches: Arc<[RecordBatch]>,
     /// The number of all rows.
     pub rows: usize,
 }
 
 impl Batches {
-    /// Takes `batches`, whose columns are those of `read_as` but for metadata and nullability.
+    /// Takes `batches`, whose columns are `columns` but for metadata and nullability.
     ///
     /// # Errors
     /// Fails when a batch has other columns.
     pub fn new(
         name: PathBuf,
-        read_as: &SchemaRef,
+        columns: Vec<Column>,
         batches: impl IntoIterator<Item = RecordBatch>,
     ) -> Result<Self> {
+        let schema = schema_of(&columns);
         let typed = batches
             .into_iter()
-            .map(|batch| conform(&name, read_as, &batch));
+            .map(|batch| conform(&name, &schema, &batch));
         let batches: Arc<[RecordBatch]> = typed.collect::<Result<_>>()?;
         Ok(Self {
             rows: batches.iter().map(RecordBatch::num_rows).sum(),
+            columns: columns.into(),
             batches,
             name,
         })
+    }
+
+    /// Returns the columns as the batches have them.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Returns the arrays of the column with the index `at`.
+    pub fn column(&self, at: usize) -> impl Iterator<Item = ArrayRef> {
+        self.batches
+            .iter()
+            .map(move |batch| Arc::clone(batch.column(at)))
     }
 
     /// Divides the rows into at most `parts` parts of nearly equal length that follow one another.
@@ -93,20 +110,15 @@ impl Part for MemoryPart {
 ///
 /// # Errors
 /// Fails when there is none, and when two have the same name.
-pub(super) fn columns_of(name: &Path, schema: &SchemaRef) -> Result<Vec<FoundColumn>> {
-    let name = name.display();
+pub(super) fn columns_of(name: &Path, schema: &SchemaRef) -> Result<Vec<Column>> {
     if schema.fields().is_empty() {
+        let name = name.display();
         return Err(Error::usage(format!("{name}: a schema without columns")));
     }
-    let mut known = HashSet::new();
-    let columns = schema.fields().iter().map(|field| {
-        if !known.insert(field.name()) {
-            let why = format!("{name}: two columns are named `{}`", field.name());
-            return Err(Error::usage(why).hint("rename one of them"));
-        }
-        Ok(FoundColumn::stored(field.name(), field.data_type().clone()))
-    });
-    columns.collect()
+    check_names(name, schema)?;
+    let fields = schema.fields().iter();
+    let columns = fields.map(|field| Column::fixed(field.name(), field.data_type().clone()));
+    Ok(columns.collect())
 }
 
 /// Returns `batch`, of data called `name`, with the schema that the whole data is read with.
@@ -151,7 +163,7 @@ pub(super) fn conform(
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
+    use datafusion::arrow::array::{AsArray, Int64Array};
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
@@ -180,8 +192,8 @@ mod tests {
     #[test]
     fn parts_follow_one_another_and_hold_every_row() {
         let all = [batch(0..1), batch(1..1), batch(1..14), batch(14..20)];
-        let schema = all[0].schema();
-        let batches = Batches::new("batches".into(), &schema, all).unwrap();
+        let columns = columns_of(Path::new("batches"), &all[0].schema()).unwrap();
+        let batches = Batches::new("batches".into(), columns, all).unwrap();
         assert_eq!(batches.rows, 20);
         for parts in [1, 2, 3, 7, 20, 50] {
             let found = numbers(&batches.divided(parts));
@@ -194,8 +206,8 @@ mod tests {
 
     #[test]
     fn no_rows_are_one_part() {
-        let schema = batch(0..1).schema();
-        let none = Batches::new("batches".into(), &schema, []).unwrap();
+        let columns = columns_of(Path::new("batches"), &batch(0..1).schema()).unwrap();
+        let none = Batches::new("batches".into(), columns, []).unwrap();
         assert_eq!(numbers(&none.divided(8)), [Vec::<i64>::new()]);
     }
 
@@ -204,8 +216,8 @@ mod tests {
         let other =
             RecordBatch::try_from_iter([("m", Arc::new(Int64Array::from(vec![1])) as ArrayRef)])
                 .unwrap();
-        let schema = batch(0..1).schema();
-        let error = Batches::new("batches".into(), &schema, [other]).unwrap_err();
+        let columns = columns_of(Path::new("batches"), &batch(0..1).schema()).unwrap();
+        let error = Batches::new("batches".into(), columns, [other]).unwrap_err();
         let expected = "batches: column 1 of a batch is `m` of type Int64, and of the schema `n` of type Int64";
         assert_eq!(error.message(), expected);
     }

@@ -17,7 +17,7 @@ use super::number::Numbers;
 use super::seen::{Missing, TIME};
 use super::text::{self, INFERENCE_RECORDS, Records};
 use super::values::{Cell, Misfit, Unfit, expected};
-use super::{Source, arrow, late};
+use super::{Source, arrow, late, typed};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 
@@ -48,8 +48,9 @@ pub(super) fn explain(
     needed: &BTreeSet<String>,
     error: &DataFusionError,
 ) -> Result<Option<Remedy>> {
-    if let Some(own) = Error::own(error) {
-        return Err(own);
+    let own = Error::own(error);
+    if let Some(own) = own.as_ref().filter(|own| !own.is_type_fault()) {
+        return Err(own.again());
     }
     if let Some(misfit) = Misfit::of(error) {
         return widened(source, &misfit.column).map(Some);
@@ -68,7 +69,7 @@ pub(super) fn explain(
                     missing: source.missing(),
                     reads_odd_values: source.reads_odd_values(),
                     file: &file.file,
-                    columns: &columns,
+                    columns: &columns[..file.n_inside],
                     needed,
                 };
                 match scan.check()? {
@@ -77,6 +78,13 @@ pub(super) fn explain(
                 }
             }
         }
+    }
+    if own.is_some() {
+        return match typed::first_misfit(source, needed) {
+            Ok(Some(found)) => Err(found),
+            // If the search itself fails, the first error is still the cause.
+            Ok(None) | Err(_) => Ok(None),
+        };
     }
     let is_new = line_breaks && !source.expects_line_breaks();
     Ok(is_new.then_some(Remedy::LineBreaks))
@@ -209,7 +217,7 @@ impl TextScan<'_> {
             cell.set_text(value);
             match cell.check(column) {
                 Ok(()) if self.reads_odd_values || column.data_type == DataType::Utf8 => {}
-                Ok(()) if value.trim().len() == value.len() => {}
+                Ok(()) if is_plain(value, column) => {}
                 Ok(()) => return Ok(Some(Remedy::OddValues)),
                 Err(Unfit::Narrow) => return widened(self.source, &column.name).map(Some),
                 Err(Unfit::Kind) => return Err(self.wrong_type(&place(), value, column, row)),
@@ -251,6 +259,12 @@ impl TextScan<'_> {
              or leave the column out; {missing}"
         ))
     }
+}
+
+/// Returns whether the engine's reader reads `value`, which the type of `column` can hold.
+fn is_plain(value: &str, column: &Column) -> bool {
+    let is_whole = column.data_type == DataType::Int64;
+    value.trim().len() == value.len() && (!is_whole || value.parse::<i64>().is_ok())
 }
 
 /// Returns how to read `column`, one of whose values its type cannot hold: as the narrowest type that holds the numbers

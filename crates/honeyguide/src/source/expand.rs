@@ -11,6 +11,9 @@ use super::format::{Format, endings};
 use crate::error::{Error, Result};
 use crate::marks::is_model_file;
 
+/// The hint about a pattern that nothing matches.
+pub(super) const NO_MATCH: &str = "quote the pattern so that the shell passes it on unchanged, and check its folder; a bracket in a name is [[] in a pattern";
+
 /// Returns the data files behind one path or glob, in the order of their names. `format` is that of files whose names
 /// do not tell it.
 ///
@@ -59,9 +62,8 @@ fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::usage(format!("{pattern}: no file matches")).hint(
-            "quote the pattern so that the shell passes it on unchanged, and check its folder",
-        ));
+        let what = format!("{pattern}: no file has this name, and none matches it as a pattern");
+        return Err(Error::usage(what).hint(NO_MATCH));
     }
     Ok(files)
 }

@@ -315,13 +315,15 @@ impl DataFile {
         columns.find(|(column, _)| column == name)?.1.as_deref()
     }
 
-    /// Returns the columns that the folders name: whole numbers where the value is one, else text.
+    /// Returns the columns that the folders name: whole numbers where the value is one, of unknown type where it is null,
+    /// else text.
     pub(super) fn partition_columns(&self) -> impl Iterator<Item = FoundColumn> {
         self.partitions.iter().map(|(name, value)| {
             let readable = value.as_deref().map(Readable::of);
             let data_type = match readable {
+                None => DataType::Null,
                 Some(Readable { integers: true, .. }) => DataType::Int64,
-                _ => DataType::Utf8,
+                Some(_) => DataType::Utf8,
             };
             FoundColumn::inferred(name, data_type, readable)
         })

@@ -11,32 +11,40 @@ use crate::storage::{is_object_url, is_web_url};
 /// The name of standard input.
 const STANDARD: &str = "-";
 
-/// Returns the files behind `inputs` in the order of the inputs. A file that is named twice comes once.
+/// The files behind the inputs of a call.
+pub(super) struct Found {
+    /// The files in the order of the inputs. A file that is named twice comes once.
+    pub files: Vec<DataFile>,
+    /// What is to be said of what was left out.
+    pub notes: Vec<String>,
+}
+
+/// Returns the files behind `inputs`.
 ///
 /// # Errors
 /// Fails when an input leads to no data file, or to one whose format is not known.
 pub(super) fn find(
     inputs: impl IntoIterator<Item = impl AsRef<str>>,
     options: &ReadOptions,
-) -> Result<Vec<DataFile>> {
-    let mut files = Vec::new();
+) -> Result<Found> {
+    let (mut files, mut notes) = (Vec::new(), Vec::new());
     for input in inputs {
-        files.extend(behind(input.as_ref(), options)?);
+        files.extend(behind(input.as_ref(), options, &mut notes)?);
     }
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.identity()));
-    Ok(files)
+    Ok(Found { files, notes })
 }
 
 /// Returns the files behind one input.
-fn behind(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
+fn behind(input: &str, options: &ReadOptions, notes: &mut Vec<String>) -> Result<Vec<DataFile>> {
     match options.standard_input {
         Some(open) if input == STANDARD => {
             let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(open)?;
             let file = DataFile::spooled(STANDARD.into(), spool, options.format)?;
             Ok(vec![file])
         }
-        _ if is_object_url(input) => lake::expand(input, options),
+        _ if is_object_url(input) => lake::expand(input, options, notes),
         _ if is_web_url(input) => lake::download(input, options),
         _ => expand::expand(input, options.format),
     }

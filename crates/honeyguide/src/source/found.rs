@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::column::Column;
 use super::seen::Seen;
+use crate::functions::whole_number;
 use crate::log::Log;
 
 /// A column whose final type is still to be decided.
@@ -28,6 +29,8 @@ pub(super) struct Evidence(HashMap<String, Readable>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Readable {
     pub integers: bool,
+    /// Whole numbers that may also be written with spaces around them, a fraction of zeros or an exponent.
+    pub whole: bool,
     pub numbers: bool,
     pub booleans: bool,
 }
@@ -37,6 +40,7 @@ impl Readable {
     pub fn of(value: &str) -> Self {
         Self {
             integers: parses(value, &DataType::Int64),
+            whole: whole_number(value).is_some(),
             numbers: parses(value, &DataType::Float64),
             booleans: parses(value, &DataType::Boolean),
         }
@@ -46,6 +50,7 @@ impl Readable {
     pub fn or(self, other: Self) -> Self {
         Self {
             integers: self.integers || other.integers,
+            whole: self.whole || other.whole,
             numbers: self.numbers || other.numbers,
             booleans: self.booleans || other.booleans,
         }
@@ -53,7 +58,7 @@ impl Readable {
 
     fn bears_out(self, data_type: &DataType) -> bool {
         match data_type {
-            DataType::Int64 => self.integers,
+            DataType::Int64 => self.integers || self.whole,
             DataType::Float64 => self.numbers,
             DataType::Boolean => self.booleans,
             _ => true,
@@ -108,8 +113,8 @@ impl FoundColumn {
         }
     }
 
-    /// Returns the column with its type in data of `log`. Values of text are read as the type that the log has for
-    /// them, unless none of the first values can be.
+    /// Returns the column with the type that it is read as in data of `log`: what is stored has a type, and values of
+    /// text are read as the type that the log has for them, unless none of the first values can be.
     pub fn typed(self, log: &Log, evidence: &Evidence) -> Column {
         if self.is_stored {
             return Column::fixed(self.name, self.data_type);

@@ -30,6 +30,12 @@ pub struct Intake {
     pub bad_lines: u64,
     /// The first bad lines: where each of them is, and what is wrong with it.
     pub first_bad_lines: Vec<String>,
+    /// The number of lines that hold objects of another kind than the events of Tracee, and were left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub other_lines: u64,
+    /// The first such lines: where each of them is, and what it lacks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first_other_lines: Vec<String>,
     /// The keys that are no columns, because the lines from which the columns were inferred do not have them. They are
     /// sorted, and at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -37,6 +43,10 @@ pub struct Intake {
     /// The counts of Tracee's events; `None` if the lines are not Tracee's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracee: Option<TraceeEvents>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The keys of objects that are no columns, at most [`MAX_LATE_KEYS`] of them.
@@ -109,6 +119,10 @@ pub(super) struct Piece {
     pub bad_lines: u64,
     /// The first bad lines, and what is wrong with each.
     first: Vec<(LineStart, String)>,
+    /// The number of lines that hold objects of another kind.
+    pub other_lines: u64,
+    /// The first such lines, and what each lacks.
+    first_others: Vec<(LineStart, String)>,
     pub tracee: Option<TraceeEvents>,
     pub late_keys: LateKeys,
     /// The number of texts that had parts which are no characters, and where the first is.
@@ -128,6 +142,16 @@ impl Piece {
         self.bad_lines += 1;
         if self.first.len() < SHOWN {
             self.first.push((start, why));
+        }
+    }
+}
+
+impl Piece {
+    /// Counts the line that begins at `start` as one of another kind.
+    pub fn add_other(&mut self, start: LineStart, why: String) {
+        self.other_lines += 1;
+        if self.first_others.len() < SHOWN {
+            self.first_others.push((start, why));
         }
     }
 }
@@ -188,7 +212,7 @@ impl ScanLog {
             }
         }
         intake.late_keys = late_keys.0.into_iter().collect();
-        (intake.events + intake.bad_lines > 0).then_some(intake)
+        (intake.events + intake.bad_lines + intake.other_lines > 0).then_some(intake)
     }
 
     fn pieces(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, u64), (Origin, Piece)>> {
@@ -200,10 +224,14 @@ impl Intake {
     fn add(&mut self, origin: &Origin, piece: &Piece) {
         self.events += piece.events;
         self.bad_lines += piece.bad_lines;
-        let room = SHOWN - self.first_bad_lines.len();
-        let shown = piece.first.iter().take(room);
-        self.first_bad_lines
-            .extend(shown.map(|(start, why)| origin.line_error(*start, why).to_string()));
+        self.other_lines += piece.other_lines;
+        for (all, first) in [
+            (&mut self.first_bad_lines, &piece.first),
+            (&mut self.first_other_lines, &piece.first_others),
+        ] {
+            let shown = first.iter().take(SHOWN - all.len());
+            all.extend(shown.map(|(start, why)| origin.line_error(*start, why).to_string()));
+        }
         if let Some(TraceeEvents {
             mapped,
             aliased,
@@ -217,11 +245,20 @@ impl Intake {
         }
     }
 
-    /// Checks that most lines could be read.
+    /// Checks that most lines could be read, and that most of them are events.
     ///
     /// # Errors
-    /// Fails when more lines are bad than is tolerated.
+    /// Fails when more lines are bad than is tolerated, or more are of another kind than events.
     pub(super) fn check(&self) -> Result<()> {
+        if self.other_lines > self.events {
+            return Err(Error::data(format!(
+                "{} of {} lines are not events of Tracee. The first is {}",
+                self.other_lines,
+                self.other_lines + self.events,
+                self.first_other_lines.join("; then ")
+            ))
+            .hint("lines of other kinds are left out, but most must be events: separate the two"));
+        }
         let lines = self.events + self.bad_lines;
         if self.bad_lines <= ALWAYS_TOLERATED || self.bad_lines * TOLERATED <= lines {
             return Ok(());

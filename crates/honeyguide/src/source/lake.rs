@@ -7,6 +7,7 @@ use datafusion::object_store::{Error as StoreError, ObjectMeta, ObjectStoreExt};
 use futures::TryStreamExt;
 
 use super::ReadOptions;
+use super::expand::NO_MATCH;
 use super::file::DataFile;
 use super::format::{Format, endings};
 use crate::error::{Error, Result};
@@ -42,9 +43,16 @@ pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFil
 ///
 /// # Errors
 /// Fails when there are none, and when the store refuses them or cannot be reached.
-pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>> {
-    let place = object::open(input, &options.storage)?;
-    let listed = wait(list(input, &place))??;
+pub(super) fn expand(
+    input: &str,
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<DataFile>> {
+    let mut place = object::open(input, &options.storage)?;
+    let listed = wait(list(input, &mut place))??;
+    if let Some(remark) = place.odd_keys.take_remark() {
+        notes.push(format!("{}: {remark}", place.about.shown.display()));
+    }
     let n_parts = place.path.parts().count();
     let bucket = bucket_of(input);
     let files = listed.into_iter().filter(|found| found.size > 0);
@@ -53,6 +61,7 @@ pub(super) fn expand(input: &str, options: &ReadOptions) -> Result<Vec<DataFile>
         let shown = PathBuf::from(format!("{bucket}/{}", found.location));
         let place = ObjectPlace {
             path: found.location.clone(),
+            decoded: None,
             about: place.about.of(shown.clone()).into(),
             ..place.clone()
         };
@@ -82,20 +91,34 @@ fn bucket_of(input: &str) -> String {
     shown[..end].to_owned()
 }
 
-/// Returns the objects that a URL stands for, sorted.
-async fn list(input: &str, place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
-    let refused = |error| place.about.refused("list", &error);
-    if place.path.as_ref().contains(['*', '?', '[']) {
-        return matching(place).await;
-    }
+/// Returns the objects that a URL stands for, sorted: the one with this key, those below it, or those that match it as a
+/// pattern. The path of `place` becomes the decoded one where only that has objects.
+async fn list(input: &str, place: &mut ObjectPlace) -> Result<Vec<ObjectMeta>> {
+    let refused = |place: &ObjectPlace, error| place.about.refused("list", &error);
+    let is_pattern = place.path.as_ref().contains(['*', '?', '[']);
+    let paths = [Some(place.path.clone()), place.decoded.clone()];
     if !input.ends_with('/') && !place.path.as_ref().is_empty() {
-        match place.store.head(&place.path).await {
-            Ok(found) => return Ok(vec![found]),
-            Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(refused(error)),
+        for path in paths.iter().flatten() {
+            match place.store.head(path).await {
+                Ok(found) => {
+                    place.path = path.clone();
+                    return Ok(vec![found]);
+                }
+                Err(StoreError::NotFound { .. }) => {}
+                // A server may refuse a pattern as a key.
+                Err(_) if is_pattern => {}
+                Err(error) => return Err(refused(place, error)),
+            }
         }
     }
-    let below = below(place, &place.path).await?;
+    if is_pattern {
+        return matching(place).await;
+    }
+    let mut below = below(place, &place.path).await?;
+    if let ([], Some(decoded)) = (below.as_slice(), place.decoded.clone()) {
+        below = self::below(place, &decoded).await?;
+        place.path = decoded;
+    }
     if below.is_empty() && !input.ends_with('/') {
         let shown = place.about.shown.display();
         return Err(Error::usage(format!("{shown}: no such file or folder"))
@@ -144,9 +167,7 @@ async fn matching(place: &ObjectPlace) -> Result<Vec<ObjectMeta>> {
     found.retain(|found| pattern.matches_with(found.location.as_ref(), options));
     found.sort_by(|left, right| left.location.cmp(&right.location));
     if found.is_empty() {
-        return Err(Error::usage(format!("{shown}: no object matches")).hint(
-            "quote the pattern so that the shell passes it on unchanged, and check its folder",
-        ));
+        return Err(Error::usage(format!("{shown}: no object matches")).hint(NO_MATCH));
     }
     Ok(found)
 }

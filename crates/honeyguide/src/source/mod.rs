@@ -9,6 +9,7 @@
 mod arrow;
 mod batches;
 mod column;
+mod common_type;
 mod contents;
 mod diagnose;
 mod exact;
@@ -27,6 +28,7 @@ mod late;
 mod node;
 mod notes;
 mod number;
+mod pandas;
 mod place;
 mod probe;
 mod records;
@@ -39,6 +41,7 @@ mod stream;
 mod streamed_table;
 mod tables;
 mod text;
+mod typed;
 mod unite;
 mod values;
 
@@ -56,6 +59,7 @@ pub use file::DataFile;
 pub use format::{Compression, Format};
 pub use intake::{Intake, ReplacedTexts, ScanCounts, TraceeEvents};
 pub(crate) use node::NodeStores;
+pub(crate) use typed::logged_columns;
 
 use batches::Batches;
 use column::{names_of, schema_of};
@@ -66,6 +70,7 @@ use notes::Oddities;
 use probe::FoundFile;
 use seen::Missing;
 use stream::Stream;
+use typed::as_logged;
 use unite::{United, unite};
 
 use crate::error::{Error, Result};
@@ -104,6 +109,10 @@ pub struct ReadOptions {
 pub struct Source {
     contents: Contents,
     columns: Vec<Column>,
+    /// The columns that hold the index of a pandas table.
+    indexes: BTreeSet<String>,
+    /// What is to be said of objects that were left out.
+    left_out: Vec<String>,
     /// The counts of the scan that is under way.
     scan_log: Arc<ScanLog>,
     /// The counts of the last scan that ended.
@@ -134,7 +143,10 @@ impl Source {
         inputs: impl IntoIterator<Item = impl AsRef<str>>,
         options: &ReadOptions,
     ) -> Result<Self> {
-        let files = find::find(inputs, options)?;
+        let find::Found {
+            files,
+            notes: left_out,
+        } = find::find(inputs, options)?;
         let has_fixed_format = options.format.is_some();
         let missing = Missing::new(&options.null);
         let found = files
@@ -152,13 +164,19 @@ impl Source {
         let United {
             files,
             columns,
+            indexes,
             log,
         } = united;
         let mut files = Files::new(files, options.storage.clone(), options.strict, missing)?;
         files.has_odd_values |= oddities.has_padded_values(&columns);
         let notes = oddities.notes(&columns);
         let source = Self::new(Contents::Files(files), columns, log, options)?;
-        Ok(Self { notes, ..source })
+        Ok(Self {
+            indexes,
+            left_out,
+            notes,
+            ..source
+        })
     }
 
     /// Takes record batches in memory, whose rows keep their order. They can be read as often as needed, by several
@@ -173,9 +191,12 @@ impl Source {
         options: &ReadOptions,
     ) -> Result<Self> {
         let name = name_or(options.name.as_deref(), "record batches");
-        let (columns, log) = typed(batches::columns_of(&name, schema)?);
-        let batches = Batches::new(name, &schema_of(&columns), batches)?;
-        Self::new(Contents::Batches(batches), columns, log, options)
+        let read = batches::columns_of(&name, schema)?;
+        let (columns, log) = logged(&name, &read)?;
+        let batches = Batches::new(name, read, batches)?;
+        let source = Self::new(Contents::Batches(batches), columns, log, options)?;
+        let indexes = pandas::index_columns(schema);
+        Ok(Self { indexes, ..source })
     }
 
     /// Takes a reader of record batches. Its rows can be read once: a second scan fails, and with it all work that
@@ -189,9 +210,13 @@ impl Source {
         options: &ReadOptions,
     ) -> Result<Self> {
         let name = name_or(options.name.as_deref(), "record batch reader");
-        let (columns, log) = typed(batches::columns_of(&name, &reader.schema())?);
-        let stream = Stream::of_batches(name, reader);
-        Self::new(Contents::Stream(stream), columns, log, options)
+        let schema = reader.schema();
+        let read = batches::columns_of(&name, &schema)?;
+        let (columns, log) = logged(&name, &read)?;
+        let stream = Stream::of_batches(name, reader, read);
+        let source = Self::new(Contents::Stream(stream), columns, log, options)?;
+        let indexes = pandas::index_columns(&schema);
+        Ok(Self { indexes, ..source })
     }
 
     /// Takes newline-delimited JSON from anything that can be read, compressed or not. The columns are inferred from
@@ -229,6 +254,8 @@ impl Source {
         let mut source = Self {
             contents,
             columns,
+            indexes: BTreeSet::new(),
+            left_out: Vec::new(),
             scan_log: Arc::default(),
             counts: ScanCounts::default(),
             log,
@@ -368,6 +395,17 @@ impl Source {
         self.column(name).is_some()
     }
 
+    /// Returns a sentence for each list of objects of which some were left out.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// Returns whether the column `name` holds the index of a pandas table: the labels of its rows, which say nothing of
+    /// an event.
+    pub fn is_index(&self, name: &str) -> bool {
+        self.indexes.contains(name)
+    }
+
     /// Returns the table's schema.
     pub fn schema(&self) -> SchemaRef {
         schema_of(&self.columns)
@@ -384,15 +422,22 @@ impl Source {
     pub(crate) fn as_text_except(&self, typed: &BTreeSet<String>) -> Self {
         let mut source = self.clone();
         if source.contents.is_text() {
-            for column in source
-                .columns
-                .iter_mut()
-                .filter(|column| !typed.contains(&column.name))
-            {
+            let untyped = |column: &&mut Column| !typed.contains(&column.name);
+            for column in source.all_columns().filter(untyped) {
                 column.data_type = DataType::Utf8;
             }
         }
         source
+    }
+
+    /// Returns the columns of the source, and those that its files are read with.
+    fn all_columns(&mut self) -> impl Iterator<Item = &mut Column> {
+        let files = match &mut self.contents {
+            Contents::Files(files) => files.files.as_mut_slice(),
+            Contents::Batches(_) | Contents::Stream(_) => &mut [],
+        };
+        let read = files.iter_mut().flat_map(|file| &mut file.columns);
+        self.columns.iter_mut().chain(read)
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -419,6 +464,19 @@ impl Source {
     fn expects_line_breaks(&self) -> bool {
         matches!(&self.contents, Contents::Files(files) if files.line_breaks_in_values)
     }
+}
+
+/// Returns the log that `read` are the columns of, and the columns as it has them. Errors name the data `name`.
+///
+/// # Errors
+/// Fails when a column has a type that has nothing to do with the log's.
+fn logged(name: &Path, read: &[Column]) -> Result<(Vec<Column>, Log)> {
+    let names: Vec<&str> = read.iter().map(|column| column.name.as_str()).collect();
+    let log = Log::recognise(&names);
+    let columns = read.iter().map(|column| as_logged(column, &log));
+    let columns = columns.collect::<Result<_>>();
+    let columns = columns.map_err(|error| error.at(&name.display().to_string()))?;
+    Ok((columns, log))
 }
 
 /// Returns the log that `found` are the columns of, and the columns as it has them.

@@ -1,5 +1,10 @@
 //! What a data file holds, as far as it can be known before its rows are read: its columns and how many rows there are.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use super::column::Column;
@@ -7,8 +12,8 @@ use super::file::{Chunks, DataFile};
 use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
-use super::seen::Missing;
-use super::{arrow, text};
+use super::seen::{Missing, TIME};
+use super::{arrow, pandas, text};
 use crate::error::{Error, Result};
 use crate::log::Log;
 
@@ -30,14 +35,18 @@ pub(super) struct SourceFile {
 pub(super) struct FoundFile {
     pub file: DataFile,
     pub columns: Vec<FoundColumn>,
+    /// The columns that hold the index of a pandas table.
+    pub indexes: BTreeSet<String>,
     n_inside: usize,
     layout: Layout,
     rows: Option<u64>,
 }
 
 /// The columns and rows of a file, without the columns of its folders.
+#[derive(Default)]
 struct Inside {
     columns: Vec<FoundColumn>,
+    indexes: BTreeSet<String>,
     layout: Layout,
     rows: Option<u64>,
 }
@@ -51,6 +60,7 @@ impl FoundFile {
     pub fn open(mut file: DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
         let Inside {
             mut columns,
+            indexes,
             layout,
             rows,
         } = Inside::of(&file, has_fixed_format, missing)?;
@@ -65,6 +75,7 @@ impl FoundFile {
         }
         Ok(Self {
             columns,
+            indexes,
             n_inside,
             layout,
             rows,
@@ -93,36 +104,97 @@ impl FoundFile {
 
 impl Inside {
     fn of(file: &DataFile, has_fixed_format: bool, missing: &Missing) -> Result<Self> {
-        let (mut layout, mut rows) = (Layout::Plain, None);
-        let columns = match file.format {
+        match file.format {
             Format::Csv(_) => {
-                let (columns, estimated) = text::columns(file, missing)?;
-                rows = estimated;
-                columns
+                let (columns, rows) = text::columns(file, missing)?;
+                Ok(Self {
+                    columns,
+                    rows,
+                    ..Self::default()
+                })
             }
             Format::Json(_) | Format::Tracee(_) => {
                 let is_tracee =
                     has_fixed_format.then_some(matches!(file.format, Format::Tracee(_)));
                 let found = json::columns(file, is_tracee, missing)?;
-                layout = found.layout;
-                found.columns
+                Ok(Self {
+                    columns: found.columns,
+                    layout: found.layout,
+                    ..Self::default()
+                })
             }
-            Format::Arrow => arrow::columns(file)?,
+            Format::Arrow => Self::stored(file, arrow::schema(file)?.as_ref(), None),
             Format::Parquet => {
-                let (columns, counted) = parquet_columns(file)?;
-                rows = Some(counted);
-                columns
+                let (schema, rows) = parquet_schema(file)?;
+                Self::stored(file, &schema, Some(rows))
             }
-        };
+        }
+    }
+
+    /// Returns what a schema that is stored in `file` says.
+    ///
+    /// # Errors
+    /// Fails when two columns have the same name.
+    fn stored(file: &DataFile, schema: &Schema, rows: Option<u64>) -> Result<Self> {
+        check_names(&file.path, schema)?;
+        let fields = schema.fields().iter();
+        let columns =
+            fields.map(|field| FoundColumn::stored(field.name(), field.data_type().clone()));
         Ok(Self {
-            columns,
-            layout,
+            columns: columns.collect(),
+            indexes: pandas::index_columns(schema),
             rows,
+            ..Self::default()
         })
     }
 }
 
+/// Checks that the columns of data called `name` have names of their own.
+///
+/// # Errors
+/// Fails when two columns have the same name. The error names all such columns.
+pub(super) fn check_names(name: &Path, schema: &Schema) -> Result<()> {
+    let mut positions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (index, field) in schema.fields().iter().enumerate() {
+        let of_name = positions.entry(field.name()).or_default();
+        of_name.push((index + 1).to_string());
+    }
+    let repeated = positions.iter().filter(|(_, columns)| columns.len() > 1);
+    let repeated: Vec<String> = repeated
+        .map(|(name, columns)| format!("columns {} are named `{name}`", columns.join(" and ")))
+        .collect();
+    if repeated.is_empty() {
+        return Ok(());
+    }
+    let (name, repeated) = (name.display(), repeated.join("; "));
+    Err(Error::data(format!("{name}: {repeated}"))
+        .hint("write the table again with another name for each of them"))
+}
+
 impl SourceFile {
+    /// Reads the values of text as those of `columns`, which the whole source has, where a text can be read so.
+    pub fn read_as(&mut self, columns: &[Column]) {
+        if !self.file.format.is_text() {
+            return;
+        }
+        for own in self.inside_mut() {
+            let all = columns.iter().find(|column| column.name == own.name);
+            if let Some(all) = all.filter(|all| is_read_from_text(&all.data_type)) {
+                own.data_type = all.data_type.clone();
+            }
+        }
+    }
+
+    /// Returns the columns within the file.
+    pub fn inside_mut(&mut self) -> &mut [Column] {
+        &mut self.columns[..self.n_inside]
+    }
+
+    /// Returns what messages call the file.
+    pub fn place(&self) -> String {
+        self.file.path.display().to_string()
+    }
+
     /// Returns whether one scan can read both files: they have the same format and the same columns in the same order.
     pub fn reads_like(&self, other: &Self) -> bool {
         self.file.format == other.file.format
@@ -132,7 +204,21 @@ impl SourceFile {
     }
 }
 
-fn parquet_columns(file: &DataFile) -> Result<(Vec<FoundColumn>, u64)> {
+/// Returns whether the readers of text read values as this type. What text cannot be read as, it is converted to.
+fn is_read_from_text(data_type: &DataType) -> bool {
+    *data_type == TIME
+        || matches!(
+            data_type,
+            DataType::Int64
+                | DataType::UInt64
+                | DataType::Decimal128(..)
+                | DataType::Float64
+                | DataType::Boolean
+                | DataType::Utf8
+        )
+}
+
+fn parquet_schema(file: &DataFile) -> Result<(SchemaRef, u64)> {
     let chunks = Chunks::of(file);
     let metadata = ArrowReaderMetadata::load(&chunks, Default::default()).map_err(|error| {
         Error::data(format!(
@@ -141,8 +227,6 @@ fn parquet_columns(file: &DataFile) -> Result<(Vec<FoundColumn>, u64)> {
         ))
         .hint("the file was cut off or is of another format: copy it again or check its name")
     })?;
-    let fields = metadata.schema().fields().iter();
-    let columns = fields.map(|field| FoundColumn::stored(field.name(), field.data_type().clone()));
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
-    Ok((columns.collect(), rows))
+    Ok((Arc::clone(metadata.schema()), rows))
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
 use super::Source;
+use super::common_type::common_type;
 use super::contents::Contents;
 use super::diagnose::{self, Remedy};
 use crate::engine::Reading;
@@ -99,16 +101,21 @@ impl Source {
                 note,
             } => {
                 self.later_notes.extend(note);
-                let owns = files.files.iter_mut().map(|file| &mut file.columns);
-                for columns in owns.chain([&mut self.columns]) {
-                    for widened in columns
-                        .iter_mut()
-                        .filter(|candidate| candidate.name == column)
-                    {
-                        widened.data_type = data_type.clone();
-                        // All values are known to have this type, as far as they have one.
-                        widened.inferred = false;
-                    }
+                let text = files.files.iter_mut();
+                let text = text.filter(|file| file.file.format.is_text());
+                let read = text.flat_map(|file| file.inside_mut());
+                for widened in read.filter(|read| read.name == column) {
+                    widened.data_type = data_type.clone();
+                    // All values are known to have this type, as far as they have one.
+                    widened.inferred = false;
+                }
+                let own = self.columns.iter_mut().find(|own| own.name == column);
+                if let Some(own) = own {
+                    // Files that store types may have another one.
+                    let is_same = !own.inferred && own.data_type != DataType::Null;
+                    let both = common_type(&own.data_type, &data_type).filter(|_| is_same);
+                    own.data_type = both.unwrap_or(data_type);
+                    own.inferred = false;
                 }
             }
         }

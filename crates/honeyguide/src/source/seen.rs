@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use super::found::Readable;
 use super::number::Numbers;
+use crate::functions::whole_number;
 
 /// A column is one of numbers if at most one in this many of its values is not a number.
 const STRAY_VALUES: usize = 10;
@@ -130,6 +131,7 @@ impl Seen {
         };
         self.values += 1;
         self.readable.integers |= numbers.signed > 0;
+        self.readable.whole |= whole_number(literal).is_some();
         self.readable.numbers = true;
         self.numbers = self.numbers.and(numbers);
     }

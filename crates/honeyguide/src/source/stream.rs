@@ -11,6 +11,7 @@ use datafusion::common::Result as EngineResult;
 
 use super::ReadOptions;
 use super::batches::conform;
+use super::column::Column;
 use super::file::decompressed;
 use super::format::{Compression, Format, SNIFFED_BYTES};
 use super::found::FoundColumn;
@@ -29,6 +30,8 @@ pub(super) struct Stream {
     /// The rows, until a scan takes them.
     rows: Arc<Mutex<Option<Rows>>>,
     kind: Kind,
+    /// The columns of batches as the reader has them.
+    columns: Option<Arc<[Column]>>,
 }
 
 enum Rows {
@@ -50,9 +53,16 @@ pub(super) enum Kind {
 }
 
 impl Stream {
-    /// Returns a stream of the batches of `reader`.
-    pub fn of_batches(name: PathBuf, reader: impl RecordBatchReader + Send + 'static) -> Self {
-        Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
+    /// Returns a stream of the batches of `reader`, whose columns are `columns`.
+    pub fn of_batches(
+        name: PathBuf,
+        reader: impl RecordBatchReader + Send + 'static,
+        columns: Vec<Column>,
+    ) -> Self {
+        Self {
+            columns: Some(columns.into()),
+            ..Self::new(name, Rows::Batches(Box::new(reader)), Kind::Batches)
+        }
     }
 
     /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. The format of
@@ -96,7 +106,13 @@ impl Stream {
             rows: Arc::new(Mutex::new(Some(rows))),
             name,
             kind,
+            columns: None,
         }
+    }
+
+    /// Returns the columns of batches as the reader has them; `None` for lines of text.
+    pub fn columns(&self) -> Option<&[Column]> {
+        self.columns.as_deref()
     }
 
     /// Returns what the stream consists of.

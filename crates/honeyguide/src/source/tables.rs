@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Column as ColumnRef, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::{Expr, cast};
 use datafusion::object_store::ObjectStore;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::Source;
 use super::column::{Column, schema_of};
 use super::contents::{Contents, Files};
-use super::exact::exact;
 use super::file::DataFile;
 use super::files_table::{Division, FilesTable, Reader};
 use super::format::{Compression, Format};
@@ -29,6 +27,7 @@ use super::stream::{Kind, Stream, StreamPart};
 use super::streamed_table::{Part, StreamedTable};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::functions::whole_number;
 use crate::naming::{command, parameter};
 
 impl Source {
@@ -63,19 +62,14 @@ impl Source {
         Ok(vec![table])
     }
 
-    /// Returns the columns that `file` is read with. The values of text are parsed as what the whole source holds;
-    /// others have the type that they are stored with.
+    /// Returns the columns that `file` is read with: its own, and those of its folders as the whole source has them.
     pub(super) fn read_columns(&self, file: &SourceFile) -> Vec<Column> {
         let own = file.columns.iter().enumerate();
-        own.filter_map(|(index, own)| {
-            if index < file.n_inside && !file.file.format.is_text() {
-                Some(own)
-            } else {
-                self.column(&own.name)
-            }
-        })
-        .cloned()
-        .collect()
+        let read = own.map(|(index, own)| match self.column(&own.name) {
+            Some(column) if index >= file.n_inside => column,
+            _ => own,
+        });
+        read.cloned().collect()
     }
 
     pub(super) fn stream_part(&self, stream: &Stream) -> Arc<dyn Part> {
@@ -89,7 +83,7 @@ impl Source {
         };
         Arc::new(StreamPart {
             stream: stream.clone(),
-            schema: self.schema(),
+            schema: schema_of(self.streamed_columns()),
             scan,
         })
     }
@@ -108,7 +102,20 @@ impl Source {
             let name = self.contents.names()[0].display();
             return Err(node::out_of_reach(&name).into());
         }
-        context.read_table(Arc::new(StreamedTable::new(self.schema(), parts)))
+        let read = self.streamed_columns();
+        let table = StreamedTable::new(schema_of(read), parts);
+        context
+            .read_table(Arc::new(table))?
+            .select(self.selection(read, false))
+    }
+
+    /// Returns the columns that record batches or a stream are read with.
+    fn streamed_columns(&self) -> &[Column] {
+        match &self.contents {
+            Contents::Batches(batches) => batches.columns(),
+            Contents::Stream(stream) => stream.columns().unwrap_or(&self.columns),
+            Contents::Files(_) => &self.columns,
+        }
     }
 
     fn files_table(&self, files: &Files, engine: &Engine) -> EngineResult<DataFrame> {
@@ -170,25 +177,6 @@ impl Source {
         let is_read_by_engine =
             matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);
         table.select(self.selection(&columns, is_read_by_engine && !is_distributed))
-    }
-
-    /// Returns the columns of the source as expressions over a table that has `columns`. With `is_watched`, numbers that
-    /// doubles may have rounded are refused.
-    fn selection(&self, columns: &[Column], is_watched: bool) -> Vec<Expr> {
-        let selected = self.columns.iter().map(|column| {
-            let read = Expr::Column(ColumnRef::from_name(&column.name));
-            let same = columns
-                .iter()
-                .any(|own| own.name == column.name && own.data_type == column.data_type);
-            if is_watched && same && column.inferred && column.data_type == DataType::Float64 {
-                exact(read, &column.name).alias(&column.name)
-            } else if same {
-                read
-            } else {
-                cast(read, column.data_type.clone()).alias(&column.name)
-            }
-        });
-        selected.collect()
     }
 
     /// Returns who reads the rows of `file`, whose columns within it are `columns`.
@@ -283,7 +271,7 @@ fn engine_file(
     is_distributed: bool,
 ) -> EngineResult<(PartitionedFile, Vec<ScalarValue>)> {
     let value = |column: &Column| match file.file.partition(&column.name) {
-        Some(text) => ScalarValue::try_from_string(text.to_owned(), &column.data_type),
+        Some(text) => partition_value(file, column, text),
         None => ScalarValue::try_from(&column.data_type),
     };
     let values = outside.iter().map(value).collect::<EngineResult<_>>()?;
@@ -292,4 +280,25 @@ fn engine_file(
         meta.location = node::store_path(&file.file)?;
     }
     Ok((PartitionedFile::new_from_meta(meta), values))
+}
+
+/// Returns the value of a column that the folders of `file` name.
+///
+/// # Errors
+/// Fails when the text is no value of the column's type.
+fn partition_value(file: &SourceFile, column: &Column, text: &str) -> EngineResult<ScalarValue> {
+    let whole = match column.data_type {
+        DataType::Int64 => whole_number(text),
+        _ => None,
+    };
+    if let Some(whole) = whole {
+        return Ok(ScalarValue::Int64(Some(whole)));
+    }
+    ScalarValue::try_from_string(text.to_owned(), &column.data_type).map_err(|_| {
+        let (place, name, found) = (file.place(), &column.name, &column.data_type);
+        let why = format!("{place}: the folder says `{name}={text}`, and `{name}` is {found}");
+        Error::data(why)
+            .hint("rename the folder, or name the files in separate calls")
+            .into()
+    })
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::DataType;
 
 use super::column::{Column, names_of};
+use super::common_type::common_type;
 use super::found::Evidence;
 use super::probe::{FoundFile, SourceFile};
+use super::typed::as_logged;
 use crate::error::{Error, Result};
 use crate::log::Log;
 
@@ -15,6 +17,8 @@ pub(super) struct United {
     pub files: Vec<SourceFile>,
     /// The columns in the order of the first file, with types that hold the values of all files.
     pub columns: Vec<Column>,
+    /// The columns that hold the index of a pandas table in some file.
+    pub indexes: BTreeSet<String>,
     /// The log that the columns of the first file are those of.
     pub log: Log,
 }
@@ -30,47 +34,76 @@ pub(super) fn unite(found: Vec<FoundFile>) -> Result<United> {
         .ok_or_else(|| Error::usage("no data was named"))?;
     let log = Log::recognise(&first.names());
     let evidence = Evidence::of(found.iter().flat_map(|file| &file.columns));
+    let indexes = found.iter().flat_map(|file| file.indexes.iter().cloned());
+    let indexes = indexes.collect();
     let typed = found.into_iter().map(|file| file.typed(&log, &evidence));
-    let files: Vec<SourceFile> = typed.collect();
-    let first = &files[0];
-    let mut columns = first.columns.clone();
+    let mut files: Vec<SourceFile> = typed.collect();
     for other in &files[1..] {
-        same_names(first, other)?;
-        for column in &mut columns {
-            unify(column, first, other)?;
-        }
+        same_names(&files[0], other)?;
     }
+    let names = files[0].columns.iter().map(|column| column.name.as_str());
+    let columns: Vec<Column> = names
+        .map(|name| united(name, &files, &log))
+        .collect::<Result<_>>()?;
+    files.iter_mut().for_each(|file| file.read_as(&columns));
     Ok(United {
         files,
         columns,
+        indexes,
         log,
     })
 }
 
-/// Gives `column` a type that holds the values of `other`'s column of the same name too.
-fn unify(column: &mut Column, first: &SourceFile, other: &SourceFile) -> Result<()> {
-    let mut theirs = other.columns.iter();
-    let Some(theirs) = theirs.find(|theirs| theirs.name == column.name) else {
-        return Ok(());
-    };
-    let both_inferred = column.inferred && theirs.inferred;
-    column.data_type = match common_type(&column.data_type, &theirs.data_type) {
-        Some(data_type) => data_type,
-        None if both_inferred => DataType::Utf8,
-        None => {
-            return Err(Error::data(format!(
-                "column `{}` is {} in {} but {} in {}",
-                column.name,
-                column.data_type,
-                first.file.path.display(),
-                theirs.data_type,
-                other.file.path.display()
-            ))
-            .hint("name the files in separate calls, or convert one of them"));
-        }
-    };
-    column.inferred = both_inferred;
-    Ok(())
+/// Returns the column `name` with a type that holds its values in all files.
+fn united(name: &str, files: &[SourceFile], log: &Log) -> Result<Column> {
+    let mut all: Option<(Column, &SourceFile)> = None;
+    for file in files {
+        let own = file.columns.iter().find(|column| column.name == name);
+        let Some(own) = own else {
+            continue;
+        };
+        let own = as_logged(own, log).map_err(|error| error.at(&file.place()))?;
+        all = Some(match all {
+            None => (own, file),
+            Some((known, first)) => match both(&known, &own) {
+                // The file that gave the column its type is the one to compare others with.
+                Some(column) if column.data_type == known.data_type => (column, first),
+                Some(column) => (column, file),
+                None => return Err(disunited((&known, first), (&own, file))),
+            },
+        });
+    }
+    let (column, _) = all.ok_or_else(|| Error::internal(format!("no column `{name}`")))?;
+    Ok(column)
+}
+
+/// Returns a column that holds the values of both; `None` where no type does.
+fn both(left: &Column, right: &Column) -> Option<Column> {
+    let common = common_type(&left.data_type, &right.data_type);
+    // What was inferred from text can still be read as the text that it is.
+    let is_text = |column: &Column| column.data_type.is_string();
+    let as_text =
+        (left.inferred && (right.inferred || is_text(right))) || (right.inferred && is_text(left));
+    Some(Column {
+        data_type: common.or_else(|| as_text.then_some(DataType::Utf8))?,
+        inferred: left.inferred && right.inferred,
+        name: left.name.clone(),
+    })
+}
+
+fn disunited(
+    (left, first): (&Column, &SourceFile),
+    (right, other): (&Column, &SourceFile),
+) -> Error {
+    Error::data(format!(
+        "column `{}` is {} in {} but {} in {}, and no type holds the values of both",
+        left.name,
+        left.data_type,
+        first.file.path.display(),
+        right.data_type,
+        other.file.path.display()
+    ))
+    .hint("name the files in separate calls, or write the column of one of them again with the type of the other")
 }
 
 fn same_names(first: &SourceFile, other: &SourceFile) -> Result<()> {
@@ -94,22 +127,4 @@ fn same_names(first: &SourceFile, other: &SourceFile) -> Result<()> {
         only(&theirs, &ours),
     ))
     .hint("files that are read together need the same columns (in any order): name them in separate calls"))
-}
-
-/// Returns the narrower of the types that can hold both.
-fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
-    let is_text = |data_type: &DataType| {
-        matches!(
-            data_type,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        )
-    };
-    match (left, right) {
-        _ if left == right => Some(left.clone()),
-        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
-        _ if is_text(left) && is_text(right) => Some(DataType::Utf8),
-        _ if left.is_integer() && right.is_integer() => Some(DataType::Int64),
-        _ if left.is_numeric() && right.is_numeric() => Some(DataType::Float64),
-        _ => None,
-    }
 }

@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use super::column::Column;
 use super::number::{Numbers, holds, scaled};
 use super::seen::{TIME, time};
+use crate::functions::{whole, whole_number};
 
 /// The number of characters of a number up to which a double keeps all its digits.
 const SHORT_NUMBER: usize = 15;
@@ -92,6 +93,16 @@ impl Cell {
             Value::Integer(integer) => Some(Some(integer)),
             Value::Text => self.parsed(|text| text.parse().ok()),
             Value::Unsigned(_) | Value::Number(_) | Value::Boolean(_) => None,
+        }
+    }
+
+    /// Returns the value as a whole number that may be written otherwise, as in 33.0, with `None` and `Some(None)` as for
+    /// [`integer`](Self::integer).
+    pub fn whole(&self) -> Option<Option<i64>> {
+        match self.value {
+            Value::Number(number) => whole(number).map(Some),
+            Value::Text => self.parsed(whole_number),
+            _ => self.integer(),
         }
     }
 
@@ -204,7 +215,8 @@ impl Cell {
             DataType::Null => {
                 self.value == Value::Null || (self.value == Value::Text && self.trimmed().is_none())
             }
-            DataType::Int64 => self.integer().is_some(),
+            DataType::Int64 if column.inferred => self.integer().is_some(),
+            DataType::Int64 => self.whole().is_some(),
             DataType::UInt64 => self.unsigned().is_some(),
             DataType::Decimal128(_, scale) => self.decimal(*scale).is_some(),
             DataType::Float64 => {
@@ -263,7 +275,7 @@ impl Builder {
     pub fn append(&mut self, cell: &Cell, buffer: &mut String) -> usize {
         match self {
             Self::Nulls(count) => *count += 1,
-            Self::Integers(builder) => builder.append_option(cell.integer().flatten()),
+            Self::Integers(builder) => builder.append_option(cell.whole().flatten()),
             Self::Unsigned(builder) => builder.append_option(cell.unsigned().flatten()),
             Self::Decimals(builder, scale) => builder.append_option(cell.decimal(*scale).flatten()),
             Self::Numbers(builder) => builder.append_option(cell.number().flatten()),

@@ -5,19 +5,17 @@ use datafusion::error::DataFusionError;
 
 use super::table::{ADDED_COLUMNS, Scoring, Table};
 use crate::engine::likely_column;
-use crate::error::Error;
+use crate::error::{Error, Explained, explained};
 use crate::naming::parameter;
 
 /// Returns the error for text that cannot be parsed as SQL.
 pub(super) fn of_parsing(error: &DataFusionError) -> Error {
-    let message = match error.find_root() {
+    let text = match error.find_root() {
         DataFusionError::SQL(parser, _) => parser.to_string(),
         other => other.strip_backtrace(),
     };
-    let message = message
-        .trim_start_matches("sql parser error: ")
-        .trim_start_matches("This feature is not implemented: ");
-    Error::usage(format!("the query is not SQL: {}", one_line(message)))
+    let message = explained(&text).message;
+    Error::usage(format!("the query is not SQL: {}", one_line(&message)))
         .hint("one query without a semicolon inside, as in \"SELECT count(*) FROM events\"")
 }
 
@@ -28,6 +26,7 @@ pub(super) fn is_of_the_query(error: &DataFusionError) -> bool {
         DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
+            | DataFusionError::Internal(_)
             | DataFusionError::SQL(..)
     )
 }
@@ -55,21 +54,18 @@ pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table])
                 .hint("name the table too, as in events.name, or rename one column with AS"),
         },
         root => {
-            let text = root.strip_backtrace();
-            let text = [
-                "Error during planning: ",
-                "This feature is not implemented: ",
-            ]
-            .iter()
-            .fold(text.as_str(), |text, prefix| {
-                text.trim_start_matches(prefix)
-            });
-            let error = Error::usage(format!("the query: {}", one_line(text)));
-            match text.contains("unique expression names") {
-                true => error.hint(
-                    "give every column of the answer a name of its own: SELECT a AS x, b AS y",
+            let Explained { message, hint } = explained(&root.strip_backtrace());
+            let error = Error::usage(format!("the query: {}", one_line(&message)));
+            let hint = match message.contains("unique expression names") {
+                true => Some(
+                    "give every column of the answer a name of its own: SELECT a AS x, b AS y"
+                        .into(),
                 ),
-                false => error,
+                false => hint,
+            };
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
             }
         }
     }

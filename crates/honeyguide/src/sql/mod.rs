@@ -219,8 +219,7 @@ impl Database {
                     .register_table(table.reference(), view.into_view())?;
                 Ok(())
             };
-            register()
-                .map_err(|error| Error::own(&error).unwrap_or_else(|| Error::engine(error)))?;
+            register().map_err(Error::engine)?;
         }
         Ok(())
     }
@@ -252,7 +251,7 @@ impl Database {
     /// Handles a failure of a query. Succeeds if one of the tables that were read has a remedy, after which the query
     /// can be run again.
     async fn recover(&mut self, error: DataFusionError, reads: &Reads, query: &str) -> Result<()> {
-        if let Some(own) = Error::own(&error) {
+        if let Some(own) = Error::own(&error).filter(|own| !own.is_type_fault()) {
             return Err(self.locate(own).await);
         }
         if complaint::is_of_the_query(&error) {

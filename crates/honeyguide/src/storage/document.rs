@@ -49,16 +49,21 @@ pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result
 }
 
 fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option<Document>> {
-    let place = object::open(url, options)?;
+    let mut place = object::open(url, options)?;
     let shown = place.about.shown.clone();
     if place.path.as_ref().is_empty() {
         let shown = shown.display();
         return Err(Error::usage(format!("{shown}: the URL names no file")));
     }
-    let meta = match wait(place.store.head(&place.path))? {
-        Ok(meta) => meta,
-        Err(StoreError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(place.about.refused("read", &error)),
+    let meta = loop {
+        match wait(place.store.head(&place.path))? {
+            Ok(meta) => break meta,
+            Err(StoreError::NotFound { .. }) => match place.decoded.take() {
+                Some(decoded) => place.path = decoded,
+                None => return Ok(None),
+            },
+            Err(error) => return Err(place.about.refused("read", &error)),
+        }
     };
     read_remote(RemoteFile::in_store(place, meta), shown, limit).map(Some)
 }

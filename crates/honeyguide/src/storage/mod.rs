@@ -5,6 +5,7 @@
 
 pub(crate) mod document;
 pub(crate) mod http;
+pub(crate) mod listing;
 mod local;
 pub(crate) mod object;
 pub(crate) mod remote;

@@ -16,6 +16,7 @@ use datafusion::object_store::{
 };
 use url::Url;
 
+use super::listing::{Connector, OddKeys};
 use super::secret::{Secret, redacted};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
@@ -44,7 +45,12 @@ pub struct StorageOptions {
 pub(crate) struct ObjectPlace {
     pub store: Arc<dyn ObjectStore>,
     pub path: ObjectPath,
+    /// The path with its percent-encoded bytes decoded, where that is another one. A name in a bucket can have percent
+    /// signs of its own, so the path as it is written comes first.
+    pub decoded: Option<ObjectPath>,
     pub about: Arc<About>,
+    /// The keys that lists of the store are without.
+    pub odd_keys: OddKeys,
 }
 
 impl fmt::Debug for ObjectPlace {
@@ -153,17 +159,28 @@ pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> 
         Error::usage(format!("{}: {why}", about.shown.display()))
     };
     let url = Url::parse(text).map_err(|error| unusable(&error))?;
+    let odd_keys = OddKeys::default();
     let store = match url.scheme() {
-        "s3" | "s3a" => amazon(&url, options)?,
-        "gs" | "gcs" => google(&url, options)?,
-        _ => azure(&url, options)?,
+        "s3" | "s3a" => amazon(&url, options, &odd_keys)?,
+        "gs" | "gcs" => google(&url, options, &odd_keys)?,
+        _ => azure(&url, options, &odd_keys)?,
     };
     let store = store.map_err(|error| unusable(&error))?;
-    let path = ObjectPath::from_url_path(object_path(text)).map_err(|error| unusable(&error))?;
+    let written = object_path(text);
+    let path = ObjectPath::parse(written).map_err(|_| {
+        Error::usage(format!(
+            "{}: not a path in a bucket: its parts must not be empty, `.` or `..`, nor have control characters",
+            about.shown.display()
+        ))
+        .hint("name the folder above it, or copy the object to another key")
+    })?;
+    let decoded = ObjectPath::from_url_path(written).ok();
     Ok(ObjectPlace {
         store,
+        decoded: decoded.filter(|decoded| *decoded != path),
         path,
         about: Arc::new(about),
+        odd_keys,
     })
 }
 
@@ -179,8 +196,11 @@ type Built = std::result::Result<Arc<dyn ObjectStore>, StoreError>;
 /// Returns a builder with the timeouts, the retries and the options that it knows. This is a macro because the builders
 /// have the same methods but no common trait.
 macro_rules! configured {
-    ($builder:expr, $url:expr, $options:expr) => {{
-        let builder = $builder.with_client_options(client()).with_retry(retries());
+    ($builder:expr, $url:expr, $options:expr, $odd_keys:expr) => {{
+        let builder = $builder
+            .with_client_options(client())
+            .with_retry(retries())
+            .with_http_connector(Connector($odd_keys.clone()));
         let keys = $options.keys($url)?.into_iter();
         keys.fold(builder, |builder, (key, value)| {
             builder.with_config(key, value)
@@ -188,8 +208,8 @@ macro_rules! configured {
     }};
 }
 
-fn amazon(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = configured!(AmazonS3Builder::new(), url, options);
+fn amazon(url: &Url, options: &StorageOptions, odd_keys: &OddKeys) -> Result<Built> {
+    let builder = configured!(AmazonS3Builder::new(), url, options, odd_keys);
     let bucket = url.host_str().unwrap_or_default();
     Ok(builder
         .with_bucket_name(bucket)
@@ -197,8 +217,8 @@ fn amazon(url: &Url, options: &StorageOptions) -> Result<Built> {
         .map(|store| Arc::new(store) as _))
 }
 
-fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = configured!(GoogleCloudStorageBuilder::new(), url, options);
+fn google(url: &Url, options: &StorageOptions, odd_keys: &OddKeys) -> Result<Built> {
+    let builder = configured!(GoogleCloudStorageBuilder::new(), url, options, odd_keys);
     let bucket = url.host_str().unwrap_or_default();
     Ok(builder
         .with_bucket_name(bucket)
@@ -207,8 +227,8 @@ fn google(url: &Url, options: &StorageOptions) -> Result<Built> {
 }
 
 /// Builds the store of `az://CONTAINER/PATH` or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`.
-fn azure(url: &Url, options: &StorageOptions) -> Result<Built> {
-    let builder = configured!(MicrosoftAzureBuilder::new(), url, options);
+fn azure(url: &Url, options: &StorageOptions, odd_keys: &OddKeys) -> Result<Built> {
+    let builder = configured!(MicrosoftAzureBuilder::new(), url, options, odd_keys);
     let base = format!("{}://{}", url.scheme(), url.authority());
     Ok(builder
         .with_url(base)

@@ -52,7 +52,7 @@ pub fn redacted(text: &str) -> String {
         let (before, url) = rest.split_at(at + 3);
         out.push_str(before);
         let end = url.find(is_outside_url).unwrap_or(url.len());
-        let (url, after) = url.split_at(end);
+        let (url, after) = url.split_at(url[..end].trim_end_matches(AFTER_URL).len());
         let is_web = before.ends_with("http://") || before.ends_with("https://");
         push_url(url, is_web, &mut out);
         rest = after;
@@ -61,8 +61,11 @@ pub fn redacted(text: &str) -> String {
     out
 }
 
+/// Characters that a sentence can put after a URL. They may also be within one: a path may be `/table(1).csv`.
+const AFTER_URL: [char; 8] = [')', ']', '}', '\'', ',', '.', ';', ':'];
+
 fn is_outside_url(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '<' | '>' | ')')
+    character.is_whitespace() || matches!(character, '"' | '`' | '<' | '>')
 }
 
 /// Appends the part of a URL after its scheme, without secrets.
@@ -123,6 +126,12 @@ mod tests {
             ("https://h/a#token=x", "https://h/a#***"),
             ("https://token@host/a?token", "https://***@host/a?***"),
             ("https://a@b@host", "https://***@host"),
+            ("https://h/a%20(1).csv?sig=x", "https://h/a%20(1).csv?***"),
+            ("https://me:p'w)d@h/it's?t=x", "https://***@h/it's?***"),
+            (
+                "read ('https://h/a(1)?x=y'), then s3://b/[1].",
+                "read ('https://h/a(1)?***'), then s3://b/[1].",
+            ),
             ("no url at all?x=1", "no url at all?x=1"),
         ] {
             assert_eq!(redacted(text), expected);

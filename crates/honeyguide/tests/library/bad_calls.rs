@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use crate::common::{
-    Folder, answer, engine, events, failed, recipe, small_forest, small_model, written,
+    Folder, HEADER, answer, engine, events, failed, recipe, small_forest, small_model, written,
 };
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{Listing, Selection, explain_event, most_anomalous};
@@ -222,5 +222,89 @@ async fn invalid_conditions_are_refused() {
         let error = failed(explain_event(&engine, &model, &mut source, &selection).await);
         assert_eq!(error.kind(), ErrorKind::Usage, "{condition}: {error}");
         assert!(error.to_string().contains(says), "no `{says}` in: {error}");
+    }
+}
+
+/// Texts of the engine ask for reports of defects where a query is wrong. None of them reaches a user.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_query_never_asks_for_a_bug_report() {
+    let folder = Folder::with(&[("events.csv", events(20))]);
+    for (query, says) in [
+        (
+            "SELECT sum(processName) FROM events",
+            &["`sum`", "text", "CAST(x AS DOUBLE)"][..],
+        ),
+        (
+            "SELECT avg(DISTINCT processName) FROM events",
+            &["`avg`", "text"],
+        ),
+        (
+            "SELECT median(processName) FROM events",
+            &["`median`", "text"],
+        ),
+        (
+            "SELECT sqrt(userId, userId) FROM events",
+            &["`sqrt` takes 1 argument, and the call has 2"],
+        ),
+        (
+            "SELECT arg(args) FROM events",
+            &["`arg` takes 2 arguments, and the call has 1"],
+        ),
+        (
+            "SELECT path_prefix(args) FROM events",
+            &["`path_prefix` takes 2 arguments, and the call has 1"],
+        ),
+        (
+            "SELECT date_part('year', sus = 1) FROM events",
+            &["`date_part`"],
+        ),
+        ("SELECT log(processName) FROM events", &["`log`", "text"]),
+        ("SELECT chr(-1) FROM events", &["invalid"]),
+        (
+            "SELECT CAST(processName AS INTERVAL) FROM events",
+            &["interval"],
+        ),
+        (
+            "SELECT regexp_replace(processName, '(', 'x') FROM events",
+            &["regex parse error", "("],
+        ),
+    ] {
+        let mut database = Database::new(&engine(2), None, StorageOptions::default()).unwrap();
+        database
+            .add("events", folder.source(&["events.csv"]))
+            .unwrap();
+        let error = failed(database.text(query, TextFormat::Csv).await).to_string();
+        for part in [
+            "Internal error",
+            "bug",
+            "issue tracker",
+            "github.com",
+            "Execution error",
+            "Arrow error",
+            "External error",
+        ] {
+            assert!(!error.contains(part), "`{part}` in: {error}");
+        }
+        for part in says {
+            assert!(error.contains(part), "no `{part}` in: {error}");
+        }
+    }
+}
+
+/// A null is no category: it is neither a person's user nor a positive return.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_built_in_recipe_makes_a_category_of_a_null() {
+    let folder = Folder::with(&[("events.csv", format!("{HEADER}\n{}\n", ",".repeat(15)))]);
+    for recipe in honeyguide::builtins() {
+        for feature in &recipe.features {
+            let rarity = feature.rarity.iter();
+            let rarity = rarity.flat_map(|rarity| [&rarity.of].into_iter().chain(&rarity.given));
+            for sql in feature.expr.iter().chain(rarity) {
+                let query = format!("SELECT ({sql}) IS NULL FROM events");
+                let source = folder.source(&["events.csv"]);
+                let found = answer(&engine(1), source, &query, TextFormat::Csv).await;
+                assert_eq!(found.lines().nth(1), Some("true"), "{}: {sql}", recipe.name);
+            }
+        }
     }
 }

@@ -477,7 +477,7 @@ fn a_stream_of_lines_is_json() {
     };
     let error = failed(Source::from_json(io::empty(), &options(Format::Parquet)));
     assert!(error.to_string().contains("only lines of JSON"), "{error}");
-    let event = "{\"eventName\":\"open\",\"eventId\":2,\"timestamp\":1,\"args\":[]}\n";
+    let event = "{\"eventName\":\"open\",\"processId\":2,\"timestamp\":1,\"args\":[]}\n";
     let tracee = options("tracee".parse().unwrap());
     let source = Source::from_json(Cursor::new(event), &tracee).unwrap();
     assert!(source.has_column("returnValue"));

@@ -101,7 +101,7 @@ async fn a_failed_request_never_changes_an_answer() {
                 }
             }
         }
-        assert!(failures >= 6, "{name}: {failures} failures");
+        assert!(failures >= 2, "{name}: {failures} failures");
     }
 }
 

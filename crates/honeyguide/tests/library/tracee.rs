@@ -1,12 +1,16 @@
 //! Tracee's JSON in the formats of 2021 and of today, which is read with the columns of BETH.
 
-use crate::common::{Folder, HEADER, engine, events, recipe, small_forest, small_model, written};
+use crate::common::{
+    Folder, HEADER, answer, engine, events, failed, recipe, small_forest, small_model, written,
+};
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
-use honeyguide::{ErrorKind, Model, ReadOptions, TraceeEvents, train};
+use honeyguide::sql::TextFormat;
+use honeyguide::{ErrorKind, Model, ReadOptions, Source, TraceeEvents, train};
 use serde_json::Value;
 
 const OF_2021: &str = include_str!("fixtures/tracee/v0.5.ndjson");
 const OF_TODAY: &str = include_str!("fixtures/tracee/v0.20.ndjson");
+const STRUCTURED: &str = include_str!("fixtures/tracee/v1beta1.ndjson");
 
 /// Creates a folder with events in both formats, and a model.
 async fn folder() -> (Folder, Model) {
@@ -163,4 +167,197 @@ async fn threads_and_compression_make_no_difference() {
             "{data} on {threads} threads gives another model"
         );
     }
+}
+
+/// Returns the options of a caller who names the format.
+fn as_tracee() -> ReadOptions {
+    ReadOptions {
+        format: Some("tracee".parse().unwrap()),
+        ..ReadOptions::default()
+    }
+}
+
+/// Returns the lines of the answer to a query, without the header.
+async fn rows(source: Source, query: &str) -> Vec<String> {
+    let text = answer(&engine(2), source, query, TextFormat::Csv).await;
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_format_is_checked() {
+    let folder = Folder::with(&[
+        ("any.ndjson", "\n{\"a\":1}\n{\"a\":2}\n"),
+        (
+            "part.ndjson",
+            "{\"eventName\":\"openat\",\"timestamp\":1}\n",
+        ),
+    ]);
+    for (name, line, missing) in [
+        (
+            "any.ndjson",
+            "line 2",
+            &["`timestamp`", "`processId`", "`eventName`"][..],
+        ),
+        ("part.ndjson", "line 1", &["no `processId`"]),
+    ] {
+        let error = failed(folder.open(&[name], &as_tracee()));
+        assert_eq!(error.kind(), ErrorKind::Data);
+        for part in [name, line, "not an event of Tracee"].iter().chain(missing) {
+            assert!(error.message().contains(part), "no `{part}` in {error}");
+        }
+        assert!(error.hint_text().unwrap().contains("`format`"), "{error}");
+    }
+    // What is no event of Tracee is read as it is, unless the format is named.
+    assert!(folder.source(&["any.ndjson"]).has_column("a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_other_kinds_are_left_out_and_counted() {
+    let log = "{\"level\":\"info\",\"ts\":1700000000,\"msg\":\"started\"}\n";
+    for (events, expected) in [(OF_2021, 4), (OF_TODAY, 5), (STRUCTURED, 4)] {
+        let text = events.replacen('\n', &format!("\n{log}"), 3);
+        let folder = Folder::with(&[
+            ("mixed.ndjson", &text),
+            ("mostly.ndjson", &(log.repeat(6) + events)),
+        ]);
+        let mut source = folder.source(&["mixed.ndjson"]);
+        let name = "actors";
+        let model = train(&engine(2), &mut source, &recipe(name), &small_forest()).await;
+        assert_eq!(model.expect("a model").training().events, expected);
+        let intake = source.counts().intake.clone().expect("lines of JSON");
+        assert_eq!(
+            (intake.events, intake.other_lines, intake.bad_lines),
+            (expected, 3, 0)
+        );
+        let first = &intake.first_other_lines[0];
+        assert!(
+            first.contains("mixed.ndjson: line 2: not an event of Tracee"),
+            "{first}"
+        );
+        let count = rows(
+            folder.source(&["mixed.ndjson"]),
+            "SELECT count(*) FROM events",
+        )
+        .await;
+        assert_eq!(count, [expected.to_string()]);
+        let strict = ReadOptions {
+            strict: true,
+            ..ReadOptions::default()
+        };
+        let mut source = folder.open(&["mixed.ndjson"], &strict).expect("a source");
+        let error = failed(train(&engine(2), &mut source, &recipe(name), &small_forest()).await);
+        assert!(error.message().contains("line 2"), "{error}");
+        let mut source = folder
+            .open(&["mostly.ndjson"], &as_tracee())
+            .expect("a source");
+        let error = failed(train(&engine(2), &mut source, &recipe(name), &small_forest()).await);
+        assert!(
+            error.message().contains("are not events of Tracee"),
+            "{error}"
+        );
+    }
+}
+
+/// By hand: 1,700,000,000.25 seconds are 1,700,000,000,250,000,000 nanoseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_do_not_depend_on_the_type_of_their_values() {
+    let folder = Folder::new();
+    let today = OF_TODAY.lines().next().unwrap();
+    let nanoseconds = [
+        "1700000000250000000",
+        "\"1700000000250000000\"",
+        "\" 1700000000250000000 \"",
+        "1700000000250000000.0",
+        "1.70000000025e18",
+        "\"1.70000000025e18\"",
+    ];
+    let lines = nanoseconds.map(|time| today.replacen("1700000000250000000", time, 1) + "\n");
+    folder.write("today.ndjson", lines.concat());
+    let times = rows(
+        folder.source(&["today.ndjson"]),
+        "SELECT timestamp FROM events",
+    )
+    .await;
+    assert_eq!(times, ["1700000000.25"; 6]);
+    let old = OF_2021.lines().next().unwrap();
+    let lines = ["1208.530216", "\"1208.530216\"", "1.208530216e3"]
+        .map(|time| old.replacen("1208.530216", time, 1) + "\n");
+    folder.write("old.ndjson", lines.concat());
+    let times = rows(
+        folder.source(&["old.ndjson"]),
+        "SELECT timestamp FROM events",
+    )
+    .await;
+    assert_eq!(times, ["1208.530216"; 3]);
+}
+
+/// The fixture was written by hand after the fields of Tracee's `api/v1beta1/event_json.go`, and so were the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_structured_form_has_the_columns_of_beth() {
+    let folder = Folder::with(&[("events.ndjson", STRUCTURED)]);
+    let columns = "timestamp, eventName, eventId, argsNum, returnValue, processName, processId, threadId, \
+                   parentProcessId, userId, hostProcessId, hostThreadId, hostParentProcessId, containerId, syscall, \
+                   executable, matchedPolicies, stackAddresses";
+    let query = format!("SELECT {columns} FROM events");
+    let expected = [
+        "1700000000.25,openat,257,4,-2,cron,411,412,1,0,1411,1412,1001,,openat,/usr/sbin/cron,\"[\"\"opens\"\", \"\"all\"\"]\",\"[140021, 18446744073709551615]\"",
+        "1700000000.5,fstat,5,2,0,sh,411,411,,1000,1411,1411,,c0ffee00,,,[],[]",
+        "1700000001.0,io_uring_enter,426,4,,sh,411,411,,,1411,,,,,,,[]",
+        "1700000002.0,sched_process_exit,1010,0,,sh,411,411,,0,1411,,,,,,,[]",
+    ];
+    assert_eq!(
+        rows(folder.source(&["events.ndjson"]), &query).await,
+        expected
+    );
+    let args = rows(folder.source(&["events.ndjson"]), "SELECT args FROM events").await;
+    let python = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    assert_eq!(
+        args[0],
+        python(
+            "[{'name': 'dirfd', 'type': 'int32', 'value': -100}, {'name': 'pathname', 'type': 'str', 'value': \"/etc/it's\"}, \
+             {'name': 'flags', 'type': 'str', 'value': 'O_RDONLY'}, {'name': 'mode', 'type': 'u_int32', 'value': 0}]"
+        )
+    );
+    assert_eq!(
+        args[2],
+        python(
+            "[{'name': 'argv', 'type': 'str_array', 'value': ['ls', '-l']}, {'name': 'none', 'type': 'str_array', 'value': []}, \
+             {'name': 'sizes', 'type': 'u_int64_array', 'value': [1, 18446744073709551615]}, \
+             {'name': 'remote', 'type': 'sockaddr', 'value': {'sa_family': 'AF_INET', 'sin_port': 53}}]"
+        )
+    );
+    assert_eq!(args[3], "[]");
+    let path = "SELECT arg(args, 'pathname') FROM events LIMIT 1";
+    assert_eq!(
+        rows(folder.source(&["events.ndjson"]), path).await,
+        ["/etc/it's"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_a_form_lacks_flags_nothing() {
+    let many = STRUCTURED.repeat(200);
+    let folder = Folder::with(&[("new.ndjson", many.as_str()), ("old.ndjson", OF_TODAY)]);
+    let mut source = folder.source(&["new.ndjson"]);
+    let context = recipe("context");
+    let remarks = context.remarks(&source);
+    let expected = "the data has no column `mountNamespace`, so the feature `namespace_for_process` is left out";
+    assert_eq!(remarks, [expected]);
+    let model = train(&engine(2), &mut source, &context, &small_forest())
+        .await
+        .expect("a model");
+    let features = &model.recipe().features;
+    assert_eq!(features.len(), context.features.len() - 1);
+    assert!(features.iter().all(|feature| !feature.optional));
+    let found = most_anomalous(&engine(2), &model, &mut source, Listing::top(1)).await;
+    let anomalous = found.expect("scores").summary.anomalous;
+    assert!(anomalous < 800, "{anomalous} of 800");
+    // A model of events with namespaces cannot judge events without them.
+    let model = small_model(&mut folder.source(&["old.ndjson"]), "context").await;
+    let found = most_anomalous(&engine(2), &model, &mut source, Listing::top(1)).await;
+    let error = failed(found);
+    assert!(
+        error.message().contains("lacks: `mountNamespace`"),
+        "{error}"
+    );
 }

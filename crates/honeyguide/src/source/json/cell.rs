@@ -98,9 +98,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 }
 
 /// Writes a value as text while it is parsed.
-struct Literal<'a> {
-    out: &'a mut String,
-    notation: Notation,
+pub(super) struct Literal<'a> {
+    pub out: &'a mut String,
+    pub notation: Notation,
 }
 
 impl Literal<'_> {
@@ -119,7 +119,7 @@ impl Literal<'_> {
     }
 
     /// Writes a text in quotes. Python uses single quotes, unless the text has these and no double quotes.
-    fn quoted(&mut self, text: &str) {
+    pub fn quoted(&mut self, text: &str) {
         let has_single = text.contains('\'') && !text.contains('"');
         let quote = match self.notation {
             Notation::Python if !has_single => '\'',

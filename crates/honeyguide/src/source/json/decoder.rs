@@ -11,9 +11,10 @@ use super::cell::{Cell, Value};
 use super::lenient::Lenient;
 use super::reader::JsonScan;
 use super::row::{Field, RowReader};
+use super::structured::StructuredReader;
 use super::tracee_cells::TraceeCells;
 use super::{pick, schema};
-use crate::log::tracee::Recognised;
+use crate::log::tracee::{Form, Recognised, no_event};
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
 use crate::source::seen::Missing;
@@ -25,6 +26,8 @@ const BATCH_TEXT_BYTES: usize = 8 << 20;
 /// A decoder that takes lines one by one and returns their rows in batches.
 pub(in crate::source) struct JsonDecoder {
     rows: RowReader,
+    /// The reader of lines of Tracee's structured form, which are not read by `rows`.
+    structured: Option<StructuredReader>,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
     /// The columns that are wanted, with their values.
@@ -47,6 +50,8 @@ pub(in crate::source) struct JsonDecoder {
 pub(in crate::source) enum Refusal {
     /// A column whose first values were whole numbers has a fraction. It can be read as a wider type.
     Misfit(String),
+    /// The line is an object of another kind than the lines of the text.
+    Other(String),
     /// Anything else, in words.
     Line(String),
 }
@@ -73,10 +78,13 @@ impl JsonDecoder {
             .map(|column| schema::field(&column.name, layout, log))
             .collect();
         let is_tracee = layout.is_tracee();
-        let tracee = is_tracee.then(|| TraceeCells::of(&mut fields, layout, log));
+        let form = layout.form();
+        let tracee = form.map(|form| TraceeCells::of(&mut fields, form, log));
+        let is_structured = form == Some(Form::Structured);
         // Some keys of Tracee's are left out on purpose.
         let known = (!is_tracee).then(|| columns.iter().map(|column| column.name.clone()));
         Self {
+            structured: is_structured.then(|| StructuredReader::new(&fields)),
             rows: RowReader::new(fields, known.map(HashSet::from_iter)),
             events: is_tracee.then(TraceeEvents::default),
             tracee,
@@ -103,12 +111,12 @@ impl JsonDecoder {
     /// # Errors
     /// Fails when the line is not a JSON object, or has a value that its column cannot take.
     pub fn push(&mut self, line: &[u8]) -> Result<u64, Refusal> {
-        let strict = match self.rows.read(line) {
-            Ok(_) => return self.push_cells(line).map(|()| 0),
+        let strict = match self.read(line) {
+            Ok(()) => return self.push_cells(line).map(|()| 0),
             Err(error) => error,
         };
         let mut repaired = std::mem::take(&mut self.repaired);
-        let pushed = if repaired.read(line) && self.rows.read(repaired.line()).is_ok() {
+        let pushed = if repaired.read(line) && self.read(repaired.line()).is_ok() {
             self.push_cells(repaired.line())
                 .map(|()| repaired.replaced())
         } else {
@@ -118,11 +126,30 @@ impl JsonDecoder {
         pushed
     }
 
+    /// Reads a line into the cells.
+    fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
+        match &mut self.structured {
+            Some(reader) => reader.read(line),
+            None => self.rows.read(line).map(|_| ()),
+        }
+    }
+
     /// Adds the row whose values are in the cells of `line`.
     fn push_cells(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let cells = self.rows.cells();
-        let tracee = self.tracee.as_ref();
-        let recognised = tracee.map(|tracee| tracee.translate(cells, line));
+        let (cells, path_is_empty) = match &mut self.structured {
+            Some(reader) => reader.cells(),
+            None => (self.rows.cells(), None),
+        };
+        let recognised = match &self.tracee {
+            None => None,
+            Some(tracee) => {
+                let missing = tracee.missing(cells);
+                if !missing.is_empty() {
+                    return Err(Refusal::Other(no_event(&missing)));
+                }
+                Some(tracee.translate(cells, line, path_is_empty))
+            }
+        };
         let wanted = self.columns.iter().map(|(column, _)| column);
         for (column, cell) in wanted.clone().zip(cells.iter_mut()) {
             complete(cell, column, line, &self.missing);

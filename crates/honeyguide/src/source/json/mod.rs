@@ -10,26 +10,36 @@ mod pick;
 mod reader;
 mod row;
 mod schema;
+mod structured;
 mod tracee_cells;
+
+use crate::log::tracee::Form;
 
 pub(super) use pick::for_each_value;
 pub(super) use reader::{BatchReader, JsonScan};
 pub(super) use schema::{add, columns, columns_of_stream};
 
 /// The kind of a text's lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// Any objects.
+    #[default]
     Plain,
-    /// Events of Tracee with times in seconds, which have BETH's columns and no others.
-    TraceeSeconds,
-    /// Events of Tracee with times in nanoseconds, which also have the columns that came after 2021.
-    TraceeNanoseconds,
+    /// Events of Tracee.
+    Tracee(Form),
 }
 
 impl Layout {
     /// Returns whether the lines are Tracee's.
     pub fn is_tracee(self) -> bool {
         self != Self::Plain
+    }
+
+    /// Returns the form of Tracee's events; `None` for any other objects.
+    fn form(self) -> Option<Form> {
+        match self {
+            Self::Plain => None,
+            Self::Tracee(form) => Some(form),
+        }
     }
 }

@@ -131,7 +131,7 @@ impl BatchReader {
                     self.piece.add_replaced(start, replaced);
                 }
                 Err(Refusal::Misfit(column)) => return Err(self.misfit(column, start)),
-                Err(Refusal::Line(why)) if self.strict => {
+                Err(Refusal::Line(why) | Refusal::Other(why)) if self.strict => {
                     let error = self.origin.line_error(start, &why);
                     return Err(error
                         .hint(format!(
@@ -141,6 +141,7 @@ impl BatchReader {
                         .into());
                 }
                 Err(Refusal::Line(why)) => self.piece.add_bad(start, why),
+                Err(Refusal::Other(why)) => self.piece.add_other(start, why),
             }
         }
         Ok(self.decoder.flush()?)

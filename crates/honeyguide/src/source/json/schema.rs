@@ -12,7 +12,9 @@ use super::lenient;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::log::{Log, tracee};
+use crate::log::Log;
+use crate::log::tracee::{self, Form};
+use crate::naming::parameter;
 use crate::source::file::DataFile;
 use crate::source::found::FoundColumn;
 use crate::source::place::Origin;
@@ -39,8 +41,9 @@ pub(in crate::source) fn columns(
     missing: &Missing,
 ) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
-    let objects = first_objects(&mut lines, &Origin::File(file.clone()))?;
-    Ok(FoundLines::of(&objects, is_tracee, missing))
+    let origin = Origin::File(file.clone());
+    let (objects, line) = first_objects(&mut lines, &origin)?;
+    FoundLines::of(&objects, is_tracee, missing, &origin, line)
 }
 
 /// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
@@ -57,12 +60,10 @@ pub(in crate::source) fn columns_of_stream(
         input,
         bytes: Vec::new(),
     };
-    let objects = first_objects(&mut Lines::new(&mut kept), origin)?;
+    let (objects, line) = first_objects(&mut Lines::new(&mut kept), origin)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    Ok((
-        FoundLines::of(&objects, is_tracee, missing),
-        Box::new(whole),
-    ))
+    let found = FoundLines::of(&objects, is_tracee, missing, origin, line)?;
+    Ok((found, Box::new(whole)))
 }
 
 /// An input that keeps what is read from it, and seems to end where it would have to keep too much.
@@ -81,30 +82,77 @@ impl Read for Kept {
 }
 
 impl FoundLines {
-    fn of(objects: &[Object], is_tracee: Option<bool>, missing: &Missing) -> Self {
-        let mut each = objects.iter().map(Object::values);
-        let is_tracee =
-            is_tracee.unwrap_or_else(|| each.any(|object| tracee::is_event(|key| object.get(key))));
-        if !is_tracee {
-            return Self {
+    /// Returns what the first objects of a text say. The first of them is in line `line`.
+    ///
+    /// # Errors
+    /// Fails when the objects must be events of Tracee and none is one.
+    fn of(
+        objects: &[Object],
+        is_tracee: Option<bool>,
+        missing: &Missing,
+        origin: &Origin,
+        line: u64,
+    ) -> Result<Self> {
+        let values: Vec<HashMap<&str, Value>> = objects.iter().map(Object::values).collect();
+        let forms = values.iter();
+        let forms = forms.filter_map(|object| Form::of(|key| object.get(key)));
+        let forms: Vec<Form> = forms.collect();
+        let most_are = !forms.is_empty() && 2 * forms.len() >= objects.len();
+        if !is_tracee.unwrap_or(most_are) {
+            return Ok(Self {
                 columns: plain_columns(objects, missing),
                 layout: Layout::Plain,
-            };
+            });
         }
-        let mut each = objects.iter().map(Object::values);
-        let is_later = each.any(|object| tracee::is_later(|key| object.get(key)));
-        let columns = tracee::columns(is_later);
-        Self {
+        let form = common_form(&forms).or_else(|| form_of_table(&values));
+        let form = form.ok_or_else(|| no_events(&values, origin, line))?;
+        let columns = form.columns();
+        Ok(Self {
             columns: columns
                 .map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
                 .collect(),
-            layout: if is_later {
-                Layout::TraceeNanoseconds
-            } else {
-                Layout::TraceeSeconds
-            },
-        }
+            layout: Layout::Tracee(form),
+        })
     }
+}
+
+/// Returns the form of most events, where a later one of the older forms counts for both.
+fn common_form(forms: &[Form]) -> Option<Form> {
+    let structured = forms
+        .iter()
+        .filter(|form| **form == Form::Structured)
+        .count();
+    if forms.is_empty() {
+        None
+    } else if 2 * structured >= forms.len() {
+        Some(Form::Structured)
+    } else if forms.contains(&Form::Later) {
+        Some(Form::Later)
+    } else {
+        Some(Form::Of2021)
+    }
+}
+
+/// Returns the form of events whose arguments are no list, such as those of a table of BETH's columns.
+fn form_of_table(objects: &[HashMap<&str, Value>]) -> Option<Form> {
+    let mut events = objects.iter();
+    let event = events.find(|object| Form::Later.missing(|key| object.get(key)).is_empty())?;
+    Some(Form::unstructured(|key| event.get(key)))
+}
+
+fn no_events(objects: &[HashMap<&str, Value>], origin: &Origin, line: u64) -> Error {
+    let missing = objects
+        .first()
+        .map(|object| Form::Later.missing(|key| object.get(key)));
+    let why = tracee::no_event(&missing.unwrap_or_default());
+    let place = origin.path().display();
+    Error::data(format!(
+        "{place}: line {line}: {why}; the next lines are none either"
+    ))
+    .hint(format!(
+        "leave out {} tracee, or name the format that the lines have",
+        parameter("format")
+    ))
 }
 
 /// Returns where the values of `column` are in a line of `log`.
@@ -156,12 +204,14 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// Returns the objects in the first lines: at most [`INFERENCE_RECORDS`] objects, in at most twice as many lines.
+/// Returns the objects in the first lines, at most [`INFERENCE_RECORDS`] objects in at most twice as many lines, and the
+/// number of the line of the first.
 ///
 /// # Errors
 /// Fails when the text cannot be read, and when there is no object.
-fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Object>> {
+fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<Object>, u64)> {
     let mut objects = Vec::new();
+    let mut first_line = 1;
     let mut first_fault = None;
     for number in 1..=2 * INFERENCE_RECORDS as u64 {
         let line = lines
@@ -175,7 +225,12 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Ob
             continue;
         }
         match lenient::parse(bytes) {
-            Some(object) => objects.push(object),
+            Some(object) => {
+                if objects.is_empty() {
+                    first_line = number;
+                }
+                objects.push(object);
+            }
             None => {
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
             }
@@ -192,7 +247,7 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<Vec<Ob
             origin.kind()
         ))
         .hint("newline-delimited JSON has one object per line")),
-        _ => Ok(objects),
+        _ => Ok((objects, first_line)),
     }
 }
 

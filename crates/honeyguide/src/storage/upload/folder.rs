@@ -101,6 +101,7 @@ impl UploadedFolder {
         let shown = self.place.about.shown.join(name);
         Ok(ObjectPlace {
             path: self.path(name)?,
+            decoded: None,
             about: self.place.about.of(shown).into(),
             ..self.place.clone()
         })
@@ -229,7 +230,9 @@ mod tests {
         ObjectPlace {
             store: Arc::new(InMemory::new()),
             path: path.into(),
+            decoded: None,
             about: About::new(format!("mem://b/{path}").into()).into(),
+            odd_keys: Default::default(),
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::Term;
 use honeyguide::output::{Destination, TableFormat};
 use honeyguide::{
-    Engine, Error, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions, TraceeEvents,
-    builtin,
+    Engine, Error, FeatureSource, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions,
+    TraceeEvents, builtin,
 };
 use serde::Serialize;
 
@@ -40,6 +40,22 @@ pub trait Outcome: Serialize {
 
     /// Prints the outcome as text.
     fn print(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// The recipe or the model with which features are computed.
+pub enum Features {
+    Recipe(Recipe),
+    Model(Box<Model>),
+}
+
+impl Features {
+    /// Returns them as the library takes them.
+    pub fn source(&self) -> FeatureSource<'_> {
+        match self {
+            Self::Recipe(recipe) => FeatureSource::Recipe(recipe),
+            Self::Model(model) => FeatureSource::Model(model),
+        }
+    }
 }
 
 impl Context {
@@ -277,6 +293,19 @@ impl Context {
         for remark in recipe.remarks(source) {
             self.remark(&format!("note: {remark}"));
         }
+    }
+
+    /// Loads the recipe or the model that is named, if there is one. The arguments allow only one of them.
+    pub fn features(
+        &self,
+        recipe: Option<&str>,
+        model: Option<&Path>,
+    ) -> Result<Option<Features>, Failure> {
+        Ok(match (recipe, model) {
+            (_, Some(model)) => Some(Features::Model(Box::new(self.model(model)?))),
+            (Some(recipe), None) => Some(Features::Recipe(self.recipe(recipe)?)),
+            (None, None) => None,
+        })
     }
 
     /// Loads a model from a path or a URL.

@@ -319,21 +319,72 @@ fn no_command_overwrites_the_model_that_it_reads() {
 }
 
 #[test]
-fn a_false_positive_rate_needs_data_of_three_hosts() {
-    let folder = folder();
+fn a_false_positive_rate_needs_events_to_hold_out() {
+    let folder = Folder::with(&[("few.csv", events(9))]);
     let args = [
         "train",
-        "good.csv",
+        "few.csv",
         "--false-positive-rate",
         "0.01",
         "--out",
         "m.json",
     ];
+    folder.refused(&args, 2, &["9 events", "least number is 10", "--calibrate"]);
+}
+
+#[test]
+fn a_label_that_the_model_reads_is_refused_and_warned_of() {
+    let rows = (0..200).map(|row| format!("{},{}\n", row % 23, u8::from(row % 40 == 0)));
+    let table = "bytes,is_attack\n".to_owned() + &rows.collect::<String>();
+    let folder = Folder::with(&[("t.csv", table)]);
+    let train = ["train", "t.csv", "--recipe", "raw", "--trees", "5", "--out"];
+    let run = folder.done(&[&train[..], &["leaky.json"]].concat());
+    let warning = "is_attack, which looks like a label";
+    assert!(run.stderr.contains(warning) && run.stderr.contains("--exclude is_attack"));
+    let run = folder.done(&[&train[..], &["m.json", "--exclude", "is_attack"]].concat());
+    assert!(!run.stderr.contains("looks like a label"), "{}", run.stderr);
+    let says = [
+        "feature `is_attack` is computed from this label",
+        "--exclude is_attack",
+    ];
+    let label = ["t.csv", "--label", "is_attack"];
     folder.refused(
-        &args,
+        &[&["evaluate", "leaky.json"], &label[..]].concat(),
         2,
-        &["does not tell three hosts apart", "--calibrate"],
+        &says,
     );
+    let report = ["report", "leaky.json", "--out", "r.html"];
+    folder.refused(&[&report[..], &label].concat(), 2, &says);
+    folder.done(&[&["evaluate", "m.json"], &label[..]].concat());
+}
+
+#[test]
+fn a_calibration_on_training_data_is_noticed() {
+    let table = |shift: u32| {
+        let rows = (0..100).map(|row| format!("{}\n", row * row % 97 + shift));
+        "bytes\n".to_owned() + &rows.collect::<String>()
+    };
+    let again = table(0)
+        .lines()
+        .skip(1)
+        .fold("bytes".to_owned(), |text, row| {
+            text.replacen("bytes", &format!("bytes\n{row}"), 1)
+        });
+    let folder = Folder::with(&[
+        ("t.csv", table(0)),
+        ("copy.csv", again),
+        ("other.csv", table(1)),
+    ]);
+    let train = [
+        "train", "t.csv", "--recipe", "raw", "--trees", "5", "--out", "m.json",
+    ];
+    let calibrated = |data: &str| {
+        let run = folder.done(&[&train[..], &["--calibrate", data]].concat());
+        run.stderr
+    };
+    assert!(calibrated("./t.csv").contains("--calibrate reads training data, ./t.csv"));
+    assert!(calibrated("copy.csv").contains("the events of --calibrate are the training events"));
+    assert!(!calibrated("other.csv").contains("remembers"));
 }
 
 #[test]

@@ -32,6 +32,9 @@ fn folder() -> Folder {
                   [[feature]]\nname = \"call\"\nexpr = \"eventName\"\nkind = \"categorical\"\n\
                   [[feature]]\nname = \"rare\"\nrarity = { of = \"processName\", given = [\"hostName\"] }\n";
     folder.write("kinds.toml", recipe);
+    let rows = (0..200).map(|row| format!("{},{}\n", row % 23, u8::from(row % 40 == 0)));
+    let plain = "bytes,is_attack\n".to_owned() + &rows.collect::<String>();
+    folder.write("plain.csv", plain);
     folder.write("forest.json", exported_forest());
     // `reproduce` needs events with labels of both kinds.
     folder.done(&[
@@ -54,13 +57,14 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 39] = [
+const CALLS: [&str; 44] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
     "drift model.json good.csv",
     "drift model.json logs/labelled_testing_data.csv",
     "embed good.csv --recipe beth-paper --epochs 1 --out e.csv",
+    "embed good.csv --model model.json --epochs 1 --out e.csv",
     "evaluate model.json good.csv",
     "evaluate model.json logs/labelled_testing_data.csv --label evil",
     "evaluate kinds.json logs/labelled_testing_data.csv",
@@ -76,6 +80,7 @@ const CALLS: [&str; 39] = [
     "inspect logs",
     "inspect good.csv --recipe context",
     "inspect good.csv --recipe kinds.toml",
+    "inspect good.csv --model kinds.json",
     "recipes",
     "recipes raw",
     "recipes context",
@@ -90,6 +95,9 @@ const CALLS: [&str; 39] = [
     "simulate --out more --events 3000",
     "train good.csv --recipe raw --trees 2 --out m.json",
     "train good.csv --trees 2 --contamination 0.01 --out m.json",
+    "train good.csv --trees 2 --contamination auto --out m.json",
+    "train good.csv --trees 2 --out m.json",
+    "train plain.csv --recipe raw --trees 2 --out m.json",
     "train good.csv --trees 2 --out m.json --calibrate good.csv",
     "train logs/labelled_training_data.csv --trees 2 --out m.json",
     "sql QUERY good.csv",

@@ -72,18 +72,25 @@ impl TimeColumn {
     /// Returns the clock of a column whose values lie from `first` to `last`. Plain numbers that only make sense as
     /// milli-, micro- or nanoseconds since 1970 are taken as such, others as seconds.
     pub fn clock(&self, first: f64, last: f64) -> Clock {
-        let unit = self.unit.unwrap_or(match last.abs() {
-            ticks if ticks >= 1e17 => 1e-9,
-            ticks if ticks >= 1e14 => 1e-6,
-            ticks if ticks >= 1e11 => 1e-3,
-            _ => 1.0,
-        });
+        let unit = self.seconds_per_tick(last);
         Clock {
             seconds: self.ticks.clone() * lit(unit),
             is_date: self.unit.is_some() || first * unit >= FIRST_DATE,
             first: first * unit,
             last: last * unit,
         }
+    }
+}
+
+impl TimeColumn {
+    /// Returns the length of a tick of a column whose greatest value is `last`, in seconds.
+    pub fn seconds_per_tick(&self, last: f64) -> f64 {
+        self.unit.unwrap_or(match last.abs() {
+            ticks if ticks >= 1e17 => 1e-9,
+            ticks if ticks >= 1e14 => 1e-6,
+            ticks if ticks >= 1e11 => 1e-3,
+            _ => 1.0,
+        })
     }
 }
 

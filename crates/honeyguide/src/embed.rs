@@ -1,5 +1,5 @@
-//! A map of the distinct feature rows of data: a UMAP embedding of a recipe's features, fitted on the same or on other
-//! data.
+//! A map of the distinct feature rows of data: a UMAP embedding of the features of a recipe or a model, fitted on the
+//! same or on other data.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub use learn::umap::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric,
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::feature_source::FeatureSource;
 use crate::features::{Distilled, Encoder, FEATURE_KEY, feature_keys};
 use crate::groups::{KeyId, KeyedCounts, Keys, count_distinct};
 use crate::labels::label_key;
@@ -90,10 +91,10 @@ fn rows_of<T: Copy>(table: &[T], n_columns: usize, rows: &[usize]) -> Vec<T> {
         .collect()
 }
 
-/// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. Features
-/// are scaled to mean 0 and standard deviation 1 over the events that the map is fitted on. `seed` overrides the seed
-/// in
-/// `params`.
+/// Places the distinct feature rows of `source` on a map that is fitted on `fit_on`, or on `source` itself. The features
+/// are those of a model, or those of a recipe with the constants that it learns from the events that the map is fitted
+/// on. For the map, features are scaled to mean 0 and standard deviation 1 over these events. `seed` overrides the seed
+/// in `params`.
 ///
 /// # Errors
 /// Fails when a parameter is out of range, when a feature is categorical or missing in a row, and when the data lacks
@@ -102,13 +103,22 @@ pub async fn embed(
     engine: &Engine,
     source: &mut Source,
     fit_on: Option<&mut Source>,
-    recipe: &Recipe,
+    features: impl Into<FeatureSource<'_>>,
     params: &UmapParams,
     seed: u64,
 ) -> Result<Embedding> {
     let labels = source.present(source.log().labels().iter().copied());
     let labels: Vec<String> = labels.map(str::to_owned).collect();
-    embed_labelled(engine, source, fit_on, recipe, params, seed, labels).await
+    embed_labelled(
+        engine,
+        source,
+        fit_on,
+        features.into(),
+        params,
+        seed,
+        labels,
+    )
+    .await
 }
 
 /// Places rows as [`embed`] does, and counts the events of `labels` instead of those of the log's labels.
@@ -119,13 +129,13 @@ pub(crate) async fn embed_labelled(
     engine: &Engine,
     source: &mut Source,
     fit_on: Option<&mut Source>,
-    recipe: &Recipe,
+    features: FeatureSource<'_>,
     params: &UmapParams,
     seed: u64,
     labels: Vec<String>,
 ) -> Result<Embedding> {
     let params = &params.clone().seed(seed);
-    let recipe = recipe.resolve(engine, source, &[])?;
+    let recipe = features.resolve(engine, source)?;
     refuse_categories(&recipe)?;
     let plan = recipe.plan(engine, source)?;
     let fitted_source = fit_on.unwrap_or(&mut *source);
@@ -134,7 +144,9 @@ pub(crate) async fn embed_labelled(
     if distilled.events == 0 {
         return Err(no_events(fitted_source));
     }
-    let map = Map::fit(&recipe, &distilled, params, seed)?;
+    let encodings = features.encodings(&recipe, &distilled)?;
+    let encoder = Encoder::new(&recipe, &encodings)?;
+    let map = Map::fit(&recipe, encoder, &distilled, params, seed)?;
     let mut keys = Keys::default();
     let ids = labels
         .iter()
@@ -179,9 +191,13 @@ struct Map {
 }
 
 impl Map {
-    fn fit(recipe: &Recipe, distilled: &Distilled, params: &UmapParams, seed: u64) -> Result<Self> {
-        let encodings = Encoder::fit(recipe, distilled)?;
-        let encoder = Encoder::new(recipe, &encodings)?;
+    fn fit(
+        recipe: &Recipe,
+        encoder: Encoder,
+        distilled: &Distilled,
+        params: &UmapParams,
+        seed: u64,
+    ) -> Result<Self> {
         let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
         matrix.sort_rows();
         refuse_missing(recipe, matrix.values())?;

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::groups::{Key, KeyId, KeyValues, Keys};
 use crate::labels::{class_of, label_key, labels};
+use crate::leakage::refuse_leaked_labels;
 use crate::log::BaselineRule;
 use crate::model::{Model, Threshold};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
@@ -128,7 +129,8 @@ impl From<Confusion> for Verdicts {
 /// Evaluates `model` on `source` against `label`, or against those labels of the data's log that it has.
 ///
 /// # Errors
-/// Fails when the data has no label, when a label is neither 0 nor 1, and when the data lacks the recipe's columns,
+/// Fails when the data has no label, when a feature of the model is computed from a label, when a label is neither 0 nor
+/// 1, and when the data lacks the recipe's columns,
 /// cannot be read or has no rows.
 pub async fn evaluate(
     engine: &Engine,
@@ -137,6 +139,7 @@ pub async fn evaluate(
     label: Option<&str>,
 ) -> Result<Evaluation> {
     let labels = labels(source, label)?;
+    refuse_leaked_labels(model, &labels)?;
     let mut keys = Keys::default();
     let judged = JudgedKeys::add(&mut keys, source, &labels)?;
     let model = Arc::new(model.clone());

@@ -1,7 +1,7 @@
 //! Explanations of scores: what each feature contributes to an event's score, and how its value compares with the
 //! training events, in words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use learn::iforest::{ExplainError, Explanation};
 use serde::Serialize;
@@ -9,8 +9,10 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::features::{EncodingData, RowKey, Sighting, row_key};
 use crate::model::{Distribution, FeatureProfile, Model};
+use crate::recipe::columns::column_of_expression;
 use crate::recipe::layout::{FeatureInputs, Input};
 use crate::recipe::{Feature, Recipe};
+use crate::wording::{percent, plain_number, shortened};
 
 /// The contribution of one feature to an event's score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -188,7 +190,7 @@ impl Model {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
             (FeatureInputs::Own(input), _) if !self.training.is_described() => {
-                vec![raw_values(feature, &self.layout().inputs[*input], event)]
+                vec![self.shown_value(index, *input, event).own]
             }
             (FeatureInputs::Rarity(inputs), _) => {
                 let parts: Vec<String> = feature
@@ -208,28 +210,77 @@ impl Model {
                 )]
             }
             (FeatureInputs::Own(input), _) => {
-                let value = event.inputs[*input]
-                    .as_deref()
-                    .and_then(|value| value.parse().ok());
-                let columns = raw_values(feature, &self.layout().inputs[*input], event);
-                describe_number(feature, &columns, value, &self.training.profile[index])
+                let value = self.shown_value(index, *input, event);
+                describe_number(feature, &value, &self.training.profile[index])
             }
         }
     }
+
+    /// Returns the value of the numeric feature at `index`, whose input is `input`.
+    fn shown_value(&self, index: usize, input: usize, event: &ExplainedEvent) -> ShownValue {
+        let text = event.inputs[input].as_deref();
+        let value = text.and_then(|value| value.parse().ok());
+        let input = &self.layout().inputs[input];
+        ShownValue::new(&self.recipe.features[index], input, event, value)
+    }
 }
 
-/// Returns the event's columns that the feature's input names, with their values, or the feature's name if it names
-/// none.
-fn raw_values(feature: &Feature, input: &Input, event: &ExplainedEvent) -> String {
-    let named = event
-        .columns
-        .iter()
-        .filter(|(name, _)| input.columns.contains(name));
-    let values: Vec<String> = named.map(|(name, value)| part(name, value)).collect();
-    if values.is_empty() {
-        feature.name.clone()
-    } else {
-        values.join(", ")
+/// The value of a numeric feature, and how it is written.
+struct ShownValue {
+    value: Option<f64>,
+    /// The feature's own value with its name. Where the expression is more than a column, the values of its columns
+    /// follow, since they are in other units.
+    own: String,
+    /// The columns and their values alone.
+    columns: String,
+    /// Whether the value is that of a column of true and false.
+    is_flag: bool,
+}
+
+impl ShownValue {
+    fn new(feature: &Feature, input: &Input, event: &ExplainedEvent, value: Option<f64>) -> Self {
+        let named = event
+            .columns
+            .iter()
+            .filter(|(name, _)| input.columns.contains(name));
+        let columns: Vec<&(String, Option<String>)> = named.collect();
+        let is_column = column_of_expression(&input.sql).is_some();
+        let is_flag = is_column
+            && columns
+                .iter()
+                .any(|(_, text)| matches!(text.as_deref(), Some("true" | "false")));
+        let values: Vec<String> = columns
+            .iter()
+            .map(|(name, text)| part(name, text))
+            .collect();
+        let values = values.join(", ");
+        let own = value.map_or_else(|| "no value".to_owned(), plain_number);
+        let own = match (&columns[..], is_column) {
+            ([], _) => format!("{} {own}", feature.name),
+            (_, true) => values.clone(),
+            (columns, false) if columns.iter().any(|(name, _)| *name == feature.name) => {
+                format!("feature {} {own} (column {values})", feature.name)
+            }
+            (_, false) => format!("{} {own} ({values})", feature.name),
+        };
+        Self {
+            value,
+            own,
+            columns: match values.is_empty() {
+                true => feature.name.clone(),
+                false => values,
+            },
+            is_flag,
+        }
+    }
+
+    /// Writes another value of the feature.
+    fn other(&self, value: f64) -> String {
+        match (self.is_flag, value) {
+            (true, 0.0) => "false".to_owned(),
+            (true, 1.0) => "true".to_owned(),
+            _ => plain_number(value),
+        }
     }
 }
 
@@ -238,9 +289,9 @@ fn part(sql: &str, value: &Option<String>) -> String {
     let is_column = sql
         .chars()
         .all(|character| character.is_alphanumeric() || character == '_');
-    match (value, is_column) {
+    match (value.as_deref().map(shortened), is_column) {
         (Some(value), true) => format!("{sql} {value}"),
-        (Some(value), false) => value.clone(),
+        (Some(value), false) => value.into_owned(),
         (None, true) => format!("no {sql}"),
         (None, false) => "no value".to_owned(),
     }
@@ -299,28 +350,26 @@ fn describe_category(
 }
 
 /// Returns how common a number is in training, or where it lies among the training events.
-fn describe_number(
-    feature: &Feature,
-    columns: &str,
-    value: Option<f64>,
-    profile: &FeatureProfile,
-) -> Vec<String> {
-    let Some(value) = value else {
-        return vec![format!("{columns}: no value")];
+fn describe_number(feature: &Feature, shown: &ShownValue, profile: &FeatureProfile) -> Vec<String> {
+    let Some(value) = shown.value else {
+        return vec![format!("{}: no value", shown.columns)];
     };
     match &profile.distribution {
         Distribution::Values(values) => {
-            describe_value(feature, columns, value, values, profile.missing)
+            describe_value(feature, shown, value, values, profile.missing)
         }
-        Distribution::Bins { edges, .. } => vec![format!("{columns}: {}", place(value, edges))],
+        Distribution::Bins { edges, .. } => {
+            vec![format!("{}: {}", shown.own, place(value, edges))]
+        }
         Distribution::Categories(_) => vec![feature.name.clone()],
     }
 }
 
 /// Returns how common a number is in training if it had few distinct numbers, and the most common one if it is another.
+/// A number with a meaning is written as that meaning.
 fn describe_value(
     feature: &Feature,
-    columns: &str,
+    shown: &ShownValue,
     value: f64,
     values: &[(f64, f64)],
     missing: f64,
@@ -337,64 +386,42 @@ fn describe_value(
                 if next.1 > best.1 { next } else { best }
             },
         );
-    let own = format!(
-        "{columns}{}: {} of the training events",
-        meaning(feature, value, " "),
-        share(of_value, total)
-    );
+    let own = match meaning(feature, value) {
+        Some(meaning) => format!("{} ({meaning})", shown.columns),
+        None => shown.own.clone(),
+    };
+    let own = format!("{own}: {} of the training events", share(of_value, total));
     if usual.0 == value {
         return vec![own];
     }
-    let mut name = meaning(feature, usual.0, "");
-    if name.is_empty() {
-        name = usual.0.to_string();
-    }
+    let name = meaning(feature, usual.0).map_or_else(|| shown.other(usual.0), str::to_owned);
     vec![own, format!("{}: {name}", share(usual.1, total))]
 }
 
 /// Returns where a number lies among the training events. `edges` divide these into equal shares.
 fn place(value: f64, edges: &[f64]) -> String {
     let last = edges.len() - 1;
-    let (low, high) = (edges[last / 4], edges[last - last / 4]);
+    let [first, low, high, end] =
+        [0, last / 4, last - last / 4, last].map(|edge| plain_number(edges[edge]));
     let place = match value {
-        value if value < edges[0] => {
-            format!("below all training events, which begin at {}", edges[0])
-        }
-        value if value > edges[last] => {
-            format!("above all training events, which end at {}", edges[last])
-        }
-        _ => format!(
-            "training events lie between {} and {}",
-            edges[0], edges[last]
-        ),
+        value if value < edges[0] => format!("below all training events, which begin at {first}"),
+        value if value > edges[last] => format!("above all training events, which end at {end}"),
+        _ => format!("training events lie between {first} and {end}"),
     };
     format!("{place}, half of them between {low} and {high}")
 }
 
-/// Returns the meaning of a coded value: in brackets after `before`, or without brackets if `before` is empty.
-fn meaning(feature: &Feature, value: f64, before: &str) -> String {
-    let meanings: &BTreeMap<String, String> = &feature.values;
-    match meanings.get(&value.to_string()) {
-        Some(meaning) if before.is_empty() => meaning.clone(),
-        Some(meaning) => format!("{before}({meaning})"),
-        None => String::new(),
-    }
+/// Returns the meaning of a coded value, if the recipe gives one.
+fn meaning(feature: &Feature, value: f64) -> Option<&str> {
+    feature.values.get(&value.to_string()).map(String::as_str)
 }
 
 /// Returns a share in words. Only an exact 0 is "none" and only an exact 1 is "all": one event in a million is neither.
 fn share(count: f64, of: f64) -> String {
-    if count == 0.0 {
-        return "none".into();
-    }
-    if count == of {
-        return "all".into();
-    }
-    let percent = 100.0 * count / of;
-    match percent {
-        p if p < 0.001 => "less than 0.001 %".into(),
-        p if p < 0.1 => format!("{p:.3} %"),
-        p if p <= 99.9 => format!("{p:.1} %"),
-        p => format!("{:.3} %", p.min(99.999)),
+    match count {
+        0.0 => "none".into(),
+        count if count == of => "all".into(),
+        count => percent(count / of),
     }
 }
 
@@ -419,7 +446,7 @@ mod tests {
         );
         assert_eq!(
             describe_sighting(&event, sighting(5, 1000, 0)),
-            ["eventName connect: 0.5 % of the training events with processName scan"]
+            ["eventName connect: 0.50 % of the training events with processName scan"]
         );
         assert_eq!(
             describe_sighting(&event, sighting(0, 1000, 0)),
@@ -429,7 +456,7 @@ mod tests {
             describe_sighting(&event, sighting(5, 1000, 1)),
             [
                 "processName scan was never seen in training",
-                "eventName connect: 0.5 % of the training events"
+                "eventName connect: 0.50 % of the training events"
             ]
         );
     }

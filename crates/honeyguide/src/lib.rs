@@ -64,6 +64,7 @@
 mod cells;
 mod clock;
 pub mod convert;
+mod cross_validation;
 mod distil;
 pub mod drift;
 pub mod embed;
@@ -72,6 +73,7 @@ mod error;
 pub mod evaluate;
 pub mod event;
 pub mod explain;
+mod feature_source;
 mod features;
 mod functions;
 #[cfg(any(test, fuzzing))]
@@ -81,7 +83,7 @@ mod import;
 pub mod incident;
 pub mod inspect;
 mod labels;
-mod leave_one_out;
+mod leakage;
 pub mod log;
 pub mod marks;
 mod model;
@@ -104,19 +106,21 @@ mod tail;
 mod train;
 pub mod wording;
 
+pub use cross_validation::MIN_HOSTS;
 pub use datafusion::arrow;
 pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
 pub use error::{Error, ErrorKind, Result};
+pub use feature_source::FeatureSource;
 pub use features::MAX_CATEGORIES;
 pub use import::{ForestExport, import};
+pub use leakage::{PossibleLabel, possible_labels};
 pub use learn::iforest::{
     Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
 };
-pub use leave_one_out::MIN_HOSTS;
 pub use model::{
-    Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model, ModelOrigin,
-    Threshold, ThresholdMethod, Training,
+    BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
+    ModelOrigin, Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{
@@ -130,5 +134,5 @@ pub use source::{
 };
 pub use storage::{StorageOptions, is_url, redacted, until_stopped};
 pub use train::{
-    FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train, why_not_held_out,
+    Calibration, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
 };

@@ -19,7 +19,7 @@ use crate::naming::parameter;
 use crate::recipe::builtin;
 use crate::scan::Scan;
 use crate::source::{Source, no_events};
-use crate::train::{ThresholdPolicy, TrainOptions, fit};
+use crate::train::{Parts, ThresholdPolicy, TrainOptions, fit};
 
 /// The name of the experiment's recipe.
 pub const RECIPE: &str = "beth-paper";
@@ -128,8 +128,8 @@ impl Ensemble {
             ..Default::default()
         };
         let models = (0..seeds).map(|seed| {
-            let no_hosts = || Error::internal("no host is held out here");
-            fit(recipe.clone(), distilled.clone(), &options(seed), no_hosts)
+            let parts = Parts::Events;
+            fit(recipe.clone(), distilled.clone(), &parts, &options(seed))
         });
         let total = distilled.inputs.total_weight();
         let rows = (0..distilled.inputs.n_rows())

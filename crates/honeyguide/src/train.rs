@@ -9,19 +9,20 @@ use learn::iforest::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::distil::distil;
+use crate::cross_validation::{self, HeldOut, MIN_EVENTS, MIN_HOSTS, TimeBlocks};
+use crate::distil::{distil, host_key};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
 use crate::groups::Keys;
-use crate::leave_one_out;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
 use crate::naming::parameter;
 use crate::recipe::Recipe;
+use crate::recipe::plan::FeaturePlan;
 use crate::scored::{Order, ScoredCounts};
 use crate::source::{Source, no_events};
 use crate::tail::Tail;
-use crate::wording::hex;
+use crate::wording::{hex, of_them};
 
 /// The parameters of training. Those that scikit-learn's `IsolationForest` has too have the same names, meanings and
 /// defaults. It has no `novelty`; its forests are [`Novelty::Plain`].
@@ -45,21 +46,23 @@ pub struct TrainOptions {
     pub exclude: Vec<String>,
 }
 
-/// The share of a held-out host's events that the default threshold may flag.
+/// The share of held-out events that the default threshold may flag.
 pub const FALSE_POSITIVE_RATE: f64 = 0.001;
 
 /// The policy by which training sets the threshold of a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ThresholdPolicy {
-    /// By hosts that are held out in turn, where the events come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more;
-    /// else by contamination `auto`. [`Model::threshold`] says which it was.
-    HeldOutHostsOrAuto {
-        /// The largest share of a held-out host's events that may be flagged, in the mean of the hosts.
+    /// By training events that are held out in turn and scored by a model of the others. They are hosts where the events
+    /// come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more; else blocks of time where the data has a column of times and
+    /// can be read more than once; else random events. With too few events the threshold is contamination `auto`.
+    /// [`Model::threshold`] says which it was.
+    HeldOutOrAuto {
+        /// The largest share of events that are held out that may be flagged: for hosts and blocks of time, in their mean.
         false_positive_rate: f64,
     },
-    /// By hosts that are held out in turn. Training fails where there are fewer than [`MIN_HOSTS`](crate::MIN_HOSTS).
-    HeldOutHosts {
-        /// The largest share of a held-out host's events that may be flagged, in the mean of the hosts.
+    /// By training events that are held out in turn. Training fails where there are too few events.
+    HeldOut {
+        /// The largest share of events that are held out that may be flagged: for hosts and blocks of time, in their mean.
         false_positive_rate: f64,
     },
     /// By the scores of the training events, as scikit-learn does.
@@ -68,20 +71,20 @@ pub enum ThresholdPolicy {
 
 impl Default for ThresholdPolicy {
     fn default() -> Self {
-        Self::HeldOutHostsOrAuto {
+        Self::HeldOutOrAuto {
             false_positive_rate: FALSE_POSITIVE_RATE,
         }
     }
 }
 
 impl ThresholdPolicy {
-    /// Returns the share of a held-out host's events that may be flagged, where hosts are to be held out.
+    /// Returns the share of held-out events that may be flagged, where events are to be held out.
     fn held_out_rate(self) -> Option<f64> {
         match self {
-            Self::HeldOutHostsOrAuto {
+            Self::HeldOutOrAuto {
                 false_positive_rate,
             }
-            | Self::HeldOutHosts {
+            | Self::HeldOut {
                 false_positive_rate,
             } => Some(false_positive_rate),
             Self::Contamination(_) => None,
@@ -91,7 +94,7 @@ impl ThresholdPolicy {
     fn contamination(self) -> Contamination {
         match self {
             Self::Contamination(contamination) => contamination,
-            Self::HeldOutHostsOrAuto { .. } | Self::HeldOutHosts { .. } => Contamination::Auto,
+            Self::HeldOutOrAuto { .. } | Self::HeldOut { .. } => Contamination::Auto,
         }
     }
 }
@@ -152,21 +155,61 @@ pub async fn train(
     rate.map_or(Ok(()), check_rate)?;
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
-    let host = rate.and_then(|_| source.host());
-    let host = host.map(|column| column.name.clone());
-    let distilled = distil(
-        engine,
-        source,
-        &recipe,
-        &plan,
-        host.as_deref(),
-        options.seed,
-    )
-    .await?;
+    let distilled = match rate {
+        Some(_) => distil_for_folds(engine, source, &recipe, &plan, options.seed).await?,
+        None => {
+            let all = distil(engine, source, &recipe, &plan, None, options.seed).await?;
+            (all, Parts::Events)
+        }
+    };
+    let (distilled, parts) = distilled;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    fit(recipe, distilled, options, || no_hosts(source))
+    fit(recipe, distilled, &parts, options)
+}
+
+/// The parts of the training events that can be held out.
+pub(crate) enum Parts {
+    Hosts,
+    Blocks(TimeBlocks),
+    Events,
+}
+
+/// Distils `source` in groups that can be held out: hosts, or else blocks of time, if the data has them.
+async fn distil_for_folds(
+    engine: &Engine,
+    source: &mut Source,
+    recipe: &Recipe,
+    plan: &FeaturePlan,
+    seed: u64,
+) -> Result<(Distilled, Parts)> {
+    let host = source.host().map(|column| host_key(&column.name));
+    let mut known = None;
+    if let Some(host) = host {
+        let distilled = distil(engine, source, recipe, plan, Some(host), seed).await?;
+        match distilled.groups.len() {
+            hosts if hosts >= MIN_HOSTS => return Ok((distilled, Parts::Hosts)),
+            // There are too many pairs of a row and a host, so there are more of a row and a block.
+            0 => return Ok((distilled, Parts::Events)),
+            _ => known = Some(distilled),
+        }
+    }
+    if source.is_repeatable()
+        && let Some(blocks) = TimeBlocks::find(engine, source).await?
+    {
+        let distilled = distil(engine, source, recipe, plan, Some(blocks.key()), seed).await?;
+        let parts = match distilled.groups.is_empty() {
+            true => Parts::Events,
+            false => Parts::Blocks(blocks),
+        };
+        return Ok((distilled, parts));
+    }
+    let distilled = match known {
+        Some(distilled) => distilled,
+        None => distil(engine, source, recipe, plan, None, seed).await?,
+    };
+    Ok((distilled, Parts::Events))
 }
 
 /// Returns the error for parameters that the forest refuses for this data, with the names of the command's options.
@@ -186,25 +229,29 @@ fn unfit(error: &FitError) -> Error {
     }
 }
 
-/// Trains a model on the distinct rows of the training events. `no_hosts` makes the error for events of which no host
-/// can be held out although the policy demands it.
+/// Trains a model on the distinct rows of the training events, of which `parts` can be held out.
 ///
 /// # Errors
-/// Fails when a parameter does not fit the events.
+/// Fails when a parameter does not fit the events, and when events are to be held out and there are too few.
 pub(crate) fn fit(
     recipe: Recipe,
     distilled: Distilled,
+    parts: &Parts,
     options: &TrainOptions,
-    no_hosts: impl FnOnce() -> Error,
 ) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
+    let held_out = match parts {
+        Parts::Hosts => HeldOut::Hosts,
+        Parts::Blocks(blocks) => HeldOut::Blocks(blocks),
+        Parts::Events => HeldOut::Events(options.seed),
+    };
     let held_out = match options.threshold.held_out_rate() {
-        Some(rate) => leave_one_out::threshold(&recipe, &distilled, &params, rate)?,
+        Some(rate) => cross_validation::threshold(&recipe, &distilled, held_out, &params, rate)?,
         None => None,
     };
-    let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOutHosts { .. });
+    let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOut { .. });
     if must_hold_out && held_out.is_none() {
-        return Err(no_hosts());
+        return Err(too_few(distilled.events));
     }
     let encodings = Encoder::fit(&recipe, &distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
@@ -242,24 +289,16 @@ pub(crate) fn fit(
     })
 }
 
-/// Returns why no threshold can be set by held-out hosts on data like `source`, where training says so.
-pub fn why_not_held_out(source: &Source) -> String {
-    let column = source.log().host();
-    let by = column.map_or_else(String::new, |column| format!(" by a column {column}"));
-    format!("the data does not tell three hosts apart{by}, or has too many distinct rows of inputs")
-}
-
-/// Returns the error of data in which no host can be held out.
-fn no_hosts(source: &Source) -> Error {
+/// Returns the error of training events that are too few to hold some of them out.
+fn too_few(events: u64) -> Error {
     let rate = parameter("false_positive_rate");
     Error::usage(format!(
-        "{rate}: no threshold can be set by leave-one-host-out: {}",
-        why_not_held_out(source)
+        "{rate}: no threshold can be set by events that are held out: the data has {}, and the least number is {MIN_EVENTS}",
+        of_them(events, "event", "events")
     ))
     .hint(format!(
-        "give benign events to set the threshold on: {} DATA; name the column of hosts with {}; or leave {rate} out",
+        "give benign events to set the threshold on, with {}, or leave {rate} out",
         parameter("calibrate"),
-        parameter("host_column")
     ))
 }
 
@@ -285,9 +324,16 @@ fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> T
     }
 }
 
-/// Sets the threshold to the lowest that flags at most the share `rate` of the events of `source`, which should be
-/// benign.
-/// `rate` is then the false-positive rate.
+/// What a calibration found out about its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calibration {
+    /// Whether the events are those that the model was trained on: the same number of events with each row of inputs, in
+    /// whatever files. The threshold then says what the model remembers, and not how many new events it flags.
+    pub on_training_events: bool,
+}
+
+/// Sets the threshold to the lowest that flags at most the share `rate` of the events of `source`, which should be benign
+/// and not those of the training. `rate` is then the false-positive rate.
 ///
 /// # Errors
 /// Fails when `rate` is not at least 0 and below 1, and when the data lacks the recipe's columns, cannot be read or has
@@ -297,7 +343,7 @@ pub async fn calibrate(
     model: &mut Model,
     source: &mut Source,
     rate: f64,
-) -> Result<()> {
+) -> Result<Calibration> {
     check_rate(rate)?;
     let shared = Arc::new(model.clone());
     let counts = ScoredCounts {
@@ -326,7 +372,18 @@ pub async fn calibrate(
         },
     };
     model.origin = None;
-    Ok(())
+    // Other events are seldom as many, so the second scan is rare.
+    let as_many = tail.events() == model.training.events && source.is_repeatable();
+    let on_training_events = as_many && is_training_data(engine, model, source).await?;
+    Ok(Calibration { on_training_events })
+}
+
+/// Returns whether the events of `source` have the rows of inputs that the model was trained on.
+async fn is_training_data(engine: &Engine, model: &Model, source: &mut Source) -> Result<bool> {
+    let plan = model.recipe.plan(engine, source)?;
+    let seed = model.forest.seed();
+    let distilled = distil(engine, source, &model.recipe, &plan, None, seed).await?;
+    Ok(fingerprint(&distilled) == model.training.fingerprint)
 }
 
 /// Refuses a false-positive rate that is not at least 0 and below 1.

@@ -30,7 +30,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns a share as a percentage, with enough digits to distinguish it from 0 and from 100 %.
+/// Returns a share as a percentage, with enough digits to distinguish it from 0 and from 100 %. All percentages that
+/// people read are written so.
 pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
     let distance = value.min(100.0 - value).abs();
@@ -38,7 +39,9 @@ pub fn percent(share: f64) -> String {
         d if d == 0.0 || d >= 9.95 => 1,
         d if d >= 0.0995 => 2,
         d if d >= 0.000_995 => 4,
-        _ => 6,
+        d if d >= 0.000_000_5 => 6,
+        _ if value < 50.0 => return "less than 0.000001 %".into(),
+        _ => return "more than 99.999999 %".into(),
     };
     format!("{value:.digits$} %")
 }
@@ -151,6 +154,28 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// Returns a number as [`number`] does, but without commas and with the minus sign of data.
+pub fn plain_number(value: f64) -> String {
+    number(value).replace(',', "").replace('−', "-")
+}
+
+/// Returns a value of data, in which a long number with a fraction or an exponent is written as [`plain_number`] does. Other
+/// text stays as it is. So do whole numbers, which can be ids, and short numbers, which can be versions.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    const MAX_DIGITS: usize = 14;
+    let is_number = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if !is_number || !text.contains(['.', 'e', 'E']) || digits <= MAX_DIGITS {
+        return Cow::Borrowed(text);
+    }
+    match text.parse() {
+        Ok(value) => Cow::Owned(plain_number(value)),
+        Err(_) => Cow::Borrowed(text),
+    }
+}
+
 /// Returns whether [`number`] writes a number without a power of ten.
 pub fn is_plain(value: f64) -> bool {
     value == 0.0 || (LEAST_PLAIN..FIRST_WITH_POWER).contains(&value.abs())
@@ -229,6 +254,37 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_data_have_no_commas_and_few_digits() {
+        for (value, shown) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (-2.0, "-2"),
+            (65_536.0, "65536"),
+            (0.1 + 0.2, "0.3"),
+            (5.209_486_152_841_421, "5.209486"),
+            (1e300, "10³⁰⁰"),
+            (9.007_199_254_740_993e15, "9.0072×10¹⁵"),
+            (-1e-9, "-10⁻⁹"),
+        ] {
+            assert_eq!(plain_number(value), shown);
+        }
+        for (text, shown) in [
+            ("0.30000000000000004", "0.3"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("0.5", "0.5"),
+            ("1e5", "1e5"),
+            ("3.10", "3.10"),
+            ("12.340000000000000000", "12.34"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("e", "e"),
+            ("/usr/lib/libc.so.6", "/usr/lib/libc.so.6"),
+            ("", ""),
+        ] {
+            assert_eq!(shortened(text), shown);
+        }
+    }
+
+    #[test]
     fn durations_have_the_unit_that_suits_them() {
         let durations = [0.0, 119.9, 120.0, 5_400.0, 7_200.0, 172_799.0, 259_200.0];
         let shown = [
@@ -239,7 +295,18 @@ mod tests {
 
     #[test]
     fn shares_close_to_0_or_1_are_not_rounded_to_them() {
-        let shares = [0.0, 1.0, 0.5, 0.05, 0.001, 0.000_1, 0.999_9, 0.000_001];
+        let shares = [
+            0.0,
+            1.0,
+            0.5,
+            0.05,
+            0.001,
+            0.000_1,
+            0.999_9,
+            0.000_001,
+            1e-12,
+            1.0 - 1e-12,
+        ];
         let shown = [
             "0.0 %",
             "100.0 %",
@@ -249,6 +316,8 @@ mod tests {
             "0.0100 %",
             "99.9900 %",
             "0.000100 %",
+            "less than 0.000001 %",
+            "more than 99.999999 %",
         ];
         assert_eq!(shares.map(percent), shown);
     }

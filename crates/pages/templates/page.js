@@ -14,6 +14,7 @@
     if (whole === 0) return "undefined";
     const value = (100 * part) / whole;
     const distance = Math.min(value, 100 - value);
+    if (distance > 0 && distance < 0.0000005) return value < 50 ? "less than 0.000001 %" : "more than 99.999999 %";
     const digits = distance === 0 || distance >= 9.95 ? 1 : distance >= 0.0995 ? 2 : distance >= 0.000995 ? 4 : 6;
     return `${value.toFixed(digits)} %`;
   };

@@ -12,7 +12,8 @@ const MAX_MIN_DIST: f64 = 1.0;
 
 const EXAMPLES: &str = "Examples:
   honeyguide embed labelled_training_data.csv --out coords.parquet
-  honeyguide embed labelled_testing_data.csv --fit-on labelled_training_data.csv --recipe beth-paper --out coords.csv";
+  honeyguide embed labelled_testing_data.csv --fit-on labelled_training_data.csv --recipe beth-paper --out coords.csv
+  honeyguide embed today.csv --fit-on labelled_training_data.csv --model model.json --out coords.csv";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
@@ -23,9 +24,13 @@ pub struct Embed {
     /// Fit the map on this data and place DATA on it [default: fit the map on DATA]
     #[arg(long, value_name = "TRAIN", num_args = 1..)]
     pub fit_on: Vec<String>,
-    /// A built-in recipe, or the path or URL of a TOML file [default: the log's, context]
+    /// Map the features of this recipe, with means and rarities of the data that the map is fitted on: a built-in
+    /// recipe, or the path or URL of a TOML file [default: the log's, context]
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
+    /// Map the features of this model, with means and rarities of its training data: a path or a URL
+    #[arg(long, value_name = "MODEL", conflicts_with = "recipe")]
+    pub model: Option<PathBuf>,
     /// Number of neighbours of each row, which includes the row itself
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = whole(2, MAX_NEIGHBORS), allow_negative_numbers = true)]
     pub neighbors: usize,

@@ -16,7 +16,8 @@ pub struct Evaluate {
     /// Files, folders, globs or URLs, or - for standard input
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
-    /// The label column, which is 1 for events to detect and 0 for the others [default: sus and evil]
+    /// The label column, which is 1 for events to detect and 0 for the others; no feature of the model may read it
+    /// [default: sus and evil]
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
     #[command(flatten)]

@@ -19,8 +19,8 @@ pub struct Report {
     /// The self-contained HTML file to write (.html): a path, an object's URL, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// The label column, which is 1 for events to detect and 0 for the others [default: sus and evil, where the data
-    /// has them]
+    /// The label column, which is 1 for events to detect and 0 for the others; no feature of the model may read it
+    /// [default: sus and evil, where the data has them]
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
 }

@@ -33,7 +33,7 @@ pub struct Train {
     #[arg(long, value_name = "N|F", value_parser = parse_samples, allow_negative_numbers = true)]
     pub samples: Option<MaxSamples>,
     /// Share of the training events to flag, or auto for a threshold of 0.5 [default: --false-positive-rate sets the
-    /// threshold if the data has three hosts or more, else auto]
+    /// threshold]
     #[arg(long, value_name = "F", value_parser = parse_contamination, allow_negative_numbers = true, conflicts_with_all = ["calibrate", "false_positive_rate"])]
     pub contamination: Option<Contamination>,
     /// Features that each tree uses: a fraction such as 1.0, or a count
@@ -48,14 +48,15 @@ pub struct Train {
     /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Exclude the features that read these columns
+    /// Exclude the features that read these columns, such as labels
     #[arg(long, value_name = "COL", value_delimiter = ',')]
     pub exclude: Vec<String>,
-    /// Benign events on which the threshold is set
+    /// Benign events on which the threshold is set; they should not be training events
     #[arg(long, value_name = "DATA", num_args = 1..)]
     pub calibrate: Vec<String>,
     /// False-positive rate for which the threshold is set: the share of the --calibrate events that may be flagged, or
-    /// without them the share of a held-out host's events (leave-one-host-out) [default: 0.001]
+    /// without them the share of training events that are held out. These are hosts if there are three or more, else
+    /// blocks of time if there is a column of times, else random events [default: 0.001]
     #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
     #[command(flatten)]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use honeyguide::convert::{ConvertOptions, Converted, convert};
-use honeyguide::{Error, ErrorKind, Recipe, Source, TrainOptions, builtin, train};
+use honeyguide::{
+    Contamination, Error, ErrorKind, Recipe, Source, ThresholdPolicy, TrainOptions, builtin, train,
+};
 use serde::Serialize;
 
 use crate::args::Convert;
@@ -109,6 +111,7 @@ async fn train_once(
 ) -> Result<(String, f64), Error> {
     let options = TrainOptions {
         n_estimators: 1,
+        threshold: ThresholdPolicy::Contamination(Contamination::Auto),
         ..TrainOptions::default()
     };
     let begun = Instant::now();

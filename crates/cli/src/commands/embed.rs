@@ -9,16 +9,18 @@ use honeyguide::output::PendingFile;
 use serde::Serialize;
 
 use crate::args::Embed;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Features, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, printable};
+use crate::render::{count, of_them, printable, recipe_of};
 
 /// The outcome of an embedding; the coordinates are in the file.
 #[derive(Serialize)]
 struct Embedded {
     /// The recipe's name.
     recipe: String,
+    /// Whether the features are those of a model.
+    of_model: bool,
     /// The names of the features.
     features: Vec<String>,
     /// The number of events in the data.
@@ -39,7 +41,11 @@ struct Embedded {
 
 pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
-    let recipe = context.recipe_or_default(args.recipe.as_deref(), &source)?;
+    let given = context.features(args.recipe.as_deref(), args.model.as_deref())?;
+    let features = match given {
+        Some(features) => features,
+        None => Features::Recipe(context.recipe_or_default(None, &source)?),
+    };
     let out = context.destination(&args.out)?;
     out.format()?;
     let mut fit_on = match args.fit_on.is_empty() {
@@ -62,19 +68,22 @@ pub async fn run(context: &Context, args: Embed) -> Result<(), Failure> {
         engine,
         &mut source,
         fit_on.as_mut(),
-        &recipe,
+        features.source(),
         &params,
         args.seed,
     )
     .await?;
     embedding.write(&out)?;
     context.remark_counts(&source);
-    context.show(&Embedded::new(embedding, out.path().to_owned()))
+    let of_model = features.source().model().is_some();
+    let out = out.path().to_owned();
+    context.show(&Embedded::new(embedding, of_model, out))
 }
 
 impl Embedded {
-    fn new(embedding: Embedding, out: PathBuf) -> Self {
+    fn new(embedding: Embedding, of_model: bool, out: PathBuf) -> Self {
         Self {
+            of_model,
             rows_placed: embedding.counts.len() as u64,
             recipe: embedding.recipe,
             features: embedding.features,
@@ -95,7 +104,8 @@ impl Outcome for Embedded {
         let features = self.features.join(", ");
         writeln!(
             out,
-            "recipe {}: {}",
+            "{} {}: {}",
+            recipe_of(self.of_model),
             printable(&self.recipe),
             printable(&features)
         )?;

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
-use honeyguide::report::{Exploration, FeatureSource, explore};
+use honeyguide::report::{Exploration, explore};
 use pages::Page;
 use serde::Serialize;
 
 use super::command_line::CommandLine;
 use crate::args;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Features, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{of_them, printable};
@@ -24,13 +24,15 @@ struct Written {
     /// The number of columns.
     columns: usize,
     /// The features, where a recipe or model was given.
-    features: Option<Features>,
+    features: Option<WrittenFeatures>,
 }
 
 #[derive(Serialize)]
-struct Features {
+struct WrittenFeatures {
     /// The recipe's name.
     recipe: String,
+    /// Whether the features are those of a model.
+    of_model: bool,
     /// The number of distinct rows of the recipe's inputs.
     distinct_rows: u64,
 }
@@ -44,11 +46,8 @@ pub async fn run(context: &Context, args: args::Explore) -> Result<(), Failure> 
 /// Explores the events and writes the page.
 pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploration, Failure> {
     let mut source = context.open(&args.data)?;
-    let model = args.model.as_deref().map(|model| context.model(model));
-    let model = model.transpose()?;
-    let recipe = args.recipe.as_deref().map(|recipe| context.recipe(recipe));
-    let recipe = recipe.transpose()?;
-    if let (None, Some(recipe)) = (&model, &recipe) {
+    let features = context.features(args.recipe.as_deref(), args.model.as_deref())?;
+    if let Some(Features::Recipe(recipe)) = &features {
         context.remark_recipe(recipe, &source);
     }
     let out = context.destination(&args.out)?;
@@ -56,8 +55,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
     Page::check_name(&out)?;
     // This finds an output that cannot be written before the work begins.
     drop(PendingFile::create(&out)?);
-    let of_model = model.as_ref().map(FeatureSource::Model);
-    let feature_source = of_model.or(recipe.as_ref().map(FeatureSource::Recipe));
+    let feature_source = features.as_ref().map(Features::source);
     let command = CommandLine::new("explore")
         .data(&args.data)
         .option("--recipe", args.recipe.as_deref())
@@ -78,8 +76,9 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
 
 impl Written {
     fn new(out: PathBuf, exploration: Exploration) -> Self {
-        let features = exploration.features.map(|features| Features {
+        let features = exploration.features.map(|features| WrittenFeatures {
             recipe: features.inspection.recipe,
+            of_model: features.inspection.of_model,
             distinct_rows: features.inspection.distinct_rows,
         });
         Self {

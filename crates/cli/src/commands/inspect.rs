@@ -5,21 +5,23 @@ use std::io::{self, Write};
 use honeyguide::inspect::{FeatureInspection, Inspection, features, inspect};
 
 use crate::args::Inspect;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Features, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{print_features, print_inspection};
 
 pub async fn run(context: &Context, args: Inspect) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
-    let Some(recipe) = args.recipe else {
+    let given = context.features(args.recipe.as_deref(), args.model.as_deref())?;
+    let Some(given) = given else {
         let inspection = inspect(&context.engine, &mut source).await?;
         context.remark_counts(&source);
         return context.show(&inspection);
     };
-    let recipe = context.recipe(&recipe)?;
-    context.remark_recipe(&recipe, &source);
-    let features = features(&context.engine, &mut source, &recipe).await?;
+    if let Features::Recipe(recipe) = &given {
+        context.remark_recipe(recipe, &source);
+    }
+    let features = features(&context.engine, &mut source, given.source()).await?;
     context.remark_counts(&source);
     context.show(&features)
 }

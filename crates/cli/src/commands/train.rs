@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Contamination, FALSE_POSITIVE_RATE, HostRate, Imported, Model, Threshold, ThresholdMethod,
-    ThresholdPolicy, TrainOptions, calibrate, train, why_not_held_out,
+    Contamination, FALSE_POSITIVE_RATE, Imported, Model, PossibleLabel, Source, Threshold,
+    ThresholdMethod, ThresholdPolicy, TrainOptions, calibrate, possible_labels, train,
 };
 use serde::Serialize;
 
@@ -36,6 +36,12 @@ pub struct Trained {
     trees: usize,
     /// The threshold above which an event is anomalous, and how it was set.
     threshold: Threshold,
+    /// Whether the threshold was calibrated on the training events.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    calibrated_on_training_events: bool,
+    /// The columns that features read and that look like labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    possible_labels: Vec<PossibleLabel>,
     /// The SHA-256 of the training events' distinct rows and their counts.
     fingerprint: String,
     /// Where the forest comes from, if it was imported.
@@ -46,7 +52,7 @@ pub struct Trained {
 pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let mut source = context.open(&args.data)?;
     let recipe = context.recipe_or_default(args.recipe.as_deref(), &source)?;
-    let calibration = if args.calibrate.is_empty() {
+    let mut calibration = if args.calibrate.is_empty() {
         None
     } else {
         Some(context.open(&args.calibrate)?)
@@ -61,7 +67,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let threshold = match (args.contamination, &calibration, rate) {
         (Some(contamination), ..) => ThresholdPolicy::Contamination(contamination),
         (None, Some(_), _) => ThresholdPolicy::Contamination(Contamination::Auto),
-        (None, None, Some(false_positive_rate)) => ThresholdPolicy::HeldOutHosts {
+        (None, None, Some(false_positive_rate)) => ThresholdPolicy::HeldOut {
             false_positive_rate,
         },
         (None, None, None) => ThresholdPolicy::default(),
@@ -77,28 +83,91 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         exclude: args.exclude,
     };
     let mut model = train(&context.engine, &mut source, &recipe, &options).await?;
-    if let Some(mut benign) = calibration {
+    let mut on_training_events = false;
+    if let Some(benign) = &mut calibration {
         let rate = rate.unwrap_or(FALSE_POSITIVE_RATE);
-        calibrate(&context.engine, &mut model, &mut benign, rate).await?;
-        context.remark_counts(&benign);
+        let found = calibrate(&context.engine, &mut model, benign, rate).await?;
+        on_training_events = found.on_training_events;
+        context.remark_counts(benign);
     }
     context.remark_counts(&source);
     // No signal is handled while a forest grows. Yielding handles a pending one before anything is written.
     tokio::task::yield_now().await;
     model.save(&out)?;
-    let could_hold_out = matches!(threshold, ThresholdPolicy::HeldOutHostsOrAuto { .. });
-    if could_hold_out && is_scikit_learns(model.threshold()) {
-        context.remark(&format!(
-            "note: the threshold is scikit-learn's default: {}; --calibrate sets the threshold on benign events, and \
-             --host-column names the column of hosts",
-            why_not_held_out(&source)
-        ));
+    let mut trained = Trained::new(&model, out.path().to_owned());
+    if let Some(benign) = &calibration {
+        trained.calibrated_on_training_events = on_training_events;
+        remark_memory(context, &source, benign, on_training_events);
+    } else if args.contamination.is_none() {
+        remark_held_out(context, &source, model.threshold());
     }
-    context.show(&Trained::new(&model, out.path().to_owned()))
+    remark_labels(context, &trained.possible_labels);
+    context.show(&trained)
 }
 
-fn is_scikit_learns(threshold: &Threshold) -> bool {
-    matches!(threshold.method, ThresholdMethod::Auto {})
+/// Says that the threshold was calibrated on training events, if it was.
+fn remark_memory(context: &Context, source: &Source, benign: &Source, all: bool) {
+    let files = benign.files_shared_with(source);
+    let what = match (&files[..], all) {
+        ([], false) => return,
+        ([], true) => "the events of --calibrate are the training events".to_owned(),
+        ([file, more @ ..], _) => {
+            let of_more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let name = file.path.display();
+            format!("--calibrate reads training data, {name}{of_more}")
+        }
+    };
+    context.remark(&format!(
+        "warning: {what}: the threshold then says what the model remembers, not how many new events it flags; give other \
+         benign events, or leave --calibrate out, so that training events are held out"
+    ));
+}
+
+/// Says what the threshold does not promise, where it was not set by held-out hosts.
+fn remark_held_out(context: &Context, source: &Source, threshold: &Threshold) {
+    let hosts = match source.log().host() {
+        Some(column) if source.has_column(column) => {
+            format!("the hosts in {column} cannot be held out")
+        }
+        Some(column) => format!("there is no column {column} of hosts"),
+        None => "there is no column of hosts".to_owned(),
+    };
+    let remark = match &threshold.method {
+        ThresholdMethod::LeaveOneBlockOut { .. } => format!(
+            "note: {hosts}, so blocks of time were held out: the threshold holds for other times of the same hosts, not \
+             for other hosts; --host-column names the column of hosts"
+        ),
+        ThresholdMethod::KFold { .. } => format!(
+            "note: {hosts}, and no blocks of time could be held out, so random events were: if events come in groups \
+             that resemble each other, new ones are flagged more often; --host-column and --time-column name columns, \
+             and --calibrate sets the threshold on benign events"
+        ),
+        ThresholdMethod::Auto {} => {
+            "note: the threshold is scikit-learn's default, because there are too few events to hold some of them out; \
+             --calibrate sets the threshold on benign events"
+                .to_owned()
+        }
+        _ => return,
+    };
+    context.remark(&remark);
+}
+
+/// Warns of features that look as if they were computed from a label.
+fn remark_labels(context: &Context, labels: &[PossibleLabel]) {
+    for PossibleLabel { column, features } in labels {
+        let (noun, verb) = match features.len() {
+            1 => ("feature", "reads"),
+            _ => ("features", "read"),
+        };
+        context.remark(&format!(
+            "warning: {noun} {} {verb} {column}, which looks like a label; if it is one, the model is told the answer, \
+             and --exclude {column} leaves it out; if it is none, nothing needs to be done",
+            features.join(", ")
+        ));
+    }
 }
 
 impl Trained {
@@ -119,6 +188,8 @@ impl Trained {
             sampled_rows: training.sampled_rows,
             trees: model.forest().n_estimators(),
             threshold: model.threshold().clone(),
+            calibrated_on_training_events: false,
+            possible_labels: possible_labels(model),
             fingerprint: training.fingerprint.clone(),
             imported: training.imported.clone(),
         }
@@ -176,22 +247,36 @@ impl Outcome for Trained {
             of_them(self.trees as u64, "tree", "trees")
         )?;
         writeln!(out, "threshold  {}", self.threshold)?;
-        match &self.threshold.method {
-            ThresholdMethod::LeaveOneHostOut { hosts, .. } => print_hosts(hosts, out),
-            _ => Ok(()),
-        }
+        print_rates(&self.threshold.method, out)
     }
 }
 
-/// Prints the share of events that the threshold flags on each held-out host.
-fn print_hosts(hosts: &[HostRate], out: &mut dyn Write) -> io::Result<()> {
-    let mut rates = TextTable::new(["held-out host", "events", "flagged"], 1..3);
-    for host in hosts {
-        rates.add_row([
-            printable(&host.host).into_owned(),
-            count(host.events),
-            percent(host.realised_rate),
-        ]);
+/// Prints the share of events that the threshold flags on each host or block of time that was held out.
+fn print_rates(method: &ThresholdMethod, out: &mut dyn Write) -> io::Result<()> {
+    let (what, rates): (&str, Vec<(String, u64, f64)>) = match method {
+        ThresholdMethod::LeaveOneHostOut { hosts, .. } => (
+            "held-out host",
+            hosts
+                .iter()
+                .map(|host| (host.host.clone(), host.events, host.realised_rate))
+                .collect(),
+        ),
+        ThresholdMethod::LeaveOneBlockOut { blocks, .. } => (
+            "held-out block of time",
+            blocks
+                .iter()
+                .map(|block| {
+                    let times = format!("{} to {}", block.from, block.to);
+                    (times, block.events, block.realised_rate)
+                })
+                .collect(),
+        ),
+        _ => return Ok(()),
+    };
+    let mut table = TextTable::new([what, "events", "flagged"], 1..3);
+    for (name, events, rate) in rates {
+        let cells = [printable(&name).into_owned(), count(events), percent(rate)];
+        table.add_row(cells);
     }
-    writeln!(out, "\n{rates}")
+    writeln!(out, "\n{table}")
 }

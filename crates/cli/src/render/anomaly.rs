@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Explained};
 
-use super::{TextTable, count, heading, printable};
+use super::{TextTable, count, heading, printable, shortened};
 
 /// The number of columns that are shown of an event of which it is not known what identifies it.
 const MAX_COLUMNS: usize = 8;
@@ -63,7 +63,8 @@ fn beginning(value: &str) -> Cow<'_, str> {
 }
 
 fn value(anomaly: &Anomaly, column: &str) -> String {
-    printable(anomaly.event.get(column).unwrap_or("-")).into_owned()
+    let value = anomaly.event.get(column).unwrap_or("-");
+    printable(&shortened(value)).into_owned()
 }
 
 /// Prints one event in full, and what every feature contributes to its score.

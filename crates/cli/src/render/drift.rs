@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 
 use super::screen::prose_width;
-use super::{TextTable, count, fitted, heading, of_them, percent, percent_of, printable, wrapped};
+use super::{
+    TextTable, count, fitted, heading, of_them, percent, percent_of, printable, shortened, wrapped,
+};
 
 /// The number of features that are shown, those with the greatest shift.
 const MAX_FEATURES: usize = 40;
@@ -96,7 +98,7 @@ fn print_unseen(features: &[&FeatureDrift], out: &mut dyn Write) -> io::Result<(
             writeln!(
                 out,
                 "  {events:>11}  {}",
-                fitted(&value.value, prose_width().saturating_sub(15))
+                fitted(&shortened(&value.value), prose_width().saturating_sub(15))
             )?;
         }
     }

@@ -10,7 +10,7 @@ use honeyguide::inspect::{
 use super::screen::prose_width;
 use super::{
     TextTable, bars, count, fitted, heading, number, of_them, percent, percent_of, printable,
-    wrapped,
+    recipe_of, shortened, wrapped,
 };
 
 /// The number of columns of the data that are shown; `--json` has all.
@@ -141,7 +141,7 @@ fn print_figures(figures: &NumericSummary, out: &mut dyn Write) -> io::Result<()
 fn values(top: &[ValueCount], rows: u64, width: usize) -> String {
     let mut text = String::new();
     for (index, value) in top.iter().enumerate() {
-        let name = fitted(&value.value, VALUE_WIDTH);
+        let name = fitted(&shortened(&value.value), VALUE_WIDTH);
         let next = format!("{name} ({})", percent_of(value.count, rows));
         if index > 0
             && console::measure_text_width(&text) + console::measure_text_width(&next) + 3 > width
@@ -288,7 +288,8 @@ fn print_remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
 pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "recipe {}: {} of {}, {}",
+        "{} {}: {} of {}, {}",
+        recipe_of(inspection.of_model),
         printable(&inspection.recipe),
         of_them(inspection.features.len() as u64, "feature", "features"),
         of_them(inspection.events, "event", "events"),

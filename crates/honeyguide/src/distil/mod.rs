@@ -3,7 +3,7 @@
 //! If there are more than [`budget_rows`] distinct rows, a priority sample of them is kept. It depends on the rows and
 //! the seed, not on the order of the rows.
 
-mod hosts;
+mod groups;
 
 use std::collections::HashMap;
 
@@ -19,13 +19,14 @@ use crate::features::{
     Distilled, InputColumns, MAX_CATEGORIES, MAX_COUNTED, NULL_ID, RarityCounts, Value, id_of_code,
     key, unpack,
 };
-use crate::groups::{KeyedCounts, Keys, count_distinct};
+use crate::groups::{Key, KeyedCounts, Keys, count_distinct};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::source::Source;
-use hosts::{HostCollector, budget_pairs, host_key};
+pub(crate) use groups::host_key;
+use groups::{GroupCollector, budget_pairs};
 
 /// The maximum number of distinct rows that are kept.
 const MAX_ROWS: usize = 1 << 18;
@@ -38,8 +39,9 @@ pub fn budget_rows(n_features: usize) -> usize {
     (MAX_VALUES / n_features.max(1)).clamp(1, MAX_ROWS)
 }
 
-/// Reads `source` and distils the inputs of `recipe`. If a column `host` is given, the rows of every host are recorded
-/// too. The source is read once, or a second time without hosts if there are too many pairs of a row and a host.
+/// Reads `source` and distils the inputs of `recipe`. If a key `group` with texts as values is given, the rows of every
+/// group are recorded too. The source is read once, or a second time without groups if there are too many pairs of a row
+/// and a group.
 ///
 /// # Errors
 /// Fails when the source cannot be scanned, or when a feature is infinite or has a null that the recipe refuses.
@@ -48,15 +50,15 @@ pub(crate) async fn distil(
     source: &mut Source,
     recipe: &Recipe,
     plan: &FeaturePlan,
-    host: Option<&str>,
+    group: Option<Key>,
     seed: u64,
 ) -> Result<Distilled> {
-    if let Some(host) = host {
-        let empty = RowCollector::by_host(recipe, seed);
-        let keys = Keys::from(host_key(host));
+    if let Some(group) = group {
+        let empty = RowCollector::by_group(recipe, seed);
+        let keys = Keys::from(group);
         let pairs = budget_pairs(plan.inputs.len()) + 1;
         let query = |table| count_distinct(table, plan, &keys)?.limit(0, Some(pairs));
-        let columns = Scan::new(engine, "reading").columns([host]);
+        let columns = Scan::new(engine, "reading").columns(keys.columns());
         let scan = columns.features(recipe, plan);
         let rows = collect(&scan, source, &empty, query).await?;
         if !rows.sampler.is_sampled() {
@@ -83,7 +85,7 @@ async fn collect(
     scan.fold(source, start, query, RowCollector::push).await
 }
 
-/// A collector of the engine's batches of distinct rows, or of pairs of a distinct row and a host.
+/// A collector of the engine's batches of distinct rows, or of pairs of a distinct row and a group.
 #[derive(Clone)]
 struct RowCollector {
     /// The name of the recipe.
@@ -97,8 +99,8 @@ struct RowCollector {
     rarities: Vec<RarityCounts>,
     /// The number of events.
     events: u64,
-    /// The hosts of the pairs, if hosts are recorded.
-    hosts: Option<HostCollector>,
+    /// The groups of the pairs, if groups are recorded.
+    groups: Option<GroupCollector>,
 }
 
 impl RowCollector {
@@ -113,27 +115,27 @@ impl RowCollector {
             codes: vec![HashMap::new(); n_inputs],
             rarities: vec![RarityCounts::default(); layout.rarities().count()],
             events: 0,
-            hosts: None,
+            groups: None,
             layout,
         }
     }
 
-    /// Creates a collector of pairs of a distinct row and a host. Its result cannot be used if the pairs are sampled.
-    fn by_host(recipe: &Recipe, seed: u64) -> Self {
+    /// Creates a collector of pairs of a distinct row and a group. Its result cannot be used if the pairs are sampled.
+    fn by_group(recipe: &Recipe, seed: u64) -> Self {
         let rows = Self::new(recipe, seed);
         let n_inputs = rows.layout.inputs.len();
         Self {
             sampler: PrioritySampler::new(n_inputs, budget_pairs(n_inputs)),
-            hosts: Some(HostCollector::default()),
+            groups: Some(GroupCollector::default()),
             ..rows
         }
     }
 
-    /// Adds a batch of input columns, a host column if hosts are recorded, and a column of counts.
+    /// Adds a batch of input columns, a column of groups if these are recorded, and a column of counts.
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let n_inputs = self.layout.inputs.len();
-        if let Some(hosts) = &mut self.hosts {
-            hosts.push(&batch.columns()[n_inputs])?;
+        if let Some(groups) = &mut self.groups {
+            groups.push(&batch.columns()[n_inputs])?;
         }
         let columns = InputColumns::new(&self.layout, batch.columns())?;
         let counts = KeyedCounts::new(&batch.columns()[batch.num_columns() - 1..])?;
@@ -220,10 +222,10 @@ impl RowCollector {
         let rarities = rarities.collect();
         let mut inputs = Matrix::new(n_inputs, sample.values, sample.weights)
             .map_err(|error| Error::internal(format!("the distilled matrix: {error}")))?;
-        let hosts = match self.hosts {
-            Some(hosts) => {
+        let groups = match self.groups {
+            Some(groups) => {
                 let events = inputs.weights().to_vec();
-                hosts.finish(&inputs.sort_rows_tracked(), &events)
+                groups.finish(&inputs.sort_rows_tracked(), &events)
             }
             None => {
                 inputs.sort_rows();
@@ -241,7 +243,7 @@ impl RowCollector {
             events: self.events,
             distinct_rows,
             sampled: sample.is_sampled,
-            hosts,
+            groups,
         })
     }
 }

@@ -132,6 +132,12 @@ impl ScoreTally {
             ThresholdMethod::LeaveOneHostOut { realised_rate, .. } => {
                 (*realised_rate, "of the events of a held-out host")
             }
+            ThresholdMethod::LeaveOneBlockOut { realised_rate, .. } => {
+                (*realised_rate, "of the events of a held-out block of time")
+            }
+            ThresholdMethod::KFold { realised_rate, .. } => {
+                (*realised_rate, "of the events that were held out")
+            }
         }
     }
 

@@ -23,16 +23,16 @@ pub(crate) struct Distilled {
     pub distinct_rows: u64,
     /// Whether `inputs` is a sample of the distinct rows.
     pub sampled: bool,
-    /// The rows of every host, sorted by name. Empty if hosts were not requested, if there are too many pairs of a row
-    /// and a host, or if the rows are a sample.
-    pub hosts: Vec<HostRows>,
+    /// The rows of every group, sorted by name. Empty if groups were not requested, if there are too many pairs of a row
+    /// and a group, or if the rows are a sample.
+    pub groups: Vec<GroupRows>,
 }
 
-/// The distilled rows of one host.
+/// The distilled rows of one group of events, such as those of a host.
 #[derive(Debug, Clone)]
-pub(crate) struct HostRows {
-    /// The name of the host.
+pub(crate) struct GroupRows {
+    /// The name of the group.
     pub name: String,
-    /// Positions of rows in [`Distilled::inputs`], in no particular order, each with the number of the host's events.
+    /// Positions of rows in [`Distilled::inputs`], in no particular order, each with the number of the group's events.
     pub rows: Vec<(usize, f64)>,
 }

@@ -8,7 +8,7 @@ mod inputs;
 mod rarity;
 mod row_key;
 
-pub(crate) use distilled::{Distilled, HostRows};
+pub(crate) use distilled::{Distilled, GroupRows};
 pub(crate) use encoder::{Encoder, EncodingData};
 pub(crate) use expressions::InputExpressions;
 pub(crate) use fault::{first_found, locate_fault, without_place};

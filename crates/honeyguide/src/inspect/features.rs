@@ -1,4 +1,4 @@
-//! A description of a recipe's features on some data, computed from the distinct rows and their counts.
+//! A description of the features of a recipe or a model on some data, computed from the distinct rows and their counts.
 
 use learn::describe::{CoMoments, Running};
 use serde::Serialize;
@@ -8,15 +8,22 @@ use super::{Correlations, MAX_CORRELATED, NumericSummary, TOP_VALUES, ValueCount
 use crate::distil::distil;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::feature_source::FeatureSource;
 use crate::features::{Distilled, Encoder, EncodingData};
 use crate::recipe::{Feature, Kind, Recipe};
 use crate::source::{Source, no_events};
 
-/// A description of a recipe's features on some data.
+/// What stands for the categories that the training events of a model did not have.
+const NEVER_SEEN: &str = "(never seen in training)";
+
+/// A description of the features of a recipe or a model on some data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureInspection {
     /// The recipe's name.
     pub recipe: String,
+    /// Whether the features have the constants of a model: means, categories and rarities of its training data. If not,
+    /// these were learnt from this data.
+    pub of_model: bool,
     /// The number of events that were read.
     pub events: u64,
     /// The number of distinct rows of the recipe's inputs among these events.
@@ -24,7 +31,7 @@ pub struct FeatureInspection {
     /// Whether the figures come from a sample of the distinct rows. If so, counts are only meaningful relative to each
     /// other.
     pub sampled: bool,
-    /// The summary of each feature, with the values that a forest trained on this data gets.
+    /// The summary of each feature, with the values that the model's forest gets, or one that is trained on this data.
     pub features: Vec<FeatureSummary>,
     /// Pearson's correlations of the numeric features over the events.
     pub correlations: Correlations,
@@ -56,36 +63,42 @@ pub struct LabelledFeatures {
     pub groups: Vec<GroupCounts>,
 }
 
-/// Describes the features of `recipe` on `source`, in one pass.
+/// Describes the features of a recipe or a model on `source`, in one pass.
 ///
 /// # Errors
 /// Fails when the data lacks a column that the recipe needs, cannot be read or has no rows.
 pub async fn features(
     engine: &Engine,
     source: &mut Source,
-    recipe: &Recipe,
+    features: impl Into<FeatureSource<'_>>,
 ) -> Result<FeatureInspection> {
-    let recipe = recipe.resolve(engine, source, &[])?;
+    let features = features.into();
+    let recipe = features.resolve(engine, source)?;
     let plan = recipe.plan(engine, source)?;
     let distilled = distil(engine, source, &recipe, &plan, None, 0).await?;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    describe(&recipe, &distilled)
+    let encodings = features.encodings(&recipe, &distilled)?;
+    let described = describe(&recipe, encodings.into_owned(), &distilled)?;
+    Ok(FeatureInspection {
+        of_model: features.model().is_some(),
+        ..described
+    })
 }
 
-/// Holds the features of `recipe`, which `inspection` describes, against `labels`, in one pass.
+/// Holds the features of a recipe or a model, which `inspection` describes, against `labels`, in one pass.
 ///
 /// # Errors
 /// Fails when a label is not a column of numbers, and when the data cannot be read.
 pub(crate) async fn by_label(
     engine: &Engine,
     source: &mut Source,
-    recipe: &Recipe,
+    features: FeatureSource<'_>,
     inspection: &FeatureInspection,
     labels: &[String],
 ) -> Result<LabelledFeatures> {
-    let mut labelled = recipe.resolve(engine, source, &[])?;
+    let mut labelled = features.resolve(engine, source)?;
     let n_features = labelled.features.len();
     let is_new = |label: &&String| labelled.features.iter().all(|other| other.name != **label);
     let added: Vec<Feature> = labels
@@ -96,7 +109,15 @@ pub(crate) async fn by_label(
     labelled.features.extend(added);
     let plan = labelled.plan(engine, source)?;
     let distilled = distil(engine, source, &labelled, &plan, None, 0).await?;
-    let values = Values::new(&labelled, &distilled)?;
+    let encodings = match features {
+        FeatureSource::Recipe(_) => Encoder::fit(&labelled, &distilled)?,
+        FeatureSource::Model(model) => {
+            let added = labelled.features.len() - n_features;
+            let of_labels = std::iter::repeat_n(EncodingData::Number {}, added);
+            model.encodings.iter().cloned().chain(of_labels).collect()
+        }
+    };
+    let values = Values::new(&labelled, encodings, &distilled)?;
     let position = |label: &String| {
         labelled
             .features
@@ -129,8 +150,7 @@ struct Values {
 }
 
 impl Values {
-    fn new(recipe: &Recipe, distilled: &Distilled) -> Result<Self> {
-        let encodings = Encoder::fit(recipe, distilled)?;
+    fn new(recipe: &Recipe, encodings: Vec<EncodingData>, distilled: &Distilled) -> Result<Self> {
         let encoder = Encoder::new(recipe, &encodings)?;
         let matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
         let rows = || 0..matrix.n_rows();
@@ -169,8 +189,9 @@ impl Values {
         let group = |value: f64| match (bins, self.categories(index)) {
             (Some(bins), _) => bins.bin_of(value),
             (None, Some(categories)) => {
-                let name = categories.get(value as usize)?;
-                summary.top.iter().position(|top| top.value == *name)
+                let name = categories.get(value as usize);
+                let name = name.map_or(NEVER_SEEN, String::as_str);
+                summary.top.iter().position(|top| top.value == name)
             }
             (None, None) => None,
         };
@@ -185,14 +206,19 @@ impl Values {
     }
 }
 
-fn describe(recipe: &Recipe, distilled: &Distilled) -> Result<FeatureInspection> {
-    let values = Values::new(recipe, distilled)?;
+fn describe(
+    recipe: &Recipe,
+    encodings: Vec<EncodingData>,
+    distilled: &Distilled,
+) -> Result<FeatureInspection> {
+    let values = Values::new(recipe, encodings, distilled)?;
     let features = recipe.features.iter().enumerate();
     let features: Vec<FeatureSummary> = features
         .map(|(index, feature)| values.summary(feature, index))
         .collect();
     Ok(FeatureInspection {
         recipe: recipe.name.clone(),
+        of_model: false,
         events: distilled.events,
         distinct_rows: distilled.distinct_rows,
         sampled: distilled.sampled,
@@ -229,7 +255,10 @@ fn summary(
     };
     let distinct = cells.len() as u64;
     let text = |value: f64| match categories {
-        Some(categories) => categories.get(value as usize).cloned().unwrap_or_default(),
+        Some(categories) => match categories.get(value as usize) {
+            Some(category) => category.clone(),
+            None => NEVER_SEEN.to_owned(),
+        },
         None => meaning(feature, value),
     };
     cells.sort_by(|left, right| right.1.total_cmp(&left.1));

@@ -5,6 +5,7 @@
 //! forms need them, as [`tracee`] does for kernel calls.
 
 mod kernel_calls;
+mod label_names;
 mod table;
 pub(crate) mod tracee;
 
@@ -15,6 +16,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, ident, lit};
 
 use kernel_calls::KERNEL_CALLS;
+pub(crate) use label_names::{LabelName, label_name};
 use table::TABLE;
 
 /// The logs that are recognised by their columns.

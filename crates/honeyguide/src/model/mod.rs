@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use file::MAX_MODEL_BYTES;
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile};
-pub use threshold::{HostRate, Threshold, ThresholdMethod};
+pub use threshold::{BlockRate, HostRate, Threshold, ThresholdMethod};
 
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};

@@ -50,6 +50,28 @@ pub enum ThresholdMethod {
         /// The share of each held-out host, sorted by name.
         hosts: Vec<HostRate>,
     },
+    /// The lowest threshold that flags at most a nominal share of the events of a held-out block of time, as a mean over
+    /// the blocks. Each block of the training events is held out in turn and scored by a model of the others.
+    #[serde(rename = "leave-one-block-out")]
+    LeaveOneBlockOut {
+        /// The share that may be flagged, as a mean over the blocks.
+        nominal_rate: f64,
+        /// The share that is flagged, as a mean over the blocks.
+        realised_rate: f64,
+        /// The share of each held-out block, in the order of time.
+        blocks: Vec<BlockRate>,
+    },
+    /// The lowest threshold that flags at most a nominal share of the training events, each of which is scored by a model
+    /// that was trained without it: k-fold cross-validation with random folds.
+    #[serde(rename = "k-fold")]
+    KFold {
+        /// The share that may be flagged.
+        nominal_rate: f64,
+        /// The share that is flagged.
+        realised_rate: f64,
+        /// The number of folds.
+        folds: usize,
+    },
 }
 
 /// The share of a held-out host's events that a threshold flags.
@@ -64,14 +86,29 @@ pub struct HostRate {
     pub realised_rate: f64,
 }
 
+/// The share of the events of a held-out block of time that a threshold flags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRate {
+    /// The time at which the block begins, in words: a date with the time in UTC, or the time since the start.
+    pub from: String,
+    /// The time at which the block ends.
+    pub to: String,
+    /// The number of its events.
+    pub events: u64,
+    /// The share of these events that is flagged.
+    pub realised_rate: f64,
+}
+
 impl ThresholdMethod {
     /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
             Self::Auto {} | Self::Given {} | Self::Contamination { .. } => None,
-            Self::Calibrated { nominal_rate, .. } | Self::LeaveOneHostOut { nominal_rate, .. } => {
-                Some(*nominal_rate)
-            }
+            Self::Calibrated { nominal_rate, .. }
+            | Self::LeaveOneHostOut { nominal_rate, .. }
+            | Self::LeaveOneBlockOut { nominal_rate, .. }
+            | Self::KFold { nominal_rate, .. } => Some(*nominal_rate),
         }
     }
 }
@@ -102,6 +139,19 @@ impl Threshold {
                     let mut rates = hosts.iter().map(|host| host.realised_rate);
                     share(*nominal_rate) && share(*realised_rate) && rates.all(share)
                 }
+                ThresholdMethod::LeaveOneBlockOut {
+                    nominal_rate,
+                    realised_rate,
+                    blocks,
+                } => {
+                    let mut rates = blocks.iter().map(|block| block.realised_rate);
+                    share(*nominal_rate) && share(*realised_rate) && rates.all(share)
+                }
+                ThresholdMethod::KFold {
+                    nominal_rate,
+                    realised_rate,
+                    ..
+                } => share(*nominal_rate) && share(*realised_rate),
             }
     }
 }
@@ -143,6 +193,28 @@ impl fmt::Display for ThresholdMethod {
                 percent(*nominal_rate),
                 percent(*realised_rate),
                 hosts.len()
+            ),
+            Self::LeaveOneBlockOut {
+                nominal_rate,
+                realised_rate,
+                blocks,
+            } => write!(
+                f,
+                "to flag at most {} of the events of a held-out block of time; flags {} in the mean of {} held-out blocks",
+                percent(*nominal_rate),
+                percent(*realised_rate),
+                blocks.len()
+            ),
+            Self::KFold {
+                nominal_rate,
+                realised_rate,
+                folds,
+            } => write!(
+                f,
+                "to flag at most {} of held-out events; flags {} of the training events, each held out once in {folds} \
+                 random folds",
+                percent(*nominal_rate),
+                percent(*realised_rate),
             ),
         }
     }

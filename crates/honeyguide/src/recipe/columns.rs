@@ -30,6 +30,18 @@ pub(crate) fn columns_of_expression(sql: &str) -> Vec<String> {
     columns
 }
 
+/// Returns the name of the column that a SQL expression is, if it is nothing else.
+pub(crate) fn column_of_expression(sql: &str) -> Option<String> {
+    let mut expr = parse(sql)?;
+    while let Expr::Nested(inner) = expr {
+        expr = *inner;
+    }
+    match expr {
+        Expr::Identifier(column) => Some(column.value),
+        _ => None,
+    }
+}
+
 /// Parses an expression as the engine does.
 fn parse(sql: &str) -> Option<Expr> {
     // The visitor is recursive, so an expression that is too deep must not reach it.
@@ -40,7 +52,7 @@ fn parse(sql: &str) -> Option<Expr> {
 
 #[cfg(test)]
 mod tests {
-    use super::columns_of_expression;
+    use super::{column_of_expression, columns_of_expression};
 
     #[test]
     fn columns_are_the_identifiers_of_an_expression() {
@@ -74,6 +86,21 @@ mod tests {
             columns_of_expression(r#""process id" + "say ""x""""#),
             ["process id", r#"say "x""#]
         );
+    }
+
+    #[test]
+    fn only_an_expression_that_is_a_column_has_its_name() {
+        for (sql, column) in [
+            ("bytes", Some("bytes")),
+            (r#" ("Bytes sent") "#, Some("Bytes sent")),
+            ("bytes + 0", None),
+            ("a.b", None),
+            ("1", None),
+            ("'bytes'", None),
+            ("", None),
+        ] {
+            assert_eq!(column_of_expression(sql).as_deref(), column, "{sql}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! source and returns the engine's expressions.
 
 mod builtin;
-mod columns;
+pub(crate) mod columns;
 pub(crate) mod depth;
 pub(crate) mod layout;
 pub(crate) mod plan;

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::evaluate::{Evaluation, JudgedKeys, Tally};
 use crate::groups::Keys;
 use crate::labels::labels;
+use crate::leakage::refuse_leaked_labels;
 use crate::model::Model;
 use crate::score::{Anomaly, Listing, most_anomalous};
 use crate::scored::{Order, ScoredCounts};
@@ -62,7 +63,8 @@ pub struct HostCounts {
 /// report has no figures that need them.
 ///
 /// # Errors
-/// Fails when the data has no events, lacks the recipe's columns or `label`, has labels that are neither 0 nor 1, or cannot be
+/// Fails when the data has no events, lacks the recipe's columns or `label`, when a feature of the model is computed from a
+/// label, when the data has labels that are neither 0 nor 1, or cannot be
 /// read.
 pub async fn report(
     engine: &Engine,
@@ -71,6 +73,7 @@ pub async fn report(
     label: Option<&str>,
 ) -> Result<Report> {
     let labels = present_labels(source, label)?;
+    refuse_leaked_labels(model, &labels)?;
     let places = Places::find(engine, source).await?;
     if places.events == 0 {
         return Err(no_events(source));

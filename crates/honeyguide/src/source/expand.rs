@@ -62,7 +62,7 @@ fn expand_glob(pattern: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
         }
     }
     if files.is_empty() {
-        let what = format!("{pattern}: no file has this name, and none matches it as a pattern");
+        let what = format!("{pattern}: no file matches, and no file has this name");
         return Err(Error::usage(what).hint(NO_MATCH));
     }
     Ok(files)

@@ -50,7 +50,7 @@ pub(super) fn expand(
 ) -> Result<Vec<DataFile>> {
     let mut place = object::open(input, &options.storage)?;
     let listed = wait(list(input, &mut place))??;
-    if let Some(remark) = place.odd_keys.take_remark() {
+    if let Some(remark) = place.about.odd_keys.take_remark() {
         notes.push(format!("{}: {remark}", place.about.shown.display()));
     }
     let n_parts = place.path.parts().count();
@@ -96,7 +96,7 @@ fn bucket_of(input: &str) -> String {
 async fn list(input: &str, place: &mut ObjectPlace) -> Result<Vec<ObjectMeta>> {
     let refused = |place: &ObjectPlace, error| place.about.refused("list", &error);
     let is_pattern = place.path.as_ref().contains(['*', '?', '[']);
-    let paths = [Some(place.path.clone()), place.decoded.clone()];
+    let paths = [Some(place.path.clone()), place.decoded.as_deref().cloned()];
     if !input.ends_with('/') && !place.path.as_ref().is_empty() {
         for path in paths.iter().flatten() {
             match place.store.head(path).await {
@@ -117,7 +117,7 @@ async fn list(input: &str, place: &mut ObjectPlace) -> Result<Vec<ObjectMeta>> {
     let mut below = below(place, &place.path).await?;
     if let ([], Some(decoded)) = (below.as_slice(), place.decoded.clone()) {
         below = self::below(place, &decoded).await?;
-        place.path = decoded;
+        place.path = *decoded;
     }
     if below.is_empty() && !input.ends_with('/') {
         let shown = place.about.shown.display();

@@ -349,6 +349,15 @@ impl Source {
         Ok(())
     }
 
+    /// Returns the files that `other` reads too, under whatever name.
+    pub fn files_shared_with(&self, other: &Source) -> Vec<&DataFile> {
+        let others: BTreeSet<PathBuf> = other.files().map(DataFile::identity).collect();
+        let files = self.files();
+        files
+            .filter(|file| others.contains(&file.identity()))
+            .collect()
+    }
+
     /// Returns where row `row` of table `table` is, for a message: its line where that can be told, else its number
     /// from 1.
     pub(crate) fn place_of_row(&self, table: usize, row: u64) -> String {

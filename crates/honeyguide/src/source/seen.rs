@@ -185,6 +185,11 @@ impl Seen {
         }
     }
 
+    /// Returns the number of values.
+    pub fn len(&self) -> usize {
+        self.values
+    }
+
     /// Returns whether there was no value.
     pub fn is_empty(&self) -> bool {
         self.values == 0

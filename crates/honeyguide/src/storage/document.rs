@@ -59,7 +59,7 @@ fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option
         match wait(place.store.head(&place.path))? {
             Ok(meta) => break meta,
             Err(StoreError::NotFound { .. }) => match place.decoded.take() {
-                Some(decoded) => place.path = decoded,
+                Some(decoded) => place.path = *decoded,
                 None => return Ok(None),
             },
             Err(error) => return Err(place.about.refused("read", &error)),

@@ -47,10 +47,8 @@ pub(crate) struct ObjectPlace {
     pub path: ObjectPath,
     /// The path with its percent-encoded bytes decoded, where that is another one. A name in a bucket can have percent
     /// signs of its own, so the path as it is written comes first.
-    pub decoded: Option<ObjectPath>,
+    pub decoded: Option<Box<ObjectPath>>,
     pub about: Arc<About>,
-    /// The keys that lists of the store are without.
-    pub odd_keys: OddKeys,
 }
 
 impl fmt::Debug for ObjectPlace {
@@ -69,6 +67,8 @@ pub(crate) struct About {
     pub shown: PathBuf,
     /// The texts that are replaced by stars in messages.
     secrets: Vec<Secret>,
+    /// The keys that lists of the store are without.
+    pub odd_keys: OddKeys,
 }
 
 impl StorageOptions {
@@ -153,17 +153,17 @@ pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> 
     let about = About {
         shown: redacted(text).into(),
         secrets: options.secrets(),
+        odd_keys: OddKeys::default(),
     };
     let unusable = |error: &dyn fmt::Display| {
         let why = about.clean(&error.to_string());
         Error::usage(format!("{}: {why}", about.shown.display()))
     };
     let url = Url::parse(text).map_err(|error| unusable(&error))?;
-    let odd_keys = OddKeys::default();
     let store = match url.scheme() {
-        "s3" | "s3a" => amazon(&url, options, &odd_keys)?,
-        "gs" | "gcs" => google(&url, options, &odd_keys)?,
-        _ => azure(&url, options, &odd_keys)?,
+        "s3" | "s3a" => amazon(&url, options, &about.odd_keys)?,
+        "gs" | "gcs" => google(&url, options, &about.odd_keys)?,
+        _ => azure(&url, options, &about.odd_keys)?,
     };
     let store = store.map_err(|error| unusable(&error))?;
     let written = object_path(text);
@@ -177,10 +177,9 @@ pub(crate) fn open(text: &str, options: &StorageOptions) -> Result<ObjectPlace> 
     let decoded = ObjectPath::from_url_path(written).ok();
     Ok(ObjectPlace {
         store,
-        decoded: decoded.filter(|decoded| *decoded != path),
+        decoded: decoded.filter(|decoded| *decoded != path).map(Box::new),
         path,
         about: Arc::new(about),
-        odd_keys,
     })
 }
 
@@ -260,6 +259,7 @@ impl About {
         Self {
             shown,
             secrets: Vec::new(),
+            odd_keys: OddKeys::default(),
         }
     }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use honeyguide::score::{Listing, most_anomalous};
 use honeyguide::{
-    Contamination, ErrorKind, HostRate, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, builtin, calibrate, train,
+    Contamination, HostRate, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy, TrainOptions,
+    builtin, calibrate, train,
 };
 
 use crate::common::engine;
@@ -50,7 +50,7 @@ fn write(path: &Path, rows: &[String]) -> Source {
 }
 
 fn options(held_out_rate: Option<f64>) -> TrainOptions {
-    let by_hosts = |false_positive_rate| ThresholdPolicy::HeldOutHosts {
+    let by_hosts = |false_positive_rate| ThresholdPolicy::HeldOut {
         false_positive_rate,
     };
     let by_scores = ThresholdPolicy::Contamination(Contamination::Auto);
@@ -141,18 +141,18 @@ async fn order_files_and_threads_do_not_change_the_model() {
 }
 
 #[tokio::test]
-async fn two_hosts_are_too_few_to_hold_one_out() {
+async fn where_two_hosts_are_too_few_blocks_of_time_are_held_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = write(&folder.path().join("two.csv"), &events(&[0, 1]));
-    let held_out = train(&engine(2), &mut source, &context(), &options(Some(RATE))).await;
-    let error = held_out.expect_err("two hosts are too few");
-    assert_eq!(error.kind(), ErrorKind::Usage);
-    assert!(error.message().contains("three hosts"), "{error}");
-    let default = TrainOptions::default();
-    let model = train(&engine(2), &mut source, &context(), &default)
+    let model = train(&engine(2), &mut source, &context(), &options(Some(RATE)))
         .await
         .unwrap();
-    assert_eq!(model.threshold().method, ThresholdMethod::Auto {});
+    let method = &model.threshold().method;
+    let ThresholdMethod::LeaveOneBlockOut { blocks, .. } = method else {
+        panic!("{method:?}");
+    };
+    let held_out: u64 = blocks.iter().map(|block| block.events).sum();
+    assert_eq!((blocks.len(), held_out), (5, model.training().events));
 }
 
 #[tokio::test]

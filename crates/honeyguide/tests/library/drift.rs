@@ -1,6 +1,8 @@
 //! Drift and maps: data compared with a model, and the distinct feature rows of data on a plane.
 
-use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_model};
+use crate::common::{
+    Folder, HEADER, engine, event_with, events, failed, recipe, small_forest, small_model,
+};
 use honeyguide::drift::{Closeness, drift};
 use honeyguide::embed::{Embedding, Epochs, MAX_EPOCHS, UmapParams, embed};
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
@@ -220,6 +222,37 @@ async fn rows_that_the_map_was_fitted_on_keep_their_coordinates() {
         let known = all.iter().find(|known| known[..7] == row[..7]);
         assert_eq!(known.expect("a row of the map")[10..], row[10..]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_of_a_model_has_the_features_of_the_model() {
+    let recipe = "name = 'r'\n[[feature]]\nname = 'x'\nexpr = 'userId'\ntransform = 'standard'\n\
+                  [[feature]]\nname = 'k'\nrarity = { of = 'eventId' }\n";
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
+    let folder = Folder::with(&[("e.csv", events(970)), ("some.csv", events(60))]);
+    let engine = engine(2);
+    let mut training = folder.source(&["e.csv"]);
+    let model = train(&engine, &mut training, &recipe, &small_forest()).await;
+    let model = model.expect("a model");
+    let mut some = folder.source(&["some.csv"]);
+    let map = embed(&engine, &mut some, None, &model, &UmapParams::new(), 0).await;
+    let (map, mut training) = (map.expect("a map"), folder.source(&["e.csv"]));
+    let all = embed(&engine, &mut training, None, &model, &UmapParams::new(), 0).await;
+    let (all, mut some) = (all.expect("a map"), folder.source(&["some.csv"]));
+    let refitted = embed(&engine, &mut some, None, &recipe, &UmapParams::new(), 0).await;
+    // What the model makes of an event does not depend on the data around it, unlike what the recipe learns.
+    let rows = |map: &Embedding| -> Vec<Vec<u64>> {
+        let rows = map.values.chunks(2);
+        rows.map(|row| row.iter().map(|value| value.to_bits()).collect())
+            .collect()
+    };
+    let (of_some, of_all) = (rows(&map), rows(&all));
+    assert!(of_some.iter().all(|row| of_all.contains(row)));
+    assert!(
+        rows(&refitted.expect("a map"))
+            .iter()
+            .any(|row| !of_all.contains(row))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 //! Inspections: their figures compared with those of pandas, remarks, unusual tables and types, and hostile text.
 
-use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe};
+use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_forest};
 use honeyguide::event::Value as Cell;
 use honeyguide::inspect::{ColumnSummary, Inspection, RemarkKind, features, inspect};
 use honeyguide::sql::Database;
-use honeyguide::{ErrorKind, ReadOptions, StorageOptions};
+use honeyguide::{ErrorKind, ReadOptions, Recipe, StorageOptions, train};
 use serde_json::Value;
 
 /// Inspects a file. The inspection must succeed.
@@ -203,6 +203,55 @@ async fn features_of_a_recipe_can_be_inspected() {
     assert_eq!((user.distinct, mean), (2, 10.0 / 970.0));
     assert_eq!(user.top[0].count, 960);
     assert_eq!(found.events, 970);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_of_a_model_have_the_constants_of_its_training_data() {
+    // In training the mean of x is 2 and its standard deviation is √2; "rare" was 1 of 5 events, with 2 values.
+    let recipe = "name = 'r'\n[[feature]]\nname = 'x'\nexpr = 'x'\ntransform = 'standard'\n\
+                  [[feature]]\nname = 'k'\nrarity = { of = 'k' }\n\
+                  [[feature]]\nname = 'c'\nexpr = 'k'\nkind = 'categorical'\n";
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
+    let folder = Folder::with(&[
+        ("t.csv", "x,k\n0,usual\n1,usual\n2,usual\n3,usual\n4,rare\n"),
+        ("today.csv", "x,k\n10,rare\n12,rare\n14,new\n"),
+    ]);
+    let engine = engine(2);
+    let mut training = folder.source(&["t.csv"]);
+    let model = train(&engine, &mut training, &recipe, &small_forest()).await;
+    let model = model.expect("a model");
+    let mut today = folder.source(&["today.csv"]);
+    let found = features(&engine, &mut today, &model)
+        .await
+        .expect("features");
+    assert!(found.of_model);
+    let numbers = |feature: usize| found.features[feature].numeric.as_ref().expect("a number");
+    let [x, k] = [0, 1].map(numbers);
+    let root = 2_f64.sqrt();
+    for (value, expected) in [
+        (x.min, 8.0 / root),
+        (x.mean, 10.0 / root),
+        (x.max, 12.0 / root),
+        // −ln((1 + 1) / (5 + 3)) and −ln((0 + 1) / (5 + 3)).
+        (k.min, 4_f64.ln()),
+        (k.max, 8_f64.ln()),
+    ] {
+        assert!(
+            (value - expected).abs() < 1e-12,
+            "{value} instead of {expected}"
+        );
+    }
+    let categories: Vec<(&str, u64)> = found.features[2]
+        .top
+        .iter()
+        .map(|value| (value.value.as_str(), value.count))
+        .collect();
+    assert_eq!(categories, [("rare", 2), ("(never seen in training)", 1)]);
+    let refitted = features(&engine, &mut today, &recipe)
+        .await
+        .expect("features");
+    let x = refitted.features[0].numeric.as_ref().expect("a number");
+    assert!(!refitted.of_model && x.mean.abs() < 1e-12, "{}", x.mean);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use honeyguide::inspect::{
     ColumnSummary, Correlations, Distinct, FeatureSummary, LabelCross, NumericSummary, ValueCount,
 };
 use honeyguide::report::{Exploration, Map};
-use honeyguide::wording::{count, number, of_them, percent_of, printable};
+use honeyguide::wording::{count, number, of_them, percent_of, printable, shortened};
 use honeyguide::{Kind, Result, Source};
 
 use super::correlations::{reasons, strongest};
@@ -80,6 +80,8 @@ struct CorrelationView {
 
 struct FeatureView<'a> {
     recipe: String,
+    /// Whether the features are those of a model.
+    of_model: bool,
     summary: String,
     rows: Vec<ColumnView>,
     charts: Vec<&'a Chart>,
@@ -372,7 +374,13 @@ fn top(values: &[ValueCount], is_number: bool) -> String {
         return String::new();
     }
     let named = values.iter().take(NAMED_VALUES);
-    let named = named.map(|value| format!("{} ({})", short(&value.value), count(value.count)));
+    let named = named.map(|value| {
+        format!(
+            "{} ({})",
+            short(&shortened(&value.value)),
+            count(value.count)
+        )
+    });
     named.collect::<Vec<_>>().join(", ")
 }
 
@@ -394,6 +402,7 @@ impl<'a> FeatureView<'a> {
         };
         Some(Self {
             recipe: text(&found.recipe),
+            of_model: found.of_model,
             summary: format!(
                 "{} become {}{sampled}.",
                 of_them(found.events, "event", "events"),

@@ -6,7 +6,7 @@ use honeyguide::evaluate::{LabelEvaluation, Verdicts};
 use honeyguide::log::Log;
 use honeyguide::report::Report;
 use honeyguide::score::Anomaly;
-use honeyguide::wording::{count, defined, of_them, percent, percent_of, printable};
+use honeyguide::wording::{count, defined, of_them, percent, percent_of, printable, shortened};
 use honeyguide::{Feature, Result, redacted};
 
 use super::Origin;
@@ -439,7 +439,12 @@ fn columns(log: &Log, anomaly: &Anomaly) -> Vec<(String, String)> {
     let names: Vec<&str> = anomaly.event.iter().map(|(name, _)| name).collect();
     let shown = log.shown(&names, MAX_COLUMNS).into_iter();
     shown
-        .map(|name| (text(name), text(anomaly.event.get(name).unwrap_or("–"))))
+        .map(|name| {
+            (
+                text(name),
+                text(&shortened(anomaly.event.get(name).unwrap_or("–"))),
+            )
+        })
         .collect()
 }
 
@@ -485,7 +490,7 @@ fn unseen(feature: &FeatureDrift) -> String {
         .map(|value| {
             format!(
                 "{} ({})",
-                printable(&clip(&value.value)),
+                printable(&clip(&shortened(&value.value))),
                 count(value.count)
             )
         })

@@ -19,7 +19,6 @@ use crate::embed::{Embedding, embed_labelled};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::features::{Encoder, RowKey, row_key};
-use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::scorer::Scores;
@@ -58,14 +57,13 @@ pub struct MapPoint {
 }
 
 impl Map {
-    /// Maps the distinct feature rows of `recipe`, or returns a sentence that says why there is no map.
+    /// Maps the distinct rows of the features of `feature_source`, or returns a sentence that says why there is no map.
     ///
     /// # Errors
     /// Fails when the data cannot be read.
     pub(super) async fn read(
         engine: &Engine,
         source: &mut Source,
-        recipe: &Recipe,
         feature_source: FeatureSource<'_>,
         distinct_rows: u64,
         labels: &[String],
@@ -79,7 +77,7 @@ impl Map {
         }
         let params = UmapParams::new();
         let labels = labels.to_vec();
-        let found = embed_labelled(engine, source, None, recipe, &params, 0, labels).await;
+        let found = embed_labelled(engine, source, None, feature_source, &params, 0, labels).await;
         let mut embedding = match found {
             Ok(embedding) => embedding,
             Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::Data) => {
@@ -88,7 +86,7 @@ impl Map {
             Err(error) => return Err(error),
         };
         embedding.sample(MAX_POINTS, 0);
-        let points = points(engine, source, recipe, feature_source, &embedding).await?;
+        let points = points(engine, source, feature_source, &embedding).await?;
         Ok(Ok(Self { embedding, points }))
     }
 }
@@ -97,13 +95,18 @@ impl Map {
 async fn points(
     engine: &Engine,
     source: &mut Source,
-    recipe: &Recipe,
     feature_source: FeatureSource<'_>,
     embedding: &Embedding,
 ) -> Result<Vec<MapPoint>> {
+    let recipe = feature_source.resolve(engine, source)?;
     let plan = recipe.plan(engine, source)?;
-    let distilled = distil(engine, source, recipe, &plan, None, 0).await?;
-    let encoder = Encoder::new(recipe, &Encoder::fit(recipe, &distilled)?)?;
+    let encoder = match feature_source {
+        FeatureSource::Model(model) => model.encoder.clone(),
+        FeatureSource::Recipe(_) => {
+            let distilled = distil(engine, source, &recipe, &plan, None, 0).await?;
+            Encoder::new(&recipe, &Encoder::fit(&recipe, &distilled)?)?
+        }
+    };
     let n_features = embedding.features.len();
     let rows = embedding.values.chunks(n_features).enumerate();
     let positions: HashMap<RowKey, usize> =
@@ -111,17 +114,14 @@ async fn points(
     let described = Described::of(source);
     let scan = Scan::new(engine, "describing rows")
         .reading([&described.process, &described.example])
-        .features(recipe, &plan);
+        .features(&recipe, &plan);
     let start = || Ok(vec![MapPoint::default(); positions.len()]);
     let query = |table| described.query(table, &plan);
     let describe = |points: &mut Vec<MapPoint>, batch: &RecordBatch| {
         let rows = encoder.encode(batch.columns())?;
-        let scores = match feature_source {
-            FeatureSource::Model(model) => {
-                Some(Scores::of_inputs(model, batch.columns().to_vec())?)
-            }
-            FeatureSource::Recipe(_) => None,
-        };
+        let model = feature_source.model();
+        let scores = model.map(|model| Scores::of_inputs(model, batch.columns().to_vec()));
+        let scores = scores.transpose()?;
         for (index, row) in rows.chunks(n_features).enumerate() {
             if let Some(position) = positions.get(&row_key(row)) {
                 let score = scores.as_ref().map(|scores| scores.values()[index]);

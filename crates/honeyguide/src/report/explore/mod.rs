@@ -12,23 +12,14 @@ pub use timeline::Timeline;
 use super::places::Places;
 use crate::engine::Engine;
 use crate::error::Result;
+pub use crate::feature_source::FeatureSource;
 use crate::inspect::{
     FeatureInspection, GroupCounts, Inspection, LabelledFeatures, count_by_label, features,
     features_by_label, inspect,
 };
 use crate::labels::label_key;
-use crate::model::Model;
 use crate::recipe::Recipe;
 use crate::source::Source;
-
-/// The model or the recipe with which an exploration computes features.
-#[derive(Debug, Clone, Copy)]
-pub enum FeatureSource<'a> {
-    /// The features of a recipe.
-    Recipe(&'a Recipe),
-    /// The features and scores of a model.
-    Model(&'a Model),
-}
 
 /// The greatest number of columns whose events are counted by label.
 pub const MAX_BY_LABEL: usize = 60;
@@ -147,13 +138,19 @@ impl ExploredFeatures {
             FeatureSource::Recipe(recipe) => recipe.resolve(engine, source, excluded)?,
             FeatureSource::Model(model) => model.recipe().clone(),
         };
-        let inspection = features(engine, source, &recipe).await?;
+        let feature_source = match feature_source {
+            FeatureSource::Recipe(_) => FeatureSource::Recipe(&recipe),
+            FeatureSource::Model(model) => FeatureSource::Model(model),
+        };
+        let inspection = features(engine, source, feature_source).await?;
         let labelled = match labels.is_empty() {
             true => None,
-            false => Some(features_by_label(engine, source, &recipe, &inspection, labels).await?),
+            false => {
+                Some(features_by_label(engine, source, feature_source, &inspection, labels).await?)
+            }
         };
         let rows = inspection.distinct_rows;
-        let map = Map::read(engine, source, &recipe, feature_source, rows, labels).await?;
+        let map = Map::read(engine, source, feature_source, rows, labels).await?;
         Ok(Self {
             recipe,
             inspection,

@@ -232,7 +232,6 @@ mod tests {
             path: path.into(),
             decoded: None,
             about: About::new(format!("mem://b/{path}").into()).into(),
-            odd_keys: Default::default(),
         }
     }
 

@@ -41,7 +41,7 @@ pub fn access(name_of_time: &str) -> String {
 pub async fn model_of_requests(source: &mut Source) -> Model {
     let options = TrainOptions {
         n_estimators: 10,
-        threshold: ThresholdPolicy::HeldOutHostsOrAuto {
+        threshold: ThresholdPolicy::HeldOutOrAuto {
             false_positive_rate: 0.1,
         },
         ..small_forest()

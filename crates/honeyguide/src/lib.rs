@@ -116,7 +116,9 @@ pub use feature_source::FeatureSource;
 pub use features::MAX_CATEGORIES;
 pub use import::{ForestExport, import};
 pub use leakage::{PossibleLabel, possible_labels};
-pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
+pub use learn::iforest::{
+    Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
+};
 pub use model::{
     BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
     ModelOrigin, Threshold, ThresholdMethod, Training,

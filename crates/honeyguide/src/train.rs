@@ -5,6 +5,7 @@ use std::sync::Arc;
 use learn::Matrix;
 use learn::iforest::{
     Contamination, FitError, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
+    Novelty,
 };
 use sha2::{Digest, Sha256};
 
@@ -24,7 +25,7 @@ use crate::tail::Tail;
 use crate::wording::{hex, of_them};
 
 /// The parameters of training. Those that scikit-learn's `IsolationForest` has too have the same names, meanings and
-/// defaults.
+/// defaults. It has no `novelty`; its forests are [`Novelty::Plain`].
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
     /// The number of trees.
@@ -35,6 +36,8 @@ pub struct TrainOptions {
     pub max_features: MaxFeatures,
     /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
+    /// Whether events score higher the farther they lie outside of the training events.
+    pub novelty: Novelty,
     /// The way in which the threshold is set.
     pub threshold: ThresholdPolicy,
     /// The seed of every random choice.
@@ -109,6 +112,7 @@ impl Default for TrainOptions {
             max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
+            novelty: Novelty::Range,
             threshold: ThresholdPolicy::default(),
             seed: 0,
             exclude: Vec::new(),
@@ -129,6 +133,7 @@ impl TrainOptions {
             .max_samples(self.max_samples.unwrap_or_else(of_recipe))
             .max_features(self.max_features)
             .bootstrap(self.bootstrap)
+            .novelty(self.novelty)
             .contamination(self.threshold.contamination())
             .seed(self.seed)
     }

@@ -7,8 +7,8 @@ use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{
-    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, train,
+    Contamination, ErrorKind, MaxSamples, Model, Novelty, Recipe, Source, ThresholdMethod,
+    ThresholdPolicy, TrainOptions, train,
 };
 use serde_json::{Value, json};
 
@@ -171,6 +171,18 @@ async fn an_imported_model_of_version_2_is_still_read() {
     let expected = first.event.get("expected_bootstrap").expect("a score");
     let expected: f64 = expected.parse().expect("a number");
     assert!((first.score - expected).abs() < 1e-12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_says_which_novelty_the_forest_has() {
+    let text = written(&model().await);
+    assert!(text.contains("\"novelty\":\"range\""));
+    let read = Model::from_json(&text).expect("the model");
+    assert_eq!(read.forest().novelty(), Novelty::Range);
+    assert_eq!(first_release().0.forest().novelty(), Novelty::Plain);
+    let older = text.replacen("\"version\":2", "\"version\":1", 1);
+    let says = "novelty `range`, which version 1 of the format does not have";
+    refused("a form that the version lacks", older.as_bytes(), says);
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:

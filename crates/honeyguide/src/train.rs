@@ -36,7 +36,8 @@ pub struct TrainOptions {
     pub max_features: MaxFeatures,
     /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
-    /// Whether events score higher the farther they lie outside of the training events.
+    /// Whether events score higher the farther they lie outside of the training events; plain by default, as in
+    /// scikit-learn.
     pub novelty: Novelty,
     /// The way in which the threshold is set.
     pub threshold: ThresholdPolicy,
@@ -112,7 +113,7 @@ impl Default for TrainOptions {
             max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
-            novelty: Novelty::Range,
+            novelty: Novelty::Plain,
             threshold: ThresholdPolicy::default(),
             seed: 0,
             exclude: Vec::new(),

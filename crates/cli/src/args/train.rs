@@ -43,7 +43,7 @@ pub struct Train {
     #[arg(long)]
     pub bootstrap: bool,
     /// How an event that lies outside of the training events is scored
-    #[arg(long, value_name = "FORM", value_enum, default_value = "range")]
+    #[arg(long, value_name = "FORM", value_enum, default_value = "plain")]
     pub novelty: NoveltyForm,
     /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]

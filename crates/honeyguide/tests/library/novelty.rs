@@ -55,7 +55,6 @@ async fn logins_by_unseen_names_from_an_unseen_network_score_above_all_ordinary_
         ("today.csv", ordinary(330)),
         ("attack.csv", attack),
     ]);
-    assert_eq!(TrainOptions::default().novelty, Novelty::Range);
     let model = model(&folder, Novelty::Range).await;
     let usual = scores(&model, &mut folder.source(&["today.csv"])).await;
     let unseen = scores(&model, &mut folder.source(&["attack.csv"])).await;

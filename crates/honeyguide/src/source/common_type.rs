@@ -22,7 +22,7 @@ fn common(left: &DataType, right: &DataType) -> Option<DataType> {
     };
     match (left, right) {
         _ if left == right => Some(left.clone()),
-        (Null, other) => Some(other.clone()),
+        (Null, other) | (other, Null) => Some(other.clone()),
         (Dictionary(_, values), other) => common_type(values, other),
         _ if left.is_string() && right.is_string() => Some(Utf8),
         _ if is_binary(left) && (is_binary(right) || matches!(right, FixedSizeBinary(_))) => {

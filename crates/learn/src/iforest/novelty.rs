@@ -41,7 +41,7 @@ impl Range {
     pub(super) fn survival(self, value: f64) -> f64 {
         let beyond = (self.low - value).max(value - self.high);
         // A missing value makes this NaN, which is not above 0.
-        if !(beyond > 0.0) {
+        if beyond.is_nan() || beyond <= 0.0 {
             return 1.0;
         }
         let width = self.high - self.low;

@@ -126,6 +126,9 @@ fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
 const LEAST_PLAIN: f64 = 1e-4;
 /// The magnitude from which on numbers are written with a power of ten. Below it, whole numbers are exact.
 const FIRST_WITH_POWER: f64 = 1e15;
+/// The magnitude from which on numbers that are not whole are written with a power of ten: most of their digits would say
+/// nothing.
+const FIRST_ROUNDED_WITH_POWER: f64 = 1e12;
 /// The number of digits that are shown of a number that is not whole, from the first that is not 0.
 const DIGITS: i32 = 7;
 
@@ -137,7 +140,8 @@ pub fn number(value: f64) -> String {
     }
     let sign = if value < 0.0 { "−" } else { "" };
     let magnitude = value.abs();
-    if !is_plain(value) {
+    let is_rounded = value.fract() != 0.0 && magnitude >= FIRST_ROUNDED_WITH_POWER;
+    if is_rounded || !is_plain(value) {
         return format!("{sign}{}", with_power(magnitude));
     }
     let digits_before = match magnitude {

@@ -17,10 +17,15 @@ const PLAN: [&str; 2] = ["plan_type", "plan"];
 
 /// Prints the first rows and their total number: as a table, or row by row if a table would be wider than the terminal.
 pub fn print_answer(answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
+    print_within(screen::width(), answer, out)
+}
+
+/// Prints an answer on a terminal of a width, or without a terminal if it is `None`.
+fn print_within(width: Option<usize>, answer: &Preview, out: &mut dyn Write) -> io::Result<()> {
     if answer.columns == PLAN {
         return print_plans(answer, out);
     }
-    if screen::width().is_none_or(|width| natural_width(answer) <= width) {
+    if width.is_none_or(|width| natural_width(answer) <= width) {
         print_table(answer, out)?;
     } else {
         print_lines(answer, out)?;
@@ -122,7 +127,7 @@ mod tests {
             ..Preview::default()
         };
         let mut out = Vec::new();
-        print_answer(&answer, &mut out).unwrap();
+        print_within(Some(120), &answer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

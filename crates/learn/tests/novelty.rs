@@ -281,7 +281,8 @@ fn invalid_ranges_are_refused() {
         change(&mut data);
         IsolationForest::try_from(data).unwrap_err().to_string()
     };
-    let cases: [(fn(&mut ForestData), &str); 9] = [
+    type Change = fn(&mut ForestData);
+    let cases: [(Change, &str); 9] = [
         (
             |data| data.version = 1,
             "novelty `range`, which needs format version 2",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::cast;
+use learn::chance::Share;
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::groups::{Key, KeyId, KeyValues, Keys};
 use crate::labels::{class_of, label_key, labels};
 use crate::leakage::refuse_leaked_labels;
 use crate::log::BaselineRule;
-use crate::model::{Model, Threshold};
+use crate::model::{Model, Threshold, ThresholdMethod, is_beyond_chance};
 use crate::scored::{Order, ScoredCounts, ScoredGroup};
 use crate::source::{Source, no_events};
 
@@ -58,23 +59,39 @@ pub struct LabelEvaluation {
 }
 
 /// A false-positive rate: the one that was asked for, and the one on the data that was evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rates {
     /// The rate that the threshold was set for, from 0 to 1.
     pub nominal: f64,
     /// The rate on the data that was evaluated, from 0 to 1.
     pub realised: f64,
-    /// Whether one rate is more than twice the other.
+    /// The number of events with the label 0 that were flagged.
+    pub flagged: u64,
+    /// The number of events with the label 0.
+    pub events: u64,
+    /// Whether one rate is more than twice the other, and the realised rate differs by more than chance from that on the
+    /// events that the threshold was set on.
     pub far_apart: bool,
+    /// A sentence if the events that the threshold was set on are too few for the nominal rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unresolved: Option<String>,
 }
 
 impl Rates {
-    fn new(nominal: f64, realised: f64) -> Self {
-        Self {
+    /// Compares the share of the events with the label 0 that are flagged with the rate that a threshold was set for.
+    /// Returns `None` if it was set for none, or if there are no such events.
+    fn new(method: &ThresholdMethod, now: Share) -> Option<Self> {
+        let nominal = method.nominal_rate()?;
+        let realised = now.rate();
+        let is_far = realised > 2.0 * nominal || nominal > 2.0 * realised;
+        (now.whole > 0).then(|| Self {
             nominal,
             realised,
-            far_apart: realised > 2.0 * nominal || nominal > 2.0 * realised,
-        }
+            flagged: now.part,
+            events: now.whole,
+            far_apart: is_far && is_beyond_chance(now, &method.set_on()),
+            unresolved: method.unresolved(),
+        })
     }
 }
 
@@ -268,24 +285,25 @@ impl<'a> Tally<'a> {
     /// Returns the results. `recipe` is the name of the model's recipe.
     pub fn finish(self, recipe: String) -> Evaluation {
         let rule = self.keys.rule.as_ref().map(|(name, _)| name.as_str());
-        let nominal_rate = self.threshold.method.nominal_rate();
+        let method = &self.threshold.method;
         let labels = self.labels.into_iter();
         Evaluation {
             recipe,
             events: self.events,
             anomalous: self.anomalous,
-            labels: labels
-                .map(|tally| tally.finish(nominal_rate, rule))
-                .collect(),
+            labels: labels.map(|tally| tally.finish(method, rule)).collect(),
             threshold: self.threshold,
         }
     }
 }
 
 impl LabelTally {
-    fn finish(self, nominal_rate: Option<f64>, rule: Option<&str>) -> LabelEvaluation {
+    fn finish(self, method: &ThresholdMethod, rule: Option<&str>) -> LabelEvaluation {
         let ranking = self.ranking.finish();
-        let rates = nominal_rate.zip(self.verdicts.false_positive_rate());
+        let negatives = Share {
+            part: self.verdicts.fp,
+            whole: ranking.negatives,
+        };
         let mut everything = Confusion::default();
         everything.push(true, ranking.positives, ranking.negatives);
         let rule = rule.map(|name| (name, self.rule));
@@ -297,7 +315,7 @@ impl LabelTally {
             roc_auc: ranking.roc_auc,
             average_precision: ranking.average_precision,
             verdicts: self.verdicts.into(),
-            false_positive_rates: rates.map(|(nominal, realised)| Rates::new(nominal, realised)),
+            false_positive_rates: Rates::new(method, negatives),
             baselines: baselines
                 .map(|(name, confusion)| Baseline {
                     name: name.to_owned(),
@@ -313,21 +331,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_far_apart_if_one_is_more_than_twice_the_other() {
-        for (nominal, realised, far_apart) in [
-            (0.01, 0.02, false),
-            (0.01, 0.0201, true),
-            (0.01, 0.005, false),
-            (0.01, 0.0049, true),
-            (0.01, 0.0, true),
-            (0.0, 0.0, false),
-            (0.0, 0.001, true),
+    fn rates_are_far_apart_if_one_is_more_than_twice_the_other_and_more_than_chance() {
+        // Probabilities of scipy.stats.hypergeom, twice the tail.
+        for (flagged, events, far_apart) in [
+            (2, 100, false),    // not more than twice
+            (21, 1_000, true),  // 0.006
+            (3, 100, false),    // 0.16
+            (1, 40, false),     // 0.67
+            (5, 1_000, false),  // not less than half
+            (0, 100, false),    // 0.74
+            (4, 1_000, false),  // 0.07
+            (20, 10_000, true), // 5e-14
         ] {
-            assert_eq!(
-                Rates::new(nominal, realised).far_apart,
-                far_apart,
-                "{realised} for {nominal}"
-            );
+            let method = ThresholdMethod::Calibrated {
+                nominal_rate: 0.01,
+                realised_rate: 0.01,
+                events: 10_000,
+            };
+            let now = Share {
+                part: flagged,
+                whole: events,
+            };
+            let found = Rates::new(&method, now).expect("rates");
+            assert_eq!(found.far_apart, far_apart, "{flagged} of {events}");
         }
+        let none = Share { part: 0, whole: 0 };
+        assert_eq!(Rates::new(&ThresholdMethod::Auto {}, none), None);
     }
 }

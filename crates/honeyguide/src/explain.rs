@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::features::{EncodingData, RowKey, Sighting, row_key};
-use crate::model::{Distribution, FeatureProfile, Model};
+use crate::model::{Distribution, FeatureProfile, Model, ValueRange};
 use crate::recipe::columns::column_of_expression;
 use crate::recipe::layout::{FeatureInputs, Input};
 use crate::recipe::{Feature, Recipe};
@@ -358,8 +358,9 @@ fn describe_number(feature: &Feature, shown: &ShownValue, profile: &FeatureProfi
         Distribution::Values(values) => {
             describe_value(feature, shown, value, values, profile.missing)
         }
-        Distribution::Bins { edges, .. } => {
-            vec![format!("{}: {}", shown.own, place(value, edges))]
+        Distribution::Ranges(ranges) => {
+            let place = place(value, &profile.distribution, ranges);
+            vec![format!("{}: {place}", shown.own)]
         }
         Distribution::Categories(_) => vec![feature.name.clone()],
     }
@@ -398,17 +399,61 @@ fn describe_value(
     vec![own, format!("{}: {name}", share(usual.1, total))]
 }
 
-/// Returns where a number lies among the training events. `edges` divide these into equal shares.
-fn place(value: f64, edges: &[f64]) -> String {
-    let last = edges.len() - 1;
-    let [first, low, high, end] =
-        [0, last / 4, last - last / 4, last].map(|edge| plain_number(edges[edge]));
+/// Returns where a number lies among the training events, or how common it is if it has a range of its own.
+fn place(value: f64, distribution: &Distribution, ranges: &[ValueRange]) -> String {
+    let total: f64 = ranges.iter().map(|range| range.count).sum();
+    let heaviest = ranges.iter().filter(|range| range.low == range.high);
+    let heaviest = heaviest.max_by(|left, right| left.count.total_cmp(&right.count));
+    let own = ranges
+        .iter()
+        .find(|range| range.low == value && range.high == value);
+    if let Some(own) = own {
+        return format!("{} of the training events", share(own.count, total));
+    }
+    let [first, low, high, last] =
+        [0.0, 0.25, 0.75, 1.0].map(|q| distribution.quantile(q).unwrap_or(f64::NAN));
     let place = match value {
-        value if value < edges[0] => format!("below all training events, which begin at {first}"),
-        value if value > edges[last] => format!("above all training events, which end at {end}"),
-        _ => format!("training events lie between {first} and {end}"),
+        value if value < first => {
+            let first = plain_number(first);
+            format!("below all training events, which begin at {first}")
+        }
+        value if value > last => {
+            let last = plain_number(last);
+            format!("above all training events, which end at {last}")
+        }
+        _ => {
+            let [first, last] = [first, last].map(plain_number);
+            format!("training events lie between {first} and {last}")
+        }
     };
-    format!("{place}, half of them between {low} and {high}")
+    let most = match heaviest {
+        Some(range) if range.count >= total / 2.0 => {
+            let most = share(range.count, total);
+            format!("{most} of them are {}", plain_number(range.low))
+        }
+        _ => {
+            let middle = middle(ranges, low, high);
+            let [low, high] = [low, high].map(plain_number);
+            format!("{middle} of them between {low} and {high}")
+        }
+    };
+    format!("{place}, {most}")
+}
+
+/// Returns the share of the training events from `low` to `high`, which are quartiles, in words: it is more than half where
+/// a quartile is a value that many events have.
+fn middle(ranges: &[ValueRange], low: f64, high: f64) -> String {
+    let total: f64 = ranges.iter().map(|range| range.count).sum();
+    let inside = ranges.iter().filter(|range| {
+        let is_value = range.low == range.high;
+        range.high <= high && (range.low > low || is_value && range.low == low)
+    });
+    let inside: f64 = inside.map(|range| range.count).sum();
+    if inside / total <= 0.55 {
+        "half".into()
+    } else {
+        share(inside, total)
+    }
 }
 
 /// Returns the meaning of a coded value, if the recipe gives one.

@@ -206,7 +206,10 @@ impl ForestExport {
             Contamination::Auto => by_hand(value),
             Contamination::Fraction(fraction) => Threshold {
                 value,
-                method: ThresholdMethod::Contamination { fraction },
+                method: ThresholdMethod::Contamination {
+                    fraction,
+                    realised_rate: None,
+                },
             },
         })
     }

@@ -112,7 +112,7 @@ impl Model {
                 Some(match &profile.distribution {
                     Distribution::Values(values) => values.len(),
                     Distribution::Categories(counts) => counts.len(),
-                    Distribution::Bins { .. } => usize::MAX,
+                    Distribution::Ranges(_) => usize::MAX,
                 })
             }
             FeatureInputs::Rarity(parts) => {

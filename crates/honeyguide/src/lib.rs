@@ -105,6 +105,7 @@ pub mod sql;
 mod storage;
 mod tail;
 mod train;
+mod whole;
 pub mod wording;
 
 pub use cross_validation::MIN_HOSTS;
@@ -116,7 +117,9 @@ pub use feature_source::FeatureSource;
 pub use features::MAX_CATEGORIES;
 pub use import::{ForestExport, import};
 pub use leakage::{PossibleLabel, possible_labels};
-pub use learn::iforest::{Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
+pub use learn::iforest::{
+    Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
+};
 pub use model::{
     BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
     ModelOrigin, Threshold, ThresholdMethod, Training,

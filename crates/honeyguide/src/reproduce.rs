@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use learn::iforest::Contamination;
+use learn::iforest::{Contamination, Novelty};
 use learn::metrics::ScoreCounts;
 use serde::Serialize;
 
@@ -123,6 +123,7 @@ impl Ensemble {
     fn train(recipe: &crate::Recipe, distilled: &Distilled, seeds: u64) -> Result<Self> {
         let options = |seed| TrainOptions {
             seed,
+            novelty: Novelty::Plain,
             threshold: ThresholdPolicy::Contamination(Contamination::Fraction(CONTAMINATION)),
             ..Default::default()
         };

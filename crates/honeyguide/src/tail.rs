@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use learn::chance::count_of_share;
+
 /// The upper tail of scores that are added in ascending order: the scores that can still become the threshold.
 pub(crate) struct Tail {
     /// The share of events that may be flagged.
@@ -28,7 +30,7 @@ impl Tail {
 
     /// Returns how many of the events added so far may lie above the threshold. The number never decreases.
     fn allowed(&self) -> u64 {
-        (self.rate * self.events as f64).floor() as u64
+        count_of_share(self.rate, self.events)
     }
 
     /// Adds a number of events with one score, which must not be below the last one added.
@@ -63,6 +65,21 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decimal_rate_loses_no_event() {
+        // 0.0003 of 10,000 events are 3, and 0.07 of 100 are 7.
+        for (rate, events, flagged) in [(0.0003, 10_000, 3.0), (0.07, 100, 7.0), (0.29, 100, 29.0)]
+        {
+            let mut tail = Tail::new(rate);
+            (0..events).for_each(|score| tail.push(f64::from(score), 1));
+            let expected = Some((
+                f64::from(events) - flagged - 1.0,
+                flagged / f64::from(events),
+            ));
+            assert_eq!(tail.threshold(), expected, "{rate} of {events}");
+        }
+    }
 
     #[test]
     fn the_threshold_is_the_lowest_that_keeps_to_the_rate() {

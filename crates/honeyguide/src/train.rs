@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use learn::Matrix;
 use learn::iforest::{
-    Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
+    Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples, Novelty,
 };
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ use crate::tail::Tail;
 use crate::wording::{hex, of_them};
 
 /// The parameters of training. Those that scikit-learn's `IsolationForest` has too have the same names, meanings and
-/// defaults.
+/// defaults. It has no `novelty`; its forests are [`Novelty::Plain`].
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
     /// The number of trees.
@@ -36,6 +36,9 @@ pub struct TrainOptions {
     pub max_features: MaxFeatures,
     /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
+    /// Whether events score higher the farther they lie outside of the training events; plain by default, as in
+    /// scikit-learn.
+    pub novelty: Novelty,
     /// The way in which the threshold is set.
     pub threshold: ThresholdPolicy,
     /// The seed of every random choice.
@@ -110,6 +113,7 @@ impl Default for TrainOptions {
             max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
+            novelty: Novelty::Plain,
             threshold: ThresholdPolicy::default(),
             seed: 0,
             exclude: Vec::new(),
@@ -130,6 +134,7 @@ impl TrainOptions {
             .max_samples(self.max_samples.unwrap_or_else(of_recipe))
             .max_features(self.max_features)
             .bootstrap(self.bootstrap)
+            .novelty(self.novelty)
             .contamination(self.threshold.contamination())
             .seed(self.seed)
     }
@@ -244,7 +249,8 @@ pub(crate) fn fit(
     matrix.sort_rows();
     let forest = grow(&params, &encoder, &matrix)?;
     let contamination = options.threshold.contamination();
-    let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination));
+    let scores = weighted_scores(&forest, &matrix)?;
+    let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination, &scores));
     let training = Training {
         events,
         distinct_rows,
@@ -252,7 +258,7 @@ pub(crate) fn fit(
         imported: None,
         fingerprint,
         profile,
-        scores: scores_of(&forest, &matrix)?,
+        scores: Distribution::of_numbers(scores),
     };
     Ok(Model {
         recipe,
@@ -280,24 +286,40 @@ fn too_few(events: u64) -> Error {
 
 /// Returns the distribution of the scores of weighted rows.
 pub(crate) fn scores_of(forest: &IsolationForest, matrix: &Matrix) -> Result<Distribution> {
+    Ok(Distribution::of_numbers(weighted_scores(forest, matrix)?))
+}
+
+/// Returns the score of each row with its number of events.
+fn weighted_scores(forest: &IsolationForest, matrix: &Matrix) -> Result<Vec<(f64, f64)>> {
     let scores = forest
         .scores(matrix.values())
         .map_err(|error| Error::internal(error.to_string()))?;
     let events = matrix.weights().iter().copied();
-    Ok(Distribution::of_numbers(
-        scores.into_iter().zip(events).collect(),
-    ))
+    Ok(scores.into_iter().zip(events).collect())
 }
 
-/// Returns the threshold that the forest sets by its contamination.
-fn by_contamination(forest: &IsolationForest, contamination: Contamination) -> Threshold {
-    Threshold {
-        value: -forest.offset(),
-        method: match contamination {
-            Contamination::Auto => ThresholdMethod::Auto {},
-            Contamination::Fraction(fraction) => ThresholdMethod::Contamination { fraction },
-        },
-    }
+/// Returns the threshold that the forest sets by its contamination. `scores` are those of the training events.
+fn by_contamination(
+    forest: &IsolationForest,
+    contamination: Contamination,
+    scores: &[(f64, f64)],
+) -> Threshold {
+    let value = -forest.offset();
+    let method = match contamination {
+        Contamination::Auto => ThresholdMethod::Auto {},
+        Contamination::Fraction(fraction) => {
+            let events = |is_counted: &dyn Fn(f64) -> bool| {
+                let counted = scores.iter().filter(|(score, _)| is_counted(*score));
+                counted.map(|(_, events)| events).sum::<f64>()
+            };
+            let flagged = events(&|score| score > value) / events(&|_| true);
+            ThresholdMethod::Contamination {
+                fraction,
+                realised_rate: Some(flagged + 0.0),
+            }
+        }
+    };
+    Threshold { value, method }
 }
 
 /// What a calibration found out about its events.

@@ -6,16 +6,17 @@
 //! ```
 //! Each file has a header and numeric columns, the last of which is the label, 0 or 1. The forests
 //! have the default parameters. They are fitted on all rows of the file that they score, as in
-//! ADBench's unsupervised setting, or on the rows of another file.
+//! ADBench's unsupervised setting, on the rows of another file, or on normal rows only.
 //!
 //! Options: `--seeds 10`; `--extension-level 0` (a level above a file's maximum means the maximum);
-//! `--train FILE.csv` to fit on another file; `--categorical COLUMN` (counted from 0) to treat the
+//! `--train FILE.csv` to fit on another file; `--normal-only yes` to fit on every second normal row
+//! and to score all others; `--novelty plain` or `range`; `--categorical COLUMN` (counted from 0) to treat the
 //! distinct values of a column as categories.
 
 use std::error::Error;
 use std::fs;
 
-use learn::iforest::IsolationForestParams;
+use learn::iforest::{IsolationForestParams, Novelty};
 use learn::metrics::ScoreCounts;
 use learn::stats::Moments;
 use learn::{ColumnKind, Matrix};
@@ -25,6 +26,8 @@ struct Options {
     seeds: u64,
     extension_level: usize,
     train: Option<String>,
+    normal_only: bool,
+    novelty: Novelty,
     categorical: Option<usize>,
     files: Vec<String>,
 }
@@ -34,7 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("set,rows,features,auroc_mean,auroc_sd,ap_mean,ap_sd,seeds");
     for file in &options.files {
         let mut scored = Table::read(file)?;
-        let mut trained = Table::read(options.train.as_ref().unwrap_or(file))?;
+        let mut trained = match (&options.train, options.normal_only) {
+            (Some(other), _) => Table::read(other)?,
+            (None, true) => scored.take_every_second_normal_row(),
+            (None, false) => Table::read(file)?,
+        };
         let mut kinds = vec![ColumnKind::Numeric; trained.n_features];
         if let Some(column) = options.categorical {
             let categories = trained.categories(column);
@@ -45,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             scored.encode(column, &categories);
         }
         let params = IsolationForestParams::new()
+            .novelty(options.novelty)
             .extension_level(options.extension_level.min(trained.n_features - 1))
             .column_kinds(kinds);
         let (auroc, ap) = rank(&params, &trained, &scored, options.seeds)?;
@@ -75,6 +83,14 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--seeds" => options.seeds = value()?.parse()?,
             "--extension-level" => options.extension_level = value()?.parse()?,
             "--train" => options.train = Some(value()?),
+            "--normal-only" => options.normal_only = value()? == "yes",
+            "--novelty" => {
+                options.novelty = match value()?.as_str() {
+                    "plain" => Novelty::Plain,
+                    "range" => Novelty::Range,
+                    other => return Err(format!("--novelty {other}: plain or range").into()),
+                }
+            }
             "--categorical" => options.categorical = Some(value()?.parse()?),
             _ => options.files.push(arg),
         }
@@ -131,6 +147,28 @@ impl Table {
             values,
             labels,
         })
+    }
+
+    /// Moves every second normal row, beginning with the first, into a table of its own.
+    fn take_every_second_normal_row(&mut self) -> Table {
+        let empty = || Table {
+            n_features: self.n_features,
+            values: Vec::new(),
+            labels: Vec::new(),
+        };
+        let (mut taken, mut left, mut n_normal) = (empty(), empty(), 0);
+        for (row, &label) in self.values.chunks(self.n_features).zip(&self.labels) {
+            n_normal += usize::from(!label);
+            let to = if !label && n_normal % 2 == 1 {
+                &mut taken
+            } else {
+                &mut left
+            };
+            to.values.extend(row);
+            to.labels.push(label);
+        }
+        *self = left;
+        taken
     }
 
     fn column(&mut self, column: usize) -> impl Iterator<Item = &mut f64> {

@@ -9,6 +9,7 @@
 //! - `fit-distinct`: fit a forest on the distinct rows with their counts;
 //! - `score`: score all rows in one call, with a forest fitted on them;
 //! - `explain`: explain all rows in one call, with a forest fitted on them;
+//! - `score-range`, `explain-range`: the same with a forest of novelty `range`;
 //! - `one-row`: score one row per call, with times per call.
 //!
 //! Options: `--file` with rows as raw little-endian f64 (without it, standard normal rows are
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use common::{BoxedError, Options, cpu_time, read_rows};
 use learn::Matrix;
-use learn::iforest::{IsolationForest, IsolationForestParams, MaxSamples};
+use learn::iforest::{IsolationForest, IsolationForestParams, MaxSamples, Novelty};
 
 /// The number of rows that `one-row` scores in each repetition.
 const CALLS: usize = 2000;
@@ -72,9 +73,14 @@ impl Bench {
         if work == "fit-distinct" {
             rows.sort_rows();
         }
+        let novelty = match work {
+            "score-range" | "explain-range" => Novelty::Range,
+            _ => Novelty::Plain,
+        };
         let params = IsolationForestParams::new()
             .n_estimators(options.number("--trees", 100)?)
             .max_samples(MaxSamples::Count(options.number("--samples", 256)?))
+            .novelty(novelty)
             .seed(seed);
         let forest = match options.get("--fit-file") {
             Some(file) => params.fit(&read_rows(file, features, usize::MAX)?)?,
@@ -93,8 +99,8 @@ impl Bench {
         let (cpu, wall) = (cpu_time(), Instant::now());
         match work {
             "fit" | "fit-distinct" => drop(black_box(self.params.fit(&self.rows)?)),
-            "score" => drop(black_box(self.forest.scores(values)?)),
-            "explain" => drop(black_box(self.forest.explain_rows(values)?)),
+            "score" | "score-range" => drop(black_box(self.forest.scores(values)?)),
+            "explain" | "explain-range" => drop(black_box(self.forest.explain_rows(values)?)),
             "one-row" => {
                 for row in values.chunks_exact(features).cycle().take(CALLS) {
                     black_box(self.forest.score_one(row)?);

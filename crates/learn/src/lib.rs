@@ -4,6 +4,8 @@
 //! how often the row occurs. A billion events with a few hundred distinct rows therefore cost as
 //! much as a few hundred rows.
 //!
+//! - [`chance`]: tests whether two samples differ by more than chance, and the rates that counts can
+//!   resolve.
 //! - [`describe`]: value counts, distributions and correlations of columns of any length, in one
 //!   pass.
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
@@ -20,6 +22,7 @@
 //! number of threads and on any machine.
 #![warn(missing_docs)]
 
+pub mod chance;
 pub mod describe;
 pub mod iforest;
 pub mod matrix;

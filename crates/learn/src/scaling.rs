@@ -7,7 +7,7 @@ use crate::stats::Moments;
 
 /// A scaler that subtracts each column's mean and divides by its population standard deviation.
 ///
-/// A column that is constant or entirely missing is divided by 1. Missing values (NaN) stay
+/// A column that is constant, except for rounding, or entirely missing is divided by 1. Missing values (NaN) stay
 /// missing. A result beyond the range of `f64` becomes the largest finite number of its sign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
@@ -106,8 +106,9 @@ impl StandardScaler {
             if !(center.is_finite() && deviation.is_finite()) {
                 return Err(ScalingError::Overflow { column });
             }
+            let is_constant = moments.is_none_or(|moments| is_constant(&moments));
             mean.push(center);
-            scale.push(if deviation > 0.0 { deviation } else { 1.0 });
+            scale.push(if is_constant { 1.0 } else { deviation });
         }
         Ok(StandardScaler { mean, scale })
     }
@@ -117,7 +118,7 @@ impl StandardScaler {
         &self.mean
     }
 
-    /// Returns the divisor of each column: its standard deviation, or 1 if that is 0.
+    /// Returns the divisor of each column: its standard deviation, or 1 if the column is constant.
     pub fn scale(&self) -> &[f64] {
         &self.scale
     }
@@ -161,9 +162,37 @@ impl StandardScaler {
     }
 }
 
+/// Returns whether a column is constant as far as its figures can tell: its variance is within the
+/// error of computing it. The bound is scikit-learn's (`_is_constant_feature`), after Chan, Golub &
+/// LeVeque 1983.
+fn is_constant(moments: &Moments) -> bool {
+    // scikit-learn compares the squares, which could vanish.
+    let error = moments.weight * f64::EPSILON;
+    moments.std * (1.0 - error).max(0.0).sqrt() <= error * moments.mean.abs()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_that_is_constant_but_for_rounding_keeps_its_scale() {
+        // numpy.array([0.1 + 0.2, 0.3]), and 1e9 with its neighbour: StandardScaler().fit(…).scale_ is 1. For 1e9 and
+        // 1e9 + 1 it is 0.5.
+        for (low, high, scale) in [
+            (0.3, 0.1 + 0.2, 1.0),
+            (1e9, 1e9f64.next_up(), 1.0),
+            (1e9, 1e9 + 1.0, 0.5),
+            (0.0, 1e-200, 1e-200 / 2.0),
+        ] {
+            let matrix = Matrix::unweighted(1, vec![low, high, low, high]).unwrap();
+            let scaler = StandardScaler::fit(&matrix).unwrap();
+            assert!(
+                (scaler.scale()[0] / scale - 1.0).abs() < 1e-12,
+                "{low} and {high}: {scaler:?}"
+            );
+        }
+    }
 
     #[test]
     fn weighted_columns_as_scikit_learn_scales_them_repeated() {
@@ -190,7 +219,7 @@ mod tests {
         scaler.apply(&mut matrix).unwrap();
         assert!(matrix.row(0)[0].is_nan() && matrix.row(1)[0] == 0.0);
 
-        let far = Matrix::unweighted(1, vec![-1e308, 1e308]).unwrap();
+        let far = Matrix::unweighted(1, vec![f64::MIN, f64::MAX, f64::MAX]).unwrap();
         assert_eq!(
             StandardScaler::fit(&far),
             Err(ScalingError::Overflow { column: 0 })

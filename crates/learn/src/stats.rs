@@ -1,5 +1,6 @@
 //! Moments and quantiles of weighted values.
 
+use crate::chance::without_rounding;
 use crate::matrix::MAX_TOTAL_WEIGHT;
 
 /// Summary statistics of weighted values, ignoring missing values (NaN) and values without weight.
@@ -43,8 +44,24 @@ impl Moments {
             .clone()
             .map(|(value, w)| value * (w / weight))
             .sum::<f64>();
-        let squares = pairs.map(|(value, w)| (value - mean) * (value - mean) * (w / weight));
-        let std = squares.sum::<f64>().sqrt();
+        // Deviations are taken in units of a power of two near the greatest one, whose square could overflow or
+        // vanish.
+        let greatest = (max - mean).max(mean - min);
+        if greatest.is_infinite() {
+            return Some(Moments {
+                weight,
+                mean,
+                std: greatest,
+                min,
+                max,
+            });
+        }
+        let unit = f64::from_bits(greatest.to_bits() & (0x7ff << 52)).max(f64::MIN_POSITIVE);
+        let squares = pairs.map(|(value, w)| {
+            let deviation = (value - mean) / unit;
+            deviation * deviation * (w / weight)
+        });
+        let std = squares.sum::<f64>().sqrt() * unit;
         Some(Moments {
             weight,
             mean,
@@ -109,9 +126,12 @@ impl Quantiles {
             return None;
         }
         if !self.are_counts {
-            return Some(first_reaching(&self.pairs, q * self.total));
+            return Some(first_reaching(
+                &self.pairs,
+                without_rounding(q * self.total),
+            ));
         }
-        let position = q * (self.total - 1.0);
+        let position = without_rounding(q * (self.total - 1.0));
         let below = position.floor();
         let next = (below + 1.0).min(self.total - 1.0);
         let (low, high) = (nth(&self.pairs, below), nth(&self.pairs, next));
@@ -178,6 +198,28 @@ mod tests {
             let found = quantile(&[5.0, 2.0, 1.0], &[1.0, 3.0, 1.0], q).unwrap();
             assert!((found - expected).abs() < 1e-12, "{q}: {found}");
         }
+    }
+
+    #[test]
+    fn a_share_that_is_a_whole_number_of_values_takes_that_value() {
+        // numpy.percentile(numpy.arange(10001), 0.03) with exact decimals: index 3.
+        let values: Vec<f64> = (0..10_001).map(f64::from).collect();
+        let weights = vec![1.0; values.len()];
+        assert_eq!(quantile(&values, &weights, 0.0003), Some(3.0));
+        assert_eq!(quantile(&values, &weights, 0.07), Some(700.0));
+        let halves = vec![0.5; values.len()];
+        assert_eq!(
+            quantile(&values[..10_000], &halves[..10_000], 0.0003),
+            Some(2.0)
+        );
+    }
+
+    #[test]
+    fn the_deviation_of_large_numbers_does_not_overflow() {
+        let moments = Moments::of([(1e300, 1.0), (-1e300, 1.0)].into_iter()).unwrap();
+        assert_eq!((moments.mean, moments.std), (0.0, 1e300));
+        let moments = Moments::of([(0.0, 1.0), (1e-300, 1.0)].into_iter()).unwrap();
+        assert!((moments.std / 5e-301 - 1.0).abs() < 1e-12, "{moments:?}");
     }
 
     #[test]

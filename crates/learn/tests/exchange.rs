@@ -183,8 +183,8 @@ fn defect(change: impl FnOnce(&mut learn::iforest::TreeData)) -> TreeDefect {
 #[test]
 fn broken_data_is_refused_with_the_reason() {
     assert_eq!(
-        refused(|data| data.version = 2),
-        InvalidForest::Version { version: 2 }
+        refused(|data| data.version = 3),
+        InvalidForest::Version { version: 3 }
     );
     assert!(matches!(
         refused(|data| data.n_features = 0),

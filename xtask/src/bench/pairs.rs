@@ -226,6 +226,15 @@ pub const PAIRS: &[Pair] = &[
         rounds: 5,
     },
     Pair {
+        name: "score 1,000,000 × 10 continuous rows with novelty `range`, per row",
+        ours: Work::ours("score-range", Data::Normal, 3),
+        peer: Work::peer("sklearn-score", Data::Normal, 1),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(8.0),
+        rounds: 5,
+    },
+    Pair {
         name: "score 763,144 × 7 rows, 542 distinct, per row",
         ours: Work::ours("score", Data::BethLike, 5),
         peer: Work::peer("sklearn-score", Data::BethLike, 1),
@@ -268,6 +277,15 @@ pub const PAIRS: &[Pair] = &[
         time: Time::CpuPerRow,
         peer_name: "shap",
         goal: Goal::OneIn(20.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "explain 10,000 × 10 rows with novelty `range`, per row",
+        ours: Work::ours("explain-range", Data::Normal, 3).limit(10_000),
+        peer: Work::peer("shap-explain", Data::Normal, 1).limit(10_000),
+        time: Time::CpuPerRow,
+        peer_name: "shap (plain)",
+        goal: Goal::OneIn(4.0),
         rounds: 3,
     },
     Pair {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
-use honeyguide::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples};
+use clap::{Args as ClapArgs, ValueEnum};
+use honeyguide::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty};
 
 use super::OnCluster;
 use super::numbers::{seed, whole};
@@ -42,6 +42,9 @@ pub struct Train {
     /// Draw the events of each tree with replacement
     #[arg(long)]
     pub bootstrap: bool,
+    /// How an event that lies outside of the training events is scored
+    #[arg(long, value_name = "FORM", value_enum, default_value = "plain")]
+    pub novelty: NoveltyForm,
     /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
@@ -58,6 +61,24 @@ pub struct Train {
     pub false_positive_rate: Option<f64>,
     #[command(flatten)]
     pub on_cluster: OnCluster,
+}
+
+/// The score of an event that lies outside of the training events.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum NoveltyForm {
+    /// The farther outside, the higher the score
+    Range,
+    /// As the nearest event inside, which is what scikit-learn does
+    Plain,
+}
+
+impl From<NoveltyForm> for Novelty {
+    fn from(form: NoveltyForm) -> Self {
+        match form {
+            NoveltyForm::Range => Self::Range,
+            NoveltyForm::Plain => Self::Plain,
+        }
+    }
 }
 
 fn parse_samples(text: &str) -> Result<MaxSamples, String> {

@@ -77,6 +77,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         max_samples: args.samples,
         max_features: args.max_features,
         bootstrap: args.bootstrap,
+        novelty: args.novelty.into(),
         threshold,
         seed: args.seed,
         exclude: args.exclude,
@@ -99,6 +100,11 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         remark_memory(context, &source, benign, on_training_events);
     } else if args.contamination.is_none() {
         remark_held_out(context, &source, model.threshold());
+    }
+    if let Some(sentence) = model.threshold().method.unresolved() {
+        context.remark(&format!(
+            "note: the threshold was set on too few events: {sentence}"
+        ));
     }
     remark_labels(context, &trained.possible_labels);
     context.show(&trained)

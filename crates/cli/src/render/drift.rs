@@ -31,20 +31,27 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     print_scores(drift, out)?;
     let mut features: Vec<&FeatureDrift> = drift.features.iter().collect();
     features.sort_by(|left, right| right.psi.total_cmp(&left.psi));
-    let mut table = TextTable::new(["feature", "PSI", "", "events with unseen values"], [1, 3]);
+    let mut table = TextTable::new(
+        ["feature", "PSI", "by chance", "", "unseen values"],
+        [1, 2, 4],
+    );
     for feature in features.iter().take(MAX_FEATURES) {
         table.add_row([
             fitted(&feature.name, 30),
             format!("{:.3}", feature.psi),
+            format!("{:.3}", feature.psi_by_chance),
             shift(feature.closeness).to_owned(),
             percent_of(feature.unseen.events, drift.events),
         ]);
     }
     writeln!(out, "\n{table}")?;
-    writeln!(
-        out,
-        "PSI: population stability index; below {PSI_SOME} no shift, from {PSI_FAR} a significant one."
-    )?;
+    let meaning = format!(
+        "PSI: population stability index, and what chance alone makes of so many events. A feature has shifted if the \
+         difference has a probability of at most {:.1e} by chance, and the rest of the index is {PSI_SOME} or more; far from \
+         {PSI_FAR} on. The last column is the share of the events with values that training never saw.",
+        drift.significance
+    );
+    writeln!(out, "{}", wrapped(&meaning, prose_width()).join("\n"))?;
     print_unseen(&features, out)
 }
 
@@ -79,8 +86,14 @@ fn print_scores(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{table}")?;
     writeln!(
         out,
-        "PSI of the scores {:.3}, Kolmogorov–Smirnov distance {:.3}",
-        scores.psi, scores.kolmogorov_smirnov
+        "PSI of the scores {:.3} ({:.3} by chance), Kolmogorov–Smirnov distance {:.3}{}",
+        scores.psi,
+        scores.psi_by_chance,
+        scores.kolmogorov_smirnov,
+        match scores.closeness {
+            Closeness::Close => String::new(),
+            shifted => format!(": {}", shift(shifted)),
+        }
     )
 }
 

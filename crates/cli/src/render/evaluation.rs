@@ -72,24 +72,32 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     }
     writeln!(out, "{figures}\n")?;
     writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))?;
-    label
-        .false_positive_rates
-        .map_or(Ok(()), |rates| print_rates(rates, &name, out))
+    let rates = label.false_positive_rates.as_ref();
+    rates.map_or(Ok(()), |rates| print_rates(rates, &name, out))
 }
 
-fn print_rates(rates: Rates, label: &str, out: &mut dyn Write) -> io::Result<()> {
+fn print_rates(rates: &Rates, label: &str, out: &mut dyn Write) -> io::Result<()> {
     let (nominal, realised) = (percent(rates.nominal), percent(rates.realised));
     write!(
         out,
-        "False-positive rate: {realised} of the events with {label} = 0, where the threshold was set for {nominal}"
+        "False-positive rate: {realised} of the events with {label} = 0 ({} of {}), where the threshold was set for {nominal}",
+        count(rates.flagged),
+        count(rates.events)
     )?;
     match (rates.far_apart, rates.realised > rates.nominal) {
-        (false, _) => writeln!(out, "."),
         (true, true) => writeln!(
             out,
-            ": more than twice as much.\nThese events differ from those that the threshold was set on."
-        ),
-        (true, false) => writeln!(out, ": less than half."),
+            ":\nmore than twice as much, and more than chance explains."
+        )?,
+        (true, false) => writeln!(out, ":\nless than half, and less than chance explains.")?,
+        (false, _) if rates.realised > 2.0 * rates.nominal => {
+            writeln!(out, ":\nmore than twice as much, which chance can explain.")?;
+        }
+        (false, _) => writeln!(out, ".")?,
+    }
+    match &rates.unresolved {
+        Some(sentence) => writeln!(out, "The threshold was set on too few events: {sentence}"),
+        None => Ok(()),
     }
 }
 

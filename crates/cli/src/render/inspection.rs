@@ -34,7 +34,7 @@ pub fn print_inspection(inspection: &Inspection, out: &mut dyn Write) -> io::Res
     print_more(inspection.columns.len(), out)?;
     print_head(inspection, out)?;
     print_labels(&inspection.labels, inspection.rows, out)?;
-    print_correlations(&inspection.correlations, out)?;
+    print_correlations(&inspection.correlations, inspection.rows, out)?;
     print_remarks(&inspection.remarks, out)
 }
 
@@ -249,21 +249,33 @@ fn print_labels(labels: &LabelSummary, rows: u64, out: &mut dyn Write) -> io::Re
     writeln!(out, "{crossed}")
 }
 
-/// Prints the strongest correlations.
-fn print_correlations(correlations: &Correlations, out: &mut dyn Write) -> io::Result<()> {
+/// Prints the strongest correlations, those first that are certain to be strong. One from few rows is strong by chance.
+fn print_correlations(
+    correlations: &Correlations,
+    rows: u64,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
-    let mut found: Vec<(f64, usize, usize)> = pairs
-        .filter_map(|(i, j)| Some((correlations.get(i, j)?, i, j)))
+    let mut found: Vec<(f64, f64, usize, usize)> = pairs
+        .filter_map(|(i, j)| Some((correlations.at_least(i, j), correlations.get(i, j)?, i, j)))
         .collect();
     if found.is_empty() {
         return Ok(());
     }
-    found.sort_by(|left, right| right.0.abs().total_cmp(&left.0.abs()));
+    found.sort_by(|left, right| {
+        let certain = right.0.total_cmp(&left.0);
+        certain.then(right.1.abs().total_cmp(&left.1.abs()))
+    });
     writeln!(out, "\n{} (Pearson's r)", heading("Strongest correlations"))?;
-    for (r, i, j) in found.into_iter().take(STRONGEST) {
+    for (_, r, i, j) in found.into_iter().take(STRONGEST) {
         let [first, second] = [i, j].map(|column| fitted(&correlations.names[column], 30));
-        writeln!(out, "{r:>8.4}  {first} with {second}")?;
+        let shared = correlations.rows(i, j) as u64;
+        let shared = match shared {
+            shared if shared == rows => String::new(),
+            shared => format!(", in {}", of_them(shared, "row", "rows")),
+        };
+        writeln!(out, "{r:>8.4}  {first} with {second}{shared}")?;
     }
     Ok(())
 }
@@ -310,7 +322,7 @@ pub fn print_features(inspection: &FeatureInspection, out: &mut dyn Write) -> io
         print_feature(feature, inspection.events, out)?;
     }
     print_more(inspection.features.len(), out)?;
-    print_correlations(&inspection.correlations, out)
+    print_correlations(&inspection.correlations, inspection.events, out)
 }
 
 fn print_feature(feature: &FeatureSummary, events: u64, out: &mut dyn Write) -> io::Result<()> {

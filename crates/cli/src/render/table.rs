@@ -158,7 +158,7 @@ mod tests {
     fn a_table_is_as_wide_as_its_text_where_there_is_room() {
         let wide = table().laid_out(None);
         assert_eq!(wide, table().laid_out(Some(100)));
-        assert!(wide.contains(" training.csv   16,056  the events of eight hosts at work"));
+        assert!(wide.contains(" training.csv  16,056  the events of eight hosts at work"));
     }
 
     #[test]

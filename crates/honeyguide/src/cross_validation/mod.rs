@@ -27,6 +27,8 @@ use crate::recipe::layout::Layout;
 
 /// The minimum number of hosts for leave-one-host-out.
 pub const MIN_HOSTS: usize = 3;
+/// The share by which the mean of rates can be off by rounding: so that a mean of 0.001 is not above 0.001.
+const ROUNDING: f64 = 1e-12;
 /// The maximum number of folds of hosts. With more hosts, groups of hosts are held out together.
 const MAX_HOST_FOLDS: usize = 32;
 /// The scores of a fold's distinct rows, each with its number of events.
@@ -127,7 +129,7 @@ fn lowest(scores: &[FoldScores], rate: f64) -> Option<Chosen> {
         for (_, fold, events) in equal {
             with_these[*fold] += events;
         }
-        if mean_rate(&with_these, &events) > rate || value == lowest_score {
+        if mean_rate(&with_these, &events) > rate * (1.0 + ROUNDING) || value == lowest_score {
             return Some(Chosen {
                 value,
                 flagged,

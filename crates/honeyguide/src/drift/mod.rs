@@ -6,6 +6,7 @@ mod reference;
 mod scores;
 mod tally;
 
+use learn::chance::SIGNIFICANCE;
 use serde::Serialize;
 
 pub use closeness::Closeness;
@@ -17,19 +18,14 @@ use crate::error::{Error, Result};
 use crate::model::{Model, Threshold};
 use crate::naming::command;
 use crate::source::{Source, no_events};
-use crate::wording::{of_them, percent};
+use crate::wording::{count, of_them, percent};
 use tally::Tally;
 
 /// The population stability index from which on a distribution has shifted somewhat (Siddiqi 2006, "Credit Risk
 /// Scorecards", p. 137). The index itself is Kullback's symmetric divergence.
 pub const PSI_SOME: f64 = 0.1;
-/// The population stability index from which on a distribution has shifted significantly (ibid.).
+/// The population stability index from which on a distribution has shifted a lot (ibid.).
 pub const PSI_FAR: f64 = 0.25;
-/// The number of events below which the verdict says that they are few. Against a profile of 20 cells, the index of N
-/// events from the same distribution is 19 / N on average: with fewer than 190 events it reaches [`PSI_SOME`] by
-/// chance.
-pub const FEW_EVENTS: u64 = 200;
-
 /// The difference between data and the data that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Drift {
@@ -45,7 +41,11 @@ pub struct Drift {
     pub scores: ScoreDrift,
     /// The drift of each feature, in the model's order.
     pub features: Vec<FeatureDrift>,
-    /// The verdict on the greatest index of the features and the scores.
+    /// The probability at or below which the difference of one feature, or of the scores, is more than chance:
+    /// [`SIGNIFICANCE`] divided by the number of features and scores, so that data without any change is called other than
+    /// close in at most one of a hundred comparisons.
+    pub significance: f64,
+    /// The verdict: that on the feature that shifted most, or on the scores if they shifted more.
     pub closeness: Closeness,
     /// The result in one or two sentences.
     pub verdict: String,
@@ -68,11 +68,17 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
     if tally.events == 0 {
         return Err(no_events(source));
     }
-    let (scores, features) = (tally.scores(), tally.features());
-    let greatest = features
-        .iter()
-        .map(|feature| feature.psi)
-        .fold(scores.psi, f64::max);
+    let significance = SIGNIFICANCE / (model.recipe().features.len() + 1) as f64;
+    let verdict = |p_value: f64, beyond_chance: f64| {
+        if p_value <= significance {
+            Closeness::of(beyond_chance, PSI_SOME, PSI_FAR)
+        } else {
+            Closeness::Close
+        }
+    };
+    let (scores, features) = (tally.scores(verdict), tally.features(verdict));
+    let closeness = features.iter().map(|feature| feature.closeness);
+    let closeness = closeness.fold(scores.closeness, Closeness::max);
     let mut drift = Drift {
         recipe: model.recipe().name.clone(),
         training_events: model.training().events,
@@ -80,7 +86,8 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
         threshold: model.threshold().clone(),
         scores,
         features,
-        closeness: Closeness::of(greatest, PSI_SOME, PSI_FAR),
+        significance,
+        closeness,
         verdict: String::new(),
     };
     drift.verdict = drift.sentence();
@@ -88,65 +95,70 @@ pub async fn drift(engine: &Engine, model: &Model, source: &mut Source) -> Resul
 }
 
 impl Drift {
-    /// Returns the verdict, after a warning if there are few events.
+    /// Returns the verdict, after a warning if chance hides all but great shifts, and before one if the profile does.
     fn sentence(&self) -> String {
-        if self.events >= FEW_EVENTS {
-            return self.judgement();
+        let by_chance = self.features.iter().map(|feature| feature.psi_by_chance);
+        let by_chance = by_chance.fold(self.scores.psi_by_chance, f64::max);
+        let mut sentences = Vec::new();
+        if self.closeness == Closeness::Close && by_chance >= PSI_SOME {
+            sentences.push(format!(
+                "This rests on {} and {}, from which chance alone makes a population stability index of up to {by_chance:.2}: \
+                 only a greater shift stands out.",
+                of_them(self.events, "event", "events"),
+                of_them(self.training_events, "training event", "training events"),
+            ));
         }
-        format!(
-            "This rests on {}: with fewer than {FEW_EVENTS}, chance alone can look like a shift. {}",
-            of_them(self.events, "event", "events"),
-            self.judgement()
-        )
+        sentences.push(self.judgement());
+        sentences.extend(self.features.iter().filter_map(|feature| {
+            let share = percent(feature.coarsest?);
+            Some(format!(
+                "The model's profile holds {share} of the training events in one range of {}, within which no shift is seen: \
+                 train the model again to see it.",
+                feature.name
+            ))
+        }));
+        sentences.join(" ")
     }
 
     /// Returns what the figures mean, whatever the number of events.
     fn judgement(&self) -> String {
-        let ScoreDrift {
-            above_threshold: now,
-            expected_above_threshold: expected,
-            expected_of,
-            ..
-        } = &self.scores;
-        let (far, flagged) = (self.closeness, percent(*now));
+        let scores = &self.scores;
+        let far = self.closeness;
         let flagged = format!(
-            "{flagged} of the events are above the threshold, which flags {} {expected_of}",
-            percent(*expected)
+            "{} of the events ({} of {}) are above the threshold, which flags {} {}",
+            percent(scores.above_threshold),
+            count(scores.flagged),
+            count(self.events),
+            percent(scores.expected_above_threshold),
+            scores.expected_of
         );
-        // A difference of one event is not significant.
-        let is_many = *now > 2.0 * expected + 1.0 / self.events as f64;
         match self.closeness {
             Closeness::Far | Closeness::SomeWay => {
                 format!("The data is {far}: {}. {flagged}.", self.most_shifted())
             }
-            Closeness::Close if is_many => format!(
-                "The data is {far}, yet {flagged}: the flagged events stand out from data that has otherwise not changed, \
-                 and are worth a look."
+            Closeness::Close if scores.flags_more => format!(
+                "The data is {far}, yet {flagged}. This is more than chance explains, so the flagged events are worth a look."
             ),
-            Closeness::Close => {
-                format!("The data is {far}, so that the threshold holds: {flagged}.")
-            }
+            Closeness::Close => format!("The data is {far}: {flagged}."),
         }
     }
 
     /// Returns the index of the scores, and that of the feature that shifted most.
     fn most_shifted(&self) -> String {
         let scores = format!(
-            "the scores have a population stability index of {:.2} (a shift is significant from {PSI_FAR} on)",
+            "the scores have a population stability index of {:.2} (a shift is large from {PSI_FAR} on)",
             self.scores.psi
         );
-        let most = self
-            .features
-            .iter()
-            .max_by(|left, right| left.psi.total_cmp(&right.psi));
-        match most {
-            Some(feature) if feature.psi >= PSI_SOME => {
+        let shifted = self.features.iter();
+        let shifted = shifted.filter(|feature| feature.closeness > Closeness::Close);
+        match shifted.max_by(|left, right| left.psi.total_cmp(&right.psi)) {
+            Some(feature) => {
                 format!(
                     "{scores}, feature {} one of {:.2}",
                     feature.name, feature.psi
                 )
             }
-            _ => scores,
+            None => scores,
         }
     }
 }

@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::record_batch::RecordBatch;
 
+use super::Closeness;
 use super::feature::{FeatureDrift, FeatureTally};
 use super::scores::{ScoreDrift, ScoreTally};
 use crate::engine::Engine;
@@ -40,12 +41,18 @@ impl<'a> Tally<'a> {
     }
 
     fn new(model: &'a Model) -> Self {
-        let profiles = model.training().profile.iter();
+        let rarer = model.encodings.iter().map(|encoding| match encoding {
+            EncodingData::Rarity(data) => Some(data.optimism()),
+            _ => None,
+        });
+        let rarer: Vec<Option<f64>> = rarer.collect();
+        let features = model.training().profile.iter().zip(&rarer);
+        let features = features.map(|(profile, rarer)| FeatureTally::new(profile, *rarer));
         Self {
             events: 0,
             model,
-            scores: ScoreTally::new(model),
-            features: profiles.map(FeatureTally::new).collect(),
+            scores: ScoreTally::new(model, rarer.iter().flatten().sum()),
+            features: features.collect(),
         }
     }
 
@@ -89,19 +96,35 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Returns the drift of the scores.
-    pub fn scores(&mut self) -> ScoreDrift {
-        self.scores.finish()
+    /// Returns the drift of the scores. `verdict` takes a probability and an index.
+    pub fn scores(&mut self, verdict: impl Fn(f64, f64) -> Closeness) -> ScoreDrift {
+        let scale = self.scale();
+        self.scores.finish(scale, verdict)
     }
 
-    /// Returns the drift of each feature.
-    pub fn features(&mut self) -> Vec<FeatureDrift> {
+    /// Returns the drift of each feature. `verdict` takes a probability and an index.
+    pub fn features(&mut self, verdict: impl Fn(f64, f64) -> Closeness) -> Vec<FeatureDrift> {
+        let scale = self.scale();
         let features = self.features.iter_mut().zip(&self.model.encodings);
-        let described = features.map(|(feature, encoding)| match encoding {
-            EncodingData::Categories(categories) => feature.finish(Some(categories)),
-            _ => feature.finish(None),
+        let described = features.map(|(feature, encoding)| {
+            let categories = match encoding {
+                EncodingData::Categories(categories) => Some(categories.as_slice()),
+                _ => None,
+            };
+            feature.finish(categories, scale, &verdict)
         });
         described.collect()
+    }
+
+    /// Returns what the counts of the training profile are multiplied with to be counts of independent events: 1, unless
+    /// the rows are a sample, whose counts are relative.
+    fn scale(&self) -> f64 {
+        let training = self.model.training();
+        let total: f64 = training.scores.cell_counts().iter().sum();
+        match training.sampled_rows {
+            Some(rows) if total > 0.0 => rows as f64 / total,
+            _ => 1.0,
+        }
     }
 }
 

@@ -23,6 +23,9 @@ const MAX_KEPT: usize = 1 << 16;
 /// The maximum length of a text that is kept, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 
+/// The greatest count of a combination whose events say more about chance than about the combination.
+const FEW: usize = 8;
+
 /// The id of a null.
 pub(crate) const NULL_ID: u32 = 0;
 /// The id of a text that occurs in no kept combination.
@@ -132,6 +135,29 @@ impl RarityData {
             data.counts.push(count);
         }
         data
+    }
+
+    /// Returns the greatest share of new events by which they can be expected to be rarer than the training events, although
+    /// nothing changed. Each training event has counted itself, so that a new event like one with the count c was seen c − 1
+    /// times: the events with a count of 1 stand for new ones with a count of 0 (Good 1953, "The population frequencies of
+    /// species and the estimation of population parameters"). In each context the distributions are apart by at most the
+    /// events of one count.
+    pub fn optimism(&self) -> f64 {
+        let parts = self.texts.len().max(1);
+        let mut contexts: HashMap<&[u32], [u64; FEW]> = HashMap::new();
+        for (key, count) in self.keys.chunks(parts).zip(&self.counts) {
+            if let Some(index) = usize::try_from(*count)
+                .ok()
+                .and_then(|count| count.checked_sub(1))
+                && index < FEW
+            {
+                contexts.entry(&key[1..]).or_default()[index] += count;
+            }
+        }
+        let most = |by_count: &[u64; FEW]| by_count.iter().copied().max().unwrap_or(0);
+        let rarer = contexts.values().map(most).sum::<u64>() + self.dropped;
+        let all = self.counts.iter().sum::<u64>() + self.dropped;
+        rarer as f64 / all.max(1) as f64
     }
 
     /// Checks the data of a model file for a rarity of `parts` parts.
@@ -347,6 +373,17 @@ mod tests {
             ]
         );
         assert_eq!((data.keys, data.counts), (vec![0, 0, 1, 1], vec![2, 6]));
+    }
+
+    #[test]
+    fn new_events_are_rarer_by_those_that_training_saw_once() {
+        let ids = |value, given| key([value, given].into_iter());
+        // In context 1: two values once and one value twice. In context 2: one value 90 times and one 4 times.
+        let counts = [(1, 1, 1), (2, 1, 1), (3, 1, 2), (1, 2, 90), (2, 2, 4)];
+        let counts = counts.map(|(value, given, count)| (ids(value, given), count));
+        let texts = ["a", "b", "c"].map(str::to_owned);
+        let data = RarityData::new(&RarityCounts::from_iter(counts), &[&texts, &texts]);
+        assert_eq!(data.optimism(), (2.0 + 4.0) / 98.0);
     }
 
     #[test]

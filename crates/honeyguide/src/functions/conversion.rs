@@ -19,9 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::Error;
-
-/// The powers of two that bound the integers of 64 bits: −2^63 is one, 2^63 is none.
-const BOUND: f64 = 9_223_372_036_854_775_808.0;
+use crate::whole::{whole, whole_number};
 
 /// The type that values are converted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,29 +240,6 @@ fn unconvertible(row: usize, shown: String) -> Unconvertible {
     Unconvertible::Value { row, shown }
 }
 
-/// Returns the whole number that a double is.
-pub(crate) fn whole(number: f64) -> Option<i64> {
-    let is_whole = number.fract() == 0.0 && (-BOUND..BOUND).contains(&number);
-    is_whole.then_some(number as i64)
-}
-
-/// Returns the whole number that a text is: digits, also with spaces around them, a fraction of zeros, or an exponent.
-pub(crate) fn whole_number(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Ok(integer) = text.parse() {
-        return Some(integer);
-    }
-    if let Some((digits, fraction)) = text.split_once('.')
-        && fraction.bytes().all(|digit| digit == b'0')
-        && !digits.trim_start_matches(['+', '-']).is_empty()
-    {
-        return digits.parse().ok();
-    }
-    // A double has no more than 53 bits: a larger number may have lost digits.
-    let number = text.parse().ok().and_then(whole)?;
-    (number.unsigned_abs() <= 1 << 53).then_some(number)
-}
-
 /// Returns the functions that plans call to convert values, for processes that run parts of plans.
 pub(crate) fn conversions() -> [ScalarUDF; 3] {
     Target::ALL.map(function)
@@ -330,30 +305,4 @@ pub(crate) fn fault(target: Target, values: &ArrayRef, column: &str, why: &Uncon
          something else another name",
         target.plural()
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_whole_numbers_where_no_digit_is_lost() {
-        for (text, expected) in [
-            ("33", Some(33)),
-            (" 33 ", Some(33)),
-            ("33.0", Some(33)),
-            ("-33.000", Some(-33)),
-            ("3.3e1", Some(33)),
-            ("9223372036854775807.0", Some(i64::MAX)),
-            ("9223372036854775808", None),
-            ("1e18", None),
-            ("33.5", None),
-            (".0", None),
-            ("-.0", None),
-            ("nan", None),
-            ("x", None),
-        ] {
-            assert_eq!(whole_number(text), expected, "{text}");
-        }
-    }
 }

@@ -30,7 +30,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
-pub(crate) use conversion::{Target, Unconvertible, conversions, fault, whole, whole_number};
+pub(crate) use conversion::{Target, Unconvertible, conversions, fault};
 pub(crate) use lists::ListParser;
 
 /// Registers `arg`, `path_prefix` and `path_shape` in `context`. Texts that `arg` cannot read are counted only in plans

@@ -6,13 +6,16 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use learn::describe::{Census, Domain, NumberCounts, Running, TextCounts};
+use learn::describe::{Census, Domain, KeyCounts, NumberCounts, Running, TextCounts};
 use learn::stats::Quantiles;
 
 use super::histogram::Histogram;
 use super::{ColumnSummary, Distinct, NumericSummary, TOP_VALUES, ValueCount};
 use crate::error::{Error, Result};
 use crate::source::Column;
+
+/// The number up to which every whole number is a 64-bit float: 2⁵³.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// The statistics of one column over the rows so far.
 pub(super) struct ColumnTally {
@@ -32,6 +35,8 @@ enum Values {
 /// The statistics of a column of numbers.
 struct Numbers {
     counts: NumberCounts,
+    /// The counts of the exact values as text, where two of them can be the same 64-bit number.
+    decimals: Option<TextCounts>,
     running: Running,
     infinite: u64,
     /// The values of the last batch, NaN where there is no finite value.
@@ -50,6 +55,7 @@ impl ColumnTally {
             None => Values::Texts(TextCounts::default()),
             Some(domain) => Values::Numbers(Box::new(Numbers {
                 counts: NumberCounts::new(domain),
+                decimals: column.data_type.is_decimal().then(TextCounts::default),
                 running: Running::default(),
                 infinite: 0,
                 batch: Vec::new(),
@@ -91,8 +97,16 @@ impl ColumnTally {
     /// Returns whether the column holds numbers, with fewer than two distinct finite ones.
     pub fn is_constant(&self) -> bool {
         match &self.values {
-            Values::Numbers(numbers) => numbers.running.squares == 0.0,
+            Values::Numbers(numbers) => numbers.running.is_constant(),
             Values::Texts(_) => false,
+        }
+    }
+
+    /// Returns the number of finite numbers.
+    pub fn finite(&self) -> f64 {
+        match &self.values {
+            Values::Numbers(numbers) => numbers.running.count as f64,
+            Values::Texts(_) => 0.0,
         }
     }
 
@@ -107,7 +121,9 @@ impl ColumnTally {
     /// Returns the number of distinct values that are held in memory.
     pub fn held(&self) -> usize {
         match &self.values {
-            Values::Numbers(numbers) => numbers.counts.held(),
+            Values::Numbers(numbers) => {
+                numbers.counts.held() + numbers.decimals.as_ref().map_or(0, TextCounts::held)
+            }
             Values::Texts(texts) => texts.held(),
         }
     }
@@ -115,7 +131,13 @@ impl ColumnTally {
     /// Reduces the number of distinct values held in memory to at most `keep`.
     pub fn cut(&mut self, keep: usize) {
         match &mut self.values {
-            Values::Numbers(numbers) => numbers.counts.cut(keep),
+            Values::Numbers(numbers) => match &mut numbers.decimals {
+                Some(decimals) => {
+                    numbers.counts.cut(keep / 2);
+                    decimals.cut(keep / 2);
+                }
+                None => numbers.counts.cut(keep),
+            },
             Values::Texts(texts) => texts.cut(keep),
         }
     }
@@ -127,7 +149,7 @@ impl ColumnTally {
             Values::Texts(texts) => (None, top_texts(texts)),
         };
         let keys = match &mut self.values {
-            Values::Numbers(numbers) => numbers.counts.keys(),
+            Values::Numbers(numbers) => numbers.keys(),
             Values::Texts(texts) => texts.keys(),
         };
         ColumnSummary {
@@ -168,13 +190,27 @@ impl Numbers {
                 self.counts.push_unsigned(integers.values());
             }
         }
+        if let Some(decimals) = &mut self.decimals {
+            push_texts(decimals, array)?;
+        }
         let census = Census::of(&mut self.batch);
         self.infinite += census.infinite;
         self.running.push(&self.batch);
         Ok(array.len() as u64 - census.missing)
     }
 
+    /// Returns the counts of the exact values.
+    fn keys(&mut self) -> &KeyCounts {
+        match &mut self.decimals {
+            Some(decimals) => decimals.keys(),
+            None => self.counts.keys(),
+        }
+    }
+
     fn top(&mut self) -> Vec<ValueCount> {
+        if let Some(decimals) = &mut self.decimals {
+            return top_texts(decimals);
+        }
         let domain = self.counts.domain();
         let top = self.counts.keys().top(TOP_VALUES).into_iter();
         top.map(|(key, count)| ValueCount {
@@ -195,12 +231,17 @@ impl Numbers {
                 )
             })
             .collect();
-        NumericSummary::new(
-            &finite,
-            &self.running,
-            self.infinite,
-            self.counts.is_exact(),
-        )
+        // Some integers and decimals are no 64-bit floats.
+        let is_rounded = match self.counts.domain() {
+            Domain::Float => {
+                self.decimals.is_some() && self.keys().distinct() != self.counts.keys().distinct()
+            }
+            Domain::Signed | Domain::Unsigned => {
+                self.running.min.min(-self.running.max) < -LARGEST_WHOLE
+            }
+        };
+        let exact = self.counts.is_exact() && !is_rounded;
+        NumericSummary::new(&finite, &self.running, self.infinite, exact)
     }
 }
 

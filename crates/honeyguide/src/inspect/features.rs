@@ -307,5 +307,10 @@ fn correlations(features: &[FeatureSummary], values: &Values) -> Correlations {
         .iter()
         .map(|feature| feature.name.clone())
         .collect();
-    Correlations::new(names, &moments, &is_constant)
+    let all: f64 = values.weights.iter().sum();
+    let present: Vec<f64> = features
+        .iter()
+        .map(|feature| all - feature.missing)
+        .collect();
+    Correlations::new(names, &moments, &is_constant, &present)
 }

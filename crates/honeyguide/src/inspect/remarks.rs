@@ -4,9 +4,12 @@ use serde::Serialize;
 
 use super::{ColumnSummary, Correlations};
 use crate::log::Log;
+use crate::wording::of_them;
 
 /// The absolute correlation above which two columns hold nearly the same information.
 const STRONG: f64 = 0.95;
+/// The absolute correlation above which it lies with confidence, whatever the rows are a sample of.
+const CERTAIN: f64 = 0.9;
 /// The number of rows below which unique values and correlations are attributed to chance.
 const MIN_ROWS: u64 = 10;
 
@@ -33,7 +36,7 @@ pub enum RemarkKind {
     OneClass,
     /// A column with a different value in every row.
     Unique,
-    /// Two columns with a correlation of |r| > 0.95.
+    /// Two columns with a correlation of |r| > 0.95, in so many rows that it is above 0.9 with a confidence of 99.5 %.
     Correlated,
     /// A column with infinite values.
     Infinite,
@@ -50,7 +53,7 @@ pub(super) fn remarks(
         .iter()
         .filter_map(|column| of_column(log, rows, column))
         .chain(columns.iter().filter_map(infinite))
-        .chain(correlated(log, correlations).filter(|_| rows >= MIN_ROWS))
+        .chain(correlated(log, rows, correlations))
         .collect()
 }
 
@@ -116,13 +119,20 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
     })
 }
 
-fn correlated(log: &Log, correlations: &Correlations) -> impl Iterator<Item = Remark> {
+fn correlated(log: &Log, rows: u64, correlations: &Correlations) -> impl Iterator<Item = Remark> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)));
     pairs.filter_map(move |(i, j)| {
         let r = correlations.get(i, j).filter(|r| r.abs() > STRONG)?;
+        let shared = correlations.rows(i, j) as u64;
+        if shared < MIN_ROWS || correlations.at_least(i, j) < CERTAIN {
+            return None;
+        }
         let (first, second) = (&correlations.names[i], &correlations.names[j]);
         let meaning = match (log.is_label(first), log.is_label(second)) {
+            _ if !correlations.is_shared(i, j) => {
+                "most rows with one of them lack the other, so neither can replace the other"
+            }
             (true, true) => {
                 "results against one of these labels add little to results against the other"
             }
@@ -136,7 +146,13 @@ fn correlated(log: &Log, correlations: &Correlations) -> impl Iterator<Item = Re
         Some(Remark {
             kind: RemarkKind::Correlated,
             columns: vec![first.clone(), second.clone()],
-            text: format!("{first} and {second} go together (r = {r:.4}): {meaning}."),
+            text: match shared == rows {
+                true => format!("{first} and {second} go together (r = {r:.4}): {meaning}."),
+                false => format!(
+                    "{first} and {second} go together (r = {r:.4} in the {} that have both): {meaning}.",
+                    of_them(shared, "row", "rows")
+                ),
+            },
         })
     })
 }

@@ -111,6 +111,7 @@ impl Tally {
             &correlated()
                 .map(ColumnTally::is_constant)
                 .collect::<Vec<_>>(),
+            &correlated().map(ColumnTally::finite).collect::<Vec<_>>(),
         );
         let named = |name: Option<&str>| columns.iter().find(|column| Some(&*column.name) == name);
         let hosts = named(self.log.host()).map(|column| Hosts {

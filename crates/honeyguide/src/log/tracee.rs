@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use serde_json::Value;
 
 use super::Log;
-use crate::functions::whole;
+use crate::whole::whole;
 
 /// The key of an event's name.
 pub(crate) const EVENT_NAME: &str = "eventName";

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use learn::iforest::{ForestData, IsolationForest};
+use learn::iforest::{ForestData, IsolationForest, Novelty};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,8 @@ pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 const FORMAT: &str = "honeyguide-model";
 /// The version of the format that this release writes, which is also the newest that it reads.
 const VERSION: u32 = 2;
+/// The newest version in which every forest is plain.
+const PLAIN_VERSION: u32 = 1;
 
 /// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]
@@ -115,7 +117,14 @@ impl Model {
             return Err(Error::data("the format has no version 0"));
         }
         let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
-        file.into_model()
+        let model = file.into_model()?;
+        if header.version <= PLAIN_VERSION && model.forest.novelty() != Novelty::Plain {
+            return Err(Error::data(format!(
+                "its forest has novelty `range`, which version {} of the format does not have",
+                header.version
+            )));
+        }
+        Ok(model)
     }
 
     /// Writes the model to `to`, where it appears complete or not at all.

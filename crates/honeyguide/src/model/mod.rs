@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use file::MAX_MODEL_BYTES;
 pub(crate) use profile::profile;
-pub use profile::{Distribution, FeatureProfile};
+pub use profile::{Distribution, FeatureProfile, ValueRange};
+pub(crate) use threshold::is_beyond_chance;
 pub use threshold::{BlockRate, HostRate, Threshold, ThresholdMethod};
 
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! The profile of the training data, which is small enough to be stored in the model.
 
 use learn::Matrix;
-use learn::stats::Quantiles;
+use learn::chance::without_rounding;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -11,8 +11,11 @@ use crate::recipe::layout::{FeatureInputs, Layout};
 
 /// The maximum number of distinct values that are listed one by one.
 const MAX_VALUES: usize = 64;
-/// The maximum number of quantile bins of a feature with more distinct values.
-const BINS: usize = 20;
+/// The number of equal shares into which the values of a feature with more distinct values are divided. A value that
+/// has such a share of the events, or a greater one, has a range of its own.
+const SHARES: usize = 20;
+/// The maximum number of ranges: one that ends at each share, and one more for each value that has such a share.
+const MAX_RANGES: usize = 2 * SHARES;
 
 /// The values of one feature in the training events, before any transform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,19 +32,74 @@ pub struct FeatureProfile {
 /// The distribution of events over the values of a feature. If the distinct rows were sampled, the counts of events
 /// are only relative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
+#[serde(from = "Stored", rename_all = "lowercase")]
 pub enum Distribution {
     /// Every value with its count, by ascending value.
     Values(Vec<(f64, f64)>),
     /// The count of each category, in the order of the encoding's list.
     Categories(Vec<f64>),
-    /// Quantile bins: `counts[i]` events are in (`edges[i]`, `edges[i + 1]`]. The first bin includes its lower edge.
+    /// Ranges of values between quantiles, ascending and apart from each other.
+    Ranges(Vec<ValueRange>),
+}
+
+/// The training events whose values lie in a range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f64, f64, f64)", into = "(f64, f64, f64)")]
+pub struct ValueRange {
+    /// The least value of an event.
+    pub low: f64,
+    /// The greatest value of an event.
+    pub high: f64,
+    /// The number of events.
+    pub count: f64,
+}
+
+impl From<(f64, f64, f64)> for ValueRange {
+    fn from((low, high, count): (f64, f64, f64)) -> Self {
+        Self { low, high, count }
+    }
+}
+
+impl From<ValueRange> for (f64, f64, f64) {
+    fn from(range: ValueRange) -> Self {
+        (range.low, range.high, range.count)
+    }
+}
+
+/// A distribution as a model file holds it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+enum Stored {
+    Values(Vec<(f64, f64)>),
+    Categories(Vec<f64>),
+    Ranges(Vec<ValueRange>),
+    /// The form of version 1: `counts[i]` events are in (`edges[i]`, `edges[i + 1]`], where the first bin includes its
+    /// lower edge.
     Bins {
-        /// The edges in ascending order.
         edges: Vec<f64>,
-        /// The count of each bin, one fewer than there are edges.
         counts: Vec<f64>,
     },
+}
+
+impl From<Stored> for Distribution {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Values(values) => Self::Values(values),
+            Stored::Categories(counts) => Self::Categories(counts),
+            Stored::Ranges(ranges) => Self::Ranges(ranges),
+            Stored::Bins { edges, counts } if edges.len() == counts.len() + 1 => {
+                let bins = edges.windows(2).zip(counts).enumerate();
+                let ranges = bins.map(|(index, (bin, count))| ValueRange {
+                    low: if index == 0 { bin[0] } else { bin[0].next_up() },
+                    high: bin[1],
+                    count,
+                });
+                Self::Ranges(ranges.collect())
+            }
+            // The check of the profile refuses this.
+            Stored::Bins { .. } => Self::Ranges(Vec::new()),
+        }
+    }
 }
 
 /// Returns the profile of every feature. `encoded` has one row for each distilled row.
@@ -151,11 +209,14 @@ impl Distribution {
                     && values.iter().all(|value| is_count(value.1))
                     && is_ascending(values.iter().map(|value| value.0))
             }
-            (Self::Bins { edges, counts }, None) => {
-                edges.len() == counts.len() + 1
-                    && counts.len() <= BINS
-                    && counts.iter().copied().all(is_count)
-                    && is_ascending(edges.iter().copied())
+            (Self::Ranges(ranges), None) => {
+                !ranges.is_empty()
+                    && ranges.len() <= MAX_RANGES
+                    && ranges.iter().all(|range| is_count(range.count))
+                    && ranges.iter().all(|range| range.low <= range.high)
+                    && is_ascending(ranges.iter().map(|range| range.low))
+                    && ranges.windows(2).all(|pair| pair[0].high < pair[1].low)
+                    && ranges.iter().all(|range| range.high.is_finite())
             }
             _ => false,
         }
@@ -178,7 +239,7 @@ impl Distribution {
             column.shrink_to_fit();
             Self::Values(column)
         } else {
-            Self::bins(column)
+            Self::Ranges(ranges(&column))
         }
     }
 
@@ -191,17 +252,148 @@ impl Distribution {
         Self::Categories(counts)
     }
 
-    /// Returns the quantile bins of numbers, given as pairs of a value and a weight.
-    fn bins(column: Vec<(f64, f64)>) -> Self {
-        let column = Quantiles::new(column);
-        let quantile = |bin| column.as_ref()?.at(bin as f64 / BINS as f64);
-        let mut edges: Vec<f64> = (0..=BINS).filter_map(quantile).collect();
-        edges.dedup();
-        let mut counts = vec![0.0; edges.len().saturating_sub(1)];
-        for (value, weight) in column.iter().flat_map(Quantiles::pairs) {
-            let bin = edges.partition_point(|edge| edge < value).saturating_sub(1);
-            counts[bin.min(edges.len() - 2)] += weight;
+    /// Returns the number of cells.
+    pub(crate) fn n_cells(&self) -> usize {
+        match self {
+            Self::Values(values) => values.len(),
+            Self::Categories(counts) => counts.len(),
+            Self::Ranges(ranges) => ranges.len(),
         }
-        Self::Bins { edges, counts }
+    }
+
+    /// Returns the number of training events in each cell.
+    pub(crate) fn cell_counts(&self) -> Vec<f64> {
+        match self {
+            Self::Values(values) => values.iter().map(|value| value.1).collect(),
+            Self::Categories(counts) => counts.clone(),
+            Self::Ranges(ranges) => ranges.iter().map(|range| range.count).collect(),
+        }
+    }
+
+    /// Returns whether a range is one value that has so many events that others are apart from it.
+    pub(crate) fn is_heavy(&self, range: &ValueRange) -> bool {
+        range.low == range.high && range.count * SHARES as f64 >= self.cell_counts().iter().sum()
+    }
+
+    /// Returns the lowest value at or below which the share `q` of the training events lies. In a range, events are
+    /// taken to be spread evenly. Returns `None` without events and for categories.
+    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+        let counts = self.cell_counts();
+        let rank = without_rounding(q * counts.iter().sum::<f64>());
+        let mut before = 0.0;
+        let reached = counts.iter().position(|count| {
+            before += count;
+            before >= rank && *count > 0.0
+        });
+        // The sum of counts that are no whole numbers can end below the rank of the last event.
+        let reached = reached.or(counts.iter().rposition(|count| *count > 0.0))?;
+        match self {
+            Self::Values(values) => Some(values[reached].0),
+            Self::Categories(_) => None,
+            Self::Ranges(ranges) => {
+                let ValueRange { low, high, count } = ranges[reached];
+                let within = (rank - (before - count)).max(1.0).min(count);
+                let share = if count > 1.0 {
+                    (within - 1.0) / (count - 1.0)
+                } else {
+                    1.0
+                };
+                Some(low * (1.0 - share) + high * share)
+            }
+        }
+    }
+}
+
+/// Divides numbers, given as ascending values with their weights, into ranges that end where the cumulative weight
+/// reaches a share. A value that has such a share by itself has a range of its own.
+fn ranges(column: &[(f64, f64)]) -> Vec<ValueRange> {
+    let total: f64 = column.iter().map(|(_, weight)| weight).sum();
+    let share = total / SHARES as f64;
+    let (mut ranges, mut open): (Vec<ValueRange>, Option<ValueRange>) = (Vec::new(), None);
+    let (mut cumulative, mut ended) = (0.0, 0.0);
+    for &(value, weight) in column {
+        if weight >= share {
+            ranges.extend(open.take());
+        }
+        let range = open.get_or_insert(ValueRange {
+            low: value,
+            high: value,
+            count: 0.0,
+        });
+        range.high = value;
+        range.count += weight;
+        cumulative += weight;
+        let shares = without_rounding(cumulative / share).floor();
+        if weight >= share || shares > ended {
+            ranges.extend(open.take());
+        }
+        ended = shares;
+    }
+    ranges.extend(open);
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: impl Iterator<Item = f64>) -> Distribution {
+        Distribution::of_numbers(values.map(|value| (value, 1.0)).collect())
+    }
+
+    fn ranges_of(distribution: &Distribution) -> &[ValueRange] {
+        match distribution {
+            Distribution::Ranges(ranges) => ranges,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_heavy_value_is_a_range_of_its_own() {
+        // 970 zeros, and the 100 numbers from −50 to 50 but 0.
+        let others = (-50..=50).filter(|number| *number != 0).map(f64::from);
+        let found = of(others.chain(std::iter::repeat_n(0.0, 970)));
+        let expected = [(-50.0, -1.0, 50.0), (0.0, 0.0, 970.0), (1.0, 50.0, 50.0)];
+        // A share is 53.5 events, so that the 50 on each side are one range.
+        assert_eq!(ranges_of(&found), expected.map(ValueRange::from));
+        assert_eq!([0.25, 0.5, 0.75].map(|q| found.quantile(q)), [Some(0.0); 3]);
+        assert!(found.is_sound(None));
+    }
+
+    #[test]
+    fn quantiles_at_the_ends_of_ranges_are_those_of_the_events() {
+        // numpy.quantile(…, method="inverted_cdf") of 1 to 1,000, and of 20 values that occur once to 20 times among
+        // 1,000 others.
+        let thousand = of((1..=1000).map(f64::from));
+        for (q, expected) in [
+            (0.05, 50.0),
+            (0.25, 250.0),
+            (0.5, 500.0),
+            (0.95, 950.0),
+            (1.0, 1000.0),
+        ] {
+            assert_eq!(thousand.quantile(q), Some(expected), "{q}");
+        }
+        assert_eq!(thousand.n_cells(), SHARES);
+        let few = Distribution::Values(vec![(1.0, 3.0), (2.0, 1.0)]);
+        assert_eq!(
+            [0.0, 0.75, 0.76, 1.0].map(|q| few.quantile(q)),
+            [1.0, 1.0, 2.0, 2.0].map(Some)
+        );
+        assert_eq!(Distribution::Values(vec![]).quantile(0.5), None);
+    }
+
+    #[test]
+    fn bins_of_the_first_version_are_read_as_ranges() {
+        let text = r#"{"bins": {"edges": [0.0, 1.0, 3.0], "counts": [10.0, 30.0]}}"#;
+        let found: Distribution = serde_json::from_str(text).expect("a distribution");
+        let expected = [(0.0, 1.0, 10.0), (1.0f64.next_up(), 3.0, 30.0)];
+        assert_eq!(ranges_of(&found), expected.map(ValueRange::from));
+        let written = serde_json::to_string(&found).expect("JSON");
+        let read: Distribution = serde_json::from_str(&written).expect("a distribution");
+        assert_eq!(read, found);
+        let broken = r#"{"bins": {"edges": [0.0], "counts": [10.0, 30.0]}}"#;
+        let broken: Distribution = serde_json::from_str(broken).expect("a distribution");
+        assert!(!broken.is_sound(None));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use learn::chance::{SIGNIFICANCE, Share, events_to_resolve, expected_rate};
 use serde::{Deserialize, Serialize};
 
-use crate::wording::{count, percent};
+use crate::wording::{count, of_them, percent};
 
 /// The threshold above which an event is anomalous.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +28,12 @@ pub enum ThresholdMethod {
     /// The quantile of the training scores above which a share of the training events lies, computed as in
     /// scikit-learn.
     Contamination {
-        /// The share of training events.
+        /// The share of training events that was asked for.
         fraction: f64,
+        /// The share that is flagged, which is another where several events have the same score. `None` if the model was
+        /// written by a release that did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        realised_rate: Option<f64>,
     },
     /// The lowest threshold that flags at most a nominal share of benign calibration events.
     Calibrated {
@@ -100,7 +105,54 @@ pub struct BlockRate {
     pub realised_rate: f64,
 }
 
+/// A number of events from which a rate is known for all purposes.
+const KNOWN: u64 = 1_000_000_000;
+
 impl ThresholdMethod {
+    /// Returns how many events the threshold flags of those that it was set on: one share for all of them, or one for each
+    /// part that was held out. Empty if it was set on the scores of the events that the forest was trained on.
+    pub fn set_on(&self) -> Vec<Share> {
+        let share = |events: u64, rate: f64| Share {
+            part: (rate * events as f64).round() as u64,
+            whole: events,
+        };
+        match self {
+            Self::Auto {} | Self::Given {} | Self::Contamination { .. } => Vec::new(),
+            Self::Calibrated {
+                realised_rate,
+                events,
+                ..
+            } => vec![share(*events, *realised_rate)],
+            Self::LeaveOneHostOut { hosts, .. } => hosts
+                .iter()
+                .map(|host| share(host.events, host.realised_rate))
+                .collect(),
+            Self::LeaveOneBlockOut { blocks, .. } => blocks
+                .iter()
+                .map(|block| share(block.events, block.realised_rate))
+                .collect(),
+            // The method does not hold the number of the training events, so the rate is taken as known.
+            Self::KFold { realised_rate, .. } => vec![share(KNOWN, *realised_rate)],
+        }
+    }
+
+    /// Returns a sentence if the events that the threshold was set on are too few for its nominal rate.
+    pub fn unresolved(&self) -> Option<String> {
+        let nominal = self.nominal_rate()?;
+        let needed = events_to_resolve(nominal)?;
+        let all = sum(&self.set_on());
+        (all.whole < needed).then(|| {
+            format!(
+                "{} cannot resolve a rate of {}: of new events like them, up to {} are expected above the threshold. At least \
+                 {} are needed.",
+                of_them(all.whole, "event", "events"),
+                percent(nominal),
+                percent(expected_rate(all)),
+                of_them(needed, "event", "events"),
+            )
+        })
+    }
+
     /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
@@ -111,6 +163,26 @@ impl ThresholdMethod {
             | Self::KFold { nominal_rate, .. } => Some(*nominal_rate),
         }
     }
+}
+
+/// Returns the share of all parts together.
+fn sum(parts: &[Share]) -> Share {
+    Share {
+        part: parts.iter().map(|share| share.part).sum(),
+        whole: parts.iter().map(|share| share.whole).sum(),
+    }
+}
+
+/// Returns whether the share of events that a threshold flags differs by more than chance from what it flagged of the events
+/// that it was set on: the difference has a probability of at most [`SIGNIFICANCE`], and the share is outside of those of all
+/// `parts`, such as hosts. Parts differ from each other, so a share between theirs is that of one more part.
+pub(crate) fn is_beyond_chance(now: Share, parts: &[Share]) -> bool {
+    let all = sum(parts);
+    let is_outside = |part: &Share| match now.rate() > all.rate() {
+        true => now.rate() > part.rate(),
+        false => now.rate() < part.rate(),
+    };
+    now.p_value(all) <= SIGNIFICANCE && parts.iter().all(is_outside)
 }
 
 impl Threshold {
@@ -125,7 +197,10 @@ impl Threshold {
         share(self.value)
             && match &self.method {
                 ThresholdMethod::Auto {} | ThresholdMethod::Given {} => true,
-                ThresholdMethod::Contamination { fraction } => share(*fraction),
+                ThresholdMethod::Contamination {
+                    fraction,
+                    realised_rate,
+                } => share(*fraction) && realised_rate.is_none_or(share),
                 ThresholdMethod::Calibrated {
                     nominal_rate,
                     realised_rate,
@@ -169,8 +244,16 @@ impl fmt::Display for ThresholdMethod {
         match self {
             Self::Auto {} => f.write_str("scikit-learn's default for contamination auto"),
             Self::Given {} => f.write_str("given by hand"),
-            Self::Contamination { fraction } => {
-                write!(f, "to flag {} of the training events", percent(*fraction))
+            Self::Contamination {
+                fraction,
+                realised_rate,
+            } => {
+                let asked = percent(*fraction);
+                write!(f, "to flag {asked} of the training events")?;
+                match realised_rate {
+                    Some(rate) => write!(f, "; flags {} of them", percent(*rate)),
+                    None => Ok(()),
+                }
             }
             Self::Calibrated {
                 nominal_rate,
@@ -178,10 +261,11 @@ impl fmt::Display for ThresholdMethod {
                 events,
             } => write!(
                 f,
-                "to flag at most {} of {} calibration events; flags {} of them",
+                "to flag at most {} of {} calibration events; flags {} of them ({})",
                 percent(*nominal_rate),
                 count(*events),
-                percent(*realised_rate)
+                percent(*realised_rate),
+                count(sum(&self.set_on()).part)
             ),
             Self::LeaveOneHostOut {
                 nominal_rate,
@@ -217,5 +301,58 @@ impl fmt::Display for ThresholdMethod {
                 percent(*realised_rate),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(part: u64, whole: u64) -> Share {
+        Share { part, whole }
+    }
+
+    #[test]
+    fn a_difference_needs_enough_events_to_be_more_than_chance() {
+        // The probabilities of scipy.stats.hypergeom: 1 of 40 for 100 of 10,000 has 0.67, 8 of 40 has 2e-8, 0 of 1,000 for
+        // 50 of 5,000 has 2e-4.
+        for (now, parts, expected) in [
+            (share(1, 40), vec![share(100, 10_000)], false),
+            (share(8, 40), vec![share(100, 10_000)], true),
+            (share(0, 1_000), vec![share(50, 5_000)], true),
+            (share(0, 1_000), vec![share(0, 5_000)], false),
+            (
+                share(80, 1_000),
+                vec![share(1, 1_000), share(90, 1_000), share(0, 5_000)],
+                false,
+            ),
+            (
+                share(95, 1_000),
+                vec![share(1, 1_000), share(90, 1_000), share(0, 5_000)],
+                true,
+            ),
+            (share(5, 10), vec![], false),
+        ] {
+            assert_eq!(
+                is_beyond_chance(now, &parts),
+                expected,
+                "{now:?} for {parts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_that_so_few_events_cannot_resolve_is_said_with_the_number_needed() {
+        let method = |nominal_rate, events| ThresholdMethod::Calibrated {
+            nominal_rate,
+            realised_rate: 0.0,
+            events,
+        };
+        let says = method(0.001, 100).unresolved().expect("a sentence");
+        for part in ["100 events", "0.10 %", "up to 0.99 %", "999 events"] {
+            assert!(says.contains(part), "{part} in {says}");
+        }
+        assert_eq!(method(0.001, 999).unresolved(), None);
+        assert_eq!(method(0.0, 10).unresolved(), None);
     }
 }

@@ -16,7 +16,8 @@ use percent_encoding::percent_decode_str;
 use tempfile::TempPath;
 
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
-use super::found::{FoundColumn, Readable};
+use super::found::FoundColumn;
+use super::readable::Readable;
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::regular_file_bytes;

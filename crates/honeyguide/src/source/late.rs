@@ -14,8 +14,8 @@ use super::unite::United;
 use crate::error::Result;
 
 /// Gives a type to the columns of text that have no value in the first records of any file. The files are read on in their
-/// order up to the first value of such a column, and from there on as many records as for other columns. A column
-/// without any value stays of no type.
+/// order up to one that has values of such a column, of which as many count as there are first records. A column without
+/// any value stays of no type.
 ///
 /// Returns the files and columns with values that were found, and the values.
 ///
@@ -60,16 +60,9 @@ fn valueless(file: &SourceFile, columns: &[Column]) -> Vec<String> {
     unknown.map(|column| column.name.clone()).collect()
 }
 
-/// Returns the first values of the columns `names`: those up to [`INFERENCE_RECORDS`] records after the first one of the
-/// column that has its first value last, or up to the end of the file.
+/// Returns the first [`INFERENCE_RECORDS`] values of each of the columns `names`, or all if there are fewer.
 fn first_values(file: &SourceFile, names: &[String], missing: &Missing) -> Result<Vec<Seen>> {
-    let mut left = INFERENCE_RECORDS;
-    values(file, names, missing, |seen| {
-        if seen.iter().all(|seen| !seen.is_empty()) {
-            left -= 1;
-        }
-        left > 0
-    })
+    values(file, names, missing, INFERENCE_RECORDS)
 }
 
 /// Returns all values of the column `name` in a file of text.
@@ -77,24 +70,24 @@ fn first_values(file: &SourceFile, names: &[String], missing: &Missing) -> Resul
 /// # Errors
 /// Fails when the file cannot be read.
 pub(super) fn all_values(file: &SourceFile, name: &str, missing: &Missing) -> Result<Seen> {
-    let mut seen = values(file, &[name.to_owned()], missing, |_| true)?;
+    let mut seen = values(file, &[name.to_owned()], missing, usize::MAX)?;
     Ok(seen.remove(0))
 }
 
-/// Reads the values of the columns `names` for as long as `goes_on` returns true after a record.
+/// Returns the first `most` values of each of the columns `names`.
 fn values(
     file: &SourceFile,
     names: &[String],
     missing: &Missing,
-    mut goes_on: impl FnMut(&[Seen]) -> bool,
+    most: usize,
 ) -> Result<Vec<Seen>> {
     if !matches!(file.file.format, Format::Csv(_)) {
         let mut seen = vec![Seen::default(); names.len()];
-        json::for_each_value(&file.file, names, |values| {
-            for (seen, value) in seen.iter_mut().zip(values) {
-                json::add(seen, *value, missing);
-            }
-            goes_on(&seen)
+        json::for_each_value(&file.file, names, |key, value| {
+            let index = names.iter().position(|name| name == key);
+            let seen = &mut seen[index.unwrap_or_default()];
+            json::add(seen, Some(value), missing);
+            seen.len() < most
         })?;
         return Ok(seen);
     }
@@ -103,9 +96,11 @@ fn values(
     let mut seen = vec![Seen::of_csv(); names.len()];
     text::for_each_record(&file.file, &indices, |fields| {
         for (seen, field) in seen.iter_mut().zip(fields) {
-            seen.add_field(field, missing);
+            if seen.len() < most {
+                seen.add_field(field, missing);
+            }
         }
-        goes_on(&seen)
+        seen.iter().any(|seen| seen.len() < most)
     })?;
     Ok(seen)
 }

@@ -31,6 +31,7 @@ mod number;
 mod pandas;
 mod place;
 mod probe;
+mod readable;
 mod records;
 mod rows;
 mod run;

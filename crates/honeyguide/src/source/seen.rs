@@ -4,9 +4,9 @@ use chrono::Utc;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_datetime;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use super::found::Readable;
 use super::number::Numbers;
-use crate::functions::whole_number;
+use super::readable::Readable;
+use crate::whole::whole_number;
 
 /// A column is one of numbers if at most one in this many of its values is not a number.
 const STRAY_VALUES: usize = 10;
@@ -183,6 +183,11 @@ impl Seen {
         } else {
             self.has_more_strays = true;
         }
+    }
+
+    /// Returns the number of values.
+    pub fn len(&self) -> usize {
+        self.values
     }
 
     /// Returns whether there was no value.

@@ -27,8 +27,8 @@ use super::stream::{Kind, Stream, StreamPart};
 use super::streamed_table::{Part, StreamedTable};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::functions::whole_number;
 use crate::naming::{command, parameter};
+use crate::whole::whole_number;
 
 impl Source {
     /// Returns all rows as one table, read in any order by as many threads as the engine has.

@@ -13,7 +13,7 @@ use datafusion::error::DataFusionError;
 use super::column::Column;
 use super::number::{Numbers, holds, scaled};
 use super::seen::{TIME, time};
-use crate::functions::{whole, whole_number};
+use crate::whole::{whole, whole_number};
 
 /// The number of characters of a number up to which a double keeps all its digits.
 const SHORT_NUMBER: usize = 15;

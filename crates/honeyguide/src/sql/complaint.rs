@@ -31,6 +31,19 @@ pub(super) fn is_of_the_query(error: &DataFusionError) -> bool {
     )
 }
 
+/// Returns the error for a sum of integers that is beyond 64 bits, if that is what failed.
+pub(super) fn of_a_sum(error: &DataFusionError, query: &str) -> Option<Error> {
+    let DataFusionError::ArrowError(error, _) = error.find_root() else {
+        return None;
+    };
+    let text = one_line(&error.to_string());
+    let is_sum = text.contains("out of range") && query.to_lowercase().contains("sum");
+    is_sum.then(|| {
+        Error::data(format!("the query: a sum of integers has 64 bits: {text}"))
+            .hint("decimals have more digits: sum(CAST(x AS DECIMAL(38, 0)))")
+    })
+}
+
 /// Returns the error for a query that the engine cannot plan.
 pub(super) fn of_planning(error: DataFusionError, query: &str, tables: &[Table]) -> Error {
     if let Some(own) = Error::own(&error) {

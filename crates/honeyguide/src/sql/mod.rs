@@ -10,6 +10,7 @@ mod fuzzing;
 mod rows;
 mod scans;
 mod statement;
+mod sums;
 mod table;
 
 use std::ops::ControlFlow;
@@ -253,6 +254,9 @@ impl Database {
     async fn recover(&mut self, error: DataFusionError, reads: &Reads, query: &str) -> Result<()> {
         if let Some(own) = Error::own(&error).filter(|own| !own.is_type_fault()) {
             return Err(self.locate(own).await);
+        }
+        if let Some(too_large) = complaint::of_a_sum(&error, query) {
+            return Err(too_large);
         }
         if complaint::is_of_the_query(&error) {
             return Err(complaint::of_planning(error, query, &self.tables));

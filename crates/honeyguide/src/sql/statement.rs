@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 
-use super::complaint;
+use super::{complaint, sums};
 use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::recipe::depth;
@@ -168,5 +168,5 @@ pub(super) async fn plan(
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
-    state.optimize(&plan)
+    state.optimize(&sums::exact(plan)?)
 }

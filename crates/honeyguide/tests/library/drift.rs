@@ -99,18 +99,109 @@ async fn drift_equals_figures_computed_by_hand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_on_few_events_says_how_few() {
-    let folder = Folder::with(&[("good.csv", events(300))]);
+    let folder = Folder::with(&[("good.csv", events(3000))]);
     let model = small_model(&mut folder.source(&["good.csv"]), "beth-paper").await;
     for (count, says) in [
-        (1, "This rests on 1 event:"),
-        (199, "This rests on 199 events:"),
-        (200, "The data is"),
+        (1, "This rests on 1 event and 3,000 training events,"),
+        (3000, "The data is"),
     ] {
         folder.write("few.csv", events(count));
         let found = drift(&engine(2), &model, &mut folder.source(&["few.csv"])).await;
         let verdict = found.expect("drift").verdict;
         assert!(verdict.starts_with(says), "{verdict}");
     }
+}
+
+/// Numbers from 0 to 1 that are drawn independently, by the generator SplitMix64.
+struct Uniform(u64);
+
+impl Uniform {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Returns a table of rows with four columns: numbers, many codes, few codes with a frequent one, and zeros among
+    /// numbers.
+    fn table(&mut self, rows: usize) -> String {
+        let mut text = "number,many,few,zeros\n".to_owned();
+        for _ in 0..rows {
+            let number = self.next() + self.next() + self.next();
+            let many = (800.0 * self.next()).floor();
+            let few = (6.0 * self.next().powi(3)).floor();
+            let zeros = (self.next() - 0.97).max(0.0);
+            text += &format!("{number},{many},{few},{zeros}\n");
+        }
+        text
+    }
+}
+
+const FOUR: &str = "name = 'four'\n\
+    [[feature]]\nname = 'number'\nexpr = 'number'\n\
+    [[feature]]\nname = 'many'\nexpr = 'many'\nkind = 'categorical'\n\
+    [[feature]]\nname = 'code'\nexpr = 'many'\n\
+    [[feature]]\nname = 'few'\nexpr = 'few'\n\
+    [[feature]]\nname = 'rare'\nrarity = { of = 'many', given = ['few'] }\n\
+    [[feature]]\nname = 'zeros'\nexpr = 'zeros'\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_the_same_distribution_is_close_whatever_the_sizes() {
+    let recipe = Recipe::from_toml(FOUR).expect("a recipe");
+    let engine = engine(2);
+    let mut draw = Uniform(1);
+    for (training, now) in [(50, 1000), (50, 50), (300, 300), (300, 3000), (2000, 300)] {
+        for run in 0..3 {
+            let folder = Folder::with(&[
+                ("train.csv", draw.table(training)),
+                ("now.csv", draw.table(now)),
+            ]);
+            let model = trained(&mut folder.source(&["train.csv"]), &recipe).await;
+            let found = drift(&engine, &model, &mut folder.source(&["now.csv"])).await;
+            let found = found.expect("drift");
+            assert_eq!(
+                found.closeness,
+                Closeness::Close,
+                "{training} and {now}, run {run}: {found:#?}"
+            );
+            assert!((found.significance - 0.01 / 7.0).abs() < 1e-15);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frequent_value_that_vanishes_is_far() {
+    let recipe = "name = 'r'\n[[feature]]\nname = 'v'\nexpr = 'v'\n";
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
+    let table = |zeros: usize, others: usize| {
+        let others = (0..others).map(|row| (100 + row % 300).to_string());
+        let all = std::iter::repeat_n("0".to_owned(), zeros).chain(others);
+        format!("v\n{}\n", all.collect::<Vec<_>>().join("\n"))
+    };
+    let folder = Folder::with(&[("train.csv", table(9700, 300)), ("now.csv", table(0, 2000))]);
+    let model = trained(&mut folder.source(&["train.csv"]), &recipe).await;
+    let found = drift(&engine(2), &model, &mut folder.source(&["now.csv"])).await;
+    let found = found.expect("drift");
+    assert_eq!(found.closeness, Closeness::Far);
+    let feature = &found.features[0];
+    let zero = feature
+        .cells
+        .iter()
+        .find(|cell| cell.cell == "0")
+        .expect("the value");
+    assert_eq!((zero.training, zero.now), (0.97, 0.0));
+    // All 300 other values are one range. With half an event in each of the four cells: numpy gives this index for
+    // counts [9700, 300, 0, 0] and [0, 2000, 0, 0].
+    assert!(
+        (feature.psi - 11.410_330_031_644_536).abs() < 1e-9,
+        "{}",
+        feature.psi
+    );
+    assert_eq!((feature.coarsest, feature.unseen.events), (None, 0));
+    let same = drift(&engine(2), &model, &mut folder.source(&["train.csv"])).await;
+    assert_eq!(same.expect("drift").closeness, Closeness::Close);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,17 @@
 //! Inspections: their figures compared with those of pandas, remarks, unusual tables and types, and hostile text.
 
+use std::sync::Arc;
+
 use crate::common::{Folder, HEADER, engine, event_with, events, failed, recipe, small_forest};
+use datafusion::arrow::array::{
+    ArrayRef, Decimal128Array, Decimal256Array, Float64Array, Int64Array, UInt64Array,
+};
+use datafusion::arrow::datatypes::i256;
+use datafusion::arrow::record_batch::RecordBatch;
 use honeyguide::event::Value as Cell;
 use honeyguide::inspect::{ColumnSummary, Inspection, RemarkKind, features, inspect};
 use honeyguide::sql::Database;
-use honeyguide::{ErrorKind, ReadOptions, Recipe, StorageOptions, train};
+use honeyguide::{ErrorKind, ReadOptions, Recipe, Source, StorageOptions, train};
 use serde_json::Value;
 
 /// Inspects a file. The inspection must succeed.
@@ -171,6 +178,132 @@ async fn unusual_tables_can_be_inspected() {
     let context = recipe("context");
     let call = features(&engine, &mut one, &context);
     folder.refused(call, ErrorKind::Usage, "processName").await;
+}
+
+/// Inspects a table in memory with one column.
+async fn inspected_column(array: ArrayRef) -> ColumnSummary {
+    let batch = RecordBatch::try_from_iter([("a", array)]).expect("a batch");
+    let source = Source::from_batches(&batch.schema(), [batch], &ReadOptions::default());
+    let found = inspect(&engine(2), &mut source.expect("a source")).await;
+    column(&found.expect("an inspection"), "a").clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_are_one_float_are_told_apart() {
+    // Python's decimal and int: 1,000 different values, of which float() makes one or a few.
+    let start = 1_234_567_890_123_456_789_i128;
+    let decimals = |scale| {
+        let values = Decimal128Array::from_iter_values((0..1000).map(|i| start + i));
+        values.with_precision_and_scale(38, scale).expect("a type")
+    };
+    let wide = Decimal256Array::from_iter_values((0..1000).map(|i| i256::from_i128(start + i)));
+    let wide = wide.with_precision_and_scale(50, 4).expect("a type");
+    let arrays: [(ArrayRef, &str); 5] = [
+        (Arc::new(decimals(4)), "123456789012345.6789"),
+        (Arc::new(decimals(0)), "1234567890123456789"),
+        (Arc::new(wide), "123456789012345.6789"),
+        (
+            Arc::new(UInt64Array::from_iter_values(
+                (0..1000).map(|i| u64::MAX - i),
+            )),
+            "18446744073709550616",
+        ),
+        (
+            Arc::new(Int64Array::from_iter_values(
+                (0..1000).map(|i| (1 << 53) + i),
+            )),
+            "9007199254740992",
+        ),
+    ];
+    for (array, value) in arrays {
+        let found = inspected_column(array).await;
+        let what = format!("{}: {:?}", found.data_type, found.top);
+        assert_eq!(
+            (found.distinct.count, found.distinct.exact),
+            (1000, true),
+            "{what}"
+        );
+        assert!(found.top.iter().all(|top| top.count == 1), "{what}");
+        assert!(
+            found.top.iter().any(|top| top.value == value),
+            "{value} in {what}"
+        );
+        assert!(!found.numeric.expect("numbers").exact, "{what}");
+    }
+    let cents = Decimal128Array::from_iter_values((0..1000).map(|i| i % 10));
+    let cents = cents.with_precision_and_scale(10, 2).expect("a type");
+    let found = inspected_column(Arc::new(cents)).await;
+    assert_eq!(
+        (found.distinct.count, found.top[0].value.as_str()),
+        (10, "0.00")
+    );
+    assert!(found.numeric.expect("numbers").exact);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_of_large_numbers_do_not_overflow() {
+    let values = [1.7e308, 1.6e308, 1.5e308, -1.2e308].repeat(5);
+    let found = inspected_column(Arc::new(Float64Array::from(values))).await;
+    let numeric = found.numeric.expect("numbers");
+    // statistics.fmean and statistics.stdev of fractions.Fraction
+    assert!((numeric.mean / 9e307 - 1.0).abs() < 1e-12, "{numeric:?}");
+    let std = numeric.std.expect("a deviation");
+    assert!(
+        (std / 1.246_046_379_131_759_3e308 - 1.0).abs() < 1e-12,
+        "{std:e}"
+    );
+    let top: Vec<&str> = found.top.iter().map(|top| top.value.as_str()).collect();
+    assert_eq!(top, ["-1.2e308", "1.5e308", "1.6e308", "1.7e308"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlation_in_few_rows_is_no_advice() {
+    // a and b share two rows, c and d nine, e and f twelve of 200, and g and h all.
+    let rows = (0..200).map(|row| {
+        let here = |from: usize, to: usize| match (from..to).contains(&row) {
+            true => (row * 7 % 31).to_string(),
+            false => String::new(),
+        };
+        let noise = row * row % 17;
+        let [a, b] = [here(0, 100), here(98, 200)];
+        let [c, d] = [here(0, 100), here(91, 200)];
+        let [e, f] = [here(0, 100), here(88, 200)];
+        format!("{a},{b},{c},{d},{e},{f},{row},{}", 100 * row + noise)
+    });
+    let rows: Vec<String> = rows.collect();
+    let table = format!("a,b,c,d,e,f,g,h\n{}\n", rows.join("\n"));
+    let folder = Folder::with(&[("t.csv", table)]);
+    let found = inspected(&folder, "t.csv").await;
+    let correlations = &found.correlations;
+    assert_eq!(
+        (correlations.get(0, 1), correlations.rows(0, 1)),
+        (None, 2.0)
+    );
+    assert!(correlations.get(2, 3).is_some_and(|r| r > 0.999));
+    assert_eq!(
+        (correlations.rows(2, 3), correlations.rows(6, 7)),
+        (9.0, 200.0)
+    );
+    let advice: Vec<&[String]> = found
+        .remarks
+        .iter()
+        .filter(|remark| remark.kind == RemarkKind::Correlated)
+        .filter(|remark| remark.text.contains("leave one of them out"))
+        .map(|remark| &remark.columns[..])
+        .collect();
+    assert!(
+        advice.contains(&&["g".to_owned(), "h".to_owned()][..]),
+        "{advice:?}"
+    );
+    for pair in [["a", "b"], ["c", "d"], ["e", "f"]] {
+        assert!(!advice.iter().any(|columns| *columns == pair), "{advice:?}");
+    }
+    let says = found
+        .remarks
+        .iter()
+        .find(|remark| remark.columns == ["e", "f"]);
+    let says = &says.expect("a remark").text;
+    assert!(says.contains("in the 12 rows that have both"), "{says}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

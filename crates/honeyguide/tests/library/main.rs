@@ -13,6 +13,7 @@ mod inspect;
 mod leakage;
 mod log;
 mod model_file;
+mod novelty;
 mod odd_but_fine;
 mod odd_keys;
 mod odd_text;

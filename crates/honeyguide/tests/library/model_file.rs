@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::common::{Folder, HEADER, engine, event, events, written};
+use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
 use honeyguide::score::{Listing, ScoreOptions, most_anomalous, score_to_file};
 use honeyguide::{
-    Contamination, ErrorKind, MaxSamples, Model, Recipe, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, train,
+    Contamination, ErrorKind, MaxSamples, Model, Novelty, Recipe, Source, ThresholdMethod,
+    ThresholdPolicy, TrainOptions, train,
 };
 use serde_json::{Value, json};
 
@@ -19,11 +20,16 @@ const RECIPE: &str = "name = 'every kind'\n\
 
 /// Trains a model that has every kind of feature.
 async fn model() -> Model {
+    model_with(Novelty::Plain).await
+}
+
+async fn model_with(novelty: Novelty) -> Model {
     let folder = Folder::with(&[("good.csv", events(300))]);
     let recipe = Recipe::from_toml(RECIPE).expect("a recipe");
     let options = TrainOptions {
         n_estimators: 4,
         max_samples: Some(MaxSamples::Count(32)),
+        novelty,
         threshold: ThresholdPolicy::Contamination(Contamination::Fraction(0.1)),
         ..TrainOptions::default()
     };
@@ -150,6 +156,8 @@ async fn the_model_of_the_first_release_is_still_read() {
     );
     let evaluated = evaluate(&engine(2), &model, &mut source, None).await;
     assert_eq!(evaluated.expect("labels").events, 40);
+    let compared = drift(&engine(2), &model, &mut source).await;
+    assert_eq!(compared.expect("drift").events, 40);
 }
 
 /// `import` of the command line made `model-v2.json` of a forest with `--threshold 0.6`; the table beside the forest has
@@ -168,6 +176,18 @@ async fn an_imported_model_of_version_2_is_still_read() {
     let expected = first.event.get("expected_bootstrap").expect("a score");
     let expected: f64 = expected.parse().expect("a number");
     assert!((first.score - expected).abs() < 1e-12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_says_which_novelty_the_forest_has() {
+    let text = written(&model_with(Novelty::Range).await);
+    assert!(text.contains("\"novelty\":\"range\""));
+    let read = Model::from_json(&text).expect("the model");
+    assert_eq!(read.forest().novelty(), Novelty::Range);
+    assert_eq!(first_release().0.forest().novelty(), Novelty::Plain);
+    let older = text.replacen("\"version\":2", "\"version\":1", 1);
+    let says = "novelty `range`, which version 1 of the format does not have";
+    refused("a form that the version lacks", older.as_bytes(), says);
 }
 
 /// Writes the fixtures. Run it only before the first release, or to add fixtures under the name of a new version:

@@ -7,6 +7,7 @@ use honeyguide::{ReadOptions, Source, StorageOptions, sql::Database};
 
 use crate::common::server::{Answer, Server};
 use crate::common::{Folder, answer, engine, failed, recipe, small_forest};
+use honeyguide::inspect::inspect;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{Named, train};
 
@@ -142,20 +143,17 @@ async fn no_byte_hides_an_event() {
     let mut source = folder.source(&["odd.ndjson"]);
     let model = train(&engine(2), &mut source, &recipe("raw"), &small_forest()).await;
     assert_eq!(model.expect("a model").training().events, 8);
+    let found = inspect(&engine(2), &mut source).await;
+    assert_eq!(found.expect("a table").rows, 8);
     let replaced = source.counts().replaced.as_ref().expect("replaced texts");
+    assert_eq!(replaced.values, 7);
     assert!(
         replaced.first.ends_with("odd.ndjson: line 2"),
         "{}",
         replaced.first
     );
-    assert_eq!(
-        source
-            .counts()
-            .intake
-            .as_ref()
-            .map(|intake| intake.bad_lines),
-        Some(0)
-    );
+    let intake = source.counts().intake.as_ref().expect("lines of JSON");
+    assert_eq!((intake.events, intake.bad_lines), (8, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,6 +239,22 @@ async fn a_column_without_early_values_takes_the_type_of_its_late_ones() {
     }
     let query = "SELECT max(exit) FROM events";
     assert_eq!(plain_row(&folder, "text.csv", query).await, "six");
+    folder.write("empty.csv", "k,exit,none\n1,,\n");
+    folder.write("early.csv", "none,exit,k\n,200,2\n");
+    for names in [
+        ["empty.csv", "early.csv"],
+        ["early.csv", "late.csv"],
+        ["empty.csv", "late.csv"],
+    ] {
+        let query = "SELECT max(exit), arrow_typeof(max(exit)) FROM events";
+        let found = answer(&engine(2), folder.source(&names), query, TextFormat::Csv).await;
+        let expected = if names.contains(&"early.csv") {
+            "200,Int64"
+        } else {
+            "104,Int64"
+        };
+        assert_eq!(found.lines().nth(1), Some(expected), "{names:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

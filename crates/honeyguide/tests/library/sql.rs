@@ -556,3 +556,65 @@ async fn every_kind_of_source_can_be_queried() {
     converted.expect("a folder of Parquet files");
     assert_eq!(csv(&mut scored(&folder, "lake"), query).await, expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_of_integers_is_exact_or_fails() {
+    // Sums of Python's int.
+    let table = "k,x\na,9223372036854775807\na,-5\nb,3\nb,9223372036854775000\nb,800\n";
+    let folder = Folder::with(&[("t.csv", table)]);
+    let mut database = plain(&folder, "t.csv");
+    for (query, expected) in [
+        (
+            "SELECT k, sum(x) AS s FROM events GROUP BY k ORDER BY k",
+            "k,s\na,9223372036854775802\nb,9223372036854775803\n",
+        ),
+        (
+            "SELECT sum(x) + 1 AS s FROM events WHERE x < 1000",
+            "s\n799\n",
+        ),
+        (
+            "SELECT sum(x) OVER (ORDER BY x) AS s FROM events WHERE x < 1000 ORDER BY s",
+            "s\n-5\n-2\n798\n",
+        ),
+        (
+            "SELECT sum(CAST(x AS DECIMAL(38, 0))) AS s FROM events",
+            "s\n18446744073709551605\n",
+        ),
+        (
+            "SELECT sum(x) FROM events WHERE x < 0",
+            "sum(events.x)\n-5\n",
+        ),
+        (
+            "SELECT arrow_typeof(sum(x)) AS t FROM events WHERE x < 9",
+            "t\nInt64\n",
+        ),
+        (
+            "SELECT sum(DISTINCT x) AS s FROM events WHERE x < 9",
+            "s\n-2\n",
+        ),
+        ("SELECT sum(x) AS s FROM events WHERE x = 1", "s\n\"\"\n"),
+    ] {
+        let found = csv(&mut database, query).await;
+        assert_eq!(found.replace("s\n\n", "s\n\"\"\n"), expected, "{query}");
+    }
+    for query in [
+        "SELECT sum(x) AS s FROM events",
+        "SELECT sum(x) OVER (ORDER BY x) AS s FROM events",
+    ] {
+        let call = database.preview(query, 10);
+        let error = call.await.map(|_| ()).expect_err(query);
+        assert!(!error.message().is_empty(), "{query}");
+    }
+    let error = database.preview("SELECT sum(x) AS s FROM events", 10).await;
+    let error = error.map(|_| ()).expect_err("beyond 64 bits");
+    assert_eq!(error.kind(), ErrorKind::Data);
+    for part in ["64 bits", "18446744073709551605"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+    assert!(
+        error
+            .hint_text()
+            .is_some_and(|hint| hint.contains("DECIMAL(38, 0)")),
+        "{error}"
+    );
+}

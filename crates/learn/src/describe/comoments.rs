@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::numbers::unit_for;
+
 /// The number of independent partial sums, which a processor adds in parallel.
 const LANES: usize = 8;
+
+/// The number of rows from which on a correlation is defined: any two points lie on a line.
+pub const MIN_ROWS: f64 = 3.0;
 
 /// Weighted sums over the rows in which both columns of a pair have a value.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +28,7 @@ struct Pair {
 pub enum Correlation {
     /// Pearson's r, from −1 to 1.
     Defined(f64),
-    /// Fewer than two rows have a value in both columns.
+    /// Fewer than [`MIN_ROWS`] rows have a value in both columns.
     TooFewRows,
     /// The first column, the second or both are constant in the rows in which both have a value.
     Constant {
@@ -42,6 +47,8 @@ pub struct CoMoments {
     /// The first value of each column, to which all values of the column are relative, so that
     /// large values that are close together lose no digits. NaN until the column has a value.
     origins: Vec<f64>,
+    /// The unit of each column, in which nothing overflows. Origins and sums are in this unit.
+    units: Vec<f64>,
     /// The sums of the columns (i, j) with i < j, ordered by i, then j.
     pairs: Vec<Pair>,
 }
@@ -59,6 +66,7 @@ impl CoMoments {
     pub fn new(columns: usize) -> Self {
         Self {
             origins: vec![f64::NAN; columns],
+            units: vec![1.0; columns],
             pairs: vec![Pair::default(); columns * columns.saturating_sub(1) / 2],
         }
     }
@@ -99,17 +107,50 @@ impl CoMoments {
     /// Returns the columns relative to their origins.
     fn moved_to_origins(&mut self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
         assert_eq!(columns.len(), self.origins.len(), "one slice per column");
-        let moved = columns
-            .iter()
-            .zip(&mut self.origins)
-            .map(|(values, origin)| {
-                if origin.is_nan() {
-                    let first = values.iter().copied().find(|value| !value.is_nan());
-                    *origin = first.unwrap_or(f64::NAN);
-                }
-                values.iter().map(|value| value - *origin).collect()
-            });
+        for (index, values) in columns.iter().enumerate() {
+            self.change_unit(index, unit_for(self.units[index], values.iter().copied()));
+        }
+        let held = self.origins.iter_mut().zip(&self.units);
+        let moved = columns.iter().zip(held).map(|(values, (origin, unit))| {
+            if origin.is_nan() {
+                let first = values.iter().copied().find(|value| !value.is_nan());
+                *origin = first.unwrap_or(f64::NAN) / unit;
+            }
+            values.iter().map(|value| value / unit - *origin).collect()
+        });
         moved.collect()
+    }
+
+    /// Expresses what is held of a column in another unit.
+    fn change_unit(&mut self, column: usize, unit: f64) {
+        let factor = self.units[column] / unit;
+        if factor == 1.0 {
+            return;
+        }
+        self.units[column] = unit;
+        self.origins[column] *= factor;
+        for other in (0..self.origins.len()).filter(|other| *other != column) {
+            let side = usize::from(other < column);
+            let index = self.index(column.min(other), column.max(other));
+            let pair = &mut self.pairs[index];
+            pair.means[side] *= factor;
+            pair.squares[side] *= factor * factor;
+            pair.product *= factor;
+        }
+    }
+
+    /// Returns the position of the sums of columns `i` and `j`, where i < j.
+    fn index(&self, i: usize, j: usize) -> usize {
+        i * (2 * self.origins.len() - i - 1) / 2 + j - i - 1
+    }
+
+    /// Returns the number of rows in which columns `i` and `j` both have a value, or the sum of their
+    /// weights.
+    ///
+    /// # Panics
+    /// Panics when `i` equals `j` or a column does not exist.
+    pub fn rows(&self, i: usize, j: usize) -> f64 {
+        self.pairs[self.index(i.min(j), i.max(j))].weight
     }
 
     /// Returns the correlation of columns `i` and `j`, counted from 0.
@@ -122,9 +163,8 @@ impl CoMoments {
             i < j && j < self.origins.len(),
             "the columns must exist and differ"
         );
-        let before = i * (2 * self.origins.len() - i - 1) / 2;
-        let pair = &self.pairs[before + j - i - 1];
-        if pair.weight < 2.0 {
+        let pair = &self.pairs[self.index(i, j)];
+        if pair.weight < MIN_ROWS {
             return Correlation::TooFewRows;
         }
         let mut is_constant = pair.squares.map(|squares| squares == 0.0);
@@ -299,6 +339,31 @@ mod tests {
             second: false,
         };
         assert_eq!(moments.correlation(0, 1), expected);
+    }
+
+    #[test]
+    fn large_values_do_not_overflow() {
+        // numpy.corrcoef([1e300, 2e300, -5e300, 1, 1.5e300], [3, 1, 4, 1, 5]) of the first column divided by 1e300
+        let x = [1.0, 1e300, 2e300, -5e300, 1.5e300];
+        let y = [1.0, 3.0, 1.0, 4.0, 5.0];
+        let mut moments = CoMoments::new(2);
+        moments.push(&[&x[..1], &y[..1]]);
+        moments.push(&[&x[1..], &y[1..]]);
+        assert!((r(moments.correlation(0, 1)) + 0.300_467_092_378_657_15).abs() < 1e-12);
+        assert_eq!(moments.rows(1, 0), 5.0);
+        let mut widest = CoMoments::new(2);
+        widest.push(&[&[f64::MAX, f64::MIN, 0.0], &[f64::MIN, f64::MAX, 0.0]]);
+        assert!((r(widest.correlation(0, 1)) + 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_rows_have_no_correlation() {
+        let mut moments = CoMoments::new(2);
+        moments.push(&[&[1.0, 2.0, NAN], &[5.0, 3.0, 4.0]]);
+        assert_eq!(moments.correlation(0, 1), Correlation::TooFewRows);
+        moments.push(&[&[3.0], &[1.0]]);
+        assert_eq!(moments.rows(0, 1), 3.0);
+        assert!((r(moments.correlation(0, 1)) + 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -13,5 +13,5 @@ mod texts;
 
 pub use comoments::{CoMoments, Correlation};
 pub use counts::{DISTINCT_ERROR, KeyCounts};
-pub use numbers::{Census, Domain, NumberCounts, Running};
+pub use numbers::{Census, Domain, NumberCounts, Running, short};
 pub use texts::{TextCounts, kept};

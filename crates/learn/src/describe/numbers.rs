@@ -49,10 +49,20 @@ impl Domain {
     /// Returns the number of a key as text, without rounding.
     pub fn text(self, key: u64) -> String {
         match self {
-            Self::Float => self.number(key).to_string(),
+            Self::Float => short(self.number(key)),
             Self::Signed => (key ^ SIGN).cast_signed().to_string(),
             Self::Unsigned => key.to_string(),
         }
+    }
+}
+
+/// Returns the shortest digits that are read back as the same number, with a power of ten where the
+/// digits would be many: 1e308 instead of 309 digits.
+pub fn short(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() || (1e-5..1e16).contains(&number.abs()) {
+        number.to_string()
+    } else {
+        format!("{number:e}")
     }
 }
 
@@ -230,19 +240,37 @@ impl Census {
     }
 }
 
+/// Above this magnitude, numbers are held in units of [`LARGE_UNIT`].
+const LARGE: f64 = 1e150;
+/// A power of two that brings every number below the square root of the greatest one.
+const LARGE_UNIT: f64 = f64::from_bits((1023 + 600) << 52);
+
+/// Returns the unit in which these numbers can be summed and squared without an overflow, if they
+/// are held in `unit` so far. A unit is a power of two, so that a change of it is exact.
+pub(super) fn unit_for(unit: f64, numbers: impl Iterator<Item = f64>) -> f64 {
+    let is_large = |number: f64| number.abs() > LARGE;
+    if unit < LARGE_UNIT && numbers.into_iter().any(is_large) {
+        LARGE_UNIT
+    } else {
+        unit
+    }
+}
+
 /// The count, mean, variance and range of numbers that arrive in batches, updated by the method of
 /// Chan, Golub & LeVeque 1983 ("Algorithms for computing the sample variance"). Means are stored
-/// relative to the first number, so that large numbers that are close together lose no digits.
+/// relative to the first number, so that large numbers that are close together lose no digits, and
+/// in a unit in which nothing overflows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Running {
     /// The number of numbers.
     pub count: u64,
-    /// The sum of squared deviations from the mean.
-    pub squares: f64,
     /// The minimum; positive infinity when there are no numbers.
     pub min: f64,
     /// The maximum; negative infinity when there are no numbers.
     pub max: f64,
+    unit: f64,
+    /// The sum of squared deviations from the mean, in squares of the unit.
+    squares: f64,
     origin: f64,
     mean: f64,
 }
@@ -251,9 +279,10 @@ impl Default for Running {
     fn default() -> Self {
         Self {
             count: 0,
-            squares: 0.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
+            unit: 1.0,
+            squares: 0.0,
             origin: 0.0,
             mean: 0.0,
         }
@@ -263,14 +292,20 @@ impl Default for Running {
 impl Running {
     /// Computes the moments of finite numbers from (number, frequency) pairs.
     pub fn of_weighted(cells: &[(f64, f64)]) -> Self {
-        Moments::of(cells.iter().copied()).map_or_else(Self::default, |moments| Self {
+        let Some(moments) = Moments::of(cells.iter().copied()) else {
+            return Self::default();
+        };
+        let unit = unit_for(1.0, [moments.min, moments.max].into_iter());
+        let std = moments.std / unit;
+        Self {
             count: moments.weight as u64,
-            squares: moments.std * moments.std * moments.weight,
             min: moments.min,
             max: moments.max,
-            origin: moments.mean,
+            unit,
+            squares: std * std * moments.weight,
+            origin: moments.mean / unit,
             mean: 0.0,
-        })
+        }
     }
 
     /// Adds a batch of numbers, ignoring NaN.
@@ -279,18 +314,20 @@ impl Running {
         let Some(first) = present().next() else {
             return;
         };
+        self.change_unit(unit_for(self.unit, present()));
+        let unit = self.unit;
         if self.count == 0 {
-            self.origin = first;
+            self.origin = first / unit;
         }
         let (mut count, mut sum) = (0, 0.0);
         for number in present() {
             count += 1;
-            sum += number - self.origin;
+            sum += number / unit - self.origin;
             self.min = self.min.min(number);
             self.max = self.max.max(number);
         }
         let mean = sum / count as f64;
-        let deviation = |number: f64| number - self.origin - mean;
+        let deviation = |number: f64| number / unit - self.origin - mean;
         let squares: f64 = present()
             .map(|number| deviation(number) * deviation(number))
             .sum();
@@ -301,15 +338,35 @@ impl Running {
         self.count += count;
     }
 
+    /// Expresses what is held in another unit.
+    fn change_unit(&mut self, unit: f64) {
+        let factor = self.unit / unit;
+        self.origin *= factor;
+        self.mean *= factor;
+        self.squares *= factor * factor;
+        self.unit = unit;
+    }
+
+    /// Returns whether the numbers are all the same, or none.
+    pub fn is_constant(&self) -> bool {
+        self.min >= self.max
+    }
+
     /// Returns the mean; 0 when there are no numbers.
     pub fn mean(&self) -> f64 {
-        self.origin + self.mean
+        let mean = (self.origin + self.mean) * self.unit;
+        if self.count == 0 {
+            mean
+        } else {
+            mean.clamp(self.min, self.max)
+        }
     }
 
     /// Returns the sample standard deviation, which divides by n − 1; `None` for fewer than two
-    /// numbers.
+    /// numbers and where it is beyond the range of `f64`.
     pub fn sample_std(&self) -> Option<f64> {
-        (self.count > 1).then(|| (self.squares / (self.count - 1) as f64).sqrt())
+        let std = (self.squares / (self.count.checked_sub(1)? as f64)).sqrt() * self.unit;
+        (self.count > 1 && std.is_finite()).then_some(std)
     }
 }
 
@@ -399,6 +456,39 @@ mod tests {
         assert!((running.sample_std().unwrap() - 7f64.sqrt()).abs() < 1e-12);
         let mut constant = Running::default();
         (0..3).for_each(|_| constant.push(&[0.1; 7]));
-        assert_eq!((constant.mean(), constant.squares), (0.1, 0.0));
+        assert_eq!((constant.mean(), constant.sample_std()), (0.1, Some(0.0)));
+        assert!(constant.is_constant());
+    }
+
+    #[test]
+    fn moments_of_large_numbers_do_not_overflow() {
+        // statistics.fmean and statistics.stdev of fractions.Fraction: 1e308 four times and −1e308, 1.5 and 2.5 before.
+        let mut running = Running::default();
+        running.push(&[1.5, 2.5]);
+        running.push(&[1e308; 4]);
+        running.push(&[-1e308]);
+        assert!((running.mean() / 4.285_714_285_714_286e307 - 1.0).abs() < 1e-14);
+        let std = running.sample_std().unwrap();
+        assert!(
+            (std / 7.867_957_924_694_432e307 - 1.0).abs() < 1e-14,
+            "{std:e}"
+        );
+        let mut widest = Running::default();
+        widest.push(&[f64::MAX, f64::MIN]);
+        assert_eq!((widest.mean(), widest.sample_std()), (0.0, None));
+    }
+
+    #[test]
+    fn numbers_are_written_with_few_digits() {
+        let numbers = [0.0, -1.5, 1e15, 1e308, -1e-300, 0.1 + 0.2];
+        let shown = [
+            "0",
+            "-1.5",
+            "1000000000000000",
+            "1e308",
+            "-1e-300",
+            "0.30000000000000004",
+        ];
+        assert_eq!(numbers.map(short), shown);
     }
 }

@@ -1,7 +1,10 @@
 //! Validation of forest data from untrusted sources.
 
-use super::data::{FORMAT_VERSION, ForestData, LEAF, PLANE, PlaneData, TreeData};
-use super::params::{IsolationForestParams, MAX_SAMPLES};
+use super::data::{
+    FORMAT_VERSION, ForestData, InputPrecision, LEAF, PLAIN_VERSION, PLANE, PlaneData, TreeData,
+};
+use super::novelty::Range;
+use super::params::{IsolationForestParams, MAX_SAMPLES, Novelty};
 use super::score::Packings;
 use super::tree::{Node, Plane, Rule, Tree, leaf_path_length};
 use super::{FitError, IsolationForest, height_limit};
@@ -11,11 +14,18 @@ use crate::matrix::ColumnKind;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidForest {
     /// The format version is unknown to this release.
-    #[error("the forest has format version {version}; this release reads version {FORMAT_VERSION}")]
+    #[error(
+        "the forest has format version {version}; this release reads versions 1 to {FORMAT_VERSION}"
+    )]
     Version {
         /// The format version found.
         version: u32,
     },
+    /// The forest has another novelty than `plain` in a version that has no other, or with 32-bit inputs.
+    #[error(
+        "the forest has novelty `range`, which needs format version {FORMAT_VERSION} and 64-bit inputs"
+    )]
+    Novelty,
     /// The parameters are outside the ranges that a fit accepts.
     #[error("the forest's parameters: {0}")]
     Params(#[from] FitError),
@@ -102,6 +112,25 @@ pub enum TreeDefect {
         /// The value found.
         value: f64,
     },
+    /// The range of a split is not finite, or does not have the threshold between its ends.
+    #[error("node {node}: the range from {low} to {high} must contain the threshold {threshold}")]
+    Range {
+        /// The node.
+        node: usize,
+        /// The lower end found.
+        low: f64,
+        /// The upper end found.
+        high: f64,
+        /// The threshold of the split.
+        threshold: f64,
+    },
+    /// A range of the tree's sample is not finite, has its ends in the wrong order, or belongs to a categorical column;
+    /// or there is not one entry per column.
+    #[error("sample_ranges needs one entry per column: ascending ends, or null (column {column})")]
+    SampleRange {
+        /// The first column whose entry is missing or wrong, or the number of columns when there are more entries.
+        column: usize,
+    },
     /// A list of categories is empty, is not ascending, or has a code beyond the column's
     /// categories.
     #[error(
@@ -175,10 +204,15 @@ fn check_head(data: &ForestData) -> Result<(), InvalidForest> {
         version,
         max_samples,
         offset,
+        input,
         ..
     } = data;
-    if version != FORMAT_VERSION {
+    if !(1..=FORMAT_VERSION).contains(&version) {
         return Err(InvalidForest::Version { version });
+    }
+    let can_be_new = version > PLAIN_VERSION && input == InputPrecision::F64;
+    if data.params.novelty != Novelty::Plain && !can_be_new {
+        return Err(InvalidForest::Novelty);
     }
     data.params.check(data.n_features)?;
     let (trees, n_estimators) = (data.trees.len(), data.params.n_estimators);
@@ -213,7 +247,11 @@ impl Limits<'_> {
             leaf_events: data.leaf_events.into_iter(),
             categories: data.categories.into_iter(),
             planes: data.planes.into_iter(),
-            tree: Tree::default(),
+            ranges: data.ranges.into_iter(),
+            tree: Tree {
+                sample: self.sample_ranges(&data.sample_ranges)?,
+                ..Tree::default()
+            },
         };
         let limit = height_limit(self.max_samples);
         let nodes = data.splits.len();
@@ -243,6 +281,31 @@ impl Limits<'_> {
         }
         rules.finish()
     }
+
+    /// Validates the ranges of a tree's sample.
+    fn sample_ranges(&self, data: &[Option<[f64; 2]>]) -> Result<Vec<Range>, TreeDefect> {
+        let n_expected = match self.params.novelty {
+            Novelty::Plain => 0,
+            Novelty::Range => self.n_features,
+        };
+        if data.len() != n_expected {
+            let column = data.len().min(n_expected);
+            return Err(TreeDefect::SampleRange { column });
+        }
+        let range = |(column, ends): (usize, &Option<[f64; 2]>)| match *ends {
+            None => Ok(Range::ALL),
+            Some([low, high])
+                if low.is_finite()
+                    && high.is_finite()
+                    && low <= high
+                    && self.params.kind(column) == ColumnKind::Numeric =>
+            {
+                Ok(Range { low, high })
+            }
+            Some(_) => Err(TreeDefect::SampleRange { column }),
+        };
+        data.iter().enumerate().map(range).collect()
+    }
 }
 
 /// Reads the entries of a tree's arrays in the order in which the splits require them.
@@ -252,6 +315,7 @@ struct RuleReader<'a> {
     leaf_events: std::vec::IntoIter<u32>,
     categories: std::vec::IntoIter<Vec<u32>>,
     planes: std::vec::IntoIter<PlaneData>,
+    ranges: std::vec::IntoIter<[f64; 2]>,
     tree: Tree,
 }
 
@@ -274,12 +338,34 @@ impl RuleReader<'_> {
             }
             column => (self.column(node, column)?, 0),
         };
+        if self.limits.params.novelty == Novelty::Range {
+            let range = self.range(node, rule)?;
+            self.tree.ranges.push(range);
+        }
         self.tree.nodes.push(Node {
             rule,
             right: 0,
             events,
         });
         Ok(())
+    }
+
+    /// Reads the range of a node's column.
+    fn range(&mut self, node: usize, rule: Rule) -> Result<Range, TreeDefect> {
+        let Rule::Threshold { threshold, .. } = rule else {
+            return Ok(Range::ALL);
+        };
+        let [low, high] = next(&mut self.ranges, "ranges", node)?;
+        if low.is_finite() && high.is_finite() && low <= threshold && threshold < high {
+            Ok(Range { low, high })
+        } else {
+            Err(TreeDefect::Range {
+                node,
+                low,
+                high,
+                threshold,
+            })
+        }
     }
 
     /// Reads the rule of a split on one column.
@@ -366,6 +452,7 @@ impl RuleReader<'_> {
             ("leaf_events", self.leaf_events.len()),
             ("categories", self.categories.len()),
             ("planes", self.planes.len()),
+            ("ranges", self.ranges.len()),
         ];
         if let Some(&(array, left_over)) = left_over.iter().find(|entry| entry.1 > 0) {
             return Err(TreeDefect::ArrayTooLong { array, left_over });

@@ -7,11 +7,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::IsolationForest;
-use super::params::IsolationForestParams;
+use super::novelty::Range;
+use super::params::{IsolationForestParams, Novelty};
 use super::tree::{Rule, Tree};
 
-/// The format version of [`ForestData`] that this release writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format version of [`ForestData`], which this release reads along with all before it. Forests with
+/// [`Novelty::Range`] need version 2; plain ones are written in version 1.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The newest format version that has plain forests only.
+pub(super) const PLAIN_VERSION: u32 = 1;
 
 /// The entry of [`TreeData::splits`] that stands for a leaf.
 pub(super) const LEAF: i32 = -1;
@@ -44,7 +49,7 @@ impl InputPrecision {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForestData {
-    /// The format version; always [`FORMAT_VERSION`] in valid data.
+    /// The format version, at most [`FORMAT_VERSION`] in valid data.
     pub version: u32,
     /// The parameters that the forest was fitted with; `n_estimators` is the number of trees.
     pub params: IsolationForestParams,
@@ -78,6 +83,14 @@ pub struct TreeData {
     /// One hyperplane per split on a hyperplane.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planes: Vec<PlaneData>,
+    /// With [`Novelty::Range`], one entry per split of a numeric column: the lowest and the highest value of the column
+    /// among the training events of the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<[f64; 2]>,
+    /// With [`Novelty::Range`], one entry per column: its lowest and highest value in the tree's sample. It is `None`
+    /// for a categorical column, one that the tree may not split on, and one without values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_ranges: Vec<Option<[f64; 2]>>,
 }
 
 /// A hyperplane; rows with Σ `weights[i]` × row\[`features[i]`\] ≤ `offset` go left.
@@ -96,7 +109,10 @@ impl IsolationForest {
     /// Returns the forest as plain data.
     pub fn to_data(&self) -> ForestData {
         ForestData {
-            version: FORMAT_VERSION,
+            version: match self.params.novelty {
+                Novelty::Plain => PLAIN_VERSION,
+                Novelty::Range => FORMAT_VERSION,
+            },
             params: self.params.clone(),
             n_features: self.n_features,
             max_samples: self.sample_size,
@@ -108,8 +124,13 @@ impl IsolationForest {
 }
 
 fn tree_to_data(tree: &Tree) -> TreeData {
-    let mut data = TreeData::default();
-    for node in &tree.nodes {
+    let ends = |range: &Range| [range.low, range.high];
+    let bounded = |range: &Range| (*range != Range::ALL).then(|| ends(range));
+    let mut data = TreeData {
+        sample_ranges: tree.sample.iter().map(bounded).collect(),
+        ..TreeData::default()
+    };
+    for (at, node) in tree.nodes.iter().enumerate() {
         let split = match node.rule {
             Rule::Leaf { .. } => {
                 data.leaf_events.push(node.events);
@@ -117,6 +138,7 @@ fn tree_to_data(tree: &Tree) -> TreeData {
             }
             Rule::Threshold { feature, threshold } => {
                 data.thresholds.push(threshold);
+                data.ranges.extend(tree.ranges.get(at).map(ends));
                 feature as i32
             }
             Rule::Categories { feature, list } => {

@@ -1,6 +1,7 @@
 //! Growing one isolation tree (Liu, Ting & Zhou 2008, algorithm 2).
 
-use super::params::IsolationForestParams;
+use super::novelty::Range;
+use super::params::{IsolationForestParams, Novelty};
 use super::sample::Sample;
 use super::tree::{Node, PathLengths, Plane, Rule, Tree};
 use crate::matrix::{ColumnKind, Matrix};
@@ -38,6 +39,10 @@ impl Fit<'_> {
             },
         };
         grower.grow(&mut order, 0, n_seen);
+        if grower.keeps_ranges() {
+            grower.tree.sample = grower.sample_ranges(&order);
+            grower.tree.ranges.shrink_to_fit();
+        }
         grower.tree.nodes.shrink_to_fit();
         grower.tree
     }
@@ -80,6 +85,9 @@ impl Grower<'_> {
             right: 0,
             events,
         });
+        if self.keeps_ranges() {
+            self.tree.ranges.push(Range::ALL);
+        }
         // A row that stands for many equal events is treated as those events would be, because the
         // random numbers drawn to find that all columns are constant are part of the stream.
         let split = match depth < self.fit.height_limit && events > 1 {
@@ -91,6 +99,11 @@ impl Grower<'_> {
             self.tree.nodes[at].rule = Rule::Leaf { path_length };
             return;
         };
+        if let Split::Threshold { range, .. } = split
+            && self.keeps_ranges()
+        {
+            self.tree.ranges[at] = range;
+        }
         let (rule, n_left) = self.apply(split, rows);
         let (left, right) = rows.split_at_mut(n_left);
         self.grow(left, depth + 1, n_varying);
@@ -101,6 +114,26 @@ impl Grower<'_> {
             right: right_at,
             events,
         };
+    }
+
+    /// Returns whether path lengths will depend on the ranges of nodes.
+    fn keeps_ranges(&self) -> bool {
+        self.fit.params.novelty == Novelty::Range
+    }
+
+    /// Returns the range of each column among all rows of the sample.
+    fn sample_ranges(&mut self, rows: &[u32]) -> Vec<Range> {
+        let mut ranges = vec![Range::ALL; self.fit.matrix.n_features()];
+        for at in 0..self.features.len() {
+            let feature = self.features[at];
+            if self.fit.params.kind(feature as usize) == ColumnKind::Numeric {
+                let (low, high) = ends(rows.iter().map(|&row| self.column(feature)[row as usize]));
+                if low <= high {
+                    ranges[feature as usize] = Range { low, high };
+                }
+            }
+        }
+        ranges
     }
 
     /// Draws a split on one column or, for an extended forest, on up to `extension_level + 1`
@@ -126,7 +159,15 @@ impl Grower<'_> {
         }
         if box_sides.is_empty() {
             let threshold = between(min, max, self.rng.uniform());
-            return Some(Split::Threshold { feature, threshold });
+            let range = Range {
+                low: min,
+                high: max,
+            };
+            return Some(Split::Threshold {
+                feature,
+                threshold,
+                range,
+            });
         }
         box_sides.insert(0, (feature, min, max));
         Some(Split::Plane(self.draw_plane(&box_sides)))
@@ -162,12 +203,7 @@ impl Grower<'_> {
             let present = codes(values);
             return (present.len() > 1).then_some(Spread::Categories { feature, present });
         }
-        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-        for value in values {
-            // Comparisons with NaN are false, so missing values change neither end.
-            min = if value < min { value } else { min };
-            max = if value > max { value } else { max };
-        }
+        let (min, max) = ends(values);
         (min < max).then_some(Spread::Numbers { feature, min, max })
     }
 
@@ -230,7 +266,9 @@ impl Grower<'_> {
     /// Moves the rows that go left to the front; returns the rule and the number of those rows.
     fn apply(&mut self, split: Split, rows: &mut [u32]) -> (Rule, usize) {
         match split {
-            Split::Threshold { feature, threshold } => {
+            Split::Threshold {
+                feature, threshold, ..
+            } => {
                 let column = std::mem::take(&mut self.columns[feature as usize]);
                 let (n_left, _) = self.partition(rows, |row| side(column[row], threshold));
                 self.columns[feature as usize] = column;
@@ -311,6 +349,18 @@ impl Grower<'_> {
     }
 }
 
+/// Returns the lowest and the highest of the values that are not missing; the infinities when there is none.
+#[inline]
+fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+    for value in values {
+        // Comparisons with NaN are false, so missing values change neither end.
+        min = if value < min { value } else { min };
+        max = if value > max { value } else { max };
+    }
+    (min, max)
+}
+
 /// Returns the distinct codes among the values of a categorical column, ascending.
 fn codes(values: impl Iterator<Item = f64>) -> Vec<u32> {
     let mut codes: Vec<u32> = values.filter(|v| !v.is_nan()).map(|v| v as u32).collect();
@@ -333,8 +383,16 @@ fn side(position: f64, end: f64) -> Side {
 
 /// A split that has been drawn but not applied yet.
 enum Split {
-    Threshold { feature: u32, threshold: f64 },
-    Categories { feature: u32, left: Vec<u32> },
+    Threshold {
+        feature: u32,
+        threshold: f64,
+        /// The range of the column in the node.
+        range: Range,
+    },
+    Categories {
+        feature: u32,
+        left: Vec<u32>,
+    },
     Plane(Plane),
 }
 

@@ -31,6 +31,9 @@
 //!   hyperplane over that column and up to `k` further numeric columns that vary in the node. A row
 //!   that lacks one of the values follows the branch with more training events. One side of a
 //!   hyperplane can be empty, as in Hariri et al. (2019).
+//! - **Novelty.** A split is drawn from the range of the training events in the node. A plain forest therefore
+//!   takes an event beyond all of them for the nearest one inside. With [`Novelty::Range`] its path is shorter the
+//!   farther it lies outside. The trees are the same; the path lengths are defined at the top of `novelty.rs`.
 //! - **Randomness.** Tree `t` takes its random numbers from stream `t` of the seed and from nothing
 //!   else.
 
@@ -38,7 +41,9 @@ mod checked;
 mod data;
 mod distinct;
 mod explain;
+mod first_cuts;
 mod grow;
+mod novelty;
 mod packed;
 mod params;
 mod perfect;
@@ -55,7 +60,7 @@ pub use data::{FORMAT_VERSION, ForestData, InputPrecision, PlaneData, TreeData};
 pub use explain::{ExplainError, Explanation};
 pub use params::{
     Contamination, IsolationForestParams, MAX_ESTIMATORS, MAX_FEATURES, MAX_SAMPLES, MaxFeatures,
-    MaxSamples,
+    MaxSamples, Novelty,
 };
 pub use score::ScoreError;
 pub use tree::average_path_length;
@@ -98,6 +103,15 @@ pub enum FitError {
         value: usize,
         /// The maximum allowed.
         max: usize,
+    },
+    /// The novelty of hyperplanes is not defined.
+    #[error(
+        "novelty `range` requires extension_level 0, got {level}: a hyperplane has no range in any \
+         column"
+    )]
+    NoveltyExtended {
+        /// The extension level requested.
+        level: usize,
     },
     /// The number of events per tree, given as a count, is 0.
     #[error("max_samples as a count must be at least 1, got {value}")]
@@ -324,6 +338,11 @@ impl IsolationForest {
     /// Returns the number of trees.
     pub fn n_estimators(&self) -> usize {
         self.trees.len()
+    }
+
+    /// Returns the form of path lengths of events that lie outside of what a tree was grown on.
+    pub fn novelty(&self) -> Novelty {
+        self.params.novelty
     }
 
     /// Returns the number of events that each tree drew, scikit-learn's `max_samples_`.

@@ -18,14 +18,18 @@
 //! nodes that send missing values left (code 0) and once for nodes that send them right
 //! ([`MISSING_RIGHT`]).
 //!
+//! With novelty, the walk also notes where a code may be outside of a node's range. Few are. Their path lengths are
+//! shortened one by one, from the values of the rows, so that codes decide nothing but which rows are looked at.
+//!
 //! Rows are coded in tiles, row-major with a power of two of codes per row. A tile goes through all
 //! trees while its codes are in the fastest cache. The walks are in [`super::simd`].
 
 use std::collections::BTreeMap;
 
 use super::InputPrecision;
-use super::perfect::{NODE_ENTRIES, PackedTree};
-use super::simd::{GROUP, Instructions, Tile};
+use super::first_cuts::FirstCuts;
+use super::perfect::{GROUP, NODE_ENTRIES, Outside, PackedTree, Rows};
+use super::simd::{Instructions, Surroundings, Tile};
 use super::tree::{Rule, Tree};
 
 /// The code of a missing value at nodes that send missing values right. It is also the rank of
@@ -60,6 +64,7 @@ pub(super) struct PackedForest {
     /// The number of levels of splits.
     depth: u32,
     trees: Vec<PackedTree>,
+    first_cuts: Option<FirstCuts>,
 }
 
 /// A coded column: the feature and the code of its missing values.
@@ -73,7 +78,11 @@ impl PackedForest {
     ///
     /// Returns `None` when the forest has splits other than thresholds, is too deep or too large,
     /// or has too many columns or thresholds for 16-bit codes.
-    pub(super) fn new(trees: &[Tree], with_missing: bool) -> Option<PackedForest> {
+    pub(super) fn new(
+        trees: &[Tree],
+        n_features: usize,
+        with_missing: bool,
+    ) -> Option<PackedForest> {
         let mut depth = 0;
         for tree in trees {
             depth = depth.max(tree.depth());
@@ -117,6 +126,7 @@ impl PackedForest {
                 .map(|(key, (_, list))| Column::new(key, list))
                 .collect(),
             depth,
+            first_cuts: FirstCuts::of(trees, n_features),
         })
     }
 
@@ -137,18 +147,30 @@ impl PackedForest {
         out: &mut [f64],
     ) {
         let mut tile = Tile::new(TILE_ROWS.min(out.len()), self.stride);
+        let mut survivals = Vec::new();
         let tiles = rows
             .chunks(TILE_ROWS * n_features)
             .zip(out.chunks_mut(TILE_ROWS));
         for (rows, out) in tiles {
-            for (i, rows) in rows.chunks(GROUP * n_features).enumerate() {
+            for (i, group) in rows.chunks(GROUP * n_features).enumerate() {
                 for (at, column) in self.columns.iter().enumerate() {
-                    let values = rows.iter().skip(column.feature).step_by(n_features);
+                    let values = group.iter().skip(column.feature).step_by(n_features);
                     let values = values.map(|&value| input.round(value));
                     column.write_codes(values, tile.codes(at, i * GROUP), instructions);
                 }
             }
-            instructions.walk(&self.trees, self.depth, &mut tile);
+            let surroundings = self.first_cuts.as_ref().map(|first_cuts| {
+                let stride = tile.sums().len();
+                first_cuts.survivals(rows, stride, &mut survivals);
+                Surroundings {
+                    rows: Rows {
+                        values: rows,
+                        n_features,
+                    },
+                    survivals: &survivals,
+                }
+            });
+            instructions.walk(&self.trees, self.depth, &mut tile, surroundings);
             out.copy_from_slice(&tile.sums()[..out.len()]);
         }
     }
@@ -201,6 +223,7 @@ fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTre
         columns: vec![0; entries],
         ranks: vec![MISSING_RIGHT; entries],
         leaves: vec![0.0; size],
+        outside: (!tree.is_plain()).then(|| Outside::new(entries)),
     };
     // Nodes to be packed: the index in the tree, the position in the heap and the number of levels
     // below.
@@ -212,6 +235,20 @@ fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTre
                 let (number, list) = &codes[&(feature, missing_code(tree, at, with_missing))];
                 packed.columns[place] = *number;
                 packed.ranks[place] = list.partition_point(|t| *t < threshold) as u16;
+                if let Some(outside) = &mut packed.outside {
+                    let range = tree.ranges[at];
+                    let below = list.partition_point(|t| *t < range.low) as u16 + 1;
+                    let above = list.partition_point(|t| *t <= range.high) as u16 - 1;
+                    let bounds = (
+                        if goes_on(tree, at + 1) { below } else { 0 },
+                        if goes_on(tree, node.right as usize) {
+                            above
+                        } else {
+                            u16::MAX
+                        },
+                    );
+                    outside.set(place, feature, range, bounds);
+                }
                 pending.push((at + 1, 2 * place, below - 1));
                 pending.push((node.right as usize, 2 * place + 1, below - 1));
             }
@@ -227,11 +264,17 @@ fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTre
     packed
 }
 
+/// Returns whether the path of an event that reaches a node is expected to go on. Otherwise it does not matter whether
+/// the event survives the split above.
+fn goes_on(tree: &Tree, at: usize) -> bool {
+    tree.nodes[at].right > 0 || tree.nodes[at].events > 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Matrix;
-    use crate::iforest::{IsolationForestParams, MaxSamples};
+    use crate::iforest::{IsolationForestParams, MaxSamples, Novelty};
     use crate::rng::Rng;
     use proptest::prelude::*;
 
@@ -255,10 +298,23 @@ mod tests {
     }
 
     fn check(n_features: usize, max_samples: usize, n_rows: usize, seed: u64) {
+        for novelty in [Novelty::Plain, Novelty::Range] {
+            check_form(n_features, max_samples, n_rows, seed, novelty);
+        }
+    }
+
+    fn check_form(
+        n_features: usize,
+        max_samples: usize,
+        n_rows: usize,
+        seed: u64,
+        novelty: Novelty,
+    ) {
         let matrix = Matrix::unweighted(n_features, values(n_features * 5000, seed)).unwrap();
         let params = IsolationForestParams::new()
             .n_estimators(6)
             .max_samples(MaxSamples::Count(max_samples))
+            .novelty(novelty)
             .seed(seed);
         let forest = params.fit(&matrix).unwrap();
         let mut rows = values(n_features * n_rows, seed ^ 7);
@@ -268,7 +324,7 @@ mod tests {
             .map(|row| forest.trees.iter().map(|tree| tree.path_length(row)).sum())
             .collect();
         for with_missing in [true, rows.iter().any(|value| value.is_nan())] {
-            let packed = PackedForest::new(&forest.trees, with_missing).unwrap();
+            let packed = PackedForest::new(&forest.trees, n_features, with_missing).unwrap();
             for instructions in Instructions::available() {
                 let mut found = vec![0.0; n_rows];
                 let input = InputPrecision::F64;
@@ -304,7 +360,7 @@ mod tests {
                 .max_samples(MaxSamples::Count(samples))
                 .fit(&matrix)
         };
-        assert!(PackedForest::new(&fit(1 << 12).unwrap().trees, false).is_some());
-        assert!(PackedForest::new(&fit(1 << 13).unwrap().trees, false).is_none());
+        assert!(PackedForest::new(&fit(1 << 12).unwrap().trees, 1, false).is_some());
+        assert!(PackedForest::new(&fit(1 << 13).unwrap().trees, 1, false).is_none());
     }
 }

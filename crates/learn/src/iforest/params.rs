@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
+use crate::chance::count_of_share;
 use crate::matrix::{ColumnKind, Matrix, Weighting};
 
 /// The maximum number of trees of a forest.
@@ -46,6 +47,24 @@ pub enum Contamination {
     Fraction(f64),
 }
 
+/// The path length of an event that lies outside of what a tree was grown on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Novelty {
+    /// The event has the path length of the nearest event inside, as in scikit-learn.
+    #[default]
+    Plain,
+    /// The path length is shorter the farther the event lies outside of the ranges on its way and of the tree's sample.
+    /// It is the expectation over the splits that would have set the event apart.
+    Range,
+}
+
+impl Novelty {
+    fn is_plain(&self) -> bool {
+        *self == Novelty::Plain
+    }
+}
+
 /// The parameters of an isolation forest, with scikit-learn's names, meanings and defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +75,9 @@ pub struct IsolationForestParams {
     pub(super) bootstrap: bool,
     pub(super) contamination: Contamination,
     pub(super) extension_level: usize,
+    /// Files of plain forests do not name it, and neither do those of releases that had no other form.
+    #[serde(default, skip_serializing_if = "Novelty::is_plain")]
+    pub(super) novelty: Novelty,
     pub(super) seed: u64,
     /// One kind per column; empty when every column is numeric.
     pub(super) column_kinds: Vec<ColumnKind>,
@@ -70,6 +92,7 @@ impl Default for IsolationForestParams {
             bootstrap: false,
             contamination: Contamination::Auto,
             extension_level: 0,
+            novelty: Novelty::Plain,
             seed: 0,
             column_kinds: Vec::new(),
         }
@@ -120,6 +143,13 @@ impl IsolationForestParams {
         self
     }
 
+    /// Sets the path length of events that lie outside of what a tree was grown on. [`Novelty::Range`] requires the
+    /// extension level 0.
+    pub fn novelty(mut self, novelty: Novelty) -> Self {
+        self.novelty = novelty;
+        self
+    }
+
     /// Sets the seed that determines every random choice.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -140,6 +170,10 @@ impl IsolationForestParams {
             .map_err(|(value, max)| FitError::Features { value, max })?;
         range(self.extension_level, 0, n_features - 1)
             .map_err(|(value, max)| FitError::ExtensionLevel { value, max })?;
+        if self.novelty != Novelty::Plain && self.extension_level > 0 {
+            let level = self.extension_level;
+            return Err(FitError::NoveltyExtended { level });
+        }
         match self.max_samples {
             MaxSamples::Count(0) => return Err(FitError::SampleCount { value: 0 }),
             MaxSamples::Fraction(value) if !(value > 0.0 && value <= 1.0) => {
@@ -186,7 +220,7 @@ impl IsolationForestParams {
         let wanted = match self.max_samples {
             MaxSamples::Auto => 256,
             MaxSamples::Count(count) => count as u64,
-            MaxSamples::Fraction(share) => ((share * n_events as f64) as u64).max(1),
+            MaxSamples::Fraction(share) => count_of_share(share, n_events).max(1),
         };
         let size = wanted.min(n_events);
         if size > MAX_SAMPLES {
@@ -202,7 +236,9 @@ impl IsolationForestParams {
     pub(super) fn features_per_tree(&self, n_features: usize) -> usize {
         match self.max_features {
             MaxFeatures::Count(count) => count,
-            MaxFeatures::Fraction(share) => ((share * n_features as f64) as usize).max(1),
+            MaxFeatures::Fraction(share) => {
+                (count_of_share(share, n_features as u64) as usize).max(1)
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::distinct::{find_distinct, rows_repeat};
+use super::first_cuts::FirstCuts;
 use super::packed::PackedForest;
 use super::simd::Instructions;
 use super::tree::{Tree, average_path_length, summable};
@@ -53,27 +54,64 @@ const ROWS_WORTH_PACKING: usize = 64;
 pub(super) struct Packings {
     complete: OnceLock<Option<PackedForest>>,
     with_missing: OnceLock<Option<PackedForest>>,
-    walks: OnceLock<Option<Vec<Walk>>>,
+    walks: OnceLock<Option<Walks>>,
+}
+
+/// The trees prepared for walking.
+#[derive(Debug)]
+pub(super) struct Walks {
+    trees: Vec<Walk>,
+    first_cuts: Option<FirstCuts>,
 }
 
 impl Packings {
     /// Returns the forest packed for rows with or without missing values; `None` when it cannot be
     /// packed or packing does not pay off.
-    fn get(&self, trees: &[Tree], with_missing: bool) -> Option<&PackedForest> {
+    fn get(&self, forest: &IsolationForest, with_missing: bool) -> Option<&PackedForest> {
         let packing = if with_missing {
             &self.with_missing
         } else {
             &self.complete
         };
         packing
-            .get_or_init(|| PackedForest::new(trees, with_missing).filter(PackedForest::pays_off))
+            .get_or_init(|| {
+                PackedForest::new(&forest.trees, forest.n_features, with_missing)
+                    .filter(PackedForest::pays_off)
+            })
             .as_ref()
     }
 
     /// Returns the trees prepared for walking; `None` when a tree has splits other than thresholds.
-    fn walks(&self, trees: &[Tree]) -> Option<&[Walk]> {
-        let walks = || trees.iter().map(Walk::new).collect();
-        self.walks.get_or_init(walks).as_deref()
+    fn walks(&self, trees: &[Tree], n_features: usize) -> Option<&Walks> {
+        let walks = || {
+            Some(Walks {
+                trees: trees.iter().map(Walk::new).collect::<Option<_>>()?,
+                first_cuts: FirstCuts::of(trees, n_features),
+            })
+        };
+        self.walks.get_or_init(walks).as_ref()
+    }
+}
+
+impl Walks {
+    /// Adds to each sum the path lengths of its row. `survivals` is a buffer.
+    fn add_path_lengths(
+        &self,
+        rows: &[f64],
+        n_features: usize,
+        survivals: &mut Vec<f64>,
+        sums: &mut [f64],
+    ) {
+        if let Some(first_cuts) = &self.first_cuts {
+            first_cuts.survivals(rows, sums.len(), survivals);
+        }
+        for (number, walk) in self.trees.iter().enumerate() {
+            let first = self
+                .first_cuts
+                .as_ref()
+                .map(|_| &survivals[number * sums.len()..][..sums.len()]);
+            walk.add_path_lengths(rows, n_features, first, sums);
+        }
     }
 }
 
@@ -244,7 +282,7 @@ impl IsolationForest {
     fn path_lengths_of(&self, rows: &[f64], pack: bool, out: &mut [f64]) {
         let missing = pack && rows.iter().any(|value| value.is_nan());
         let packing = if pack {
-            self.packings.get(&self.trees, missing)
+            self.packings.get(self, missing)
         } else {
             None
         };
@@ -272,16 +310,15 @@ impl IsolationForest {
         };
         out.fill(0.0);
         let walks = if many {
-            self.packings.walks(&self.trees)
+            self.packings.walks(&self.trees, self.n_features)
         } else {
             None
         };
+        let mut survivals = Vec::new();
         let together = rows.chunks(ROWS_TOGETHER * self.n_features);
         for (rows, sums) in together.zip(out.chunks_mut(ROWS_TOGETHER)) {
             match walks {
-                Some(walks) => walks
-                    .iter()
-                    .for_each(|walk| walk.add_path_lengths(rows, self.n_features, sums)),
+                Some(walks) => walks.add_path_lengths(rows, self.n_features, &mut survivals, sums),
                 None => self.add_path_lengths(rows, sums),
             }
         }

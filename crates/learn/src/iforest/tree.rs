@@ -1,5 +1,7 @@
 //! One isolation tree and the path lengths of rows in it.
 
+use super::novelty::{Range, shortened};
+use super::params::MAX_SAMPLES;
 use crate::real;
 
 /// Euler's constant γ.
@@ -112,12 +114,40 @@ pub(super) struct Tree {
     /// Lists of ascending category codes, referred to by [`Rule::Categories`].
     pub(super) lists: Vec<Box<[u32]>>,
     pub(super) planes: Vec<Plane>,
+    /// For each node, the range of the column that it splits among its training events. It is empty in a plain forest,
+    /// and [`Range::ALL`] for leaves and categories.
+    pub(super) ranges: Vec<Range>,
+    /// For each column, its range in the tree's sample; empty in a plain forest. It is [`Range::ALL`] for categories,
+    /// for columns that the tree may not split on, and for columns without values.
+    pub(super) sample: Vec<Range>,
 }
 
+/// The maximum number of splits on a path, ⌈log₂ [`MAX_SAMPLES`]⌉.
+pub(super) const MAX_DEPTH: usize = MAX_SAMPLES.ilog2() as usize;
+
 impl Tree {
-    /// Returns the depth of the row's leaf plus c(number of training events in the leaf), in
-    /// splits.
+    /// Returns the row's path length in splits. In a plain forest it is the depth of the row's leaf plus c(number of
+    /// training events in the leaf); else it is as in [`super::novelty`].
     pub(super) fn path_length(&self, row: &[f64]) -> f64 {
+        if self.is_plain() {
+            self.plain_path_length(row)
+        } else {
+            self.expected_path_length(row)
+        }
+    }
+
+    /// Returns whether path lengths do not depend on how far outside a row lies.
+    pub(super) fn is_plain(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Returns whether the path of a row begins with cuts of the whole sample. A single event needs no cut to be set
+    /// apart.
+    pub(super) fn has_first_cuts(&self) -> bool {
+        !self.sample.is_empty() && self.nodes[0].events > 1
+    }
+
+    fn plain_path_length(&self, row: &[f64]) -> f64 {
         let mut at = 0;
         loop {
             let node = &self.nodes[at];
@@ -127,6 +157,44 @@ impl Tree {
             };
             at = if left { at + 1 } else { node.right as usize };
         }
+    }
+
+    fn expected_path_length(&self, row: &[f64]) -> f64 {
+        // The splits that the row may not survive: the number of splits down to there, and the probability.
+        let mut cuts = [(0.0, 1.0); MAX_DEPTH];
+        let (mut at, mut depth) = (0, 0);
+        let leaf = loop {
+            let node = &self.nodes[at];
+            let left = match node.rule {
+                Rule::Leaf { path_length } => break path_length,
+                rule => self.goes_left(at, rule, row),
+            };
+            let survival = match node.rule {
+                Rule::Threshold { feature, .. } => self.ranges[at].survival(row[feature as usize]),
+                _ => 1.0,
+            };
+            cuts[depth] = (depth as f64 + 1.0, survival);
+            depth += 1;
+            at = if left { at + 1 } else { node.right as usize };
+        };
+        let cuts = cuts[..depth].iter().rev();
+        let length = cuts.fold(leaf, |length, &(after, survival)| {
+            shortened(length, after, survival)
+        });
+        summable(shortened(length, 1.0, self.survival_of_first_cuts(row)))
+    }
+
+    /// Returns the probability that the row survives the cuts of the whole sample.
+    pub(super) fn survival_of_first_cuts(&self, row: &[f64]) -> f64 {
+        if !self.has_first_cuts() {
+            return 1.0;
+        }
+        let survivals = self
+            .sample
+            .iter()
+            .zip(row)
+            .map(|(range, value)| range.survival(*value));
+        survivals.fold(1.0, |product, survival| product * survival)
     }
 
     /// Returns the number of splits on the path to the deepest leaf.

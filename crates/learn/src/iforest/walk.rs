@@ -5,7 +5,8 @@
 //! together without branches, so that the loads of different rows overlap. A row that has reached
 //! its leaf stays there until the loop ends.
 
-use super::tree::{Rule, Tree};
+use super::novelty::{Range, shortened};
+use super::tree::{MAX_DEPTH, Rule, Tree, summable};
 
 /// The number of rows that go down a tree together: enough to hide the latency of loading a node,
 /// and few enough for the registers.
@@ -31,6 +32,8 @@ pub(super) struct Walk {
     steps: Vec<Step>,
     /// The path length of each leaf, indexed by node; 0 for other nodes.
     path_lengths: Vec<f64>,
+    /// The range of each node; empty in a plain forest.
+    ranges: Vec<Range>,
     depth: u32,
 }
 
@@ -40,6 +43,7 @@ impl Walk {
         let mut walk = Walk {
             steps: Vec::with_capacity(tree.nodes.len()),
             path_lengths: Vec::with_capacity(tree.nodes.len()),
+            ranges: tree.ranges.clone(),
             depth: tree.depth(),
         };
         for (at, node) in tree.nodes.iter().enumerate() {
@@ -70,14 +74,38 @@ impl Walk {
     }
 
     /// Adds to each sum the path length of its row, as [`Tree::path_length`] returns it.
-    pub(super) fn add_path_lengths(&self, rows: &[f64], n_features: usize, sums: &mut [f64]) {
+    /// `first` are the probabilities that the rows survive the first cuts of the tree; `None` in a plain forest.
+    pub(super) fn add_path_lengths(
+        &self,
+        rows: &[f64],
+        n_features: usize,
+        first: Option<&[f64]>,
+        sums: &mut [f64],
+    ) {
         let (groups, rest) = sums.as_chunks_mut::<ROWS_ABREAST>();
-        let (rows, last_rows) = rows.split_at(groups.len() * ROWS_ABREAST * n_features);
-        for (rows, sums) in rows.chunks(ROWS_ABREAST * n_features).zip(groups) {
-            self.add_group(rows, n_features, sums);
-        }
-        for (row, sum) in last_rows.chunks(n_features).zip(rest) {
-            self.add_group(row, n_features, std::array::from_mut(sum));
+        let n_in_groups = groups.len() * ROWS_ABREAST;
+        let (rows, last_rows) = rows.split_at(n_in_groups * n_features);
+        let grouped = rows.chunks(ROWS_ABREAST * n_features).zip(groups);
+        let single = last_rows.chunks(n_features).zip(rest);
+        match first {
+            None => {
+                grouped.for_each(|(rows, sums)| self.add_group(rows, n_features, sums));
+                single.for_each(|(row, sum)| {
+                    self.add_group(row, n_features, std::array::from_mut(sum));
+                });
+            }
+            Some(first) => {
+                let (first, last_first) = first.split_at(n_in_groups);
+                let first = first.chunks(ROWS_ABREAST);
+                grouped.zip(first).for_each(|((rows, sums), first)| {
+                    self.add_outside_group(rows, n_features, first, sums);
+                });
+                single
+                    .zip(last_first.chunks(1))
+                    .for_each(|((row, sum), first)| {
+                        self.add_outside_group(row, n_features, first, std::array::from_mut(sum));
+                    });
+            }
         }
     }
 
@@ -94,11 +122,52 @@ impl Walk {
         }
     }
 
+    /// Adds the path lengths of a group of rows as [`add_group`](Self::add_group) does, shortened where rows are outside
+    /// of the ranges of their nodes.
+    #[inline]
+    fn add_outside_group<const N: usize>(
+        &self,
+        rows: &[f64],
+        n_features: usize,
+        first: &[f64],
+        sums: &mut [f64; N],
+    ) {
+        let mut at = [0; N];
+        // The nodes at which rows are outside, from the root downwards. There is one entry more than needed, because an
+        // entry is written before it is known whether it counts.
+        let (mut found, mut n_found) = ([(0, 0, 0); ROWS_ABREAST * MAX_DEPTH + 1], 0);
+        for depth in 0..self.depth {
+            for (lane, at) in at.iter_mut().enumerate() {
+                let row = &rows[lane * n_features..];
+                let range = self.ranges[*at as usize];
+                let value = row[self.column(*at)];
+                found[n_found] = (*at, lane, depth + 1);
+                n_found += usize::from((value < range.low) | (value > range.high));
+                *at = self.next(*at, row);
+            }
+        }
+        let mut lengths = at.map(|at| self.path_lengths[at as usize]);
+        for &(at, lane, after) in found[..n_found].iter().rev() {
+            let value = rows[lane * n_features + self.column(at)];
+            let survival = self.ranges[at as usize].survival(value);
+            lengths[lane] = shortened(lengths[lane], f64::from(after), survival);
+        }
+        for ((sum, length), &survival) in sums.iter_mut().zip(lengths).zip(first) {
+            *sum += summable(shortened(length, 1.0, survival));
+        }
+    }
+
+    /// Returns the column that node `at` splits; 0 for a leaf.
+    #[inline]
+    fn column(&self, at: u32) -> usize {
+        (self.steps[at as usize].column & !MISSING_LEFT) as usize
+    }
+
     /// Returns the node that follows node `at` for the row at the start of `rest`.
     #[inline]
     fn next(&self, at: u32, rest: &[f64]) -> u32 {
         let step = self.steps[at as usize];
-        let value = rest[(step.column & !MISSING_LEFT) as usize];
+        let value = rest[self.column(at)];
         let missing_left = value.is_nan() & (step.column & MISSING_LEFT != 0);
         let left = (value <= step.threshold) | missing_left;
         // A mask selects the left or the right child, because a compiler could turn a condition
@@ -111,7 +180,8 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iforest::{IsolationForest, IsolationForestParams, MaxSamples};
+    use crate::iforest::first_cuts::FirstCuts;
+    use crate::iforest::{IsolationForest, IsolationForestParams, MaxSamples, Novelty};
     use crate::rng::Rng;
     use crate::{ColumnKind, Matrix};
 
@@ -127,42 +197,67 @@ mod tests {
         (0..n).map(|_| value()).collect()
     }
 
-    fn forest(n_features: usize, max_samples: usize, seed: u64) -> IsolationForest {
+    fn forest(
+        n_features: usize,
+        max_samples: usize,
+        seed: u64,
+        novelty: Novelty,
+    ) -> IsolationForest {
         let matrix = Matrix::unweighted(n_features, values(n_features * 20_000, seed)).unwrap();
         let params = IsolationForestParams::new().n_estimators(4).seed(seed);
-        let params = params.max_samples(MaxSamples::Count(max_samples));
+        let params = params
+            .max_samples(MaxSamples::Count(max_samples))
+            .novelty(novelty);
         params.fit(&matrix).unwrap()
     }
 
     #[test]
     fn rows_abreast_arrive_where_single_rows_do() {
-        for (n_features, max_samples, n_rows) in
-            [(1, 1, 9), (1, 2, 8), (3, 16_384, 1001), (7, 300, 5)]
+        let shapes = [(1, 1, 9), (1, 2, 8), (3, 16_384, 1001), (7, 300, 5)];
+        for (shape, novelty) in shapes
+            .into_iter()
+            .flat_map(|shape| BOTH.map(|form| (shape, form)))
         {
-            let forest = forest(n_features, max_samples, n_rows as u64);
+            let (n_features, max_samples, n_rows) = shape;
+            let forest = forest(n_features, max_samples, n_rows as u64, novelty);
             let mut rows = values(n_features * n_rows, 9);
             rows[..2].copy_from_slice(&[f64::INFINITY, f64::NEG_INFINITY]);
-            for tree in &forest.trees {
+            let first_cuts = FirstCuts::of(&forest.trees, n_features);
+            let mut survivals = Vec::new();
+            if let Some(first_cuts) = &first_cuts {
+                first_cuts.survivals(&rows, n_rows, &mut survivals);
+            }
+            for (number, tree) in forest.trees.iter().enumerate() {
                 let walk = Walk::new(tree).unwrap();
                 let mut sums = vec![0.5; n_rows];
-                walk.add_path_lengths(&rows, n_features, &mut sums);
+                let first = first_cuts
+                    .as_ref()
+                    .map(|_| &survivals[number * n_rows..][..n_rows]);
+                walk.add_path_lengths(&rows, n_features, first, &mut sums);
                 let expected = rows
                     .chunks(n_features)
                     .map(|row| 0.5 + tree.path_length(row));
-                assert!(sums.into_iter().eq(expected), "{n_features} features");
+                assert!(
+                    sums.into_iter().eq(expected),
+                    "{n_features} features, {novelty:?}"
+                );
             }
         }
     }
 
+    const BOTH: [Novelty; 2] = [Novelty::Plain, Novelty::Range];
+
     #[test]
     fn deep_forests_give_one_row_and_many_the_same_score() {
-        let forest = forest(3, 16_384, 5);
-        let rows = values(3 * 700, 6);
-        let one_by_one: Vec<f64> = rows
-            .chunks(3)
-            .map(|row| forest.score_one(row).unwrap())
-            .collect();
-        assert_eq!(forest.scores(&rows).unwrap(), one_by_one);
+        for novelty in BOTH {
+            let forest = forest(3, 16_384, 5, novelty);
+            let rows = values(3 * 700, 6);
+            let one_by_one: Vec<f64> = rows
+                .chunks(3)
+                .map(|row| forest.score_one(row).unwrap())
+                .collect();
+            assert_eq!(forest.scores(&rows).unwrap(), one_by_one);
+        }
     }
 
     #[test]

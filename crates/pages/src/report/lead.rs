@@ -72,9 +72,9 @@ fn against_label(label: &LabelEvaluation) -> String {
         percent(rate),
         count(negatives)
     );
-    match label.false_positive_rates {
+    match &label.false_positive_rates {
         Some(rates) if rates.far_apart && rates.realised > rates.nominal => format!(
-            "{found}, where the threshold was set for {}: these events differ from those that it was set on.",
+            "{found}, where the threshold was set for {}: more than twice as many, and more than chance explains.",
             percent(rates.nominal)
         ),
         Some(rates) => format!(

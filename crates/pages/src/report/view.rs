@@ -1,7 +1,7 @@
 //! The contents of the report's template: every figure in words.
 
 use askama::Template;
-use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
+use honeyguide::drift::{Closeness, Drift, FeatureDrift};
 use honeyguide::evaluate::{LabelEvaluation, Verdicts};
 use honeyguide::log::Log;
 use honeyguide::report::Report;
@@ -469,7 +469,7 @@ fn drift_rows(drift: &Drift) -> Vec<DriftRow> {
         unseen,
     };
     let psi = drift.scores.psi;
-    let closeness = Closeness::of(psi, PSI_SOME, PSI_FAR);
+    let closeness = drift.scores.closeness;
     let scores = row("anomaly score".into(), psi, closeness, String::new());
     let mut features: Vec<&FeatureDrift> = drift.features.iter().collect();
     features.sort_by(|left, right| right.psi.total_cmp(&left.psi));

@@ -9,8 +9,8 @@ use datafusion::arrow::error::ArrowError;
 
 use super::cell::{Cell, Value};
 use super::lenient::Lenient;
-use super::reader::JsonScan;
 use super::row::{Field, RowReader};
+use super::scan::JsonScan;
 use super::structured::StructuredReader;
 use super::tracee_cells::TraceeCells;
 use super::{pick, schema};

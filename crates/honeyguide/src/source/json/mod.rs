@@ -9,6 +9,7 @@ mod lines;
 mod pick;
 mod reader;
 mod row;
+mod scan;
 mod schema;
 mod structured;
 mod tracee_cells;
@@ -16,7 +17,8 @@ mod tracee_cells;
 use crate::log::tracee::Form;
 
 pub(super) use pick::for_each_value;
-pub(super) use reader::{BatchReader, JsonScan};
+pub(super) use reader::BatchReader;
+pub(super) use scan::JsonScan;
 pub(super) use schema::{add, columns, columns_of_stream};
 
 /// The kind of a text's lines.

@@ -7,34 +7,16 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result as EngineResult;
 use datafusion::error::DataFusionError;
 
-use super::Layout;
 use super::decoder::{JsonDecoder, Refusal};
 use super::lines::{Line, Lines};
+use super::scan::JsonScan;
 use crate::error::Result;
-use crate::log::Log;
 use crate::naming::parameter;
-use crate::source::column::Column;
 use crate::source::file::DataFile;
 use crate::source::intake::{Piece, ScanLog};
 use crate::source::place::{LineStart, Origin};
-use crate::source::seen::Missing;
 use crate::source::text::MAX_RECORD_BYTES;
 use crate::source::values::Misfit;
-
-/// The options of reading lines, and the log that counts them.
-#[derive(Debug, Clone)]
-pub(in crate::source) struct JsonScan {
-    pub layout: Layout,
-    /// All columns of the lines, with the types that they are read as.
-    pub columns: Vec<Column>,
-    /// Whether a bad line ends the scan.
-    pub strict: bool,
-    /// The texts that stand for a missing value.
-    pub missing: Arc<Missing>,
-    /// The log that the lines are of.
-    pub log: Log,
-    pub counts: Arc<ScanLog>,
-}
 
 /// Batches of some columns of one piece of a text.
 pub(in crate::source) struct BatchReader {

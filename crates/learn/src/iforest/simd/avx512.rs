@@ -7,8 +7,9 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{GROUP, Tile};
-use crate::iforest::perfect::PackedTree;
+use super::Surroundings;
+use super::tile::Tile;
+use crate::iforest::perfect::{GROUP, PackedTree, Rows};
 
 /// The maximum number of levels of splits that the node tables hold.
 const MAX_DEPTH: u32 = 8;
@@ -20,20 +21,39 @@ pub(super) fn can_walk(depth: u32, stride: usize) -> bool {
 
 /// See [`super::Instructions::walk`]. [`can_walk`] must have returned true.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+pub(super) fn walk(
+    trees: &[PackedTree],
+    depth: u32,
+    tile: &mut Tile,
+    surroundings: Option<Surroundings<'_>>,
+) {
     match tile.stride() {
-        4 => walk_tables::<2>(trees, depth, tile),
-        8 => walk_tables::<4>(trees, depth, tile),
-        16 => walk_tables::<8>(trees, depth, tile),
-        32 => walk_tables::<16>(trees, depth, tile),
-        _ => walk_tables::<32>(trees, depth, tile),
+        4 => walk_tables::<2>(trees, depth, tile, surroundings),
+        8 => walk_tables::<4>(trees, depth, tile, surroundings),
+        16 => walk_tables::<8>(trees, depth, tile, surroundings),
+        32 => walk_tables::<16>(trees, depth, tile, surroundings),
+        _ => walk_tables::<32>(trees, depth, tile, surroundings),
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn walk_tables<const TABLES: usize>(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+fn walk_tables<const TABLES: usize>(
+    trees: &[PackedTree],
+    depth: u32,
+    tile: &mut Tile,
+    surroundings: Option<Surroundings<'_>>,
+) {
     // Walks of different trees are independent, so four trees are walked together.
     let (fours, rest) = trees.as_chunks::<4>();
+    if let Some(surroundings) = surroundings {
+        for (i, four) in fours.iter().enumerate() {
+            walk_outside::<TABLES, 4>(four.each_ref(), 4 * i, depth, tile, surroundings);
+        }
+        for (i, tree) in rest.iter().enumerate() {
+            walk_outside::<TABLES, 1>([tree], 4 * fours.len() + i, depth, tile, surroundings);
+        }
+        return;
+    }
     for four in fours {
         walk_together::<TABLES, 4>(four.each_ref(), depth, tile);
     }
@@ -49,21 +69,18 @@ fn walk_together<const TABLES: usize, const TREES: usize>(
     depth: u32,
     tile: &mut Tile,
 ) {
-    let nodes = trees.map(|tree| Nodes {
-        columns: entries(&tree.columns),
-        ranks: entries(&tree.ranks),
-    });
+    let nodes = trees.map(Nodes::of);
     for (codes, sums) in tile.groups() {
         let codes = Codes::<TABLES>::load(codes);
         let mut places = [_mm512_set1_epi16(1); TREES];
         for _ in 0..depth.min(6) {
-            go_down::<_, _, UPPER>(&codes, &nodes, &mut places);
+            go_down::<_, _, UPPER>(&codes, &nodes, &mut places, |_, _, _| {});
         }
         if depth > 6 {
-            go_down::<_, _, SEVENTH>(&codes, &nodes, &mut places);
+            go_down::<_, _, SEVENTH>(&codes, &nodes, &mut places, |_, _, _| {});
         }
         if depth > 7 {
-            go_down::<_, _, EIGHTH>(&codes, &nodes, &mut places);
+            go_down::<_, _, EIGHTH>(&codes, &nodes, &mut places, |_, _, _| {});
         }
         for (places, tree) in places.into_iter().zip(trees) {
             add_leaves(&tree.leaves, places, sums);
@@ -71,10 +88,134 @@ fn walk_together<const TABLES: usize, const TREES: usize>(
     }
 }
 
+/// Walks as [`walk_together`] does, and shortens the paths of rows that lie outside. `number` is the number of the
+/// first of the trees.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn walk_outside<const TABLES: usize, const TREES: usize>(
+    trees: [&PackedTree; TREES],
+    number: usize,
+    depth: u32,
+    tile: &mut Tile,
+    surroundings: Surroundings<'_>,
+) {
+    let nodes = trees.map(Nodes::of);
+    let n_rows = tile.sums().len();
+    let mut lists = [const { FoundList::new() }; TREES];
+    for (group, (codes, sums)) in tile.groups().enumerate() {
+        let codes = Codes::<TABLES>::load(codes);
+        let mut places = [_mm512_set1_epi16(1); TREES];
+        lists.iter_mut().for_each(|list| list.n_found = 0);
+        for _ in 0..depth.min(6) {
+            go_down::<_, _, UPPER>(&codes, &nodes, &mut places, |tree, code, places| {
+                find_outside::<UPPER>(trees[tree], code, places, &mut lists[tree]);
+            });
+        }
+        if depth > 6 {
+            go_down::<_, _, SEVENTH>(&codes, &nodes, &mut places, |tree, code, places| {
+                find_outside::<SEVENTH>(trees[tree], code, places, &mut lists[tree]);
+            });
+        }
+        if depth > 7 {
+            go_down::<_, _, EIGHTH>(&codes, &nodes, &mut places, |tree, code, places| {
+                find_outside::<EIGHTH>(trees[tree], code, places, &mut lists[tree]);
+            });
+        }
+        for (i, tree) in trees.into_iter().enumerate() {
+            let mut lengths = [0.0; GROUP];
+            add_leaves(&tree.leaves, places[i], &mut lengths);
+            let (rows, first) = surroundings.group(number + i, group, n_rows);
+            shorten(tree, &lists[i], rows, first, &mut lengths);
+            for (sum, length) in sums.iter_mut().zip(lengths) {
+                *sum += length;
+            }
+        }
+    }
+}
+
+/// The entries of rows that may be outside in one tree, from the root downwards.
+struct FoundList {
+    entries: [u32; Self::CAPACITY],
+    n_found: usize,
+}
+
+impl FoundList {
+    /// Every row may be outside at every level, and the last vector is stored whole.
+    const CAPACITY: usize = GROUP * MAX_DEPTH as usize + 16;
+
+    const fn new() -> FoundList {
+        FoundList {
+            entries: [0; Self::CAPACITY],
+            n_found: 0,
+        }
+    }
+
+    /// Appends the lanes that the mask chooses.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn append(&mut self, chosen: __mmask16, entries: __m512i) {
+        let place: &mut [u32; 16] = self.entries[self.n_found..]
+            .first_chunk_mut()
+            .expect("a walk appends at most one entry per row and level");
+        let packed = _mm512_maskz_compress_epi32(chosen, entries);
+        // SAFETY: the array is 512 bits long, and unaligned stores are allowed.
+        unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), packed) };
+        self.n_found += chosen.count_ones() as usize;
+    }
+}
+
+/// Appends to the list the rows whose codes may be outside of the ranges of their nodes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn find_outside<const LEVEL: u8>(
+    tree: &PackedTree,
+    code: __m512i,
+    places: __m512i,
+    list: &mut FoundList,
+) {
+    let Some(outside) = &tree.outside else {
+        return;
+    };
+    let below = _mm512_cmplt_epu16_mask(code, entry::<LEVEL>(entries(&outside.lows), places));
+    let above = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(entries(&outside.highs), places));
+    let chosen = below | above;
+    // Places are below 256 and rows below 32, so that an entry has 13 bits.
+    let rows: [u16; GROUP] = std::array::from_fn(|row| row as u16);
+    let found = _mm512_or_si512(_mm512_slli_epi16::<5>(places), load(&rows));
+    let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(found));
+    let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(found));
+    list.append(chosen as __mmask16, low);
+    list.append((chosen >> 16) as __mmask16, high);
+}
+
+/// See [`Outside::shorten`](crate::iforest::perfect::Outside::shorten). It is compiled once for all walks.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn shorten(
+    tree: &PackedTree,
+    list: &FoundList,
+    rows: Rows<'_>,
+    first: &[f64],
+    lengths: &mut [f64; GROUP],
+) {
+    if let Some(outside) = &tree.outside {
+        outside.shorten(&list.entries[..list.n_found], rows, first, lengths);
+    }
+}
+
 /// The entries of a tree's nodes in heap order.
 struct Nodes<'a> {
     columns: &'a Entries,
     ranks: &'a Entries,
+}
+
+impl<'a> Nodes<'a> {
+    fn of(tree: &'a PackedTree) -> Nodes<'a> {
+        Nodes {
+            columns: entries(&tree.columns),
+            ranks: entries(&tree.ranks),
+        }
+    }
 }
 
 type Entries = [[u16; 32]; 8];
@@ -92,16 +233,19 @@ const UPPER: u8 = 0;
 const SEVENTH: u8 = 1;
 const EIGHTH: u8 = 2;
 
-/// Moves the position of every lane in every tree down one level.
+/// Moves the position of every lane in every tree down one level. `visit` gets the number of each tree, the codes that
+/// its nodes compare, and the positions before the move.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn go_down<const TABLES: usize, const TREES: usize, const LEVEL: u8>(
     codes: &Codes<TABLES>,
     nodes: &[Nodes; TREES],
     places: &mut [__m512i; TREES],
+    mut visit: impl FnMut(usize, __m512i, __m512i),
 ) {
-    for (places, nodes) in places.iter_mut().zip(nodes) {
+    for (tree, (places, nodes)) in places.iter_mut().zip(nodes).enumerate() {
         let code = codes.fetch(entry::<LEVEL>(nodes.columns, *places));
+        visit(tree, code, *places);
         let right = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(nodes.ranks, *places));
         let doubled = _mm512_add_epi16(*places, *places);
         *places = _mm512_mask_add_epi16(doubled, right, doubled, _mm512_set1_epi16(1));

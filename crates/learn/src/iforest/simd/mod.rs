@@ -5,17 +5,18 @@
 //! that gather every node and code with AVX2 were slower than plain ones where measured (AMD Zen
 //! 5). AVX2 is therefore used for [`Kernel`]s only.
 //!
-//! Every instruction set gives the same bits: integer comparisons choose the branches, and path
-//! lengths are added in tree order with the same 64-bit additions.
+//! Every instruction set gives the same bits: integer comparisons choose the branches, path lengths
+//! of rows that lie outside are computed by one function, and all are added in tree order with the
+//! same 64-bit additions.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod plain;
 mod tile;
 
-pub(super) use tile::{GROUP, Tile};
+pub(super) use tile::Tile;
 
-use super::perfect::PackedTree;
+use super::perfect::{GROUP, PackedTree, Rows};
 
 /// An instruction set that this processor supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,29 @@ enum Set {
     /// 512-bit vectors, with permutations of 16-bit numbers.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+}
+
+/// What path lengths depend on in a forest that is not plain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The values of the tile's rows.
+    pub(super) rows: Rows<'a>,
+    /// For each tree and then each row of the tile, the probability that the row survives the tree's first cuts.
+    pub(super) survivals: &'a [f64],
+}
+
+impl Surroundings<'_> {
+    /// Returns the values of the rows of a group, and for each the probability that it survives the first cuts of a
+    /// tree. `n_rows` is the number of rows of the tile.
+    fn group(&self, tree: usize, group: usize, n_rows: usize) -> (Rows<'_>, &[f64]) {
+        let first = group * GROUP;
+        let start = self.rows.values.len().min(first * self.rows.n_features);
+        let rows = Rows {
+            values: &self.rows.values[start..],
+            ..self.rows
+        };
+        (rows, &self.survivals[tree * n_rows + first..][..GROUP])
+    }
 }
 
 /// Work that is compiled once per instruction set. Its `run` method, and every function that is to
@@ -95,16 +119,26 @@ impl Instructions {
     }
 
     /// Sets the tile's sums to the path lengths of its rows, added over the perfect trees of
-    /// `depth` levels of splits in the given order.
-    pub(super) fn walk(self, trees: &[PackedTree], depth: u32, tile: &mut Tile) {
+    /// `depth` levels of splits in the given order. `surroundings` are needed unless the forest is
+    /// plain.
+    pub(super) fn walk(
+        self,
+        trees: &[PackedTree],
+        depth: u32,
+        tile: &mut Tile,
+        surroundings: Option<Surroundings<'_>>,
+    ) {
         tile.clear_sums();
         match self.0 {
             // SAFETY: as in `run`.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 if avx512::can_walk(depth, tile.stride()) => unsafe {
-                avx512::walk(trees, depth, tile);
+                avx512::walk(trees, depth, tile, surroundings);
             },
-            _ => plain::walk(trees, depth, tile),
+            _ => match surroundings {
+                None => plain::walk(trees, depth, tile),
+                Some(surroundings) => plain::walk_outside(trees, depth, tile, surroundings),
+            },
         }
     }
 }

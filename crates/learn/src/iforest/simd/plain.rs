@@ -1,7 +1,8 @@
 //! Walks and ranks without vector instructions.
 
-use super::tile::{GROUP, Tile};
-use crate::iforest::perfect::PackedTree;
+use super::Surroundings;
+use super::tile::Tile;
+use crate::iforest::perfect::{GROUP, PackedTree, found};
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
@@ -19,6 +20,45 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
             }
             for (place, sum) in places.into_iter().zip(sums) {
                 *sum += tree.leaves[place - tree.leaves.len()];
+            }
+        }
+    }
+}
+
+/// The maximum number of levels of splits, and of entries for a group of rows in one tree.
+const MAX_DEPTH: usize = 12;
+const MAX_FOUND: usize = GROUP * MAX_DEPTH;
+
+/// Walks as [`walk`] does, and shortens the paths of rows that lie outside.
+pub(super) fn walk_outside(
+    trees: &[PackedTree],
+    depth: u32,
+    tile: &mut Tile,
+    surroundings: Surroundings<'_>,
+) {
+    let (stride, n_rows) = (tile.stride(), tile.sums().len());
+    for (number, tree) in trees.iter().enumerate() {
+        let Some(outside) = &tree.outside else {
+            continue;
+        };
+        for (group, (codes, sums)) in tile.groups().enumerate() {
+            let mut places = [1; GROUP];
+            // One entry more than needed, because an entry is written before it is known whether it counts.
+            let (mut entries, mut n_found) = ([0; MAX_FOUND + 1], 0);
+            for _ in 0..depth {
+                for (row, place) in places.iter_mut().enumerate() {
+                    let code = codes[row * stride + usize::from(tree.columns[*place])];
+                    entries[n_found] = found(*place, row);
+                    let maybe = (code < outside.lows[*place]) | (code > outside.highs[*place]);
+                    n_found += usize::from(maybe);
+                    *place = 2 * *place + usize::from(code > tree.ranks[*place]);
+                }
+            }
+            let mut lengths = places.map(|place| tree.leaves[place - tree.leaves.len()]);
+            let (rows, first) = surroundings.group(number, group, n_rows);
+            outside.shorten(&entries[..n_found], rows, first, &mut lengths);
+            for (sum, length) in sums.iter_mut().zip(lengths) {
+                *sum += length;
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Tiles of coded rows, with space for the sums of their path lengths.
 
-/// The number of rows per group of a tile.
-pub(in crate::iforest) const GROUP: usize = 32;
+use crate::iforest::perfect::GROUP;
 
 /// A tile: rows of 16-bit codes, and one sum per row.
 ///

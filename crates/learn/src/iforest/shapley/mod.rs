@@ -16,11 +16,19 @@
 //! its leaves (the idea of Linear TreeSHAP; Yu et al. 2022). All factors of these products are
 //! positive or zero, so no digits are lost by cancellation.
 //!
+//! With novelty (see [`super::novelty`]), a column that is known also shortens the path by what lies outside in it. The
+//! path length is a sum over nodes, each of which counts if the row reaches it: 1 for a node that splits and c(events)
+//! for a leaf. oⱼ is then the probability that the row survives the cuts in column j, in the first step and at the splits
+//! down to the node. A column that is not known makes no cut that could separate the row, so that z stays as it is.
+//! This case has a walk of its own in [`outside`].
+//!
 //! The walk handles [`LANES`] rows at once. A column that splits a path again replaces its factor
 //! in the product. An edge therefore stores the ratio of the new factor to the old one for two
 //! kinds of rows: those that still satisfy the path's splits on the column, and those for which
 //! this edge is the first that they fail. Rows that failed an earlier edge of the column multiply
 //! by the edge's share of events.
+
+mod outside;
 
 use super::quadrature::gauss_legendre;
 use super::simd::{Instructions, Kernel};
@@ -48,10 +56,15 @@ pub(super) fn shapley_values(
         .map(|rows| Block::new(rows, n_features, input))
         .collect();
     let mut scratch = Scratch::new();
-    let mut rules = Vec::new();
+    let mut state = outside::State::new();
+    let mut rules = Rules::default();
     for tree in trees {
+        if !tree.is_plain() {
+            outside::add_contributions(tree, &mut blocks, &mut rules, &mut state, instructions);
+            continue;
+        }
         let mut walk = Walk::new(tree);
-        for points in walk.points(&mut rules).as_chunks().0 {
+        for points in rules.exact(walk.most_columns()) {
             walk.edges[1..]
                 .iter_mut()
                 .for_each(|edge| edge.evaluate(points));
@@ -222,23 +235,32 @@ impl<'a> Walk<'a> {
         Walk { tree, edges }
     }
 
-    /// Returns the points and weights of an exact quadrature. With D columns on a path the
-    /// integrand has degree D − 1 or less, for which ⌈D / 2⌉ points suffice. Points of weight 0
-    /// fill up the last walk. `rules` caches the rules by number of points.
-    fn points<'r>(&self, rules: &'r mut Vec<Vec<(f64, f64)>>) -> &'r [(f64, f64)] {
-        let most_columns = self
-            .edges
+    /// Returns the number of distinct columns on the path with the most of them.
+    fn most_columns(&self) -> usize {
+        self.edges
             .iter()
             .map(|edge| edge.n_columns)
             .max()
-            .unwrap_or(0);
-        let n = most_columns.div_ceil(2);
-        while rules.len() <= n {
-            let mut points = gauss_legendre(rules.len());
+            .unwrap_or(0)
+    }
+}
+
+/// The quadrature rules used so far, by number of points.
+#[derive(Default)]
+struct Rules(Vec<Vec<(f64, f64)>>);
+
+impl Rules {
+    /// Returns the points and weights of an exact quadrature, [`POINTS`] at a time. With `n_columns` on a path the
+    /// integrand has degree `n_columns` − 1 or less, for which ⌈`n_columns` / 2⌉ points suffice. Points of weight 0 fill
+    /// up the last walk.
+    fn exact(&mut self, n_columns: usize) -> &[[(f64, f64); POINTS]] {
+        let n = n_columns.div_ceil(2);
+        while self.0.len() <= n {
+            let mut points = gauss_legendre(self.0.len());
             points.resize(points.len().next_multiple_of(POINTS), (0.5, 0.0));
-            rules.push(points);
+            self.0.push(points);
         }
-        &rules[n]
+        self.0[n].as_chunks().0
     }
 }
 
@@ -397,13 +419,14 @@ fn select(mask: u64, chosen: f64, other: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iforest::IsolationForestParams;
+    use crate::iforest::{IsolationForestParams, Novelty};
     use crate::rng::Rng;
     use crate::{ColumnKind, Matrix};
 
     #[test]
     fn every_instruction_set_gives_the_same_values() {
         for seed in 0..20 {
+            let novelty = [Novelty::Plain, Novelty::Range][seed as usize % 2];
             let mut rng = Rng::new(seed, 0);
             let mut value = |column| match rng.below(10) {
                 0 => f64::NAN,
@@ -414,12 +437,21 @@ mod tests {
             let mut kinds = vec![ColumnKind::Numeric; 5];
             kinds[2] = ColumnKind::Categorical { cardinality: 6 };
             let params = IsolationForestParams::new().n_estimators(9).seed(seed);
+            let params = params.novelty(novelty);
             let matrix = Matrix::unweighted(5, values.clone()).unwrap();
             let forest = params.column_kinds(kinds).fit(&matrix).unwrap();
             let run = |instructions| {
                 let mut out = vec![0.0; 5 * 37];
-                let rows = &values[..5 * 37];
-                shapley_values(&forest.trees, rows, 5, forest.input, instructions, &mut out);
+                let mut rows = values[..5 * 37].to_vec();
+                rows.iter_mut().step_by(7).for_each(|value| *value *= 9.0);
+                shapley_values(
+                    &forest.trees,
+                    &rows,
+                    5,
+                    forest.input,
+                    instructions,
+                    &mut out,
+                );
                 out
             };
             let plain = run(Instructions::available()[0]);

@@ -3,6 +3,10 @@
 //! The folder holds one Parquet file per set, with numeric columns and the column `label` (0 or 1). It also holds one or
 //! more files `sklearn_auroc*.csv` with the AUROC of scikit-learn, as `bench/sklearn_auroc.py` prints them. Their columns
 //! are `set`, `rows`, `features`, `anomaly_share`, `auroc_mean`, `auroc_sd` and `seeds`. The page has one table per file.
+//! If there is a file `normal_only_auroc.csv`, as `bench/normal_only_auroc.py` prints it, the page also has the table of
+//! [`normal_only`].
+
+mod normal_only;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +41,7 @@ pub fn run(dir: &Path) -> Result<()> {
         off.extend(sets.iter().flat_map(Set::beyond));
     }
     page += &beside_itself(&references);
+    page += &bench.normal_only()?;
     let path = root().join("docs/accuracy.md");
     fs::write(&path, page).map_err(Error::file(&path))?;
     if off.is_empty() {
@@ -93,12 +98,23 @@ impl Bench {
 
     /// Measures a set with forests of the library, which draw their samples from the rows in the order of the file.
     fn library(&self, set: &str, seeds: u64) -> Result<Summary> {
+        let rows = self.csv(set)?;
+        self.rank(&rows, seeds, &[])
+    }
+
+    /// Writes a set as CSV, which the library's example reads.
+    fn csv(&self, set: &str) -> Result<PathBuf> {
         let rows = self.work.join(format!("{set}.csv"));
         let mut whole = command(&self.honeyguide, ["sql", "SELECT * FROM events", "--quiet"]);
         whole.args(["--threads", "1", "--out"]).arg(&rows);
         output(whole.arg(self.dir.join(format!("{set}.parquet"))))?;
+        Ok(rows)
+    }
+
+    /// Runs the library's example on a CSV file.
+    fn rank(&self, rows: &Path, seeds: u64, options: &[&str]) -> Result<Summary> {
         let mut rank = command(&self.library, ["--seeds", &seeds.to_string()]);
-        let text = output(rank.arg(&rows))?;
+        let text = output(rank.args(options).arg(rows))?;
         parse_summary(&text).map_err(|what| Error::Output {
             command: shown(&rank),
             what: "no `auroc_mean` and `auroc_sd`",
@@ -111,7 +127,14 @@ impl Bench {
         let data = self.dir.join(format!("{set}.parquet"));
         let model = self.work.join("model.json");
         let mut train = command(&self.honeyguide, ["train", "--recipe", "raw", "--quiet"]);
-        train.args(["--exclude", "label", "--seed", &seed.to_string()]);
+        train.args([
+            "--novelty",
+            "plain",
+            "--exclude",
+            "label",
+            "--seed",
+            &seed.to_string(),
+        ]);
         output(train.arg("--out").arg(&model).arg(&data))?;
         let mut evaluate = command(&self.honeyguide, ["evaluate", "--quiet", "--json"]);
         evaluate.args(["--label", "label"]);
@@ -282,7 +305,7 @@ It has 100 trees of 256 samples. There is one forest per seed.
 
 - scikit-learn: `sklearn.ensemble.IsolationForest` with its defaults.
 - library: `learn::iforest` with its defaults, on the same rows in the same order.
-- command: `honeyguide train --recipe raw --exclude label` and `honeyguide evaluate --label label`. They learn from
+- command: `honeyguide train --recipe raw --exclude label --novelty plain` and `honeyguide evaluate --label label`. They learn from
   distinct rows in their own order. The same seed therefore draws other samples and grows another forest of the same
   kind.
 

@@ -278,12 +278,11 @@ fn reasons_have_one_shape() {
         "s.ndjson",
     ]);
     let text = String::from_utf8(folder.read("s.ndjson")).expect("text");
-    let lines = text
+    let mut lines = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("a line"));
     let line = lines
-        .filter(|line| line["source_row"] == first["source_row"])
-        .next()
+        .find(|line| line["source_row"] == first["source_row"])
         .expect("the event");
     let texts: Vec<&str> = first["reasons"]
         .as_array()

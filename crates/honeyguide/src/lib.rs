@@ -75,6 +75,7 @@ pub mod event;
 pub mod explain;
 mod feature_source;
 mod features;
+mod forest;
 mod functions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use learn::Matrix;
 use learn::iforest::{
-    Contamination, FitError, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
-    Novelty,
+    Contamination, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples, Novelty,
 };
 use sha2::{Digest, Sha256};
 
@@ -14,6 +13,7 @@ use crate::distil::{distil, host_key};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
+use crate::forest::grow;
 use crate::groups::Keys;
 use crate::model::{Distribution, Model, Threshold, ThresholdMethod, Training, profile};
 use crate::naming::parameter;
@@ -173,7 +173,7 @@ pub async fn train(
 /// The parts of the training events that can be held out.
 pub(crate) enum Parts {
     Hosts,
-    Blocks(TimeBlocks),
+    Blocks(Box<TimeBlocks>),
     Events,
 }
 
@@ -202,7 +202,7 @@ async fn distil_for_folds(
         let distilled = distil(engine, source, recipe, plan, Some(blocks.key()), seed).await?;
         let parts = match distilled.groups.is_empty() {
             true => Parts::Events,
-            false => Parts::Blocks(blocks),
+            false => Parts::Blocks(Box::new(blocks)),
         };
         return Ok((distilled, parts));
     }
@@ -211,23 +211,6 @@ async fn distil_for_folds(
         None => distil(engine, source, recipe, plan, None, seed).await?,
     };
     Ok((distilled, Parts::Events))
-}
-
-/// Returns the error for parameters that the forest refuses for this data, with the names of the command's options.
-fn unfit(error: &FitError) -> Error {
-    match error {
-        FitError::FeatureCount { value, max } => Error::usage(format!(
-            "{} {value}: with this data a tree can see from 1 to {max} features",
-            parameter("max_features")
-        ))
-        .hint("a number with a point is a fraction: 1.0 is all features"),
-        FitError::SampleSize { value, max } => Error::usage(format!(
-            "{}: a tree would draw {value} events of this data; the limit is {max}",
-            parameter("max_samples")
-        ))
-        .hint("ask for a smaller fraction, or for a count"),
-        other => Error::usage(other.to_string()),
-    }
 }
 
 /// Trains a model on the distinct rows of the training events, of which `parts` can be held out.
@@ -264,10 +247,7 @@ pub(crate) fn fit(
     // The inputs take as much memory as the matrix and are no longer needed.
     drop(distilled);
     matrix.sort_rows();
-    let forest = params
-        .column_kinds(encoder.column_kinds())
-        .fit(&matrix)
-        .map_err(|error| unfit(&error))?;
+    let forest = grow(&params, &encoder, &matrix)?;
     let contamination = options.threshold.contamination();
     let scores = weighted_scores(&forest, &matrix)?;
     let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination, &scores));

@@ -52,6 +52,8 @@ impl Folder {
             "beth-paper",
             "--trees",
             "5",
+            "--contamination",
+            "auto",
             "--out",
             "model.json",
         ]);

@@ -8,7 +8,7 @@ use crate::features::{Distilled, GroupRows};
 
 /// The number of folds of random events.
 const RANDOM_FOLDS: usize = 5;
-/// The lowest number of events of which some are held out at random: two for each fold.
+/// The lowest number of events of which blocks of time or random events are held out: two for each fold.
 pub(crate) const MIN_EVENTS: f64 = 2.0 * RANDOM_FOLDS as f64;
 /// The greatest number of events of one row that are drawn one by one. More are divided evenly among the folds, which the
 /// law of large numbers would do anyway.

@@ -20,6 +20,7 @@ use folds::{Fold, random_folds};
 
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
+use crate::forest::grow;
 use crate::model::{BlockRate, HostRate, Threshold, ThresholdMethod};
 use crate::recipe::Recipe;
 use crate::recipe::layout::Layout;
@@ -55,10 +56,11 @@ pub(crate) fn threshold(
     params: &IsolationForestParams,
     rate: f64,
 ) -> Result<Option<Threshold>> {
+    let is_few = distilled.inputs.total_weight() < MIN_EVENTS;
     let folds = match held_out {
         HeldOut::Hosts => folds::of_groups(distilled, MAX_HOST_FOLDS),
+        HeldOut::Blocks(_) | HeldOut::Events(_) if is_few => return Ok(None),
         HeldOut::Blocks(_) => folds::of_groups(distilled, usize::MAX),
-        HeldOut::Events(_) if distilled.inputs.total_weight() < MIN_EVENTS => return Ok(None),
         HeldOut::Events(seed) => random_folds(&distilled.inputs, seed),
     };
     let layout = Layout::new(recipe);
@@ -84,11 +86,7 @@ fn score_with(
     let encoder = Encoder::new(recipe, &Encoder::fit(recipe, others)?)?;
     let mut matrix = encoder.encode_distilled(&others.inputs, &others.texts)?;
     matrix.sort_rows();
-    let forest = params
-        .clone()
-        .column_kinds(encoder.column_kinds())
-        .fit(&matrix)
-        .map_err(|error| Error::usage(format!("training without the events held out: {error}")))?;
+    let forest = grow(params, &encoder, &matrix)?;
     let mut rows = encoder.encode_distilled(own, &others.texts)?;
     rows.sort_rows();
     let scores = forest

@@ -138,6 +138,8 @@ fn pipes_are_read_and_written_like_files() {
         "beth-paper",
         "--trees",
         "5",
+        "--contamination",
+        "auto",
         "--out",
         "-",
         "--quiet",

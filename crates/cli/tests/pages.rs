@@ -164,9 +164,14 @@ fn calls_that_cannot_work_are_refused_before_the_work() {
         &["--label no", "no such column"],
     );
     refused(
-        &["good.csv", "--out", "p.html", "--label", "userId"],
+        &["good.csv", "--out", "p.html", "--label", "threadId"],
         1,
-        &["good.csv: line 98: label `userId` must be 0 or 1, found 1001"],
+        &["good.csv: line 4: label `threadId` must be 0 or 1, found 2"],
+    );
+    refused(
+        &["good.csv", "--out", "p.html", "--label", "userId"],
+        2,
+        &["the model's feature `userId` is computed from this label"],
     );
     refused(&["empty.csv", "--out", "p.html"], 1, &["empty.csv"]);
     let written = ["p.png", "written as HTML", "must end in .html"];

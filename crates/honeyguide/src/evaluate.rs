@@ -156,7 +156,7 @@ pub async fn evaluate(
     label: Option<&str>,
 ) -> Result<Evaluation> {
     let labels = labels(source, label)?;
-    refuse_leaked_labels(model, &labels)?;
+    refuse_leaked_labels(model, source, &labels)?;
     let mut keys = Keys::default();
     let judged = JudgedKeys::add(&mut keys, source, &labels)?;
     let model = Arc::new(model.clone());

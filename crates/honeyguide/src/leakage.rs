@@ -5,11 +5,13 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::features::EncodingData;
+use crate::labels::label_key;
 use crate::log::{LabelName, label_name};
 use crate::model::{Distribution, Model};
 use crate::naming::{command, parameter};
 use crate::recipe::columns::column_of_expression;
 use crate::recipe::layout::{FeatureInputs, Layout};
+use crate::source::Source;
 
 /// The greatest number of values that a label has.
 const CLASSES: usize = 2;
@@ -53,12 +55,19 @@ pub fn possible_labels(model: &Model) -> Vec<PossibleLabel> {
     found
 }
 
-/// Refuses labels from which features of the model are computed.
+/// Refuses labels of `source` from which features of the model are computed.
 ///
 /// # Errors
-/// Fails when a feature reads a column in `labels`, directly or in an expression.
-pub(crate) fn refuse_leaked_labels(model: &Model, labels: &[String]) -> Result<()> {
+/// Fails when a column in `labels` is missing or cannot be a label, and when a feature reads it, directly or in an
+/// expression.
+pub(crate) fn refuse_leaked_labels(
+    model: &Model,
+    source: &Source,
+    labels: &[String],
+) -> Result<()> {
     for label in labels {
+        // That a column is no label says more than that a feature reads it.
+        label_key(source, label)?;
         let features = features_reading(model, label);
         if features.is_empty() {
             continue;

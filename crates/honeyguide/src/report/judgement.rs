@@ -73,7 +73,7 @@ pub async fn report(
     label: Option<&str>,
 ) -> Result<Report> {
     let labels = present_labels(source, label)?;
-    refuse_leaked_labels(model, &labels)?;
+    refuse_leaked_labels(model, source, &labels)?;
     let places = Places::find(engine, source).await?;
     if places.events == 0 {
         return Err(no_events(source));

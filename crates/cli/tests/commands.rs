@@ -91,7 +91,7 @@ fn a_disk_that_fills_up_leaves_no_partial_file() {
         let run = limited(args);
         assert_eq!(run.status, 1, "{args}: {}{}", run.stdout, run.stderr);
         assert!(
-            run.stderr.contains("File too large"),
+            run.stderr.to_lowercase().contains("file too large"),
             "{args}: {}",
             run.stderr
         );

@@ -23,8 +23,9 @@ Usage: cargo xtask TASK
 Tasks:
   test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed.
                    With ARGs, run only `cargo test` and pass them to it
-  fuzz [TARGET]... [--seconds N]
-                   Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour
+  fuzz [TARGET]... [--seconds N] [--seed S]
+                   Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour. Every run makes
+                   other random choices, unless S is given and is not 0
   arrows           Check that modules of a crate do not use one another in a circle
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";

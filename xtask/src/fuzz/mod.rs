@@ -30,12 +30,16 @@ const INPUT_SECONDS: u32 = 20;
 /// The most memory that a target may take, in MiB.
 const MEMORY_MIB: u32 = 3072;
 
-/// Runs `cargo xtask fuzz [TARGET]... [--seconds N]`.
+/// Runs `cargo xtask fuzz [TARGET]... [--seconds N] [--seed S]`.
 ///
 /// # Errors
 /// The arguments name an unknown target, the targets do not compile, or an input is found at which one panics.
 pub fn run(arguments: &[&str]) -> Result<()> {
-    let Call { targets, seconds } = Call::parse(arguments)?;
+    let Call {
+        targets,
+        seconds,
+        seed,
+    } = Call::parse(arguments)?;
     let program = program()?;
     let folder = target_dir("fuzz")?;
     let at_once = thread::available_parallelism().map_or(1, NonZero::get);
@@ -49,7 +53,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     thread::scope(|scope| {
         let work = || -> Result<()> {
             while let Some(target) = next(&waiting) {
-                let outcome = fuzz(&program, &folder, &target, seconds)?;
+                let outcome = fuzz(&program, &folder, &target, seconds, seed)?;
                 println!("{target:10} {outcome}");
                 if !outcome.passed {
                     failed.lock().expect("no thread panics").push(target);
@@ -83,6 +87,8 @@ struct Call {
     targets: Vec<String>,
     /// The time for each target.
     seconds: Option<u64>,
+    /// The seed of libFuzzer's random choices; 0 for another one in every run.
+    seed: u32,
 }
 
 impl Call {
@@ -90,12 +96,16 @@ impl Call {
         let known = known_targets()?;
         let mut targets = Vec::new();
         let mut seconds = None;
+        let mut seed = 0;
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             if *argument == "--seconds" {
                 let given = arguments.next().and_then(|text| text.parse().ok());
                 let given = given.filter(|seconds| *seconds > 0);
                 seconds = Some(given.ok_or(Error::Usage(super::USAGE))?);
+            } else if *argument == "--seed" {
+                let given = arguments.next().and_then(|text| text.parse().ok());
+                seed = given.ok_or(Error::Usage(super::USAGE))?;
             } else if known.iter().any(|target| target == argument) {
                 targets.push((*argument).to_owned());
             } else {
@@ -108,7 +118,11 @@ impl Call {
         if targets.is_empty() {
             targets = known;
         }
-        Ok(Self { targets, seconds })
+        Ok(Self {
+            targets,
+            seconds,
+            seed,
+        })
     }
 }
 
@@ -144,7 +158,7 @@ fn program() -> Result<PathBuf> {
 }
 
 /// Runs one target for a number of seconds. Its messages go to a file in `folder`.
-fn fuzz(program: &Path, folder: &Path, target: &str, seconds: u64) -> Result<Outcome> {
+fn fuzz(program: &Path, folder: &Path, target: &str, seconds: u64, seed: u32) -> Result<Outcome> {
     let [found, faults] = ["found", "faults"].map(|name| folder.join(name).join(target));
     for folder in [&found, &faults] {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
@@ -153,6 +167,7 @@ fn fuzz(program: &Path, folder: &Path, target: &str, seconds: u64) -> Result<Out
     let mut fuzzer = command(program, [format!("--target={target}")]);
     fuzzer
         .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-seed={seed}"))
         .arg(format!("-max_len={MAX_INPUT_BYTES}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
@@ -196,9 +211,15 @@ mod tests {
     fn a_call_names_targets_and_the_time_of_each() {
         let call = Call::parse(&["csv", "--seconds", "60", "json"]).unwrap();
         assert_eq!(call.targets, ["csv", "json"]);
-        assert_eq!(call.seconds, Some(60));
+        assert_eq!((call.seconds, call.seed), (Some(60), 0));
+        assert_eq!(Call::parse(&["--seed", "7"]).unwrap().seed, 7);
         assert_eq!(Call::parse(&[]).unwrap().targets, known_targets().unwrap());
-        for wrong in [["--seconds", "0"], ["--seconds", "x"], ["csv", "--seconds"]] {
+        for wrong in [
+            ["--seconds", "0"],
+            ["--seconds", "x"],
+            ["csv", "--seconds"],
+            ["--seed", "-1"],
+        ] {
             assert!(
                 matches!(Call::parse(&wrong), Err(Error::Usage(_))),
                 "{wrong:?}"

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::source::Column;
 
 /// The number up to which every whole number is a 64-bit float: 2⁵³.
-const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+pub(super) const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// The statistics of one column over the rows so far.
 pub(super) struct ColumnTally {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::column::LARGEST_WHOLE;
 use super::{ColumnSummary, Correlations};
 use crate::log::Log;
 use crate::wording::of_them;
@@ -40,6 +41,8 @@ pub enum RemarkKind {
     Correlated,
     /// A column with infinite values.
     Infinite,
+    /// A column with numbers that no double holds exactly.
+    Rounded,
 }
 
 /// Returns the remarks on a table of `rows` rows.
@@ -53,6 +56,7 @@ pub(super) fn remarks(
         .iter()
         .filter_map(|column| of_column(log, rows, column))
         .chain(columns.iter().filter_map(infinite))
+        .chain(columns.iter().filter_map(rounded))
         .chain(correlated(log, rows, correlations))
         .collect()
 }
@@ -115,6 +119,22 @@ fn infinite(column: &ColumnSummary) -> Option<Remark> {
             "{} is infinite in {infinite} {}: these are left out of its figures here, and no model accepts them.",
             column.name,
             if infinite == 1 { "row" } else { "rows" }
+        ),
+    })
+}
+
+fn rounded(column: &ColumnSummary) -> Option<Remark> {
+    let numeric = column.numeric.as_ref()?;
+    // Of a column with so many values that they are counted in buckets, only the magnitude is known.
+    let is_great =
+        !column.data_type.starts_with("Float") && numeric.min.min(-numeric.max) < -LARGEST_WHOLE;
+    (is_great || column.distinct.exact && !numeric.exact).then(|| Remark {
+        kind: RemarkKind::Rounded,
+        columns: vec![column.name.clone()],
+        text: format!(
+            "{} has numbers that no double holds exactly: its extremes, quartiles, mean, standard deviation and \
+             correlations are those of the nearest doubles, and a model sees no more of it as a number.",
+            column.name
         ),
     })
 }

@@ -31,7 +31,10 @@ fn common(left: &DataType, right: &DataType) -> Option<DataType> {
         (FixedSizeBinary(_), FixedSizeBinary(_)) => Some(DataType::Binary),
         (Boolean, other) if other.is_integer() => common_type(&DataType::Int64, other),
         _ if left.is_integer() && right.is_integer() => Some(common_integer(left, right)),
-        _ if is_decimal(left) && (is_decimal(right) || right.is_integer()) => {
+        _ if [left, right]
+            .iter()
+            .all(|found| is_decimal(found) || found.is_integer()) =>
+        {
             common_decimal(left, right)
         }
         _ if left.is_numeric() && right.is_numeric() => Some(Float64),

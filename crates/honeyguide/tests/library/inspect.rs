@@ -181,11 +181,15 @@ async fn unusual_tables_can_be_inspected() {
 }
 
 /// Inspects a table in memory with one column.
-async fn inspected_column(array: ArrayRef) -> ColumnSummary {
+async fn inspected_array(array: ArrayRef) -> Inspection {
     let batch = RecordBatch::try_from_iter([("a", array)]).expect("a batch");
     let source = Source::from_batches(&batch.schema(), [batch], &ReadOptions::default());
     let found = inspect(&engine(2), &mut source.expect("a source")).await;
-    column(&found.expect("an inspection"), "a").clone()
+    found.expect("an inspection")
+}
+
+async fn inspected_column(array: ArrayRef) -> ColumnSummary {
+    column(&inspected_array(array).await, "a").clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,6 +234,9 @@ async fn numbers_that_are_one_float_are_told_apart() {
         );
         assert!(!found.numeric.expect("numbers").exact, "{what}");
     }
+    let great = UInt64Array::from_iter_values((0..1000).map(|i| u64::MAX - i));
+    let found = inspected_array(Arc::new(great)).await;
+    assert!(has(&found, RemarkKind::Rounded, &["a"]));
     let cents = Decimal128Array::from_iter_values((0..1000).map(|i| i % 10));
     let cents = cents.with_precision_and_scale(10, 2).expect("a type");
     let found = inspected_column(Arc::new(cents)).await;

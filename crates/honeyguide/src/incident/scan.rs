@@ -26,6 +26,7 @@ use crate::features::row_key;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
+use crate::recipe::layout::InputKind;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::scored::SCORE;
@@ -34,6 +35,9 @@ use crate::source::{Source, column_list, no_events, with_columns};
 
 /// The number of events whose reasons are remembered.
 const REMEMBERED: usize = 1 << 15;
+
+/// The number of rows per batch of the sort.
+const SORTED_ROWS: usize = 256;
 
 /// The columns of the query that every event has, in their order. What follows them, only anomalous events have.
 const HOST: usize = 0;
@@ -140,7 +144,7 @@ impl<'a> IncidentQuery<'a> {
             }
         }
         let identifying = described.len();
-        for name in &plan.needed {
+        for name in explained_columns(model) {
             if !described.contains(name) {
                 described.push(name.clone());
             }
@@ -219,8 +223,19 @@ impl<'a> IncidentQuery<'a> {
         }
         let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
         let order = order.collect();
-        scored.select(columns)?.sort(order)
+        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
+        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
+        let config = state.config_mut();
+        *config = config.clone().with_batch_size(SORTED_ROWS);
+        Ok(DataFrame::new(state, plan))
     }
+}
+
+/// Returns the columns whose values reasons state: those that features read which are no rarities.
+fn explained_columns(model: &Model) -> impl Iterator<Item = &String> {
+    let inputs = model.layout().inputs.iter();
+    let own = inputs.filter(|input| input.kind != InputKind::Text);
+    own.flat_map(|input| &input.columns)
 }
 
 /// Returns whether an event is the end of its process.

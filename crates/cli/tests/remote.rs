@@ -127,7 +127,16 @@ fn commands_take_models_and_recipes_from_web_servers() {
     let server = Server::start(recipe.into_bytes(), |_| Answer::Good);
     let link = format!("{}/recipe", server.url);
     folder.done(&[
-        "train", "good.csv", "--recipe", &link, "--trees", "5", "--out", "m.json",
+        "train",
+        "good.csv",
+        "--recipe",
+        &link,
+        "--trees",
+        "5",
+        "--contamination",
+        "auto",
+        "--out",
+        "m.json",
     ]);
     assert!(folder.read("m.json") == folder.read("model.json"));
 }

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::prelude::SessionContext;
 
-use super::common::accepted;
+use super::common::accepted_text;
 use crate::engine::expressions_context;
 use crate::log::Log;
 use crate::recipe::Recipe;
@@ -19,7 +19,7 @@ pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let Some(recipe) = accepted(Recipe::from_toml(text)) else {
+    let Some(recipe) = accepted_text(text, Recipe::from_toml(text)) else {
         return;
     };
     let written = recipe.to_toml().expect("a recipe can be written");
@@ -35,6 +35,6 @@ pub fn run(input: &[u8]) {
     let schema = Schema::new(fields.collect::<Vec<_>>());
     CONTEXT.with(|context| {
         let context = context.get_or_init(expressions_context);
-        accepted(recipe.plan_over(context, &schema));
+        accepted_text(text, recipe.plan_over(context, &schema));
     });
 }

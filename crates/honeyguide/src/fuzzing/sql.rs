@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::common::{accepted, block_on, with_engine};
+use super::common::{accepted_text, block_on, with_engine};
 use super::events::{events, model_text};
 use crate::model::Model;
 use crate::source::{ReadOptions, Source};
@@ -20,7 +20,7 @@ pub fn run(input: &[u8]) {
     };
     DATABASE.with_borrow_mut(|database| {
         let database = database.get_or_insert_with(database_of_events);
-        accepted(block_on(database.check(query)));
+        accepted_text(query, block_on(database.check(query)));
     });
 }
 

@@ -51,7 +51,7 @@ pub fn redacted(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, url) = rest.split_at(at + 3);
         out.push_str(before);
-        let end = url.find(is_outside_url).unwrap_or(url.len());
+        let end = end_of_url(url);
         let (url, after) = url.split_at(url[..end].trim_end_matches(AFTER_URL).len());
         let is_web = before.ends_with("http://") || before.ends_with("https://");
         push_url(url, is_web, &mut out);
@@ -64,8 +64,20 @@ pub fn redacted(text: &str) -> String {
 /// Characters that a sentence can put after a URL. They may also be within one: a path may be `/table(1).csv`.
 const AFTER_URL: [char; 8] = [')', ']', '}', '\'', ',', '.', ';', ':'];
 
-fn is_outside_url(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '"' | '`' | '<' | '>')
+/// Returns where the URL at the start of a text ends. A quotation mark ends it unless the text goes on right after it, so
+/// that what follows a mark within a URL is not taken for text.
+fn end_of_url(text: &str) -> usize {
+    let is_mark = |character| matches!(character, '"' | '`' | '<' | '>');
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        let is_last = next
+            .is_none_or(|next| next.is_whitespace() || is_mark(next) || AFTER_URL.contains(&next));
+        if character.is_whitespace() || is_mark(character) && is_last {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// Appends the part of a URL after its scheme, without secrets.
@@ -127,6 +139,7 @@ mod tests {
             ("https://token@host/a?token", "https://***@host/a?***"),
             ("https://a@b@host", "https://***@host"),
             ("https://h/a%20(1).csv?sig=x", "https://h/a%20(1).csv?***"),
+            ("`https://h`i/a?sig=x` or not", "`https://h`i/a?***` or not"),
             ("https://me:p'w)d@h/it's?t=x", "https://***@h/it's?***"),
             (
                 "read ('https://h/a(1)?x=y'), then s3://b/[1].",

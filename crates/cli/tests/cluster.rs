@@ -92,6 +92,12 @@ fn every_command_gives_the_same_answer() {
         assert_same(
             &folder,
             &cluster,
+            &["incidents", "model.json", data, "--json"],
+            None,
+        );
+        assert_same(
+            &folder,
+            &cluster,
             &["evaluate", "model.json", data, "--json"],
             None,
         );
@@ -127,6 +133,7 @@ fn queries_give_the_same_answer() {
         "SELECT path_prefix(arg(args, 'pathname'), 2) AS p, count(*) AS n FROM events GROUP BY 1 ORDER BY n DESC, p LIMIT 10",
         "SELECT eventName, anomaly_score('model.json') AS s, explain_anomaly('model.json') AS why FROM events ORDER BY s DESC, timestamp, eventName LIMIT 3",
         "SELECT a.processName, count(*) AS n FROM events a JOIN (SELECT DISTINCT processName FROM events WHERE evil = 1) b ON a.processName = b.processName GROUP BY 1 ORDER BY 1",
+        "SELECT array_element(regexp_match(args, 'sin_port.: .([0-9]+)'), 1) AS port, count(*) AS n FROM events GROUP BY 1 ORDER BY n DESC, port LIMIT 10",
         "SELECT count(*) FROM events WHERE timestamp > (SELECT avg(timestamp) FROM events)",
         "SELECT processId, row_number() OVER (PARTITION BY processId ORDER BY timestamp, eventId, args) AS r FROM events ORDER BY 1, 2 LIMIT 50",
     ];

@@ -12,7 +12,9 @@ use ballista_core::utils::default_session_builder;
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{
+    FunctionRegistry, SessionState, SessionStateBuilder, SessionStateDefaults,
+};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
@@ -79,7 +81,9 @@ impl NodeServices {
     /// Returns the functions of the engine and of honeyguide.
     pub(crate) fn functions(&self) -> BallistaFunctionRegistry {
         let mut registry = BallistaFunctionRegistry::default();
-        for function in &self.functions {
+        // Ballista's own registry lacks the engine's functions of arrays.
+        let engine = SessionStateDefaults::default_scalar_functions();
+        for function in engine.iter().chain(&self.functions) {
             let name = function.name().to_owned();
             registry.scalar_functions.insert(name, Arc::clone(function));
         }

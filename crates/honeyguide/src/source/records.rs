@@ -121,14 +121,15 @@ impl BatchReader {
         if self.record.len() != self.n_columns {
             return Err(misfit());
         }
-        if std::str::from_utf8(self.record.as_slice()).is_err() {
-            let invalid = self.record.iter();
-            let invalid = invalid.filter(|field| std::str::from_utf8(field).is_err());
+        let invalid = self.record.iter();
+        let invalid = invalid.filter(|field| std::str::from_utf8(field).is_err());
+        let invalid = invalid.count() as u64;
+        if invalid > 0 {
             let start = LineStart {
                 offset: byte,
                 number: position.map(csv::Position::line),
             };
-            self.piece.add_replaced(start, invalid.count() as u64);
+            self.piece.add_replaced(start, invalid);
         }
         let mut bytes = 0;
         for (index, column, builder) in &mut self.columns {

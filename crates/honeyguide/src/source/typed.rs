@@ -197,8 +197,9 @@ impl Source {
             let read = read.iter().find(|read| read.name == column.name);
             let read = read.unwrap_or(column);
             let value = conversion(read, column, &self.log);
-            let is_double = read == column && column.data_type == DataType::Float64;
-            if is_watched && is_double && column.inferred {
+            let is_double = column.data_type == DataType::Float64 && column.inferred;
+            let is_text = column.data_type == DataType::Utf8;
+            if is_watched && read == column && (is_double || is_text) {
                 exact(value, &column.name).alias(&column.name)
             } else {
                 value

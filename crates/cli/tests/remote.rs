@@ -210,6 +210,8 @@ fn every_command_reads_its_model_from_an_object_store() {
             "beth-paper",
             "--trees",
             "5",
+            "--contamination",
+            "auto",
             "--out",
             &model,
         ];

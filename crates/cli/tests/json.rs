@@ -5,25 +5,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::schema::{faults, formats, valid_answer};
-use common::{Folder, event, events};
+use common::{Folder, commands, event, events};
 use serde_json::{Value, json};
 
 /// The commands that print nothing with `--json`, because they serve other processes or print a text of their own.
 const WITHOUT_ANSWER: [&str; 3] = ["cluster", "completions", "man"];
-
-/// Returns the names of the commands, as `--help` lists them.
-fn commands(folder: &Folder) -> BTreeSet<String> {
-    let help = folder.done(&["--help"]).stdout;
-    let listed = help.split_once("Commands:\n").expect("a list").1;
-    let lines = listed.lines().take_while(|line| !line.is_empty());
-    // A description that needs more lines is indented further.
-    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = names.filter_map(|line| line.split_whitespace().next());
-    names
-        .filter(|name| *name != "help")
-        .map(str::to_owned)
-        .collect()
-}
 
 /// Returns a folder with events, simulated logs, a model and a recipe with categories.
 fn folder() -> Folder {
@@ -184,7 +170,8 @@ fn every_command_prints_what_the_schema_of_its_format_says() {
         .map(str::to_owned)
         .collect();
     called.extend(WITHOUT_ANSWER.map(str::to_owned));
-    assert_eq!(commands(&folder), called);
+    let listed = commands(&folder.done(&["--help"]).stdout);
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), called);
     for (call, answer) in &answers {
         assert_eq!(answer["version"], 1, "{call}");
         let is_simulated =

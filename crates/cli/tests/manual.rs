@@ -5,21 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use common::{Folder, wait_for_end};
-
-/// Returns the commands of a help text.
-fn commands(help: &str) -> Vec<String> {
-    let Some((_, listed)) = help.split_once("Commands:\n") else {
-        return Vec::new();
-    };
-    let lines = listed.lines().take_while(|line| !line.is_empty());
-    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = names.filter_map(|line| line.split_whitespace().next());
-    names
-        .filter(|name| *name != "help")
-        .map(str::to_owned)
-        .collect()
-}
+use common::{Folder, commands, wait_for_end};
 
 /// Returns the long options of a help text.
 fn options(help: &str) -> BTreeSet<String> {

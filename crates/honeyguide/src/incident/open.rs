@@ -14,6 +14,7 @@ use super::{
 use crate::event::Event;
 use crate::explain::Reason;
 use crate::features::RowKey;
+use crate::wording::hex;
 
 /// The number of programs of a process that are listed.
 const MAX_PROGRAMS: usize = 8;
@@ -297,11 +298,7 @@ fn id(
     // JSON keeps the parts apart.
     let time = time.map(f64::to_bits);
     hash.update(serde_json::json!([host, time, number, by, previous]).to_string());
-    let digits: Vec<String> = hash.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    digits.concat()
+    hex(&hash.finalize()[..8])
 }
 
 impl Tally {

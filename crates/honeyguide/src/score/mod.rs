@@ -362,7 +362,7 @@ fn with_verdicts(
     let scores: ArrayRef = Arc::new(batch.scores.to_array());
     let added = [scores, Arc::new(verdicts.clone()) as ArrayRef]
         .into_iter()
-        .chain(batch.places())
+        .chain(batch.places()?)
         .chain(reasons);
     let rows = RecordBatch::try_new(
         Arc::clone(schema),

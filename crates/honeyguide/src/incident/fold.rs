@@ -64,25 +64,26 @@ impl HostFold {
         self.host.as_deref()
     }
 
-    /// Takes an event, anomalous or not. Incidents that have ended are given to `ended`.
+    /// Takes an event, anomalous or not, and returns the id of the incident that an anomalous one belongs to. Incidents
+    /// that have ended are given to `ended`.
     pub fn see(
         &mut self,
         time: Option<f64>,
         about: &About,
         anomalous: Option<&Anomalous>,
         ended: &mut impl FnMut(Incident),
-    ) {
+    ) -> Option<&str> {
         let process = match about {
             About::Process(seen) => Some((self.processes.see(seen), seen)),
             About::Values(_) => None,
         };
-        let Some(event) = anomalous else { return };
+        let event = anomalous?;
         self.sweep(time, false, ended);
         self.forget_members();
         let (subject, family) = match (process, about) {
             (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
             (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
-            (None, About::Process(_)) => return,
+            (None, About::Process(_)) => return None,
         };
         let mut known = self.incident_of(&subject, family.as_ref());
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
@@ -100,14 +101,13 @@ impl HostFold {
         };
         self.events += 1;
         self.members.insert(subject, number);
-        let Some(open) = self.open.get_mut(&number) else {
-            return;
-        };
+        let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
         if let (Some(family), Some((_, seen))) = (&family, process) {
             open.add_process(&self.processes, &family.path, family.root, seen.program);
             self.roots.insert(family.root, number);
         }
+        Some(open.id())
     }
 
     /// Returns the open incident of a subject: its own, that of the process's nearest ancestor with an anomalous event,

@@ -26,6 +26,7 @@ mod evidence;
 mod fold;
 mod open;
 mod processes;
+mod query;
 mod scan;
 mod table;
 

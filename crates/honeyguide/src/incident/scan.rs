@@ -241,9 +241,7 @@ impl<'a> EventColumns<'a> {
 
     /// Returns what an event says of its process. An event without one belongs to the process 0.
     fn process(&self, row: usize) -> About<'a> {
-        let number = |column: &Int64Array| {
-            column.is_valid(row).then(|| column.value(row))
-        };
+        let number = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
         About::Process(SeenProcess {
             number: number(self.number).unwrap_or(0),
             parent: number(self.parent),

@@ -10,7 +10,8 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::evidence::evidence;
-use super::fold::{About, HostFold};
+use super::fold::About;
+use super::hosts::Hosts;
 use super::open::Anomalous;
 use super::processes::SeenProcess;
 use super::query::{
@@ -48,10 +49,11 @@ pub async fn incidents(
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let query = Arc::new(query);
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
         .features(model.recipe(), &plan);
-    let start = || Ok(Fold::new(&query, options.limit));
+    let start = || Ok(Fold::new(&query, options.limit, Hosts::one_by_one()));
     let select = |table| query.select(table);
     let found = scan.fold(source, start, select, Fold::push).await?;
     let mut found = found.finish();
@@ -63,12 +65,12 @@ pub async fn incidents(
 }
 
 /// The incidents so far.
-struct Fold<'a> {
-    query: &'a IncidentQuery<'a>,
-    attribution: Attribution<'a>,
+pub(super) struct Fold {
+    query: Arc<IncidentQuery>,
+    attribution: Attribution<'static>,
     /// The reasons of anomalous events by the texts of their columns and inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
-    host: Option<HostFold>,
+    pub hosts: Hosts,
     listed: Listed,
     events: u64,
     anomalous: u64,
@@ -81,13 +83,14 @@ struct Listed {
     incidents: Vec<Incident>,
 }
 
-impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, limit: usize) -> Self {
+impl Fold {
+    /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
+    pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
-            attribution: Attribution::new(&query.model),
-            query,
+            attribution: Attribution::shared(&query.model),
+            query: Arc::clone(query),
             reasons: HashMap::new(),
-            host: None,
+            hosts,
             listed: Listed {
                 limit,
                 found: 0,
@@ -99,8 +102,8 @@ impl<'a> Fold<'a> {
     }
 
     /// Takes a batch of the query.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let described = Described::new(self.query, batch)?;
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let described = Described::new(&self.query, batch)?;
         let columns = EventColumns::new(batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
@@ -128,9 +131,6 @@ impl<'a> Fold<'a> {
         anomalous: Option<usize>,
     ) -> Result<()> {
         let host = value(columns.host, row);
-        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
-            self.end_host();
-        }
         let reasons = match anomalous {
             Some(row) => self.reasons(described, row)?,
             None => Arc::default(),
@@ -138,25 +138,22 @@ impl<'a> Fold<'a> {
         let about = match self.query.has_processes {
             true => columns.process(row),
             false => About::Values(match anomalous {
-                Some(row) => described.values(self.query, row, &reasons)?,
+                Some(row) => described.values(&self.query, row, &reasons)?,
                 None => Arc::default(),
             }),
         };
-        let lineages = self.query.lineages;
-        let fold = self
-            .host
-            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
         let time = columns
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
         let listed = &mut self.listed;
         let mut ended = |incident| listed.push(incident);
+        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
             return Ok(());
         };
-        let event = || described.event(self.query, at);
+        let event = || described.event(&self.query, at);
         let row_key = row_key(described.scores.features(at));
         let score = described.scores.values()[at];
         let anomalous = Anomalous {
@@ -165,7 +162,7 @@ impl<'a> Fold<'a> {
             row: &row_key,
             reasons: &reasons,
             user: described.text(USER, at),
-            new_program: described.new_program(self.query, at)?,
+            new_program: described.new_program(&self.query, at)?,
             path: described.text(PATH, at),
             address: described.text(ADDRESS, at),
             event: &event,
@@ -198,15 +195,19 @@ impl<'a> Fold<'a> {
         Ok(reasons)
     }
 
-    /// Ends the incidents of the current host.
-    fn end_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.finish(&mut |incident| self.listed.push(incident));
-        }
+    /// Takes the incidents that have ended.
+    pub fn take_ended(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.listed.incidents)
+    }
+
+    /// Takes the number of anomalous events since the last call.
+    pub fn take_anomalous(&mut self) -> u64 {
+        std::mem::take(&mut self.anomalous)
     }
 
     fn finish(mut self) -> Incidents {
-        self.end_host();
+        let listed = &mut self.listed;
+        self.hosts.finish(&mut |incident| listed.push(incident));
         Incidents {
             events: self.events,
             anomalous: self.anomalous,
@@ -339,7 +340,7 @@ impl Listed {
     fn push(&mut self, incident: Incident) {
         self.found += 1;
         self.incidents.push(incident);
-        if self.incidents.len() >= 2 * self.limit {
+        if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }

@@ -26,6 +26,7 @@ mod evidence;
 mod fold;
 mod open;
 mod processes;
+mod query;
 mod scan;
 mod table;
 
@@ -51,6 +52,8 @@ pub const MAX_NAMES: usize = 10_000;
 pub const MAX_REASONS: usize = 1_000;
 /// The greatest number of incidents that are listed.
 pub const MAX_LISTED: usize = 100_000;
+/// The share of the training events from which on a value is common: it is no reason of an incident that has others.
+pub const COMMON_SHARE: f64 = 0.1;
 /// The number of names of a kind that an incident lists.
 const LISTED_NAMES: usize = 20;
 /// The number of reasons that an incident lists.
@@ -114,7 +117,8 @@ pub struct Incident {
     pub paths: Names,
     /// The network addresses that events name, most events first.
     pub addresses: Names,
-    /// The reasons of all events, strongest first.
+    /// The reasons of all events, strongest first. Values that at least [`COMMON_SHARE`] of the training events have are
+    /// left out, unless there is no other reason.
     pub reasons: Vec<IncidentReason>,
     /// The columns that identify the first event with the highest score.
     pub event: Event,

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::processes::{Process, ProcessId, Processes};
 use super::{
-    ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES, LISTED_REASONS,
-    LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount, Names,
-    QUIET_SECONDS,
+    COMMON_SHARE, ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES,
+    LISTED_REASONS, LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount,
+    Names, QUIET_SECONDS,
 };
 use crate::event::Event;
 use crate::explain::Reason;
@@ -55,8 +55,19 @@ pub(super) struct Open {
     new_programs: Tally,
     paths: Tally,
     addresses: Tally,
-    /// The feature, the sum of the contributions and the number of events of each reason.
-    reasons: HashMap<String, (String, f64, u64)>,
+    /// What is known of each reason, by its text.
+    reasons: HashMap<String, ReasonSum>,
+}
+
+/// A reason of an open incident.
+#[derive(Debug)]
+struct ReasonSum {
+    feature: String,
+    /// The sum of the contributions.
+    contribution: f64,
+    events: u64,
+    /// Whether many training events have the value too.
+    is_common: bool,
 }
 
 /// A process of an open incident.
@@ -160,11 +171,16 @@ impl Open {
     }
 
     fn add_reason(&mut self, reason: &Reason) {
-        if let Some((_, contribution, events)) = self.reasons.get_mut(&reason.text) {
-            *contribution += reason.contribution;
-            *events += 1;
+        if let Some(sum) = self.reasons.get_mut(&reason.text) {
+            sum.contribution += reason.contribution;
+            sum.events += 1;
         } else if self.reasons.len() < MAX_REASONS {
-            let first = (reason.feature.clone(), reason.contribution, 1);
+            let first = ReasonSum {
+                feature: reason.feature.clone(),
+                contribution: reason.contribution,
+                events: 1,
+                is_common: reason.share.is_some_and(|share| share >= COMMON_SHARE),
+            };
             self.reasons.insert(reason.text.clone(), first);
         }
     }
@@ -237,23 +253,30 @@ impl Open {
         incident.new_programs = self.new_programs.into_names();
         incident.paths = self.paths.into_names();
         incident.addresses = self.addresses.into_names();
-        let reasons = self.reasons.into_iter();
-        let mut reasons: Vec<IncidentReason> = reasons
-            .map(|(text, (feature, contribution, events))| IncidentReason {
-                feature,
-                text,
-                contribution,
-                events,
-            })
-            .collect();
-        reasons.sort_unstable_by(|left, right| {
-            let stronger = left.contribution.total_cmp(&right.contribution);
-            stronger.then_with(|| left.text.cmp(&right.text))
-        });
-        reasons.truncate(LISTED_REASONS);
-        incident.reasons = reasons;
+        incident.reasons = listed_reasons(self.reasons);
         incident
     }
+}
+
+/// Returns the reasons that are listed, the strongest first. Common values are left out, unless all are common: then it is
+/// only together that they are unusual.
+fn listed_reasons(mut reasons: HashMap<String, ReasonSum>) -> Vec<IncidentReason> {
+    if reasons.values().any(|sum| !sum.is_common) {
+        reasons.retain(|_, sum| !sum.is_common);
+    }
+    let reasons = reasons.into_iter().map(|(text, sum)| IncidentReason {
+        feature: sum.feature,
+        text,
+        contribution: sum.contribution,
+        events: sum.events,
+    });
+    let mut reasons: Vec<IncidentReason> = reasons.collect();
+    reasons.sort_unstable_by(|left, right| {
+        let stronger = left.contribution.total_cmp(&right.contribution);
+        stronger.then_with(|| left.text.cmp(&right.text))
+    });
+    reasons.truncate(LISTED_REASONS);
+    reasons
 }
 
 /// Returns the members as a tree: each after its parent, children in the order in which they appeared.

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
+};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::DFSchema;
-use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::{Expr, cast, ident, in_list, lit, try_cast, when};
-use datafusion::prelude::DataFrame;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::evidence::evidence;
 use super::fold::{About, HostFold};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
+use super::query::{
+    ADDRESS, DESCRIBED, ENDS, HOST, IncidentQuery, PARENT, PATH, PROCESS, PROGRAM, SCORES, SECONDS,
+    USER,
+};
 use super::{ColumnValue, Incident, IncidentOptions, Incidents};
 use crate::cells::texts;
 use crate::clock::Clock;
@@ -24,34 +26,12 @@ use crate::event::Event;
 use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
 use crate::features::row_key;
 use crate::model::Model;
-use crate::model_functions::anomaly_score;
-use crate::naming::parameter;
-use crate::recipe::layout::InputKind;
-use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
-use crate::scored::SCORE;
 use crate::scorer::Scores;
-use crate::source::{Source, column_list, no_events, with_columns};
+use crate::source::{Source, no_events};
 
 /// The number of events whose reasons are remembered.
 const REMEMBERED: usize = 1 << 15;
-
-/// The number of rows per batch of the sort.
-const SORTED_ROWS: usize = 256;
-
-/// The columns of the query that every event has, in their order. What follows them, only anomalous events have.
-const HOST: usize = 0;
-const SECONDS: usize = 1;
-const ENDS: usize = 2;
-const PROCESS: usize = 3;
-const PARENT: usize = 4;
-const PROGRAM: usize = 5;
-const SCORES: usize = 6;
-const USER: usize = 7;
-const PATH: usize = 8;
-const ADDRESS: usize = 9;
-/// The first of the columns that describe an anomalous event.
-const DESCRIBED: usize = 10;
 
 /// Finds the incidents of `source`: the anomalous events of each host that belong together.
 ///
@@ -80,201 +60,6 @@ pub async fn incidents(
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
     Ok(found)
-}
-
-/// What the query reads of each event.
-struct IncidentQuery<'a> {
-    model: Arc<Model>,
-    plan: &'a FeaturePlan,
-    needed: std::collections::BTreeSet<String>,
-    /// The columns of every event, up to the score.
-    of_all: Vec<Expr>,
-    /// The columns of anomalous events.
-    of_anomalous: Vec<Expr>,
-    /// The columns that describe an anomalous event.
-    described: Vec<String>,
-    /// The number of the first of them that identify an event.
-    identifying: usize,
-    /// The positions of the columns that tell incidents apart, among those that describe an event.
-    by: Vec<usize>,
-    types: Arc<[DataType]>,
-    has_processes: bool,
-    /// The feature that tells whether training knows a program, with its input.
-    program_feature: Option<usize>,
-    lineages: &'static crate::log::Lineages,
-}
-
-impl<'a> IncidentQuery<'a> {
-    fn new(
-        engine: &Engine,
-        model: &Model,
-        source: &Source,
-        plan: &'a FeaturePlan,
-        clock: Option<&Clock>,
-        options: &IncidentOptions,
-    ) -> Result<Self> {
-        let log = source.log();
-        let has = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
-        let process = has(log.process().first().copied()).filter(|_| options.by.is_empty());
-        let null =
-            |data_type: DataType| cast(lit(datafusion::scalar::ScalarValue::Null), data_type);
-        let column = |column: Option<&str>, data_type: DataType| match column {
-            Some(column) => try_cast(ident(column), data_type),
-            None => null(data_type),
-        };
-        let seconds = match clock {
-            Some(clock) => crate::clock::finite(clock.seconds.clone()),
-            None => null(DataType::Float64),
-        };
-        let of_all = vec![
-            column(source.host().map(|host| host.name.as_str()), DataType::Utf8),
-            seconds,
-            ends(source),
-            column(process, DataType::Int64),
-            column(process.and_then(|_| has(log.parent())), DataType::Int64),
-            column(process.and_then(|_| has(log.program())), DataType::Utf8),
-        ];
-        let mut described: Vec<String> = Vec::new();
-        for name in log
-            .identifying()
-            .chain(options.by.iter().map(String::as_str))
-        {
-            if source.has_column(name) && !described.iter().any(|known| known == name) {
-                described.push(name.to_owned());
-            }
-        }
-        let identifying = described.len();
-        for name in explained_columns(model) {
-            if !described.contains(name) {
-                described.push(name.clone());
-            }
-        }
-        let place = |name: &String| match described.iter().position(|known| known == name) {
-            Some(place) => Ok(place),
-            None => Err(Error::usage(format!(
-                "{} {name}: the data has no such column",
-                parameter("by")
-            ))
-            .hint(format!("its columns are {}", column_list(source)))),
-        };
-        let by = options.by.iter().map(place).collect::<Result<_>>()?;
-        let found = |sql| expression(engine, source, sql).unwrap_or_else(|| null(DataType::Utf8));
-        let mut of_anomalous = vec![
-            column(has(log.user()), DataType::Utf8),
-            found(log.path()),
-            found(log.address()),
-        ];
-        of_anomalous.extend(
-            described
-                .iter()
-                .map(|name| cast(ident(name), DataType::Utf8)),
-        );
-        let types = described.iter().map(|name| {
-            let mut columns = source.columns().iter();
-            let column = columns.find(|column| column.name == *name);
-            column.map_or(DataType::Utf8, |column| column.data_type.clone())
-        });
-        let types = types.collect();
-        of_anomalous.extend(plan.inputs.iter().cloned().map(Expr::unalias));
-        let refs = of_all
-            .iter()
-            .chain(&of_anomalous)
-            .flat_map(Expr::column_refs);
-        let refs: Vec<_> = refs.map(|column| column.name.as_str()).collect();
-        Ok(Self {
-            needed: with_columns(&plan.needed, refs),
-            model: Arc::new(model.clone()),
-            plan,
-            program_feature: program_feature(model, source),
-            of_all,
-            of_anomalous,
-            described,
-            identifying,
-            by,
-            types,
-            has_processes: process.is_some(),
-            lineages: log.lineages(),
-        })
-    }
-
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
-    fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
-        let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
-        let score = anomaly_score(&self.model)
-            .call(inputs.collect())
-            .alias(SCORE);
-        let columns = self.needed.iter().map(ident);
-        let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
-        let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let name = |place: usize| format!("__{place}");
-        let mut columns: Vec<Expr> = Vec::new();
-        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
-            let place = columns.len();
-            columns.push(expr.alias(name(place)));
-        }
-        for expr in &self.of_anomalous {
-            let place = columns.len();
-            columns.push(
-                when(is_anomalous.clone(), expr.clone())
-                    .end()?
-                    .alias(name(place)),
-            );
-        }
-        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-        let order = order.collect();
-        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
-        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
-        let config = state.config_mut();
-        *config = config.clone().with_batch_size(SORTED_ROWS);
-        Ok(DataFrame::new(state, plan))
-    }
-}
-
-/// Returns the columns whose values reasons state: those that features read which are no rarities.
-fn explained_columns(model: &Model) -> impl Iterator<Item = &String> {
-    let inputs = model.layout().inputs.iter();
-    let own = inputs.filter(|input| input.kind != InputKind::Text);
-    own.flat_map(|input| &input.columns)
-}
-
-/// Returns whether an event is the end of its process.
-fn ends(source: &Source) -> Expr {
-    let log = source.log();
-    let present = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
-    let (Some(action), Some(process)) = (
-        present(log.action()),
-        present(log.process().first().copied()),
-    ) else {
-        return lit(false);
-    };
-    let actions = log.lineages().ends.iter().map(|action| lit(*action));
-    let is_end = in_list(
-        cast(ident(action), DataType::Utf8),
-        actions.collect(),
-        false,
-    );
-    // The other threads of a process end before it.
-    match present(log.thread()) {
-        Some(thread) => is_end.and(ident(thread).eq(ident(process))),
-        None => is_end,
-    }
-}
-
-/// Returns an expression of the log over the columns of `source`, or `None` if it lacks one of them.
-fn expression(engine: &Engine, source: &Source, sql: Option<&str>) -> Option<Expr> {
-    let schema = DFSchema::try_from(source.schema().as_ref().clone()).ok()?;
-    engine.context().parse_sql_expr(sql?, &schema).ok()
-}
-
-/// Returns the feature that tells whether training knows an event's program: its rarity among all events.
-fn program_feature(model: &Model, source: &Source) -> Option<usize> {
-    let program = source.log().program()?;
-    let mut features = model.recipe().features.iter();
-    features.position(|feature| {
-        let rarity = feature.rarity.as_ref();
-        rarity.is_some_and(|rarity| rarity.of == program && rarity.given.is_empty())
-    })
 }
 
 /// The incidents so far.
@@ -435,10 +220,10 @@ impl<'a> Fold<'a> {
 /// The columns of every event of a batch.
 struct EventColumns<'a> {
     host: &'a ArrayRef,
-    seconds: &'a datafusion::arrow::array::Float64Array,
+    seconds: &'a Float64Array,
     ends: &'a BooleanArray,
-    number: &'a datafusion::arrow::array::Int64Array,
-    parent: &'a datafusion::arrow::array::Int64Array,
+    number: &'a Int64Array,
+    parent: &'a Int64Array,
     program: &'a ArrayRef,
 }
 
@@ -456,9 +241,7 @@ impl<'a> EventColumns<'a> {
 
     /// Returns what an event says of its process. An event without one belongs to the process 0.
     fn process(&self, row: usize) -> About<'a> {
-        let number = |column: &datafusion::arrow::array::Int64Array| {
-            column.is_valid(row).then(|| column.value(row))
-        };
+        let number = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
         About::Process(SeenProcess {
             number: number(self.number).unwrap_or(0),
             parent: number(self.parent),

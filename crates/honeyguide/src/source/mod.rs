@@ -312,6 +312,11 @@ impl Source {
         columns.filter(|column| self.has_column(column))
     }
 
+    /// Returns the column that has a role in the log, where the data has it.
+    pub(crate) fn role_column<'a>(&self, column: Option<&'a str>) -> Option<&'a str> {
+        self.present(column).next()
+    }
+
     /// Returns the files, in the order in which they are read. Record batches and streams have none.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &DataFile> {
         self.contents.files().iter().map(|file| &file.file)

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use simulate::{DEFAULT_EVENTS, LEAST_EVENTS, LEAST_HOSTS, MOST_EVENTS, MOST_HOSTS, MOST_HOURS};
 
 use super::numbers::{seed, whole};
+use super::paths::output;
 
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -14,7 +15,7 @@ use super::numbers::{seed, whole};
 )]
 pub struct Simulate {
     /// The folder to write the files to: one for training, one for validation, one for testing
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output())]
     pub out: PathBuf,
     /// Number of events in all three files together
     #[arg(long, value_name = "N", default_value_t = DEFAULT_EVENTS, value_parser = whole(LEAST_EVENTS, MOST_EVENTS), allow_negative_numbers = true)]

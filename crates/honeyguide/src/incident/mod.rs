@@ -24,6 +24,7 @@
 
 mod evidence;
 mod fold;
+mod judge;
 mod open;
 mod processes;
 mod query;
@@ -36,7 +37,9 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::naming::parameter;
 
+pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use scan::incidents;
+pub(crate) use scan::judge_incidents;
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;

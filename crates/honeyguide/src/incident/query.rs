@@ -13,6 +13,7 @@ use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
@@ -48,6 +49,8 @@ pub(super) struct IncidentQuery<'a> {
     pub of_all: Vec<Expr>,
     /// The columns of anomalous events.
     pub of_anomalous: Vec<Expr>,
+    /// The labels, which every event has. They are the last columns of the query.
+    pub labels: Vec<Expr>,
     /// The columns that describe an anomalous event.
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
@@ -73,6 +76,7 @@ impl<'a> IncidentQuery<'a> {
         plan: &'a FeaturePlan,
         clock: Option<&Clock>,
         options: &IncidentOptions,
+        labels: &Keys,
     ) -> Result<Self> {
         let process = source.log().process().first().copied();
         let process = source
@@ -82,6 +86,7 @@ impl<'a> IncidentQuery<'a> {
         let (described, identifying) = described(model, source, &options.by);
         let by = places_of(&options.by, &described, source)?;
         let of_anomalous = of_anomalous(engine, source, plan, &described);
+        let labels: Vec<Expr> = labels.iter().map(|label| label.expr.clone()).collect();
         let types = described.iter().map(|name| {
             let mut columns = source.columns().iter();
             let column = columns.find(|column| column.name == *name);
@@ -90,6 +95,7 @@ impl<'a> IncidentQuery<'a> {
         let refs = of_all
             .iter()
             .chain(&of_anomalous)
+            .chain(&labels)
             .flat_map(Expr::column_refs);
         let refs: Vec<_> = refs.map(|column| column.name.as_str()).collect();
         Ok(Self {
@@ -99,6 +105,7 @@ impl<'a> IncidentQuery<'a> {
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
+            labels,
             of_anomalous,
             described,
             identifying,
@@ -108,8 +115,13 @@ impl<'a> IncidentQuery<'a> {
         })
     }
 
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
+    /// Returns the position of the first label.
+    pub fn first_label(&self) -> usize {
+        SCORES + 1 + self.of_anomalous.len()
+    }
+
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
+    /// host and time. Events of the same time are ordered by their values.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -131,6 +143,10 @@ impl<'a> IncidentQuery<'a> {
                     .end()?
                     .alias(name(place)),
             );
+        }
+        for expr in &self.labels {
+            let place = columns.len();
+            columns.push(expr.clone().alias(name(place)));
         }
         let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
         let order = order.collect();

@@ -101,8 +101,10 @@ pub(super) struct Judge {
     labels: Vec<LabelTally>,
     /// Which labels the events of each open incident have.
     open: HashMap<String, u64>,
-    /// The times of the current host's first and last event.
-    host: Option<[f64; 2]>,
+    /// The current host.
+    host: Option<Option<String>>,
+    /// The times of its first and last event.
+    times: Option<[f64; 2]>,
     host_days: f64,
     incidents: u64,
 }
@@ -135,15 +137,27 @@ impl Judge {
             labels: (0..n_labels).map(|_| LabelTally::default()).collect(),
             open: HashMap::new(),
             host: None,
+            times: None,
             host_days: 0.0,
             incidents: 0,
         }
     }
 
-    /// Counts an event.
+    /// Counts an event. The incidents of other hosts have ended.
     pub fn see(&mut self, event: &Judged) {
+        if self.labels.is_empty() {
+            return;
+        }
+        if self
+            .host
+            .as_ref()
+            .is_none_or(|host| host.as_deref() != event.host)
+        {
+            self.end_host();
+            self.host = Some(event.host.map(str::to_owned));
+        }
         if let Some(time) = event.time {
-            self.host.get_or_insert([time, time])[1] = time;
+            self.times.get_or_insert([time, time])[1] = time;
         }
         if let Some(id) = event.incident
             && !self.open.contains_key(id)
@@ -169,9 +183,8 @@ impl Judge {
         }
     }
 
-    /// Ends the current host, whose incidents have all ended.
-    pub fn end_host(&mut self) {
-        if let Some([first, last]) = self.host.take() {
+    fn end_host(&mut self) {
+        if let Some([first, last]) = self.times.take() {
             self.host_days += (last - first) / DAY;
         }
         for tally in &mut self.labels {
@@ -179,8 +192,9 @@ impl Judge {
         }
     }
 
-    /// Returns the figures against each label.
-    pub fn finish(self) -> Vec<IncidentFigures> {
+    /// Returns the figures against each label. All incidents have ended.
+    pub fn finish(mut self) -> Vec<IncidentFigures> {
+        self.end_host();
         let (incidents, host_days) = (self.incidents, self.host_days);
         let figures = self.labels.into_iter().map(|tally| {
             let unlabelled = incidents - tally.labelled;
@@ -271,7 +285,6 @@ mod tests {
         ];
         show(&mut judge, "h", &events);
         ["a", "b", "c"].iter().for_each(|id| judge.end(id));
-        judge.end_host();
         let figures = judge.finish().remove(0);
         assert_eq!((figures.incidents, figures.unlabelled), (3, 2));
         let rate = figures.unlabelled_rate.expect("times");
@@ -299,9 +312,7 @@ mod tests {
             &[(10.0, true, Some("a")), (late, true, None)],
         );
         judge.end("a");
-        judge.end_host();
         show(&mut judge, "i", &[(10.0, true, None)]);
-        judge.end_host();
         let figures = judge.finish().remove(0);
         assert_eq!((figures.n_attacks, figures.n_found), (3, 1));
         let hosts = figures.attacks.iter().map(|attack| attack.host.as_deref());

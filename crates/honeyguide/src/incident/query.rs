@@ -41,9 +41,10 @@ pub(super) const ADDRESS: usize = 9;
 pub(super) const DESCRIBED: usize = 10;
 
 /// What the query reads of each event.
-pub(super) struct IncidentQuery<'a> {
+#[derive(Debug)]
+pub(super) struct IncidentQuery {
     pub model: Arc<Model>,
-    pub plan: &'a FeaturePlan,
+    pub plan: FeaturePlan,
     pub needed: BTreeSet<String>,
     /// The columns of every event, up to the score.
     pub of_all: Vec<Expr>,
@@ -64,7 +65,7 @@ pub(super) struct IncidentQuery<'a> {
     pub lineages: &'static Lineages,
 }
 
-impl<'a> IncidentQuery<'a> {
+impl IncidentQuery {
     /// Returns what finding incidents reads of the events of `source`, whose features are those of `plan`.
     ///
     /// # Errors
@@ -73,10 +74,9 @@ impl<'a> IncidentQuery<'a> {
         engine: &Engine,
         model: &Model,
         source: &Source,
-        plan: &'a FeaturePlan,
+        plan: &FeaturePlan,
         clock: Option<&Clock>,
         options: &IncidentOptions,
-        labels: &Keys,
     ) -> Result<Self> {
         let process = source.log().process().first().copied();
         let process = source
@@ -86,7 +86,6 @@ impl<'a> IncidentQuery<'a> {
         let (described, identifying) = described(model, source, &options.by);
         let by = places_of(&options.by, &described, source)?;
         let of_anomalous = of_anomalous(engine, source, plan, &described);
-        let labels: Vec<Expr> = labels.iter().map(|label| label.expr.clone()).collect();
         let types = described.iter().map(|name| {
             let mut columns = source.columns().iter();
             let column = columns.find(|column| column.name == *name);
@@ -95,17 +94,16 @@ impl<'a> IncidentQuery<'a> {
         let refs = of_all
             .iter()
             .chain(&of_anomalous)
-            .chain(&labels)
             .flat_map(Expr::column_refs);
         let refs: Vec<_> = refs.map(|column| column.name.as_str()).collect();
         Ok(Self {
             needed: with_columns(&plan.needed, refs),
             model: Arc::new(model.clone()),
-            plan,
+            plan: plan.clone(),
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
-            labels,
+            labels: Vec::new(),
             of_anomalous,
             described,
             identifying,
@@ -113,6 +111,13 @@ impl<'a> IncidentQuery<'a> {
             has_processes: process.is_some(),
             lineages: source.log().lineages(),
         })
+    }
+
+    /// Adds the labels of every event.
+    pub fn with_labels(mut self, labels: &Keys) -> Self {
+        self.needed.extend(labels.columns());
+        self.labels = labels.iter().map(|label| label.expr.clone()).collect();
+        self
     }
 
     /// Returns the position of the first label.

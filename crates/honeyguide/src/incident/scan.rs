@@ -10,7 +10,8 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::evidence::evidence;
-use super::fold::{About, HostFold};
+use super::fold::About;
+use super::hosts::Hosts;
 use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
@@ -69,12 +70,16 @@ pub(crate) async fn judge_incidents(
     }
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
-    let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options, &keys)?;
+    let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let query = Arc::new(query.with_labels(&keys));
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
         .features(model.recipe(), &plan)
         .keys(&keys);
-    let start = || Ok(Fold::new(&query, options.limit, labels));
+    let start = || {
+        let fold = Fold::new(&query, options.limit, Hosts::one_by_one());
+        Ok(fold.judging(labels))
+    };
     let select = |table| query.select(table);
     let found = scan.fold(source, start, select, Fold::push).await?;
     let (mut found, judged) = found.finish();
@@ -86,15 +91,15 @@ pub(crate) async fn judge_incidents(
 }
 
 /// The incidents so far.
-struct Fold<'a> {
-    query: &'a IncidentQuery<'a>,
-    attribution: Attribution<'a>,
+pub(super) struct Fold {
+    query: Arc<IncidentQuery>,
+    attribution: Attribution<'static>,
     /// The reasons of anomalous events by the texts of their columns and inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
-    host: Option<HostFold>,
+    pub hosts: Hosts,
     listed: Listed,
-    /// The names of the labels.
-    labels: &'a [String],
+    /// The names of the labels, and what compares incidents with them.
+    labels: Vec<String>,
     judge: Judge,
     events: u64,
     anomalous: u64,
@@ -107,29 +112,39 @@ struct Listed {
     incidents: Vec<Incident>,
 }
 
-impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, limit: usize, labels: &'a [String]) -> Self {
+impl Fold {
+    /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
+    pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
-            attribution: Attribution::new(&query.model),
-            query,
+            attribution: Attribution::shared(&query.model),
+            query: Arc::clone(query),
             reasons: HashMap::new(),
-            host: None,
+            hosts,
             listed: Listed {
                 limit,
                 found: 0,
                 incidents: Vec::new(),
             },
-            judge: Judge::new(labels.len()),
-            labels,
+            labels: Vec::new(),
+            judge: Judge::new(0),
             events: 0,
             anomalous: 0,
         }
     }
 
+    /// Judges incidents against labels, which are the last columns of the query.
+    fn judging(self, labels: &[String]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            judge: Judge::new(labels.len()),
+            ..self
+        }
+    }
+
     /// Takes a batch of the query.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let described = Described::new(self.query, batch)?;
-        let columns = EventColumns::new(self.query, batch);
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let described = Described::new(&self.query, batch)?;
+        let columns = EventColumns::new(&self.query, batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
             let is_anomalous = described.is_anomalous.value(row);
@@ -156,9 +171,6 @@ impl<'a> Fold<'a> {
         anomalous: Option<usize>,
     ) -> Result<()> {
         let host = value(columns.host, row);
-        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
-            self.end_host();
-        }
         let reasons = match anomalous {
             Some(row) => self.reasons(described, row)?,
             None => Arc::default(),
@@ -166,19 +178,15 @@ impl<'a> Fold<'a> {
         let about = match self.query.has_processes {
             true => columns.process(row),
             false => About::Values(match anomalous {
-                Some(row) => described.values(self.query, row, &reasons)?,
+                Some(row) => described.values(&self.query, row, &reasons)?,
                 None => Arc::default(),
             }),
         };
-        let lineages = self.query.lineages;
-        let fold = self
-            .host
-            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
         let time = columns
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
-        let labels = columns.classes(self.labels, row)?;
+        let labels = columns.classes(&self.labels, row)?;
         let (listed, judge) = (&mut self.listed, &mut self.judge);
         let mut ended = |incident: Incident| {
             judge.end(&incident.id);
@@ -190,12 +198,13 @@ impl<'a> Fold<'a> {
             labels: &labels,
             incident: None,
         };
+        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
             judge.see(&judged);
             return Ok(());
         };
-        let event = || described.event(self.query, at);
+        let event = || described.event(&self.query, at);
         let row_key = row_key(described.scores.features(at));
         let score = described.scores.values()[at];
         let anomalous = Anomalous {
@@ -204,7 +213,7 @@ impl<'a> Fold<'a> {
             row: &row_key,
             reasons: &reasons,
             user: described.text(USER, at),
-            new_program: described.new_program(self.query, at)?,
+            new_program: described.new_program(&self.query, at)?,
             path: described.text(PATH, at),
             address: described.text(ADDRESS, at),
             event: &event,
@@ -238,19 +247,22 @@ impl<'a> Fold<'a> {
         Ok(reasons)
     }
 
-    /// Ends the incidents of the current host.
-    fn end_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.finish(&mut |incident| {
-                self.judge.end(&incident.id);
-                self.listed.push(incident);
-            });
-            self.judge.end_host();
-        }
+    /// Takes the incidents that have ended.
+    pub fn take_ended(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.listed.incidents)
+    }
+
+    /// Takes the number of anomalous events since the last call.
+    pub fn take_anomalous(&mut self) -> u64 {
+        std::mem::take(&mut self.anomalous)
     }
 
     fn finish(mut self) -> (Incidents, Vec<IncidentFigures>) {
-        self.end_host();
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        self.hosts.finish(&mut |incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        });
         let found = Incidents {
             events: self.events,
             anomalous: self.anomalous,
@@ -400,7 +412,7 @@ impl Listed {
     fn push(&mut self, incident: Incident) {
         self.found += 1;
         self.incidents.push(incident);
-        if self.incidents.len() >= 2 * self.limit {
+        if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }

@@ -26,6 +26,7 @@ mod arriving;
 mod evidence;
 mod fold;
 mod hosts;
+mod judge;
 mod live;
 mod open;
 mod processes;
@@ -41,11 +42,13 @@ use crate::event::Event;
 use crate::naming::parameter;
 
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
+pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
     Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
     UPDATE_SECONDS, WATERMARK,
 };
 pub use scan::incidents;
+pub(crate) use scan::judge_incidents;
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;

@@ -13,6 +13,7 @@ use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
@@ -49,6 +50,8 @@ pub(super) struct IncidentQuery {
     pub of_all: Vec<Expr>,
     /// The columns of anomalous events.
     pub of_anomalous: Vec<Expr>,
+    /// The labels, which every event has. They are the last columns of the query.
+    pub labels: Vec<Expr>,
     /// The columns that describe an anomalous event.
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
@@ -100,6 +103,7 @@ impl IncidentQuery {
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
+            labels: Vec::new(),
             of_anomalous,
             described,
             identifying,
@@ -109,8 +113,20 @@ impl IncidentQuery {
         })
     }
 
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
+    /// Adds the labels of every event.
+    pub fn with_labels(mut self, labels: &Keys) -> Self {
+        self.needed.extend(labels.columns());
+        self.labels = labels.iter().map(|label| label.expr.clone()).collect();
+        self
+    }
+
+    /// Returns the position of the first label.
+    pub fn first_label(&self) -> usize {
+        SCORES + 1 + self.of_anomalous.len()
+    }
+
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
+    /// host and time. Events of the same time are ordered by their values.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -132,6 +148,10 @@ impl IncidentQuery {
                     .end()?
                     .alias(name(place)),
             );
+        }
+        for expr in &self.labels {
+            let place = columns.len();
+            columns.push(expr.clone().alias(name(place)));
         }
         let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
         let order = order.collect();

@@ -9,6 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
+use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
 use super::fold::{About, HostFold};
 use super::open::Anomalous;
@@ -26,9 +27,11 @@ use crate::event::Event;
 use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
 use crate::features::row_key;
 use crate::model::Model;
-use crate::scan::Scan;
+use crate::naming::{command, parameter};
+use crate::scan::{NumberedRows, Scan};
 use crate::scorer::Scores;
 use crate::source::{Source, no_events};
+use crate::wording::of_them;
 
 /// The number of events whose reasons are remembered.
 const REMEMBERED: usize = 1 << 15;
@@ -45,21 +48,102 @@ pub async fn incidents(
     options: &IncidentOptions,
 ) -> Result<Incidents> {
     options.check()?;
+    found(engine, model, source, options, None).await
+}
+
+/// Finds the incident with the id `id` among those that [`incidents`] finds, whatever their scores.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when no incident has this id.
+pub async fn find_incident(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    id: &str,
+    by: &[String],
+) -> Result<Incidents> {
+    let options = IncidentOptions {
+        limit: 1,
+        by: by.to_vec(),
+    };
+    let found = found(engine, model, source, &options, Some(id)).await?;
+    if found.incidents.is_empty() {
+        let n_found = of_them(found.found, "incident", "incidents");
+        let why = format!(
+            "{} {id}: none of the {n_found} has this id",
+            parameter("incident")
+        );
+        return Err(Error::usage(why).hint(format!(
+            "{} lists them; an id is that of the same model, the same data and the same {}",
+            command("incidents"),
+            parameter("incident_by")
+        )));
+    }
+    Ok(found)
+}
+
+/// Finds incidents: those with the highest scores, or the one with the id `wanted`.
+async fn found(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+    wanted: Option<&str>,
+) -> Result<Incidents> {
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
         .features(model.recipe(), &plan);
-    let start = || Ok(Fold::new(&query, options.limit));
-    let select = |table| query.select(table);
-    let found = scan.fold(source, start, select, Fold::push).await?;
+    let listed = Listed::new(options.limit, wanted);
+    let start = || Ok(Fold::new(&query, listed.clone()));
+    let select = |table| query.sort(query.select(table)?);
+    let step = |fold: &mut Fold, batch: &RecordBatch| fold.push(batch, &mut |_, _| Ok(()));
+    let found = scan.fold(source, start, select, step).await?;
     let mut found = found.finish();
     if found.events == 0 {
         return Err(no_events(source));
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
     Ok(found)
+}
+
+/// Returns the number of the incidents that [`incidents`] finds, and to which of them each anomalous event belongs, by the
+/// event's number in the data.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when the temporary folder has no space.
+pub(crate) async fn assign(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    by: &[String],
+) -> Result<(u64, Assigned)> {
+    let options = IncidentOptions {
+        limit: 1,
+        by: by.to_vec(),
+    };
+    let plan = model.recipe().plan(engine, source)?;
+    let clock = Clock::of(engine, source).await?;
+    let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), &options)?;
+    let scan = Scan::new(engine, "finding incidents")
+        .columns(&query.needed)
+        .features(model.recipe(), &plan);
+    let listed = Listed::new(options.limit, None);
+    let start = || Ok((Fold::new(&query, listed.clone()), Assigning::new()));
+    let select = |table| query.select(table);
+    let sort = |rows| query.sort(rows);
+    let step = |(fold, assigning): &mut (Fold, Assigning), rows: NumberedRows| {
+        let numbers = rows.numbers;
+        let mut assign = |row: usize, id: &str| assigning.add(numbers.value(row), id);
+        fold.push(&rows.batch, &mut assign)
+    };
+    let folded = scan
+        .fold_numbered(source, start, select, sort, step)
+        .await?;
+    let (found, assigning) = folded;
+    Ok((found.finish().found, assigning.finish()?))
 }
 
 /// The incidents so far.
@@ -74,32 +158,34 @@ struct Fold<'a> {
     anomalous: u64,
 }
 
+/// What is told of the row of an anomalous event: the id of its incident.
+type Joined<'a> = dyn FnMut(usize, &str) -> Result<()> + 'a;
+
 /// The incidents with the highest scores, and the number of all.
+#[derive(Clone)]
 struct Listed {
     limit: usize,
+    /// The id of the only incident that is listed.
+    wanted: Option<String>,
     found: u64,
     incidents: Vec<Incident>,
 }
 
 impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, limit: usize) -> Self {
+    fn new(query: &'a IncidentQuery<'a>, listed: Listed) -> Self {
         Self {
             attribution: Attribution::new(&query.model),
             query,
             reasons: HashMap::new(),
             host: None,
-            listed: Listed {
-                limit,
-                found: 0,
-                incidents: Vec::new(),
-            },
+            listed,
             events: 0,
             anomalous: 0,
         }
     }
 
-    /// Takes a batch of the query.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Takes a batch of the query. `joined` is given the row of each anomalous event and the id of its incident.
+    fn push(&mut self, batch: &RecordBatch, joined: &mut Joined) -> Result<()> {
         let described = Described::new(self.query, batch)?;
         let columns = EventColumns::new(batch);
         let mut row_of_anomalous = 0;
@@ -112,7 +198,7 @@ impl<'a> Fold<'a> {
                 }
                 false => None,
             };
-            self.see(&columns, row, &described, event)?;
+            self.see(&columns, row, &described, event, joined)?;
         }
         self.events += batch.num_rows() as u64;
         self.anomalous += row_of_anomalous as u64;
@@ -126,6 +212,7 @@ impl<'a> Fold<'a> {
         row: usize,
         described: &Described,
         anomalous: Option<usize>,
+        joined: &mut Joined,
     ) -> Result<()> {
         let host = value(columns.host, row);
         if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
@@ -170,8 +257,10 @@ impl<'a> Fold<'a> {
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        fold.see(time, &about, Some(&anomalous), &mut ended);
-        Ok(())
+        match fold.see(time, &about, Some(&anomalous), &mut ended) {
+            Some(id) => joined(row, id),
+            None => Ok(()),
+        }
     }
 
     /// Returns the reasons of an anomalous event; none if the model cannot be explained.
@@ -336,8 +425,24 @@ impl Described {
 }
 
 impl Listed {
+    fn new(limit: usize, wanted: Option<&str>) -> Self {
+        Self {
+            limit,
+            wanted: wanted.map(str::to_owned),
+            found: 0,
+            incidents: Vec::new(),
+        }
+    }
+
     fn push(&mut self, incident: Incident) {
         self.found += 1;
+        if self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| *wanted != incident.id)
+        {
+            return;
+        }
         self.incidents.push(incident);
         if self.incidents.len() >= 2 * self.limit {
             self.rank();

@@ -100,6 +100,7 @@ fn schema() -> SchemaRef {
         field("events", number()),
         field("distinct_rows", number()),
         field("n_processes", number()),
+        field("started_by", DataType::Utf8),
         field("processes", processes),
         field("by", by),
         field("users", names()),

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use honeyguide::incident::MAX_LISTED;
 
 use super::numbers::whole;
+use super::paths::output;
 use super::{IncidentBy, OnCluster};
 
 const EXAMPLES: &str = "Examples:
@@ -26,7 +27,7 @@ pub struct Incidents {
     pub top: Option<usize>,
     /// Write the incidents to this file (.parquet, .arrow or .ndjson), one row for each: a path, an object's URL, or - for
     /// standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub incident_by: IncidentBy,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::numbers::whole;
+use super::paths::output;
 use super::{IncidentBy, OnCluster};
 
 /// The greatest number of events, and of incidents, that can be shown.
@@ -28,7 +29,7 @@ pub struct Score {
     pub data: Vec<String>,
     /// Write every event with its score, its verdict and its incident to this file (.csv, .ndjson, .arrow or .parquet): a
     /// path, an object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
     /// Number of incidents to show, those with the highest scores; also the number of events, without --events
     #[arg(long, value_name = "N", default_value_t = TOP, conflicts_with = "out", value_parser = whole(1, MAX_TOP), allow_negative_numbers = true)]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ::simulate::DEFAULT_EVENTS;
+use ::simulate::{DEFAULT_EVENTS, Simulation};
 use honeyguide::evaluate::Evaluation;
 use honeyguide::incident::{IncidentOptions, Incidents, incidents};
 use honeyguide::score::{Anomaly, Listing, most_anomalous};
@@ -45,7 +45,12 @@ struct Shown {
 
 pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     context.mark_simulated();
-    let simulation = simulate::write(context, &args.out, DEFAULT_EVENTS, args.seed).await?;
+    let simulation = simulate::write(
+        context,
+        &args.out,
+        Simulation::new(DEFAULT_EVENTS, args.seed),
+    )
+    .await?;
     let [training, validation, test] = &simulation.splits[..] else {
         return Err(honeyguide::Error::internal("a simulation has three splits").into());
     };
@@ -139,8 +144,8 @@ impl Shown {
             );
         };
         let which = match found {
-            1 => "one incident".to_owned(),
-            some => format!("the first of {} incidents", count(*some)),
+            1 => "One incident".to_owned(),
+            some => format!("The strongest of {} incidents", count(*some)),
         };
         let line = format!("{which}: {}", sentence(incident));
         writeln!(

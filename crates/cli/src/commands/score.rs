@@ -35,8 +35,8 @@ struct Scored {
     /// The incidents with the highest scores, highest first; present without `--out` and `--skip-incidents`.
     #[serde(skip_serializing_if = "Option::is_none")]
     strongest_incidents: Option<Vec<Incident>>,
-    /// Whether times count from 1970-01-01 UTC; `None` if the data has no times.
-    #[serde(skip)]
+    /// Whether times count from 1970-01-01 UTC; `None` if the data has no times, or no incidents are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     times_are_dates: Option<bool>,
     #[serde(skip)]
     log: Log,

@@ -22,14 +22,18 @@
 //! [`MAX_ROWS`] distinct rows, [`MAX_PROCESSES`] processes, [`MAX_NAMES`] names of a kind and [`MAX_REASONS`] reasons of
 //! an incident, and as many incidents as the caller asks for.
 
+mod arriving;
 mod assigned;
 mod evidence;
 mod fold;
+mod hosts;
+mod live;
 mod open;
 mod processes;
 mod query;
 mod scan;
 mod table;
+mod waiting;
 
 use serde::Serialize;
 
@@ -37,7 +41,12 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::naming::parameter;
 
+pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
 pub(crate) use assigned::{Assigned, AssignedReader};
+pub use live::{
+    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
+    UPDATE_SECONDS, WATERMARK,
+};
 pub(crate) use scan::assign;
 pub use scan::{find_incident, incidents};
 

@@ -40,9 +40,10 @@ pub(super) const ADDRESS: usize = 9;
 pub(super) const DESCRIBED: usize = 10;
 
 /// What the query reads of each event.
-pub(super) struct IncidentQuery<'a> {
+#[derive(Debug)]
+pub(super) struct IncidentQuery {
     pub model: Arc<Model>,
-    pub plan: &'a FeaturePlan,
+    pub plan: FeaturePlan,
     pub needed: BTreeSet<String>,
     /// The columns of every event, up to the score.
     pub of_all: Vec<Expr>,
@@ -61,7 +62,7 @@ pub(super) struct IncidentQuery<'a> {
     pub lineages: &'static Lineages,
 }
 
-impl<'a> IncidentQuery<'a> {
+impl IncidentQuery {
     /// Returns what finding incidents reads of the events of `source`, whose features are those of `plan`.
     ///
     /// # Errors
@@ -70,7 +71,7 @@ impl<'a> IncidentQuery<'a> {
         engine: &Engine,
         model: &Model,
         source: &Source,
-        plan: &'a FeaturePlan,
+        plan: &FeaturePlan,
         clock: Option<&Clock>,
         options: &IncidentOptions,
     ) -> Result<Self> {
@@ -95,7 +96,7 @@ impl<'a> IncidentQuery<'a> {
         Ok(Self {
             needed: with_columns(&plan.needed, refs),
             model: Arc::new(model.clone()),
-            plan,
+            plan: plan.clone(),
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,

@@ -11,7 +11,8 @@ use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
-use super::fold::{About, HostFold};
+use super::fold::About;
+use super::hosts::Hosts;
 use super::open::Anomalous;
 use super::processes::SeenProcess;
 use super::query::{
@@ -93,14 +94,14 @@ async fn found(
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let query = Arc::new(query);
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
         .features(model.recipe(), &plan);
     let listed = Listed::new(options.limit, wanted);
-    let start = || Ok(Fold::new(&query, listed.clone()));
+    let start = || Ok(Fold::listing(&query, listed.clone()));
     let select = |table| query.sort(query.select(table)?);
-    let step = |fold: &mut Fold, batch: &RecordBatch| fold.push(batch, &mut |_, _| Ok(()));
-    let found = scan.fold(source, start, select, step).await?;
+    let found = scan.fold(source, start, select, Fold::push).await?;
     let mut found = found.finish();
     if found.events == 0 {
         return Err(no_events(source));
@@ -127,17 +128,18 @@ pub(crate) async fn assign(
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), &options)?;
+    let query = Arc::new(query);
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
         .features(model.recipe(), &plan);
     let listed = Listed::new(options.limit, None);
-    let start = || Ok((Fold::new(&query, listed.clone()), Assigning::new()));
+    let start = || Ok((Fold::listing(&query, listed.clone()), Assigning::new()));
     let select = |table| query.select(table);
     let sort = |rows| query.sort(rows);
     let step = |(fold, assigning): &mut (Fold, Assigning), rows: NumberedRows| {
         let numbers = rows.numbers;
         let mut assign = |row: usize, id: &str| assigning.add(numbers.value(row), id);
-        fold.push(&rows.batch, &mut assign)
+        fold.push_all(&rows.batch, &mut assign)
     };
     let folded = scan
         .fold_numbered(source, start, select, sort, step)
@@ -147,12 +149,12 @@ pub(crate) async fn assign(
 }
 
 /// The incidents so far.
-struct Fold<'a> {
-    query: &'a IncidentQuery<'a>,
-    attribution: Attribution<'a>,
+pub(super) struct Fold {
+    query: Arc<IncidentQuery>,
+    attribution: Attribution<'static>,
     /// The reasons of anomalous events by the texts of their columns and inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
-    host: Option<HostFold>,
+    pub hosts: Hosts,
     listed: Listed,
     events: u64,
     anomalous: u64,
@@ -171,22 +173,36 @@ struct Listed {
     incidents: Vec<Incident>,
 }
 
-impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, listed: Listed) -> Self {
+impl Fold {
+    /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
+    pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
-            attribution: Attribution::new(&query.model),
-            query,
+            hosts,
+            ..Self::listing(query, Listed::new(limit, None))
+        }
+    }
+
+    /// Returns a fold of no events yet, which come in the order of their hosts.
+    fn listing(query: &Arc<IncidentQuery>, listed: Listed) -> Self {
+        Self {
+            attribution: Attribution::shared(&query.model),
+            query: Arc::clone(query),
             reasons: HashMap::new(),
-            host: None,
+            hosts: Hosts::one_by_one(),
             listed,
             events: 0,
             anomalous: 0,
         }
     }
 
+    /// Takes a batch of the query.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.push_all(batch, &mut |_, _| Ok(()))
+    }
+
     /// Takes a batch of the query. `joined` is given the row of each anomalous event and the id of its incident.
-    fn push(&mut self, batch: &RecordBatch, joined: &mut Joined) -> Result<()> {
-        let described = Described::new(self.query, batch)?;
+    fn push_all(&mut self, batch: &RecordBatch, joined: &mut Joined) -> Result<()> {
+        let described = Described::new(&self.query, batch)?;
         let columns = EventColumns::new(batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
@@ -215,9 +231,6 @@ impl<'a> Fold<'a> {
         joined: &mut Joined,
     ) -> Result<()> {
         let host = value(columns.host, row);
-        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
-            self.end_host();
-        }
         let reasons = match anomalous {
             Some(row) => self.reasons(described, row)?,
             None => Arc::default(),
@@ -225,25 +238,22 @@ impl<'a> Fold<'a> {
         let about = match self.query.has_processes {
             true => columns.process(row),
             false => About::Values(match anomalous {
-                Some(row) => described.values(self.query, row, &reasons)?,
+                Some(row) => described.values(&self.query, row, &reasons)?,
                 None => Arc::default(),
             }),
         };
-        let lineages = self.query.lineages;
-        let fold = self
-            .host
-            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
         let time = columns
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
         let listed = &mut self.listed;
         let mut ended = |incident| listed.push(incident);
+        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
             return Ok(());
         };
-        let event = || described.event(self.query, at);
+        let event = || described.event(&self.query, at);
         let row_key = row_key(described.scores.features(at));
         let score = described.scores.values()[at];
         let anomalous = Anomalous {
@@ -252,7 +262,7 @@ impl<'a> Fold<'a> {
             row: &row_key,
             reasons: &reasons,
             user: described.text(USER, at),
-            new_program: described.new_program(self.query, at)?,
+            new_program: described.new_program(&self.query, at)?,
             path: described.text(PATH, at),
             address: described.text(ADDRESS, at),
             event: &event,
@@ -287,15 +297,19 @@ impl<'a> Fold<'a> {
         Ok(reasons)
     }
 
-    /// Ends the incidents of the current host.
-    fn end_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.finish(&mut |incident| self.listed.push(incident));
-        }
+    /// Takes the incidents that have ended.
+    pub fn take_ended(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.listed.incidents)
+    }
+
+    /// Takes the number of anomalous events since the last call.
+    pub fn take_anomalous(&mut self) -> u64 {
+        std::mem::take(&mut self.anomalous)
     }
 
     fn finish(mut self) -> Incidents {
-        self.end_host();
+        let listed = &mut self.listed;
+        self.hosts.finish(&mut |incident| listed.push(incident));
         Incidents {
             events: self.events,
             anomalous: self.anomalous,
@@ -444,7 +458,7 @@ impl Listed {
             return;
         }
         self.incidents.push(incident);
-        if self.incidents.len() >= 2 * self.limit {
+        if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }

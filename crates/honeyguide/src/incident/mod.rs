@@ -27,6 +27,7 @@ mod assigned;
 mod evidence;
 mod fold;
 mod hosts;
+mod judge;
 mod live;
 mod open;
 mod processes;
@@ -43,11 +44,13 @@ use crate::naming::parameter;
 
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
 pub(crate) use assigned::{Assigned, AssignedReader};
+pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
     Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
     UPDATE_SECONDS, WATERMARK,
 };
 pub(crate) use scan::assign;
+pub(crate) use scan::judge_incidents;
 pub use scan::{find_incident, incidents};
 
 /// An incident ends when this time passes without an anomalous event, in seconds.

@@ -13,6 +13,7 @@ use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
 use crate::model_functions::SCORE;
@@ -49,6 +50,8 @@ pub(super) struct IncidentQuery {
     pub of_all: Vec<Expr>,
     /// The columns of anomalous events.
     pub of_anomalous: Vec<Expr>,
+    /// The labels, which every event has. They are the last columns of the query.
+    pub labels: Vec<Expr>,
     /// The columns that describe an anomalous event.
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
@@ -100,6 +103,7 @@ impl IncidentQuery {
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
+            labels: Vec::new(),
             of_anomalous,
             described,
             identifying,
@@ -109,7 +113,19 @@ impl IncidentQuery {
         })
     }
 
-    /// Selects the columns of every event, its score, and the columns of anomalous events.
+    /// Adds the labels of every event.
+    pub fn with_labels(mut self, labels: &Keys) -> Self {
+        self.needed.extend(labels.columns());
+        self.labels = labels.iter().map(|label| label.expr.clone()).collect();
+        self
+    }
+
+    /// Returns the position of the first label.
+    pub fn first_label(&self) -> usize {
+        SCORES + 1 + self.of_anomalous.len()
+    }
+
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -123,6 +139,7 @@ impl IncidentQuery {
         for expr in &self.of_anomalous {
             columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
+        columns.extend(self.labels.iter().cloned());
         let columns = columns.into_iter().enumerate();
         scored.select(columns.map(|(place, column)| column.alias(name(place))))
     }
@@ -130,7 +147,7 @@ impl IncidentQuery {
     /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
     /// values.
     pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
-        let columns = self.of_all.len() + 1 + self.of_anomalous.len();
+        let columns = self.first_label() + self.labels.len();
         let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
         let (mut state, plan) = selected.sort(order.collect())?.into_parts();
         // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.

@@ -13,6 +13,7 @@ use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
 use super::fold::About;
 use super::hosts::Hosts;
+use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
 use super::query::{
@@ -27,6 +28,8 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
 use crate::features::row_key;
+use crate::groups::Keys;
+use crate::labels::{class_of, label_key};
 use crate::model::Model;
 use crate::naming::{command, parameter};
 use crate::scan::{NumberedRows, Scan};
@@ -48,8 +51,23 @@ pub async fn incidents(
     source: &mut Source,
     options: &IncidentOptions,
 ) -> Result<Incidents> {
+    let (found, _) = judge_incidents(engine, model, source, options, &[]).await?;
+    Ok(found)
+}
+
+/// Finds the incidents of `source`, and judges them against each of `labels`.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when the data lacks a label, or has one that is neither 0 nor 1.
+pub(crate) async fn judge_incidents(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+    labels: &[String],
+) -> Result<(Incidents, Vec<IncidentFigures>)> {
     options.check()?;
-    found(engine, model, source, options, None).await
+    found(engine, model, source, options, labels, None).await
 }
 
 /// Finds the incident with the id `id` among those that [`incidents`] finds, whatever their scores.
@@ -67,7 +85,7 @@ pub async fn find_incident(
         limit: 1,
         by: by.to_vec(),
     };
-    let found = found(engine, model, source, &options, Some(id)).await?;
+    let (found, _) = found(engine, model, source, &options, &[], Some(id)).await?;
     if found.incidents.is_empty() {
         let n_found = of_them(found.found, "incident", "incidents");
         let why = format!(
@@ -83,31 +101,38 @@ pub async fn find_incident(
     Ok(found)
 }
 
-/// Finds incidents: those with the highest scores, or the one with the id `wanted`.
+/// Finds incidents: those with the highest scores, or the one with the id `wanted`. All are judged against
+/// `labels`.
 async fn found(
     engine: &Engine,
     model: &Model,
     source: &mut Source,
     options: &IncidentOptions,
+    labels: &[String],
     wanted: Option<&str>,
-) -> Result<Incidents> {
+) -> Result<(Incidents, Vec<IncidentFigures>)> {
+    let mut keys = Keys::default();
+    for label in labels {
+        keys.add(label_key(source, label)?);
+    }
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
-    let query = Arc::new(query);
+    let query = Arc::new(query.with_labels(&keys));
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
-        .features(model.recipe(), &plan);
+        .features(model.recipe(), &plan)
+        .keys(&keys);
     let listed = Listed::new(options.limit, wanted);
-    let start = || Ok(Fold::listing(&query, listed.clone()));
+    let start = || Ok(Fold::listing(&query, listed.clone()).judging(labels));
     let select = |table| query.sort(query.select(table)?);
     let found = scan.fold(source, start, select, Fold::push).await?;
-    let mut found = found.finish();
+    let (mut found, judged) = found.finish();
     if found.events == 0 {
         return Err(no_events(source));
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
-    Ok(found)
+    Ok((found, judged))
 }
 
 /// Returns the number of the incidents that [`incidents`] finds, and to which of them each anomalous event belongs, by the
@@ -144,8 +169,9 @@ pub(crate) async fn assign(
     let folded = scan
         .fold_numbered(source, start, select, sort, step)
         .await?;
-    let (found, assigning) = folded;
-    Ok((found.finish().found, assigning.finish()?))
+    let (fold, assigning) = folded;
+    let (found, _) = fold.finish();
+    Ok((found.found, assigning.finish()?))
 }
 
 /// The incidents so far.
@@ -156,6 +182,9 @@ pub(super) struct Fold {
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
     pub hosts: Hosts,
     listed: Listed,
+    /// The names of the labels, and what compares incidents with them.
+    labels: Vec<String>,
+    judge: Judge,
     events: u64,
     anomalous: u64,
 }
@@ -190,8 +219,19 @@ impl Fold {
             reasons: HashMap::new(),
             hosts: Hosts::one_by_one(),
             listed,
+            labels: Vec::new(),
+            judge: Judge::new(0),
             events: 0,
             anomalous: 0,
+        }
+    }
+
+    /// Judges incidents against labels, which are the last columns of the query.
+    fn judging(self, labels: &[String]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            judge: Judge::new(labels.len()),
+            ..self
         }
     }
 
@@ -203,7 +243,7 @@ impl Fold {
     /// Takes a batch of the query. `joined` is given the row of each anomalous event and the id of its incident.
     fn push_all(&mut self, batch: &RecordBatch, joined: &mut Joined) -> Result<()> {
         let described = Described::new(&self.query, batch)?;
-        let columns = EventColumns::new(batch);
+        let columns = EventColumns::new(&self.query, batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
             let is_anomalous = described.is_anomalous.value(row);
@@ -246,11 +286,22 @@ impl Fold {
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
-        let listed = &mut self.listed;
-        let mut ended = |incident| listed.push(incident);
+        let labels = columns.classes(&self.labels, row)?;
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        let mut ended = |incident: Incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        };
+        let mut judged = Judged {
+            host,
+            time,
+            labels: &labels,
+            incident: None,
+        };
         let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
+            judge.see(&judged);
             return Ok(());
         };
         let event = || described.event(&self.query, at);
@@ -267,7 +318,9 @@ impl Fold {
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        match fold.see(time, &about, Some(&anomalous), &mut ended) {
+        judged.incident = fold.see(time, &about, Some(&anomalous), &mut ended);
+        judge.see(&judged);
+        match judged.incident {
             Some(id) => joined(row, id),
             None => Ok(()),
         }
@@ -307,16 +360,20 @@ impl Fold {
         std::mem::take(&mut self.anomalous)
     }
 
-    fn finish(mut self) -> Incidents {
-        let listed = &mut self.listed;
-        self.hosts.finish(&mut |incident| listed.push(incident));
-        Incidents {
+    fn finish(mut self) -> (Incidents, Vec<IncidentFigures>) {
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        self.hosts.finish(&mut |incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        });
+        let found = Incidents {
             events: self.events,
             anomalous: self.anomalous,
             found: self.listed.found,
             times_are_dates: None,
             incidents: self.listed.finish(),
-        }
+        };
+        (found, self.judge.finish())
     }
 }
 
@@ -328,11 +385,14 @@ struct EventColumns<'a> {
     number: &'a Int64Array,
     parent: &'a Int64Array,
     program: &'a ArrayRef,
+    labels: Vec<&'a Int64Array>,
 }
 
 impl<'a> EventColumns<'a> {
-    fn new(batch: &'a RecordBatch) -> Self {
+    fn new(query: &IncidentQuery, batch: &'a RecordBatch) -> Self {
+        let labels = batch.columns()[query.first_label()..].iter();
         Self {
+            labels: labels.map(|label| label.as_primitive()).collect(),
             host: batch.column(HOST),
             seconds: batch.column(SECONDS).as_primitive::<Float64Type>(),
             ends: batch.column(ENDS).as_boolean(),
@@ -340,6 +400,18 @@ impl<'a> EventColumns<'a> {
             parent: batch.column(PARENT).as_primitive::<Int64Type>(),
             program: batch.column(PROGRAM),
         }
+    }
+
+    /// Returns whether each label of an event is 1.
+    ///
+    /// # Errors
+    /// Fails when a label is neither 0 nor 1.
+    fn classes(&self, labels: &[String], row: usize) -> Result<Vec<bool>> {
+        let classes = labels.iter().zip(&self.labels);
+        let value = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        classes
+            .map(|(label, column)| class_of(label, value(column)))
+            .collect()
     }
 
     /// Returns what an event says of its process. An event without one belongs to the process 0.
@@ -380,11 +452,12 @@ impl Described {
             .values()
             .to_vec();
         let first_input = DESCRIBED + query.described.len();
-        let inputs = anomalous.columns()[first_input..].to_vec();
+        let columns = &anomalous.columns()[..query.first_label()];
+        let inputs = columns[first_input..].to_vec();
         Ok(Self {
             scores: Scores::known(&query.model, inputs, scores)?,
             is_anomalous,
-            columns: anomalous.columns().to_vec(),
+            columns: columns.to_vec(),
         })
     }
 

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use common::{Folder, events};
 
 /// Creates a folder with events, a model of them, and a file that is not data.
@@ -426,4 +429,29 @@ fn an_output_does_not_replace_a_pipe() {
     folder.refused(&args, 2, &["pipe.csv: not a regular file", "--out -"]);
     let kind = std::fs::metadata(&pipe).expect("the pipe").file_type();
     assert!(kind.is_fifo());
+}
+
+#[test]
+fn outputs_whose_names_no_answer_can_name_are_refused() {
+    let folder = folder();
+    let name = OsStr::from_bytes(b"o\xff.parquet");
+    for call in [
+        &["convert", "good.csv", "--skip-timing", "--json", "--out"][..],
+        &["score", "model.json", "good.csv", "--out"],
+        &[
+            "sql",
+            "SELECT count(*) AS n FROM events",
+            "good.csv",
+            "--out",
+        ],
+        &["simulate", "--events", "2000", "--out"],
+        &["train", "good.csv", "--out"],
+    ] {
+        let mut command = folder.command(call);
+        let done = command.arg(name).output().expect("honeyguide");
+        let message = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{call:?}: {message}");
+        assert!(message.contains("must be UTF-8"), "{call:?}: {message}");
+        assert!(!folder.path("").join(name).exists(), "{call:?}");
+    }
 }

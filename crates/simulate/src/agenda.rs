@@ -2,8 +2,9 @@
 
 use std::mem::discriminant;
 
-use super::attack::{Campaign, intruder_cron_job};
+use super::break_in::BreakIn;
 use super::host::{Counts, Host};
+use super::operations::DEPLOY;
 use super::part::Part;
 use super::process::Task;
 use super::random::Random;
@@ -14,11 +15,6 @@ use super::text::{Label, Rows};
 use super::workloads::Web;
 
 const SECOND: u64 = 1_000_000;
-const ADMIN_LABELS: LoginLabels = LoginLabels {
-    monitor: Label::Benign,
-    manager: Label::Suspicious,
-    shell: Label::Benign,
-};
 
 /// A job that a host runs from time to time.
 #[derive(Clone, Copy)]
@@ -52,6 +48,15 @@ enum Job {
         apt: Task,
         left: u32,
     },
+    /// The administrator logs in and tries a program that the host never ran before.
+    Trial,
+    Backup,
+    Deployment,
+    /// One of the `left` steps to come of a deployment is done, or the session ends.
+    DeploymentStep {
+        session: Session,
+        left: u32,
+    },
     /// The break-in goes on by one step.
     Attack,
     IntruderCron,
@@ -80,12 +85,37 @@ const RARE: [(Job, u64); 6] = [
     (Job::Upgrade, 21_600),
 ];
 
+/// Frequent jobs of a host of a quiet fleet.
+const QUIET_FREQUENT: [(Job, u64); 9] = [
+    (Job::Systemd, 120),
+    (Job::Network, 240),
+    (Job::Devices, 900),
+    (Job::CronMinute, 300),
+    (Job::KernelWorker, 180),
+    (Job::Agent, 600),
+    (Job::Stranger, 900),
+    (Job::WebRequests, 60),
+    (Job::Probe, 3_600),
+];
+/// Rare jobs of a host of a quiet fleet. The first run is within one period of the start.
+const QUIET_RARE: [(Job, u64); 9] = [
+    (Job::CronHourly, 3_600),
+    (Job::Chore, 21_600),
+    (Job::WebCrash, 172_800),
+    (Job::CleanTemporaryFiles, 86_400),
+    (Job::AdminLogin, 14_400),
+    (Job::Upgrade, 86_400),
+    (Job::Backup, 86_400),
+    (Job::Deployment, 43_200),
+    (Job::Trial, 259_200),
+];
+
 /// A host with its services and its agenda.
 pub(super) struct Machine<'r, 'w> {
     host: Host<'r, 'w>,
     services: Services,
     web: Option<Web>,
-    campaign: Option<Campaign>,
+    break_in: Option<BreakIn>,
     chores: &'static [Chore],
     /// The number of chores done plus the position of the host in its split. It decides which chore is next.
     chores_done: u64,
@@ -101,16 +131,17 @@ impl<'r, 'w> Machine<'r, 'w> {
     pub(super) fn start(part: &Part, mut random: Random, rows: &'r mut Rows<'w>) -> Self {
         let begins = u64::from(random.between(118_000_000, 135_000_000));
         let pace = u64::from(random.between(75, 130));
-        let mut host = Host::new(part.address, random, rows, part.share, begins);
+        let mut host = Host::new(part.address, random, rows, (part.share, part.time), begins);
         let services = Services::boot(&mut host);
         let web = part.web.then(|| host.boot_web());
-        let campaign = part.attacked.then(|| Campaign::new(&mut host, &services));
+        let break_in = part.break_in;
+        let break_in = break_in.map(|way| BreakIn::new(way, &mut host, &services));
         let (chores, agenda) = (part.chores, Vec::new());
         let mut machine = Self {
             host,
             services,
             web,
-            campaign,
+            break_in,
             chores,
             chores_done: part.place,
             pace,
@@ -121,6 +152,9 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     fn schedule_first_runs(&mut self, part: &Part) {
+        if let Some(time) = part.time {
+            return self.schedule_quiet_first_runs(time);
+        }
         for (job, period) in FREQUENT {
             self.schedule(job, period * SECOND / 2);
         }
@@ -128,9 +162,27 @@ impl<'r, 'w> Machine<'r, 'w> {
             let turn = (part.place + 3 * salt) % part.turns;
             self.schedule(job, (turn + 1) * part.stride * SECOND);
         }
-        if self.campaign.is_some() {
+        if self.break_in.is_some() {
             self.schedule(Job::Attack, SECOND);
             self.schedule(Job::IntruderCron, SECOND);
+        }
+    }
+
+    /// Schedules the first jobs of a recording of `time` microseconds. A break-in begins between a quarter and three fifths
+    /// of the time.
+    fn schedule_quiet_first_runs(&mut self, time: u64) {
+        for (job, period) in QUIET_FREQUENT {
+            self.schedule(job, period * SECOND / 2);
+        }
+        for (job, period) in QUIET_RARE {
+            let wait = u64::from(self.host.random.below(period as u32)) * SECOND;
+            self.agenda.push((self.host.now() + wait, job));
+        }
+        if self.break_in.is_some() {
+            let share = u64::from(self.host.random.between(25, 60));
+            let begins = self.host.now() + time / 100 * share;
+            self.agenda.push((begins, Job::Attack));
+            self.agenda.push((begins, Job::IntruderCron));
         }
     }
 
@@ -159,7 +211,11 @@ impl<'r, 'w> Machine<'r, 'w> {
     /// Schedules the next run of a periodic job. Does nothing for other jobs.
     fn schedule_next_run(&mut self, job: Job) {
         let same = |(other, _): &&(Job, u64)| discriminant(other) == discriminant(&job);
-        if let Some(&(_, period)) = FREQUENT.iter().chain(&RARE).find(same) {
+        let found = match self.host.is_timed() {
+            true => QUIET_FREQUENT.iter().chain(&QUIET_RARE).find(same),
+            false => FREQUENT.iter().chain(&RARE).find(same),
+        };
+        if let Some(&(_, period)) = found {
             self.schedule(job, period * SECOND * self.pace / 100);
         }
     }
@@ -183,27 +239,27 @@ impl<'r, 'w> Machine<'r, 'w> {
             }
             Job::Stranger | Job::Password(_) => self.receive(job),
             Job::WebRequests | Job::WebCrash => self.serve(job),
-            Job::AdminLogin | Job::AdminCommand { .. } => self.administer(job),
+            Job::AdminLogin | Job::Trial | Job::AdminCommand { .. } => self.administer(job),
+            Job::Backup => host.back_up(services),
+            Job::Deployment | Job::DeploymentStep { .. } => self.deploy(job),
             Job::Upgrade | Job::UpgradePackage { .. } => self.upgrade(job),
             Job::Attack | Job::IntruderCron => self.attack(job),
         }
     }
 
-    /// Runs a job of the intruder and schedules the next one. Does nothing on a host that is not attacked.
+    /// Runs a job of the intruder and schedules the next one, if there is one. Does nothing on a host that is not attacked.
     fn attack(&mut self, job: Job) {
-        let Some(campaign) = &mut self.campaign else {
+        let Some(break_in) = &mut self.break_in else {
             return;
         };
+        let (host, services) = (&mut self.host, &self.services);
         let wait = match job {
-            Job::Attack => campaign.step(&mut self.host, &self.services),
-            _ => {
-                if campaign.persists() {
-                    intruder_cron_job(&mut self.host, &self.services);
-                }
-                60 * SECOND
-            }
+            Job::Attack => break_in.step(host, services, self.web.as_ref()),
+            _ => break_in.cron_job(host, services),
         };
-        self.schedule(job, wait);
+        if let Some(wait) = wait {
+            self.schedule(job, wait);
+        }
     }
 
     /// Handles a stranger's connection or password, and schedules the next password.
@@ -237,12 +293,31 @@ impl<'r, 'w> Machine<'r, 'w> {
                 host.admin_command(session.shell);
                 (session, left - 1)
             }
-            _ => (
-                host.log_in(&self.services, ADMIN, ADMIN_LABELS),
-                host.random.between(3, 9),
-            ),
+            _ => {
+                let session = host.log_in(&self.services, ADMIN, ordinary(host));
+                if matches!(job, Job::Trial) {
+                    host.try_program(session.shell);
+                }
+                (session, host.random.between(3, 9))
+            }
         };
         self.schedule(Job::AdminCommand { session, left }, 8 * SECOND);
+    }
+
+    /// Runs one step of a deployment and schedules the next one.
+    fn deploy(&mut self, job: Job) {
+        let host = &mut self.host;
+        let (session, left) = match job {
+            Job::DeploymentStep { session, left: 0 } => {
+                return host.log_out(&self.services, session, DEPLOY);
+            }
+            Job::DeploymentStep { session, left } => {
+                host.deployment_step(session.shell, left);
+                (session, left - 1)
+            }
+            _ => (host.log_in(&self.services, DEPLOY, ordinary(host)), 5),
+        };
+        self.schedule(Job::DeploymentStep { session, left }, 5 * SECOND);
     }
 
     /// Runs one step of a package upgrade and schedules the next one.
@@ -263,19 +338,26 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 }
 
+/// Returns the labels of a login on an ordinary day.
+fn ordinary(host: &Host<'_, '_>) -> LoginLabels {
+    LoginLabels {
+        monitor: Label::Benign,
+        manager: host.unusual(),
+        shell: Label::Benign,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Split;
-    use super::super::fleet::parts;
+    use super::super::fleet::{parts, parts_of_hours};
     use super::*;
 
-    /// Runs the first host of a split of `events` events. Returns the number of slots in its process table and
-    /// the number of jobs on its agenda at the end.
-    fn size_after(split: Split, events: u64) -> (usize, usize) {
+    /// Runs a host. Returns the number of slots in its process table and the number of jobs on its agenda at the end.
+    fn size_after(part: &Part) -> (usize, usize) {
         let mut out = std::io::sink();
         let mut rows = Rows::new(&mut out);
-        let part = parts(split, events).swap_remove(0);
-        let mut machine = Machine::start(&part, Random::new(1, 1), &mut rows);
+        let mut machine = Machine::start(part, Random::new(1, 1), &mut rows);
         machine.run();
         (machine.host.tasks.slot_count(), machine.agenda.len())
     }
@@ -283,10 +365,18 @@ mod tests {
     #[test]
     fn a_longer_recording_needs_no_more_memory() {
         for split in Split::ALL {
-            let (slots, jobs) = size_after(split, 300_000);
+            let (slots, jobs) = size_after(&parts(split, 300_000)[0]);
             assert!(
                 slots < 80 && jobs < 60,
                 "{split:?}: {slots} slots, {jobs} jobs"
+            );
+        }
+        for part in parts_of_hours(Split::Testing, 72, 3) {
+            let (slots, jobs) = size_after(&part);
+            assert!(
+                slots < 80 && jobs < 60,
+                "{:?}: {slots} slots, {jobs} jobs",
+                part.break_in
             );
         }
     }

@@ -58,6 +58,10 @@ const KIT_FILES: [&str; 8] = [
 const THREADS: usize = 100;
 /// The largest number of calls that the scanner makes in one step.
 const BURST: u64 = 4_000;
+/// The time that the scanner runs in a recording of a time, in microseconds.
+const SCAN_MICROS: u64 = 7_200_000_000;
+/// The mean time between the intruder's visits once the scanner runs, in a recording of a time, in microseconds.
+const VISIT_MICROS: u64 = 60_000_000;
 
 /// The commands with which the intruder explores the host, in this order, each with its argument.
 static EXPLORATION: [(&Tool, &str); 19] = [
@@ -145,7 +149,11 @@ impl Campaign {
         }
         if host.now() >= self.due {
             self.stage = self.next_stage(host, services);
-            self.due = host.now() + host.random.around(500_000);
+            let is_slow = host.is_timed() && self.scanner.is_some();
+            self.due = host.now()
+                + host
+                    .random
+                    .around(if is_slow { VISIT_MICROS } else { 500_000 });
         }
         host.random.around(250_000)
     }
@@ -208,9 +216,10 @@ impl Campaign {
     }
 }
 
-/// Returns true while there are too few benign events before the break-in.
+/// Returns true while there are too few benign events before the break-in. In a recording of a time, the agenda says when
+/// it begins.
 fn too_early(host: &Host<'_, '_>) -> bool {
-    per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000
+    !host.is_timed() && per_mille(host.counts().benign, host) < BENIGN_SHARE * QUIET_SHARE / 1_000
 }
 
 /// Returns the share of `part` events in the events of the host, per mille.
@@ -346,6 +355,8 @@ struct Scanner {
     attempts: Vec<(Task, Option<Attempt>)>,
     /// The numbers of events of the host when the scanner was started.
     launched_at: Counts,
+    /// The time when it was started, in microseconds since boot.
+    launched: u64,
 }
 
 impl Scanner {
@@ -379,19 +390,26 @@ impl Scanner {
         Self {
             attempts,
             launched_at: host.counts(),
+            launched: host.now(),
         }
     }
 
     /// Scans until the evil events have reached the same fraction of their share as the benign events have of
-    /// theirs.
+    /// theirs, or as the time has of that of a scan.
     fn keep_up(&mut self, host: &mut Host<'_, '_>) {
         let (counts, then) = (host.counts(), self.launched_at);
-        let benign_goal = (host.share() * BENIGN_SHARE / 1_000)
-            .saturating_sub(then.benign)
-            .max(1);
         let evil_goal = (host.share() * EVIL_SHARE / 1_000).saturating_sub(then.evil);
-        let due = then.evil + evil_goal * (counts.benign - then.benign) / benign_goal;
-        for _ in 0..due.saturating_sub(counts.evil).clamp(20, BURST) {
+        let (due, least) = if host.is_timed() {
+            let passed = (host.now() - self.launched).min(SCAN_MICROS);
+            (then.evil + evil_goal * passed / SCAN_MICROS, 0)
+        } else {
+            let benign_goal = (host.share() * BENIGN_SHARE / 1_000)
+                .saturating_sub(then.benign)
+                .max(1);
+            let passed = counts.benign - then.benign;
+            (then.evil + evil_goal * passed / benign_goal, 20)
+        };
+        for _ in 0..due.saturating_sub(counts.evil).clamp(least, BURST) {
             self.advance(host);
         }
     }

@@ -1,5 +1,7 @@
 //! Tests that read written splits back and check the properties on which a reader of such a log relies.
 
+mod fleet;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -15,11 +17,13 @@ const KTHREADD: u32 = 2;
 
 /// Writes a split to memory. Returns its text and its counts.
 fn written(events: u64, seed: u64, split: Split) -> (String, Summary) {
+    written_by(&Simulation::new(events, seed).unwrap(), split)
+}
+
+/// Writes a split of a simulation to memory. Returns its text and its counts.
+fn written_by(simulation: &Simulation, split: Split) -> (String, Summary) {
     let mut bytes = Vec::new();
-    let summary = Simulation::new(events, seed)
-        .unwrap()
-        .write_split(split, &mut bytes)
-        .unwrap();
+    let summary = simulation.write_split(split, &mut bytes).unwrap();
     (String::from_utf8(bytes).unwrap(), summary)
 }
 
@@ -190,7 +194,10 @@ fn every_row_has_the_formats_of_beth() {
         assert_eq!(count, summary.events);
         assert_eq!(
             count,
-            Simulation::new(40_000, 3).unwrap().split_events(split)
+            Simulation::new(40_000, 3)
+                .unwrap()
+                .split_events(split)
+                .unwrap()
         );
     }
 }
@@ -480,7 +487,12 @@ fn the_events_must_be_within_the_limits() {
         Err(SimulateError::TooManyEvents { events: u64::MAX })
     );
     let total: u64 = Split::ALL
-        .map(|split| Simulation::new(1_000, 0).unwrap().split_events(split))
+        .map(|split| {
+            Simulation::new(1_000, 0)
+                .unwrap()
+                .split_events(split)
+                .unwrap()
+        })
         .iter()
         .sum();
     assert_eq!(total, 1_000);

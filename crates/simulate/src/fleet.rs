@@ -1,15 +1,20 @@
 //! The hosts of each split.
 
 use super::agenda::Machine;
-use super::part::Part;
+use super::part::{Part, Way};
 use super::random::Random;
-use super::scheduled::{OTHER_CHORES, TRAINING_CHORES};
+use super::scheduled::{FLEET_CHORES, OTHER_CHORES, TRAINING_CHORES};
 use super::text::Rows;
 use super::{Split, Summary};
 
 /// The smallest average number of events per host. With fewer, a host would show little of a day, so a
 /// small recording has fewer hosts.
 const LEAST_PER_HOST: u64 = 1_500;
+
+/// The number of events of a break-in with a scanner, on a host that records for a time.
+const SCANNER_EVENTS: u64 = 100_000;
+/// The first number of a fleet's streams of random numbers, divided by 2³².
+const FLEETS: u64 = 8;
 
 /// Returns the last byte of the IPv4 address of each host of a split.
 fn addresses(split: Split) -> &'static [u8] {
@@ -33,14 +38,44 @@ pub(super) fn parts(split: Split, events: u64) -> Vec<Part> {
     let part = |(place, &address): (u64, &u8)| Part {
         address: [10, 20, 1, address],
         place,
+        stream: (split as u64) << 32 | place,
         share: share_before(place + 1, hosts, events) - share_before(place, hosts, events),
+        time: None,
         stride,
         turns,
         web: !attacked && place % 2 == 0,
-        attacked,
+        break_in: attacked.then_some(Way::Scanner),
         chores,
     };
     (0..hosts).zip(addresses).map(part).collect()
+}
+
+/// Returns the hosts of a split of a fleet that records for `hours`.
+pub(super) fn parts_of_hours(split: Split, hours: u64, hosts: u64) -> Vec<Part> {
+    let first_network = if split == Split::Testing { 128 } else { 2 };
+    let part = |place: u64| Part {
+        address: [
+            10,
+            20,
+            first_network + (place / 250) as u8,
+            1 + (place % 250) as u8,
+        ],
+        place,
+        stream: (FLEETS + split as u64) << 32 | place,
+        share: SCANNER_EVENTS,
+        time: Some(hours * 3_600_000_000),
+        stride: 0,
+        turns: 1,
+        web: place % 2 == 0,
+        break_in: match place {
+            0 if split == Split::Testing => Some(Way::WebShell),
+            1 if split == Split::Testing => Some(Way::Scanner),
+            2 if split == Split::Testing => Some(Way::Exfiltration),
+            _ => None,
+        },
+        chores: FLEET_CHORES,
+    };
+    (0..hosts).map(part).collect()
 }
 
 /// Returns the number of events of the hosts before `place`.
@@ -52,11 +87,11 @@ fn share_before(place: u64, hosts: u64, events: u64) -> u64 {
 }
 
 /// Writes the events of all hosts of a split, one host after the other.
-pub(super) fn run(split: Split, seed: u64, events: u64, rows: &mut Rows<'_>) -> Summary {
+pub(super) fn run(parts: &[Part], seed: u64, rows: &mut Rows<'_>) -> Summary {
     let mut summary = Summary::default();
-    for part in parts(split, events) {
-        let random = Random::new(seed, (split as u64) << 32 | part.place);
-        let (counts, processes) = Machine::start(&part, random, rows).run();
+    for part in parts {
+        let random = Random::new(seed, part.stream);
+        let (counts, processes) = Machine::start(part, random, rows).run();
         summary.hosts += 1;
         summary.events += counts.events();
         summary.sus += counts.suspicious + counts.evil;

@@ -74,20 +74,22 @@ pub(super) struct Host<'r, 'w> {
     pub(super) tasks: Table,
     counts: Counts,
     rows: &'r mut Rows<'w>,
-    /// The number of events that the host is to write.
+    /// The number of events that the host is to write, unless it writes until a time.
     share: u64,
+    /// The time at which the recording ends, in microseconds since boot, if it does not end with the share.
+    ends: Option<u64>,
     /// The time since boot, in microseconds.
     micros: u64,
 }
 
 impl<'r, 'w> Host<'r, 'w> {
-    /// Creates a host that is named by its address and records `share` events. The recording begins
-    /// `micros` microseconds after the host's boot.
+    /// Creates a host that is named by its address. It records `share` events, or for `time` microseconds if that is
+    /// given. The recording begins `micros` microseconds after the host's boot.
     pub(super) fn new(
         address: [u8; 4],
         mut random: Random,
         rows: &'r mut Rows<'w>,
-        share: u64,
+        (share, time): (u64, Option<u64>),
         micros: u64,
     ) -> Self {
         let dialect = Dialect::draw(&mut random);
@@ -101,13 +103,31 @@ impl<'r, 'w> Host<'r, 'w> {
             counts: Counts::default(),
             rows,
             share,
+            ends: time.map(|time| micros + time),
             micros,
         }
     }
 
-    /// Returns true once the host has written its share of events or a write has failed.
+    /// Returns true once the recording has ended or a write has failed.
     pub(super) fn done(&self) -> bool {
-        self.counts.events() >= self.share || self.rows.failed()
+        let is_over = match self.ends {
+            Some(ends) => self.micros >= ends,
+            None => self.counts.events() >= self.share,
+        };
+        is_over || self.rows.failed()
+    }
+
+    /// Returns whether the host records for a time, whatever the number of events.
+    pub(super) fn is_timed(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// Returns the label of events that BETH marks on benign hosts. In a fleet, only break-ins are labelled.
+    pub(super) fn unusual(&self) -> Label {
+        match self.is_timed() {
+            true => Label::Benign,
+            false => Label::Suspicious,
+        }
     }
 
     /// Returns the number of events that the host is to write.

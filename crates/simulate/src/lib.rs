@@ -18,6 +18,20 @@
 //! a single login is a large part of the test split, and below 30,000 events the intruder is already
 //! logged in when the recording begins.
 //!
+//! A simulation of a fleet is long and quiet instead. It has a training and a test file, each with so many hosts that
+//! record so many hours, 6,000 to 13,000 events an hour and host. On ordinary days people log in, jobs run, packages are
+//! upgraded, releases are deployed, data is backed up, and now and then somebody tries a program that the host never ran
+//! before. Three hosts of the test file are broken into, each in its own way:
+//!
+//! | host | break-in | labelled events |
+//! |---|---|---|
+//! | one with a web server | commands through the web server, then a shell that connects back | about 1,800, in half an hour |
+//! | another | the break-in of the table above, whose scanner connects to other hosts for two hours | more than 80,000, until the end of the recording |
+//! | another | a stolen key of the administrator: files are read, packed and sent out | about 4,000, in an hour |
+//!
+//! In a fleet, events of ordinary days are never labelled. From three hours on, the quiet
+//! break-ins end within the recording.
+//!
 //! A file holds its hosts one after the other, and time strictly increases within a host. BETH's files
 //! have the same order, except for occasional disorder within a few milliseconds. More events make a
 //! longer recording, with more jobs, visitors and sessions. Memory use does not grow with the number of
@@ -29,10 +43,13 @@
 
 mod agenda;
 mod attack;
+mod break_in;
 mod call;
+mod exfiltration;
 mod files;
 mod fleet;
 mod host;
+mod operations;
 mod part;
 mod process;
 mod programs;
@@ -44,6 +61,7 @@ mod sockets;
 mod tasks;
 mod text;
 mod tools;
+mod web_shell;
 mod workloads;
 
 #[cfg(test)]
@@ -57,6 +75,13 @@ pub const DEFAULT_EVENTS: u64 = 150_000;
 pub const LEAST_EVENTS: u64 = 1_000;
 /// The largest number of events of a simulation, which makes about two terabytes of text.
 pub const MOST_EVENTS: u64 = 10_000_000_000;
+
+/// The largest number of hours that the hosts of a fleet record.
+pub const MOST_HOURS: u64 = 8_784;
+/// The smallest number of hosts of a fleet: each break-in has a host of its own.
+pub const LEAST_HOSTS: u64 = 3;
+/// The largest number of hosts of a fleet.
+pub const MOST_HOSTS: u64 = 1_000;
 
 /// The reason why a simulation cannot be set up.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -72,6 +97,18 @@ pub enum SimulateError {
     TooManyEvents {
         /// The number of events that was asked for.
         events: u64,
+    },
+    /// A fleet cannot record so many hours.
+    #[error("a fleet cannot record {hours} hours: it records from 1 to {MOST_HOURS}")]
+    Hours {
+        /// The number of hours that was asked for.
+        hours: u64,
+    },
+    /// A fleet cannot have so many hosts.
+    #[error("a fleet of {hosts} hosts: it has from {LEAST_HOSTS} to {MOST_HOSTS}")]
+    Hosts {
+        /// The number of hosts that was asked for.
+        hosts: u64,
     },
 }
 
@@ -115,11 +152,20 @@ pub struct Summary {
     pub processes: u64,
 }
 
-/// A simulation, defined by its number of events and its seed.
+/// A simulation, defined by its size and its seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Simulation {
-    events: u64,
+    size: Size,
     seed: u64,
+}
+
+/// The size of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// The number of events of all splits together.
+    Events(u64),
+    /// The number of hosts of each split, and the hours that they record.
+    Fleet { hours: u64, hosts: u64 },
 }
 
 impl Simulation {
@@ -130,21 +176,60 @@ impl Simulation {
     pub fn new(events: u64, seed: u64) -> Result<Self, SimulateError> {
         match events {
             ..LEAST_EVENTS => Err(SimulateError::TooFewEvents { events }),
-            LEAST_EVENTS..=MOST_EVENTS => Ok(Self { events, seed }),
+            LEAST_EVENTS..=MOST_EVENTS => Ok(Self {
+                size: Size::Events(events),
+                seed,
+            }),
             _ => Err(SimulateError::TooManyEvents { events }),
         }
     }
 
-    /// Returns the number of events of one split.
+    /// Creates a simulation of a fleet, of which `hosts` hosts for training and `hosts` others for testing record `hours`
+    /// hours each.
+    ///
+    /// # Errors
+    /// Returns an error if `hours` is not between 1 and [`MOST_HOURS`], or `hosts` not between [`LEAST_HOSTS`] and
+    /// [`MOST_HOSTS`].
+    pub fn of_fleet(hours: u64, hosts: u64, seed: u64) -> Result<Self, SimulateError> {
+        if !(1..=MOST_HOURS).contains(&hours) {
+            return Err(SimulateError::Hours { hours });
+        }
+        if !(LEAST_HOSTS..=MOST_HOSTS).contains(&hosts) {
+            return Err(SimulateError::Hosts { hosts });
+        }
+        let size = Size::Fleet { hours, hosts };
+        Ok(Self { size, seed })
+    }
+
+    /// Returns the splits of the simulation, in the order in which they are used.
+    pub fn splits(&self) -> &'static [Split] {
+        match self.size {
+            Size::Events(_) => &Split::ALL,
+            Size::Fleet { .. } => &[Split::Training, Split::Testing],
+        }
+    }
+
+    /// Returns the number of events of one split, or `None` for a fleet, which records hours and not events.
     ///
     /// The proportions are those of BETH. The three numbers add up to the events of the simulation.
-    pub fn split_events(&self, split: Split) -> u64 {
-        let training = self.events * 6_690 / 10_000;
-        let validation = self.events * 1_655 / 10_000;
-        match split {
+    pub fn split_events(&self, split: Split) -> Option<u64> {
+        let Size::Events(events) = self.size else {
+            return None;
+        };
+        let training = events * 6_690 / 10_000;
+        let validation = events * 1_655 / 10_000;
+        Some(match split {
             Split::Training => training,
             Split::Validation => validation,
-            Split::Testing => self.events - training - validation,
+            Split::Testing => events - training - validation,
+        })
+    }
+
+    /// Returns the hosts of a split.
+    fn parts(&self, split: Split) -> Vec<part::Part> {
+        match self.size {
+            Size::Fleet { hours, hosts } => fleet::parts_of_hours(split, hours, hosts),
+            Size::Events(_) => fleet::parts(split, self.split_events(split).unwrap_or(0)),
         }
     }
 
@@ -165,7 +250,7 @@ impl Simulation {
     /// Returns the first error of `out`. The rows written before the error are an incomplete split.
     pub fn write_split(&self, split: Split, out: &mut impl io::Write) -> io::Result<Summary> {
         let mut rows = text::Rows::new(out);
-        let summary = fleet::run(split, self.seed, self.split_events(split), &mut rows);
+        let summary = fleet::run(&self.parts(split), self.seed, &mut rows);
         rows.finish()?;
         Ok(summary)
     }

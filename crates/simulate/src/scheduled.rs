@@ -5,7 +5,6 @@ use super::files::{APPEND, CREATE, UPDATE};
 use super::host::Host;
 use super::process::Task;
 use super::services::Services;
-use super::text::Label;
 use super::tools::{self, LIBC, Tool};
 
 /// The user id with which apt downloads.
@@ -70,6 +69,10 @@ pub(super) const TRAINING_CHORES: &[Chore] = &[ROTATE, INDEX_MANUALS, INDEX_FILE
 /// The chores of the other hosts. The renewal of certificates and the back-up do not occur on the training
 /// hosts.
 pub(super) const OTHER_CHORES: &[Chore] = &[ROTATE, RENEW_CERTIFICATE, BACK_UP, TRIM];
+
+/// The chores of a fleet's hosts, which back up their data in a job of its own.
+pub(super) const FLEET_CHORES: &[Chore] =
+    &[ROTATE, INDEX_MANUALS, RENEW_CERTIFICATE, INDEX_FILES, TRIM];
 
 /// Indexes some files.
 fn index_files(host: &mut Host<'_, '_>, task: Task) {
@@ -164,7 +167,7 @@ impl Host<'_, '_> {
     /// Runs the hourly job of cron: a shell runs run-parts on a folder that is usually empty.
     pub(super) fn cron_hourly(&mut self, services: &Services) {
         let (child, job) = self.cron_child(services, "/etc/crontab", 0);
-        self.tasks.set_label(job, Label::Suspicious);
+        self.tasks.set_label(job, self.unusual());
         self.become_script(job, |host, shell| {
             host.command_with(
                 shell,

@@ -77,7 +77,7 @@ pub(super) struct Tool {
 }
 
 /// Creates a tool that looks for no missing files, lists no folders and does not read other processes.
-const fn tool(
+pub(super) const fn tool(
     path: &'static str,
     libraries: &'static [&'static str],
     reads: &'static [&'static str],

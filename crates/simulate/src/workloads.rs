@@ -6,7 +6,6 @@ use super::files::{APPEND, CREATE, READ};
 use super::host::Host;
 use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::services::Services;
-use super::text::Label;
 use super::tools;
 
 /// The number of the user `www-data`.
@@ -16,6 +15,13 @@ const WWW_DATA: u32 = 33;
 pub(super) struct Web {
     master: Task,
     workers: Vec<Task>,
+}
+
+impl Web {
+    /// Returns a worker.
+    pub(super) fn worker(&self) -> Task {
+        self.workers[0]
+    }
 }
 
 const PAGES: [&str; 8] = [
@@ -118,7 +124,7 @@ impl Host<'_, '_> {
         let lost = web.workers[place];
         let id = self.tasks.id(lost);
         let handler = self.tasks.child_of(services.kernel);
-        self.tasks.set_label(handler, Label::Suspicious);
+        self.tasks.set_label(handler, self.unusual());
         self.exec(handler, "/usr/share/apport/apport", &["apport"]);
         self.load(handler, &["libc", "libpthread", "libdl"]);
         for file in ["status", "cmdline", "environ", "maps"] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::OnCluster;
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide convert 'logs/*.csv.gz' --out logs.parquet
@@ -18,7 +19,7 @@ pub struct Convert {
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The Parquet file to write if the name ends in .parquet, else the new folder: a path or a URL in a bucket
-    #[arg(long, value_name = "DIR|FILE.parquet")]
+    #[arg(long, value_name = "DIR|FILE.parquet", value_parser = output())]
     pub out: PathBuf,
     /// Write one folder for each value of these columns, such as hostName=web-1; the files keep the columns
     #[arg(long, value_name = "COL", value_delimiter = ',')]

@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use honeyguide::embed::{Epochs, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEIGHBORS, Metric};
 
 use super::numbers::{number, seed, whole};
+use super::paths::output;
 
 /// UMAP's `spread`, which is 1 for every map; `min_dist` cannot exceed it.
 const MAX_MIN_DIST: f64 = 1.0;
@@ -51,7 +52,7 @@ pub struct Embed {
     pub seed: u64,
     /// The file to write, with the coordinates of each distinct feature row (.csv, .ndjson, .arrow or .parquet): a
     /// path, an object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: PathBuf,
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::paths::output;
+
 const EXAMPLES: &str = "Examples:
   honeyguide explore today.csv --out look.html
   honeyguide explore labelled_testing_data.csv --recipe beth-paper --label evil --out look.html
@@ -17,7 +19,7 @@ pub struct Explore {
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The self-contained HTML file to write (.html): a path, an object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: PathBuf,
     /// A label column, which is 1 for events to detect and 0 for the others: charts show both kinds of events, and
     /// correlations include the label; may be given more than once [default: sus and evil, where the data has them]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::numbers::number;
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide import forest.json --out model.json
@@ -23,7 +24,7 @@ pub struct Import {
     #[arg(value_name = "DATA")]
     pub data: Vec<String>,
     /// The model file to write: a path, an object's URL, or - for standard output
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = output())]
     pub out: PathBuf,
     /// The recipe that computes the forest's columns in their order: a built-in one, or the path or URL of a TOML file.
     /// raw takes the columns that the export names

@@ -7,6 +7,7 @@ use honeyguide::incident::MAX_LISTED;
 
 use super::OnCluster;
 use super::numbers::whole;
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide incidents model.json today.csv
@@ -26,7 +27,7 @@ pub struct Incidents {
     pub top: Option<usize>,
     /// Write the incidents to this file (.parquet, .arrow or .ndjson), one row for each: a path, an object's URL, or - for
     /// standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
     /// A column whose values tell the incidents of a host apart, instead of its processes; can be given several times
     #[arg(long, value_name = "COLUMN")]

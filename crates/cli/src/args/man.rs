@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::paths::output;
+
 const EXAMPLES: &str = "Examples:
   honeyguide man train | man -l -
   honeyguide man --out ~/.local/share/man/man1";
@@ -15,6 +17,6 @@ pub struct Man {
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     pub command: Option<String>,
     /// Write the pages of honeyguide and of all commands to this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output())]
     pub out: Option<PathBuf>,
 }

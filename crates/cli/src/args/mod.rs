@@ -15,6 +15,7 @@ mod inspect;
 mod man;
 mod numbers;
 mod on_cluster;
+mod paths;
 mod recipes;
 mod report;
 mod reproduce;

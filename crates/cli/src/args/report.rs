@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::paths::output;
+
 const EXAMPLES: &str = "Examples:
   honeyguide report model.json today.csv --out report.html
   honeyguide report model.json events.parquet --label is_attack --out report.html";
@@ -17,7 +19,7 @@ pub struct Report {
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The self-contained HTML file to write (.html): a path, an object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: PathBuf,
     /// The label column, which is 1 for events to detect and 0 for the others; no feature of the model may read it
     /// [default: sus and evil, where the data has them]

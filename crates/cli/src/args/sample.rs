@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use honeyguide::sample::MAX_ROWS;
 
 use super::numbers::{number, seed, whole};
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide sample 'logs/*.csv.gz' --rows 10000 --out some.csv
@@ -30,6 +31,6 @@ pub struct Sample {
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// The file to write (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: PathBuf,
 }

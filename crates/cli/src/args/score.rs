@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 
 use super::OnCluster;
 use super::numbers::whole;
+use super::paths::output;
 
 /// The greatest number of events that `--top` can show.
 const MAX_TOP: usize = 10_000;
@@ -25,7 +26,7 @@ pub struct Score {
     pub data: Vec<String>,
     /// Write every event with its score and verdict to this file (.csv, .ndjson, .arrow or .parquet): a path, an
     /// object's URL, or - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
     /// Number of the most anomalous events to show; events with the same feature values are shown once
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "out", value_parser = whole(1, MAX_TOP), allow_negative_numbers = true)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::OnCluster;
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide sql \"SELECT processName, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC\" today.csv
@@ -33,7 +34,7 @@ pub struct Sql {
     pub model: Option<PathBuf>,
     /// Write the result to this file (.csv, .ndjson, .arrow or .parquet): a path, an object's URL, or - for standard
     /// output [default: a table on a terminal, CSV in a pipe, JSON with --json]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub on_cluster: OnCluster,

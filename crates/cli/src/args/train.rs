@@ -7,6 +7,7 @@ use honeyguide::{Contamination, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty
 
 use super::OnCluster;
 use super::numbers::{seed, whole};
+use super::paths::output;
 
 const EXAMPLES: &str = "Examples:
   honeyguide train labelled_training_data.csv --out model.json
@@ -20,7 +21,7 @@ pub struct Train {
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<String>,
     /// The model file to write: a path, an object's URL, or - for standard output
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = output())]
     pub out: PathBuf,
     /// A built-in recipe, or the path or URL of a TOML file [default: the log's, context]
     #[arg(long, value_name = "NAME|FILE")]

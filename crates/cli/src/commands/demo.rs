@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ::simulate::DEFAULT_EVENTS;
+use ::simulate::{DEFAULT_EVENTS, Simulation};
 use honeyguide::evaluate::Evaluation;
 use honeyguide::log::Log;
 use honeyguide::score::{Anomaly, Listing, most_anomalous};
@@ -42,7 +42,12 @@ struct Shown {
 
 pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     context.mark_simulated();
-    let simulation = simulate::write(context, &args.out, DEFAULT_EVENTS, args.seed).await?;
+    let simulation = simulate::write(
+        context,
+        &args.out,
+        Simulation::new(DEFAULT_EVENTS, args.seed),
+    )
+    .await?;
     let [training, validation, test] = &simulation.splits[..] else {
         return Err(honeyguide::Error::internal("a simulation has three splits").into());
     };

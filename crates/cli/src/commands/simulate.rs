@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::simulate::{Simulation, Split, Summary};
+use ::simulate::{SimulateError, Simulation, Split, Summary};
 use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
 use honeyguide::output::{Destination, PendingFile, create_folder};
 use honeyguide::{Error, is_url, redacted};
@@ -20,7 +20,7 @@ use crate::render::{TextTable, count, percent_of};
 /// The files of a simulation.
 #[derive(Serialize)]
 pub struct Simulated {
-    /// The training, the validation and the test file.
+    /// The training, the validation and the test file; a fleet has no validation file.
     pub splits: Vec<SimulatedSplit>,
 }
 
@@ -43,22 +43,25 @@ pub struct SimulatedSplit {
 
 pub async fn run(context: &Context, args: Simulate) -> Result<(), Failure> {
     context.mark_simulated();
-    let simulated = write(context, &args.out, args.events, args.seed).await?;
+    let simulation = match args.hours {
+        Some(hours) => Simulation::of_fleet(hours, args.hosts, args.seed),
+        None => Simulation::new(args.events, args.seed),
+    };
+    let simulated = write(context, &args.out, simulation).await?;
     context.show(&simulated)
 }
 
-/// Writes a simulation's three files into `folder`.
+/// Writes the files of a simulation into `folder`.
 pub async fn write(
     context: &Context,
     folder: &Path,
-    events: u64,
-    seed: u64,
+    simulation: Result<Simulation, SimulateError>,
 ) -> Result<Simulated, Failure> {
-    let simulation =
-        Simulation::new(events, seed).map_err(|error| Error::usage(error.to_string()))?;
+    let simulation = simulation.map_err(|error| Error::usage(error.to_string()))?;
     let place = |name: &str| context.destination(&folder.join(name));
-    let places = Split::ALL.map(|split| place(split.file_name()));
-    let places = places.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let splits = simulation.splits().iter();
+    let places = splits.map(|split| place(split.file_name()));
+    let places = places.collect::<Result<Vec<_>, _>>()?;
     let marker = place(SIMULATED)?;
     if !is_url(&folder.to_string_lossy()) {
         create_folder(folder)?;
@@ -69,7 +72,7 @@ pub async fn write(
     context
         .blocking(move |cancelled| {
             let written: Vec<_> = std::thread::scope(|scope| {
-                let splits = Split::ALL.into_iter().zip(places);
+                let splits = simulation.splits().iter().copied().zip(places);
                 let writers = splits.map(|(split, place)| {
                     let runtime = runtime.clone();
                     scope.spawn(move || {
@@ -89,7 +92,7 @@ pub async fn write(
             let mut marker = PendingFile::create(marker)?;
             let marked = marker.write_all(SIMULATED_TEXT.as_bytes());
             marked.map_err(|error| Error::io("write", marker.path(), error))?;
-            // The files get their final names only when all three are complete, and only with the marker beside them.
+            // The files get their final names only when all are complete, and only with the marker beside them.
             let complete = written.into_iter().collect::<Result<Vec<_>, _>>()?;
             marker.finish()?;
             let splits = complete

@@ -1,4 +1,4 @@
-//! The SQL functions on text, which every session registers.
+//! The SQL functions on text and the exact arithmetic, which every session registers.
 //!
 //! The modules `arg` and `path` work on single texts, without the engine. This module handles columns, nulls and
 //! signatures.
@@ -6,6 +6,7 @@
 pub(crate) mod arg;
 mod conversion;
 mod escape;
+mod exact;
 pub(crate) mod lists;
 pub(crate) mod literal;
 pub(crate) mod path;
@@ -33,16 +34,17 @@ use datafusion::prelude::SessionContext;
 pub(crate) use conversion::{Target, Unconvertible, conversions, fault};
 pub(crate) use lists::ListParser;
 
-/// Registers `arg`, `path_prefix` and `path_shape` in `context`. Texts that `arg` cannot read are counted only in plans
-/// that [`counting`] has prepared.
+/// Registers `arg`, `path_prefix` and `path_shape` in `context`, and makes its arithmetic of integers exact. Texts that
+/// `arg` cannot read are counted only in plans that [`counting`] has prepared.
 pub(crate) fn register(context: &SessionContext) {
     for function in functions() {
         context.register_udf(function);
     }
+    context.add_analyzer_rule(Arc::new(exact::ExactIntegers));
 }
 
 /// Returns the functions that are registered in every session.
-pub(crate) fn functions() -> [ScalarUDF; 3] {
+pub(crate) fn functions() -> Vec<ScalarUDF> {
     let whole = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
         vec![TypeSignatureClass::Integer],
@@ -54,7 +56,9 @@ pub(crate) fn functions() -> [ScalarUDF; 3] {
     let shape = ScalarUDF::from(PathShape {
         signature: Signature::coercible(vec![text()], Volatility::Immutable),
     });
-    [arg_function(&Arc::default()), prefix, shape]
+    let mut all = vec![arg_function(&Arc::default()), prefix, shape];
+    all.extend(exact::functions());
+    all
 }
 
 /// Returns `arg`, which adds the number of texts that it cannot read to `malformed`. A text that is read several times

@@ -64,25 +64,36 @@ impl HostFold {
         self.host.as_deref()
     }
 
-    /// Takes an event, anomalous or not. Incidents that have ended are given to `ended`.
+    /// Iterates over the open incidents, in the order in which they were opened.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
+        self.open.values()
+    }
+
+    /// Returns the number of processes that are remembered.
+    pub fn n_processes(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Takes an event, anomalous or not, and returns the id of the incident that an anomalous one belongs to. Incidents
+    /// that have ended are given to `ended`.
     pub fn see(
         &mut self,
         time: Option<f64>,
         about: &About,
         anomalous: Option<&Anomalous>,
         ended: &mut impl FnMut(Incident),
-    ) {
+    ) -> Option<&str> {
         let process = match about {
             About::Process(seen) => Some((self.processes.see(seen), seen)),
             About::Values(_) => None,
         };
-        let Some(event) = anomalous else { return };
+        let event = anomalous?;
         self.sweep(time, false, ended);
         self.forget_members();
         let (subject, family) = match (process, about) {
             (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
             (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
-            (None, About::Process(_)) => return,
+            (None, About::Process(_)) => return None,
         };
         let mut known = self.incident_of(&subject, family.as_ref());
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
@@ -100,14 +111,13 @@ impl HostFold {
         };
         self.events += 1;
         self.members.insert(subject, number);
-        let Some(open) = self.open.get_mut(&number) else {
-            return;
-        };
+        let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
         if let (Some(family), Some((_, seen))) = (&family, process) {
             open.add_process(&self.processes, &family.path, family.root, seen.program);
             self.roots.insert(family.root, number);
         }
+        Some(open.id())
     }
 
     /// Returns the open incident of a subject: its own, that of the process's nearest ancestor with an anomalous event,
@@ -187,7 +197,7 @@ impl HostFold {
         self.roots.retain(|_, number| !numbers.contains(number));
         for number in numbers {
             if let Some(open) = self.open.remove(number) {
-                ended(open.close());
+                ended(open.incident());
             }
         }
     }
@@ -218,6 +228,7 @@ mod tests {
 
     use super::*;
     use crate::event::Event;
+    use crate::explain::Reason;
     use crate::log::Log;
 
     /// The incidents of events that are given one by one; all have the same feature row unless they name another.
@@ -242,23 +253,23 @@ mod tests {
             (number, parent, program): (i64, i64, &str),
             row: Option<u64>,
         ) {
-            let about = About::Process(SeenProcess {
-                number,
-                parent: Some(parent),
-                program: Some(program),
-                ends: false,
-            });
-            self.see_about(time, &about, row);
+            let about = about((number, parent, program));
+            self.see_about(time, &about, row, &[]);
         }
 
-        fn see_about(&mut self, time: f64, about: &About, row: Option<u64>) {
+        /// Takes an anomalous event with `reasons`.
+        fn see_with(&mut self, time: f64, process: (i64, i64, &str), reasons: &[Reason]) {
+            self.see_about(time, &about(process), Some(1), reasons);
+        }
+
+        fn see_about(&mut self, time: f64, about: &About, row: Option<u64>, reasons: &[Reason]) {
             let key = vec![row.unwrap_or_default()];
             let event = || Event::new(Vec::new(), Arc::default());
             let anomalous = row.map(|row| Anomalous {
                 score: 0.6,
                 evidence: 0.125 * row as f64,
                 row: &key,
-                reasons: &[],
+                reasons,
                 user: None,
                 new_program: None,
                 path: None,
@@ -279,6 +290,16 @@ mod tests {
             }
             self.ended.into_inner()
         }
+    }
+
+    /// Returns what an event says of a process: its number, that of its parent, and its program.
+    fn about((number, parent, program): (i64, i64, &str)) -> About<'_> {
+        About::Process(SeenProcess {
+            number,
+            parent: Some(parent),
+            program: Some(program),
+            ends: false,
+        })
     }
 
     fn events(incidents: &[Incident]) -> Vec<u64> {
@@ -363,12 +384,42 @@ mod tests {
                 column: "client".into(),
                 value: Some(client.into()),
             };
-            told.see_about(time, &About::Values([value].into()), Some(1));
+            told.see_about(time, &About::Values([value].into()), Some(1), &[]);
         }
         let found = told.finish();
         assert_eq!(events(&found), [2, 1]);
         assert_eq!(found[0].by[0].value.as_deref(), Some("a"));
         assert_eq!(found[0].n_processes, 0);
+    }
+
+    #[test]
+    fn common_values_are_no_reasons_beside_others() {
+        let listed = |shares: &[(f64, Option<f64>)]| {
+            let mut told = Told::new();
+            let reasons = shares.iter().enumerate().map(|(n, share)| Reason {
+                feature: "f".into(),
+                contribution: share.0,
+                text: format!("reason {n}"),
+                share: share.1,
+            });
+            told.see_with(0.0, (902, 901, "x"), &reasons.collect::<Vec<_>>());
+            let incident = told.finish().remove(0);
+            let texts = incident.reasons.into_iter().map(|reason| reason.text);
+            texts.collect::<Vec<_>>()
+        };
+        let mixed = [
+            (-3.0, Some(0.1)),
+            (-1.0, Some(0.099)),
+            (-2.0, None),
+            (-0.5, Some(0.9)),
+        ];
+        assert_eq!(listed(&mixed), ["reason 2", "reason 1"]);
+        let common = [(-1.0, Some(0.5)), (-2.0, Some(1.0))];
+        assert_eq!(
+            listed(&common),
+            ["reason 1", "reason 0"],
+            "only together are they unusual"
+        );
     }
 
     #[test]

@@ -22,12 +22,18 @@
 //! [`MAX_ROWS`] distinct rows, [`MAX_PROCESSES`] processes, [`MAX_NAMES`] names of a kind and [`MAX_REASONS`] reasons of
 //! an incident, and as many incidents as the caller asks for.
 
+mod arriving;
 mod evidence;
 mod fold;
+mod hosts;
+mod judge;
+mod live;
 mod open;
 mod processes;
+mod query;
 mod scan;
 mod table;
+mod waiting;
 
 use serde::Serialize;
 
@@ -35,7 +41,14 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::naming::parameter;
 
+pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
+pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
+pub use live::{
+    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
+    UPDATE_SECONDS, WATERMARK,
+};
 pub use scan::incidents;
+pub(crate) use scan::judge_incidents;
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;
@@ -51,6 +64,8 @@ pub const MAX_NAMES: usize = 10_000;
 pub const MAX_REASONS: usize = 1_000;
 /// The greatest number of incidents that are listed.
 pub const MAX_LISTED: usize = 100_000;
+/// The share of the training events from which on a value is common: it is no reason of an incident that has others.
+pub const COMMON_SHARE: f64 = 0.1;
 /// The number of names of a kind that an incident lists.
 const LISTED_NAMES: usize = 20;
 /// The number of reasons that an incident lists.
@@ -114,7 +129,8 @@ pub struct Incident {
     pub paths: Names,
     /// The network addresses that events name, most events first.
     pub addresses: Names,
-    /// The reasons of all events, strongest first.
+    /// The reasons of all events, strongest first. Values that at least [`COMMON_SHARE`] of the training events have are
+    /// left out, unless there is no other reason.
     pub reasons: Vec<IncidentReason>,
     /// The columns that identify the first event with the highest score.
     pub event: Event,

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::processes::{Process, ProcessId, Processes};
 use super::{
-    ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES, LISTED_REASONS,
-    LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount, Names,
-    QUIET_SECONDS,
+    COMMON_SHARE, ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES,
+    LISTED_REASONS, LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount,
+    Names, QUIET_SECONDS,
 };
 use crate::event::Event;
 use crate::explain::Reason;
@@ -55,8 +55,19 @@ pub(super) struct Open {
     new_programs: Tally,
     paths: Tally,
     addresses: Tally,
-    /// The feature, the sum of the contributions and the number of events of each reason.
-    reasons: HashMap<String, (String, f64, u64)>,
+    /// What is known of each reason, by its text.
+    reasons: HashMap<String, ReasonSum>,
+}
+
+/// A reason of an open incident.
+#[derive(Debug)]
+struct ReasonSum {
+    feature: String,
+    /// The sum of the contributions.
+    contribution: f64,
+    events: u64,
+    /// Whether many training events have the value too.
+    is_common: bool,
 }
 
 /// A process of an open incident.
@@ -130,6 +141,11 @@ impl Open {
         &self.incident.id
     }
 
+    /// Returns the number of its events.
+    pub fn events(&self) -> u64 {
+        self.incident.events
+    }
+
     /// Returns whether the incident is over at `time`.
     pub fn is_over(&self, time: Option<f64>) -> bool {
         let passed = |since: Option<f64>| time.zip(since).map_or(0.0, |(now, then)| now - then);
@@ -141,8 +157,9 @@ impl Open {
         self.last_added = number;
         let incident = &mut self.incident;
         incident.events += 1;
-        incident.first = incident.first.or(time);
-        incident.last = time.or(incident.last);
+        // Late events of a stream come after others.
+        incident.first = earlier(incident.first, time);
+        incident.last = later(incident.last, time);
         if event.score > incident.highest_score {
             incident.highest_score = event.score;
             incident.event = (event.event)();
@@ -160,11 +177,16 @@ impl Open {
     }
 
     fn add_reason(&mut self, reason: &Reason) {
-        if let Some((_, contribution, events)) = self.reasons.get_mut(&reason.text) {
-            *contribution += reason.contribution;
-            *events += 1;
+        if let Some(sum) = self.reasons.get_mut(&reason.text) {
+            sum.contribution += reason.contribution;
+            sum.events += 1;
         } else if self.reasons.len() < MAX_REASONS {
-            let first = (reason.feature.clone(), reason.contribution, 1);
+            let first = ReasonSum {
+                feature: reason.feature.clone(),
+                contribution: reason.contribution,
+                events: 1,
+                is_common: reason.share.is_some_and(|share| share >= COMMON_SHARE),
+            };
             self.reasons.insert(reason.text.clone(), first);
         }
     }
@@ -224,36 +246,54 @@ impl Open {
         Some(self.members.len() - 1)
     }
 
-    /// Closes the incident.
-    pub fn close(self) -> Incident {
-        let mut incident = self.incident;
+    /// Returns the incident as far as its events are known.
+    pub fn incident(&self) -> Incident {
+        let mut incident = self.incident.clone();
         // Sums of floats depend on the order of their terms, and a map has none.
-        let mut evidence: Vec<f64> = self.rows.into_values().collect();
+        let mut evidence: Vec<f64> = self.rows.values().copied().collect();
         evidence.sort_unstable_by(f64::total_cmp);
         incident.score = evidence.iter().sum::<f64>() + 0.0;
         incident.distinct_rows = evidence.len() as u64;
         incident.processes = tree(&self.members);
-        incident.users = self.users.into_names();
-        incident.new_programs = self.new_programs.into_names();
-        incident.paths = self.paths.into_names();
-        incident.addresses = self.addresses.into_names();
-        let reasons = self.reasons.into_iter();
-        let mut reasons: Vec<IncidentReason> = reasons
-            .map(|(text, (feature, contribution, events))| IncidentReason {
-                feature,
-                text,
-                contribution,
-                events,
-            })
-            .collect();
-        reasons.sort_unstable_by(|left, right| {
-            let stronger = left.contribution.total_cmp(&right.contribution);
-            stronger.then_with(|| left.text.cmp(&right.text))
-        });
-        reasons.truncate(LISTED_REASONS);
-        incident.reasons = reasons;
+        incident.users = self.users.names();
+        incident.new_programs = self.new_programs.names();
+        incident.paths = self.paths.names();
+        incident.addresses = self.addresses.names();
+        incident.reasons = listed_reasons(&self.reasons);
         incident
     }
+}
+
+/// Returns the earlier one of two times, where there is one.
+fn earlier(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).min_by(f64::total_cmp)
+}
+
+/// Returns the later one of two times, where there is one.
+fn later(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).max_by(f64::total_cmp)
+}
+
+/// Returns the reasons that are listed, the strongest first. Common values are left out, unless all are common: then it is
+/// only together that they are unusual.
+fn listed_reasons(reasons: &HashMap<String, ReasonSum>) -> Vec<IncidentReason> {
+    let all_are_common = reasons.values().all(|sum| sum.is_common);
+    let listed = reasons
+        .iter()
+        .filter(|(_, sum)| all_are_common || !sum.is_common);
+    let reasons = listed.map(|(text, sum)| IncidentReason {
+        feature: sum.feature.clone(),
+        text: text.clone(),
+        contribution: sum.contribution,
+        events: sum.events,
+    });
+    let mut reasons: Vec<IncidentReason> = reasons.collect();
+    reasons.sort_unstable_by(|left, right| {
+        let stronger = left.contribution.total_cmp(&right.contribution);
+        stronger.then_with(|| left.text.cmp(&right.text))
+    });
+    reasons.truncate(LISTED_REASONS);
+    reasons
 }
 
 /// Returns the members as a tree: each after its parent, children in the order in which they appeared.
@@ -311,17 +351,19 @@ impl Tally {
         }
     }
 
-    fn into_names(self) -> Names {
+    fn names(&self) -> Names {
         let distinct = self.0.len() as u64;
-        let names = self.0.into_iter();
-        let mut most: Vec<NameCount> = names
-            .map(|(name, events)| NameCount { name, events })
-            .collect();
+        let mut most: Vec<(&String, u64)> = self.0.iter().map(|(name, n)| (name, *n)).collect();
         most.sort_unstable_by(|left, right| {
-            let more = right.events.cmp(&left.events);
-            more.then_with(|| left.name.cmp(&right.name))
+            let more = right.1.cmp(&left.1);
+            more.then_with(|| left.0.cmp(right.0))
         });
         most.truncate(LISTED_NAMES);
+        let most = most.into_iter().map(|(name, events)| NameCount {
+            name: name.clone(),
+            events,
+        });
+        let most = most.collect();
         Names { distinct, most }
     }
 }

@@ -3,18 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
+};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::DFSchema;
-use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::{Expr, cast, ident, in_list, lit, try_cast, when};
-use datafusion::prelude::DataFrame;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::evidence::evidence;
-use super::fold::{About, HostFold};
+use super::fold::About;
+use super::hosts::Hosts;
+use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
+use super::query::{
+    ADDRESS, DESCRIBED, ENDS, HOST, IncidentQuery, PARENT, PATH, PROCESS, PROGRAM, SCORES, SECONDS,
+    USER,
+};
 use super::{ColumnValue, Incident, IncidentOptions, Incidents};
 use crate::cells::texts;
 use crate::clock::Clock;
@@ -23,35 +27,15 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
 use crate::features::row_key;
+use crate::groups::Keys;
+use crate::labels::{class_of, label_key};
 use crate::model::Model;
-use crate::model_functions::anomaly_score;
-use crate::naming::parameter;
-use crate::recipe::layout::InputKind;
-use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
-use crate::scored::SCORE;
 use crate::scorer::Scores;
-use crate::source::{Source, column_list, no_events, with_columns};
+use crate::source::{Source, no_events};
 
 /// The number of events whose reasons are remembered.
 const REMEMBERED: usize = 1 << 15;
-
-/// The number of rows per batch of the sort.
-const SORTED_ROWS: usize = 256;
-
-/// The columns of the query that every event has, in their order. What follows them, only anomalous events have.
-const HOST: usize = 0;
-const SECONDS: usize = 1;
-const ENDS: usize = 2;
-const PROCESS: usize = 3;
-const PARENT: usize = 4;
-const PROGRAM: usize = 5;
-const SCORES: usize = 6;
-const USER: usize = 7;
-const PATH: usize = 8;
-const ADDRESS: usize = 9;
-/// The first of the columns that describe an anomalous event.
-const DESCRIBED: usize = 10;
 
 /// Finds the incidents of `source`: the anomalous events of each host that belong together.
 ///
@@ -64,227 +48,59 @@ pub async fn incidents(
     source: &mut Source,
     options: &IncidentOptions,
 ) -> Result<Incidents> {
+    let (found, _) = judge_incidents(engine, model, source, options, &[]).await?;
+    Ok(found)
+}
+
+/// Finds the incidents of `source`, and judges them against each of `labels`.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when the data lacks a label, or has one that is neither 0 nor 1.
+pub(crate) async fn judge_incidents(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+    labels: &[String],
+) -> Result<(Incidents, Vec<IncidentFigures>)> {
     options.check()?;
+    let mut keys = Keys::default();
+    for label in labels {
+        keys.add(label_key(source, label)?);
+    }
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let query = Arc::new(query.with_labels(&keys));
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
-        .features(model.recipe(), &plan);
-    let start = || Ok(Fold::new(&query, options.limit));
+        .features(model.recipe(), &plan)
+        .keys(&keys);
+    let start = || {
+        let fold = Fold::new(&query, options.limit, Hosts::one_by_one());
+        Ok(fold.judging(labels))
+    };
     let select = |table| query.select(table);
     let found = scan.fold(source, start, select, Fold::push).await?;
-    let mut found = found.finish();
+    let (mut found, judged) = found.finish();
     if found.events == 0 {
         return Err(no_events(source));
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
-    Ok(found)
-}
-
-/// What the query reads of each event.
-struct IncidentQuery<'a> {
-    model: Arc<Model>,
-    plan: &'a FeaturePlan,
-    needed: std::collections::BTreeSet<String>,
-    /// The columns of every event, up to the score.
-    of_all: Vec<Expr>,
-    /// The columns of anomalous events.
-    of_anomalous: Vec<Expr>,
-    /// The columns that describe an anomalous event.
-    described: Vec<String>,
-    /// The number of the first of them that identify an event.
-    identifying: usize,
-    /// The positions of the columns that tell incidents apart, among those that describe an event.
-    by: Vec<usize>,
-    types: Arc<[DataType]>,
-    has_processes: bool,
-    /// The feature that tells whether training knows a program, with its input.
-    program_feature: Option<usize>,
-    lineages: &'static crate::log::Lineages,
-}
-
-impl<'a> IncidentQuery<'a> {
-    fn new(
-        engine: &Engine,
-        model: &Model,
-        source: &Source,
-        plan: &'a FeaturePlan,
-        clock: Option<&Clock>,
-        options: &IncidentOptions,
-    ) -> Result<Self> {
-        let log = source.log();
-        let has = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
-        let process = has(log.process().first().copied()).filter(|_| options.by.is_empty());
-        let null =
-            |data_type: DataType| cast(lit(datafusion::scalar::ScalarValue::Null), data_type);
-        let column = |column: Option<&str>, data_type: DataType| match column {
-            Some(column) => try_cast(ident(column), data_type),
-            None => null(data_type),
-        };
-        let seconds = match clock {
-            Some(clock) => crate::clock::finite(clock.seconds.clone()),
-            None => null(DataType::Float64),
-        };
-        let of_all = vec![
-            column(source.host().map(|host| host.name.as_str()), DataType::Utf8),
-            seconds,
-            ends(source),
-            column(process, DataType::Int64),
-            column(process.and_then(|_| has(log.parent())), DataType::Int64),
-            column(process.and_then(|_| has(log.program())), DataType::Utf8),
-        ];
-        let mut described: Vec<String> = Vec::new();
-        for name in log
-            .identifying()
-            .chain(options.by.iter().map(String::as_str))
-        {
-            if source.has_column(name) && !described.iter().any(|known| known == name) {
-                described.push(name.to_owned());
-            }
-        }
-        let identifying = described.len();
-        for name in explained_columns(model) {
-            if !described.contains(name) {
-                described.push(name.clone());
-            }
-        }
-        let place = |name: &String| match described.iter().position(|known| known == name) {
-            Some(place) => Ok(place),
-            None => Err(Error::usage(format!(
-                "{} {name}: the data has no such column",
-                parameter("by")
-            ))
-            .hint(format!("its columns are {}", column_list(source)))),
-        };
-        let by = options.by.iter().map(place).collect::<Result<_>>()?;
-        let found = |sql| expression(engine, source, sql).unwrap_or_else(|| null(DataType::Utf8));
-        let mut of_anomalous = vec![
-            column(has(log.user()), DataType::Utf8),
-            found(log.path()),
-            found(log.address()),
-        ];
-        of_anomalous.extend(
-            described
-                .iter()
-                .map(|name| cast(ident(name), DataType::Utf8)),
-        );
-        let types = described.iter().map(|name| {
-            let mut columns = source.columns().iter();
-            let column = columns.find(|column| column.name == *name);
-            column.map_or(DataType::Utf8, |column| column.data_type.clone())
-        });
-        let types = types.collect();
-        of_anomalous.extend(plan.inputs.iter().cloned().map(Expr::unalias));
-        let refs = of_all
-            .iter()
-            .chain(&of_anomalous)
-            .flat_map(Expr::column_refs);
-        let refs: Vec<_> = refs.map(|column| column.name.as_str()).collect();
-        Ok(Self {
-            needed: with_columns(&plan.needed, refs),
-            model: Arc::new(model.clone()),
-            plan,
-            program_feature: program_feature(model, source),
-            of_all,
-            of_anomalous,
-            described,
-            identifying,
-            by,
-            types,
-            has_processes: process.is_some(),
-            lineages: log.lineages(),
-        })
-    }
-
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
-    fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
-        let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
-        let score = anomaly_score(&self.model)
-            .call(inputs.collect())
-            .alias(SCORE);
-        let columns = self.needed.iter().map(ident);
-        let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
-        let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let name = |place: usize| format!("__{place}");
-        let mut columns: Vec<Expr> = Vec::new();
-        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
-            let place = columns.len();
-            columns.push(expr.alias(name(place)));
-        }
-        for expr in &self.of_anomalous {
-            let place = columns.len();
-            columns.push(
-                when(is_anomalous.clone(), expr.clone())
-                    .end()?
-                    .alias(name(place)),
-            );
-        }
-        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-        let order = order.collect();
-        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
-        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
-        let config = state.config_mut();
-        *config = config.clone().with_batch_size(SORTED_ROWS);
-        Ok(DataFrame::new(state, plan))
-    }
-}
-
-/// Returns the columns whose values reasons state: those that features read which are no rarities.
-fn explained_columns(model: &Model) -> impl Iterator<Item = &String> {
-    let inputs = model.layout().inputs.iter();
-    let own = inputs.filter(|input| input.kind != InputKind::Text);
-    own.flat_map(|input| &input.columns)
-}
-
-/// Returns whether an event is the end of its process.
-fn ends(source: &Source) -> Expr {
-    let log = source.log();
-    let present = |column: Option<&'static str>| column.filter(|column| source.has_column(column));
-    let (Some(action), Some(process)) = (
-        present(log.action()),
-        present(log.process().first().copied()),
-    ) else {
-        return lit(false);
-    };
-    let actions = log.lineages().ends.iter().map(|action| lit(*action));
-    let is_end = in_list(
-        cast(ident(action), DataType::Utf8),
-        actions.collect(),
-        false,
-    );
-    // The other threads of a process end before it.
-    match present(log.thread()) {
-        Some(thread) => is_end.and(ident(thread).eq(ident(process))),
-        None => is_end,
-    }
-}
-
-/// Returns an expression of the log over the columns of `source`, or `None` if it lacks one of them.
-fn expression(engine: &Engine, source: &Source, sql: Option<&str>) -> Option<Expr> {
-    let schema = DFSchema::try_from(source.schema().as_ref().clone()).ok()?;
-    engine.context().parse_sql_expr(sql?, &schema).ok()
-}
-
-/// Returns the feature that tells whether training knows an event's program: its rarity among all events.
-fn program_feature(model: &Model, source: &Source) -> Option<usize> {
-    let program = source.log().program()?;
-    let mut features = model.recipe().features.iter();
-    features.position(|feature| {
-        let rarity = feature.rarity.as_ref();
-        rarity.is_some_and(|rarity| rarity.of == program && rarity.given.is_empty())
-    })
+    Ok((found, judged))
 }
 
 /// The incidents so far.
-struct Fold<'a> {
-    query: &'a IncidentQuery<'a>,
-    attribution: Attribution<'a>,
+pub(super) struct Fold {
+    query: Arc<IncidentQuery>,
+    attribution: Attribution<'static>,
     /// The reasons of anomalous events by the texts of their columns and inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
-    host: Option<HostFold>,
+    pub hosts: Hosts,
     listed: Listed,
+    /// The names of the labels, and what compares incidents with them.
+    labels: Vec<String>,
+    judge: Judge,
     events: u64,
     anomalous: u64,
 }
@@ -296,27 +112,39 @@ struct Listed {
     incidents: Vec<Incident>,
 }
 
-impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, limit: usize) -> Self {
+impl Fold {
+    /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
+    pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
-            attribution: Attribution::new(&query.model),
-            query,
+            attribution: Attribution::shared(&query.model),
+            query: Arc::clone(query),
             reasons: HashMap::new(),
-            host: None,
+            hosts,
             listed: Listed {
                 limit,
                 found: 0,
                 incidents: Vec::new(),
             },
+            labels: Vec::new(),
+            judge: Judge::new(0),
             events: 0,
             anomalous: 0,
         }
     }
 
+    /// Judges incidents against labels, which are the last columns of the query.
+    fn judging(self, labels: &[String]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            judge: Judge::new(labels.len()),
+            ..self
+        }
+    }
+
     /// Takes a batch of the query.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let described = Described::new(self.query, batch)?;
-        let columns = EventColumns::new(batch);
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let described = Described::new(&self.query, batch)?;
+        let columns = EventColumns::new(&self.query, batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
             let is_anomalous = described.is_anomalous.value(row);
@@ -343,9 +171,6 @@ impl<'a> Fold<'a> {
         anomalous: Option<usize>,
     ) -> Result<()> {
         let host = value(columns.host, row);
-        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
-            self.end_host();
-        }
         let reasons = match anomalous {
             Some(row) => self.reasons(described, row)?,
             None => Arc::default(),
@@ -353,25 +178,33 @@ impl<'a> Fold<'a> {
         let about = match self.query.has_processes {
             true => columns.process(row),
             false => About::Values(match anomalous {
-                Some(row) => described.values(self.query, row, &reasons)?,
+                Some(row) => described.values(&self.query, row, &reasons)?,
                 None => Arc::default(),
             }),
         };
-        let lineages = self.query.lineages;
-        let fold = self
-            .host
-            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
         let time = columns
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
-        let listed = &mut self.listed;
-        let mut ended = |incident| listed.push(incident);
+        let labels = columns.classes(&self.labels, row)?;
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        let mut ended = |incident: Incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        };
+        let mut judged = Judged {
+            host,
+            time,
+            labels: &labels,
+            incident: None,
+        };
+        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
+            judge.see(&judged);
             return Ok(());
         };
-        let event = || described.event(self.query, at);
+        let event = || described.event(&self.query, at);
         let row_key = row_key(described.scores.features(at));
         let score = described.scores.values()[at];
         let anomalous = Anomalous {
@@ -380,12 +213,13 @@ impl<'a> Fold<'a> {
             row: &row_key,
             reasons: &reasons,
             user: described.text(USER, at),
-            new_program: described.new_program(self.query, at)?,
+            new_program: described.new_program(&self.query, at)?,
             path: described.text(PATH, at),
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        fold.see(time, &about, Some(&anomalous), &mut ended);
+        judged.incident = fold.see(time, &about, Some(&anomalous), &mut ended);
+        judge.see(&judged);
         Ok(())
     }
 
@@ -413,38 +247,49 @@ impl<'a> Fold<'a> {
         Ok(reasons)
     }
 
-    /// Ends the incidents of the current host.
-    fn end_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.finish(&mut |incident| self.listed.push(incident));
-        }
+    /// Takes the incidents that have ended.
+    pub fn take_ended(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.listed.incidents)
     }
 
-    fn finish(mut self) -> Incidents {
-        self.end_host();
-        Incidents {
+    /// Takes the number of anomalous events since the last call.
+    pub fn take_anomalous(&mut self) -> u64 {
+        std::mem::take(&mut self.anomalous)
+    }
+
+    fn finish(mut self) -> (Incidents, Vec<IncidentFigures>) {
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        self.hosts.finish(&mut |incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        });
+        let found = Incidents {
             events: self.events,
             anomalous: self.anomalous,
             found: self.listed.found,
             times_are_dates: None,
             incidents: self.listed.finish(),
-        }
+        };
+        (found, self.judge.finish())
     }
 }
 
 /// The columns of every event of a batch.
 struct EventColumns<'a> {
     host: &'a ArrayRef,
-    seconds: &'a datafusion::arrow::array::Float64Array,
+    seconds: &'a Float64Array,
     ends: &'a BooleanArray,
-    number: &'a datafusion::arrow::array::Int64Array,
-    parent: &'a datafusion::arrow::array::Int64Array,
+    number: &'a Int64Array,
+    parent: &'a Int64Array,
     program: &'a ArrayRef,
+    labels: Vec<&'a Int64Array>,
 }
 
 impl<'a> EventColumns<'a> {
-    fn new(batch: &'a RecordBatch) -> Self {
+    fn new(query: &IncidentQuery, batch: &'a RecordBatch) -> Self {
+        let labels = batch.columns()[query.first_label()..].iter();
         Self {
+            labels: labels.map(|label| label.as_primitive()).collect(),
             host: batch.column(HOST),
             seconds: batch.column(SECONDS).as_primitive::<Float64Type>(),
             ends: batch.column(ENDS).as_boolean(),
@@ -454,11 +299,21 @@ impl<'a> EventColumns<'a> {
         }
     }
 
+    /// Returns whether each label of an event is 1.
+    ///
+    /// # Errors
+    /// Fails when a label is neither 0 nor 1.
+    fn classes(&self, labels: &[String], row: usize) -> Result<Vec<bool>> {
+        let classes = labels.iter().zip(&self.labels);
+        let value = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        classes
+            .map(|(label, column)| class_of(label, value(column)))
+            .collect()
+    }
+
     /// Returns what an event says of its process. An event without one belongs to the process 0.
     fn process(&self, row: usize) -> About<'a> {
-        let number = |column: &datafusion::arrow::array::Int64Array| {
-            column.is_valid(row).then(|| column.value(row))
-        };
+        let number = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
         About::Process(SeenProcess {
             number: number(self.number).unwrap_or(0),
             parent: number(self.parent),
@@ -494,11 +349,12 @@ impl Described {
             .values()
             .to_vec();
         let first_input = DESCRIBED + query.described.len();
-        let inputs = anomalous.columns()[first_input..].to_vec();
+        let columns = &anomalous.columns()[..query.first_label()];
+        let inputs = columns[first_input..].to_vec();
         Ok(Self {
             scores: Scores::known(&query.model, inputs, scores)?,
             is_anomalous,
-            columns: anomalous.columns().to_vec(),
+            columns: columns.to_vec(),
         })
     }
 
@@ -556,7 +412,7 @@ impl Listed {
     fn push(&mut self, incident: Incident) {
         self.found += 1;
         self.incidents.push(incident);
-        if self.incidents.len() >= 2 * self.limit {
+        if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }

@@ -618,3 +618,43 @@ async fn a_sum_of_integers_is_exact_or_fails() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arithmetic_of_integers_is_exact_or_fails() {
+    let table = "k,x\na,9223372036854775807\na,5\nb,-9223372036854775807\n";
+    let folder = Folder::with(&[("t.csv", table)]);
+    let mut database = plain(&folder, "t.csv");
+    for (query, expected) in [
+        (
+            "SELECT x - 1 AS y, -x AS z FROM events ORDER BY x",
+            "y,z\n-9223372036854775808,9223372036854775807\n4,-5\n9223372036854775806,-9223372036854775807\n",
+        ),
+        (
+            "SELECT x * 2 + 1 AS y, count(*) AS n FROM events WHERE x = 5 GROUP BY x * 2 + 1",
+            "y,n\n11,1\n",
+        ),
+        (
+            "SELECT k, (SELECT max(e.x - 1) FROM events e WHERE e.k = f.k) AS y FROM (SELECT DISTINCT k FROM events) f ORDER BY k",
+            "k,y\na,9223372036854775806\nb,-9223372036854775808\n",
+        ),
+        (
+            "SELECT CAST(x AS DECIMAL(38, 0)) + 1 AS y FROM events ORDER BY x DESC LIMIT 1",
+            "y\n9223372036854775808\n",
+        ),
+    ] {
+        assert_eq!(csv(&mut database, query).await, expected, "{query}");
+    }
+    for query in [
+        "SELECT x + 1 AS y FROM events",
+        "SELECT x * 2 AS y FROM events",
+        "SELECT x - 2 AS y FROM events",
+        "SELECT -(x - 1) AS y FROM events",
+        "SELECT count(*) AS n FROM events WHERE x + 1 > 0",
+        "SELECT 9223372036854775807 + 1 AS y",
+    ] {
+        let call = database.preview(query, 10);
+        let error = call.await.map(|_| ()).expect_err(query);
+        assert!(error.message().contains("Overflow"), "{query}: {error}");
+        assert!(error.hint_text().is_some(), "{query}: {error}");
+    }
+}

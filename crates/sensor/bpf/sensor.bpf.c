@@ -484,6 +484,7 @@ int BPF_PROG(on_exit, struct task_struct *t)
 	struct config *c = settings();
 	if (!c || !is_wanted(c, t))
 		return 0;
+	introduce(t, 2);
 	struct scratch *s = begin(t, 2, RECORD_EXIT, 0);
 	if (!s)
 		return 0;
@@ -503,6 +504,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *t, struct linux_binprm *progra
 	struct config *c = settings();
 	if (!c || !is_wanted(c, t))
 		return 0;
+	introduce(t, 3);
 	struct file *f = BPF_CORE_READ(program, file);
 	struct scratch *s = begin(t, 3, RECORD_BPRM_CHECK, 0);
 	if (!s)

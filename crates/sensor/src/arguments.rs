@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(quoted(b"/etc/passwd"), "'/etc/passwd'");
         assert_eq!(quoted(b"it's"), "\"it's\"");
         assert_eq!(quoted(b"it's \"it\""), "'it\\'s \"it\"'");
-        assert_eq!(quoted(b"a\xff\xfeb\\\n\x01"), "'a\\udcff\\udcfeb\\\\\\n\\x01'");
+        assert_eq!(
+            quoted(b"a\xff\xfeb\\\n\x01"),
+            "'a\\udcff\\udcfeb\\\\\\n\\x01'"
+        );
         assert_eq!(quoted("ä€".as_bytes()), "'ä€'");
     }
 

@@ -194,7 +194,11 @@ impl Decoder {
             }
             Record::FileOpen => {
                 list.text("pathname", "const char*", file_path(raw).as_deref());
-                list.text("flags", "int", Some(flags::open(raw.arguments[1]).as_bytes()));
+                list.text(
+                    "flags",
+                    "int",
+                    Some(flags::open(raw.arguments[1]).as_bytes()),
+                );
                 push_identity(raw, &mut list);
                 ((1005, "security_file_open", 4), None)
             }
@@ -251,7 +255,11 @@ fn push_argument(
         }
         Kind::Argv => {
             let texts = raw.texts().filter(|text| text.kind == TextKind::Argv);
-            return list.list(name, c_type, texts.map(|text| text.bytes.unwrap_or_default()));
+            return list.list(
+                name,
+                c_type,
+                texts.map(|text| text.bytes.unwrap_or_default()),
+            );
         }
         Kind::OpenFlags => flags::open(value),
         Kind::AccessMode => flags::access(value),

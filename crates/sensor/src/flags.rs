@@ -214,8 +214,14 @@ mod tests {
         assert_eq!(access(4), "R_OK");
         assert_eq!(domain(2), "AF_INET");
         assert_eq!(domain(77), "77");
-        assert_eq!(socket_type(0o2_004_001), "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC");
-        assert_eq!(clone(0x0120_0011), "CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD");
+        assert_eq!(
+            socket_type(0o2_004_001),
+            "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC"
+        );
+        assert_eq!(
+            clone(0x0120_0011),
+            "CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD"
+        );
         assert_eq!(clone(0), "0");
         assert_eq!(prctl(15), "PR_SET_NAME");
     }

@@ -57,13 +57,14 @@ pub(crate) fn drop_capabilities(keeps_file_access: bool) -> Result<()> {
         (CapSet::Effective, &kept),
         (CapSet::Permitted, &kept),
     ] {
-        caps::set(None, set, capabilities).map_err(|error| {
-            SensorError::new(format!("cannot give up capabilities: {error}"))
-        })?;
+        caps::set(None, set, capabilities)
+            .map_err(|error| SensorError::new(format!("cannot give up capabilities: {error}")))?;
     }
     Ok(())
 }
 
 fn unreadable(error: impl std::fmt::Display) -> SensorError {
-    SensorError::new(format!("cannot read the capabilities of this process: {error}"))
+    SensorError::new(format!(
+        "cannot read the capabilities of this process: {error}"
+    ))
 }

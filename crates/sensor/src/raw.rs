@@ -52,7 +52,6 @@ pub(crate) struct RawText<'r> {
 pub(crate) struct RawRecord<'r> {
     pub time: u64,
     pub start: u64,
-    pub cgroup: u64,
     /// The number of events that were lost on this processor before this one.
     pub lost: u64,
     pub returned: i64,
@@ -88,7 +87,6 @@ impl<'r> RawRecord<'r> {
         Some(Self {
             time: long(0),
             start: long(8),
-            cgroup: long(16),
             lost: long(24),
             returned: long(32) as i64,
             arguments: [40, 48, 56, 64, 72, 80].map(long),

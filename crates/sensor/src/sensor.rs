@@ -68,8 +68,9 @@ impl Sensor {
             .btf(Some(&btf))
             .load(object::bytes())
             .map_err(|error| {
-                refused("the sensor's maps", &error)
-                    .hint("the sensor needs Linux 5.17 or newer, with ring buffers for BPF programs")
+                refused("the sensor's maps", &error).hint(
+                    "the sensor needs Linux 5.17 or newer, with ring buffers for BPF programs",
+                )
             })?;
         let mut calls: Array<_, [u8; 8]> = Array::try_from(map(&mut loaded, "calls")?)
             .map_err(|error| refused("the map of calls", &error))?;

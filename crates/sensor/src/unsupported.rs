@@ -14,9 +14,7 @@ impl Sensor {
     /// # Errors
     /// Always.
     pub fn start(_: &Filter) -> Result<Self> {
-        Err(SensorError::new(
-            "the sensor runs on Linux on x86-64 only",
-        ))
+        Err(SensorError::new("the sensor runs on Linux on x86-64 only"))
     }
 
     /// Gives up what the sensor needs no more.

@@ -31,10 +31,13 @@ pub(super) fn wanted(filter: &Filter) -> Result<Option<(u64, u32)>> {
     let root = root()?;
     let folder = folder(&root)?;
     let metadata = fs::metadata(&folder).map_err(|error| {
-        SensorError::new(format!("{}: no cgroup: {error}", folder.display()))
-            .hint("`systemd-cgls` lists the cgroups; /proc/PID/cgroup has that of a process after 0::")
+        SensorError::new(format!("{}: no cgroup: {error}", folder.display())).hint(
+            "`systemd-cgls` lists the cgroups; /proc/PID/cgroup has that of a process after 0::",
+        )
     })?;
-    let below = folder.strip_prefix(&root).map(|path| path.components().count());
+    let below = folder
+        .strip_prefix(&root)
+        .map(|path| path.components().count());
     // A cgroup's identifier is the inode of its folder.
     Ok(Some((metadata.ino(), below.unwrap_or_default() as u32)))
 }
@@ -78,8 +81,10 @@ fn find(root: &Path, identifier: &str) -> Result<PathBuf> {
     }
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(SensorError::new(format!("{identifier}: no running container"))
-            .hint("`docker ps`, `podman ps` or `crictl ps` lists the identifiers")),
+        [] => Err(
+            SensorError::new(format!("{identifier}: no running container"))
+                .hint("`docker ps`, `podman ps` or `crictl ps` lists the identifiers"),
+        ),
         many => Err(SensorError::new(format!(
             "{identifier}: {} containers have identifiers that begin so",
             many.len()

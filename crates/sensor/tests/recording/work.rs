@@ -1,6 +1,7 @@
 //! Work that is recorded, and recordings of it.
 
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,15 +72,18 @@ pub fn argument<'a>(arguments: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A turn in which the sensor can be loaded.
-pub struct Recording {
+pub struct Turn {
     _turn: MutexGuard<'static, ()>,
 }
 
-impl Recording {
+impl Turn {
     /// Waits for the turn. Returns `None`, and says why in one line, where the sensor cannot be loaded.
-    pub fn start() -> Option<Self> {
+    pub fn wait() -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let filter = Filter { mount_namespace: Some(1), ..Filter::default() };
+        let filter = Filter {
+            mount_namespace: Some(1),
+            ..Filter::default()
+        };
         match Sensor::start(&filter) {
             Ok(_) => Some(Self { _turn: turn }),
             Err(error) if can_load() => panic!("{error}"),
@@ -88,11 +92,6 @@ impl Recording {
                 None
             }
         }
-    }
-
-    /// Runs a program in a mount namespace of its own and returns its events.
-    pub fn of(&self, command: &[String]) -> Vec<Recorded> {
-        record(command, Duration::ZERO).0
     }
 }
 
@@ -145,22 +144,114 @@ fn namespace(process: &str) -> Option<u32> {
     link.parse().ok()
 }
 
+/// Runs a program in a mount namespace of its own and returns its events.
+pub fn record(command: &[String]) -> Vec<Recorded> {
+    record_after(command, Duration::ZERO).0
+}
+
 /// Records a program, and does not read for `pause` at first. Returns its events and what was counted.
-pub fn record(command: &[String], pause: Duration) -> (Vec<Recorded>, Vec<Counts>) {
-    let (mut child, namespace) = start(command);
-    let filter = Filter { mount_namespace: Some(namespace), ..Filter::default() };
-    let mut sensor = Sensor::start(&filter).expect("the sensor starts");
-    drop(child.stdin.take().map(|mut input| std::io::Write::write_all(&mut input, b"go\n")));
+pub fn record_after(command: &[String], pause: Duration) -> (Vec<Recorded>, Vec<Counts>) {
+    let (child, namespace) = start(command);
+    let mut sensor = Sensor::start(&within(namespace)).expect("the sensor starts");
     let mut events = Vec::new();
+    run(
+        child,
+        || std::thread::sleep(pause),
+        &mut [(&mut sensor, &mut events)],
+    );
+    let counts = sensor
+        .finish(&mut |event| events.push(Recorded::of(event)))
+        .unwrap();
+    (events, counts)
+}
+
+/// Records a program with two sensors.
+pub fn record_twice(command: &[String]) -> [Vec<Recorded>; 2] {
+    let (child, namespace) = start(command);
+    let mut sensors = [(); 2].map(|()| Sensor::start(&within(namespace)).expect("a sensor starts"));
+    let mut events = [Vec::new(), Vec::new()];
+    let [first, second] = &mut sensors;
+    let [left, right] = &mut events;
+    run(child, || (), &mut [(first, left), (second, right)]);
+    for (sensor, events) in sensors.iter_mut().zip(&mut events) {
+        sensor
+            .finish(&mut |event| events.push(Recorded::of(event)))
+            .unwrap();
+    }
+    events
+}
+
+/// Records a program with a filter beside that of its mount namespace.
+pub fn record_with(filter: Filter, command: &[String]) -> Vec<Recorded> {
+    let (child, namespace) = start(command);
+    let filter = Filter {
+        mount_namespace: Some(namespace),
+        ..filter
+    };
+    let mut sensor = Sensor::start(&filter).expect("the sensor starts");
+    let mut events = Vec::new();
+    run(child, || (), &mut [(&mut sensor, &mut events)]);
+    sensor
+        .finish(&mut |event| events.push(Recorded::of(event)))
+        .unwrap();
+    events
+}
+
+fn within(namespace: u32) -> Filter {
+    Filter {
+        mount_namespace: Some(namespace),
+        ..Filter::default()
+    }
+}
+
+/// Lets a program begin and reads its events until it ends.
+fn run(mut child: Child, before: impl FnOnce(), sensors: &mut [(&mut Sensor, &mut Vec<Recorded>)]) {
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"go\n").unwrap();
     let since = Instant::now();
-    std::thread::sleep(pause);
+    before();
     while child.try_wait().unwrap().is_none() {
-        sensor.read(&mut |event| events.push(Recorded::of(event))).unwrap();
-        if since.elapsed() > PATIENCE + pause {
+        for (sensor, events) in &mut *sensors {
+            sensor
+                .read(&mut |event| events.push(Recorded::of(event)))
+                .unwrap();
+        }
+        if since.elapsed() > PATIENCE {
             let _ = child.kill();
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let counts = sensor.finish(&mut |event| events.push(Recorded::of(event))).unwrap();
-    (events, counts)
+}
+
+/// Returns the words of a command that Python runs.
+pub fn python(script: &str) -> Vec<String> {
+    ["python3", "-I", "-S", "-c", script]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// A cgroup that is removed at the end.
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Creates a cgroup; returns `None` where that is impossible.
+    pub fn create() -> Option<Self> {
+        let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let root = roots
+            .iter()
+            .find(|root| root.join("cgroup.controllers").exists())?;
+        let path = root.join(format!("honeyguide-test-{}", std::process::id()));
+        std::fs::create_dir(&path).ok()?;
+        Some(Self(path))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
 }

@@ -155,7 +155,7 @@ fn a_recording_is_read_by_the_other_commands() {
             "{}",
             scored.stdout
         );
-        let query = "SELECT count(*) AS n FROM data WHERE \"eventName\" = 'execve' AND arg(args, 'pathname') = '/bin/ls' \
+        let query = "SELECT count(*) AS n FROM events WHERE \"eventName\" = 'execve' AND arg(args, 'pathname') = '/bin/ls' \
                      OR \"executable\" LIKE '%/ls' AND \"syscall\" = 'execve'";
         let answer = folder.done(&["sql", query, name, "--json"]);
         assert!(answer.stdout.contains("5"), "{}", answer.stdout);
@@ -179,7 +179,7 @@ fn a_folder_holds_files_of_the_asked_size() {
         .map(|file| file["rows"].as_u64().unwrap())
         .sum();
     assert_eq!(Some(rows), answer["emitted"].as_u64());
-    let counted = folder.done(&["sql", "SELECT count(*) FROM data", "calls"]);
+    let counted = folder.done(&["sql", "SELECT count(*) FROM events", "calls"]);
     assert!(
         counted.stdout.contains(&rows.to_string()),
         "{}",

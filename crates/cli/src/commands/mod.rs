@@ -23,6 +23,7 @@ mod score;
 mod simulate;
 mod sql;
 mod train;
+mod watch;
 
 use honeyguide::Error;
 
@@ -47,6 +48,7 @@ pub async fn dispatch(
         Command::Import(args) => import::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
         Command::Incidents(args) => incidents::run(context, args).await,
+        Command::Watch(args) => watch::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,

@@ -37,16 +37,8 @@ impl Work {
             .stdout(Stdio::null())
             .spawn()
             .expect("unshare is there");
-        let own = namespace("self");
-        let since = Instant::now();
-        loop {
-            let namespace = namespace(&child.id().to_string());
-            if namespace != own && !namespace.is_empty() {
-                return Self { child, namespace };
-            }
-            assert!(since.elapsed() < PATIENCE, "no mount namespace");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let namespace = namespace_of_its_own(&child);
+        Self { child, namespace }
     }
 
     fn begin(&mut self) {
@@ -60,6 +52,20 @@ impl Drop for Work {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// Waits until a process has a mount namespace of its own, and returns that.
+fn namespace_of_its_own(child: &Child) -> String {
+    let own = namespace("self");
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        let other = namespace(&child.id().to_string());
+        if other != own && !other.is_empty() {
+            return other;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("unshare made no mount namespace");
 }
 
 fn namespace(process: &str) -> String {

@@ -164,7 +164,9 @@ impl Decoder {
                     ..process
                 });
             }
-            entry => drop(entry.insert_entry(process)),
+            entry => {
+                entry.insert_entry(process);
+            }
         }
     }
 
@@ -304,8 +306,8 @@ fn push_identity(raw: &RawRecord<'_>, list: &mut ArgumentList<'_>) {
 /// runtimes write it.
 pub(crate) fn container_of(cgroup: &str) -> Option<&str> {
     let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-    let runs = cgroup.split(|c| !is_digit(c));
-    runs.filter(|run| run.len() == 64).last()
+    let mut runs = cgroup.split(|c| !is_digit(c));
+    runs.rfind(|run| run.len() == 64)
 }
 
 fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {

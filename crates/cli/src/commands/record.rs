@@ -255,7 +255,6 @@ mod with {
         fn read(&mut self, sensor: &mut Sensor) -> Result<u64, Failure> {
             let mut writing = Ok(());
             let read = sensor.read(&mut |event| self.write(event, &mut writing));
-            let read = read.map_err(failed)?;
             writing?;
             self.read += read;
             if self.is_folder && self.bytes >= self.rotate {

@@ -361,7 +361,7 @@ fn calls_agree_with_strace() {
     let own: Vec<_> = recorded
         .iter()
         .filter(|event| event.system_call.is_some())
-        .map(|event| witness::call_of(event))
+        .map(witness::call_of)
         .collect();
     let mut sorted = [own, witnessed.calls.clone()];
     sorted.iter_mut().for_each(|calls| calls.sort());

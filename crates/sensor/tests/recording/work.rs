@@ -23,7 +23,6 @@ pub struct Recorded {
     pub parent: u32,
     pub user: u32,
     pub process_name: String,
-    pub host_name: String,
     pub id: i64,
     pub name: String,
     pub arguments_number: i64,
@@ -44,7 +43,6 @@ impl Recorded {
             parent: event.parent,
             user: event.user,
             process_name: event.process_name.to_owned(),
-            host_name: event.host_name.to_owned(),
             id: event.id,
             name: event.name.to_owned(),
             arguments_number: event.arguments_number,
@@ -113,7 +111,7 @@ pub fn shell(script: &str) -> Vec<String> {
 
 /// Starts a program in a mount namespace of its own; it waits for a line on its standard input before it begins.
 pub fn start(command: &[String]) -> (Child, u32) {
-    let mut child = Command::new("unshare")
+    let child = Command::new("unshare")
         .args(["--mount", "sh", "-c", "read go; exec \"$@\"", "sh"])
         .args(command)
         .stdin(Stdio::piped())
@@ -122,19 +120,21 @@ pub fn start(command: &[String]) -> (Child, u32) {
         .process_group(0)
         .spawn()
         .expect("unshare is there");
+    let namespace = namespace_of_its_own(&child);
+    (child, namespace)
+}
+
+/// Waits until a process has a mount namespace of its own, and returns that.
+fn namespace_of_its_own(child: &Child) -> u32 {
     let own = namespace("self");
     let since = Instant::now();
-    loop {
-        let namespace = namespace(&child.id().to_string());
-        if namespace.is_some() && namespace != own {
-            return (child, namespace.unwrap());
+    while since.elapsed() < PATIENCE {
+        match namespace(&child.id().to_string()) {
+            Some(other) if Some(other) != own => return other,
+            _ => std::thread::sleep(Duration::from_millis(2)),
         }
-        if since.elapsed() > PATIENCE {
-            let _ = child.kill();
-            panic!("unshare made no mount namespace");
-        }
-        std::thread::sleep(Duration::from_millis(2));
     }
+    panic!("unshare made no mount namespace");
 }
 
 /// Returns the mount namespace of a process.
@@ -212,9 +212,7 @@ fn run(mut child: Child, before: impl FnOnce(), sensors: &mut [(&mut Sensor, &mu
     before();
     while child.try_wait().unwrap().is_none() {
         for (sensor, events) in &mut *sensors {
-            sensor
-                .read(&mut |event| events.push(Recorded::of(event)))
-                .unwrap();
+            sensor.read(&mut |event| events.push(Recorded::of(event)));
         }
         if since.elapsed() > PATIENCE {
             let _ = child.kill();

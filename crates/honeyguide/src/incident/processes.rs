@@ -174,6 +174,11 @@ impl Processes {
         }
     }
 
+    /// Returns the number of processes that are remembered.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// Returns a process, unless it was forgotten.
     pub fn get(&self, id: ProcessId) -> Option<&Process> {
         self.known.get(&id)
@@ -203,6 +208,14 @@ impl Processes {
             root: root.unwrap_or(current),
             path,
         }
+    }
+
+    /// Returns the program that started the session of the root `root`, such as `sshd`; `None` if nothing that starts
+    /// sessions did.
+    pub fn starter(&self, root: ProcessId) -> Option<&str> {
+        let parent = self.get(self.get(root)?.parent?)?;
+        let program = parent.program.as_deref()?;
+        self.lineages.starters.contains(&program).then_some(program)
     }
 
     fn is_init(&self, number: i64) -> bool {
@@ -245,6 +258,8 @@ mod tests {
         let ls = host.see(&seen(902, 901, "ls"));
         let path = vec![ls, shell, monitor, listener];
         assert_eq!(host.lineage(ls), Lineage { path, root: shell });
+        assert_eq!(host.starter(shell), Some("sshd"));
+        assert_eq!(host.starter(ls), None);
         assert_eq!(host.lineage(monitor).root, monitor);
         assert_eq!(host.lineage(listener).path, [listener]);
         let init = host.see(&seen(1, 0, "systemd"));

@@ -13,13 +13,14 @@ use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
 use crate::recipe::layout::InputKind;
 use crate::recipe::plan::FeaturePlan;
-use crate::scored::SCORE;
 use crate::source::{Source, column_list, with_columns};
 
 /// The number of rows per batch of the sort.
@@ -40,14 +41,17 @@ pub(super) const ADDRESS: usize = 9;
 pub(super) const DESCRIBED: usize = 10;
 
 /// What the query reads of each event.
-pub(super) struct IncidentQuery<'a> {
+#[derive(Debug)]
+pub(super) struct IncidentQuery {
     pub model: Arc<Model>,
-    pub plan: &'a FeaturePlan,
+    pub plan: FeaturePlan,
     pub needed: BTreeSet<String>,
     /// The columns of every event, up to the score.
     pub of_all: Vec<Expr>,
     /// The columns of anomalous events.
     pub of_anomalous: Vec<Expr>,
+    /// The labels, which every event has. They are the last columns of the query.
+    pub labels: Vec<Expr>,
     /// The columns that describe an anomalous event.
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
@@ -61,7 +65,7 @@ pub(super) struct IncidentQuery<'a> {
     pub lineages: &'static Lineages,
 }
 
-impl<'a> IncidentQuery<'a> {
+impl IncidentQuery {
     /// Returns what finding incidents reads of the events of `source`, whose features are those of `plan`.
     ///
     /// # Errors
@@ -70,7 +74,7 @@ impl<'a> IncidentQuery<'a> {
         engine: &Engine,
         model: &Model,
         source: &Source,
-        plan: &'a FeaturePlan,
+        plan: &FeaturePlan,
         clock: Option<&Clock>,
         options: &IncidentOptions,
     ) -> Result<Self> {
@@ -95,10 +99,11 @@ impl<'a> IncidentQuery<'a> {
         Ok(Self {
             needed: with_columns(&plan.needed, refs),
             model: Arc::new(model.clone()),
-            plan,
+            plan: plan.clone(),
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
+            labels: Vec::new(),
             of_anomalous,
             described,
             identifying,
@@ -108,8 +113,19 @@ impl<'a> IncidentQuery<'a> {
         })
     }
 
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
+    /// Adds the labels of every event.
+    pub fn with_labels(mut self, labels: &Keys) -> Self {
+        self.needed.extend(labels.columns());
+        self.labels = labels.iter().map(|label| label.expr.clone()).collect();
+        self
+    }
+
+    /// Returns the position of the first label.
+    pub fn first_label(&self) -> usize {
+        SCORES + 1 + self.of_anomalous.len()
+    }
+
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -118,28 +134,32 @@ impl<'a> IncidentQuery<'a> {
         let columns = self.needed.iter().map(ident);
         let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let name = |place: usize| format!("__{place}");
-        let mut columns: Vec<Expr> = Vec::new();
-        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
-            let place = columns.len();
-            columns.push(expr.alias(name(place)));
-        }
+        let of_all = self.of_all.iter().cloned().chain([ident(SCORE)]);
+        let mut columns: Vec<Expr> = of_all.collect();
         for expr in &self.of_anomalous {
-            let place = columns.len();
-            columns.push(
-                when(is_anomalous.clone(), expr.clone())
-                    .end()?
-                    .alias(name(place)),
-            );
+            columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
-        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-        let order = order.collect();
-        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
+        columns.extend(self.labels.iter().cloned());
+        let columns = columns.into_iter().enumerate();
+        scored.select(columns.map(|(place, column)| column.alias(name(place))))
+    }
+
+    /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
+    /// values.
+    pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
+        let columns = self.first_label() + self.labels.len();
+        let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
+        let (mut state, plan) = selected.sort(order.collect())?.into_parts();
         // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
         let config = state.config_mut();
         *config = config.clone().with_batch_size(SORTED_ROWS);
         Ok(DataFrame::new(state, plan))
     }
+}
+
+/// Returns the name of a column of the query.
+fn name(place: usize) -> String {
+    format!("__{place}")
 }
 
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
@@ -188,7 +208,7 @@ fn places_of(by: &[String], described: &[String], source: &Source) -> Result<Vec
     let place = |name: &String| {
         let place = described.iter().position(|known| known == name);
         place.ok_or_else(|| {
-            let by = parameter("by");
+            let by = parameter("incident_by");
             Error::usage(format!("{by} {name}: the data has no such column"))
                 .hint(format!("its columns are {}", column_list(source)))
         })

@@ -23,6 +23,7 @@
 //! an incident, and as many incidents as the caller asks for.
 
 mod arriving;
+mod counts;
 mod evidence;
 mod fold;
 mod hosts;
@@ -41,6 +42,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::naming::parameter;
 
+pub(crate) use counts::{IncidentsByPlace, count_incidents};
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{

@@ -185,7 +185,9 @@ async fn a_report_opens_with_the_incidents() {
     for (incident, number) in found.incidents.iter().take(25).zip(1..) {
         assert!(page.contains(&format!("href=\"#incident-{number}\"")));
         let details = &page[place(&format!("incident-{number}"))..];
-        let details = details.split_once("class=\"incident\"").map_or(details, |two| two.0);
+        let details = details
+            .split_once("class=\"incident\"")
+            .map_or(details, |two| two.0);
         assert!(details.contains(&incident.id), "{number}");
         for process in &incident.processes {
             for program in &process.programs {

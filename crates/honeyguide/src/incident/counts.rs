@@ -63,7 +63,7 @@ pub(crate) async fn count_incidents(
         .features(model.recipe(), &plan)
         .keys(&keys);
     let start = || Ok(Counter::new(&query, thresholds));
-    let select = |table| query.select(table);
+    let select = |table| query.sort(query.select(table)?);
     let counter = scan.fold(source, start, select, Counter::push).await?;
     Ok(counter.counts)
 }
@@ -177,7 +177,10 @@ impl<'a> Counter<'a> {
         };
         let not_below = |threshold: &f64| *threshold >= counted.score;
         let first = self.thresholds.partition_point(not_below);
-        for (fold, counts) in self.folds[first..].iter_mut().zip(&mut self.counts[first..]) {
+        for (fold, counts) in self.folds[first..]
+            .iter_mut()
+            .zip(&mut self.counts[first..])
+        {
             let before = fold.opened();
             fold.forget_members(&self.processes);
             let placed = Placed {

@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
 use crate::recipe::layout::InputKind;
 use crate::recipe::plan::FeaturePlan;
-use crate::scored::SCORE;
 use crate::source::{Source, column_list, with_columns};
 
 /// The number of rows per batch of the sort.
@@ -125,8 +125,7 @@ impl IncidentQuery {
         SCORES + 1 + self.of_anomalous.len()
     }
 
-    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
-    /// host and time. Events of the same time are ordered by their values.
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -135,34 +134,36 @@ impl IncidentQuery {
         let columns = self.needed.iter().map(ident);
         let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let mut columns: Vec<Expr> = self.of_all.clone();
-        columns.push(ident(SCORE));
+        let of_all = self.of_all.iter().cloned().chain([ident(SCORE)]);
+        let mut columns: Vec<Expr> = of_all.collect();
         for expr in &self.of_anomalous {
             columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
         columns.extend(self.labels.iter().cloned());
-        in_order(scored, columns)
+        let columns = columns.into_iter().enumerate();
+        scored.select(columns.map(|(place, column)| column.alias(name(place))))
+    }
+
+    /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
+    /// values.
+    pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
+        let columns = self.first_label() + self.labels.len();
+        let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
+        let (mut state, plan) = selected.sort(order.collect())?.into_parts();
+        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
+        let config = state.config_mut();
+        *config = config.clone().with_batch_size(SORTED_ROWS);
+        Ok(DataFrame::new(state, plan))
     }
 }
 
-/// Selects columns, and sorts by all of them in their order.
-pub(super) fn in_order(table: DataFrame, columns: Vec<Expr>) -> EngineResult<DataFrame> {
-    let name = |place: usize| format!("__{place}");
-    let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-    let order = order.collect();
-    let columns = columns.into_iter().enumerate();
-    let columns: Vec<Expr> = columns
-        .map(|(place, column)| column.alias(name(place)))
-        .collect();
-    let (mut state, plan) = table.select(columns)?.sort(order)?.into_parts();
-    // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
-    let config = state.config_mut();
-    *config = config.clone().with_batch_size(SORTED_ROWS);
-    Ok(DataFrame::new(state, plan))
+/// Returns the name of a column of the query.
+fn name(place: usize) -> String {
+    format!("__{place}")
 }
 
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
-pub(super) fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
+fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
     let log = source.log();
     let of_process = |column| process.and_then(|_| source.role_column(column));
     let host = source.host().map(|host| host.name.as_str());
@@ -207,7 +208,7 @@ fn places_of(by: &[String], described: &[String], source: &Source) -> Result<Vec
     let place = |name: &String| {
         let place = described.iter().position(|known| known == name);
         place.ok_or_else(|| {
-            let by = parameter("by");
+            let by = parameter("incident_by");
             Error::usage(format!("{by} {name}: the data has no such column"))
                 .hint(format!("its columns are {}", column_list(source)))
         })

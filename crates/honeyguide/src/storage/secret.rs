@@ -86,7 +86,8 @@ fn end_of_url(text: &str) -> usize {
 
 /// Returns whether a text begins with the scheme of a URL.
 fn has_scheme(text: &str) -> bool {
-    let is_of_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
+    let is_of_scheme =
+        |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
     let rest = text.trim_start_matches(is_of_scheme);
     rest.len() < text.len() && rest.starts_with("://")
 }
@@ -162,7 +163,10 @@ mod tests {
                 "[\"https://h/a\",\"https://me:pw@h/b?t=x\"], then",
                 "[\"https://h/a\",\"https://***@h/b?***\"], then",
             ),
-            ("<https://h/a?t=x>; \"s3://b/k\".", "<https://h/a?***>; \"s3://b/k\"."),
+            (
+                "<https://h/a?t=x>; \"s3://b/k\".",
+                "<https://h/a?***>; \"s3://b/k\".",
+            ),
             ("no url at all?x=1", "no url at all?x=1"),
         ] {
             assert_eq!(redacted(text), expected);

@@ -56,7 +56,11 @@ pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
     let title = format!("Correlations of {of}");
     let mut chart = Chart::new(id, title, alt, layout, vec![map]);
     chart.reversed = true;
-    let texts = (0..shown).map(|i| (0..shown).map(|j| rows_behind(correlations, i, j)).collect());
+    let texts = (0..shown).map(|i| {
+        (0..shown)
+            .map(|j| rows_behind(correlations, i, j))
+            .collect()
+    });
     chart.cell_texts = Some(texts.collect());
     if shown <= MAX_NUMBERED {
         chart.has_numbers = true;
@@ -91,7 +95,12 @@ pub fn strongest(correlations: &Correlations) -> Vec<[String; 4]> {
     listed
         .map(|(i, j, r)| {
             let r = format!("{r:.4}").replace('-', "−");
-            [name(i), name(j), r, count(correlations.rows(i, j).round() as u64)]
+            [
+                name(i),
+                name(j),
+                r,
+                count(correlations.rows(i, j).round() as u64),
+            ]
         })
         .collect()
 }

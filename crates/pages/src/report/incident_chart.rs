@@ -59,8 +59,11 @@ pub fn incident_chart(report: &Report, log: &Log) -> Option<Chart> {
         .show_legend(has_labels)
         .hover_distance(40)
         .y_axis(
-            named(places.collect(), hosts.iter().map(|host| tick(host)).collect())
-                .range(AxisRange::new(hosts.len() as f64 - 0.5, -0.5)),
+            named(
+                places.collect(),
+                hosts.iter().map(|host| tick(host)).collect(),
+            )
+            .range(AxisRange::new(hosts.len() as f64 - 0.5, -0.5)),
         )
         .x_axis(x.axis);
     let alt = format!(
@@ -80,7 +83,10 @@ fn drawn(report: &Report, span: f64) -> (Vec<Drawn<'_>>, Vec<String>) {
     let places = &report.places;
     let mut by_host: Vec<Vec<Drawn>> = places.hosts.iter().map(|_| Vec::new()).collect();
     for (index, incident) in report.incidents.found.incidents.iter().enumerate() {
-        let known = places.hosts.iter().position(|host| host.name == incident.host);
+        let known = places
+            .hosts
+            .iter()
+            .position(|host| host.name == incident.host);
         let host = known.unwrap_or(places.hosts.len() - 1);
         if let Some((first, last)) = incident.first.zip(incident.last) {
             by_host[host].push(Drawn {

@@ -6,7 +6,9 @@ use honeyguide::evaluate::{LabelEvaluation, Verdicts};
 use honeyguide::log::Log;
 use honeyguide::report::Report;
 use honeyguide::score::Anomaly;
-use honeyguide::wording::{count, defined, duration, of_them, percent, percent_of, printable, shortened};
+use honeyguide::wording::{
+    count, defined, duration, of_them, percent, percent_of, printable, shortened,
+};
 use honeyguide::{Feature, Result, redacted};
 
 use super::Origin;
@@ -287,9 +289,16 @@ fn against_incidents(evaluation: &LabelEvaluation) -> Vec<String> {
         return Vec::new();
     };
     let name = printable(&evaluation.label);
-    let hold = if figures.unlabelled == 1 { "holds" } else { "hold" };
+    let hold = if figures.unlabelled == 1 {
+        "holds"
+    } else {
+        "hold"
+    };
     let of = of_them(figures.incidents, "incident", "incidents");
-    let unlabelled = format!("{} of {of} {hold} no event with {name} = 1", count(figures.unlabelled));
+    let unlabelled = format!(
+        "{} of {of} {hold} no event with {name} = 1",
+        count(figures.unlabelled)
+    );
     let unlabelled = match figures.unlabelled_rate {
         Some(rate) => format!(
             "{unlabelled}: {:.2} per host and day of recorded time (95 % interval from {:.2} to {:.2}; the recorded time of \
@@ -315,9 +324,10 @@ fn attacks(report: &Report, evaluation: &LabelEvaluation) -> Vec<[String; 6]> {
     let attacks = figures.flat_map(|figures| &figures.attacks).take(ATTACKS);
     let listed = &report.incidents.found.incidents;
     let rows = attacks.map(|attack| {
-        let host = attack.host.as_deref().map_or("–".into(), |host| {
-            printable(&clip(host)).into_owned()
-        });
+        let host = attack
+            .host
+            .as_deref()
+            .map_or("–".into(), |host| printable(&clip(host)).into_owned());
         let found = attack.found.as_ref();
         let none = || "–".to_owned();
         let seconds = found.and_then(|found| found.seconds);

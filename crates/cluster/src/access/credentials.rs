@@ -19,6 +19,8 @@ use super::Token;
 const TOKEN: &str = "honeyguide-token/";
 /// The product of `User-Agent` whose version is the secret of an executor.
 const SECRET: &str = "honeyguide-executor/";
+/// The length of an executor's secret: two UUIDs of 36 characters and a hyphen.
+const SECRET_BYTES: usize = 73;
 
 /// A secret that an executor draws when it joins. Only the executor and its scheduler know it. It is never printed.
 #[derive(Clone)]
@@ -38,7 +40,7 @@ impl Secret {
 
     /// Takes the secret that an executor has drawn. Returns `None` if it is not as long as ours are.
     pub(crate) fn from_executor(text: &str) -> Option<Self> {
-        (text.len() == Self::draw().0.len()).then(|| Self(text.into()))
+        (text.len() == SECRET_BYTES).then(|| Self(text.into()))
     }
 
     /// Returns whether `text` is this secret, in a time that does not depend on the place of the first difference.

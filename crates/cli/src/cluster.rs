@@ -21,7 +21,11 @@ pub async fn engine(
             eprintln!("note: {}", honeyguide::wording::printable_lines(text));
         }
     };
-    let token = options.token_file.as_deref().map(Token::from_file).transpose()?;
+    let token = options
+        .token_file
+        .as_deref()
+        .map(Token::from_file)
+        .transpose()?;
     let settings = ClientSettings {
         job_time: options.limit(),
         token,
@@ -33,7 +37,12 @@ pub async fn engine(
 
 /// Fails, because this program was built without the feature `cluster`.
 #[cfg(not(feature = "cluster"))]
-pub async fn engine(_: &str, _: &OnCluster, _: bool, _: Arc<dyn Progress>) -> Result<Engine, Error> {
+pub async fn engine(
+    _: &str,
+    _: &OnCluster,
+    _: bool,
+    _: Arc<dyn Progress>,
+) -> Result<Engine, Error> {
     Err(without("--cluster"))
 }
 

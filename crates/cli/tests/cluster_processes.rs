@@ -291,7 +291,13 @@ fn a_node_that_has_just_started_can_be_stopped() {
 
 #[test]
 fn a_node_without_a_token_listens_on_loopback_only() {
-    let executor = ["executor", "--scheduler", "127.0.0.1:1", "--bind", "0.0.0.0:0"];
+    let executor = [
+        "executor",
+        "--scheduler",
+        "127.0.0.1:1",
+        "--bind",
+        "0.0.0.0:0",
+    ];
     for node in [&["scheduler", "--bind", "0.0.0.0:0"][..], &executor] {
         let node = [&["cluster"], node].concat();
         refused(&node, 2, &["0.0.0.0:0", "--token-file", "--insecure"]);
@@ -299,7 +305,14 @@ fn a_node_without_a_token_listens_on_loopback_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let token = folder.path().join("token");
     let path = token.to_str().expect("a path of UTF-8");
-    let scheduler = ["cluster", "scheduler", "--bind", "127.0.0.1:0", "--token-file", path];
+    let scheduler = [
+        "cluster",
+        "scheduler",
+        "--bind",
+        "127.0.0.1:0",
+        "--token-file",
+        path,
+    ];
     refused(&scheduler, 1, &[path, "token"]);
     fs::write(&token, "0123456789abcdef").expect("a token");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o604)).expect("a mode");

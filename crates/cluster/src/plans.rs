@@ -16,7 +16,10 @@ const MAX_PARTITIONS: u64 = 1 << 16;
 pub(crate) fn check(plan: &PhysicalPlanNode) -> Result<(), String> {
     let mut left = vec![plan];
     while let Some(plan) = left.pop() {
-        let node = plan.physical_plan_type.as_ref().ok_or("a node of no known kind")?;
+        let node = plan
+            .physical_plan_type
+            .as_ref()
+            .ok_or("a node of no known kind")?;
         let inputs = inputs(node)?;
         for input in inputs {
             left.push(input.ok_or("a node without its input")?);
@@ -41,7 +44,10 @@ fn inputs(node: &Node) -> Result<Inputs<'_>, String> {
         Node::Filter(node) => vec![node.input.as_deref()],
         Node::Merge(node) => vec![node.input.as_deref()],
         Node::Repartition(node) => {
-            let into = node.partitioning.as_ref().and_then(|into| into.partition_method.as_ref());
+            let into = node
+                .partitioning
+                .as_ref()
+                .and_then(|into| into.partition_method.as_ref());
             few(into.map_or(0, partitions))?;
             vec![node.input.as_deref()]
         }
@@ -57,7 +63,9 @@ fn inputs(node: &Node) -> Result<Inputs<'_>, String> {
         Node::Interleave(node) => node.inputs.iter().map(Some).collect(),
         Node::ScalarSubquery(node) => {
             let subqueries = node.subqueries.iter().map(Some);
-            std::iter::once(node.input.as_deref()).chain(subqueries).collect()
+            std::iter::once(node.input.as_deref())
+                .chain(subqueries)
+                .collect()
         }
         Node::Extension(_) => return Err("a node of the cluster itself".to_owned()),
         Node::ParquetSink(_) | Node::CsvSink(_) | Node::JsonSink(_) => {
@@ -79,6 +87,8 @@ fn partitions(method: &PartitionMethod) -> u64 {
 fn few(partitions: u64) -> Result<(), String> {
     match partitions <= MAX_PARTITIONS {
         true => Ok(()),
-        false => Err(format!("{partitions} partitions, where {MAX_PARTITIONS} are the limit")),
+        false => Err(format!(
+            "{partitions} partitions, where {MAX_PARTITIONS} are the limit"
+        )),
     }
 }

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use axum::{Router, middleware};
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get};
 use axum::serve::{ListenerExt, TapIo};
+use axum::{Router, middleware};
 use honeyguide::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::service::Routes;

@@ -35,7 +35,11 @@ mod with {
         log_to_standard_error(context);
         let (Node::Scheduler(cluster::Scheduler { access, .. })
         | Node::Executor(cluster::Executor { access, .. })) = &args.node;
-        let token = access.token_file.as_deref().map(Token::from_file).transpose()?;
+        let token = access
+            .token_file
+            .as_deref()
+            .map(Token::from_file)
+            .transpose()?;
         let services = NodeServices::new(&context.global().storage()?, token);
         match args.node {
             Node::Scheduler(args) => scheduler(args, services).await,
@@ -99,7 +103,9 @@ mod with {
                 true => "it asks nobody for a token",
                 false => "its traffic is not encrypted",
             };
-            log::warn!("other machines can reach this port, and {why}: keep it in a private network");
+            log::warn!(
+                "other machines can reach this port, and {why}: keep it in a private network"
+            );
         }
     }
 

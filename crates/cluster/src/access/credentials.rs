@@ -87,7 +87,9 @@ fn product<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Returns the token that a call shows.
 pub(super) fn presented_token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     bearer.or_else(|| product(headers, TOKEN))
 }
@@ -114,9 +116,15 @@ mod tests {
         headers.insert(AUTHORIZATION, "Bearer xyz".parse().unwrap());
         assert_eq!(presented_token(&headers), Some("xyz"));
         let token = Token::new("0123456789abcdef");
-        let all = Credentials { token, secret: Some(secret.clone()) };
+        let all = Credentials {
+            token,
+            secret: Some(secret.clone()),
+        };
         let shown = format!("{all:?}");
-        assert!(!shown.contains("0123456789abcdef") && !shown.contains(&*secret.0), "{shown}");
+        assert!(
+            !shown.contains("0123456789abcdef") && !shown.contains(&*secret.0),
+            "{shown}"
+        );
         assert!(Secret::from_executor("short").is_none());
         assert!(Secret::from_executor(&secret.0).is_some());
     }

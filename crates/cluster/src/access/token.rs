@@ -89,12 +89,23 @@ mod tests {
         };
         let token = read(b" 0123456789abcdef\n", 0o600).unwrap();
         assert!(token.is("0123456789abcdef"));
-        for other in ["", "0123456789abcdeg", "0123456789abcdef0", "0123456789abcde"] {
+        for other in [
+            "",
+            "0123456789abcdeg",
+            "0123456789abcdef0",
+            "0123456789abcde",
+        ] {
             assert!(!token.is(other), "{other}");
         }
         assert!(!format!("{token:?}").contains("0123456789abcdef"));
         let long = [b'a'; 257];
-        for bad in [&b""[..], b"short", b"two words 0123456789", &long, b"\xff0123456789abcdef"] {
+        for bad in [
+            &b""[..],
+            b"short",
+            b"two words 0123456789",
+            &long,
+            b"\xff0123456789abcdef",
+        ] {
             let error = read(bad, 0o600).unwrap_err().to_string();
             assert!(error.contains("token"), "{error}");
             assert!(!error.contains("0123"), "{error}");

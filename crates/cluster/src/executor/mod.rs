@@ -203,7 +203,12 @@ impl Executor {
 /// Returns the router for the port: results, the scheduler's calls and metrics.
 fn router(shared: &Arc<Shared>) -> Router {
     let limit = MAX_MESSAGE_BYTES as usize;
-    let Membership { folder, metrics, services, .. } = &shared.membership;
+    let Membership {
+        folder,
+        metrics,
+        services,
+        ..
+    } = &shared.membership;
     let refusals = Arc::clone(&metrics.refusals);
     let results = Results::new(&folder.results(), Arc::clone(&refusals));
     let results = FlightServiceServer::new(results)
@@ -269,7 +274,9 @@ async fn connect(
         .http2_keep_alive_interval(PROBE)
         .keep_alive_timeout(CONNECT_TIMEOUT)
         .keep_alive_while_idle(true);
-    let endpoint = credentials.on(endpoint).map_err(|error| error.to_string())?;
+    let endpoint = credentials
+        .on(endpoint)
+        .map_err(|error| error.to_string())?;
     let connected = endpoint.connect().await;
     connected.map_err(|error| watch::causes(&error))
 }

@@ -37,7 +37,11 @@ impl Orders {
         let session = session.filter(|session| shown.is_some_and(|shown| session.is_secret(shown)));
         session.ok_or_else(|| {
             let why = "an order in the name of the scheduler, without the secret of this executor";
-            self.0.membership.metrics.refusals.note(Refusal::Identity, why);
+            self.0
+                .membership
+                .metrics
+                .refusals
+                .note(Refusal::Identity, why);
             Status::permission_denied("this executor does not know this scheduler")
         })
     }

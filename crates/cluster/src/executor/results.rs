@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
-    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
 use ballista_core::execution_plans::create_shuffle_path;
@@ -37,7 +37,9 @@ type Rows<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Refuses a call that honeyguide's clients and executors do not make.
 fn unused<T>() -> Answer<T> {
-    Err(Status::unimplemented("results are all that is handed out here"))
+    Err(Status::unimplemented(
+        "results are all that is handed out here",
+    ))
 }
 
 impl Results {
@@ -74,7 +76,10 @@ impl Results {
             ..
         } = wanted;
         if !is_job_id(job_id.as_str()) {
-            return Err((Refusal::JobId, format!("a result of the job `{job_id}`, which is no job id")));
+            return Err((
+                Refusal::JobId,
+                format!("a result of the job `{job_id}`, which is no job id"),
+            ));
         }
         if !byte_ranges.is_empty() || !matches!(file_kind, ShuffleFileKind::Data) {
             return Err(other("a part of a result's file"));

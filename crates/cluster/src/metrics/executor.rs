@@ -75,7 +75,8 @@ impl ExecutorMetrics {
             "1 while the scheduler answers, else 0.",
             u8::from(is_joined),
         );
-        self.refusals.write(&mut text, "honeyguide_executor_refused_total");
+        self.refusals
+            .write(&mut text, "honeyguide_executor_refused_total");
         text.finish()
     }
 }
@@ -101,7 +102,9 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         if let Err(why) = check_task(&job_id, &plan) {
             self.metrics.refusals.note(Refusal::Task, &why);
-            return Err(DataFusionError::Execution(format!("the executor refuses {why}")));
+            return Err(DataFusionError::Execution(format!(
+                "the executor refuses {why}"
+            )));
         }
         let inner = self.inner.create_query_stage_exec(
             job_id,
@@ -123,7 +126,11 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
 }
 
 /// The nodes that write results. One is at the top of each task.
-const WRITERS: [&str; 3] = ["ShuffleWriterExec", "SortShuffleWriterExec", "RangeShuffleWriterExec"];
+const WRITERS: [&str; 3] = [
+    "ShuffleWriterExec",
+    "SortShuffleWriterExec",
+    "RangeShuffleWriterExec",
+];
 
 /// Checks that a task writes in the folder of its job only: its job id is no path, and no node below its top writes.
 ///

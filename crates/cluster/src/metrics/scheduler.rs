@@ -60,7 +60,8 @@ impl SchedulerMetrics {
             "Executors that left or were lost; each removal cancels the jobs that run.",
             &[("", status.removals)],
         );
-        self.refusals.write(&mut text, "honeyguide_scheduler_refused_total");
+        self.refusals
+            .write(&mut text, "honeyguide_scheduler_refused_total");
         text.finish()
     }
 }

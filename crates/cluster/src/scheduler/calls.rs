@@ -83,7 +83,8 @@ impl Calls {
             _ => Err("something else than a physical plan".to_owned()),
         };
         checked.map_err(|why| {
-            self.refusals.note(Refusal::Plan, &format!("a plan with {why}"));
+            self.refusals
+                .note(Refusal::Plan, &format!("a plan with {why}"));
             Status::invalid_argument(format!("the scheduler takes no plan with {why}"))
         })
     }
@@ -92,7 +93,8 @@ impl Calls {
         if is_job_id(job) {
             return Ok(());
         }
-        self.refusals.note(Refusal::JobId, &format!("`{job}`, which is no job id"));
+        self.refusals
+            .note(Refusal::JobId, &format!("`{job}`, which is no job id"));
         Err(Status::invalid_argument("this is no job id"))
     }
 
@@ -103,23 +105,35 @@ impl Calls {
         }
         let why = format!("a message in the name of the executor `{id}`, without its secret");
         self.refusals.note(Refusal::Identity, &why);
-        Err(Status::permission_denied("the scheduler does not know this executor"))
+        Err(Status::permission_denied(
+            "the scheduler does not know this executor",
+        ))
     }
 
     /// Checks a request for tasks, with which an executor also joins and reports.
     fn check_poll(&self, request: &Request<PollWorkParams>) -> Result<(), Status> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let PollWorkParams { metadata, task_status, .. } = request.get_ref();
+        let PollWorkParams {
+            metadata,
+            task_status,
+            ..
+        } = request.get_ref();
         let complete = metadata
             .as_ref()
             .filter(|executor| executor.specification.is_some() && executor.os_info.is_some());
         let Some(executor) = complete else {
             return self.check_identity("", false);
         };
-        let host = executor.host.clone().or_else(|| Some(peer?.ip().to_string()));
+        let host = executor
+            .host
+            .clone()
+            .or_else(|| Some(peer?.ip().to_string()));
         let address = format!("{}:{}", host.unwrap_or_default(), executor.grpc_port);
         let shown = presented_secret(request.metadata().as_ref());
-        self.check_identity(&executor.id, self.members.admit(&executor.id, shown, &address))?;
+        self.check_identity(
+            &executor.id,
+            self.members.admit(&executor.id, shown, &address),
+        )?;
         for task in task_status {
             self.check_job_id(&task.job_id)?;
             let of = match &task.status {
@@ -186,7 +200,11 @@ impl SchedulerGrpc for Calls {
         &self,
         request: Request<HeartBeatParams>,
     ) -> Answer<HeartBeatResult> {
-        let HeartBeatParams { executor_id: id, metadata, .. } = request.get_ref();
+        let HeartBeatParams {
+            executor_id: id,
+            metadata,
+            ..
+        } = request.get_ref();
         let shown = presented_secret(request.metadata().as_ref());
         let is_same = metadata.as_ref().is_some_and(|executor| executor.id == *id);
         self.check_identity(id, is_same && self.members.knows(id, shown))?;

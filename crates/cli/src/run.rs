@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use honeyguide::{Engine, Error, until_stopped};
 
-use crate::args::{Args, Command, OnCluster};
+use crate::args::{Args, Command};
 use crate::cluster;
 use crate::commands::{self, record};
 use crate::context::Context;
@@ -84,8 +84,9 @@ async fn work(
 ) -> Result<(), Failure> {
     let Args { command, global } = args;
     let progress = progress::reporter(global.quiet);
-    let engine = match command.on_cluster().and_then(OnCluster::url) {
-        Some((url, limit)) => cluster::engine(url, limit, global.quiet, progress).await?,
+    let on_cluster = command.on_cluster();
+    let engine = match on_cluster.and_then(|options| Some((options.url()?, options))) {
+        Some((url, options)) => cluster::engine(url, options, global.quiet, progress).await?,
         None => Engine::new(threads)?.with_progress(progress),
     };
     let context = Context::new(engine, global, Arc::clone(cancelled));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use honeyguide::{Engine, Error, until_stopped};
+use honeyguide::{Engine, Error, remove_leftovers, until_stopped};
 
 use crate::args::{Args, Command, OnCluster};
 use crate::cluster;
@@ -15,8 +15,12 @@ use crate::failure::{Failure, Stop};
 use crate::progress;
 use crate::signals::stop_signal;
 
-/// The time for which a run that ends waits for blocked threads.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time after a signal in which work ends in an orderly way. Work that still computes then is cut off.
+const GRACE: Duration = Duration::from_millis(700);
+/// The time for which a run that was stopped waits for blocked threads.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The time for which a run that has ended by itself waits for blocked threads.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command that `args` ask for.
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -38,8 +42,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // A node of a cluster handles the signal itself, to leave the cluster first.
     let is_node = matches!(args.command, Command::Cluster(_));
     let stopped = Arc::new(OnceLock::new());
+    let ending = Arc::new(AtomicBool::new(false));
+    watch_signals(Arc::clone(&ending), is_node);
     let result = runtime.block_on(async {
-        tokio::spawn(exit_on_second_signal());
         let end_of_patience = note_signal(Arc::clone(&stopped));
         let work = work(args, threads, &cancelled);
         let work = async {
@@ -55,9 +60,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
             result = work => result,
         }
     });
+    ending.store(true, Ordering::Relaxed);
     let stopped = stopped.get();
     cancelled.store(stopped.is_some(), Ordering::Relaxed);
-    runtime.shutdown_timeout(PATIENCE);
+    match stopped {
+        Some(_) => {
+            runtime.shutdown_timeout(PATIENCE);
+            remove_leftovers();
+        }
+        None => runtime.shutdown_timeout(LONG_PATIENCE),
+    }
     stopped.map_or(result, |stop| Err(Failure::Stopped(*stop)))
 }
 
@@ -85,11 +97,39 @@ async fn work(
     commands::dispatch(&context, command).await
 }
 
-/// Exits at once at the second signal. After the first signal, the run still waits until a forest is fitted or a batch
-/// is written.
-async fn exit_on_second_signal() {
-    stop_signal().await;
-    if let Some(stop) = stop_signal().await {
-        std::process::exit(i32::from(stop.exit_status()));
+/// Starts a thread that ends the process at the second signal, or a while after the first if the run does not end by
+/// itself: a computation that holds its thread cannot be asked to stop. A node of a cluster takes the time that it needs.
+///
+/// The thread has a runtime of its own, since a computation may hold all threads of the other one.
+fn watch_signals(ending: Arc<AtomicBool>, is_node: bool) {
+    let watch = async move {
+        let Some(first) = stop_signal().await else {
+            return;
+        };
+        let second = stop_signal();
+        let hurry = async {
+            tokio::time::sleep(GRACE).await;
+            if is_node || ending.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            second = second => {
+                if let Some(second) = second {
+                    std::process::exit(i32::from(second.exit_status()));
+                }
+            }
+            () = hurry => {
+                remove_leftovers();
+                let _ = Failure::Stopped(first).report();
+                std::process::exit(i32::from(first.exit_status()));
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    if let Ok(runtime) = runtime {
+        std::thread::spawn(move || runtime.block_on(watch));
     }
 }

@@ -151,7 +151,8 @@ impl<'a> Scan<'a> {
         step: &mut impl FnMut(&mut T, FileRows) -> Result<()>,
     ) -> EngineResult<T> {
         let mut state = start(source)?;
-        for (file, table) in source.tables_in_order(self.engine)?.into_iter().enumerate() {
+        for (file, table) in source.tables_in_order(self.engine).enumerate() {
+            let table = table?;
             let mut rows_before = 0;
             let consume = |batch: RecordBatch| {
                 let rows = FileRows {

@@ -7,6 +7,7 @@ mod complaint;
 mod expand;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
+mod limits;
 mod rows;
 mod scans;
 mod statement;

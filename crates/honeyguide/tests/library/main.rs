@@ -2,9 +2,11 @@
 
 mod bad_calls;
 mod bad_input;
+mod bombs;
 mod common;
 mod context;
 mod convert;
+mod damaged;
 mod drift;
 mod formats;
 mod incidents;

@@ -117,7 +117,7 @@ impl Context {
             }
             return Ok(to.with_csv_safe(self.global.csv_safe));
         }
-        self.output_taken.store(true, Ordering::Relaxed);
+        self.take_output();
         let format = self.global.format.map(TableFormat::from);
         let open = || -> Box<dyn Write + Send> {
             match io::stdout().is_terminal() {
@@ -135,6 +135,11 @@ impl Context {
             true => TextFormat::SafeCsv,
             false => TextFormat::Csv,
         }
+    }
+
+    /// Notes that a result goes to standard output, so that the outcome is shown on standard error.
+    pub fn take_output(&self) {
+        self.output_taken.store(true, Ordering::Relaxed);
     }
 
     /// Writes to standard output, or to standard error where a result goes there, buffered.

@@ -41,6 +41,7 @@ pub const SAMPLE: JsonFormat = JsonFormat::new("honeyguide-sample", 1);
 pub const SCORES: JsonFormat = JsonFormat::new("honeyguide-scores", 1);
 pub const SIMULATION: JsonFormat = JsonFormat::new("honeyguide-simulation", 1);
 pub const TRAINING: JsonFormat = JsonFormat::new("honeyguide-training", 1);
+pub const WATCH: JsonFormat = JsonFormat::new("honeyguide-watch", 1);
 
 /// The fields that every answer begins with.
 #[derive(Serialize)]

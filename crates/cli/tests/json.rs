@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::schema::{faults, formats, valid_answer};
-use common::{Folder, commands, event, events};
+use common::{Folder, commands, event, event_with, events};
 use serde_json::{Value, json};
 
 /// The commands that print nothing with `--json`, because they serve other processes or print a text of their own.
@@ -21,6 +21,13 @@ fn folder() -> Folder {
     let rows = (0..200).map(|row| format!("{},{}\n", row % 23, u8::from(row % 40 == 0)));
     let plain = "bytes,is_attack\n".to_owned() + &rows.collect::<String>();
     folder.write("plain.csv", plain);
+    // One record is malformed, and one has a null that the recipe refuses.
+    let bad = [
+        "not,an,event".to_owned(),
+        event_with(1, 12, ""),
+        event_with(2, 4, ""),
+    ];
+    folder.write("bad.csv", events(300) + &bad.join("\n"));
     folder.write("forest.json", exported_forest());
     // `reproduce` needs events with labels of both kinds.
     folder.done(&[
@@ -43,7 +50,7 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 44] = [
+const CALLS: [&str; 46] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -88,6 +95,8 @@ const CALLS: [&str; 44] = [
     "train logs/labelled_training_data.csv --trees 2 --out m.json",
     "sql QUERY good.csv",
     "sql QUERY good.csv --out q.parquet",
+    "watch model.json bad.csv",
+    "watch model.json logs/labelled_testing_data.csv --alerts alerts.jsonl",
 ];
 
 /// Runs every call and returns its answer, which is valid by its schema.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::groups::{Key, KeyId, KeyValues, Keys};
+use crate::incident::{IncidentFigures, IncidentOptions, judge_incidents};
 use crate::labels::{class_of, label_key, labels};
 use crate::leakage::refuse_leaked_labels;
 use crate::log::BaselineRule;
@@ -56,6 +57,9 @@ pub struct LabelEvaluation {
     pub false_positive_rates: Option<Rates>,
     /// The results of the baselines.
     pub baselines: Vec<Baseline>,
+    /// The figures of the incidents; `None` where they were not judged, as for data that can be read only once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<IncidentFigures>,
 }
 
 /// A false-positive rate: the one that was asked for, and the one on the data that was evaluated.
@@ -170,7 +174,36 @@ pub async fn evaluate(
     if tally.events == 0 {
         return Err(no_events(source));
     }
-    Ok(tally.finish(model.recipe().name.clone()))
+    let mut evaluation = tally.finish(model.recipe().name.clone());
+    if source.is_repeatable() {
+        evaluation.judge_incidents(engine, &model, source).await?;
+    }
+    Ok(evaluation)
+}
+
+impl Evaluation {
+    /// Adds the figures of the incidents of `source`, on which `model` was evaluated, to those of each label.
+    ///
+    /// # Errors
+    /// Fails as [`incidents`](crate::incident::incidents) does.
+    pub async fn judge_incidents(
+        &mut self,
+        engine: &Engine,
+        model: &Model,
+        source: &mut Source,
+    ) -> Result<()> {
+        let labels = self.labels.iter().map(|label| label.label.clone());
+        let labels: Vec<String> = labels.collect();
+        let options = IncidentOptions {
+            limit: 1,
+            ..IncidentOptions::default()
+        };
+        let (_, figures) = judge_incidents(engine, model, source, &options, &labels).await?;
+        for (label, figures) in self.labels.iter_mut().zip(figures) {
+            label.incidents = Some(figures);
+        }
+        Ok(())
+    }
 }
 
 /// Returns the log's rule and the key that says whether it flags an event, if the data has its column.
@@ -322,6 +355,7 @@ impl LabelTally {
                     verdicts: confusion.into(),
                 })
                 .collect(),
+            incidents: None,
         }
     }
 }

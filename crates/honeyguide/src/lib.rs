@@ -137,8 +137,8 @@ pub use recipe::{
 pub use scorer::{Contributions, Scorer, Scores};
 pub use secret::redacted;
 pub use source::{
-    Column, Compression, DataFile, Format, Intake, ReadOptions, ReplacedTexts, ScanCounts, Source,
-    TraceeEvents,
+    Column, Compression, DataFile, Format, Intake, MAX_RECORD_BYTES, ReadOptions, ReplacedTexts,
+    ScanCounts, Source, TraceeEvents, Unread, record_end,
 };
 pub use storage::{StorageOptions, is_url, until_stopped};
 pub use train::{

@@ -131,6 +131,48 @@ pub fn events_to_resolve(rate: f64) -> Option<u64> {
     Some(without_rounding(1.0 / rate).ceil() as u64 - 1)
 }
 
+/// Returns the exact interval of the mean of a Poisson variable that was observed to be `count`, with at least the
+/// `confidence`, which lies between 0 and 1 (Garwood 1936, "Fiducial limits for the Poisson distribution"). Divided by a time,
+/// it is the interval of a rate.
+pub fn poisson_interval(count: u64, confidence: f64) -> [f64; 2] {
+    let tail = (1.0 - confidence) / 2.0;
+    [poisson_lower(count, tail), poisson_upper(count, tail)]
+}
+
+/// Returns the least mean of a Poisson variable that is at least `count` with the probability `tail`.
+fn poisson_lower(count: u64, tail: f64) -> f64 {
+    if count == 0 {
+        return 0.0;
+    }
+    // A Poisson variable of mean x is below n with the probability Q(n, x).
+    falling_root(|mean| upper_gamma(count as f64, mean) - (1.0 - tail))
+}
+
+/// Returns the mean of a Poisson variable that is at most `count` with the probability `tail`: an upper bound of the mean with
+/// the confidence 1 − `tail`, if it was observed to be `count`.
+pub fn poisson_upper(count: u64, tail: f64) -> f64 {
+    falling_root(|mean| upper_gamma(count as f64 + 1.0, mean) - tail)
+}
+
+/// Returns where a function that falls from above 0 crosses it, by bisection to the last bit.
+fn falling_root(f: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while f(high) > 0.0 {
+        high *= 2.0;
+    }
+    loop {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            return high;
+        }
+        if f(middle) > 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
 /// Returns an upper bound of the probability that two samples of `n` and `m` events from one
 /// distribution have cumulative distributions that differ by `distance` or more somewhere.
 ///
@@ -324,6 +366,12 @@ mod tests {
         (480, 1000, 0.5, 0.2174482932041415),
         (3, 3, 0.2, 0.016000000000000004),
     ];
+    const POISSON: [(u64, f64, f64); 4] = [
+        (1, 0.025317807984289876, 5.571643390938899),
+        (2, 0.2422092785439649, 7.224687667723961),
+        (10, 4.7953886961324335, 18.39035604201778),
+        (300, 267.00927523296633, 335.94112555257067),
+    ];
     const HOMOGENEITY: f64 = 0.3510344576575605;
     fn close(found: f64, expected: f64) {
         assert!(
@@ -341,6 +389,18 @@ mod tests {
         for (a, x, expected) in GAMMAINCC {
             close(upper_gamma(a, x), expected);
         }
+    }
+
+    #[test]
+    fn poisson_intervals_equal_those_of_exact_sums() {
+        // Roots of sums of the Poisson distribution, in 60 digits.
+        for (count, low, high) in POISSON {
+            let [found_low, found_high] = poisson_interval(count, 0.95);
+            close(found_low, low);
+            close(found_high, high);
+        }
+        // −ln 0.05: the rule of three
+        close(poisson_upper(0, 0.05), 2.995_732_273_553_991);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod score;
 mod simulate;
 mod sql;
 mod train;
+mod watch;
 
 use std::num::NonZeroUsize;
 
@@ -54,6 +55,7 @@ pub use score::Score;
 pub use simulate::Simulate;
 pub use sql::Sql;
 pub use train::Train;
+pub use watch::Watch;
 
 /// honeyguide finds the kernel calls in a Linux host's logs that do not belong.
 ///
@@ -192,6 +194,8 @@ pub enum Command {
     Score(Score),
     /// Find incidents: the anomalous events of a host that belong together, with their processes and reasons
     Incidents(Incidents),
+    /// Watch events while they happen: score them, and report incidents as they open, change and end
+    Watch(Watch),
     /// Show one event in full, and what each feature contributes to its score
     Explain(Explain),
     /// Measure how well a model detects labelled events, and compare it with two baselines

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
+use honeyguide::incident::{Attack, IncidentFigures};
 
 use super::{TextTable, count, defined, heading, of_them, percent, percent_of, printable};
 
@@ -73,7 +74,78 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     writeln!(out, "{figures}\n")?;
     writeln!(out, "{}", confusion_matrix(&label.verdicts, &name))?;
     let rates = label.false_positive_rates.as_ref();
-    rates.map_or(Ok(()), |rates| print_rates(rates, &name, out))
+    rates.map_or(Ok(()), |rates| print_rates(rates, &name, out))?;
+    let incidents = label.incidents.as_ref();
+    incidents.map_or(Ok(()), |incidents| print_incidents(incidents, &name, out))
+}
+
+/// The largest number of attacks that are printed.
+const PRINTED_ATTACKS: usize = 20;
+
+/// Prints how many incidents hold no labelled event, and how early each attack was found.
+fn print_incidents(figures: &IncidentFigures, label: &str, out: &mut dyn Write) -> io::Result<()> {
+    write!(
+        out,
+        "\nIncidents: {} of {} hold no event with {label} = 1",
+        count(figures.unlabelled),
+        count(figures.incidents)
+    )?;
+    match figures.unlabelled_rate {
+        Some(rate) => writeln!(
+            out,
+            ", {:.2} per host and day ({:.2} to {:.2} at 95 %, in {:.2} host days).",
+            rate.per_host_day, rate.low, rate.high, rate.host_days
+        )?,
+        None => writeln!(out, ".")?,
+    }
+    if figures.n_attacks == 0 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{} of {} found:",
+        count(figures.n_found),
+        of_them(figures.n_attacks, "attack is", "attacks are")
+    )?;
+    let header = [
+        "attacked host",
+        "events",
+        "anomalous",
+        "found after",
+        "of the events",
+        "incident",
+    ];
+    let mut table = TextTable::new(header, 1..5);
+    for attack in figures.attacks.iter().take(PRINTED_ATTACKS) {
+        table.add_row(attack_row(attack));
+    }
+    writeln!(out, "{table}")?;
+    match figures.n_attacks.saturating_sub(PRINTED_ATTACKS as u64) {
+        0 => Ok(()),
+        more => writeln!(out, "and {}", of_them(more, "more attack", "more attacks")),
+    }
+}
+
+fn attack_row(attack: &Attack) -> Vec<String> {
+    let host = attack.host.as_deref();
+    let host = host.map_or("-".to_owned(), |host| printable(host).into_owned());
+    let found = attack.found.as_ref();
+    let none = || "-".to_owned();
+    vec![
+        host,
+        count(attack.events),
+        count(attack.anomalous),
+        found.map_or_else(
+            || "not found".to_owned(),
+            |found| {
+                found
+                    .seconds
+                    .map_or_else(none, |seconds| format!("{seconds:.1} s"))
+            },
+        ),
+        found.map_or_else(none, |found| percent_of(found.events_before, attack.events)),
+        found.map_or_else(none, |found| found.incident.clone()),
+    ]
 }
 
 fn print_rates(rates: &Rates, label: &str, out: &mut dyn Write) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use honeyguide::incident::{Incident, IncidentProcess, Incidents, Names};
+use honeyguide::incident::{Change, ChangeKind, Incident, IncidentProcess, Incidents, Names};
 use honeyguide::wording::{duration, moment};
 
 use super::screen::line_width;
@@ -41,6 +41,33 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
             count(more)
         ),
     }
+}
+
+/// Prints what has changed of an incident on one line.
+pub fn print_change(
+    change: &Change,
+    times_are_dates: Option<bool>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let incident = &change.incident;
+    let kind = match change.kind {
+        ChangeKind::Opened => "opened ",
+        ChangeKind::Updated => "updated",
+        ChangeKind::Closed => "closed ",
+    };
+    let time = incident.last.map_or_else(String::new, |last| {
+        format!("{}  ", moment(last, times_are_dates.unwrap_or(false)))
+    });
+    let host = incident
+        .host
+        .as_deref()
+        .map_or_else(String::new, |host| format!(" on {host}"));
+    let events = of_them(incident.events, "anomalous event", "anomalous events");
+    let reason = incident.reasons.first();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", reason.text));
+    let (id, score) = (&incident.id, incident.score);
+    let line = format!("{time}{kind}  incident {id}{host}  score {score:.2}, {events}{reason}");
+    writeln!(out, "{}", printable(&line))
 }
 
 fn print_incident(

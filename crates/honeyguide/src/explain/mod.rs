@@ -4,6 +4,8 @@
 mod facts;
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use learn::iforest::{ExplainError, Explanation};
 use serde::Serialize;
@@ -54,7 +56,7 @@ pub(crate) struct ExplainedEvent<'a> {
 
 /// An explainer of many events, which remembers the contributions of feature rows, since most of them repeat.
 pub(crate) struct Attribution<'a> {
-    model: &'a Model,
+    model: Held<'a>,
     known: HashMap<RowKey, Explanation>,
 }
 
@@ -84,11 +86,38 @@ pub const REASONS: usize = 3;
 /// The greatest number of contributions that are remembered: feature rows × features.
 const REMEMBERED: usize = 1 << 18;
 
+/// A model that is borrowed or shared.
+enum Held<'a> {
+    Borrowed(&'a Model),
+    Shared(Arc<Model>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        match self {
+            Self::Borrowed(model) => model,
+            Self::Shared(model) => model,
+        }
+    }
+}
+
+impl Attribution<'static> {
+    /// Returns an explainer that shares the model, and remembers no feature rows yet.
+    pub fn shared(model: &Arc<Model>) -> Self {
+        Self {
+            model: Held::Shared(Arc::clone(model)),
+            known: HashMap::new(),
+        }
+    }
+}
+
 impl<'a> Attribution<'a> {
     /// Returns an explainer that remembers no feature rows yet.
     pub fn new(model: &'a Model) -> Self {
         Self {
-            model,
+            model: Held::Borrowed(model),
             known: HashMap::new(),
         }
     }

@@ -64,6 +64,16 @@ impl HostFold {
         self.host.as_deref()
     }
 
+    /// Iterates over the open incidents, in the order in which they were opened.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
+        self.open.values()
+    }
+
+    /// Returns the number of processes that are remembered.
+    pub fn n_processes(&self) -> usize {
+        self.processes.len()
+    }
+
     /// Takes an event, anomalous or not, and returns the id of the incident that an anomalous one belongs to. Incidents
     /// that have ended are given to `ended`.
     pub fn see(
@@ -187,7 +197,7 @@ impl HostFold {
         self.roots.retain(|_, number| !numbers.contains(number));
         for number in numbers {
             if let Some(open) = self.open.remove(number) {
-                ended(open.close());
+                ended(open.incident());
             }
         }
     }

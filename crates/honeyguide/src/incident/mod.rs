@@ -22,13 +22,18 @@
 //! [`MAX_ROWS`] distinct rows, [`MAX_PROCESSES`] processes, [`MAX_NAMES`] names of a kind and [`MAX_REASONS`] reasons of
 //! an incident, and as many incidents as the caller asks for.
 
+mod arriving;
 mod evidence;
 mod fold;
+mod hosts;
+mod judge;
+mod live;
 mod open;
 mod processes;
 mod query;
 mod scan;
 mod table;
+mod waiting;
 
 use serde::Serialize;
 
@@ -36,7 +41,14 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::naming::parameter;
 
+pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
+pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
+pub use live::{
+    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
+    UPDATE_SECONDS, WATERMARK,
+};
 pub use scan::incidents;
+pub(crate) use scan::judge_incidents;
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;

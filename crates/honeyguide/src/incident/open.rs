@@ -141,6 +141,11 @@ impl Open {
         &self.incident.id
     }
 
+    /// Returns the number of its events.
+    pub fn events(&self) -> u64 {
+        self.incident.events
+    }
+
     /// Returns whether the incident is over at `time`.
     pub fn is_over(&self, time: Option<f64>) -> bool {
         let passed = |since: Option<f64>| time.zip(since).map_or(0.0, |(now, then)| now - then);
@@ -152,8 +157,9 @@ impl Open {
         self.last_added = number;
         let incident = &mut self.incident;
         incident.events += 1;
-        incident.first = incident.first.or(time);
-        incident.last = time.or(incident.last);
+        // Late events of a stream come after others.
+        incident.first = earlier(incident.first, time);
+        incident.last = later(incident.last, time);
         if event.score > incident.highest_score {
             incident.highest_score = event.score;
             incident.event = (event.event)();
@@ -240,33 +246,44 @@ impl Open {
         Some(self.members.len() - 1)
     }
 
-    /// Closes the incident.
-    pub fn close(self) -> Incident {
-        let mut incident = self.incident;
+    /// Returns the incident as far as its events are known.
+    pub fn incident(&self) -> Incident {
+        let mut incident = self.incident.clone();
         // Sums of floats depend on the order of their terms, and a map has none.
-        let mut evidence: Vec<f64> = self.rows.into_values().collect();
+        let mut evidence: Vec<f64> = self.rows.values().copied().collect();
         evidence.sort_unstable_by(f64::total_cmp);
         incident.score = evidence.iter().sum::<f64>() + 0.0;
         incident.distinct_rows = evidence.len() as u64;
         incident.processes = tree(&self.members);
-        incident.users = self.users.into_names();
-        incident.new_programs = self.new_programs.into_names();
-        incident.paths = self.paths.into_names();
-        incident.addresses = self.addresses.into_names();
-        incident.reasons = listed_reasons(self.reasons);
+        incident.users = self.users.names();
+        incident.new_programs = self.new_programs.names();
+        incident.paths = self.paths.names();
+        incident.addresses = self.addresses.names();
+        incident.reasons = listed_reasons(&self.reasons);
         incident
     }
 }
 
+/// Returns the earlier one of two times, where there is one.
+fn earlier(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).min_by(f64::total_cmp)
+}
+
+/// Returns the later one of two times, where there is one.
+fn later(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).max_by(f64::total_cmp)
+}
+
 /// Returns the reasons that are listed, the strongest first. Common values are left out, unless all are common: then it is
 /// only together that they are unusual.
-fn listed_reasons(mut reasons: HashMap<String, ReasonSum>) -> Vec<IncidentReason> {
-    if reasons.values().any(|sum| !sum.is_common) {
-        reasons.retain(|_, sum| !sum.is_common);
-    }
-    let reasons = reasons.into_iter().map(|(text, sum)| IncidentReason {
-        feature: sum.feature,
-        text,
+fn listed_reasons(reasons: &HashMap<String, ReasonSum>) -> Vec<IncidentReason> {
+    let all_are_common = reasons.values().all(|sum| sum.is_common);
+    let listed = reasons
+        .iter()
+        .filter(|(_, sum)| all_are_common || !sum.is_common);
+    let reasons = listed.map(|(text, sum)| IncidentReason {
+        feature: sum.feature.clone(),
+        text: text.clone(),
         contribution: sum.contribution,
         events: sum.events,
     });
@@ -334,17 +351,19 @@ impl Tally {
         }
     }
 
-    fn into_names(self) -> Names {
+    fn names(&self) -> Names {
         let distinct = self.0.len() as u64;
-        let names = self.0.into_iter();
-        let mut most: Vec<NameCount> = names
-            .map(|(name, events)| NameCount { name, events })
-            .collect();
+        let mut most: Vec<(&String, u64)> = self.0.iter().map(|(name, n)| (name, *n)).collect();
         most.sort_unstable_by(|left, right| {
-            let more = right.events.cmp(&left.events);
-            more.then_with(|| left.name.cmp(&right.name))
+            let more = right.1.cmp(&left.1);
+            more.then_with(|| left.0.cmp(right.0))
         });
         most.truncate(LISTED_NAMES);
+        let most = most.into_iter().map(|(name, events)| NameCount {
+            name: name.clone(),
+            events,
+        });
+        let most = most.collect();
         Names { distinct, most }
     }
 }

@@ -174,6 +174,11 @@ impl Processes {
         }
     }
 
+    /// Returns the number of processes that are remembered.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// Returns a process, unless it was forgotten.
     pub fn get(&self, id: ProcessId) -> Option<&Process> {
         self.known.get(&id)

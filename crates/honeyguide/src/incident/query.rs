@@ -13,6 +13,7 @@ use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
 use crate::model_functions::anomaly_score;
@@ -40,14 +41,17 @@ pub(super) const ADDRESS: usize = 9;
 pub(super) const DESCRIBED: usize = 10;
 
 /// What the query reads of each event.
-pub(super) struct IncidentQuery<'a> {
+#[derive(Debug)]
+pub(super) struct IncidentQuery {
     pub model: Arc<Model>,
-    pub plan: &'a FeaturePlan,
+    pub plan: FeaturePlan,
     pub needed: BTreeSet<String>,
     /// The columns of every event, up to the score.
     pub of_all: Vec<Expr>,
     /// The columns of anomalous events.
     pub of_anomalous: Vec<Expr>,
+    /// The labels, which every event has. They are the last columns of the query.
+    pub labels: Vec<Expr>,
     /// The columns that describe an anomalous event.
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
@@ -61,7 +65,7 @@ pub(super) struct IncidentQuery<'a> {
     pub lineages: &'static Lineages,
 }
 
-impl<'a> IncidentQuery<'a> {
+impl IncidentQuery {
     /// Returns what finding incidents reads of the events of `source`, whose features are those of `plan`.
     ///
     /// # Errors
@@ -70,7 +74,7 @@ impl<'a> IncidentQuery<'a> {
         engine: &Engine,
         model: &Model,
         source: &Source,
-        plan: &'a FeaturePlan,
+        plan: &FeaturePlan,
         clock: Option<&Clock>,
         options: &IncidentOptions,
     ) -> Result<Self> {
@@ -95,10 +99,11 @@ impl<'a> IncidentQuery<'a> {
         Ok(Self {
             needed: with_columns(&plan.needed, refs),
             model: Arc::new(model.clone()),
-            plan,
+            plan: plan.clone(),
             program_feature: program_feature(model, source),
             types: types.collect(),
             of_all,
+            labels: Vec::new(),
             of_anomalous,
             described,
             identifying,
@@ -108,8 +113,20 @@ impl<'a> IncidentQuery<'a> {
         })
     }
 
-    /// Selects the columns of every event, its score, and the columns of anomalous events, in the order of host and
-    /// time. Events of the same time are ordered by their values.
+    /// Adds the labels of every event.
+    pub fn with_labels(mut self, labels: &Keys) -> Self {
+        self.needed.extend(labels.columns());
+        self.labels = labels.iter().map(|label| label.expr.clone()).collect();
+        self
+    }
+
+    /// Returns the position of the first label.
+    pub fn first_label(&self) -> usize {
+        SCORES + 1 + self.of_anomalous.len()
+    }
+
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
+    /// host and time. Events of the same time are ordered by their values.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -131,6 +148,10 @@ impl<'a> IncidentQuery<'a> {
                     .end()?
                     .alias(name(place)),
             );
+        }
+        for expr in &self.labels {
+            let place = columns.len();
+            columns.push(expr.clone().alias(name(place)));
         }
         let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
         let order = order.collect();

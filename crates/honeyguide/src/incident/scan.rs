@@ -10,7 +10,9 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::evidence::evidence;
-use super::fold::{About, HostFold};
+use super::fold::About;
+use super::hosts::Hosts;
+use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
 use super::query::{
@@ -25,6 +27,8 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::{Attribution, ExplainedEvent, REASONS, Reason};
 use crate::features::row_key;
+use crate::groups::Keys;
+use crate::labels::{class_of, label_key};
 use crate::model::Model;
 use crate::scan::Scan;
 use crate::scorer::Scores;
@@ -44,32 +48,59 @@ pub async fn incidents(
     source: &mut Source,
     options: &IncidentOptions,
 ) -> Result<Incidents> {
+    let (found, _) = judge_incidents(engine, model, source, options, &[]).await?;
+    Ok(found)
+}
+
+/// Finds the incidents of `source`, and judges them against each of `labels`.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when the data lacks a label, or has one that is neither 0 nor 1.
+pub(crate) async fn judge_incidents(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+    labels: &[String],
+) -> Result<(Incidents, Vec<IncidentFigures>)> {
     options.check()?;
+    let mut keys = Keys::default();
+    for label in labels {
+        keys.add(label_key(source, label)?);
+    }
     let plan = model.recipe().plan(engine, source)?;
     let clock = Clock::of(engine, source).await?;
     let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), options)?;
+    let query = Arc::new(query.with_labels(&keys));
     let scan = Scan::new(engine, "finding incidents")
         .columns(&query.needed)
-        .features(model.recipe(), &plan);
-    let start = || Ok(Fold::new(&query, options.limit));
+        .features(model.recipe(), &plan)
+        .keys(&keys);
+    let start = || {
+        let fold = Fold::new(&query, options.limit, Hosts::one_by_one());
+        Ok(fold.judging(labels))
+    };
     let select = |table| query.select(table);
     let found = scan.fold(source, start, select, Fold::push).await?;
-    let mut found = found.finish();
+    let (mut found, judged) = found.finish();
     if found.events == 0 {
         return Err(no_events(source));
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
-    Ok(found)
+    Ok((found, judged))
 }
 
 /// The incidents so far.
-struct Fold<'a> {
-    query: &'a IncidentQuery<'a>,
-    attribution: Attribution<'a>,
+pub(super) struct Fold {
+    query: Arc<IncidentQuery>,
+    attribution: Attribution<'static>,
     /// The reasons of anomalous events by the texts of their columns and inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
-    host: Option<HostFold>,
+    pub hosts: Hosts,
     listed: Listed,
+    /// The names of the labels, and what compares incidents with them.
+    labels: Vec<String>,
+    judge: Judge,
     events: u64,
     anomalous: u64,
 }
@@ -81,27 +112,39 @@ struct Listed {
     incidents: Vec<Incident>,
 }
 
-impl<'a> Fold<'a> {
-    fn new(query: &'a IncidentQuery<'a>, limit: usize) -> Self {
+impl Fold {
+    /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
+    pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
-            attribution: Attribution::new(&query.model),
-            query,
+            attribution: Attribution::shared(&query.model),
+            query: Arc::clone(query),
             reasons: HashMap::new(),
-            host: None,
+            hosts,
             listed: Listed {
                 limit,
                 found: 0,
                 incidents: Vec::new(),
             },
+            labels: Vec::new(),
+            judge: Judge::new(0),
             events: 0,
             anomalous: 0,
         }
     }
 
+    /// Judges incidents against labels, which are the last columns of the query.
+    fn judging(self, labels: &[String]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            judge: Judge::new(labels.len()),
+            ..self
+        }
+    }
+
     /// Takes a batch of the query.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let described = Described::new(self.query, batch)?;
-        let columns = EventColumns::new(batch);
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let described = Described::new(&self.query, batch)?;
+        let columns = EventColumns::new(&self.query, batch);
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
             let is_anomalous = described.is_anomalous.value(row);
@@ -128,9 +171,6 @@ impl<'a> Fold<'a> {
         anomalous: Option<usize>,
     ) -> Result<()> {
         let host = value(columns.host, row);
-        if self.host.as_ref().is_none_or(|fold| fold.host() != host) {
-            self.end_host();
-        }
         let reasons = match anomalous {
             Some(row) => self.reasons(described, row)?,
             None => Arc::default(),
@@ -138,25 +178,33 @@ impl<'a> Fold<'a> {
         let about = match self.query.has_processes {
             true => columns.process(row),
             false => About::Values(match anomalous {
-                Some(row) => described.values(self.query, row, &reasons)?,
+                Some(row) => described.values(&self.query, row, &reasons)?,
                 None => Arc::default(),
             }),
         };
-        let lineages = self.query.lineages;
-        let fold = self
-            .host
-            .get_or_insert_with(|| HostFold::new(host.map(str::to_owned), lineages));
         let time = columns
             .seconds
             .is_valid(row)
             .then(|| columns.seconds.value(row));
-        let listed = &mut self.listed;
-        let mut ended = |incident| listed.push(incident);
+        let labels = columns.classes(&self.labels, row)?;
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        let mut ended = |incident: Incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        };
+        let mut judged = Judged {
+            host,
+            time,
+            labels: &labels,
+            incident: None,
+        };
+        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
         let Some(at) = anomalous else {
             fold.see(time, &about, None, &mut ended);
+            judge.see(&judged);
             return Ok(());
         };
-        let event = || described.event(self.query, at);
+        let event = || described.event(&self.query, at);
         let row_key = row_key(described.scores.features(at));
         let score = described.scores.values()[at];
         let anomalous = Anomalous {
@@ -165,12 +213,13 @@ impl<'a> Fold<'a> {
             row: &row_key,
             reasons: &reasons,
             user: described.text(USER, at),
-            new_program: described.new_program(self.query, at)?,
+            new_program: described.new_program(&self.query, at)?,
             path: described.text(PATH, at),
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        fold.see(time, &about, Some(&anomalous), &mut ended);
+        judged.incident = fold.see(time, &about, Some(&anomalous), &mut ended);
+        judge.see(&judged);
         Ok(())
     }
 
@@ -198,22 +247,30 @@ impl<'a> Fold<'a> {
         Ok(reasons)
     }
 
-    /// Ends the incidents of the current host.
-    fn end_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.finish(&mut |incident| self.listed.push(incident));
-        }
+    /// Takes the incidents that have ended.
+    pub fn take_ended(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.listed.incidents)
     }
 
-    fn finish(mut self) -> Incidents {
-        self.end_host();
-        Incidents {
+    /// Takes the number of anomalous events since the last call.
+    pub fn take_anomalous(&mut self) -> u64 {
+        std::mem::take(&mut self.anomalous)
+    }
+
+    fn finish(mut self) -> (Incidents, Vec<IncidentFigures>) {
+        let (listed, judge) = (&mut self.listed, &mut self.judge);
+        self.hosts.finish(&mut |incident| {
+            judge.end(&incident.id);
+            listed.push(incident);
+        });
+        let found = Incidents {
             events: self.events,
             anomalous: self.anomalous,
             found: self.listed.found,
             times_are_dates: None,
             incidents: self.listed.finish(),
-        }
+        };
+        (found, self.judge.finish())
     }
 }
 
@@ -225,11 +282,14 @@ struct EventColumns<'a> {
     number: &'a Int64Array,
     parent: &'a Int64Array,
     program: &'a ArrayRef,
+    labels: Vec<&'a Int64Array>,
 }
 
 impl<'a> EventColumns<'a> {
-    fn new(batch: &'a RecordBatch) -> Self {
+    fn new(query: &IncidentQuery, batch: &'a RecordBatch) -> Self {
+        let labels = batch.columns()[query.first_label()..].iter();
         Self {
+            labels: labels.map(|label| label.as_primitive()).collect(),
             host: batch.column(HOST),
             seconds: batch.column(SECONDS).as_primitive::<Float64Type>(),
             ends: batch.column(ENDS).as_boolean(),
@@ -237,6 +297,18 @@ impl<'a> EventColumns<'a> {
             parent: batch.column(PARENT).as_primitive::<Int64Type>(),
             program: batch.column(PROGRAM),
         }
+    }
+
+    /// Returns whether each label of an event is 1.
+    ///
+    /// # Errors
+    /// Fails when a label is neither 0 nor 1.
+    fn classes(&self, labels: &[String], row: usize) -> Result<Vec<bool>> {
+        let classes = labels.iter().zip(&self.labels);
+        let value = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        classes
+            .map(|(label, column)| class_of(label, value(column)))
+            .collect()
     }
 
     /// Returns what an event says of its process. An event without one belongs to the process 0.
@@ -277,11 +349,12 @@ impl Described {
             .values()
             .to_vec();
         let first_input = DESCRIBED + query.described.len();
-        let inputs = anomalous.columns()[first_input..].to_vec();
+        let columns = &anomalous.columns()[..query.first_label()];
+        let inputs = columns[first_input..].to_vec();
         Ok(Self {
             scores: Scores::known(&query.model, inputs, scores)?,
             is_anomalous,
-            columns: anomalous.columns().to_vec(),
+            columns: columns.to_vec(),
         })
     }
 
@@ -339,7 +412,7 @@ impl Listed {
     fn push(&mut self, incident: Incident) {
         self.found += 1;
         self.incidents.push(incident);
-        if self.incidents.len() >= 2 * self.limit {
+        if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }

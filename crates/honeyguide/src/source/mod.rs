@@ -6,6 +6,7 @@
 //! one schema of several files, `contents` keeps what a source consists of, `tables` makes tables of the engine, `run` runs
 //! work on them and repeats it when a failure has a remedy, which `diagnose` finds, and `intake` counts lines.
 
+mod arriving;
 mod arrow;
 mod batches;
 mod column;
@@ -56,6 +57,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchReader};
 
+pub use arriving::{MAX_RECORD_BYTES, Unread, record_end};
+pub(crate) use arriving::{RecordDecoder, RecordFormat};
 pub use column::Column;
 pub(crate) use column::{listed_columns, with_columns};
 pub use file::DataFile;

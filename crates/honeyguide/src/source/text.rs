@@ -126,9 +126,16 @@ pub(super) fn line_of_row(file: &DataFile, row: u64) -> Option<u64> {
 /// # Errors
 /// Fails when the file cannot be read, and when its first line is not a header of distinct names.
 pub(super) fn header(file: &DataFile) -> Result<Vec<String>> {
-    let path = &file.path;
+    names(&file.path, file.read()?)
+}
+
+/// Returns the names in the header line of `input`, which messages call `path`.
+///
+/// # Errors
+/// Fails as [`header`] does.
+pub(super) fn names(path: &Path, input: impl Read) -> Result<Vec<String>> {
     let place = path.display();
-    let input = file.read()?.take(MAX_HEADER_BYTES);
+    let input = input.take(MAX_HEADER_BYTES);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(input);

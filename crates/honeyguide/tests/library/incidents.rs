@@ -4,7 +4,9 @@
 use std::fs::File;
 
 use crate::common::{Folder, engine, failed, small_forest};
+use honeyguide::evaluate::evaluate;
 use honeyguide::incident::{IncidentOptions, Incidents, incidents};
+use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{Error, ErrorKind, Model, Recipe, Source, TrainOptions, train};
 use simulate::{Simulation, Split};
 
@@ -71,6 +73,80 @@ async fn the_break_in_is_the_first_incident() {
             second.score,
             first.score
         );
+    }
+}
+
+#[tokio::test]
+async fn evaluate_says_how_early_an_attack_is_found() {
+    let test = BreakIn::new().await;
+    let source = || test.folder.source(&["today.csv"]);
+    let found = test.incidents(source(), 2).await;
+    let evaluation = evaluate(&engine(2), &test.model, &mut source(), None).await;
+    let evaluation = evaluation.expect("an evaluation");
+
+    // The same figures from the rows that `score` writes: the test file has one host, in the order of time.
+    let out = test.folder.path("scored.csv");
+    let options = ScoreOptions::default();
+    score_to_file(
+        &engine(2),
+        &test.model,
+        &mut source(),
+        out.as_path(),
+        options,
+    )
+    .await
+    .expect("scores");
+    let text = test.folder.text("scored.csv");
+    let mut lines = text
+        .lines()
+        .map(|row| row.split(',').collect::<Vec<&str>>());
+    let header = lines.next().expect("a header");
+    let rows: Vec<Vec<&str>> = lines.collect();
+    let time = |row: &[&str]| row[0].parse::<f64>().expect("a time");
+    // Commas in `args` shift the columns after it, so these are found from the end.
+    let from_end = |row: &[&str], column: &str| {
+        let place = header.iter().rev().position(|name| *name == column);
+        row[row.len() - 1 - place.expect("a column")].to_owned()
+    };
+    for label in ["sus", "evil"] {
+        let figures = evaluation
+            .labels
+            .iter()
+            .find(|figures| figures.label == label);
+        let figures = figures.and_then(|figures| figures.incidents.as_ref());
+        let figures = figures.expect("figures");
+        let attack: Vec<&Vec<&str>> = rows
+            .iter()
+            .filter(|row| from_end(row, label) == "1")
+            .collect();
+        let is_found = |row: &&&Vec<&str>| from_end(row, "anomalous") == "true";
+        let before = attack
+            .iter()
+            .position(|row| is_found(&row))
+            .expect("it is found");
+        let expected = &figures.attacks[0];
+        let earliest = expected.found.as_ref().expect("it is found");
+        assert_eq!((figures.n_attacks, figures.n_found), (1, 1));
+        assert_eq!(expected.events, attack.len() as u64, "{label}");
+        assert_eq!(
+            expected.anomalous,
+            attack.iter().filter(is_found).count() as u64
+        );
+        assert_eq!(earliest.events_before, before as u64, "{label}");
+        let seconds = time(attack[before]) - time(attack[0]);
+        assert!((earliest.seconds.expect("times") - seconds).abs() < 1e-6);
+        assert!(
+            found
+                .incidents
+                .iter()
+                .any(|incident| incident.id == earliest.incident)
+        );
+        assert_eq!(figures.incidents, found.found);
+        let rate = figures.unlabelled_rate.expect("times");
+        let days = (time(&rows[rows.len() - 1]) - time(&rows[0])) / 86_400.0;
+        assert!((rate.host_days - days).abs() < 1e-9);
+        assert!(rate.low <= rate.per_host_day && rate.per_host_day <= rate.high);
+        assert!(figures.unlabelled < figures.incidents);
     }
 }
 

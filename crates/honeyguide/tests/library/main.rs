@@ -13,6 +13,7 @@ mod incidents;
 mod inputs;
 mod inspect;
 mod leakage;
+mod live;
 mod log;
 mod model_file;
 mod novelty;

@@ -16,6 +16,7 @@ mod tracee_cells;
 
 use crate::log::tracee::Form;
 
+pub(super) use decoder::{JsonDecoder, Refusal};
 pub(super) use pick::for_each_value;
 pub(super) use reader::BatchReader;
 pub(super) use scan::JsonScan;

@@ -1,0 +1,98 @@
+//! The folds of all hosts whose events are being folded.
+
+use std::collections::HashMap;
+
+use super::Incident;
+use super::fold::HostFold;
+use crate::log::Lineages;
+
+/// The folds of hosts.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    /// The host of the last event.
+    current: Option<HostFold>,
+    /// The other hosts; `None` if all events of a host follow one another, so that it ends where the next one begins.
+    others: Option<HashMap<Option<String>, HostFold>>,
+}
+
+impl Hosts {
+    /// Returns the folds of events in the order of their hosts.
+    pub fn one_by_one() -> Self {
+        Self {
+            current: None,
+            others: None,
+        }
+    }
+
+    /// Returns the folds of events whose hosts alternate.
+    pub fn at_once() -> Self {
+        Self {
+            current: None,
+            others: Some(HashMap::new()),
+        }
+    }
+
+    /// Returns the fold of `host`. Incidents of a host that ends with it are given to `ended`.
+    pub fn of(
+        &mut self,
+        host: Option<&str>,
+        lineages: &'static Lineages,
+        ended: &mut impl FnMut(Incident),
+    ) -> &mut HostFold {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|fold| fold.host() != host)
+        {
+            self.leave(ended);
+        }
+        if self.current.is_none()
+            && let Some(others) = &mut self.others
+        {
+            self.current = others.remove(&host.map(str::to_owned));
+        }
+        let new = || HostFold::new(host.map(str::to_owned), lineages);
+        self.current.get_or_insert_with(new)
+    }
+
+    /// Puts the current host to the others, or ends it.
+    fn leave(&mut self, ended: &mut impl FnMut(Incident)) {
+        match (self.current.take(), &mut self.others) {
+            (Some(fold), Some(others)) => {
+                others.insert(fold.host().map(str::to_owned), fold);
+            }
+            (Some(fold), None) => fold.finish(ended),
+            (None, _) => {}
+        }
+    }
+
+    /// Iterates over the folds.
+    pub fn iter(&self) -> impl Iterator<Item = &HostFold> {
+        let others = self.others.iter().flat_map(HashMap::values);
+        self.current.iter().chain(others)
+    }
+
+    /// Returns the fold of `host`, if one of its events was seen.
+    pub fn get(&self, host: Option<&str>) -> Option<&HostFold> {
+        self.iter().find(|fold| fold.host() == host)
+    }
+
+    /// Ends and forgets a host.
+    pub fn end(&mut self, host: Option<&str>, ended: &mut impl FnMut(Incident)) {
+        self.leave(ended);
+        let others = self.others.as_mut();
+        let fold = others.and_then(|others| others.remove(&host.map(str::to_owned)));
+        if let Some(fold) = fold {
+            fold.finish(ended);
+        }
+    }
+
+    /// Ends all incidents of all hosts, in the order of the hosts' names.
+    pub fn finish(&mut self, ended: &mut impl FnMut(Incident)) {
+        self.leave(ended);
+        let others = self.others.as_mut().map(std::mem::take);
+        let mut folds: Vec<_> = others.into_iter().flatten().collect();
+        folds.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        folds.into_iter().for_each(|(_, fold)| fold.finish(ended));
+    }
+}

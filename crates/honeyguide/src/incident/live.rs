@@ -1,0 +1,330 @@
+//! Incidents of events that arrive one by one: the fold of the batch commands, and what changes with every step of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::AsArray;
+
+use super::Incident;
+use super::arriving::ScoredEvents;
+use super::fold::HostFold;
+use super::hosts::Hosts;
+use super::query::{HOST, IncidentQuery};
+use super::scan::Fold;
+use super::waiting::{Released, Waiting};
+use crate::error::Result;
+
+/// The time in seconds for which an event waits for earlier ones by default.
+pub const WATERMARK: f64 = 2.0;
+/// The greatest number of hosts whose incidents are followed at once. When there are more, those of which nothing was seen
+/// for longest are forgotten, and their incidents end.
+pub const MAX_LIVE_HOSTS: usize = 4096;
+/// The greatest number of processes of all hosts that are remembered. Beyond it hosts are forgotten as above.
+pub const MAX_LIVE_PROCESSES: usize = 1 << 20;
+/// The time in seconds between two updates of an incident.
+pub const UPDATE_SECONDS: f64 = 60.0;
+
+/// The incidents of events that arrive one by one.
+pub struct LiveIncidents {
+    waiting: Waiting,
+    folds: Vec<(Arc<IncidentQuery>, Fold)>,
+    hosts: Option<Hosts>,
+    /// Incidents that have ended and are not reported yet.
+    ended: Vec<Incident>,
+    reported: HashMap<String, Reported>,
+    /// When the last event of each host came.
+    seen: HashMap<Option<String>, f64>,
+    counts: LiveCounts,
+}
+
+/// What became of events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LiveCounts {
+    /// The number of events that were folded.
+    pub folded: u64,
+    /// The number of anomalous events among them, each of which is in one incident.
+    pub anomalous: u64,
+    /// The number of events that came after later ones of their host had been folded. They are in incidents all the same.
+    pub late: u64,
+    /// The number of incidents that were opened.
+    pub opened: u64,
+    /// The number of hosts that were forgotten because there were too many.
+    pub forgotten_hosts: u64,
+}
+
+/// What is known of an incident that was reported.
+#[derive(Debug)]
+struct Reported {
+    revision: u64,
+    events: u64,
+    at: f64,
+    is_closed: bool,
+}
+
+/// What happened to an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Its first events came.
+    Opened,
+    /// More events came.
+    Updated,
+    /// It is over.
+    Closed,
+}
+
+/// An incident that has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// The number of the change, from 1 for each incident.
+    pub revision: u64,
+    /// The incident as it is now.
+    pub incident: Incident,
+}
+
+impl LiveIncidents {
+    /// Returns the incidents of no events yet. An event waits for earlier ones of its host until one comes that is
+    /// `watermark` seconds later.
+    #[must_use]
+    pub fn new(watermark: f64) -> Self {
+        Self {
+            waiting: Waiting::new(watermark),
+            folds: Vec::new(),
+            hosts: Some(Hosts::at_once()),
+            ended: Vec::new(),
+            reported: HashMap::new(),
+            seen: HashMap::new(),
+            counts: LiveCounts::default(),
+        }
+    }
+
+    /// Adds events that came at `now`, a time in seconds of a clock that never goes back.
+    ///
+    /// # Errors
+    /// Fails when the engine does, which is a defect.
+    pub fn add(&mut self, events: &ScoredEvents, now: f64) -> Result<()> {
+        self.waiting.add(events)?;
+        let released = self.waiting.release(false)?;
+        self.fold(released, now)
+    }
+
+    /// Folds the events that still wait for earlier ones.
+    ///
+    /// # Errors
+    /// Fails when the engine does, which is a defect.
+    pub fn wait_no_longer(&mut self, now: f64) -> Result<()> {
+        let released = self.waiting.release(true)?;
+        self.fold(released, now)
+    }
+
+    /// Returns the number of events that wait for earlier ones.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns the number of incidents that are open.
+    #[must_use]
+    pub fn open_incidents(&self) -> usize {
+        let reported = self.reported.values();
+        reported.filter(|reported| !reported.is_closed).count()
+    }
+
+    /// Returns what became of the events so far.
+    #[must_use]
+    pub fn counts(&self) -> LiveCounts {
+        LiveCounts {
+            late: self.waiting.late,
+            ..self.counts
+        }
+    }
+
+    /// Returns what has changed by `now`. An incident that gets more events is updated at most once in [`UPDATE_SECONDS`].
+    /// A host of which no event comes is taken to go on in its time, so that its incidents end.
+    pub fn changes(&mut self, now: f64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Some(hosts) = self.hosts.take() else {
+            return changes;
+        };
+        for fold in hosts.iter() {
+            let seen = self.seen.get(&fold.host().map(str::to_owned));
+            let silent = seen.map_or(0.0, |seen| now - seen);
+            let time = self.waiting.latest(fold.host());
+            let time = time.map(|time| time + silent.max(0.0));
+            self.changes_of(fold, time, now, &mut changes);
+        }
+        self.hosts = Some(hosts);
+        for incident in std::mem::take(&mut self.ended) {
+            let id = incident.id.clone();
+            self.close(incident, now, &mut changes);
+            self.reported.remove(&id);
+        }
+        changes
+    }
+
+    /// Ends all incidents, since there are no more events, and returns what has changed.
+    ///
+    /// # Errors
+    /// Fails when the engine does, which is a defect.
+    pub fn finish(&mut self, now: f64) -> Result<Vec<Change>> {
+        self.wait_no_longer(now)?;
+        let mut changes = self.changes(now);
+        let mut ended = Vec::new();
+        if let Some(hosts) = &mut self.hosts {
+            hosts.finish(&mut |incident| ended.push(incident));
+        }
+        for incident in ended {
+            self.close(incident, now, &mut changes);
+        }
+        self.reported.clear();
+        Ok(changes)
+    }
+
+    /// Folds events in their order.
+    fn fold(&mut self, released: Vec<Released>, now: f64) -> Result<()> {
+        for Released { query, rows } in released {
+            let known = self
+                .folds
+                .iter()
+                .position(|(of, _)| Arc::ptr_eq(of, &query));
+            let at = known.unwrap_or_else(|| {
+                // Queries of models that were replaced are no longer used.
+                self.folds.retain(|(of, _)| Arc::strong_count(of) > 2);
+                let fold = Fold::new(&query, usize::MAX, Hosts::at_once());
+                self.folds.push((Arc::clone(&query), fold));
+                self.folds.len() - 1
+            });
+            let fold = &mut self.folds[at].1;
+            if let Some(hosts) = self.hosts.take() {
+                fold.hosts = hosts;
+            }
+            let pushed = fold.push(&rows);
+            self.ended.extend(fold.take_ended());
+            self.counts.folded += rows.num_rows() as u64;
+            self.counts.anomalous += fold.take_anomalous();
+            let hosts = rows.column(HOST).as_string::<i32>();
+            let mut last = None;
+            for host in hosts
+                .iter()
+                .filter(|host| last.replace(*host) != Some(*host))
+            {
+                self.seen.insert(host.map(str::to_owned), now);
+            }
+            self.hosts = Some(std::mem::replace(&mut fold.hosts, Hosts::at_once()));
+            pushed?;
+        }
+        self.forget_hosts();
+        Ok(())
+    }
+
+    /// Forgets the hosts of which nothing was seen for longest, if there are too many.
+    fn forget_hosts(&mut self) {
+        let Some(hosts) = &mut self.hosts else { return };
+        let mut known: usize = hosts.iter().count();
+        let mut processes: usize = hosts.iter().map(HostFold::n_processes).sum();
+        let too_many = |known, processes| {
+            known > 1 && (known > MAX_LIVE_HOSTS || processes > MAX_LIVE_PROCESSES)
+        };
+        if !too_many(known, processes) {
+            return;
+        }
+        let mut oldest: Vec<_> = self
+            .seen
+            .iter()
+            .map(|(host, seen)| (*seen, host.clone()))
+            .collect();
+        oldest.sort_unstable_by(|left, right| {
+            left.0
+                .total_cmp(&right.0)
+                .then_with(|| left.1.cmp(&right.1))
+        });
+        for (_, host) in oldest {
+            if !too_many(known, processes) {
+                break;
+            }
+            let fold = hosts.get(host.as_deref());
+            processes -= fold.map_or(0, HostFold::n_processes);
+            known -= usize::from(fold.is_some());
+            let ended = &mut self.ended;
+            hosts.end(host.as_deref(), &mut |incident| ended.push(incident));
+            self.waiting.forget(host.as_deref());
+            self.seen.remove(&host);
+            self.counts.forgotten_hosts += 1;
+        }
+    }
+
+    /// Adds what has changed of the open incidents of a host whose time is `time`.
+    fn changes_of(
+        &mut self,
+        fold: &HostFold,
+        time: Option<f64>,
+        now: f64,
+        changes: &mut Vec<Change>,
+    ) {
+        for open in fold.open_incidents() {
+            let is_over = open.is_over(time);
+            match self.reported.get_mut(open.id()) {
+                None => {
+                    self.open(open.incident(), now, changes);
+                    if is_over {
+                        self.close(open.incident(), now, changes);
+                    }
+                }
+                Some(known) if is_over && !known.is_closed => {
+                    self.close(open.incident(), now, changes);
+                }
+                Some(known) if known.events < open.events() && now - known.at >= UPDATE_SECONDS => {
+                    known.revision += 1;
+                    (known.events, known.at) = (open.events(), now);
+                    // Delayed events can join an incident that a silence seemed to end.
+                    known.is_closed = false;
+                    changes.push(Change {
+                        kind: ChangeKind::Updated,
+                        revision: known.revision,
+                        incident: open.incident(),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Adds that an incident was opened.
+    fn open(&mut self, incident: Incident, now: f64, changes: &mut Vec<Change>) {
+        self.counts.opened += 1;
+        let reported = Reported {
+            revision: 1,
+            events: incident.events,
+            at: now,
+            is_closed: false,
+        };
+        self.reported.insert(incident.id.clone(), reported);
+        changes.push(Change {
+            kind: ChangeKind::Opened,
+            revision: 1,
+            incident,
+        });
+    }
+
+    /// Adds that an incident is over, unless that was reported and no event came since.
+    fn close(&mut self, incident: Incident, now: f64, changes: &mut Vec<Change>) {
+        if !self.reported.contains_key(&incident.id) {
+            self.open(incident.clone(), now, changes);
+        }
+        let Some(known) = self.reported.get_mut(&incident.id) else {
+            return;
+        };
+        if known.is_closed && known.events == incident.events {
+            return;
+        }
+        known.revision += 1;
+        (known.events, known.at, known.is_closed) = (incident.events, now, true);
+        changes.push(Change {
+            kind: ChangeKind::Closed,
+            revision: known.revision,
+            incident,
+        });
+    }
+}

@@ -22,8 +22,22 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// The time for which a run that has ended by itself waits for blocked threads.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs the command that `args` ask for.
+/// The stack of a thread that plans or runs queries. The engine walks plans recursively, and its frames are large in a
+/// development build.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Runs the command that `args` ask for, on a thread with a large stack.
 pub fn run(args: Args) -> Result<(), Failure> {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let running = thread.spawn(move || run_here(args));
+    let running =
+        running.map_err(|error| Error::usage(format!("cannot start a thread: {error}")))?;
+    running
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn run_here(args: Args) -> Result<(), Failure> {
     let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.global.threads.unwrap_or(available);
     let no_threads = |error: &dyn std::fmt::Display| {
@@ -35,6 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| no_threads(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.get())
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
@@ -43,7 +58,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let handles_signals = matches!(args.command, Command::Cluster(_) | Command::Watch(_));
     let stopped = Arc::new(OnceLock::new());
     let ending = Arc::new(AtomicBool::new(false));
-    watch_signals(Arc::clone(&ending), is_node);
+    watch_signals(Arc::clone(&ending), handles_signals);
     let result = runtime.block_on(async {
         let end_of_patience = note_signal(Arc::clone(&stopped));
         let work = work(args, threads, &cancelled);
@@ -98,10 +113,10 @@ async fn work(
 }
 
 /// Starts a thread that ends the process at the second signal, or a while after the first if the run does not end by
-/// itself: a computation that holds its thread cannot be asked to stop. A node of a cluster takes the time that it needs.
+/// itself: a computation that holds its thread cannot be asked to stop. A command that handles signals takes its time.
 ///
 /// The thread has a runtime of its own, since a computation may hold all threads of the other one.
-fn watch_signals(ending: Arc<AtomicBool>, is_node: bool) {
+fn watch_signals(ending: Arc<AtomicBool>, handles_signals: bool) {
     let watch = async move {
         let Some(first) = stop_signal().await else {
             return;
@@ -109,7 +124,7 @@ fn watch_signals(ending: Arc<AtomicBool>, is_node: bool) {
         let second = stop_signal();
         let hurry = async {
             tokio::time::sleep(GRACE).await;
-            if is_node || ending.load(Ordering::Relaxed) {
+            if handles_signals || ending.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
         };

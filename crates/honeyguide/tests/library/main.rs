@@ -33,3 +33,4 @@ mod thresholds;
 mod tracee;
 mod typed_events;
 mod united;
+mod web;

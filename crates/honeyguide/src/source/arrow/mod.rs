@@ -3,6 +3,7 @@
 mod checks;
 mod footer;
 mod lz4;
+mod shared;
 
 use std::fmt::Display;
 use std::io::SeekFrom;
@@ -13,8 +14,10 @@ use datafusion::arrow::ipc::Block;
 use datafusion::arrow::ipc::reader::FileDecoder;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result as EngineResult;
+use datafusion::error::DataFusionError;
 
 use super::file::{DataFile, ReadSeek};
+use super::wide::Wide;
 use crate::caught::caught;
 use crate::error::{Error, Result};
 use footer::Footer;
@@ -123,6 +126,8 @@ pub(super) struct BatchReader {
     file: DataFile,
     reader: Reader,
     left: usize,
+    /// The most rows of the batches that are made of these.
+    batch_rows: usize,
 }
 
 impl BatchReader {
@@ -130,7 +135,12 @@ impl BatchReader {
     ///
     /// # Errors
     /// Fails when the file cannot be read.
-    pub fn open(file: DataFile, range: Option<(u64, u64)>, wanted: &[usize]) -> Result<Self> {
+    pub fn open(
+        file: DataFile,
+        range: Option<(u64, u64)>,
+        wanted: &[usize],
+        batch_rows: usize,
+    ) -> Result<Self> {
         let mut reader = Reader::open(&file, Some(wanted))?;
         let batches = reader.batches.len();
         let (start, end) = range.unwrap_or((0, file.bytes));
@@ -140,6 +150,7 @@ impl BatchReader {
             left: last.saturating_sub(first),
             file,
             reader,
+            batch_rows,
         })
     }
 }
@@ -156,7 +167,13 @@ impl Iterator for BatchReader {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         match self.reader.next()? {
-            Ok(batch) => Some(Ok(batch)),
+            Ok(batch) => {
+                let checked = Wide::check(shared::longest(&batch), self.batch_rows);
+                Some(match checked {
+                    Ok(()) => Ok(batch),
+                    Err(wide) => Err(DataFusionError::External(Box::new(wide))),
+                })
+            }
             Err(why) => {
                 self.left = 0;
                 Some(Err(damaged(&self.file, &why).into()))

@@ -2,6 +2,7 @@
 
 mod guard;
 mod names;
+mod numbered;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -20,6 +21,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 pub(crate) use names::{likely_column, missing_column};
+pub(crate) use numbered::NUMBER;
 
 use crate::error::{Error, Result};
 use crate::functions;

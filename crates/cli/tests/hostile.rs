@@ -23,7 +23,6 @@ fn names_in_data_forge_no_message() {
     ]);
     for args in [
         &["inspect", "twice.csv"][..],
-        &["train", "text.csv", "--recipe", "raw", "--out", "m.json"],
         &["sql", "SELECT nothing FROM events", "text.csv"],
         &["inspect", "error: x\n help: y.txt"],
         &["inspect", "no\nerror: such\n help: file.csv"],

@@ -180,8 +180,9 @@ impl<'a> Scan<'a> {
         source: &Source,
         select: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
     ) -> EngineResult<DataFrame> {
-        let tables = source.tables_in_order(self.engine)?.into_iter();
-        let selected = tables.map(select).collect::<EngineResult<_>>()?;
+        let tables = source.tables_in_order(self.engine);
+        let selected = tables.map(|table| select(table?));
+        let selected = selected.collect::<EngineResult<_>>()?;
         let malformed_args = source.reading(self.what).malformed_args;
         self.engine.numbered(selected, malformed_args)
     }

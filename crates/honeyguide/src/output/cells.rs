@@ -65,15 +65,7 @@ mod tests {
 
     #[test]
     fn texts_that_begin_like_formulas_get_an_apostrophe() {
-        let texts = [
-            Some("=1+1"),
-            Some("+1"),
-            Some("-1"),
-            Some("@x"),
-            Some("\tx"),
-            Some("a=b"),
-            None,
-        ];
+        let texts = ["=1+1", "+1+cmd", "-x", "@x", "\tx", "a=b", "-1.5"].map(Some);
         let batch = RecordBatch::try_from_iter([
             (
                 "=cmd",
@@ -84,15 +76,7 @@ mod tests {
         .unwrap();
         let tamed = without_formulas(&batch).unwrap();
         let found: Vec<_> = tamed.column(0).as_string::<i32>().iter().collect();
-        let expected = [
-            Some("'=1+1"),
-            Some("'+1"),
-            Some("'-1"),
-            Some("'@x"),
-            Some("'\tx"),
-            Some("a=b"),
-            None,
-        ];
+        let expected = ["'=1+1", "'+1+cmd", "'-x", "'@x", "'\tx", "a=b", "-1.5"].map(Some);
         assert_eq!(found, expected);
         assert_eq!(tamed.schema().field(0).name(), "'=cmd");
         assert_eq!(tamed.column(1), batch.column(1));

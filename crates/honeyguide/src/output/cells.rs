@@ -53,9 +53,10 @@ fn tamed_texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(tamed.collect::<StringArray>()))
 }
 
+/// Returns a text with an apostrophe, if a spreadsheet would run it. Numbers with a sign are only numbers.
 fn tamed(text: &str) -> Option<String> {
-    text.starts_with(BEFORE_FORMULAS)
-        .then(|| format!("'{text}"))
+    let is_run = text.starts_with(BEFORE_FORMULAS) && text.parse::<f64>().is_err();
+    is_run.then(|| format!("'{text}"))
 }
 
 #[cfg(test)]

@@ -213,7 +213,10 @@ pub(crate) fn check(sql: &str) -> Result<(), String> {
     let mut replacing = 0;
     let found = visit_expressions(&expr, |part| {
         let checked = match part {
-            Expr::Function(call) => check_call(call, &mut replacing),
+            // A column such as `user` is parsed as a call without parentheses.
+            Expr::Function(call) if !matches!(call.args, FunctionArguments::None) => {
+                check_call(call, &mut replacing)
+            }
             Expr::Cast { data_type, .. } => check_type(data_type),
             Expr::TypedString(typed) => check_type(&typed.data_type),
             Expr::RLike { pattern, .. } | Expr::SimilarTo { pattern, .. } => check_pattern(pattern),

@@ -28,6 +28,10 @@ const STACK_BYTES: usize = 32 << 20;
 
 /// Runs the command that `args` ask for, on a thread with a large stack.
 pub fn run(args: Args) -> Result<(), Failure> {
+    // A recording gives up capabilities while there is one thread only. It plans no queries.
+    if matches!(args.command, Command::Record(_)) {
+        return run_here(args);
+    }
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
     let running = thread.spawn(move || run_here(args));
     let running =

@@ -63,7 +63,7 @@ impl TableWriter {
     pub fn flush(&mut self) -> Result<()> {
         let flushed = match &mut self.writer {
             FormatWriter::Parquet(writer) => writer.flush().map_err(DataFusionError::from),
-            FormatWriter::Csv(_) | FormatWriter::Arrow(_) | FormatWriter::Json(_) => Ok(()),
+            FormatWriter::Csv(..) | FormatWriter::Arrow(_) | FormatWriter::Json(_) => Ok(()),
         };
         flushed.map_err(|error| write_error(&self.path, &error))
     }
@@ -76,7 +76,7 @@ impl TableWriter {
                 writer.append_key_value_metadata(KeyValue::new(key.to_owned(), text));
             }
             FormatWriter::Arrow(writer) => writer.write_metadata(key, text),
-            FormatWriter::Csv(_) | FormatWriter::Json(_) => {}
+            FormatWriter::Csv(..) | FormatWriter::Json(_) => {}
         }
     }
 

@@ -23,6 +23,19 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The number of first bytes by which a file is known.
 const HEAD_BYTES: usize = 256;
 
+/// A place in a followed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the file's device.
+    pub(crate) device: u64,
+    /// The number of its inode.
+    pub(crate) inode: u64,
+    /// The first bytes of the file, as far as they were read.
+    pub(crate) head: Vec<u8>,
+    /// The number of bytes before the place.
+    pub(crate) offset: u64,
+}
+
 /// A file that is followed.
 struct Followed {
     file: File,
@@ -36,16 +49,40 @@ struct Followed {
 
 /// Follows the file `path`, which is the input number `input`, and sends its records to `queue` until that is closed. A
 /// file that is not there is waited for. `format` is that of the records, if it is known.
-pub fn follow(queue: &Queue, input: usize, path: &Path, format: Option<Format>) {
-    if let Err(error) = followed(queue, input, path, format) {
+///
+/// With a place where reading stopped before, it goes on there, also if the file was renamed within its folder. A file that
+/// is no longer found is a gap.
+pub fn follow(
+    queue: &Queue,
+    input: usize,
+    path: &Path,
+    format: Option<Format>,
+    from: Option<&Position>,
+) {
+    if let Err(error) = followed(queue, input, path, format, from) {
         queue.send(Sent::End(input, Err(Error::io("read", path, error))));
     }
 }
 
-fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) -> io::Result<()> {
+fn followed(
+    queue: &Queue,
+    input: usize,
+    path: &Path,
+    format: Option<Format>,
+    from: Option<&Position>,
+) -> io::Result<()> {
     let mut records = Records::new(is_csv(format));
     let mut buffer = vec![0; READ_BYTES];
-    let mut current: Option<Followed> = None;
+    let mut current: Option<Followed> = match from {
+        Some(from) => Followed::resumed(path, from)?,
+        None => None,
+    };
+    if from.is_some() && current.is_none() {
+        queue.send(Sent::Gap(
+            input,
+            "the file was replaced or emptied meanwhile",
+        ));
+    }
     while !queue.is_closed() {
         let Some(file) = &mut current else {
             current = Followed::open(path)?;
@@ -60,7 +97,8 @@ fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) ->
             let read = file.read(&mut buffer)?;
             if read > 0 {
                 records.add(&buffer[..read]);
-                if let Some(chunk) = records.take(input, false) {
+                if let Some(mut chunk) = records.take(input, false) {
+                    chunk.position = file.position(&records)?;
                     queue.send(Sent::Records(chunk));
                 }
                 continue;
@@ -72,13 +110,20 @@ fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) ->
             Restart::Renamed
         };
         // The last line may have no end.
-        if let Some(chunk) = records.take(input, true) {
+        if let Some(mut chunk) = records.take(input, true) {
+            chunk.position = file.position(&records)?;
             queue.send(Sent::Records(chunk));
         }
-        queue.send(Sent::Restart(input, restart));
         match restart {
-            Restart::Emptied => file.begin()?,
-            Restart::Renamed => current = None,
+            Restart::Emptied => {
+                file.begin()?;
+                let position = file.position(&records)?;
+                queue.send(Sent::Restart(input, restart, position));
+            }
+            Restart::Renamed => {
+                current = None;
+                queue.send(Sent::Restart(input, restart, None));
+            }
         }
     }
     Ok(())
@@ -97,6 +142,42 @@ impl Followed {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the file of which the place `from` is, at `path` or where it was renamed to in the same folder, and goes to the
+    /// place. There may be none.
+    fn resumed(path: &Path, from: &Position) -> io::Result<Option<Self>> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let neighbours = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths = neighbours.map(|neighbour| neighbour.path());
+        for path in std::iter::once(path.to_owned()).chain(paths) {
+            let is_it = std::fs::metadata(&path)
+                .is_ok_and(|file| (file.dev(), file.ino()) == (from.device, from.inode));
+            let Some(mut file) = is_it.then(|| Self::open(&path)).transpose()?.flatten() else {
+                continue;
+            };
+            (file.head, file.offset) = (from.head.clone(), from.offset);
+            if !file.is_anew()? {
+                file.file.seek(SeekFrom::Start(from.offset))?;
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the place up to which whole records were read; `None` within a record that is left out.
+    fn position(&self, records: &Records) -> io::Result<Option<Position>> {
+        let this = self.file.metadata()?;
+        let pending = records.pending();
+        Ok(pending.map(|pending| Position {
+            device: this.dev(),
+            inode: this.ino(),
+            head: self.head.clone(),
+            offset: self.offset - pending,
+        }))
     }
 
     /// Reads on, and returns the number of bytes; 0 where there is nothing new.
@@ -178,7 +259,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let queue = Arc::new(Queue::new(1, 1 << 20));
             let (to, path) = (Arc::clone(&queue), folder.path().join("log"));
-            std::thread::spawn(move || follow(&to, 0, &path, None));
+            std::thread::spawn(move || follow(&to, 0, &path, None, None));
             Self {
                 folder,
                 queue,
@@ -211,7 +292,8 @@ mod tests {
                         });
                         self.records.extend(texts);
                     }
-                    Taken::Sent(Sent::Restart(_, restart)) => self.restarts.push(restart),
+                    Taken::Sent(Sent::Restart(_, restart, _)) => self.restarts.push(restart),
+                    Taken::Sent(Sent::Gap(_, cause)) => panic!("{cause}"),
                     Taken::Sent(Sent::End(_, ended)) => ended.expect("a file that can be read"),
                     Taken::Nothing | Taken::Over => {}
                 }

@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::incident::{self, IncidentOptions, MAX_LISTED, incidents};
+use honeyguide_watch::{Store, Stored};
 use serde::Serialize;
 
 use crate::args::Incidents;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{print_anomalous, print_incidents, printable};
+use crate::render::{count, of_them, print_anomalous, print_incidents, print_stored, printable};
 
 /// The number of incidents that are shown by default.
 const SHOWN: usize = 10;
@@ -25,7 +26,14 @@ struct Found {
 }
 
 pub async fn run(context: &Context, args: Incidents) -> Result<(), Failure> {
-    let model = context.model(&args.model)?;
+    if let Some(store) = &args.store {
+        let stored = Store::read(store, args.top.unwrap_or(SHOWN))?;
+        if stored.incidents.iter().any(|row| row.simulated) {
+            context.mark_simulated();
+        }
+        return context.show(&Listed(stored));
+    }
+    let model = context.model(&args.model.unwrap_or_default())?;
     let mut source = context.open(&args.data)?;
     let to = args.out.map(|out| context.destination(&out)).transpose()?;
     let default = if to.is_some() { MAX_LISTED } else { SHOWN };
@@ -41,6 +49,45 @@ pub async fn run(context: &Context, args: Incidents) -> Result<(), Failure> {
     }
     let out = to.map(|to| to.path().to_owned());
     context.show(&Found { found, out })
+}
+
+#[derive(Serialize)]
+struct Listed(Stored);
+
+impl Outcome for Listed {
+    const FORMAT: JsonFormat = json::STORED_INCIDENTS;
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let stored = &self.0;
+        for (number, row) in (1..).zip(&stored.incidents) {
+            print_stored(number, row, out)?;
+        }
+        let shown = stored.incidents.len() as u64;
+        let incidents = of_them(stored.found, "incident", "incidents");
+        match stored.found - shown {
+            0 => writeln!(out, "{incidents} stored.")?,
+            more => writeln!(
+                out,
+                "{incidents} stored; {} with lower scores are not shown.",
+                count(more)
+            )?,
+        }
+        let ledger = &stored.ledger;
+        writeln!(
+            out,
+            "{} received, of which {} were scored.",
+            of_them(ledger.received, "record", "records"),
+            count(ledger.scored)
+        )?;
+        for gap in &stored.gaps {
+            let gap = format!(
+                "gap: {} to {}: {}: {}",
+                gap.start, gap.end, gap.input, gap.cause
+            );
+            writeln!(out, "{}", printable(&gap))?;
+        }
+        Ok(())
+    }
 }
 
 impl Outcome for Found {

@@ -27,6 +27,7 @@ mod evidence;
 mod fold;
 mod hosts;
 mod judge;
+mod kept;
 mod live;
 mod open;
 mod processes;
@@ -35,7 +36,7 @@ mod scan;
 mod table;
 mod waiting;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -44,8 +45,8 @@ use crate::naming::parameter;
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
-    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
-    UPDATE_SECONDS, WATERMARK,
+    Change, ChangeKind, KeptIncidents, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS,
+    MAX_LIVE_PROCESSES, UPDATE_SECONDS, WATERMARK,
 };
 pub use scan::incidents;
 pub(crate) use scan::judge_incidents;
@@ -171,7 +172,7 @@ pub struct NameCount {
 }
 
 /// A column and a value of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ColumnValue {
     /// The name of the column.
     pub column: String,

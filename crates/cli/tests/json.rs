@@ -63,6 +63,7 @@ const CALLS: [&str; 48] = [
     "evaluate kinds.json logs/labelled_testing_data.csv",
     "explain model.json good.csv --row 17",
     "explain kinds.json logs/labelled_testing_data.csv --row 1",
+    "explain model.json logs/labelled_testing_data.csv --incident INCIDENT",
     "explore good.csv --out p.html",
     "explore good.csv --recipe context --out p.html",
     "import forest.json good.csv --recipe raw --out i.json",
@@ -85,6 +86,7 @@ const CALLS: [&str; 48] = [
     "score model.json good.csv --top 3",
     "score kinds.json logs/labelled_testing_data.csv --top 3",
     "score model.json good.csv --explain --out s.csv",
+    "score model.json good.csv --skip-incidents --top 2 --events 1",
     "simulate --out more --events 3000",
     "train good.csv --recipe raw --trees 2 --out m.json",
     "train good.csv --trees 2 --contamination 0.01 --out m.json",
@@ -105,8 +107,13 @@ const CALLS: [&str; 48] = [
 fn answers(folder: &Folder) -> Vec<(&'static str, Value)> {
     let train = "train good.csv --recipe kinds.toml --trees 5 --out kinds.json";
     folder.done(&train.split(' ').collect::<Vec<_>>());
+    let incidents = "incidents model.json logs/labelled_testing_data.csv --top 1 --json";
+    let incidents = folder.done(&incidents.split(' ').collect::<Vec<_>>());
+    let incidents = valid_answer(&incidents.stdout);
+    let incident = incidents["incidents"][0]["id"].as_str().expect("an id");
     let answers = CALLS.iter().map(|call| {
         let words = call.split(' ').map(|word| match word {
+            "INCIDENT" => incident,
             "QUERY" => "SELECT count(*) AS events, NULL AS nothing FROM events",
             word => word,
         });

@@ -74,6 +74,7 @@ struct Begun {
     last: Option<f64>,
     events: u64,
     n_processes: u64,
+    started_by: Option<String>,
     #[serde(with = "kept::event")]
     event: Event,
     #[serde(with = "kept::time")]
@@ -128,6 +129,7 @@ impl Open {
             last: time,
             events: 0,
             n_processes: 0,
+            started_by: None,
             event: Event::new(Vec::new(), Arc::default()),
             highest_score: f64::NEG_INFINITY,
         };
@@ -213,6 +215,9 @@ impl Open {
         root: ProcessId,
         program: Option<&str>,
     ) {
+        if self.incident.started_by.is_none() {
+            self.incident.started_by = processes.starter(root).map(str::to_owned);
+        }
         let to_root = path.iter().position(|id| *id == root).unwrap_or(0);
         let mut parent = None;
         for id in path[..=to_root].iter().rev() {
@@ -276,6 +281,7 @@ impl Open {
             events: begun.events,
             distinct_rows: evidence.len() as u64,
             n_processes: begun.n_processes,
+            started_by: begun.started_by.clone(),
             processes: tree(&self.members),
             by: begun.by.clone(),
             users: self.users.names(),

@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
 use crate::recipe::layout::InputKind;
 use crate::recipe::plan::FeaturePlan;
-use crate::scored::SCORE;
 use crate::source::{Source, column_list, with_columns};
 
 /// The number of rows per batch of the sort.
@@ -125,8 +125,7 @@ impl IncidentQuery {
         SCORES + 1 + self.of_anomalous.len()
     }
 
-    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
-    /// host and time. Events of the same time are ordered by their values.
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -135,32 +134,32 @@ impl IncidentQuery {
         let columns = self.needed.iter().map(ident);
         let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let name = |place: usize| format!("__{place}");
-        let mut columns: Vec<Expr> = Vec::new();
-        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
-            let place = columns.len();
-            columns.push(expr.alias(name(place)));
-        }
+        let of_all = self.of_all.iter().cloned().chain([ident(SCORE)]);
+        let mut columns: Vec<Expr> = of_all.collect();
         for expr in &self.of_anomalous {
-            let place = columns.len();
-            columns.push(
-                when(is_anomalous.clone(), expr.clone())
-                    .end()?
-                    .alias(name(place)),
-            );
+            columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
-        for expr in &self.labels {
-            let place = columns.len();
-            columns.push(expr.clone().alias(name(place)));
-        }
-        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-        let order = order.collect();
-        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
+        columns.extend(self.labels.iter().cloned());
+        let columns = columns.into_iter().enumerate();
+        scored.select(columns.map(|(place, column)| column.alias(name(place))))
+    }
+
+    /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
+    /// values.
+    pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
+        let columns = self.first_label() + self.labels.len();
+        let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
+        let (mut state, plan) = selected.sort(order.collect())?.into_parts();
         // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
         let config = state.config_mut();
         *config = config.clone().with_batch_size(SORTED_ROWS);
         Ok(DataFrame::new(state, plan))
     }
+}
+
+/// Returns the name of a column of the query.
+fn name(place: usize) -> String {
+    format!("__{place}")
 }
 
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
@@ -209,7 +208,7 @@ fn places_of(by: &[String], described: &[String], source: &Source) -> Result<Vec
     let place = |name: &String| {
         let place = described.iter().position(|known| known == name);
         place.ok_or_else(|| {
-            let by = parameter("by");
+            let by = parameter("incident_by");
             Error::usage(format!("{by} {name}: the data has no such column"))
                 .hint(format!("its columns are {}", column_list(source)))
         })

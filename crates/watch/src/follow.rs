@@ -7,8 +7,8 @@
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use honeyguide::{Error, Format};
 
@@ -20,6 +20,8 @@ use crate::records::Records;
 const POLL: Duration = Duration::from_millis(100);
 /// The time for which a file that was renamed is still read: its writer may not have opened the new one yet.
 const GRACE: Duration = Duration::from_secs(1);
+/// The endings of the names of compressed files, which are not read.
+const PACKED: [&[u8]; 4] = [b".gz", b".zst", b".xz", b".bz2"];
 /// The number of first bytes by which a file is known.
 const HEAD_BYTES: usize = 256;
 
@@ -121,7 +123,7 @@ fn followed(
                 queue.send(Sent::Restart(input, restart, position));
             }
             Restart::Renamed => {
-                current = None;
+                current = file.next(path)?;
                 queue.send(Sent::Restart(input, restart, None));
             }
         }
@@ -166,6 +168,45 @@ impl Followed {
             }
         }
         Ok(None)
+    }
+
+    /// Opens the file that was written next: the oldest of those that are younger than this one and whose names begin with
+    /// that of `path`. When several were renamed since this one was written, each is read in turn. There may be none.
+    fn next(&self, path: &Path) -> io::Result<Option<Self>> {
+        let this = self.file.metadata()?;
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
+        let mut next: Option<(SystemTime, PathBuf)> = None;
+        for neighbour in std::fs::read_dir(folder)?.flatten() {
+            let its_name = neighbour.file_name();
+            let is_named_so = its_name
+                .as_encoded_bytes()
+                .starts_with(name.as_encoded_bytes());
+            let is_packed = PACKED
+                .iter()
+                .any(|end| its_name.as_encoded_bytes().ends_with(end));
+            let Ok(file) = neighbour.metadata() else {
+                continue;
+            };
+            let is_this = (file.dev(), file.ino()) == (this.dev(), this.ino());
+            if !is_named_so || is_packed || is_this || !file.is_file() {
+                continue;
+            }
+            let modified = file.modified()?;
+            let is_younger = modified > this.modified()?;
+            if is_younger && next.as_ref().is_none_or(|(time, _)| modified < *time) {
+                next = Some((modified, neighbour.path()));
+            }
+        }
+        match next {
+            Some((_, path)) => Self::open(&path),
+            None => Ok(None),
+        }
     }
 
     /// Returns the place up to which whole records were read; `None` within a record that is left out.
@@ -239,7 +280,6 @@ impl Followed {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::Write;
-    use std::path::PathBuf;
     use std::sync::Arc;
 
     use super::*;
@@ -353,6 +393,46 @@ mod tests {
             ["{\"c\":1}", "{\"c\":2}", "{\"c\":3}"]
         );
         assert_eq!(test.restarts, [Restart::Emptied, Restart::Emptied]);
+    }
+
+    #[test]
+    fn files_that_were_renamed_while_nobody_followed_are_read_in_turn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let write = |text: &str| {
+            std::fs::write(&path, text).expect("space");
+            // Times of files have steps.
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let rename = |name: &str| {
+            std::fs::rename(&path, folder.path().join(name)).expect("a renamed file");
+        };
+        write("{\"a\":0}\n");
+        rename("log.0");
+        write("{\"a\":1}\n{\"a\":2}\n");
+        let file = std::fs::metadata(&path).expect("a file");
+        let from = Position {
+            device: file.dev(),
+            inode: file.ino(),
+            head: b"{\"a\":1}\n".to_vec(),
+            offset: 8,
+        };
+        rename("log.1");
+        write("{\"a\":3}\n");
+        rename("log.2");
+        write("{\"a\":4}\n");
+        let queue = Arc::new(Queue::new(1, 1 << 20));
+        let to = Arc::clone(&queue);
+        let followed = path.clone();
+        std::thread::spawn(move || follow(&to, 0, &followed, None, Some(&from)));
+        let mut test = Test {
+            records: Vec::new(),
+            restarts: Vec::new(),
+            folder,
+            queue,
+        };
+        assert_eq!(test.records(3), ["{\"a\":2}", "{\"a\":3}", "{\"a\":4}"]);
+        assert_eq!(test.restarts, [Restart::Renamed, Restart::Renamed]);
     }
 
     #[test]

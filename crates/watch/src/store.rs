@@ -193,6 +193,10 @@ impl Store {
     /// Fails when the file is no store or one of a later release, when another watch writes it, and when it cannot be
     /// written.
     pub fn open(path: &Path) -> Result<Self> {
+        let is_there = path.metadata().is_ok_and(|file| file.len() > 0);
+        if is_there {
+            check(&readable(path)?, path)?;
+        }
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
@@ -248,9 +252,7 @@ impl Store {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(Error::io("open", path, error));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags);
-        let mut connection = connection.map_err(|error| failed(path, &error))?;
+        let mut connection = readable(path)?;
         check(&connection, path)?;
         let mut read = || {
             connection.busy_timeout(BUSY)?;
@@ -330,6 +332,13 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     let path = path.display();
     Error::data(format!("{path}: the store: {error}"))
         .hint("is the disk full, the file damaged, or no store of honeyguide watch?")
+}
+
+/// Opens a store to read it.
+fn readable(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags);
+    connection.map_err(|error| failed(path, &error))
 }
 
 /// Checks that a file is a store of this release or an earlier one.

@@ -577,3 +577,42 @@ fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Result<Stored> {
         saved,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use honeyguide::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_store_is_refused_and_nothing_is_written_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.json");
+        std::fs::write(&path, "{}\n").expect("space");
+        let error = Store::open(&path).expect_err("no store");
+        assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+        let other = folder.path().join("other.db");
+        let connection = Connection::open(&other).expect("a database");
+        connection
+            .execute_batch("CREATE TABLE t (a)")
+            .expect("a table");
+        let error = Store::open(&other).expect_err("another database");
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        let names = std::fs::read_dir(folder.path()).expect("a folder");
+        assert_eq!(names.count(), 2);
+    }
+
+    #[test]
+    fn only_one_watch_writes_a_store_and_others_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store.db");
+        let store = Store::open(&path).expect("a store");
+        assert!(store.earlier().expect("a store").is_none());
+        let error = Store::open(&path).expect_err("a second watch");
+        assert!(error.message().contains("another watch"), "{error}");
+        let stored = Store::read(&path, 10).expect("a store");
+        assert_eq!((stored.found, stored.saved), (0, None));
+        drop(store);
+        Store::open(&path).expect("a store that is free");
+    }
+}

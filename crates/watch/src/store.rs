@@ -193,6 +193,10 @@ impl Store {
     /// Fails when the file is no store or one of a later release, when another watch writes it, and when it cannot be
     /// written.
     pub fn open(path: &Path) -> Result<Self> {
+        let is_there = path.metadata().is_ok_and(|file| file.len() > 0);
+        if is_there {
+            check(&readable(path)?, path)?;
+        }
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
@@ -248,9 +252,7 @@ impl Store {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(Error::io("open", path, error));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags);
-        let mut connection = connection.map_err(|error| failed(path, &error))?;
+        let mut connection = readable(path)?;
         check(&connection, path)?;
         let mut read = || {
             connection.busy_timeout(BUSY)?;
@@ -330,6 +332,13 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     let path = path.display();
     Error::data(format!("{path}: the store: {error}"))
         .hint("is the disk full, the file damaged, or no store of honeyguide watch?")
+}
+
+/// Opens a store to read it.
+fn readable(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags);
+    connection.map_err(|error| failed(path, &error))
 }
 
 /// Checks that a file is a store of this release or an earlier one.
@@ -567,4 +576,43 @@ fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Result<Stored> {
         gaps,
         saved,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use honeyguide::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_store_is_refused_and_nothing_is_written_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.json");
+        std::fs::write(&path, "{}\n").expect("space");
+        let error = Store::open(&path).expect_err("no store");
+        assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+        let other = folder.path().join("other.db");
+        let connection = Connection::open(&other).expect("a database");
+        connection
+            .execute_batch("CREATE TABLE t (a)")
+            .expect("a table");
+        let error = Store::open(&other).expect_err("another database");
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        let names = std::fs::read_dir(folder.path()).expect("a folder");
+        assert_eq!(names.count(), 2);
+    }
+
+    #[test]
+    fn only_one_watch_writes_a_store_and_others_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store.db");
+        let store = Store::open(&path).expect("a store");
+        assert!(store.earlier().expect("a store").is_none());
+        let error = Store::open(&path).expect_err("a second watch");
+        assert!(error.message().contains("another watch"), "{error}");
+        let stored = Store::read(&path, 10).expect("a store");
+        assert_eq!((stored.found, stored.saved), (0, None));
+        drop(store);
+        Store::open(&path).expect("a store that is free");
+    }
 }

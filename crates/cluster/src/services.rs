@@ -87,6 +87,10 @@ impl NodeServices {
             let name = function.name().to_owned();
             registry.scalar_functions.insert(name, Arc::clone(function));
         }
+        for aggregate in node::aggregates() {
+            let name = aggregate.name().to_owned();
+            registry.aggregate_functions.insert(name, aggregate);
+        }
         registry
     }
 

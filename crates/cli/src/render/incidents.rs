@@ -61,6 +61,9 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
     }
 }
 
+/// The number of reasons of a stored incident that are shown.
+const STORED_REASONS: usize = 3;
+
 /// Prints an incident of a store: its first line, and its strongest reasons.
 pub fn print_stored(number: usize, row: &StoredRow, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Deserialize)]
@@ -102,7 +105,7 @@ pub fn print_stored(number: usize, row: &StoredRow, out: &mut dyn Write) -> io::
         of_them(shown.events, "anomalous event", "anomalous events")
     )?;
     let room = line_width().saturating_sub(8).max(20);
-    for reason in shown.reasons.iter().take(SHOWN_REASONS) {
+    for reason in shown.reasons.iter().take(STORED_REASONS) {
         let text = wrapped(&printable(&reason.text), room).join("\n     ");
         writeln!(out, "   - {text}")?;
     }

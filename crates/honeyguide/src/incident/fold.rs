@@ -28,6 +28,17 @@ pub(super) enum About<'a> {
     Values(Arc<[ColumnValue]>),
 }
 
+/// Where an anomalous event belongs.
+pub(super) struct Placed<'a> {
+    pub subject: Subject,
+    /// The process with its ancestors, if the event has one.
+    pub family: Option<&'a Lineage>,
+    /// The number of the process.
+    pub process: Option<i64>,
+    /// The program.
+    pub program: Option<&'a str>,
+}
+
 /// The incidents of one host: those that are open, and what they need to know of its processes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct HostFold {
@@ -71,6 +82,11 @@ impl HostFold {
         self.host.as_deref()
     }
 
+    /// Returns the number of incidents so far, open and ended.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Iterates over the open incidents, in the order in which they were opened.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
         self.open.values()
@@ -100,14 +116,38 @@ impl HostFold {
             About::Values(_) => None,
         };
         let event = anomalous?;
-        self.sweep(time, false, ended);
-        self.forget_members();
+        forget_members(&mut self.members, &mut self.roots, &self.processes);
         let (subject, family) = match (process, about) {
             (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
             (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
             (None, About::Process(_)) => return None,
         };
-        let mut known = self.incident_of(&subject, family.as_ref());
+        let placed = Placed {
+            subject,
+            family: family.as_ref(),
+            process: process.map(|(_, seen)| seen.number),
+            program: process.and_then(|(_, seen)| seen.program),
+        };
+        self.add(time, placed, event, ended)
+    }
+
+    /// Takes an anomalous event of which it is known where it belongs, and returns the id of its incident. Incidents that
+    /// have ended are given to `ended`.
+    pub fn add(
+        &mut self,
+        time: Option<f64>,
+        placed: Placed,
+        event: &Anomalous,
+        ended: &mut impl FnMut(Incident),
+    ) -> Option<&str> {
+        let Placed {
+            subject,
+            family,
+            process,
+            program,
+        } = placed;
+        self.sweep(time, false, ended);
+        let mut known = self.incident_of(&subject, family);
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
             self.sweep(time, true, ended);
             known = None;
@@ -116,8 +156,7 @@ impl HostFold {
             Some(number) => number,
             None => {
                 self.end_oldest(ended);
-                let root = family.as_ref().map(|family| Subject::Process(family.root));
-                let process = process.map(|(_, seen)| seen.number);
+                let root = family.map(|family| Subject::Process(family.root));
                 self.open(time, &subject, root.as_ref(), process)
             }
         };
@@ -125,8 +164,8 @@ impl HostFold {
         self.members.insert(subject, number);
         let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
-        if let (Some(family), Some((_, seen))) = (&family, process) {
-            open.add_process(&self.processes, &family.path, family.root, seen.program);
+        if let Some(family) = family {
+            open.add_process(&self.processes, &family.path, family.root, program);
             self.roots.insert(family.root, number);
         }
         Some(open.id())
@@ -214,17 +253,9 @@ impl HostFold {
         }
     }
 
-    /// Forgets which incident a process belongs to if the process itself was forgotten.
-    fn forget_members(&mut self) {
-        if self.members.len() < MAX_MEMBERS {
-            return;
-        }
-        let processes = &self.processes;
-        self.members.retain(|subject, _| match subject {
-            Subject::Process(id) => processes.get(*id).is_some(),
-            Subject::Values(_) => true,
-        });
-        self.roots.retain(|root, _| processes.get(*root).is_some());
+    /// Forgets which incident a process belongs to if `processes`, which are those of the host, have forgotten it.
+    pub fn forget_members(&mut self, processes: &Processes) {
+        forget_members(&mut self.members, &mut self.roots, processes);
     }
 
     /// Ends all incidents, since there are no more events.
@@ -232,6 +263,22 @@ impl HostFold {
         let all = self.open.keys().copied().collect();
         self.end(&all, ended);
     }
+}
+
+/// Forgets the incidents of processes that are forgotten themselves, if there are many.
+fn forget_members(
+    members: &mut HashMap<Subject, u64>,
+    roots: &mut HashMap<ProcessId, u64>,
+    processes: &Processes,
+) {
+    if members.len() < MAX_MEMBERS {
+        return;
+    }
+    members.retain(|subject, _| match subject {
+        Subject::Process(id) => processes.get(*id).is_some(),
+        Subject::Values(_) => true,
+    });
+    roots.retain(|root, _| processes.get(*root).is_some());
 }
 
 #[cfg(test)]

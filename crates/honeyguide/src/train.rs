@@ -268,6 +268,7 @@ pub(crate) fn fit(
         threshold,
         training,
         origin: None,
+        known: Arc::default(),
     })
 }
 

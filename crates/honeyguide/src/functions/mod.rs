@@ -8,9 +8,11 @@ pub(crate) mod arg;
 mod conversion;
 mod escape;
 mod exact;
+mod glance;
 pub(crate) mod lists;
 pub(crate) mod literal;
 pub(crate) mod path;
+mod quotes;
 
 use std::any::Any;
 use std::borrow::Cow;

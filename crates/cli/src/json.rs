@@ -43,6 +43,7 @@ pub const REPRODUCTION: JsonFormat = JsonFormat::new("honeyguide-reproduction", 
 pub const SAMPLE: JsonFormat = JsonFormat::new("honeyguide-sample", 1);
 pub const SCORES: JsonFormat = JsonFormat::new("honeyguide-scores", 1);
 pub const SIMULATION: JsonFormat = JsonFormat::new("honeyguide-simulation", 1);
+pub const STORED_INCIDENTS: JsonFormat = JsonFormat::new("honeyguide-stored-incidents", 1);
 pub const TRAINING: JsonFormat = JsonFormat::new("honeyguide-training", 1);
 pub const WATCH: JsonFormat = JsonFormat::new("honeyguide-watch", 1);
 

@@ -2,9 +2,11 @@
 
 mod bad_calls;
 mod bad_input;
+mod bombs;
 mod common;
 mod context;
 mod convert;
+mod damaged;
 mod drift;
 mod formats;
 mod incidents;
@@ -32,3 +34,4 @@ mod thresholds;
 mod tracee;
 mod typed_events;
 mod united;
+mod web;

@@ -1,15 +1,16 @@
-//! Encodes plans for other processes: Ballista's encoding, extended by model functions.
+//! Encodes plans for other processes: Ballista's encoding, extended by model functions and exact aggregates.
 
 use std::sync::Arc;
 
 use ballista_core::serde::BallistaPhysicalExtensionCodec;
+use datafusion::common::plan_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use honeyguide::StorageOptions;
-use honeyguide::node::{KeptModels, decode_function, encode_function};
+use honeyguide::node::{KeptModels, aggregates, decode_function, encode_function};
 
 /// A codec that encodes model functions itself and leaves the rest to Ballista's codec.
 #[derive(Debug, Default)]
@@ -57,5 +58,10 @@ impl PhysicalExtensionCodec for PlanCodec {
 
     fn try_decode_udf(&self, _: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
         Ok(Arc::new(decode_function(buf, &self.models)?))
+    }
+
+    fn try_decode_udaf(&self, name: &str, _: &[u8]) -> Result<Arc<AggregateUDF>> {
+        let found = aggregates().into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| plan_datafusion_err!("there is no aggregate `{name}`"))
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use honeyguide::{Error, Format};
 
 use crate::input::{READ_BYTES, is_csv};
+use crate::position::Position;
 use crate::queue::{Queue, Restart, Sent};
 use crate::records::Records;
 
@@ -24,19 +25,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const PACKED: [&[u8]; 4] = [b".gz", b".zst", b".xz", b".bz2"];
 /// The number of first bytes by which a file is known.
 const HEAD_BYTES: usize = 256;
-
-/// A place in a followed file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The number of the file's device.
-    pub(crate) device: u64,
-    /// The number of its inode.
-    pub(crate) inode: u64,
-    /// The first bytes of the file, as far as they were read.
-    pub(crate) head: Vec<u8>,
-    /// The number of bytes before the place.
-    pub(crate) offset: u64,
-}
 
 /// A file that is followed.
 struct Followed {

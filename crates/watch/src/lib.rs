@@ -10,15 +10,17 @@ mod alert;
 mod follow;
 mod input;
 mod ledger;
+mod position;
 mod queue;
 mod records;
 mod store;
 mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
-pub use follow::{Position, follow};
+pub use follow::follow;
 pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
+pub use position::Position;
 pub use queue::{QUEUE_BYTES, Queue};
 pub use store::{Gap, Store, Stored, StoredRow};
 pub use watcher::{End, InputSummary, Report, Restarts, Settings, Summary, Watcher};

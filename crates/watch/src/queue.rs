@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use honeyguide::Error;
 
-use crate::follow::Position;
+use crate::position::Position;
 
 /// The number of bytes from which on a queue is full.
 pub const QUEUE_BYTES: usize = 32 << 20;

@@ -15,8 +15,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::follow::Position;
 use crate::ledger::{BadRecord, Dropped, Ledger};
+use crate::position::Position;
 
 /// What `PRAGMA application_id` says of a store: "hgst".
 const APPLICATION: i64 = 0x6867_7374;

@@ -11,8 +11,8 @@ use honeyguide::incident::{
 use honeyguide::{Engine, Error, ErrorKind, MAX_RECORD_BYTES, Model, ReadOptions, Result, Unread};
 use serde::Serialize;
 
-use crate::follow::Position;
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
+use crate::position::Position;
 use crate::queue::{Chunk, Queue, Restart, Sent, Taken};
 use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident, StoredInput, text};
 

@@ -36,8 +36,9 @@ const QUERY_MEMORY: usize = 28 << 20;
 /// The memory, in bytes, that is added for each thread: every partition of a plan needs some memory before it can
 /// spill.
 const QUERY_MEMORY_PER_THREAD: usize = 4 << 20;
-/// The memory, in bytes, that a sort reserves for merging its spilled runs.
-const SORT_SPILL_RESERVATION: usize = 2 << 20;
+/// The least and the most memory, in bytes, that a sort reserves for merging its spilled runs. Batches of wide rows need
+/// more than the least, and the sorts of many threads share the memory of the query.
+const SORT_SPILL_RESERVATION: (usize, usize) = (2 << 20, 8 << 20);
 /// The minimum size, in bytes, of a piece of a file that is a partition of its own on another machine.
 const SMALLEST_PIECE: usize = 1 << 20;
 /// The interval between progress reports.
@@ -143,7 +144,9 @@ impl Engine {
             .with_target_partitions(threads.get())
             .with_batch_size(BATCH_ROWS);
         config.options_mut().sql_parser.enable_ident_normalization = false;
-        config.options_mut().execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION;
+        let (least, most) = SORT_SPILL_RESERVATION;
+        config.options_mut().execution.sort_spill_reservation_bytes =
+            (memory / (4 * threads.get())).clamp(least, most);
         config.options_mut().execution.collect_statistics = false;
         // The length of a filter is not checked before it is read.
         config.options_mut().execution.parquet.bloom_filter_on_read = false;

@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
 use super::found::FoundColumn;
-use super::parquet::Pages;
+use super::pages::Pages;
 use super::readable::Readable;
 use crate::error::{Error, Result};
 use crate::naming::parameter;

@@ -29,6 +29,7 @@ mod late;
 mod node;
 mod notes;
 mod number;
+mod pages;
 mod pandas;
 mod parquet;
 mod place;

@@ -11,6 +11,7 @@ use super::file::DataFile;
 use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
+use super::pages::Pages;
 use super::seen::{Missing, TIME};
 use super::{arrow, pandas, parquet, text};
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ struct Inside {
     layout: Layout,
     rows: Option<u64>,
     /// The pages of Parquet.
-    pages: Option<Arc<parquet::Pages>>,
+    pages: Option<Arc<Pages>>,
 }
 
 impl FoundFile {

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
 use super::format::{Compression, Format};
-use super::parquet::Fault;
+use super::pages::Fault;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
 use super::wide::Wide;

@@ -1,7 +1,7 @@
 //! Checks of the footer of a Parquet file before the engine parses it: the engine allocates what a list claims, and walks
 //! the tree of columns recursively.
 
-use super::thrift::{I32, LIST, STRUCT, Walk};
+use crate::source::pages::thrift::{I32, LIST, STRUCT, Walk};
 
 /// The most bytes of a footer that is read.
 const MAX_FOOTER_BYTES: u64 = 256 << 20;

@@ -1,8 +1,6 @@
 //! Files in Parquet: their columns, and checks of what they claim before the engine reads them.
 
 mod footer;
-mod pages;
-mod thrift;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,9 +12,8 @@ use datafusion::parquet::arrow::arrow_reader::{
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::reader::ChunkReader;
 
-pub(super) use pages::{Fault, Pages};
-
 use super::file::{Chunks, DataFile};
+use super::pages::{Fault, Pages};
 use super::wide::Wide;
 use crate::caught::caught;
 use crate::error::{Error, Result};

@@ -1,6 +1,8 @@
 //! Checks of the pages of a Parquet file on their way to the engine: what a page claims is allocated before it is
 //! decompressed, and a value of a dictionary is copied for every row that has it.
 
+pub(super) mod thrift;
+
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,9 +15,9 @@ use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 
-use super::thrift::{I32, STRUCT, Walk};
+use super::wide::Wide;
 use crate::caught::caught;
-use crate::source::wide::Wide;
+use thrift::{I32, STRUCT, Walk};
 
 /// The most bytes of a page after decompression, if that is more than [`MAX_RATIO`] times its own.
 const MAX_PAGE_BYTES: u64 = 256 << 20;
@@ -27,7 +29,7 @@ const DELTA_BYTE_ARRAY: i64 = 7;
 
 /// The places of the pages of a file.
 #[derive(Debug)]
-pub(in crate::source) struct Pages {
+pub(super) struct Pages {
     /// In the order of their places.
     chunks: Vec<Chunk>,
 }
@@ -88,7 +90,7 @@ impl Pages {
 
 /// The reason why pages are not passed on.
 #[derive(Debug)]
-pub(in crate::source) enum Fault {
+pub(super) enum Fault {
     Damage(String),
     Wide(Wide),
 }

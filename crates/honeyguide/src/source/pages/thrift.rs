@@ -6,12 +6,12 @@
 const MAX_DEPTH: usize = 32;
 
 /// The types of fields that are read.
-pub(super) const I32: u8 = 5;
-pub(super) const LIST: u8 = 9;
-pub(super) const STRUCT: u8 = 12;
+pub(in crate::source) const I32: u8 = 5;
+pub(in crate::source) const LIST: u8 = 9;
+pub(in crate::source) const STRUCT: u8 = 12;
 
 /// The rest of some bytes.
-pub(super) struct Walk<'a> {
+pub(in crate::source) struct Walk<'a> {
     rest: &'a [u8],
 }
 

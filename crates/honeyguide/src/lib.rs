@@ -121,8 +121,8 @@ pub use learn::iforest::{
     Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
 };
 pub use model::{
-    BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
-    ModelOrigin, Threshold, ThresholdMethod, Training,
+    BlockRate, Distribution, FeatureProfile, HostIncidents, HostRate, Imported, MAX_MODEL_BYTES,
+    Model, ModelOrigin, Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{

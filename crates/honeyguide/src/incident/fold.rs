@@ -25,6 +25,17 @@ pub(super) enum About<'a> {
     Values(Arc<[ColumnValue]>),
 }
 
+/// Where an anomalous event belongs.
+pub(super) struct Placed<'a> {
+    pub subject: Subject,
+    /// The process with its ancestors, if the event has one.
+    pub family: Option<&'a Lineage>,
+    /// The number of the process.
+    pub process: Option<i64>,
+    /// The program.
+    pub program: Option<&'a str>,
+}
+
 /// The incidents of one host: those that are open, and what they need to know of its processes.
 #[derive(Debug)]
 pub(super) struct HostFold {
@@ -64,6 +75,11 @@ impl HostFold {
         self.host.as_deref()
     }
 
+    /// Returns the number of incidents so far, open and ended.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Iterates over the open incidents, in the order in which they were opened.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
         self.open.values()
@@ -88,14 +104,38 @@ impl HostFold {
             About::Values(_) => None,
         };
         let event = anomalous?;
-        self.sweep(time, false, ended);
-        self.forget_members();
         let (subject, family) = match (process, about) {
             (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
             (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
             (None, About::Process(_)) => return None,
         };
-        let mut known = self.incident_of(&subject, family.as_ref());
+        let placed = Placed {
+            subject,
+            family: family.as_ref(),
+            process: process.map(|(_, seen)| seen.number),
+            program: process.and_then(|(_, seen)| seen.program),
+        };
+        self.add(time, placed, event, ended)
+    }
+
+    /// Takes an anomalous event of which it is known where it belongs, and returns the id of its incident. Incidents that
+    /// have ended are given to `ended`.
+    pub fn add(
+        &mut self,
+        time: Option<f64>,
+        placed: Placed,
+        event: &Anomalous,
+        ended: &mut impl FnMut(Incident),
+    ) -> Option<&str> {
+        let Placed {
+            subject,
+            family,
+            process,
+            program,
+        } = placed;
+        self.sweep(time, false, ended);
+        self.forget_members();
+        let mut known = self.incident_of(&subject, family);
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
             self.sweep(time, true, ended);
             known = None;
@@ -104,8 +144,7 @@ impl HostFold {
             Some(number) => number,
             None => {
                 self.end_oldest(ended);
-                let root = family.as_ref().map(|family| Subject::Process(family.root));
-                let process = process.map(|(_, seen)| seen.number);
+                let root = family.map(|family| Subject::Process(family.root));
                 self.open(time, &subject, root.as_ref(), process)
             }
         };
@@ -113,8 +152,8 @@ impl HostFold {
         self.members.insert(subject, number);
         let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
-        if let (Some(family), Some((_, seen))) = (&family, process) {
-            open.add_process(&self.processes, &family.path, family.root, seen.program);
+        if let Some(family) = family {
+            open.add_process(&self.processes, &family.path, family.root, program);
             self.roots.insert(family.root, number);
         }
         Some(open.id())

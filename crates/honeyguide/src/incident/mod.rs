@@ -25,6 +25,7 @@
 mod arriving;
 mod evidence;
 mod fold;
+mod held_out;
 mod hosts;
 mod judge;
 mod live;
@@ -42,6 +43,7 @@ use crate::event::Event;
 use crate::naming::parameter;
 
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
+pub(crate) use held_out::{ChosenThreshold, HeldOutScores, held_out_events};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
     Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,

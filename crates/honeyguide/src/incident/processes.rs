@@ -61,7 +61,7 @@ pub(super) struct Processes {
 }
 
 /// A process with its ancestors.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lineage {
     /// The process, its parent, and so on, without init.
     pub path: Vec<ProcessId>,

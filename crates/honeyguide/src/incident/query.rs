@@ -135,36 +135,40 @@ impl IncidentQuery {
         let columns = self.needed.iter().map(ident);
         let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let name = |place: usize| format!("__{place}");
-        let mut columns: Vec<Expr> = Vec::new();
-        for expr in self.of_all.iter().cloned().chain([ident(SCORE)]) {
-            let place = columns.len();
-            columns.push(expr.alias(name(place)));
-        }
+        let mut columns: Vec<Expr> = self.of_all.clone();
+        columns.push(ident(SCORE));
         for expr in &self.of_anomalous {
-            let place = columns.len();
-            columns.push(
-                when(is_anomalous.clone(), expr.clone())
-                    .end()?
-                    .alias(name(place)),
-            );
+            columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
-        for expr in &self.labels {
-            let place = columns.len();
-            columns.push(expr.clone().alias(name(place)));
-        }
-        let order = (0..columns.len()).map(|place| ident(name(place)).sort(true, true));
-        let order = order.collect();
-        let (mut state, plan) = scored.select(columns)?.sort(order)?.into_parts();
-        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
-        let config = state.config_mut();
-        *config = config.clone().with_batch_size(SORTED_ROWS);
-        Ok(DataFrame::new(state, plan))
+        columns.extend(self.labels.iter().cloned());
+        let keys = columns.len();
+        in_order(scored, columns, keys, SORTED_ROWS)
     }
 }
 
+/// Selects columns, and sorts by the first `keys` of them in their order. Batches have up to `rows` rows.
+pub(super) fn in_order(
+    table: DataFrame,
+    columns: Vec<Expr>,
+    keys: usize,
+    rows: usize,
+) -> EngineResult<DataFrame> {
+    let name = |place: usize| format!("__{place}");
+    let order = (0..keys).map(|place| ident(name(place)).sort(true, true));
+    let order = order.collect();
+    let columns = columns.into_iter().enumerate();
+    let columns: Vec<Expr> = columns
+        .map(|(place, column)| column.alias(name(place)))
+        .collect();
+    let (mut state, plan) = table.select(columns)?.sort(order)?.into_parts();
+    // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
+    let config = state.config_mut();
+    *config = config.clone().with_batch_size(rows);
+    Ok(DataFrame::new(state, plan))
+}
+
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
-fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
+pub(super) fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
     let log = source.log();
     let of_process = |column| process.and_then(|_| source.role_column(column));
     let host = source.host().map(|host| host.name.as_str());

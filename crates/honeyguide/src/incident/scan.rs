@@ -144,7 +144,7 @@ impl Fold {
     /// Takes a batch of the query.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let described = Described::new(&self.query, batch)?;
-        let columns = EventColumns::new(&self.query, batch);
+        let columns = EventColumns::new(batch, self.query.first_label());
         let mut row_of_anomalous = 0;
         for row in 0..batch.num_rows() {
             let is_anomalous = described.is_anomalous.value(row);
@@ -182,10 +182,7 @@ impl Fold {
                 None => Arc::default(),
             }),
         };
-        let time = columns
-            .seconds
-            .is_valid(row)
-            .then(|| columns.seconds.value(row));
+        let time = columns.time(row);
         let labels = columns.classes(&self.labels, row)?;
         let (listed, judge) = (&mut self.listed, &mut self.judge);
         let mut ended = |incident: Incident| {
@@ -275,7 +272,7 @@ impl Fold {
 }
 
 /// The columns of every event of a batch.
-struct EventColumns<'a> {
+pub(super) struct EventColumns<'a> {
     host: &'a ArrayRef,
     seconds: &'a Float64Array,
     ends: &'a BooleanArray,
@@ -286,8 +283,9 @@ struct EventColumns<'a> {
 }
 
 impl<'a> EventColumns<'a> {
-    fn new(query: &IncidentQuery, batch: &'a RecordBatch) -> Self {
-        let labels = batch.columns()[query.first_label()..].iter();
+    /// Takes the columns of a batch, of which those from `first_label` on are labels.
+    pub fn new(batch: &'a RecordBatch, first_label: usize) -> Self {
+        let labels = batch.columns()[first_label..].iter();
         Self {
             labels: labels.map(|label| label.as_primitive()).collect(),
             host: batch.column(HOST),
@@ -311,8 +309,14 @@ impl<'a> EventColumns<'a> {
             .collect()
     }
 
+    /// Returns the time of an event, in seconds.
+    pub fn time(&self, row: usize) -> Option<f64> {
+        let seconds = self.seconds;
+        seconds.is_valid(row).then(|| seconds.value(row))
+    }
+
     /// Returns what an event says of its process. An event without one belongs to the process 0.
-    fn process(&self, row: usize) -> About<'a> {
+    pub fn process(&self, row: usize) -> About<'a> {
         let number = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
         About::Process(SeenProcess {
             number: number(self.number).unwrap_or(0),
@@ -432,7 +436,7 @@ impl Listed {
 }
 
 /// Returns the text of a row; `None` where it is null.
-fn value(array: &ArrayRef, row: usize) -> Option<&str> {
+pub(super) fn value(array: &ArrayRef, row: usize) -> Option<&str> {
     let texts = array.as_string::<i32>();
     texts.is_valid(row).then(|| texts.value(row))
 }

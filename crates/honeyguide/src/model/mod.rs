@@ -15,7 +15,7 @@ pub use file::MAX_MODEL_BYTES;
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile, ValueRange};
 pub(crate) use threshold::is_beyond_chance;
-pub use threshold::{BlockRate, HostRate, Threshold, ThresholdMethod};
+pub use threshold::{BlockRate, HostIncidents, HostRate, Threshold, ThresholdMethod};
 
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};

@@ -7,6 +7,7 @@ mod context;
 mod convert;
 mod drift;
 mod formats;
+mod held_out_incidents;
 mod incidents;
 mod inputs;
 mod inspect;

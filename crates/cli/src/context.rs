@@ -115,10 +115,15 @@ impl Context {
             }
             return Ok(to);
         }
-        self.output_taken.store(true, Ordering::Relaxed);
+        self.take_output();
         let format = self.global.format.map(TableFormat::from);
         let open = || Box::new(io::stdout()) as _;
         Ok(Destination::stream("-", format, open))
+    }
+
+    /// Notes that a result goes to standard output, so that the outcome is shown on standard error.
+    pub fn take_output(&self) {
+        self.output_taken.store(true, Ordering::Relaxed);
     }
 
     /// Writes to standard output, or to standard error where a result goes there, buffered.

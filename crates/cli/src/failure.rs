@@ -52,6 +52,7 @@ impl From<Error> for Failure {
 /// Returns a parameter as the flag that gives it, and a command as it is typed.
 pub fn written(named: Named) -> String {
     match named {
+        Named::Parameter("by") => "--incident-by".into(),
         Named::Parameter("n_estimators") => "--trees".into(),
         Named::Parameter("max_samples") => "--samples".into(),
         Named::Parameter(name) => format!("--{}", name.replace('_', "-")),

@@ -27,6 +27,7 @@ pub const EVALUATION: JsonFormat = JsonFormat::new("honeyguide-evaluation", 1);
 pub const EXPLANATION: JsonFormat = JsonFormat::new("honeyguide-explanation", 1);
 pub const EXPLORATION: JsonFormat = JsonFormat::new("honeyguide-exploration", 1);
 pub const FEATURES: JsonFormat = JsonFormat::new("honeyguide-features", 1);
+pub const INCIDENT: JsonFormat = JsonFormat::new("honeyguide-incident", 1);
 pub const INCIDENTS: JsonFormat = JsonFormat::new("honeyguide-incidents", 1);
 pub const INSPECTION: JsonFormat = JsonFormat::new("honeyguide-inspection", 1);
 pub const QUERY: JsonFormat = JsonFormat::new("honeyguide-query", 1);
@@ -39,6 +40,7 @@ pub const SAMPLE: JsonFormat = JsonFormat::new("honeyguide-sample", 1);
 pub const SCORES: JsonFormat = JsonFormat::new("honeyguide-scores", 1);
 pub const SIMULATION: JsonFormat = JsonFormat::new("honeyguide-simulation", 1);
 pub const TRAINING: JsonFormat = JsonFormat::new("honeyguide-training", 1);
+pub const WATCH: JsonFormat = JsonFormat::new("honeyguide-watch", 1);
 
 /// The fields that every answer begins with.
 #[derive(Serialize)]

@@ -35,15 +35,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    // A node of a cluster handles the signal itself, to leave the cluster first.
-    let is_node = matches!(args.command, Command::Cluster(_));
+    // A node of a cluster handles the signal itself, to leave the cluster first, and a watch, which has no other end.
+    let handles_signals = matches!(args.command, Command::Cluster(_) | Command::Watch(_));
     let stopped = Arc::new(OnceLock::new());
     let result = runtime.block_on(async {
         tokio::spawn(exit_on_second_signal());
         let end_of_patience = note_signal(Arc::clone(&stopped));
         let work = work(args, threads, &cancelled);
         let work = async {
-            match is_node {
+            match handles_signals {
                 true => work.await,
                 false => until_stopped(end_of_patience, work).await,
             }
@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         tokio::select! {
             // The signal is polled first, so that its handler is installed before any file is created.
             biased;
-            () = note_signal(Arc::clone(&stopped)), if !is_node => Ok(()),
+            () = note_signal(Arc::clone(&stopped)), if !handles_signals => Ok(()),
             result = work => result,
         }
     });

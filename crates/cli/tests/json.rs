@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::schema::{faults, formats, valid_answer};
-use common::{Folder, commands, event, events};
+use common::{Folder, commands, event, event_with, events};
 use serde_json::{Value, json};
 
 /// The commands that print nothing with `--json`, because they serve other processes or print a text of their own.
@@ -21,6 +21,13 @@ fn folder() -> Folder {
     let rows = (0..200).map(|row| format!("{},{}\n", row % 23, u8::from(row % 40 == 0)));
     let plain = "bytes,is_attack\n".to_owned() + &rows.collect::<String>();
     folder.write("plain.csv", plain);
+    // One record is malformed, and one has a null that the recipe refuses.
+    let bad = [
+        "not,an,event".to_owned(),
+        event_with(1, 12, ""),
+        event_with(2, 4, ""),
+    ];
+    folder.write("bad.csv", events(300) + &bad.join("\n"));
     folder.write("forest.json", exported_forest());
     // `reproduce` needs events with labels of both kinds.
     folder.done(&[
@@ -43,7 +50,7 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 46] = [
+const CALLS: [&str; 48] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -56,6 +63,7 @@ const CALLS: [&str; 46] = [
     "evaluate kinds.json logs/labelled_testing_data.csv",
     "explain model.json good.csv --row 17",
     "explain kinds.json logs/labelled_testing_data.csv --row 1",
+    "explain model.json logs/labelled_testing_data.csv --incident INCIDENT",
     "explore good.csv --out p.html",
     "explore good.csv --recipe context --out p.html",
     "import forest.json good.csv --recipe raw --out i.json",
@@ -78,6 +86,7 @@ const CALLS: [&str; 46] = [
     "score model.json good.csv --top 3",
     "score kinds.json logs/labelled_testing_data.csv --top 3",
     "score model.json good.csv --explain --out s.csv",
+    "score model.json good.csv --skip-incidents --top 2 --events 1",
     "simulate --out more --events 3000",
     "train good.csv --recipe raw --trees 2 --out m.json",
     "train good.csv --trees 2 --contamination 0.01 --out m.json",
@@ -90,14 +99,21 @@ const CALLS: [&str; 46] = [
     "evaluate n.json logs/labelled_testing_data.csv",
     "sql QUERY good.csv",
     "sql QUERY good.csv --out q.parquet",
+    "watch model.json bad.csv",
+    "watch model.json logs/labelled_testing_data.csv --alerts alerts.jsonl",
 ];
 
 /// Runs every call and returns its answer, which is valid by its schema.
 fn answers(folder: &Folder) -> Vec<(&'static str, Value)> {
     let train = "train good.csv --recipe kinds.toml --trees 5 --out kinds.json";
     folder.done(&train.split(' ').collect::<Vec<_>>());
+    let incidents = "incidents model.json logs/labelled_testing_data.csv --top 1 --json";
+    let incidents = folder.done(&incidents.split(' ').collect::<Vec<_>>());
+    let incidents = valid_answer(&incidents.stdout);
+    let incident = incidents["incidents"][0]["id"].as_str().expect("an id");
     let answers = CALLS.iter().map(|call| {
         let words = call.split(' ').map(|word| match word {
+            "INCIDENT" => incident,
             "QUERY" => "SELECT count(*) AS events, NULL AS nothing FROM events",
             word => word,
         });

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use datafusion::arrow::array::{AsArray, UInt64Array};
+use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::DataFrame;
 
-use crate::engine::Engine;
-use crate::error::Result;
+use crate::engine::{Engine, NUMBER};
+use crate::error::{Error, Result};
 use crate::features::locate_fault;
 use crate::groups::Keys;
 use crate::labels::locate_label;
@@ -38,6 +40,14 @@ pub(crate) struct FileRows<'a> {
     pub rows_before: u64,
     /// The rows.
     pub batch: &'a RecordBatch,
+}
+
+/// A batch of rows with their numbers in the data.
+pub(crate) struct NumberedRows<'a> {
+    /// The number of each row: that of the rows before it in the data.
+    pub numbers: &'a UInt64Array,
+    /// The rows, without the numbers.
+    pub batch: RecordBatch,
 }
 
 impl<'a> Scan<'a> {
@@ -90,7 +100,10 @@ impl<'a> Scan<'a> {
     ) -> Result<T> {
         let folded = loop {
             source.begin_scan();
-            let attempt = self.attempt(source, &start, &query, &mut step).await;
+            let table = |source: &Source| source.table(self.engine);
+            let attempt = self
+                .attempt(source, &table, &start, &query, &mut step)
+                .await;
             match source.end_attempt(&self.columns, attempt) {
                 Ok(Some(state)) => break Ok(state),
                 Ok(None) => {}
@@ -125,16 +138,65 @@ impl<'a> Scan<'a> {
         self.located(source, folded).await
     }
 
-    /// Folds the batches once, from a fresh state.
+    /// Folds rows that know their numbers in the data. `select` selects columns of the rows of each file, in their order,
+    /// and `query` is a query over all of them, which keeps these columns and the numbers.
+    ///
+    /// # Errors
+    /// Fails as [`fold`](Self::fold) does.
+    pub async fn fold_numbered<T>(
+        &self,
+        source: &mut Source,
+        start: impl Fn() -> Result<T>,
+        select: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        mut step: impl FnMut(&mut T, NumberedRows) -> Result<()>,
+    ) -> Result<T> {
+        let mut step = |state: &mut T, batch: &RecordBatch| {
+            let mut batch = batch.clone();
+            let place = batch.schema_ref().index_of(NUMBER);
+            let place = place.map_err(|error| Error::internal(error.to_string()))?;
+            let numbers = batch.remove_column(place);
+            let numbers = numbers.as_primitive::<UInt64Type>();
+            step(state, NumberedRows { numbers, batch })
+        };
+        let folded = loop {
+            source.begin_scan();
+            let table = |source: &Source| self.numbered(source, &select);
+            let attempt = self
+                .attempt(source, &table, &start, &query, &mut step)
+                .await;
+            match source.end_attempt(&self.columns, attempt) {
+                Ok(Some(state)) => break Ok(state),
+                Ok(None) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.located(source, folded).await
+    }
+
+    /// Returns the rows of all files with their numbers.
+    fn numbered(
+        &self,
+        source: &Source,
+        select: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
+    ) -> EngineResult<DataFrame> {
+        let tables = source.tables_in_order(self.engine)?.into_iter();
+        let selected = tables.map(select).collect::<EngineResult<_>>()?;
+        let malformed_args = source.reading(self.what).malformed_args;
+        self.engine.numbered(selected, malformed_args)
+    }
+
+    /// Folds the batches of a query over `table` once, from a fresh state.
     async fn attempt<T>(
         &self,
         source: &Source,
+        table: &impl Fn(&Source) -> EngineResult<DataFrame>,
         start: &impl Fn() -> Result<T>,
         query: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
         step: &mut impl FnMut(&mut T, &RecordBatch) -> Result<()>,
     ) -> EngineResult<T> {
         let mut state = start()?;
-        let query = query(source.table(self.engine)?)?;
+        let query = query(table(source)?)?;
         let consume = |batch: RecordBatch| step(&mut state, &batch).map(ControlFlow::Continue);
         self.engine
             .for_each_batch(source.reading(self.what), query, consume)

@@ -14,13 +14,10 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::{COUNT, KeyValues, KeyedCounts, Keys, count_distinct};
 use crate::model::Model;
-use crate::model_functions::anomaly_score;
+use crate::model_functions::{SCORE, anomaly_score};
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::source::Source;
-
-/// The name of the engine's column of scores.
-pub(crate) const SCORE: &str = "__score";
 
 /// The order of the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

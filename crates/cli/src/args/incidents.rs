@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use honeyguide::incident::MAX_LISTED;
 
-use super::OnCluster;
 use super::numbers::whole;
 use super::paths::output;
+use super::{IncidentBy, OnCluster};
 
 const EXAMPLES: &str = "Examples:
   honeyguide incidents model.json today.csv
@@ -29,9 +29,8 @@ pub struct Incidents {
     /// standard output
     #[arg(long, value_name = "FILE", value_parser = output())]
     pub out: Option<PathBuf>,
-    /// A column whose values tell the incidents of a host apart, instead of its processes; can be given several times
-    #[arg(long, value_name = "COLUMN")]
-    pub incident_by: Vec<String>,
+    #[command(flatten)]
+    pub incident_by: IncidentBy,
     #[command(flatten)]
     pub on_cluster: OnCluster,
 }

@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod explore;
 mod import;
+mod incident_by;
 mod incidents;
 mod inspect;
 mod man;
@@ -24,6 +25,7 @@ mod score;
 mod simulate;
 mod sql;
 mod train;
+mod watch;
 
 use std::num::NonZeroUsize;
 
@@ -42,6 +44,7 @@ pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use explore::Explore;
 pub use import::Import;
+pub use incident_by::IncidentBy;
 pub use incidents::Incidents;
 pub use inspect::Inspect;
 pub use man::Man;
@@ -54,6 +57,7 @@ pub use score::Score;
 pub use simulate::Simulate;
 pub use sql::Sql;
 pub use train::Train;
+pub use watch::Watch;
 
 /// honeyguide finds the kernel calls in a Linux host's logs that do not belong.
 ///
@@ -185,6 +189,8 @@ pub enum Command {
     Score(Score),
     /// Find incidents: the anomalous events of a host that belong together, with their processes and reasons
     Incidents(Incidents),
+    /// Watch events while they happen: score them, and report incidents as they open, change and end
+    Watch(Watch),
     /// Show one event in full, and what each feature contributes to its score
     Explain(Explain),
     /// Measure how well a model detects labelled events, and compare it with two baselines

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use honeyguide::redacted;
+use honeyguide::{Format, redacted};
+
+use crate::args::Global;
 
 /// The characters besides letters and digits that need no quotes in a shell.
 const PLAIN: &str = "-_./:=,@%+~";
 
 /// A builder of a command line. Options that do not change the result, such as the number of threads, are left out.
+#[derive(Clone)]
 pub struct CommandLine(String);
 
 impl CommandLine {
@@ -25,6 +28,25 @@ impl CommandLine {
     /// Adds data as the user named it.
     pub fn data(self, data: &[String]) -> Self {
         data.iter().fold(self, |line, input| line.word(input))
+    }
+
+    /// Adds a mark for further words.
+    pub fn ellipsis(mut self) -> Self {
+        self.0.push_str(" …");
+        self
+    }
+
+    /// Adds the options with which data is read.
+    pub fn reading(self, global: &Global) -> Self {
+        let line = self
+            .option("--format", global.format.map(Format::name))
+            .options("--null", &global.null)
+            .option("--host-column", global.host_column.as_deref())
+            .option("--time-column", global.time_column.as_deref());
+        match global.strict {
+            true => line.word("--strict"),
+            false => line,
+        }
     }
 
     /// Adds an option if it has a value.

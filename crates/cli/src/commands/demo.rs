@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ::simulate::{DEFAULT_EVENTS, Simulation};
 use honeyguide::evaluate::Evaluation;
-use honeyguide::log::Log;
+use honeyguide::incident::{IncidentOptions, Incidents, incidents};
 use honeyguide::score::{Anomaly, Listing, most_anomalous};
 use honeyguide::{
     Contamination, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
@@ -19,10 +19,13 @@ use crate::args::{self, Demo};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{heading, print_anomalies, print_evaluation};
+use crate::render::screen::prose_width;
+use crate::render::{
+    count, heading, print_evaluation, print_incident, printable, sentence, wrapped,
+};
 
-/// The number of anomalous events that the demo shows.
-const SHOWN: usize = 5;
+/// The number of anomalous events in the answer.
+const EVENTS: usize = 5;
 
 #[derive(Serialize)]
 struct Shown {
@@ -34,8 +37,8 @@ struct Shown {
     evaluation: Evaluation,
     /// The most anomalous events of the third file.
     most_anomalous: Vec<Anomaly>,
-    #[serde(skip)]
-    log: Log,
+    /// The incidents of the third file, of which the one with the highest score is listed.
+    incidents: Incidents,
     /// The HTML pages: `explore` and `report` on the third file.
     pages: [PathBuf; 2],
 }
@@ -87,14 +90,19 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
     };
     let evaluation = report::write(context, &model, &judge).await?.evaluation;
     let mut source = open(&test.file)?;
-    let listing = Listing::top(SHOWN);
+    let highest = IncidentOptions {
+        limit: 1,
+        ..IncidentOptions::default()
+    };
+    let incidents = incidents(engine, &model, &mut source, &highest).await?;
+    let listing = Listing::top(EVENTS);
     let most_anomalous = most_anomalous(engine, &model, &mut source, listing).await?;
     context.show(&Shown {
         training: Trained::new(&model, path),
         simulation,
         evaluation,
         most_anomalous: most_anomalous.anomalies,
-        log: source.log().clone(),
+        incidents,
         pages: [look.out, judge.out],
     })
 }
@@ -118,12 +126,38 @@ impl Outcome for Shown {
         writeln!(out, "\n{}", heading("Evaluated on the third"))?;
         print_evaluation(&self.evaluation, out)?;
         writeln!(out, "\n{}", heading("What an analyst would look at first"))?;
-        print_anomalies(&self.most_anomalous, &self.log, out)?;
+        self.print_incident(out)?;
         self.print_next(out)
     }
 }
 
 impl Shown {
+    /// Prints the incident with the highest score.
+    fn print_incident(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Incidents {
+            found, incidents, ..
+        } = &self.incidents;
+        let Some(incident) = incidents.first() else {
+            return writeln!(
+                out,
+                "No event is above the threshold: there is no incident."
+            );
+        };
+        let which = match found {
+            1 => "One incident".to_owned(),
+            some => format!("The strongest of {} incidents", count(*some)),
+        };
+        let line = format!("{which}: {}", sentence(incident));
+        writeln!(
+            out,
+            "{}\n",
+            wrapped(&printable(&line), prose_width()).join("\n")
+        )?;
+        let times_are_dates = self.incidents.times_are_dates.unwrap_or(false);
+        print_incident(incident, times_are_dates, out)?;
+        writeln!(out)
+    }
+
     fn print_next(&self, out: &mut dyn Write) -> io::Result<()> {
         let [.., test] = &self.simulation.splits[..] else {
             return Ok(());
@@ -134,11 +168,15 @@ impl Shown {
             writeln!(out, "  {}", page.display())?;
         }
         writeln!(out, "\n{}", heading("Try next"))?;
-        writeln!(
-            out,
-            "  honeyguide score {folder}/model.json {} --out scored.parquet",
-            test.file.display()
-        )?;
+        let test = test.file.display();
+        writeln!(out, "  honeyguide score {folder}/model.json {test}")?;
+        if let Some(incident) = self.incidents.incidents.first() {
+            writeln!(
+                out,
+                "  honeyguide explain {folder}/model.json {test} --incident {}",
+                incident.id
+            )?;
+        }
         writeln!(out, "  honeyguide reproduce {folder}")?;
         writeln!(out, "  honeyguide train YOUR-LOGS.csv --out model.json")
     }

@@ -22,6 +22,7 @@ mod score;
 mod simulate;
 mod sql;
 mod train;
+mod watch;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -36,6 +37,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure
         Command::Import(args) => import::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
         Command::Incidents(args) => incidents::run(context, args).await,
+        Command::Watch(args) => watch::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,

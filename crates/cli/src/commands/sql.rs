@@ -30,6 +30,7 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
     let model = args.model.as_deref().map(|model| context.model(model));
     let model = model.transpose()?;
     let mut database = Database::new(&context.engine, model, context.storage()?)?;
+    database.incident_by(args.incident_by.incident_by);
     for (name, data) in tables(args.data, args.tables) {
         database.add(&name, context.open(&data)?)?;
     }

@@ -21,15 +21,17 @@ pub fn print_anomalies(anomalies: &[Anomaly], log: &Log, out: &mut dyn Write) ->
     let names: Vec<&str> = first.event.iter().map(|(name, _)| name).collect();
     let columns = log.shown(&names, MAX_COLUMNS);
     let names: Vec<_> = columns.iter().map(|column| printable(column)).collect();
-    let header: Vec<&str> = ["", "score", "alike"]
+    let header: Vec<&str> = ["", "row", "score", "alike"]
         .into_iter()
         .chain(names.iter().map(AsRef::as_ref))
         .collect();
-    let mut events = TextTable::new(header, 0..3);
+    let mut events = TextTable::new(header, 0..4);
     for (number, anomaly) in (1..).zip(anomalies) {
         let below = if anomaly.anomalous { "" } else { " (below)" };
         let score = format!("{:.3}{below}", anomaly.score);
-        let cells = [number.to_string(), score, count(anomaly.events_alike)].into_iter();
+        // Rows are written without separators, since `explain --row` takes them.
+        let row = anomaly.row_in_data.to_string();
+        let cells = [number.to_string(), row, score, count(anomaly.events_alike)].into_iter();
         events.add_row(cells.chain(columns.iter().map(|column| value(anomaly, column))));
     }
     writeln!(out, "{events}")?;

@@ -2,18 +2,36 @@
 
 use std::io::{self, Write};
 
-use honeyguide::incident::{Incident, IncidentProcess, Incidents, Names};
+use honeyguide::incident::{Change, ChangeKind, Incident, Incidents, Names};
 use honeyguide::wording::{duration, moment};
 
 use super::screen::line_width;
 use super::{count, fitted, heading, of_them, printable, wrapped};
 
-/// The number of processes of an incident that are shown.
-const SHOWN_PROCESSES: usize = 12;
-/// The number of reasons of an incident that are shown.
-const SHOWN_REASONS: usize = 3;
-/// The number of names of a kind that are shown.
-const SHOWN_NAMES: usize = 4;
+/// How much of an incident is shown.
+struct Detail {
+    processes: usize,
+    reasons: usize,
+    /// The number of names of a kind.
+    names: usize,
+    /// Whether long lines are truncated.
+    is_cut: bool,
+}
+
+/// An incident in a list.
+const LISTED: Detail = Detail {
+    processes: 12,
+    reasons: 3,
+    names: 4,
+    is_cut: true,
+};
+/// An incident in full.
+const WHOLE: Detail = Detail {
+    processes: usize::MAX,
+    reasons: usize::MAX,
+    names: usize::MAX,
+    is_cut: false,
+};
 
 /// Prints incidents, the one with the highest score first.
 pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()> {
@@ -23,13 +41,11 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
             "No event is above the threshold: there is no incident.\n"
         );
     }
+    let times_are_dates = found.times_are_dates.unwrap_or(false);
     for (number, incident) in (1..).zip(&found.incidents) {
-        print_incident(
-            number,
-            incident,
-            found.times_are_dates.unwrap_or(false),
-            out,
-        )?;
+        write!(out, "{}", heading(&format!("{number}. ")))?;
+        print_incident(incident, times_are_dates, out)?;
+        writeln!(out)?;
     }
     let shown = found.incidents.len() as u64;
     let incidents = of_them(found.found, "incident", "incidents");
@@ -43,29 +59,151 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
     }
 }
 
-fn print_incident(
-    number: usize,
+/// Prints what has changed of an incident on one line.
+pub fn print_change(
+    change: &Change,
+    times_are_dates: Option<bool>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let incident = &change.incident;
+    let kind = match change.kind {
+        ChangeKind::Opened => "opened ",
+        ChangeKind::Updated => "updated",
+        ChangeKind::Closed => "closed ",
+    };
+    let time = incident.last.map_or_else(String::new, |last| {
+        format!("{}  ", moment(last, times_are_dates.unwrap_or(false)))
+    });
+    let host = incident
+        .host
+        .as_deref()
+        .map_or_else(String::new, |host| format!(" on {host}"));
+    let events = of_them(incident.events, "anomalous event", "anomalous events");
+    let reason = incident.reasons.first();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", reason.text));
+    let (id, score) = (&incident.id, incident.score);
+    let line = format!("{time}{kind}  incident {id}{host}  score {score:.2}, {events}{reason}");
+    writeln!(out, "{}", printable(&line))
+}
+
+/// Prints two short lines for each incident: what it is, and the programs with the strongest reason.
+pub fn print_incident_lines(
+    incidents: &[Incident],
+    times_are_dates: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (number, incident) in (1..).zip(incidents) {
+        let host = incident.host.as_deref().unwrap_or("no host");
+        let host = printable(host);
+        let score = incident.score;
+        let title = format!("{number:>4}  {}  score {score:.2}  {host}", incident.id);
+        let time =
+            span(incident, times_are_dates).map_or_else(String::new, |span| format!("  {span}"));
+        writeln!(out, "{}{time}  {}", heading(&title), size(incident))?;
+        let line = format!("      {}", summary(incident));
+        writeln!(out, "{}", fitted(&line, line_width()))?;
+    }
+    Ok(())
+}
+
+/// Prints an incident with all that is known of it.
+pub fn print_whole_incident(
     incident: &Incident,
     times_are_dates: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    print_detail(incident, times_are_dates, &WHOLE, out)?;
+    let highest = incident.highest_score;
+    writeln!(
+        out,
+        "   the first event with the highest score, {highest:.4}:"
+    )?;
+    writeln!(out, "     {}", incident.event)
+}
+
+/// Returns an incident in one sentence: whose it is, its programs and its size.
+pub fn sentence(incident: &Incident) -> String {
+    let whose = incident.users.most.first();
+    let whose = whose.map_or_else(String::new, |user| format!("user {}: ", user.name));
+    let addresses = match incident.addresses.distinct {
+        0 => String::new(),
+        some => format!(", {}", of_them(some, "address", "addresses")),
+    };
+    format!(
+        "{whose}{}; {}{addresses}",
+        subject(incident),
+        size(incident)
+    )
+}
+
+/// Returns what an incident is about, and its strongest reason.
+fn summary(incident: &Incident) -> String {
+    let reason = incident.reasons.first();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", reason.text));
+    format!("{}{reason}", subject(incident))
+}
+
+/// Returns the programs of an incident's processes, or the values that tell it apart.
+fn subject(incident: &Incident) -> String {
+    if incident.by.is_empty() {
+        return match incident.chain()[..] {
+            [] => "processes that the log does not show".to_owned(),
+            ref chain => chain.join(" → "),
+        };
+    }
+    let by = incident.by.iter().map(|by| {
+        let value = by.value.as_deref().unwrap_or("no value");
+        format!("{} {value}", by.column)
+    });
+    by.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the numbers of events and processes.
+fn size(incident: &Incident) -> String {
+    let events = of_them(incident.events, "event", "events");
+    match incident.n_processes {
+        0 => events,
+        some => format!("{events} of {}", of_them(some, "process", "processes")),
+    }
+}
+
+/// Returns the time of the first event and how long it is until the last one.
+fn span(incident: &Incident, times_are_dates: bool) -> Option<String> {
+    let (first, last) = (incident.first?, incident.last?);
+    let lasting = duration(last - first);
+    Some(format!(
+        "from {}, for {lasting}",
+        moment(first, times_are_dates)
+    ))
+}
+
+/// Prints an incident as in a list: its times, its size, names, reasons and processes, as far as they are few.
+pub fn print_incident(
+    incident: &Incident,
+    times_are_dates: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    print_detail(incident, times_are_dates, &LISTED, out)
+}
+
+fn print_detail(
+    incident: &Incident,
+    times_are_dates: bool,
+    detail: &Detail,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let host = incident
         .host
         .as_deref()
         .map_or_else(String::new, |host| format!(" on {host}"));
-    let title = format!("{number}. Incident {}{host}", incident.id);
+    let title = format!("Incident {}{host}", incident.id);
     let score = format!("score {:.2}", incident.score);
     writeln!(out, "{}  {score}", heading(&printable(&title)))?;
     if let Some(previous) = &incident.previous {
         writeln!(out, "   continues incident {previous}")?;
     }
-    if let (Some(first), Some(last)) = (incident.first, incident.last) {
-        let lasting = duration(last - first);
-        writeln!(
-            out,
-            "   from {}, for {lasting}",
-            moment(first, times_are_dates)
-        )?;
+    if let Some(span) = span(incident, times_are_dates) {
+        writeln!(out, "   {span}")?;
     }
     let events = of_them(incident.events, "anomalous event", "anomalous events");
     let rows = of_them(
@@ -82,36 +220,41 @@ fn print_incident(
         let shown = value.value.as_deref().unwrap_or("no value");
         writeln!(out, "   {}: {}", printable(&value.column), printable(shown))?;
     }
-    print_names("users", &incident.users, out)?;
-    print_names(
-        "programs never seen in training",
-        &incident.new_programs,
-        out,
-    )?;
-    print_names("addresses", &incident.addresses, out)?;
-    print_names("paths", &incident.paths, out)?;
-    print_reasons(incident, out)?;
-    print_processes(&incident.processes, out)?;
-    writeln!(out)
+    for (what, names) in [
+        ("users", &incident.users),
+        ("programs never seen in training", &incident.new_programs),
+        ("addresses", &incident.addresses),
+        ("paths", &incident.paths),
+    ] {
+        print_names(what, names, detail, out)?;
+    }
+    print_reasons(incident, detail, out)?;
+    print_processes(incident, detail, out)
 }
 
-fn print_names(what: &str, names: &Names, out: &mut dyn Write) -> io::Result<()> {
+fn print_names(what: &str, names: &Names, detail: &Detail, out: &mut dyn Write) -> io::Result<()> {
     if names.most.is_empty() {
         return Ok(());
     }
-    let shown = names.most.iter().take(SHOWN_NAMES);
+    let shown = names.most.iter().take(detail.names);
     let mut text: Vec<_> = shown.map(|one| printable(&one.name).into_owned()).collect();
     let more = names.distinct - text.len() as u64;
     if more > 0 {
         text.push(format!("{} more", count(more)));
     }
-    let line = format!("   {what}: {}", text.join(", "));
-    writeln!(out, "{}", fitted(&line, line_width()))
+    print_line(&format!("   {what}: {}", text.join(", ")), detail, out)
 }
 
-fn print_reasons(incident: &Incident, out: &mut dyn Write) -> io::Result<()> {
+fn print_line(line: &str, detail: &Detail, out: &mut dyn Write) -> io::Result<()> {
+    match detail.is_cut {
+        true => writeln!(out, "{}", fitted(line, line_width())),
+        false => writeln!(out, "{line}"),
+    }
+}
+
+fn print_reasons(incident: &Incident, detail: &Detail, out: &mut dyn Write) -> io::Result<()> {
     let room = line_width().saturating_sub(8).max(20);
-    for reason in incident.reasons.iter().take(SHOWN_REASONS) {
+    for reason in incident.reasons.iter().take(detail.reasons) {
         let events = of_them(reason.events, "event", "events");
         let text = format!("{} ({events})", printable(&reason.text));
         writeln!(out, "   - {}", wrapped(&text, room).join("\n     "))?;
@@ -119,8 +262,13 @@ fn print_reasons(incident: &Incident, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn print_processes(processes: &[IncidentProcess], out: &mut dyn Write) -> io::Result<()> {
-    for process in processes.iter().take(SHOWN_PROCESSES) {
+fn print_processes(incident: &Incident, detail: &Detail, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(program) = &incident.started_by {
+        print_line(&format!("     {}", printable(program)), detail, out)?;
+    }
+    let below = usize::from(incident.started_by.is_some());
+    let processes = &incident.processes;
+    for process in processes.iter().take(detail.processes) {
         let programs = match process.programs.as_slice() {
             [] => "a process that the log does not show".into(),
             names => printable(&names.join(" → ")).into_owned(),
@@ -129,11 +277,11 @@ fn print_processes(processes: &[IncidentProcess], out: &mut dyn Write) -> io::Re
             0 => String::new(),
             some => format!("  {}", of_them(some, "event", "events")),
         };
-        let indent = "  ".repeat(process.depth);
+        let indent = "  ".repeat(process.depth + below);
         let line = format!("     {indent}{programs} [{}]{events}", process.process);
-        writeln!(out, "{}", fitted(&line, line_width()))?;
+        print_line(&line, detail, out)?;
     }
-    match processes.len().saturating_sub(SHOWN_PROCESSES) {
+    match processes.len().saturating_sub(detail.processes) {
         0 => Ok(()),
         more => writeln!(out, "     and {} more processes", count(more as u64)),
     }

@@ -17,7 +17,10 @@ pub use evaluation::{print_anomalous, print_evaluation};
 pub use honeyguide::wording::{
     count, defined, number, of_them, percent, percent_of, printable, printable_lines, shortened,
 };
-pub use incidents::print_incidents;
+pub use incidents::{
+    print_change, print_incident, print_incident_lines, print_incidents, print_whole_incident,
+    sentence,
+};
 pub use inspection::{print_features, print_inspection};
 pub use table::TextTable;
 pub use text::{bars, fitted, heading, wrapped};

@@ -1,6 +1,7 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
 mod names;
+mod numbered;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 pub(crate) use names::{likely_column, missing_column};
+pub(crate) use numbered::NUMBER;
 
 use crate::error::{Error, Result};
 use crate::functions;

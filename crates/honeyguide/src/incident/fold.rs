@@ -372,6 +372,9 @@ mod tests {
         ];
         assert_eq!(tree.collect::<Vec<_>>(), expected);
         assert_eq!(found[0].n_processes, 2);
+        assert_eq!(found[0].started_by.as_deref(), Some("sshd"));
+        assert_eq!(found[0].chain(), ["sshd", "bash", "curl"]);
+        assert_eq!(found[2].chain(), ["daemon"]);
     }
 
     #[test]

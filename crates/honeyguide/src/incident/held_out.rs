@@ -15,7 +15,7 @@ use datafusion::logical_expr::Expr;
 use super::fold::{About, HostFold, Placed};
 use super::open::{Anomalous, Subject};
 use super::processes::{Lineage, ProcessId, Processes};
-use super::query::{HOST, in_order, of_all};
+use super::query::{HOST, in_order, numbered, of_all};
 use super::scan::{EventColumns, value};
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -123,7 +123,11 @@ pub(crate) async fn held_out_events(
     let lineages = source.log().lineages();
     // Events that agree in what every event has are of one process and one moment: their order changes no incident.
     let select = |table: DataFrame| -> EngineResult<DataFrame> {
-        in_order(table, columns.clone(), n_of_all, SORTED_ROWS)
+        in_order(
+            table.select(numbered(columns.clone()))?,
+            n_of_all,
+            SORTED_ROWS,
+        )
     };
     let start = || {
         Ok(Collector {

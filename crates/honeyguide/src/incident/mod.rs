@@ -23,6 +23,7 @@
 //! an incident, and as many incidents as the caller asks for.
 
 mod arriving;
+mod assigned;
 mod evidence;
 mod fold;
 mod held_out;
@@ -43,14 +44,16 @@ use crate::event::Event;
 use crate::naming::parameter;
 
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
+pub(crate) use assigned::{Assigned, AssignedReader};
 pub(crate) use held_out::{ChosenThreshold, HeldOutScores, held_out_events};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
     Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
     UPDATE_SECONDS, WATERMARK,
 };
-pub use scan::incidents;
+pub(crate) use scan::assign;
 pub(crate) use scan::judge_incidents;
+pub use scan::{find_incident, incidents};
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;
@@ -119,6 +122,8 @@ pub struct Incident {
     pub distinct_rows: u64,
     /// The number of processes with anomalous events; 0 for a log without processes.
     pub n_processes: u64,
+    /// The program that started the session of the processes, such as `sshd`; `None` if no such program did.
+    pub started_by: Option<String>,
     /// The processes with anomalous events and what they descend from, each after its parent.
     pub processes: Vec<IncidentProcess>,
     /// The values that tell the incident apart, if it is not one of processes.
@@ -192,6 +197,31 @@ pub struct IncidentReason {
     pub contribution: f64,
     /// The number of events that have it.
     pub events: u64,
+}
+
+impl Incident {
+    /// Returns the programs from the one that started the session down to the process with the most events, the first of
+    /// equals. A program that starts itself is named once.
+    pub fn chain(&self) -> Vec<&str> {
+        let most = self.processes.iter().map(|process| process.events).max();
+        let last = self
+            .processes
+            .iter()
+            .position(|process| Some(process.events) == most);
+        let listed = last.map_or(&[][..], |last| &self.processes[..=last]);
+        // Each process is listed after its parent.
+        let mut line: Vec<&IncidentProcess> = Vec::new();
+        for process in listed.iter().rev() {
+            if line.last().is_none_or(|below| process.depth < below.depth) {
+                line.push(process);
+            }
+        }
+        let programs = line.iter().rev().flat_map(|process| &process.programs);
+        let mut chain: Vec<&str> = self.started_by.iter().map(String::as_str).collect();
+        chain.extend(programs.map(String::as_str));
+        chain.dedup();
+        chain
+    }
 }
 
 impl Default for IncidentOptions {

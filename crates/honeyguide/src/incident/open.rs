@@ -107,6 +107,7 @@ impl Open {
             events: 0,
             distinct_rows: 0,
             n_processes: 0,
+            started_by: None,
             processes: Vec::new(),
             by,
             users: Names::default(),
@@ -199,6 +200,9 @@ impl Open {
         root: ProcessId,
         program: Option<&str>,
     ) {
+        if self.incident.started_by.is_none() {
+            self.incident.started_by = processes.starter(root).map(str::to_owned);
+        }
         let to_root = path.iter().position(|id| *id == root).unwrap_or(0);
         let mut parent = None;
         for id in path[..=to_root].iter().rev() {

@@ -210,6 +210,14 @@ impl Processes {
         }
     }
 
+    /// Returns the program that started the session of the root `root`, such as `sshd`; `None` if nothing that starts
+    /// sessions did.
+    pub fn starter(&self, root: ProcessId) -> Option<&str> {
+        let parent = self.get(self.get(root)?.parent?)?;
+        let program = parent.program.as_deref()?;
+        self.lineages.starters.contains(&program).then_some(program)
+    }
+
     fn is_init(&self, number: i64) -> bool {
         self.lineages.inits.contains(&number)
     }
@@ -250,6 +258,8 @@ mod tests {
         let ls = host.see(&seen(902, 901, "ls"));
         let path = vec![ls, shell, monitor, listener];
         assert_eq!(host.lineage(ls), Lineage { path, root: shell });
+        assert_eq!(host.starter(shell), Some("sshd"));
+        assert_eq!(host.starter(ls), None);
         assert_eq!(host.lineage(monitor).root, monitor);
         assert_eq!(host.lineage(listener).path, [listener]);
         let init = host.see(&seen(1, 0, "systemd"));

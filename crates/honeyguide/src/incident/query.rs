@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::log::Lineages;
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
 use crate::recipe::layout::InputKind;
 use crate::recipe::plan::FeaturePlan;
-use crate::scored::SCORE;
 use crate::source::{Source, column_list, with_columns};
 
 /// The number of rows per batch of the sort.
@@ -125,8 +125,7 @@ impl IncidentQuery {
         SCORES + 1 + self.of_anomalous.len()
     }
 
-    /// Selects the columns of every event, its score, the columns of anomalous events, and labels, in the order of
-    /// host and time. Events of the same time are ordered by their values.
+    /// Selects the columns of every event, its score, the columns of anomalous events, and labels.
     pub fn select(&self, table: DataFrame) -> EngineResult<DataFrame> {
         let inputs = self.plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(&self.model)
@@ -135,36 +134,44 @@ impl IncidentQuery {
         let columns = self.needed.iter().map(ident);
         let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
-        let mut columns: Vec<Expr> = self.of_all.clone();
-        columns.push(ident(SCORE));
+        let of_all = self.of_all.iter().cloned().chain([ident(SCORE)]);
+        let mut columns: Vec<Expr> = of_all.collect();
         for expr in &self.of_anomalous {
             columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
         columns.extend(self.labels.iter().cloned());
-        let keys = columns.len();
-        in_order(scored, columns, keys, SORTED_ROWS)
+        scored.select(numbered(columns))
+    }
+
+    /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
+    /// values.
+    pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
+        let columns = self.first_label() + self.labels.len();
+        in_order(selected, columns, SORTED_ROWS)
     }
 }
 
-/// Selects columns, and sorts by the first `keys` of them in their order. Batches have up to `rows` rows.
-pub(super) fn in_order(
-    table: DataFrame,
-    columns: Vec<Expr>,
-    keys: usize,
-    rows: usize,
-) -> EngineResult<DataFrame> {
-    let name = |place: usize| format!("__{place}");
-    let order = (0..keys).map(|place| ident(name(place)).sort(true, true));
-    let order = order.collect();
+/// Names columns by their places.
+pub(super) fn numbered(columns: Vec<Expr>) -> Vec<Expr> {
     let columns = columns.into_iter().enumerate();
-    let columns: Vec<Expr> = columns
+    columns
         .map(|(place, column)| column.alias(name(place)))
-        .collect();
-    let (mut state, plan) = table.select(columns)?.sort(order)?.into_parts();
+        .collect()
+}
+
+/// Sorts a table by its first columns, which are named by their places. Batches have up to `rows` rows.
+pub(super) fn in_order(table: DataFrame, columns: usize, rows: usize) -> EngineResult<DataFrame> {
+    let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
+    let (mut state, plan) = table.sort(order.collect())?.into_parts();
     // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
     let config = state.config_mut();
     *config = config.clone().with_batch_size(rows);
     Ok(DataFrame::new(state, plan))
+}
+
+/// Returns the name of a column of the query.
+fn name(place: usize) -> String {
+    format!("__{place}")
 }
 
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
@@ -213,7 +220,7 @@ fn places_of(by: &[String], described: &[String], source: &Source) -> Result<Vec
     let place = |name: &String| {
         let place = described.iter().position(|known| known == name);
         place.ok_or_else(|| {
-            let by = parameter("by");
+            let by = parameter("incident_by");
             Error::usage(format!("{by} {name}: the data has no such column"))
                 .hint(format!("its columns are {}", column_list(source)))
         })

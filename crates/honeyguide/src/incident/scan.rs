@@ -9,6 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
+use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
 use super::fold::About;
 use super::hosts::Hosts;
@@ -30,9 +31,11 @@ use crate::features::row_key;
 use crate::groups::Keys;
 use crate::labels::{class_of, label_key};
 use crate::model::Model;
-use crate::scan::Scan;
+use crate::naming::{command, parameter};
+use crate::scan::{NumberedRows, Scan};
 use crate::scorer::Scores;
 use crate::source::{Source, no_events};
+use crate::wording::of_them;
 
 /// The number of events whose reasons are remembered.
 const REMEMBERED: usize = 1 << 15;
@@ -64,6 +67,50 @@ pub(crate) async fn judge_incidents(
     labels: &[String],
 ) -> Result<(Incidents, Vec<IncidentFigures>)> {
     options.check()?;
+    found(engine, model, source, options, labels, None).await
+}
+
+/// Finds the incident with the id `id` among those that [`incidents`] finds, whatever their scores.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when no incident has this id.
+pub async fn find_incident(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    id: &str,
+    by: &[String],
+) -> Result<Incidents> {
+    let options = IncidentOptions {
+        limit: 1,
+        by: by.to_vec(),
+    };
+    let (found, _) = found(engine, model, source, &options, &[], Some(id)).await?;
+    if found.incidents.is_empty() {
+        let n_found = of_them(found.found, "incident", "incidents");
+        let why = format!(
+            "{} {id}: none of the {n_found} has this id",
+            parameter("incident")
+        );
+        return Err(Error::usage(why).hint(format!(
+            "{} lists them; an id is that of the same model, the same data and the same {}",
+            command("incidents"),
+            parameter("incident_by")
+        )));
+    }
+    Ok(found)
+}
+
+/// Finds incidents: those with the highest scores, or the one with the id `wanted`. All are judged against
+/// `labels`.
+async fn found(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &IncidentOptions,
+    labels: &[String],
+    wanted: Option<&str>,
+) -> Result<(Incidents, Vec<IncidentFigures>)> {
     let mut keys = Keys::default();
     for label in labels {
         keys.add(label_key(source, label)?);
@@ -76,11 +123,9 @@ pub(crate) async fn judge_incidents(
         .columns(&query.needed)
         .features(model.recipe(), &plan)
         .keys(&keys);
-    let start = || {
-        let fold = Fold::new(&query, options.limit, Hosts::one_by_one());
-        Ok(fold.judging(labels))
-    };
-    let select = |table| query.select(table);
+    let listed = Listed::new(options.limit, wanted);
+    let start = || Ok(Fold::listing(&query, listed.clone()).judging(labels));
+    let select = |table| query.sort(query.select(table)?);
     let found = scan.fold(source, start, select, Fold::push).await?;
     let (mut found, judged) = found.finish();
     if found.events == 0 {
@@ -88,6 +133,45 @@ pub(crate) async fn judge_incidents(
     }
     found.times_are_dates = clock.map(|clock| clock.is_date);
     Ok((found, judged))
+}
+
+/// Returns the number of the incidents that [`incidents`] finds, and to which of them each anomalous event belongs, by the
+/// event's number in the data.
+///
+/// # Errors
+/// Fails as [`incidents`] does, and when the temporary folder has no space.
+pub(crate) async fn assign(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    by: &[String],
+) -> Result<(u64, Assigned)> {
+    let options = IncidentOptions {
+        limit: 1,
+        by: by.to_vec(),
+    };
+    let plan = model.recipe().plan(engine, source)?;
+    let clock = Clock::of(engine, source).await?;
+    let query = IncidentQuery::new(engine, model, source, &plan, clock.as_ref(), &options)?;
+    let query = Arc::new(query);
+    let scan = Scan::new(engine, "finding incidents")
+        .columns(&query.needed)
+        .features(model.recipe(), &plan);
+    let listed = Listed::new(options.limit, None);
+    let start = || Ok((Fold::listing(&query, listed.clone()), Assigning::new()));
+    let select = |table| query.select(table);
+    let sort = |rows| query.sort(rows);
+    let step = |(fold, assigning): &mut (Fold, Assigning), rows: NumberedRows| {
+        let numbers = rows.numbers;
+        let mut assign = |row: usize, id: &str| assigning.add(numbers.value(row), id);
+        fold.push_all(&rows.batch, &mut assign)
+    };
+    let folded = scan
+        .fold_numbered(source, start, select, sort, step)
+        .await?;
+    let (fold, assigning) = folded;
+    let (found, _) = fold.finish();
+    Ok((found.found, assigning.finish()?))
 }
 
 /// The incidents so far.
@@ -105,9 +189,15 @@ pub(super) struct Fold {
     anomalous: u64,
 }
 
+/// What is told of the row of an anomalous event: the id of its incident.
+type Joined<'a> = dyn FnMut(usize, &str) -> Result<()> + 'a;
+
 /// The incidents with the highest scores, and the number of all.
+#[derive(Clone)]
 struct Listed {
     limit: usize,
+    /// The id of the only incident that is listed.
+    wanted: Option<String>,
     found: u64,
     incidents: Vec<Incident>,
 }
@@ -116,15 +206,19 @@ impl Fold {
     /// Returns a fold of no events yet, which lists the `limit` incidents with the highest scores.
     pub fn new(query: &Arc<IncidentQuery>, limit: usize, hosts: Hosts) -> Self {
         Self {
+            hosts,
+            ..Self::listing(query, Listed::new(limit, None))
+        }
+    }
+
+    /// Returns a fold of no events yet, which come in the order of their hosts.
+    fn listing(query: &Arc<IncidentQuery>, listed: Listed) -> Self {
+        Self {
             attribution: Attribution::shared(&query.model),
             query: Arc::clone(query),
             reasons: HashMap::new(),
-            hosts,
-            listed: Listed {
-                limit,
-                found: 0,
-                incidents: Vec::new(),
-            },
+            hosts: Hosts::one_by_one(),
+            listed,
             labels: Vec::new(),
             judge: Judge::new(0),
             events: 0,
@@ -143,6 +237,11 @@ impl Fold {
 
     /// Takes a batch of the query.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.push_all(batch, &mut |_, _| Ok(()))
+    }
+
+    /// Takes a batch of the query. `joined` is given the row of each anomalous event and the id of its incident.
+    fn push_all(&mut self, batch: &RecordBatch, joined: &mut Joined) -> Result<()> {
         let described = Described::new(&self.query, batch)?;
         let columns = EventColumns::new(batch, self.query.first_label());
         let mut row_of_anomalous = 0;
@@ -155,7 +254,7 @@ impl Fold {
                 }
                 false => None,
             };
-            self.see(&columns, row, &described, event)?;
+            self.see(&columns, row, &described, event, joined)?;
         }
         self.events += batch.num_rows() as u64;
         self.anomalous += row_of_anomalous as u64;
@@ -169,6 +268,7 @@ impl Fold {
         row: usize,
         described: &Described,
         anomalous: Option<usize>,
+        joined: &mut Joined,
     ) -> Result<()> {
         let host = value(columns.host, row);
         let reasons = match anomalous {
@@ -217,7 +317,10 @@ impl Fold {
         };
         judged.incident = fold.see(time, &about, Some(&anomalous), &mut ended);
         judge.see(&judged);
-        Ok(())
+        match judged.incident {
+            Some(id) => joined(row, id),
+            None => Ok(()),
+        }
     }
 
     /// Returns the reasons of an anomalous event; none if the model cannot be explained.
@@ -413,8 +516,24 @@ impl Described {
 }
 
 impl Listed {
+    fn new(limit: usize, wanted: Option<&str>) -> Self {
+        Self {
+            limit,
+            wanted: wanted.map(str::to_owned),
+            found: 0,
+            incidents: Vec::new(),
+        }
+    }
+
     fn push(&mut self, incident: Incident) {
         self.found += 1;
+        if self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| *wanted != incident.id)
+        {
+            return;
+        }
         self.incidents.push(incident);
         if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();

@@ -31,12 +31,27 @@ impl Incidents {
             return Err(Error::usage(refused)
                 .hint("choose a name that ends in .parquet, .arrow or .ndjson"));
         }
-        let schema = schema();
-        let mut writer = TableWriter::create(to, Arc::clone(&schema))?;
-        for incidents in self.incidents.chunks(BATCH_ROWS) {
-            writer.write(&batch(&schema, incidents)?)?;
+        let mut writer = TableWriter::create(to, Self::table_schema())?;
+        for batch in self.batches() {
+            writer.write(&batch?)?;
         }
         writer.finish()
+    }
+
+    /// Returns the listed incidents as the rows of a table.
+    pub(crate) fn to_batches(&self) -> Result<Vec<RecordBatch>> {
+        self.batches().collect()
+    }
+
+    fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> {
+        let schema = Self::table_schema();
+        let parts = self.incidents.chunks(BATCH_ROWS);
+        parts.map(move |incidents| batch(&schema, incidents))
+    }
+
+    /// Returns the schema of the table.
+    pub(crate) fn table_schema() -> SchemaRef {
+        schema()
     }
 }
 
@@ -100,6 +115,7 @@ fn schema() -> SchemaRef {
         field("events", number()),
         field("distinct_rows", number()),
         field("n_processes", number()),
+        field("started_by", DataType::Utf8),
         field("processes", processes),
         field("by", by),
         field("users", names()),

@@ -12,3 +12,6 @@ pub(crate) use bound::{anomaly_score, is_anomalous};
 pub use kept::KeptModels;
 pub(crate) use named::{ModelFunction, Models, register_model_functions};
 pub(crate) use published::{decode, encode};
+
+/// The name of the engine's column of scores.
+pub(crate) const SCORE: &str = "__score";

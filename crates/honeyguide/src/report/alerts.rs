@@ -17,10 +17,10 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::groups::{Key, Keys, count_distinct};
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
-use crate::scored::SCORE;
 use crate::source::Source;
 
 const ALERTS: &str = "__alerts";

@@ -19,19 +19,21 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::explain::{Attribution, EventExplanation, REASONS, Reason, reasons_as_text};
 use crate::features::FEATURE_KEY;
+use crate::incident::{Assigned, AssignedReader, assign};
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
 use crate::source::{Source, no_events};
 use ranking::Ranking;
 use scan::{OrderedScan, ScoredBatch};
 
-/// The columns that scoring adds. The last one is added only if reasons are asked for.
-pub const ADDED_COLUMNS: [&str; 6] = [
+/// The columns that scoring can add. The last two are added only if they are asked for.
+pub const ADDED_COLUMNS: [&str; 7] = [
     "score",
     "anomalous",
     "source_file",
     "source_row",
     FEATURE_KEY,
+    "incident",
     "reasons",
 ];
 
@@ -44,6 +46,9 @@ pub struct ScoreSummary {
     pub anomalous: u64,
     /// The number of values of categorical features that training never saw, over all events.
     pub unseen_categories: u64,
+    /// The number of incidents; `None` if they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<u64>,
 }
 
 /// An event, with its score and the number of events that have the same features.
@@ -62,6 +67,9 @@ pub struct Anomaly {
     /// read are not counted.
     #[serde(rename = "source_row")]
     pub row: u64,
+    /// The event's row in the data, counted from 1 over all files: that of [`Selection::Row`].
+    #[serde(rename = "row")]
+    pub row_in_data: u64,
     /// A text that is the same for events with the same features.
     pub feature_key: String,
     /// The event's columns and values.
@@ -95,12 +103,27 @@ pub enum Selection {
 }
 
 /// The options of scoring to a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScoreOptions {
     /// Whether only events above the threshold are written.
     pub only_anomalous: bool,
     /// Whether the strongest reasons for every anomalous event are written, in words.
     pub explain: bool,
+    /// Whether the id of every anomalous event's incident is written, as [`incidents`](crate::incident::incidents) finds
+    /// it. The data is then read more than once.
+    pub incidents: bool,
+    /// Columns whose values tell the incidents of a host apart, instead of its processes.
+    pub incident_by: Vec<String>,
+}
+
+impl ScoreOptions {
+    /// Returns the names of the columns that are added.
+    fn added(&self) -> impl Iterator<Item = &'static str> {
+        let [.., incident, reasons] = ADDED_COLUMNS;
+        ADDED_COLUMNS.into_iter().filter(move |column| {
+            (*column != incident || self.incidents) && (*column != reasons || self.explain)
+        })
+    }
 }
 
 /// Writes every event, or only the anomalous ones, with its score and verdict to `to`, in the order of the data. An
@@ -108,7 +131,7 @@ pub struct ScoreOptions {
 ///
 /// # Errors
 /// Fails when the output cannot be written, and when the data already has one of the added columns, lacks the recipe's
-/// columns, has no rows, or cannot be read.
+/// columns, has no rows, or cannot be read; with incidents also when the data can be read only once, or changes meanwhile.
 pub async fn score_to_file(
     engine: &Engine,
     model: &Model,
@@ -122,26 +145,34 @@ pub async fn score_to_file(
     if let Some(origin) = model.origin() {
         to.refuse_to_replace(Path::new(&origin.uri), "model")?;
     }
-    let n_added = ADDED_COLUMNS.len() - usize::from(!options.explain);
-    let added = &ADDED_COLUMNS[..n_added];
-    if let Some(column) = added.iter().find(|column| source.has_column(column)) {
+    if let Some(column) = options.added().find(|column| source.has_column(column)) {
         return Err(
             Error::usage(format!("the data already has a column `{column}`"))
                 .hint("score the original data, or rename the column first"),
         );
     }
+    let assigned = match options.incidents {
+        true => Some(find_incidents(engine, model, source, &options.incident_by).await?),
+        false => None,
+    };
     let plan = model.recipe().plan(engine, source)?;
     let mut read = if format == TableFormat::Csv {
         source.as_text_except(&plan.needed)
     } else {
         source.clone()
     };
-    let schema = scored_schema(&read, options.explain);
+    let schema = scored_schema(&read, &options);
     let start = || {
+        let summary = ScoreSummary {
+            incidents: assigned.as_ref().map(|(found, _)| *found),
+            ..ScoreSummary::default()
+        };
+        let incidents = assigned.as_ref().map(|(_, assigned)| assigned.read());
         Ok((
             TableWriter::create(&to, Arc::clone(&schema))?,
-            ScoreSummary::default(),
+            summary,
             Attribution::new(model),
+            incidents.transpose()?,
         ))
     };
     let scan = OrderedScan {
@@ -151,26 +182,70 @@ pub async fn score_to_file(
         types: types_of(source),
         condition: None,
     };
-    let (writer, summary, _) = scan
-        .fold(&mut read, start, |(writer, summary, attribution), batch| {
-            let reasons = if options.explain {
-                Some(reasons(&batch, attribution)?)
-            } else {
-                None
-            };
-            summary.add(&batch);
-            writer.write(&with_verdicts(
-                &batch,
-                &schema,
-                reasons,
-                options.only_anomalous,
-            )?)
-        })
-        .await?;
+    let step = |(writer, summary, attribution, incidents): &mut (_, ScoreSummary, _, _),
+                batch: ScoredBatch| {
+        let mut asked = Vec::new();
+        if let Some(incidents) = incidents {
+            asked.push(incident_ids(&batch, incidents)?);
+        }
+        if options.explain {
+            asked.push(reasons(&batch, attribution)?);
+        }
+        summary.add(&batch);
+        let rows = with_verdicts(&batch, &schema, asked, options.only_anomalous)?;
+        TableWriter::write(writer, &rows)
+    };
+    let (writer, summary, _, incidents) = scan.fold(&mut read, start, step).await?;
+    if incidents.is_some_and(|incidents: AssignedReader| !incidents.is_at_end()) {
+        return Err(changed(&source.names()[0].display().to_string()));
+    }
     source.adopt_counts(&read);
     summary.refuse_none(source)?;
     writer.finish()?;
     Ok(summary)
+}
+
+/// Finds the incidents of the anomalous events of `source`, and their number.
+///
+/// # Errors
+/// Fails when the data can be read only once, and as [`assign`] does.
+async fn find_incidents(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    by: &[String],
+) -> Result<(u64, Assigned)> {
+    if !source.is_repeatable() {
+        let name = source.names()[0].display().to_string();
+        let why = format!(
+            "{name}: incidents are found in a pass of their own, and a stream can be read only once"
+        );
+        return Err(Error::usage(why).hint(
+            "collect the rows into record batches, or write them to a file, and read those",
+        ));
+    }
+    assign(engine, model, source, by).await
+}
+
+/// Returns the id of the incident of each event of a batch, and null for those that are not anomalous.
+///
+/// # Errors
+/// Fails when the events are not those whose incidents were found.
+fn incident_ids(batch: &ScoredBatch, incidents: &mut AssignedReader) -> Result<ArrayRef> {
+    let ids = (0..batch.scores.len()).map(|row| {
+        let id = incidents.incident_of(batch.events_before + row as u64)?;
+        match id.is_some() == batch.scores.is_anomalous(row) {
+            true => Ok(id),
+            false => Err(changed(&batch.file().display().to_string())),
+        }
+    });
+    Ok(Arc::new(ids.collect::<Result<StringArray>>()?))
+}
+
+/// Returns the error of data that was not the same when it was read again.
+fn changed(name: &str) -> Error {
+    Error::data(format!("{name}: the data changed while it was read"))
+        .hint("read a copy that nothing writes to")
 }
 
 /// Which of the most anomalous events are listed.
@@ -331,8 +406,8 @@ impl ScoreSummary {
 }
 
 /// Returns the schema of `source` with the added columns.
-fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
-    let [score, anomalous, file, row, key, reasons] = ADDED_COLUMNS;
+fn scored_schema(source: &Source, options: &ScoreOptions) -> SchemaRef {
+    let [score, anomalous, file, row, key, incident, reasons] = ADDED_COLUMNS;
     let mut fields: Vec<Field> = source
         .schema()
         .fields()
@@ -344,17 +419,20 @@ fn scored_schema(source: &Source, explain: bool) -> SchemaRef {
     fields.push(Field::new(file, DataType::Utf8, false));
     fields.push(Field::new(row, DataType::UInt64, false));
     fields.push(Field::new(key, DataType::Utf8, false));
-    if explain {
+    if options.incidents {
+        fields.push(Field::new(incident, DataType::Utf8, true));
+    }
+    if options.explain {
         fields.push(Field::new(reasons, DataType::Utf8, true));
     }
     Arc::new(Schema::new(fields))
 }
 
-/// Returns the events of a batch with the columns that scoring adds.
+/// Returns the events of a batch with the columns that scoring adds, of which `asked` are the last.
 fn with_verdicts(
     batch: &ScoredBatch,
     schema: &SchemaRef,
-    reasons: Option<ArrayRef>,
+    asked: Vec<ArrayRef>,
     only_anomalous: bool,
 ) -> Result<RecordBatch> {
     let failed = |error: ArrowError| Error::internal(format!("a scored batch: {error}"));
@@ -363,7 +441,7 @@ fn with_verdicts(
     let added = [scores, Arc::new(verdicts.clone()) as ArrayRef]
         .into_iter()
         .chain(batch.places())
-        .chain(reasons);
+        .chain(asked);
     let rows = RecordBatch::try_new(
         Arc::clone(schema),
         batch.events.iter().cloned().chain(added).collect(),

@@ -17,12 +17,12 @@ use crate::event::Event;
 use crate::explain::ExplainedEvent;
 use crate::features::{InputExpressions, feature_key, feature_keys};
 use crate::model::Model;
+use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
 use crate::naming::parameter;
 use crate::recipe::depth;
 use crate::recipe::plan::{FeaturePlan, is_function_of_one_event};
 use crate::scan::{FileRows, Scan};
-use crate::scored::SCORE;
 use crate::scorer::Scores;
 use crate::source::Source;
 
@@ -45,6 +45,8 @@ pub(super) struct ScoredBatch<'a> {
     file: &'a Path,
     /// The number of rows in the file before this batch.
     rows_before: u64,
+    /// The number of events in the data before this batch.
+    pub events_before: u64,
     /// The names of the events' columns.
     names: &'a [String],
     types: &'a Arc<[DataType]>,
@@ -87,12 +89,14 @@ impl OrderedScan<'_> {
             .columns(&names)
             .features(self.model.recipe(), self.plan);
         let query = |table| self.query(table, &names, score.as_ref());
-        let start = |source: &Source| Ok((start()?, self.inputs(source)?));
-        let score = |(state, inputs): &mut (T, InputExpressions), rows: FileRows| {
-            let scored = self.score(inputs, &files[rows.file], &names, &rows)?;
+        let start = |source: &Source| Ok((start()?, self.inputs(source)?, 0));
+        let score = |(state, inputs, events): &mut (T, InputExpressions, u64), rows: FileRows| {
+            let mut scored = self.score(inputs, &files[rows.file], &names, &rows)?;
+            scored.events_before = *events;
+            *events += scored.scores.len() as u64;
             step(state, scored)
         };
-        let (state, _) = scan.fold_in_order(source, start, query, score).await?;
+        let (state, ..) = scan.fold_in_order(source, start, query, score).await?;
         Ok(state)
     }
 
@@ -155,6 +159,7 @@ impl OrderedScan<'_> {
         Ok(ScoredBatch {
             file,
             rows_before: rows.rows_before,
+            events_before: 0,
             names,
             types: &self.types,
             events: &batch.columns()[..names.len()],
@@ -203,6 +208,11 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
 }
 
 impl ScoredBatch<'_> {
+    /// Returns the file of the events.
+    pub fn file(&self) -> &Path {
+        self.file
+    }
+
     /// Returns whether the condition selects row `row`.
     pub fn is_selected(&self, row: usize) -> bool {
         self.selected
@@ -220,6 +230,7 @@ impl ScoredBatch<'_> {
             events_alike: 1,
             file: self.file.to_owned(),
             row: self.rows_before + row as u64 + 1,
+            row_in_data: self.events_before + row as u64 + 1,
             feature_key: feature_key(self.scores.features(row)),
             event: self.event(row)?,
             reasons: Vec::new(),

@@ -83,6 +83,17 @@ impl Format {
         }
     }
 
+    /// Returns the name of the format, whatever the compression.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv(_) => "csv",
+            Self::Json(_) => "ndjson",
+            Self::Tracee(_) => "tracee",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        }
+    }
+
     /// Returns whether the rows are text, which may be compressed.
     pub(crate) fn is_text(self) -> bool {
         !matches!(self, Self::Parquet | Self::Arrow)

@@ -1,4 +1,4 @@
-//! SQL queries over tables of events, to which a model adds the columns `score` and `anomalous`.
+//! SQL queries over tables of events, to which a model adds the columns `score` and `anomalous`, and the table `incidents`.
 //!
 //! A table is a [`Source`] with a name. With a model it is a view: the columns that the model adds are expressions over
 //! the recipe's inputs, so the engine evaluates them only if a query reads them. Queries cannot write.
@@ -7,6 +7,7 @@ mod complaint;
 mod expand;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
+mod incidents;
 mod rows;
 mod scans;
 mod statement;
@@ -39,6 +40,7 @@ use crate::naming::parameter;
 use crate::output::{Destination, TableWriter};
 use crate::source::Source;
 use crate::storage::StorageOptions;
+use incidents::{INCIDENTS, IncidentsOf, table_with_incidents};
 use rows::{Rows, TextWriter};
 use scans::Reads;
 use table::Table;
@@ -54,6 +56,8 @@ pub struct Database {
     /// The models that queries name.
     models: Arc<Models>,
     tables: Vec<Table>,
+    /// The columns whose values tell the incidents of a host apart.
+    incident_by: Vec<String>,
     /// The number of values of `args` that the last query could not read.
     malformed_args: u64,
 }
@@ -86,8 +90,14 @@ impl Database {
             model: model.map(Arc::new),
             models,
             tables: Vec::new(),
+            incident_by: Vec::new(),
             malformed_args: 0,
         })
+    }
+
+    /// Has the values of `columns` tell the incidents of a host apart, instead of its processes.
+    pub fn incident_by(&mut self, columns: Vec<String>) {
+        self.incident_by = columns;
     }
 
     /// Adds a table called `name`.
@@ -181,6 +191,7 @@ impl Database {
         let mut statement = statement::parse(&self.context, query)?;
         self.check_tables(&statement)?;
         expand::expand(&self.context, &self.models, &mut statement)?;
+        self.register_incidents()?;
         loop {
             self.register()?;
             let plan = statement::plan(&self.context, statement.clone())
@@ -201,12 +212,35 @@ impl Database {
 
     /// Refuses unknown tables, before the engine does so with a less helpful message.
     fn check_tables(&self, statement: &Statement) -> Result<()> {
-        let known: Vec<&str> = self
-            .tables
-            .iter()
-            .map(|table| table.name.as_str())
-            .collect();
+        let names = self.tables.iter().map(|table| table.name.as_str());
+        let mut known: Vec<&str> = names.collect();
+        if !known.contains(&INCIDENTS) {
+            match table_with_incidents(&self.tables) {
+                Ok(_) => known.push(INCIDENTS),
+                Err(error) if statement::names_table(&self.context, statement, INCIDENTS)? => {
+                    return Err(error);
+                }
+                Err(_) => {}
+            }
+        }
         statement::check_tables(&self.context, statement, &known)
+    }
+
+    /// Registers the table of incidents with the engine, unless another table has its name.
+    fn register_incidents(&self) -> Result<()> {
+        let is_taken = self.tables.iter().any(|table| table.name == INCIDENTS);
+        let events = table_with_incidents(&self.tables);
+        let (false, Some(model), Ok(events)) = (is_taken, &self.model, events) else {
+            return Ok(());
+        };
+        let found = IncidentsOf::new(&self.engine, model, &events.source, &self.incident_by);
+        let register = || -> EngineResult<()> {
+            self.context.deregister_table(INCIDENTS)?;
+            self.context
+                .register_table(INCIDENTS, found.into_table()?)?;
+            Ok(())
+        };
+        register().map_err(Error::engine)
     }
 
     /// Registers the tables with the engine, as their sources are read at present.

@@ -106,6 +106,22 @@ fn first_words(sql: &str) -> String {
     words.join(" ")
 }
 
+/// Returns whether a statement names the table `name`.
+///
+/// # Errors
+/// Fails when a name of the statement is not one of a table.
+pub(super) fn names_table(
+    context: &SessionContext,
+    statement: &Statement,
+    name: &str,
+) -> Result<bool> {
+    let references = context
+        .state()
+        .resolve_table_references(statement)
+        .map_err(|error| complaint::of_parsing(&error))?;
+    Ok(references.iter().any(|reference| reference.table() == name))
+}
+
 /// Refuses a statement that names an unknown table.
 ///
 /// # Errors

@@ -1,11 +1,12 @@
 //! Incidents: every anomalous event is in one, the break-in is the first, and the same events give the same incidents for
 //! any number of threads and any layout of files.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use crate::common::{Folder, engine, failed, small_forest};
 use honeyguide::evaluate::evaluate;
-use honeyguide::incident::{IncidentOptions, Incidents, incidents};
+use honeyguide::incident::{IncidentOptions, Incidents, find_incident, incidents};
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{Error, ErrorKind, Model, Recipe, Source, TrainOptions, train};
 use simulate::{Simulation, Split};
@@ -35,6 +36,46 @@ impl BreakIn {
             model: model.expect("a model"),
             folder,
         }
+    }
+
+    /// Writes the events to the folder `parts`: to three files, in turn and in reverse order.
+    fn divide(&self) {
+        let text = self.folder.text("today.csv");
+        let (header, rows) = text.split_once('\n').expect("a header");
+        std::fs::create_dir(self.folder.path("parts")).expect("a folder");
+        let rows: Vec<&str> = rows.lines().rev().collect();
+        for (part, name) in ["a", "b", "c"].into_iter().enumerate() {
+            let rows: Vec<&str> = rows.iter().skip(part).step_by(3).copied().collect();
+            let name = format!("parts/{name}.csv");
+            self.folder
+                .write(&name, format!("{header}\n{}\n", rows.join("\n")));
+        }
+    }
+
+    /// Returns the events as `score` writes them with their incidents, sorted, without their places in the files.
+    async fn scored(&self, data: &str, threads: usize) -> Vec<serde_json::Value> {
+        let options = ScoreOptions {
+            incidents: true,
+            ..ScoreOptions::default()
+        };
+        let mut source = self.folder.source(&[data]);
+        let to = self.folder.path("scored.ndjson");
+        let summary = score_to_file(&engine(threads), &self.model, &mut source, &to, options).await;
+        assert!(summary.expect("scores").incidents > Some(1));
+        let text = self.folder.text("scored.ndjson");
+        let mut lines: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut row: serde_json::Value = serde_json::from_str(line).expect("a row");
+                let row_of = row.as_object_mut().expect("an object");
+                row_of.remove("source_file");
+                row_of.remove("source_row");
+                row.to_string()
+            })
+            .collect();
+        lines.sort_unstable();
+        let rows = lines.iter().map(|line| serde_json::from_str(line));
+        rows.collect::<Result<_, _>>().expect("rows")
     }
 
     async fn incidents(&self, mut source: Source, threads: usize) -> Incidents {
@@ -153,18 +194,7 @@ async fn evaluate_says_how_early_an_attack_is_found() {
 #[tokio::test]
 async fn the_same_events_are_the_same_incidents() {
     let test = BreakIn::new().await;
-    let text = test.folder.text("today.csv");
-    let (header, rows) = text.split_once('\n').expect("a header");
-    std::fs::create_dir(test.folder.path("parts")).expect("a folder");
-    let rows: Vec<&str> = rows.lines().rev().collect();
-    for (part, name) in ["parts/a.csv", "parts/b.csv", "parts/c.csv"]
-        .into_iter()
-        .enumerate()
-    {
-        let rows: Vec<&str> = rows.iter().skip(part).step_by(3).copied().collect();
-        test.folder
-            .write(name, format!("{header}\n{}\n", rows.join("\n")));
-    }
+    test.divide();
     let expected = test.incidents(test.folder.source(&["today.csv"]), 1).await;
     assert_eq!(
         test.incidents(test.folder.source(&["today.csv"]), 3).await,
@@ -174,6 +204,66 @@ async fn the_same_events_are_the_same_incidents() {
         test.incidents(test.folder.source(&["parts"]), 2).await,
         expected
     );
+}
+
+#[tokio::test]
+async fn scored_events_name_their_incidents() {
+    let test = BreakIn::new().await;
+    test.divide();
+    let found = test.incidents(test.folder.source(&["today.csv"]), 2).await;
+    let expected = found.incidents.iter();
+    let expected: BTreeMap<_, _> = expected
+        .map(|incident| (incident.id.clone(), incident.events))
+        .collect();
+    let scored = test.scored("today.csv", 1).await;
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    for row in &scored {
+        let incident = row["incident"].as_str();
+        assert_eq!(row["anomalous"] == true, incident.is_some(), "{row}");
+        if let Some(incident) = incident {
+            *counted.entry(incident.to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(counted, expected);
+    assert_eq!(test.scored("today.csv", 3).await, scored);
+    assert_eq!(test.scored("parts", 2).await, scored);
+}
+
+#[tokio::test]
+async fn an_incident_is_found_by_its_id() {
+    let test = BreakIn::new().await;
+    let listed = test.incidents(test.folder.source(&["today.csv"]), 2).await;
+    let find = async |id: &str| {
+        let mut source = test.folder.source(&["today.csv"]);
+        find_incident(&engine(2), &test.model, &mut source, id, &[]).await
+    };
+    for incident in &listed.incidents {
+        let found = find(&incident.id).await.expect("the incident");
+        assert_eq!(found.incidents, std::slice::from_ref(incident));
+        assert_eq!(found.found, listed.found);
+    }
+    let error = failed(find("0000000000000000").await);
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("none of the"), "{error}");
+}
+
+#[tokio::test]
+async fn incidents_of_data_that_is_read_once_are_refused_in_words() {
+    let test = BreakIn::new().await;
+    let line = "{\"timestamp\": 1.5, \"processId\": 7, \"processName\": \"x\"}\n".repeat(10);
+    let input = std::io::Cursor::new(line.into_bytes());
+    let mut source =
+        Source::from_json(input, &honeyguide::ReadOptions::default()).expect("a source");
+    let options = ScoreOptions {
+        incidents: true,
+        ..ScoreOptions::default()
+    };
+    let to = test.folder.path("scored.ndjson");
+    let scored = score_to_file(&engine(1), &test.model, &mut source, &to, options).await;
+    let error = failed(scored);
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("a pass of their own"), "{error}");
+    assert!(!to.exists());
 }
 
 #[tokio::test]

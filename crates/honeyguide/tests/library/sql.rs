@@ -8,6 +8,7 @@ use crate::common::{
 };
 use honeyguide::convert::{ConvertOptions, convert};
 use honeyguide::evaluate::evaluate;
+use honeyguide::incident::{IncidentOptions, incidents};
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::sql::{Database, TextFormat};
 use honeyguide::{
@@ -365,6 +366,84 @@ async fn a_model_scores_the_tables_that_it_fits() {
     ];
     let usage = ErrorKind::Usage;
     folder.refused_with_hint(call, usage, &says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_are_a_table() {
+    let folder = with_model(2000).await;
+    let model = small(&folder);
+    let options = IncidentOptions {
+        limit: 1000,
+        ..IncidentOptions::default()
+    };
+    let mut source = folder.source(&["good.csv"]);
+    let found = incidents(&engine(1), &model, &mut source, &options).await;
+    let found = found.expect("incidents");
+    assert!(found.found > 0 && found.found == found.incidents.len() as u64);
+    let expected = found.incidents.iter();
+    let expected: String = expected
+        .map(|incident| format!("{},{}\n", incident.id, incident.events))
+        .collect();
+    let query = "SELECT id, events FROM incidents ORDER BY score DESC, id";
+    assert_eq!(ask(&folder, query).await, format!("id,events\n{expected}"));
+    // A query can read them twice, beside the events.
+    let query = "SELECT (SELECT sum(events) FROM incidents) AS of_incidents, \
+                 (SELECT sum(events) FROM incidents) = count(*) FILTER (WHERE anomalous) AS is_all FROM events";
+    let all = format!("of_incidents,is_all\n{},true\n", found.anomalous);
+    assert_eq!(ask(&folder, query).await, all);
+    // A table of the data keeps its name.
+    let tables = [("events", "good.csv"), ("incidents", "good.csv")];
+    let mut database = database(&folder, Some(small(&folder)), &tables, 2);
+    let events = csv(&mut database, "SELECT count(*) AS n FROM incidents").await;
+    assert_eq!(events, "n\n2000\n");
+}
+
+#[tokio::test]
+async fn incidents_are_not_found_for_queries_that_do_not_read_them() {
+    let folder = with_model(50).await;
+    for query in [
+        "SELECT count(*) AS n FROM information_schema.columns WHERE table_name = 'incidents'",
+        "EXPLAIN SELECT count(*) FROM incidents",
+        "DESCRIBE incidents",
+    ] {
+        let answered = csv(&mut scored(&folder, "good.csv"), query).await;
+        assert!(answered.lines().count() > 1, "{query}: {answered}");
+    }
+}
+
+#[tokio::test]
+async fn incidents_that_are_not_there_are_refused_in_words() {
+    let folder = with_model(50).await;
+    folder.write("other.csv", "x\n1\n");
+    let query = "SELECT * FROM incidents";
+    let says = async |database: &mut Database| {
+        let error = database.text(query, TextFormat::Json).await;
+        let error = error.err().expect("a refusal");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        error.to_string()
+    };
+    let without_model = says(&mut plain(&folder, "good.csv")).await;
+    assert!(
+        without_model.contains("come from a model"),
+        "{without_model}"
+    );
+    let unfit = says(&mut scored(&folder, "other.csv")).await;
+    assert!(unfit.contains("has no columns score"), "{unfit}");
+    let two = [("a", "good.csv"), ("b", "good.csv")];
+    let model = || Some(small(&folder));
+    let unclear = says(&mut database(&folder, model(), &two, 1)).await;
+    assert!(unclear.contains("several tables have scores"), "{unclear}");
+    // Of several tables, `events` is the one.
+    let two = [("a", "good.csv"), ("events", "good.csv")];
+    csv(
+        &mut database(&folder, model(), &two, 1),
+        "SELECT id FROM incidents",
+    )
+    .await;
+    let mut database = scored(&folder, "good.csv");
+    database.incident_by(vec!["nothing".into()]);
+    let unknown = says(&mut database).await;
+    assert!(unknown.contains("the data has no such column"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,273 @@
+//! `honeyguide watch`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use chrono::Utc;
+use honeyguide::incident::{Change, LiveOptions};
+use honeyguide::{Error, Model, is_url, marks};
+use honeyguide_watch::{
+    Alert, End, QUEUE_BYTES, Queue, Settings, Summary, Watcher, follow, read_stream,
+};
+use serde::Serialize;
+
+use crate::args::Watch;
+use crate::context::{Context, Outcome};
+use crate::failure::Failure;
+use crate::json::{self, JsonFormat};
+use crate::render::{count, of_them, print_anomalous, print_change, printable};
+use crate::signals::stop_signal;
+
+/// The name of standard input.
+const STANDARD_INPUT: &str = "-";
+/// The number of bad records that are shown.
+const SHOWN_BAD: usize = 3;
+
+#[derive(Serialize)]
+struct Watched(Summary);
+
+pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
+    let signal = stop_signal();
+    let model = context.model(&args.model)?;
+    let inputs = open_all(context, &args)?;
+    let reports = Reports::open(context, &args, &model)?;
+    let read = context.global().read_options()?;
+    if read.strict {
+        return Err(
+            Error::usage("--strict: a watch goes on when a record cannot be read")
+                .hint("leave it out; bad records are counted, and the newest are kept")
+                .into(),
+        );
+    }
+    let format = read.format;
+    let settings = Settings {
+        live: LiveOptions {
+            host_name: args.host_name,
+            by: args.incident_by,
+        },
+        watermark: args.watermark,
+        read,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    tokio::spawn(async move {
+        if signal.await.is_some() {
+            stopped.store(true, Ordering::Relaxed);
+        }
+    });
+    let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
+    for (at, (name, input)) in inputs.into_iter().enumerate() {
+        let queue = Arc::clone(&queue);
+        // A thread that waits for a pipe cannot be woken: it ends with the process.
+        thread::spawn(move || match input {
+            Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
+            Input::Followed => follow(&queue, at, &name, format),
+        });
+    }
+    let (engine, names) = (context.engine.clone(), args.inputs);
+    let closed = Arc::clone(&reports.closed);
+    let watched = context.blocking(move |_| {
+        let mut reports = reports;
+        let watcher = Watcher::new(&engine, &model, names, settings);
+        watcher.run(&queue, &stop, |changes, are_dates| {
+            reports.report(changes, are_dates)
+        })
+    });
+    match watched.await {
+        Err(_) if closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
+        watched => context.show(&Watched(watched?)),
+    }
+}
+
+/// An input.
+enum Input {
+    /// It is read to its end.
+    Stream(Box<dyn Read + Send>),
+    /// A file that is read on as it grows.
+    Followed,
+}
+
+/// Opens the inputs.
+///
+/// # Errors
+/// Fails when an input is named twice, cannot be opened or is no local file.
+fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Failure> {
+    let mut inputs: Vec<(PathBuf, Input)> = Vec::new();
+    for name in &args.inputs {
+        if inputs.iter().any(|(known, _)| known == name) {
+            let name = name.display();
+            return Err(Error::usage(format!("{name}: the input is named twice")).into());
+        }
+        inputs.push((name.clone(), open(context, name, args.follow)?));
+    }
+    Ok(inputs)
+}
+
+/// Opens an input. A file that is followed need not be there yet.
+fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Failure> {
+    let shown = name.display();
+    if name == Path::new(STANDARD_INPUT) {
+        return Ok(Input::Stream(Box::new(io::stdin())));
+    }
+    if is_url(&name.to_string_lossy()) {
+        let refused = Error::usage(format!("{shown}: a watch reads files and standard input"));
+        return Err(refused
+            .hint("data that is complete is read by honeyguide incidents")
+            .into());
+    }
+    if name.is_dir() {
+        return Err(Error::usage(format!("{shown}: this is a folder"))
+            .hint("name the files in it")
+            .into());
+    }
+    if name.with_file_name(marks::SIMULATED).exists() {
+        context.mark_simulated();
+    }
+    let file = match File::open(name) {
+        Err(error) if is_followed && error.kind() == io::ErrorKind::NotFound => {
+            context.remark(&format!(
+                "note: {shown} is not there yet; the watch waits for it"
+            ));
+            return Ok(Input::Followed);
+        }
+        opened => opened.map_err(|error| Error::io("open", name, error))?,
+    };
+    Ok(match is_followed {
+        true => Input::Followed,
+        false => Input::Stream(Box::new(file)),
+    })
+}
+
+/// Where changes are reported.
+struct Reports {
+    out: Option<(PathBuf, Box<dyn Write + Send>)>,
+    /// Whether they are written as alerts, or as lines for people.
+    are_alerts: bool,
+    model: Option<String>,
+    is_simulated: bool,
+    /// Whether the reader of standard output has closed it.
+    closed: Arc<AtomicBool>,
+}
+
+impl Reports {
+    fn open(context: &Context, args: &Watch, model: &Model) -> Result<Self, Failure> {
+        type Out = (PathBuf, Box<dyn Write + Send>);
+        let standard_output = || -> Out { ("standard output".into(), Box::new(io::stdout())) };
+        let out: Option<Out> = match &args.alerts {
+            Some(path) if path == Path::new("-") => {
+                context.take_output();
+                Some(standard_output())
+            }
+            Some(path) => {
+                if args.inputs.contains(path) || args.model == *path {
+                    let path = path.display();
+                    return Err(
+                        Error::usage(format!("--alerts {path}: this file is an input"))
+                            .hint("choose another name: alerts are appended to it")
+                            .into(),
+                    );
+                }
+                let file = File::options().create(true).append(true).open(path);
+                let file = file.map_err(|error| Error::io("open", path, error))?;
+                Some((path.clone(), Box::new(file)))
+            }
+            None if context.json() => None,
+            None => Some(standard_output()),
+        };
+        Ok(Self {
+            out,
+            are_alerts: args.alerts.is_some(),
+            model: model.origin().map(|origin| origin.sha256.clone()),
+            is_simulated: context.is_simulated(),
+            closed: Arc::default(),
+        })
+    }
+
+    /// Writes changes, whole lines at once.
+    fn report(&mut self, changes: &[Change], are_dates: Option<bool>) -> Result<(), Error> {
+        let mut text = Vec::new();
+        for change in changes {
+            let written = if self.are_alerts {
+                let model = self.model.as_deref();
+                let alert = Alert::new(change, Utc::now(), model, are_dates, self.is_simulated);
+                serde_json::to_writer(&mut text, &alert)
+                    .map_err(io::Error::from)
+                    .and_then(|()| text.write_all(b"\n"))
+            } else {
+                print_change(change, are_dates, &mut text)
+            };
+            written.map_err(|error| Error::internal(format!("an alert: {error}")))?;
+        }
+        let Some((path, out)) = self.out.as_mut().filter(|_| !text.is_empty()) else {
+            return Ok(());
+        };
+        out.write_all(&text)
+            .and_then(|()| out.flush())
+            .map_err(|error| {
+                let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+                self.closed.store(is_closed, Ordering::Relaxed);
+                Error::io("write to", path, error)
+            })
+    }
+}
+
+impl Outcome for Watched {
+    const FORMAT: JsonFormat = json::WATCH;
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Summary {
+            end,
+            ledger,
+            anomalous,
+            late,
+            incidents,
+            forgotten_hosts,
+            bad_records,
+            first_unusable,
+            ..
+        } = &self.0;
+        writeln!(
+            out,
+            "\n{}",
+            match end {
+                End::InputsOver => "All inputs are over.",
+                End::Stopped => "The watch was stopped.",
+            }
+        )?;
+        writeln!(
+            out,
+            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} not scored.",
+            of_them(ledger.received, "record", "records"),
+            count(ledger.scored),
+            count(ledger.malformed),
+            count(ledger.dropped.no_event),
+            count(ledger.dropped.unusable),
+            count(ledger.dropped.stopped + ledger.in_flight),
+        )?;
+        writeln!(
+            out,
+            "{} found.",
+            of_them(*incidents, "incident", "incidents")
+        )?;
+        if *late > 0 {
+            let late = of_them(*late, "event", "events");
+            writeln!(out, "{late} came late: --watermark waits for longer.")?;
+        }
+        if *forgotten_hosts > 0 {
+            let hosts = of_them(*forgotten_hosts, "host", "hosts");
+            writeln!(out, "{hosts} forgotten, because there were too many.")?;
+        }
+        if let Some(why) = first_unusable {
+            writeln!(out, "The first unusable event: {}", printable(why))?;
+        }
+        for bad in bad_records.iter().rev().take(SHOWN_BAD) {
+            let line = format!("{}: record {}: {}", bad.input, bad.record, bad.reason);
+            writeln!(out, "malformed: {}", printable(&line))?;
+        }
+        print_anomalous(*anomalous, ledger.scored, out)
+    }
+}

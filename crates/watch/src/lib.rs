@@ -1,0 +1,22 @@
+//! Live detection: inputs are read while they grow, their events are scored, and incidents are reported as they open,
+//! change and end.
+//!
+//! Scores and incidents are those of the library: [`honeyguide::incident::LiveEvents`] reads and scores,
+//! [`honeyguide::incident::LiveIncidents`] folds. This crate moves records between them, counts what becomes of each, and
+//! reads the clock. [`Queue`] is filled by one thread for each input ([`read_stream`], [`follow`]) and emptied by [`Watcher::run`].
+#![warn(missing_docs)]
+
+mod alert;
+mod follow;
+mod input;
+mod ledger;
+mod queue;
+mod records;
+mod watcher;
+
+pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
+pub use follow::follow;
+pub use input::read_stream;
+pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
+pub use queue::{QUEUE_BYTES, Queue};
+pub use watcher::{End, InputSummary, Restarts, Settings, Summary, Watcher};

@@ -1,0 +1,215 @@
+//! The queue between the threads that read inputs and the one that scores. It is bounded by bytes: when it is full, the
+//! readers wait, and with them whoever writes to a pipe.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use honeyguide::Error;
+
+/// The number of bytes from which on a queue is full.
+pub const QUEUE_BYTES: usize = 32 << 20;
+
+/// Whole records of one input.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// The number of the input.
+    pub input: usize,
+    pub bytes: Vec<u8>,
+    /// Where each record begins and ends, without the end of its line.
+    pub records: Vec<(usize, usize)>,
+}
+
+/// What an input sends.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Records(Chunk),
+    /// The file of the input with this number was begun anew.
+    Restart(usize, Restart),
+    /// The input, which has this number, is over, or cannot be read any more.
+    End(usize, Result<(), Error>),
+}
+
+/// How a file was begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// It was renamed, and there is another one.
+    Renamed,
+    /// It was emptied, or written anew.
+    Emptied,
+}
+
+/// What a queue gives.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Sent(Sent),
+    /// Nothing came in time.
+    Nothing,
+    /// All inputs are over, and everything was taken.
+    Over,
+}
+
+/// A queue of records, bounded by their bytes.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    /// Wakes the reader of the queue.
+    filled: Condvar,
+    /// Wakes those who write to it.
+    emptied: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    sent: VecDeque<Sent>,
+    bytes: usize,
+    /// The number of records that wait.
+    waiting: u64,
+    /// The number of records that came.
+    received: u64,
+    /// The number of inputs that are not over.
+    open: usize,
+    is_closed: bool,
+}
+
+impl Queue {
+    /// Returns an empty queue for `inputs` inputs, which is full from `limit` bytes on.
+    #[must_use]
+    pub fn new(inputs: usize, limit: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                sent: VecDeque::new(),
+                bytes: 0,
+                waiting: 0,
+                received: 0,
+                open: inputs,
+                is_closed: false,
+            }),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            limit,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what an input sends, as soon as there is room. Returns whether the queue is still open.
+    pub(crate) fn send(&self, sent: Sent) -> bool {
+        let mut state = self.state();
+        while state.bytes >= self.limit && !state.is_closed {
+            let waited = self.emptied.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.is_closed {
+            return false;
+        }
+        match &sent {
+            Sent::Records(chunk) => {
+                state.bytes += chunk.bytes.len();
+                state.waiting += chunk.records.len() as u64;
+                state.received += chunk.records.len() as u64;
+            }
+            Sent::Restart(..) => {}
+            Sent::End(..) => state.open -= 1,
+        }
+        state.sent.push_back(sent);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Takes what came first, and waits for at most `time` for it.
+    pub(crate) fn take(&self, time: Duration) -> Taken {
+        let end = Instant::now() + time;
+        let mut state = self.state();
+        loop {
+            if let Some(sent) = state.sent.pop_front() {
+                if let Sent::Records(chunk) = &sent {
+                    state.bytes -= chunk.bytes.len();
+                    state.waiting -= chunk.records.len() as u64;
+                }
+                self.emptied.notify_all();
+                return Taken::Sent(sent);
+            }
+            if state.open == 0 || state.is_closed {
+                return Taken::Over;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Taken::Nothing;
+            }
+            let waited = self.filled.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Lets nothing more in. What was sent before can still be taken.
+    pub fn close(&self) {
+        self.state().is_closed = true;
+        self.emptied.notify_all();
+        self.filled.notify_all();
+    }
+
+    /// Returns whether nothing more is let in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    /// Returns the number of records that came, and of those that wait.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.received, state.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn chunk(bytes: usize) -> Sent {
+        Sent::Records(Chunk {
+            input: 0,
+            bytes: vec![b'x'; bytes],
+            records: vec![(0, bytes)],
+        })
+    }
+
+    #[test]
+    fn a_full_queue_makes_its_writers_wait() {
+        let queue = Arc::new(Queue::new(1, 100));
+        assert!(queue.send(chunk(60)) && queue.send(chunk(60)));
+        let writer = Arc::clone(&queue);
+        let writer = std::thread::spawn(move || writer.send(chunk(1)));
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(queue.counts(), (2, 2), "the third waits");
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
+        assert!(writer.join().expect("no panic"));
+        assert_eq!(queue.counts(), (3, 2));
+        queue.close();
+        assert!(!queue.send(chunk(1)));
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Over));
+    }
+
+    #[test]
+    fn a_queue_is_over_when_all_inputs_are() {
+        let queue = Queue::new(2, 100);
+        queue.send(Sent::End(0, Ok(())));
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::End(0, _))
+        ));
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Nothing));
+        queue.send(Sent::End(1, Ok(())));
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::End(1, _))
+        ));
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Over));
+    }
+}

@@ -1,0 +1,143 @@
+//! Cutting bytes into whole records.
+
+use honeyguide::{MAX_RECORD_BYTES, record_end};
+
+use crate::queue::Chunk;
+
+/// The number of bytes after which a field of CSV that goes on over lines is taken for one whose quote was never closed.
+/// Only its first line is then lost.
+const MAX_QUOTED_BYTES: usize = 64 << 10;
+
+/// The bytes of an input that are no whole record yet.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    bytes: Vec<u8>,
+    /// Whether the records are CSV; `None` before the first byte that tells.
+    is_csv: Option<bool>,
+    /// Whether the rest of a record that is too long is being left out.
+    skips: bool,
+}
+
+impl Records {
+    /// Returns a cutter of records, which are CSV or not if `is_csv` says so, and what their first byte tells otherwise.
+    pub fn new(is_csv: Option<bool>) -> Self {
+        Self {
+            is_csv,
+            ..Self::default()
+        }
+    }
+
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes the whole records of input `input`, if there is one. At the end of the input, the rest is one too.
+    pub fn take(&mut self, input: usize, is_end: bool) -> Option<Chunk> {
+        let start = |byte: &&u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
+        if self.is_csv.is_none() {
+            self.is_csv = Some(*self.bytes.iter().find(start)? != b'{');
+        }
+        let is_csv = self.is_csv.unwrap_or(false);
+        let mut records = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            // A file that was emptied under its writer begins with zeros.
+            if self.bytes[at] == 0 && !self.skips {
+                at += 1;
+                continue;
+            }
+            let rest = &self.bytes[at..];
+            let line = || memchr::memchr(b'\n', rest);
+            if self.skips {
+                self.skips = line().is_none();
+                at += line().map_or(rest.len(), |end| end + 1);
+            } else if let Some(end) = record_end(rest, is_csv) {
+                records.push((at, at + end - 1));
+                at += end;
+            } else if let Some(end) = line().filter(|_| rest.len() > MAX_QUOTED_BYTES) {
+                records.push((at, at + end));
+                at += end + 1;
+            } else if rest.len() > MAX_RECORD_BYTES {
+                records.push((at, self.bytes.len()));
+                at = self.bytes.len();
+                self.skips = true;
+            } else {
+                break;
+            }
+        }
+        if is_end && at < self.bytes.len() {
+            records.push((at, self.bytes.len()));
+            at = self.bytes.len();
+        }
+        if at == 0 {
+            return None;
+        }
+        records.retain(|(start, end)| !self.bytes[*start..*end].trim_ascii().is_empty());
+        let rest = self.bytes.split_off(at);
+        Some(Chunk {
+            input,
+            bytes: std::mem::replace(&mut self.bytes, rest),
+            records,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The records of a text that comes in pieces of `size` bytes.
+    fn records(text: &[u8], size: usize) -> Vec<Vec<u8>> {
+        let mut records = Records::new(None);
+        let mut found = Vec::new();
+        let mut taken = |chunk: Option<Chunk>| {
+            for (start, end) in chunk.iter().flat_map(|chunk| &chunk.records) {
+                let bytes = chunk.as_ref().map(|chunk| &chunk.bytes[*start..*end]);
+                found.extend(bytes.map(<[u8]>::to_vec));
+            }
+        };
+        for piece in text.chunks(size) {
+            records.add(piece);
+            taken(records.take(0, false));
+        }
+        taken(records.take(0, true));
+        found
+    }
+
+    #[test]
+    fn records_do_not_depend_on_how_they_come() {
+        let csv = b"a,b\n1,\"x\ny\"\n\n2,\"it\"\"s\"\n3,5\" wide\n4,last";
+        let expected = ["a,b", "1,\"x\ny\"", "2,\"it\"\"s\"", "3,5\" wide", "4,last"];
+        let json = b"\n{\"a\":\"\\\"\"}\n{}\n";
+        for size in 1..csv.len() {
+            let found = records(csv, size);
+            assert_eq!(
+                found,
+                expected.map(|record| record.as_bytes().to_vec()),
+                "{size}"
+            );
+            assert_eq!(records(json, size).len(), 2, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_costs_one_line() {
+        let mut text = b"a,b\n1,\"open\n".to_vec();
+        (0..20_000).for_each(|n| text.extend(format!("{n},x\n").bytes()));
+        let found = records(&text, 4096);
+        assert_eq!(found.len(), 20_002);
+        assert_eq!(found[1], b"1,\"open");
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_one_record() {
+        let mut text = b"{\"a\":1}\n{\"b\":\"".to_vec();
+        text.resize(text.len() + 2 * MAX_RECORD_BYTES, b'x');
+        text.extend(b"\"}\n{\"c\":1}\n");
+        let found = records(&text, 1 << 18);
+        assert_eq!(found.len(), 3);
+        assert!(found[1].len() > MAX_RECORD_BYTES);
+        assert_eq!(found[2], b"{\"c\":1}");
+    }
+}

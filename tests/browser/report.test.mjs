@@ -68,6 +68,72 @@ test("figures at the model's threshold are the same with and without the script"
   assert.deepEqual(await read({}), await read({ javaScriptEnabled: false }));
 });
 
+test("the slider counts incidents at the positions that the page names", async () => {
+  await visit(browser, work.url("report.html"), {}, async (page) => {
+    const rows = await page.locator(".incident").count();
+    assert.ok(rows > 0);
+    assert.equal(parseCount(await liveText(page, "incidents")), rows);
+    const slider = page.locator("#threshold-slider");
+    const counted = await page.evaluate(() => {
+      const { live } = JSON.parse(document.getElementById("page-data").textContent);
+      return { steps: live.tops.length, incidents: live.incidents.map(({ position, count }) => [position, count.reduce((all, n) => all + n, 0)]) };
+    });
+    for (const [position, incidents] of counted.incidents) {
+      await slider.fill(String(counted.steps - position));
+      assert.equal(parseCount(await liveText(page, "incidents")), incidents);
+      assert.equal(await page.locator('[data-live="incidents-near"]').isVisible(), false);
+    }
+    await slider.fill(await slider.getAttribute("max"));
+    assert.equal(await liveText(page, "incidents"), "0");
+  });
+});
+
+test("a link opens its incident, and the keyboard opens and closes processes", async () => {
+  await visit(browser, work.url("report.html"), {}, async (page) => {
+    const last = await page.locator(".incident").count();
+    const details = page.locator(".incident").nth(last - 1);
+    const link = page.locator(`a[href="#incident-${last}"]`);
+    await details.evaluate((element) => { element.open = false; });
+    await link.focus();
+    await page.keyboard.press("Enter");
+    await page.locator(`#incident-${last}`).waitFor();
+    assert.equal(await details.evaluate((element) => element.open), true);
+    await page.locator('a[href="#incident-1"]').click();
+    const tree = page.locator(".incident").first().locator(".tree");
+    const summary = tree.locator("summary").first();
+    const leaf = tree.locator("li li").first();
+    assert.ok(await leaf.isVisible());
+    await summary.focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await leaf.isVisible(), false);
+    await page.keyboard.press("Space");
+    assert.ok(await leaf.isVisible());
+    assert.equal(await tree.locator("> li, ul > li").count(), await tree.locator("li").count(), "entries are in lists");
+  });
+});
+
+test("the timeline of incidents has one line for each", async () => {
+  await visit(browser, work.url("report.html"), {}, async (page) => {
+    await waitForChart(page, "incidents");
+    const drawn = await page.evaluate(() => document.getElementById("chart-incidents").data.slice(1)
+      .reduce((all, trace) => all + trace.x.filter((x) => x === null).length, 0));
+    assert.equal(drawn, await page.locator(".incident").count());
+  });
+});
+
+test("a printed page shows every process tree", async () => {
+  await visit(browser, work.url("report.html"), {}, async (page) => {
+    await page.locator(".tree summary").first().click();
+    const closed = () => page.locator(".incident:not([open]), .tree details:not([open])").count();
+    const before = await closed();
+    assert.ok(before > 0);
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    assert.equal(await closed(), 0);
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+    assert.equal(await closed(), before);
+  });
+});
+
 test("the arrow keys move the slider by one distinct score", async () => {
   await visit(browser, work.url("report.html"), {}, async (page) => {
     const slider = page.locator("#threshold-slider");

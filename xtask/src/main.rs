@@ -3,6 +3,7 @@
 mod adbench;
 mod arrows;
 mod bench;
+mod bpf;
 mod browser;
 mod command;
 mod error;
@@ -27,6 +28,7 @@ Tasks:
                    Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour. Every run makes
                    other random choices, unless S is given and is not 0
   arrows           Check that modules of a crate do not use one another in a circle
+  bpf              Compile the part of the sensor that runs in the kernel, with Debian's clang-14, and record its hash
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
 
@@ -52,6 +54,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test", arguments @ ..] => test::run(arguments),
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["arrows"] => arrows::run(),
+        ["bpf"] => bpf::build(),
         ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick),

@@ -1,28 +1,34 @@
 //! The engine for commands that run on a cluster.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use honeyguide::{Engine, Error, Progress};
 
-/// Returns an engine on the cluster at `url`, with `job_time` as the time limit of a job. Jobs that are run again are
-/// reported on standard error.
+use crate::args::OnCluster;
+
+/// Returns an engine on the cluster at `url`. Jobs that are run again are reported on standard error.
 #[cfg(feature = "cluster")]
 pub async fn engine(
     url: &str,
-    job_time: Duration,
+    options: &OnCluster,
     quiet: bool,
     progress: Arc<dyn Progress>,
 ) -> Result<Engine, Error> {
-    use honeyguide_cluster::{ClientSettings, Cluster};
+    use honeyguide_cluster::{ClientSettings, Cluster, Token};
 
     let notice = move |text: &str| {
         if !quiet {
             eprintln!("note: {}", honeyguide::wording::printable_lines(text));
         }
     };
+    let token = options
+        .token_file
+        .as_deref()
+        .map(Token::from_file)
+        .transpose()?;
     let settings = ClientSettings {
-        job_time,
+        job_time: options.limit(),
+        token,
         notice: Box::new(notice),
     };
     let cluster = Cluster::connect(url, settings).await?;
@@ -31,7 +37,12 @@ pub async fn engine(
 
 /// Fails, because this program was built without the feature `cluster`.
 #[cfg(not(feature = "cluster"))]
-pub async fn engine(_: &str, _: Duration, _: bool, _: Arc<dyn Progress>) -> Result<Engine, Error> {
+pub async fn engine(
+    _: &str,
+    _: &OnCluster,
+    _: bool,
+    _: Arc<dyn Progress>,
+) -> Result<Engine, Error> {
     Err(without("--cluster"))
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use honeyguide::{Engine, Error, until_stopped};
 
-use crate::args::{Args, Command, OnCluster};
+use crate::args::{Args, Command};
 use crate::cluster;
-use crate::commands;
+use crate::commands::{self, record};
 use crate::context::Context;
 use crate::failure::{Failure, Stop};
 use crate::progress;
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command that `args` ask for.
 pub fn run(args: Args) -> Result<(), Failure> {
+    // Threads inherit the capabilities of the one that starts them.
+    let started = record::start(&args.command)?;
     let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.global.threads.unwrap_or(available);
     let no_threads = |error: &dyn std::fmt::Display| {
@@ -35,13 +37,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    // A node of a cluster handles the signal itself, to leave the cluster first, and a watch, which has no other end.
-    let handles_signals = matches!(args.command, Command::Cluster(_) | Command::Watch(_));
+    // A node of a cluster handles the signal itself, to leave the cluster first, and so do a watch and a recording, which
+    // have no other end.
+    let handles_signals = matches!(
+        args.command,
+        Command::Cluster(_) | Command::Watch(_) | Command::Record(_)
+    );
     let stopped = Arc::new(OnceLock::new());
     let result = runtime.block_on(async {
         tokio::spawn(exit_on_second_signal());
         let end_of_patience = note_signal(Arc::clone(&stopped));
-        let work = work(args, threads, &cancelled);
+        let work = work(args, started, threads, &cancelled);
         let work = async {
             match handles_signals {
                 true => work.await,
@@ -72,17 +78,19 @@ async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
 /// Runs the command with an engine on this machine or on a cluster.
 async fn work(
     args: Args,
+    started: Option<record::Started>,
     threads: NonZeroUsize,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let Args { command, global } = args;
     let progress = progress::reporter(global.quiet);
-    let engine = match command.on_cluster().and_then(OnCluster::url) {
-        Some((url, limit)) => cluster::engine(url, limit, global.quiet, progress).await?,
+    let on_cluster = command.on_cluster();
+    let engine = match on_cluster.and_then(|options| Some((options.url()?, options))) {
+        Some((url, options)) => cluster::engine(url, options, global.quiet, progress).await?,
         None => Engine::new(threads)?.with_progress(progress),
     };
     let context = Context::new(engine, global, Arc::clone(cancelled));
-    commands::dispatch(&context, command).await
+    commands::dispatch(&context, command, started).await
 }
 
 /// Exits at once at the second signal. After the first signal, the run still waits until a forest is fitted or a batch

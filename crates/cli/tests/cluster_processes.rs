@@ -164,7 +164,7 @@ fn noise_on_a_port_does_no_harm() {
 fn a_port_that_other_machines_reach_causes_a_warning() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let warns = |bind: &str| {
-        let args = ["scheduler", "--bind", bind];
+        let args = ["scheduler", "--bind", bind, "--insecure"];
         let mut scheduler = Node::start(&args, &folder.path().join("scheduler.log"));
         scheduler.stop();
         scheduler.log().contains("private network")
@@ -290,6 +290,36 @@ fn a_node_that_has_just_started_can_be_stopped() {
 }
 
 #[test]
+fn a_node_without_a_token_listens_on_loopback_only() {
+    let executor = [
+        "executor",
+        "--scheduler",
+        "127.0.0.1:1",
+        "--bind",
+        "0.0.0.0:0",
+    ];
+    for node in [&["scheduler", "--bind", "0.0.0.0:0"][..], &executor] {
+        let node = [&["cluster"], node].concat();
+        refused(&node, 2, &["0.0.0.0:0", "--token-file", "--insecure"]);
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = folder.path().join("token");
+    let path = token.to_str().expect("a path of UTF-8");
+    let scheduler = [
+        "cluster",
+        "scheduler",
+        "--bind",
+        "127.0.0.1:0",
+        "--token-file",
+        path,
+    ];
+    refused(&scheduler, 1, &[path, "token"]);
+    fs::write(&token, "0123456789abcdef").expect("a token");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o604)).expect("a mode");
+    refused(&scheduler, 2, &[path, "chmod"]);
+}
+
+#[test]
 fn addresses_that_cannot_be_used_are_errors() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
@@ -311,6 +341,7 @@ fn addresses_that_cannot_be_used_are_errors() {
     );
     // An address for documentation (RFC 5737), which no machine has.
     let foreign = ["cluster", "scheduler", "--bind", "192.0.2.1:50050"];
+    let foreign = [&foreign[..], &["--insecure"]].concat();
     refused(&foreign, 2, &["192.0.2.1:50050", "address of this machine"]);
     let nobody = ["cluster", "executor", "--scheduler", "http://127.0.0.1"];
     refused(&nobody, 2, &["http://127.0.0.1", "df://"]);

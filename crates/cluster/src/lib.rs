@@ -4,17 +4,23 @@
 //! client. When an executor is lost while a job runs, the client discards the result and runs the job again.
 #![warn(missing_docs)]
 
+mod access;
 mod address;
 mod client;
 mod codec;
 mod executor;
 mod faults;
+mod job_id;
 mod metrics;
+mod plans;
 mod port;
 mod scheduler;
 mod services;
 mod status;
+#[cfg(test)]
+mod strangers;
 
+pub use access::Token;
 pub use address::SchedulerAddress;
 pub use client::{ClientSettings, Cluster};
 pub use executor::{Executor, ExecutorSettings};

@@ -4,13 +4,15 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get};
 use axum::serve::{ListenerExt, TapIo};
+use axum::{Router, middleware};
 use honeyguide::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::service::Routes;
+
+use crate::access::{Guard, OPEN_PAGE};
 
 /// Listens on `address`. Returns the listener and its address, in which port 0 is replaced by the actual port.
 ///
@@ -47,11 +49,15 @@ pub(crate) fn without_delay(listener: TcpListener) -> TapIo<TcpListener, fn(&mut
     })
 }
 
-/// Returns a router for Ballista's calls and the pages that every node has.
-pub(crate) fn router(calls: Routes, metrics: MethodRouter) -> Router {
-    calls
-        .into_axum_router()
-        .route("/metrics", metrics)
-        .route("/healthz", get(async || "ok\n"))
+/// Returns a router for Ballista's calls, the pages that every node has, and `pages`, each of which is a path and what
+/// answers it. `guard` checks all requests.
+pub(crate) fn router(calls: Routes, pages: Vec<(&str, MethodRouter)>, guard: Guard) -> Router {
+    let mut router = calls.into_axum_router();
+    for (path, page) in pages {
+        router = router.route(path, page);
+    }
+    router
+        .route(OPEN_PAGE, get(async || "ok\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "no such page\n"))
+        .layer(middleware::from_fn_with_state(guard, Guard::check))
 }

@@ -22,6 +22,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use honeyguide::{StorageOptions, node};
 use tonic::transport::Endpoint;
 
+use crate::access::{Credentials, Token};
 use crate::codec::PlanCodec;
 
 /// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name
@@ -35,15 +36,26 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// The time between pings while a call is open.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// Sets timeouts on a connection, so that calls fail when the other node is gone.
-pub(crate) fn watchful(
-    endpoint: Endpoint,
-) -> std::result::Result<Endpoint, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(endpoint
+/// A change of an endpoint before it is connected, as Ballista takes it.
+pub(crate) type Change = Arc<
+    dyn Fn(Endpoint) -> std::result::Result<Endpoint, Box<dyn std::error::Error + Send + Sync>>
+        + Send
+        + Sync,
+>;
+
+/// Returns the change that sets timeouts on a connection, so that calls fail when the other node is gone, and shows
+/// `credentials` in every call.
+pub(crate) fn watchful(credentials: Credentials) -> Change {
+    Arc::new(move |endpoint| Ok(credentials.on(with_timeouts(endpoint))?))
+}
+
+/// Sets timeouts on a connection.
+pub(crate) fn with_timeouts(endpoint: Endpoint) -> Endpoint {
+    endpoint
         .connect_timeout(CONNECT_TIME)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PROBE)
-        .keep_alive_timeout(SILENCE))
+        .keep_alive_timeout(SILENCE)
 }
 
 /// The SQL functions, the codec for plans and the object stores of a node.
@@ -52,22 +64,38 @@ pub struct NodeServices {
     object_stores: Arc<dyn ObjectStoreRegistry>,
     functions: Vec<Arc<ScalarUDF>>,
     codec: Arc<dyn PhysicalExtensionCodec>,
+    token: Option<Token>,
 }
 
 impl NodeServices {
-    /// Returns the services of a node that uses its own settings, `storage`, to access object stores.
-    pub fn new(storage: &StorageOptions) -> Self {
+    /// Returns the services of a node that uses its own settings, `storage`, to access object stores. `token` is the
+    /// token of the cluster, if it has one.
+    pub fn new(storage: &StorageOptions, token: Option<Token>) -> Self {
         Self {
             object_stores: node::object_stores(storage),
             functions: node::functions(),
             codec: Arc::new(PlanCodec::new(storage)),
+            token,
         }
     }
 
     /// Returns the default settings of a session, which a client's settings override.
-    pub(crate) fn session_config() -> SessionConfig {
+    pub(crate) fn session_config(&self) -> SessionConfig {
         SessionConfig::new_with_ballista()
-            .with_ballista_override_create_grpc_client_endpoint(Arc::new(watchful))
+            .with_ballista_override_create_grpc_client_endpoint(watchful(self.credentials()))
+    }
+
+    /// Returns the token of the cluster, if it has one.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Returns what this node shows other nodes.
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials {
+            token: self.token.clone(),
+            secret: None,
+        }
     }
 
     /// Returns the codec that writes and reads plans.
@@ -86,6 +114,10 @@ impl NodeServices {
         for function in engine.iter().chain(&self.functions) {
             let name = function.name().to_owned();
             registry.scalar_functions.insert(name, Arc::clone(function));
+        }
+        for aggregate in node::aggregates() {
+            let name = aggregate.name().to_owned();
+            registry.aggregate_functions.insert(name, aggregate);
         }
         registry
     }

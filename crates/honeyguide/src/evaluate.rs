@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::groups::{Key, KeyId, KeyValues, Keys};
-use crate::incident::{IncidentFigures, IncidentOptions, judge_incidents};
+use crate::incident::{IncidentFigures, IncidentOptions, Incidents, judge_incidents};
 use crate::labels::{class_of, label_key, labels};
 use crate::leakage::refuse_leaked_labels;
 use crate::log::BaselineRule;
@@ -176,33 +176,37 @@ pub async fn evaluate(
     }
     let mut evaluation = tally.finish(model.recipe().name.clone());
     if source.is_repeatable() {
-        evaluation.judge_incidents(engine, &model, source).await?;
+        evaluation
+            .judge_incidents(engine, &model, source, 1)
+            .await?;
     }
     Ok(evaluation)
 }
 
 impl Evaluation {
-    /// Adds the figures of the incidents of `source`, on which `model` was evaluated, to those of each label.
+    /// Adds the figures of the incidents of `source`, on which `model` was evaluated, to those of each label. Returns the
+    /// incidents with the highest scores, at most `limit`, and which labels their events have.
     ///
     /// # Errors
     /// Fails as [`incidents`](crate::incident::incidents) does.
-    pub async fn judge_incidents(
+    pub(crate) async fn judge_incidents(
         &mut self,
         engine: &Engine,
         model: &Model,
         source: &mut Source,
-    ) -> Result<()> {
+        limit: usize,
+    ) -> Result<(Incidents, Vec<Vec<bool>>)> {
         let labels = self.labels.iter().map(|label| label.label.clone());
         let labels: Vec<String> = labels.collect();
         let options = IncidentOptions {
-            limit: 1,
+            limit,
             ..IncidentOptions::default()
         };
-        let (_, figures) = judge_incidents(engine, model, source, &options, &labels).await?;
-        for (label, figures) in self.labels.iter_mut().zip(figures) {
+        let judged = judge_incidents(engine, model, source, &options, &labels).await?;
+        for (label, figures) in self.labels.iter_mut().zip(judged.figures) {
             label.incidents = Some(figures);
         }
-        Ok(())
+        Ok((judged.found, judged.held))
     }
 }
 

@@ -278,6 +278,7 @@ pub async fn import(
         threshold,
         training,
         origin: None,
+        known: Arc::default(),
     })
 }
 

@@ -93,6 +93,7 @@ mod naming;
 pub mod node;
 pub mod output;
 mod recipe;
+pub mod recording;
 pub mod report;
 pub mod reproduce;
 pub mod sample;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use crate::error::Result;
 use crate::functions;
@@ -16,6 +16,11 @@ use crate::storage::StorageOptions;
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let all = functions::functions().into_iter();
     all.chain(functions::conversions()).map(Arc::new).collect()
+}
+
+/// Returns the aggregates that plans refer to by name.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    functions::aggregates().into_iter().map(Arc::new).collect()
 }
 
 /// Returns the registry that opens the object stores of a plan's files with `options`.

@@ -6,13 +6,13 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result as EngineResult;
-use datafusion::functions_aggregate::expr_fn::sum;
-use datafusion::logical_expr::ident;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::{Expr, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::groups::{COUNT, KeyValues, KeyedCounts, Keys, count_distinct};
+use crate::groups::{COUNT, KeyValues, KeyedCounts, Keys};
 use crate::model::Model;
 use crate::model_functions::{SCORE, anomaly_score};
 use crate::recipe::plan::FeaturePlan;
@@ -63,23 +63,23 @@ impl ScoredCounts<'_> {
         scan.fold(source, || Ok(start()), query, fold).await
     }
 
-    /// Returns the query. It groups rows before it scores them, since most kernel calls repeat others.
+    /// Returns the query. It does not group by the inputs first: a score function knows the rows that it has scored, and
+    /// finds a row's score faster than the engine finds its group. Rows that all differ need no group either.
     fn query(&self, table: DataFrame, plan: &FeaturePlan) -> EngineResult<DataFrame> {
-        let keys = || self.keys.idents();
+        let inputs = plan.inputs.iter().cloned().map(Expr::unalias);
         let score = anomaly_score(self.model)
-            .call(plan.names.iter().map(ident).collect())
+            .call(inputs.collect())
             .alias(SCORE);
-        count_distinct(table, plan, self.keys)?
-            .select(
-                [score]
-                    .into_iter()
-                    .chain(keys())
-                    .chain([ident(COUNT)])
-                    .collect::<Vec<_>>(),
-            )?
+        let keys = self.keys.iter();
+        let keys = keys.map(|key| key.expr.clone().alias(&key.name));
+        table
+            .select([score].into_iter().chain(keys).collect::<Vec<_>>())?
             .aggregate(
-                [ident(SCORE)].into_iter().chain(keys()).collect(),
-                vec![sum(ident(COUNT)).alias(COUNT)],
+                [ident(SCORE)]
+                    .into_iter()
+                    .chain(self.keys.idents())
+                    .collect(),
+                vec![count(lit(1)).alias(COUNT)],
             )?
             .sort(vec![
                 ident(SCORE).sort(self.order == Order::Ascending, false),

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, UInt32Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Column as ColumnRef;
@@ -18,8 +19,8 @@ use crate::cells::texts;
 use crate::engine::expressions_context;
 use crate::error::{Error, Result};
 use crate::explain::{Attribution, ExplainedEvent, Reason};
-use crate::features::InputExpressions;
-use crate::model::{Model, Threshold};
+use crate::features::{InputExpressions, feature_keys};
+use crate::model::{Model, ScoredRows, Threshold};
 use crate::source::logged_columns;
 
 /// A model bound to a schema, ready to score batches.
@@ -64,8 +65,8 @@ pub struct Scores {
     /// The anomaly score of each row, in (0, 1].
     values: Vec<f64>,
     threshold: Threshold,
-    /// The feature rows, as the forest gets them: rows × features, row-major.
-    features: Vec<f64>,
+    /// The different feature rows among them.
+    rows: ScoredRows,
     n_features: usize,
     /// The columns of the recipe's inputs.
     inputs: Vec<ArrayRef>,
@@ -145,11 +146,14 @@ impl Scorer {
     /// # Errors
     /// Fails when the model's forest has extended splits, which cannot be explained.
     pub fn contributions(&self, scores: &Scores) -> Result<Contributions> {
-        let (base, values) = self.model.contributions(&scores.features)?;
+        let n_features = scores.n_features;
+        let (base, of_different) = self.model.contributions(&scores.rows.features)?;
+        let positions = scores.rows.positions.iter().map(|at| *at as usize);
+        let values = positions.flat_map(|at| &of_different[at * n_features..][..n_features]);
         Ok(Contributions {
             base,
-            values,
-            n_features: scores.n_features,
+            values: values.copied().collect(),
+            n_features,
         })
     }
 
@@ -196,14 +200,10 @@ impl Scores {
     /// # Errors
     /// Fails when an input is infinite or has a null that the recipe refuses.
     pub(crate) fn of_inputs(model: &Model, inputs: Vec<ArrayRef>) -> Result<Self> {
-        let features = model.encode(&inputs)?;
-        Ok(Self {
-            values: model.scores_of_encoded(&features)?,
-            threshold: model.threshold().clone(),
-            n_features: model.recipe().features.len(),
-            features,
-            inputs,
-        })
+        let rows = model.score_inputs(&inputs)?;
+        let positions = rows.positions.iter();
+        let values = positions.map(|at| rows.scores[*at as usize]).collect();
+        Ok(Self::new(model, inputs, rows, values))
     }
 
     /// Takes scores that another machine has computed for these inputs.
@@ -211,13 +211,18 @@ impl Scores {
     /// # Errors
     /// Fails as [`of_inputs`](Self::of_inputs) does.
     pub(crate) fn known(model: &Model, inputs: Vec<ArrayRef>, values: Vec<f64>) -> Result<Self> {
-        Ok(Self {
-            features: model.encode(&inputs)?,
-            threshold: model.threshold().clone(),
-            n_features: model.recipe().features.len(),
+        let rows = ScoredRows::separate(model.encode(&inputs)?, values.clone());
+        Ok(Self::new(model, inputs, rows, values))
+    }
+
+    fn new(model: &Model, inputs: Vec<ArrayRef>, rows: ScoredRows, values: Vec<f64>) -> Self {
+        Self {
             values,
+            threshold: model.threshold().clone(),
+            rows,
+            n_features: model.recipe().features.len(),
             inputs,
-        })
+        }
     }
 
     /// Returns the number of rows.
@@ -260,12 +265,31 @@ impl Scores {
     /// # Panics
     /// If there is no row `row`.
     pub fn features(&self, row: usize) -> &[f64] {
-        &self.features[row * self.n_features..][..self.n_features]
+        let at = self.rows.positions[row] as usize;
+        &self.rows.features[at * self.n_features..][..self.n_features]
     }
 
-    /// Returns the feature rows of all rows, row-major.
-    pub(crate) fn all_features(&self) -> &[f64] {
-        &self.features
+    /// Returns the texts that are the keys of the rows' features.
+    ///
+    /// # Errors
+    /// Fails when the keys cannot be written to a column, which is a defect.
+    pub(crate) fn feature_keys(&self) -> Result<ArrayRef> {
+        let different = feature_keys(self.rows.features.chunks_exact(self.n_features));
+        let positions = UInt32Array::from(self.rows.positions.clone());
+        take(&different, &positions, None)
+            .map_err(|error| Error::internal(format!("the keys of features: {error}")))
+    }
+
+    /// Returns the number of values among the features that are categories not seen in training.
+    ///
+    /// # Errors
+    /// Fails when the features do not fit the forest of `model`, which is a defect.
+    pub(crate) fn unseen_categories(&self, model: &Model) -> Result<u64> {
+        let different = self.rows.features.chunks_exact(self.n_features);
+        let unseen = different.map(|row| model.unseen_categories(row));
+        let unseen = unseen.collect::<Result<Vec<u64>>>()?;
+        let positions = self.rows.positions.iter();
+        Ok(positions.map(|at| unseen[*at as usize]).sum())
     }
 
     /// Returns the recipe's inputs of row `row` as text; a null is `None`.

@@ -301,6 +301,7 @@ pub(crate) fn fit(
         threshold,
         training,
         origin: None,
+        known: Arc::default(),
     })
 }
 

@@ -8,6 +8,7 @@
 //!   resolve.
 //! - [`describe`]: value counts, distributions and correlations of columns of any length, in one
 //!   pass.
+//! - [`exact_sum`]: sums of doubles that do not depend on the order of their terms.
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices for weighted scores with ties.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
@@ -24,6 +25,7 @@
 
 pub mod chance;
 pub mod describe;
+pub mod exact_sum;
 pub mod iforest;
 pub mod matrix;
 pub mod metrics;

@@ -9,6 +9,7 @@ mod chart;
 mod explore;
 mod page;
 mod report;
+mod times;
 mod words;
 
 pub use explore::{MAX_CHARTS, explore};

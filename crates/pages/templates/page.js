@@ -107,6 +107,18 @@
     }
     return { flagged, called };
   };
+  // Incidents are counted at some positions, which ascend. At another one, the nearest ones are named.
+  const incidentsAt = (i) => {
+    const counted = live.incidents.find((entry) => entry.position === i);
+    if (!counted) return null;
+    return new Map(counted.place.map((where, entry) => [where, counted.count[entry]]));
+  };
+  const nearIncidents = (i) => {
+    const near = [live.incidents.findLast((entry) => entry.position < i), live.incidents.find((entry) => entry.position > i)];
+    const words = near.filter(Boolean).map((entry) =>
+      `${count(entry.count.reduce((all, value) => all + value, 0))} at ${thresholdAt(entry.position).toFixed(4)}`);
+    return `not counted at this threshold: ${words.join(", ")}`;
+  };
   const share = (part, whole) => (whole === 0 ? null : part / whole);
 
   // What a chart shows of the threshold: markers on curves, a line in histograms, bars of days.
@@ -146,13 +158,18 @@
     const alerts = total(places.called);
     put("threshold", thresholdAt(position).toFixed(4));
     put("flagged", count(flagged));
+    const incidents = incidentsAt(position);
+    put("incidents", incidents ? count(total(incidents)) : "–");
+    put("incidents-near", incidents ? "" : nearIncidents(position));
+    document.querySelectorAll('[data-live="incidents-near"]').forEach((note) => { note.hidden = incidents !== null; });
+    put("incidents-per-host-day", incidents && hostDays ? perDay(total(incidents) / hostDays) : "–");
     put("flagged-share", percent(flagged, above.events[above.events.length - 1]));
     put("alerts", count(alerts));
     put("flagged-per-host-day", hostDays ? perDay(flagged / hostDays) : "–");
     put("alerts-per-host-day", hostDays ? perDay(alerts / hostDays) : "–");
     slider.setAttribute("aria-valuetext", `threshold ${thresholdAt(position).toFixed(4)}: ${count(flagged)} events flagged`);
     live.labels.forEach((_, label) => showLabel(label));
-    live.hosts.forEach((host, index) => showHost(host, index, places));
+    live.hosts.forEach((host, index) => showHost(host, index, { ...places, incidents }));
     element("threshold-back").disabled = position === live.start;
   };
   const showLabel = (label) => {
@@ -166,13 +183,16 @@
       document.querySelectorAll(`[data-share="${name}-${label}"]`).forEach((cell) => cell.style.setProperty("--share", whole ? n / whole : 0));
     });
   };
-  const showHost = (host, index, { flagged, called }) => {
+  const showHost = (host, index, { flagged, called, incidents }) => {
     const sum = (counts) => {
       let all = 0;
       for (let slot = 0; slot < live.slots; slot += 1) all += counts.get(index * live.slots + slot) || 0;
       return all;
     };
     const [events, alerts] = [sum(flagged), sum(called)];
+    const opened = incidents ? sum(incidents) : null;
+    put(`host-incidents-${index}`, incidents ? count(opened) : "–");
+    put(`host-incidents-per-day-${index}`, incidents && host.days ? perDay(opened / host.days) : "–");
     put(`host-flagged-${index}`, count(events));
     put(`host-alerts-${index}`, count(alerts));
     put(`host-flagged-per-day-${index}`, host.days ? perDay(events / host.days) : "–");
@@ -213,6 +233,23 @@
     redraw();
   });
   showTheme();
+
+  // A link to an incident opens its details; in print, all incidents are open.
+  const openTarget = () => {
+    const target = /^#incident-\d+$/.test(location.hash) && element(location.hash.slice(1));
+    if (!target) return;
+    target.closest("details").open = true;
+    target.focus({ preventScroll: true });
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", openTarget);
+  openTarget();
+  let closedBeforePrint = [];
+  addEventListener("beforeprint", () => {
+    closedBeforePrint = [...document.querySelectorAll(".incident:not([open]), .tree details:not([open])")];
+    closedBeforePrint.forEach((details) => { details.open = true; });
+  });
+  addEventListener("afterprint", () => closedBeforePrint.forEach((details) => { details.open = false; }));
 
   const zoom = (id, factor) => {
     const axes = place(id)._fullLayout;

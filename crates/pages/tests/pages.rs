@@ -172,6 +172,35 @@ async fn a_report_agrees_with_the_evaluation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_opens_with_the_incidents() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let model = small_model(&mut folder.source(&["good.csv"]), "beth-paper").await;
+    let mut source = folder.source(&["good.csv"]);
+    let (page, report) = reported(&engine(2), &model, &mut source).await;
+    let found = &report.incidents.found;
+    assert!(found.found > 0 && !found.incidents.is_empty());
+    let page = shown(&page);
+    let place = |id: &str| page.find(&format!("id=\"{id}\"")).expect(id);
+    assert!(place("verdict") < place("incidents") && place("incidents") < place("threshold"));
+    for (incident, number) in found.incidents.iter().take(25).zip(1..) {
+        assert!(page.contains(&format!("href=\"#incident-{number}\"")));
+        let details = &page[place(&format!("incident-{number}"))..];
+        let details = details
+            .split_once("class=\"incident\"")
+            .map_or(details, |two| two.0);
+        assert!(details.contains(&incident.id), "{number}");
+        for process in &incident.processes {
+            for program in &process.programs {
+                assert!(details.contains(program), "{number}: {program}");
+            }
+        }
+        let reason = incident.reasons[0].text.replace('\'', "&#39;");
+        let reason = reason.replace('<', "&lt;").replace('>', "&gt;");
+        assert!(details.contains(&reason), "{number}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_that_its_data_is_simulated() {
     let (folder, model) = folder_and_model().await;
     let says = "Simulated data.";
@@ -351,6 +380,8 @@ async fn pages_of_any_table_tell_hosts_and_days_apart() {
     let (html, report) = reported(&engine(1), &model, &mut source).await;
     assert!(html.contains("no usable column timestamp") && html.contains("no column hostName"));
     assert!(report.alerts.is_none(), "{:?}", report.alerts);
+    assert!(report.incidents.found.found > 0);
+    assert!(html.contains("no times, so there is no timeline"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

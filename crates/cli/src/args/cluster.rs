@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples, on one machine:
 
 const SCHEDULER_EXAMPLES: &str = "Examples:
   honeyguide cluster scheduler
-  honeyguide cluster scheduler --bind 10.0.0.1:50050
+  honeyguide cluster scheduler --bind 10.0.0.1:50050 --token-file token
 
 HTTP endpoints on the same port:
   /healthz              responds while the scheduler runs
@@ -29,7 +29,7 @@ SIGTERM and Ctrl-C cancel the running jobs and end the scheduler with status 0."
 const EXECUTOR_EXAMPLES: &str = "Examples:
   honeyguide cluster executor --scheduler 127.0.0.1:50050
   honeyguide cluster executor --scheduler 10.0.0.1:50050 --bind 10.0.0.7:50051 \\
-      --work-dir /var/lib/honeyguide --slots 16 --memory 48G
+      --token-file token --work-dir /var/lib/honeyguide --slots 16 --memory 48G
 
 Other executors and clients fetch results from the executor's port.
 HTTP endpoints on the same port:
@@ -57,7 +57,7 @@ pub enum Node {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SCHEDULER_EXAMPLES)]
 pub struct Scheduler {
-    /// Address to listen on; anyone who can reach this port can use the cluster
+    /// Address to listen on; beyond loopback, --token-file or --insecure is needed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:50050")]
     pub bind: SocketAddr,
     /// Time without a heartbeat after which an executor counts as lost and its jobs are run again
@@ -69,6 +69,19 @@ pub struct Scheduler {
     /// Time for which executors keep the results of a finished job
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = seconds(1))]
     pub keep_results: u64,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// Who may use the port of a node.
+#[derive(Debug, ClapArgs)]
+pub struct Access {
+    /// File with the token that every request to this node must show, except for /healthz
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Listen beyond loopback without a token; anyone who can reach the port can then use the cluster
+    #[arg(long, conflicts_with = "token_file")]
+    pub insecure: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -77,7 +90,7 @@ pub struct Executor {
     /// Address of the scheduler
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: String,
-    /// Address to listen on, with port 0 for any free port; anyone who can reach this port can fetch results
+    /// Address to listen on, with port 0 for any free port; beyond loopback, --token-file or --insecure is needed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub bind: SocketAddr,
     /// Host name or address at which other machines reach this executor [default: the address of --bind; for 0.0.0.0
@@ -97,6 +110,8 @@ pub struct Executor {
     /// Time to wait for the scheduler at the start
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub patience: u64,
+    #[command(flatten)]
+    pub access: Access,
 }
 
 /// Returns a parser of a number of seconds from `lowest` to a day.

@@ -18,6 +18,7 @@ mod numbers;
 mod on_cluster;
 mod paths;
 mod recipes;
+mod record;
 mod report;
 mod reproduce;
 mod sample;
@@ -50,6 +51,7 @@ pub use inspect::Inspect;
 pub use man::Man;
 pub use on_cluster::OnCluster;
 pub use recipes::Recipes;
+pub use record::Record;
 pub use report::Report;
 pub use reproduce::Reproduce;
 pub use sample::Sample;
@@ -177,6 +179,8 @@ impl Global {
 pub enum Command {
     /// Simulate a fleet of hosts and a break-in, find the break-in, and show the results
     Demo(Demo),
+    /// Record the kernel calls of this host with the sensor, to a file or a folder of files
+    Record(Record),
     /// Describe data: its columns, hosts, labels and correlations, and what they mean for a model
     Inspect(Inspect),
     /// Draw a random sample of rows, uniformly or by label

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,12 +13,19 @@ pub struct OnCluster {
     /// Time limit for one job of the cluster
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub cluster_timeout: u64,
+    /// File with the token of the cluster
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub token_file: Option<PathBuf>,
 }
 
 impl OnCluster {
-    /// Returns the scheduler's URL and the time limit of a job; `None` when the command runs on this machine.
-    pub fn url(&self) -> Option<(&str, Duration)> {
-        let limit = Duration::from_secs(self.cluster_timeout);
-        self.cluster.as_deref().map(|url| (url, limit))
+    /// Returns the scheduler's URL; `None` when the command runs on this machine.
+    pub fn url(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    /// Returns the time limit of a job.
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(self.cluster_timeout)
     }
 }

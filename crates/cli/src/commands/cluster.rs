@@ -22,7 +22,7 @@ mod with {
     use std::time::Duration;
 
     use honeyguide_cluster::{
-        Executor, ExecutorSettings, NodeServices, Scheduler, SchedulerSettings,
+        Executor, ExecutorSettings, NodeServices, Scheduler, SchedulerSettings, Token,
     };
     use log::LevelFilter;
 
@@ -33,7 +33,14 @@ mod with {
     /// Runs a scheduler or an executor until SIGINT or SIGTERM.
     pub async fn run(context: &Context, args: Cluster) -> Result<(), Failure> {
         log_to_standard_error(context);
-        let services = NodeServices::new(&context.global().storage()?);
+        let (Node::Scheduler(cluster::Scheduler { access, .. })
+        | Node::Executor(cluster::Executor { access, .. })) = &args.node;
+        let token = access
+            .token_file
+            .as_deref()
+            .map(Token::from_file)
+            .transpose()?;
+        let services = NodeServices::new(&context.global().storage()?, token);
         match args.node {
             Node::Scheduler(args) => scheduler(args, services).await,
             Node::Executor(args) => executor(context, args, services).await,
@@ -46,10 +53,11 @@ mod with {
             executor_timeout: Duration::from_secs(args.executor_timeout),
             check_every: Duration::from_secs(args.check_every),
             keep_results: Duration::from_secs(args.keep_results),
+            insecure: args.access.insecure,
         };
         let stop = stop();
         let scheduler = Scheduler::bind(&settings, services).await?;
-        announce("scheduler", scheduler.address());
+        announce("scheduler", scheduler.address(), args.access.insecure);
         Ok(scheduler.serve(stop).await?)
     }
 
@@ -69,10 +77,11 @@ mod with {
             slots: slots.get(),
             memory: args.memory,
             patience: Duration::from_secs(args.patience),
+            insecure: args.access.insecure,
         };
         let stop = stop();
         let executor = Executor::bind(settings, services).await?;
-        announce("executor", executor.address());
+        announce("executor", executor.address(), args.access.insecure);
         Ok(executor.serve(stop).await?)
     }
 
@@ -86,12 +95,16 @@ mod with {
         }
     }
 
-    /// Prints the address, which scripts wait for, and a warning if other machines can reach it.
-    fn announce(node: &str, address: SocketAddr) {
+    /// Prints the address, which scripts wait for, and a warning if strangers can use it.
+    fn announce(node: &str, address: SocketAddr, insecure: bool) {
         eprintln!("{node} listening on {address}");
         if !address.ip().is_loopback() {
+            let why = match insecure {
+                true => "it asks nobody for a token",
+                false => "its traffic is not encrypted",
+            };
             log::warn!(
-                "other machines can reach this port, which has no authentication: keep it in a private network"
+                "other machines can reach this port, and {why}: keep it in a private network"
             );
         }
     }

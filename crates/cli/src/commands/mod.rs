@@ -15,6 +15,7 @@ mod incidents;
 mod inspect;
 mod man;
 mod recipes;
+pub mod record;
 mod report;
 mod reproduce;
 mod sample;
@@ -24,14 +25,24 @@ mod sql;
 mod train;
 mod watch;
 
+use honeyguide::Error;
+
 use crate::args::Command;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Runs one command.
-pub async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
+/// Runs one command. `started` is what [`record::start`] has started for it.
+pub async fn dispatch(
+    context: &Context,
+    command: Command,
+    started: Option<record::Started>,
+) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(context, args).await,
+        Command::Record(args) => match started {
+            Some(started) => record::run(context, args, started).await,
+            None => Err(Error::internal("the sensor was not started").into()),
+        },
         Command::Inspect(args) => inspect::run(context, args).await,
         Command::Train(args) => train::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,

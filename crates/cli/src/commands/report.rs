@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use honeyguide::Model;
 use honeyguide::evaluate::Evaluation;
+use honeyguide::incident::Incident;
 use honeyguide::output::PendingFile;
 use honeyguide::report::{Report, report};
 use pages::{Origin, Page};
@@ -23,10 +24,40 @@ struct Written {
     out: PathBuf,
     /// The model's results on the data.
     evaluation: Evaluation,
+    /// The incidents.
+    incidents: WrittenIncidents,
     /// The number of alerts; `None` where the data has no columns to group events by.
     alerts: Option<u64>,
     /// What one alert is.
     alert_definition: Option<String>,
+}
+
+/// The number of incidents in the answer.
+const LISTED: usize = 10;
+
+#[derive(Serialize)]
+struct WrittenIncidents {
+    /// The number of incidents.
+    found: u64,
+    /// Whether times count from 1970-01-01 UTC; `None` if the data has no times.
+    times_are_dates: Option<bool>,
+    /// The incidents with the highest scores, highest first.
+    listed: Vec<LabelledIncident>,
+    /// The number of incidents at each threshold at which it was counted, the highest threshold first.
+    at_thresholds: Vec<AtThreshold>,
+}
+
+#[derive(Serialize)]
+struct LabelledIncident {
+    incident: Incident,
+    /// The labels that are 1 for at least one of its events.
+    labels: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AtThreshold {
+    threshold: f64,
+    incidents: u64,
 }
 
 pub async fn run(context: &Context, args: args::Report) -> Result<(), Failure> {
@@ -71,6 +102,7 @@ pub async fn write(
 
 impl Written {
     fn new(out: PathBuf, report: Report) -> Self {
+        let incidents = WrittenIncidents::new(&report);
         let (alerts, alert_definition) = report
             .alerts
             .map(|alerts| (alerts.count, alerts.definition))
@@ -78,8 +110,35 @@ impl Written {
         Self {
             out,
             evaluation: report.evaluation,
+            incidents,
             alerts,
             alert_definition,
+        }
+    }
+}
+
+impl WrittenIncidents {
+    fn new(report: &Report) -> Self {
+        let incidents = &report.incidents;
+        let labels = &report.evaluation.labels;
+        let listed = incidents.found.incidents.iter().zip(&incidents.held);
+        let listed = listed.take(LISTED).map(|(incident, held)| {
+            let labels = labels.iter().zip(held).filter(|(_, held)| **held);
+            LabelledIncident {
+                incident: incident.clone(),
+                labels: labels.map(|(label, _)| label.label.clone()).collect(),
+            }
+        });
+        let counts = incidents.counts.iter();
+        let at_thresholds = counts.map(|(position, counts)| AtThreshold {
+            threshold: report.steps.threshold(*position),
+            incidents: counts.values().sum(),
+        });
+        Self {
+            found: incidents.found.found,
+            times_are_dates: incidents.found.times_are_dates,
+            listed: listed.collect(),
+            at_thresholds: at_thresholds.collect(),
         }
     }
 }
@@ -90,6 +149,7 @@ impl Outcome for Written {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let evaluation = &self.evaluation;
         print_anomalous(evaluation.anomalous, evaluation.events, out)?;
+        writeln!(out, "incidents  {}", count(self.incidents.found))?;
         if let Some(alerts) = self.alerts {
             writeln!(out, "alerts     {}", count(alerts))?;
         }

@@ -103,10 +103,10 @@ impl Inner {
         plan: &Arc<dyn ExecutionPlan>,
         task: &TaskContext,
     ) -> std::result::Result<Answer, DataFusionError> {
-        let job = Job::submit(&self.address, plan, &self.codec, task).await?;
+        let job = Job::submit(&self.address, self.credentials(), plan, &self.codec, task).await?;
         let mut collector = Collector::new(&plan.schema())?;
         for partition in job.wait().await? {
-            let mut batches = submit::fetch(partition).await?;
+            let mut batches = submit::fetch(partition, self.credentials()).await?;
             while let Some(batch) = batches.try_next().await? {
                 collector.push(&batch)?;
             }

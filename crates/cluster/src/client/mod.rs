@@ -21,9 +21,12 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use honeyguide::{Distribute, Error, Result};
+use reqwest::StatusCode;
 
+use crate::access::{Credentials, Token};
 use crate::address::SchedulerAddress;
 use crate::codec::PlanCodec;
+use crate::plans;
 use crate::status::{ClusterStatus, STATUS_PATH};
 use remote::RemoteExec;
 
@@ -38,6 +41,8 @@ const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 pub struct ClientSettings {
     /// The longest time for one run of a job.
     pub job_time: Duration,
+    /// The token of the cluster, if it has one.
+    pub token: Option<Token>,
     /// A function that is called with a sentence for the user when a job is run again.
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -98,12 +103,15 @@ impl Cluster {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Returns a plan that runs `plan` on the cluster, or `None` if `plan` reads no files or cannot be encoded.
+    /// Returns a plan that runs `plan` on the cluster, or `None` if `plan` reads no files, cannot be encoded, or has
+    /// a node that the scheduler does not take.
     fn sent(&self, plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
         if !has_files(plan) {
             return None;
         }
-        PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), self.0.codec.as_ref()).ok()?;
+        let codec = self.0.codec.as_ref();
+        let encoded = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec).ok()?;
+        plans::check(&encoded).ok()?;
         let plan = match plan.output_ordering() {
             // Partitions are fetched one after another, which would not keep the order of rows.
             Some(ordering) if plan.output_partitioning().partition_count() > 1 => {
@@ -150,19 +158,41 @@ impl Distribute for Cluster {
 impl Inner {
     /// Asks the scheduler for the cluster's status, and waits at most `limit` for the answer.
     async fn status(&self, limit: Duration) -> Result<ClusterStatus> {
-        let asked = self.http.get(format!("{}{STATUS_PATH}", self.address));
+        let mut asked = self.http.get(format!("{}{STATUS_PATH}", self.address));
+        if let Some(token) = self.credentials().authorization() {
+            asked = asked.header(reqwest::header::AUTHORIZATION, token);
+        }
         let answer = asked
             .timeout(limit)
             .send()
             .await
             .and_then(reqwest::Response::error_for_status);
+        let is_unknown = |error: &reqwest::Error| error.status() == Some(StatusCode::UNAUTHORIZED);
         let text = match answer {
+            Err(error) if is_unknown(&error) => return Err(self.refused_token()),
             Ok(answer) => answer.bytes().await,
             Err(error) => Err(error),
         };
         let text = text.map_err(|error| self.lost_scheduler(reason(&error, limit)))?;
         serde_json::from_slice(&text)
             .map_err(|_| self.lost_scheduler("it does not answer as a scheduler does".into()))
+    }
+
+    /// Returns what this client shows the nodes.
+    fn credentials(&self) -> Credentials {
+        Credentials {
+            token: self.settings.token.clone(),
+            secret: None,
+        }
+    }
+
+    fn refused_token(&self) -> Error {
+        let what = match &self.settings.token {
+            Some(_) => "the cluster has another token",
+            None => "the cluster asks for its token",
+        };
+        Error::usage(format!("{}: {what}", self.url))
+            .hint("give the file with the token of its scheduler: --token-file FILE")
     }
 
     /// Waits until the cluster has an executor, and returns its status.

@@ -24,6 +24,7 @@ use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use tonic::transport::Channel;
 
+use crate::access::Credentials;
 use crate::codec::PlanCodec;
 use crate::services::{MAX_MESSAGE_BYTES, watchful};
 
@@ -51,12 +52,13 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Submits `plan` to the scheduler at `address`.
+    /// Submits `plan` to the scheduler at `address`, which is shown `credentials`.
     ///
     /// # Errors
     /// The plan cannot be encoded, or the scheduler cannot be reached or refuses the job.
     pub async fn submit(
         address: &str,
+        credentials: Credentials,
         plan: &Arc<dyn ExecutionPlan>,
         codec: &PlanCodec,
         task: &TaskContext,
@@ -76,7 +78,7 @@ impl Job {
             operation_id: new_instance_id(),
         });
         insert_version_header(request.metadata_mut());
-        let mut scheduler = connect(address, task).await?;
+        let mut scheduler = connect(address, &credentials, task).await?;
         let answer = scheduler.execute_query(request).await.map_err(failed)?;
         match answer.into_inner().result {
             Some(Submitted::Success(job)) => Ok(Self {
@@ -139,10 +141,15 @@ impl Drop for Job {
     }
 }
 
-async fn connect(address: &str, task: &TaskContext) -> Result<Scheduler> {
+async fn connect(
+    address: &str,
+    credentials: &Credentials,
+    task: &TaskContext,
+) -> Result<Scheduler> {
     let config = GrpcClientConfig::from(&task.session_config().ballista_config());
     let endpoint = create_grpc_client_endpoint(address.to_owned(), Some(&config));
-    let channel = endpoint.map_err(failed)?.connect().await.map_err(failed)?;
+    let endpoint = credentials.on(endpoint.map_err(failed)?).map_err(failed)?;
+    let channel = endpoint.connect().await.map_err(failed)?;
     Ok(SchedulerGrpcClient::new(channel)
         .max_encoding_message_size(MAX_MESSAGE_BYTES as usize)
         .max_decoding_message_size(MAX_MESSAGE_BYTES as usize))
@@ -162,7 +169,10 @@ fn in_order(mut partitions: Vec<PartitionLocation>) -> Result<Vec<PartitionLocat
 }
 
 /// Fetches a partition of the result from the executor that has it.
-pub(super) async fn fetch(partition: PartitionLocation) -> Result<SendableRecordBatchStream> {
+pub(super) async fn fetch(
+    partition: PartitionLocation,
+    credentials: Credentials,
+) -> Result<SendableRecordBatchStream> {
     let layout = partition.layout();
     let (Some(id), Some(executor)) = (partition.partition_id, partition.executor_meta) else {
         return Err(DataFusionError::Execution(
@@ -171,7 +181,7 @@ pub(super) async fn fetch(partition: PartitionLocation) -> Result<SendableRecord
     };
     let port = u16::try_from(executor.port).unwrap_or(0);
     let limit = MAX_MESSAGE_BYTES as usize;
-    let watched = Arc::new(BallistaConfigGrpcEndpoint::new(Arc::new(watchful)));
+    let watched = Arc::new(BallistaConfigGrpcEndpoint::new(watchful(credentials)));
     let host = &executor.host;
     let mut client =
         BallistaClient::try_new(host, port, limit, false, Some(watched), TRIES, 0, 0, 0)

@@ -5,6 +5,7 @@ mod connections;
 mod folder;
 mod memory;
 mod orders;
+mod results;
 mod session;
 mod watch;
 
@@ -18,7 +19,6 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::Router;
 use axum::routing::get;
 use ballista_core::serde::protobuf::executor_grpc_server::ExecutorGrpcServer;
-use ballista_executor::flight_service::BallistaFlightService;
 use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -28,7 +28,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use self::folder::WorkFolder;
 use self::orders::Orders;
+use self::results::Results;
 use self::session::{Membership, Session};
+use crate::access::{Credentials, Guard, Secret, check_exposure};
 use crate::address::SchedulerAddress;
 use crate::metrics::{CONTENT_TYPE, ExecutorMetrics};
 use crate::port;
@@ -62,6 +64,8 @@ pub struct ExecutorSettings {
     pub memory: Option<u64>,
     /// The time during which an executor tries to reach the scheduler at its start.
     pub patience: Duration,
+    /// Whether to listen where other machines can connect although the cluster has no token.
+    pub insecure: bool,
 }
 
 impl ExecutorSettings {
@@ -134,6 +138,7 @@ impl Executor {
     /// The settings cannot work, the port is not available, or the folder cannot be created.
     pub async fn bind(settings: ExecutorSettings, services: NodeServices) -> Result<Self> {
         settings.check()?;
+        check_exposure(settings.bind, services.token().is_some(), settings.insecure)?;
         let slots = settings.slots.max(1);
         let memory = settings.memory;
         let memory = memory.unwrap_or_else(|| memory::default_budget(slots));
@@ -178,7 +183,8 @@ impl Executor {
         let shared = Arc::clone(&self.shared);
         let listener = port::without_delay(self.listener);
         let mut server = JoinSet::new();
-        server.spawn(axum::serve(listener, router(&shared)).into_future());
+        let router = router(&shared).into_make_service();
+        server.spawn(axum::serve(listener, router).into_future());
         let failed = |error| port::failed("serve on", self.address, error);
         let result = tokio::select! {
             () = stop => Ok(()),
@@ -197,15 +203,23 @@ impl Executor {
 /// Returns the router for the port: results, the scheduler's calls and metrics.
 fn router(shared: &Arc<Shared>) -> Router {
     let limit = MAX_MESSAGE_BYTES as usize;
-    let results = shared.membership.folder.results();
-    let results = BallistaFlightService::new(results.to_string_lossy().into_owned());
+    let Membership {
+        folder,
+        metrics,
+        services,
+        ..
+    } = &shared.membership;
+    let refusals = Arc::clone(&metrics.refusals);
+    let results = Results::new(&folder.results(), Arc::clone(&refusals));
     let results = FlightServiceServer::new(results)
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
     let orders = ExecutorGrpcServer::new(Orders(Arc::clone(shared)));
+    let token = services.token().cloned();
     let shared = Arc::clone(shared);
     let calls = Routes::new(results).add_service(orders);
-    port::router(calls, get(async move || shared.metrics()))
+    let pages = vec![("/metrics", get(async move || shared.metrics()))];
+    port::router(calls, pages, Guard { token, refusals })
 }
 
 /// Joins the cluster and works, and joins again whenever the connection to the scheduler is lost. Returns only if the
@@ -215,9 +229,15 @@ async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration)
     let mut was_joined = false;
     let mut is_told = false;
     loop {
-        let why = match connect(scheduler).await {
+        // A session has a secret of its own, which the scheduler learns when the executor joins.
+        let secret = Secret::draw();
+        let credentials = Credentials {
+            secret: Some(secret.clone()),
+            ..shared.membership.services.credentials()
+        };
+        let why = match connect(scheduler, &credentials).await {
             Ok(channel) => {
-                let session = Arc::new(shared.membership.begin(channel));
+                let session = Arc::new(shared.membership.begin(channel, secret));
                 shared.set_session(Some(Arc::clone(&session)));
                 let why = session.work(&shared.membership.services).await;
                 session.leave().await;
@@ -242,7 +262,10 @@ async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration)
     }
 }
 
-async fn connect(scheduler: &SchedulerAddress) -> std::result::Result<Channel, String> {
+async fn connect(
+    scheduler: &SchedulerAddress,
+    credentials: &Credentials,
+) -> std::result::Result<Channel, String> {
     let endpoint = Endpoint::from_shared(scheduler.http()).map_err(|error| error.to_string())?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
@@ -251,6 +274,9 @@ async fn connect(scheduler: &SchedulerAddress) -> std::result::Result<Channel, S
         .http2_keep_alive_interval(PROBE)
         .keep_alive_timeout(CONNECT_TIMEOUT)
         .keep_alive_while_idle(true);
+    let endpoint = credentials
+        .on(endpoint)
+        .map_err(|error| error.to_string())?;
     let connected = endpoint.connect().await;
     connected.map_err(|error| watch::causes(&error))
 }

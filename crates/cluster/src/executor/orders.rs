@@ -12,6 +12,10 @@ use ballista_core::serde::protobuf::{
 use tonic::{Request, Response, Status};
 
 use super::Shared;
+use super::session::Session;
+use crate::access::presented_secret;
+use crate::job_id::is_job_id;
+use crate::metrics::Refusal;
 
 /// A service that applies the scheduler's calls to the current session.
 pub(super) struct Orders(pub(super) Arc<Shared>);
@@ -25,14 +29,31 @@ fn pulls<T>() -> Answer<T> {
     ))
 }
 
+impl Orders {
+    /// Returns the current session if the call shows its secret, which only the scheduler knows.
+    fn known<T>(&self, request: &Request<T>) -> Result<Arc<Session>, Status> {
+        let shown = presented_secret(request.metadata().as_ref());
+        let session = self.0.session();
+        let session = session.filter(|session| shown.is_some_and(|shown| session.is_secret(shown)));
+        session.ok_or_else(|| {
+            let why = "an order in the name of the scheduler, without the secret of this executor";
+            self.0
+                .membership
+                .metrics
+                .refusals
+                .note(Refusal::Identity, why);
+            Status::permission_denied("this executor does not know this scheduler")
+        })
+    }
+}
+
 #[async_trait]
 impl ExecutorGrpc for Orders {
     async fn cancel_tasks(&self, request: Request<CancelTasksParams>) -> Answer<CancelTasksResult> {
+        let session = self.known(&request)?;
         let mut cancelled = true;
-        if let Some(session) = self.0.session() {
-            for task in request.into_inner().task_infos {
-                cancelled &= session.cancel(task).await;
-            }
+        for task in request.into_inner().task_infos {
+            cancelled &= is_job_id(&task.job_id) && session.cancel(task).await;
         }
         Ok(Response::new(CancelTasksResult { cancelled }))
     }
@@ -41,10 +62,11 @@ impl ExecutorGrpc for Orders {
         &self,
         request: Request<StopExecutorParams>,
     ) -> Answer<StopExecutorResult> {
+        let session = self.known(&request)?;
         let id = request.into_inner().executor_id;
-        match self.0.session() {
-            Some(session) if session.give_up(&id) => Ok(Response::new(StopExecutorResult {})),
-            _ => Err(Status::not_found(format!("no executor {id} here"))),
+        match session.give_up(&id) {
+            true => Ok(Response::new(StopExecutorResult {})),
+            false => Err(Status::not_found(format!("no executor {id} here"))),
         }
     }
 

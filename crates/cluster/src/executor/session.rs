@@ -30,6 +30,7 @@ use super::connections::Connections;
 use super::folder::WorkFolder;
 use super::memory;
 use super::watch::WatchedChannel;
+use crate::access::Secret;
 use crate::metrics::{ExecutorMetrics, MeasuringEngine};
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
@@ -76,7 +77,8 @@ impl Membership {
     }
 
     fn executor(&self) -> Executor {
-        let (services, spill) = (self.services.clone(), self.folder.spill());
+        let [services, defaults] = [(); 2].map(|()| self.services.clone());
+        let spill = self.folder.spill();
         let base: RuntimeProducer = Arc::new(move |_config| services.runtime(&spill));
         let policy = memory::policy(self.memory, self.slots);
         let cache = DefaultSessionRuntimeCache::new(
@@ -95,7 +97,7 @@ impl Membership {
             self.registration(),
             &self.folder.results().to_string_lossy(),
             uncached,
-            Arc::new(NodeServices::session_config),
+            Arc::new(move || defaults.session_config()),
             Arc::new(self.services.functions()),
             Arc::new(LoggingMetricsCollector::default()),
             self.slots,
@@ -104,11 +106,12 @@ impl Membership {
         .with_session_runtime_cache(Some(Arc::new(cache)))
     }
 
-    /// Makes a session over a connection to the scheduler.
-    pub(super) fn begin(&self, channel: Channel) -> Session {
+    /// Makes a session over a connection to the scheduler, which shows `secret`.
+    pub(super) fn begin(&self, channel: Channel, secret: Secret) -> Session {
         Session {
             executor: Arc::new(self.executor()),
             channel,
+            secret,
             given_up: Notify::new(),
             is_joined: AtomicBool::new(false),
         }
@@ -119,6 +122,8 @@ impl Membership {
 pub(super) struct Session {
     executor: Arc<Executor>,
     channel: Channel,
+    /// The secret that this executor and its scheduler share.
+    secret: Secret,
     /// A signal that is sent when the scheduler says that it has removed this executor.
     given_up: Notify,
     is_joined: AtomicBool,
@@ -127,6 +132,11 @@ pub(super) struct Session {
 impl Session {
     fn id(&self) -> &str {
         &self.executor.metadata.id
+    }
+
+    /// Returns whether `shown` is the secret that this executor and its scheduler share.
+    pub(super) fn is_secret(&self, shown: &str) -> bool {
+        self.secret.is(shown)
     }
 
     /// Returns whether the scheduler has answered at least once.

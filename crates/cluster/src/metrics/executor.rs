@@ -10,14 +10,15 @@ use ballista_core::serde::protobuf::{
     RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
 };
 use ballista_executor::execution_engine::{ExecutionEngine, QueryStageExecutor};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 
-use super::Text;
+use super::{Refusal, Refusals, Text};
 use crate::faults::passed_on;
+use crate::job_id::is_job_id;
 
 /// The numbers of tasks by outcome, and the amount of data that they wrote.
 #[derive(Debug, Default)]
@@ -28,6 +29,7 @@ pub(crate) struct ExecutorMetrics {
     cancelled: AtomicU64,
     shuffled_bytes: AtomicU64,
     shuffled_rows: AtomicU64,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl ExecutorMetrics {
@@ -73,6 +75,8 @@ impl ExecutorMetrics {
             "1 while the scheduler answers, else 0.",
             u8::from(is_joined),
         );
+        self.refusals
+            .write(&mut text, "honeyguide_executor_refused_total");
         text.finish()
     }
 }
@@ -96,6 +100,12 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        if let Err(why) = check_task(&job_id, &plan) {
+            self.metrics.refusals.note(Refusal::Task, &why);
+            return Err(DataFusionError::Execution(format!(
+                "the executor refuses {why}"
+            )));
+        }
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -113,6 +123,31 @@ impl<E: ExecutionEngine> ExecutionEngine for MeasuringEngine<E> {
             name,
         }))
     }
+}
+
+/// The nodes that write results. One is at the top of each task.
+const WRITERS: [&str; 3] = [
+    "ShuffleWriterExec",
+    "SortShuffleWriterExec",
+    "RangeShuffleWriterExec",
+];
+
+/// Checks that a task writes in the folder of its job only: its job id is no path, and no node below its top writes.
+///
+/// # Errors
+/// Returns what is wrong.
+fn check_task(job: &JobId, plan: &Arc<dyn ExecutionPlan>) -> Result<(), String> {
+    if !is_job_id(job.as_str()) {
+        return Err(format!("a task of the job `{job}`, which is no job id"));
+    }
+    let mut left: Vec<_> = plan.children();
+    while let Some(node) = left.pop() {
+        if WRITERS.contains(&node.name()) || node.name() == "DataSinkExec" {
+            return Err(format!("a task with {} inside", node.name()));
+        }
+        left.extend(node.children());
+    }
+    Ok(())
 }
 
 /// A stage whose tasks are counted.
@@ -194,7 +229,6 @@ impl QueryStageExecutor for MeasuredStage {
 mod tests {
     use super::*;
     use crate::metrics::text::tests::samples;
-    use datafusion::error::DataFusionError;
     use futures::FutureExt;
 
     /// A stage for the tests: it writes two partitions, fails or never ends.

@@ -1,12 +1,13 @@
 //! The metrics of a scheduler.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ballista_core::JobId;
 use ballista_core::error::Result;
 use ballista_scheduler::metrics::SchedulerMetricsCollector;
 
-use super::Text;
+use super::{Refusals, Text};
 use crate::status::ClusterStatus;
 
 /// The numbers of jobs by outcome, which the scheduler's event loop reports.
@@ -16,6 +17,7 @@ pub(crate) struct SchedulerMetrics {
     completed: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl SchedulerMetrics {
@@ -58,6 +60,8 @@ impl SchedulerMetrics {
             "Executors that left or were lost; each removal cancels the jobs that run.",
             &[("", status.removals)],
         );
+        self.refusals
+            .write(&mut text, "honeyguide_scheduler_refused_total");
         text.finish()
     }
 }

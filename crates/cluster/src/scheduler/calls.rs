@@ -2,14 +2,18 @@
 //! a job asks for its status several times a second, so a job that nobody asks for has lost its client.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use axum::extract::ConnectInfo;
 use ballista_core::JobId;
+use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::execute_query_result::Result::Success;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
+use ballista_core::serde::protobuf::task_status::Status as Ended;
 use ballista_core::serde::protobuf::{
     CancelJobParams, CancelJobResult, CleanJobDataParams, CleanJobDataResult,
     CreateUpdateSessionParams, CreateUpdateSessionResult, ExecuteQueryParams, ExecuteQueryResult,
@@ -18,10 +22,17 @@ use ballista_core::serde::protobuf::{
     PollWorkResult, RegisterExecutorParams, RegisterExecutorResult, RemoveSessionParams,
     RemoveSessionResult, UpdateTaskStatusParams, UpdateTaskStatusResult,
 };
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
 use super::Server;
+use super::members::Members;
+use crate::access::presented_secret;
+use crate::job_id::is_job_id;
+use crate::metrics::{Refusal, Refusals};
+use crate::plans;
 
 /// The time after which a client that has not asked is considered gone. It is long enough for a client on a very busy
 /// machine.
@@ -58,6 +69,82 @@ impl Asked {
 pub(super) struct Calls {
     pub(super) server: Server,
     pub(super) asked: Arc<Asked>,
+    pub(super) members: Arc<Members>,
+    pub(super) refusals: Arc<Refusals>,
+}
+
+impl Calls {
+    /// Checks that a client sends a plan as our client does.
+    fn check_plan(&self, request: &ExecuteQueryParams) -> Result<(), Status> {
+        let checked = match &request.query {
+            Some(Query::PhysicalPlan(plan)) => PhysicalPlanNode::try_decode(plan)
+                .map_err(|_| "bytes that are no plan".to_owned())
+                .and_then(|plan| plans::check(&plan)),
+            _ => Err("something else than a physical plan".to_owned()),
+        };
+        checked.map_err(|why| {
+            self.refusals
+                .note(Refusal::Plan, &format!("a plan with {why}"));
+            Status::invalid_argument(format!("the scheduler takes no plan with {why}"))
+        })
+    }
+
+    fn check_job_id(&self, job: &str) -> Result<(), Status> {
+        if is_job_id(job) {
+            return Ok(());
+        }
+        self.refusals
+            .note(Refusal::JobId, &format!("`{job}`, which is no job id"));
+        Err(Status::invalid_argument("this is no job id"))
+    }
+
+    /// Returns the outcome of a check whether an executor speaks in its own name.
+    fn check_identity(&self, id: &str, is_own: bool) -> Result<(), Status> {
+        if is_own {
+            return Ok(());
+        }
+        let why = format!("a message in the name of the executor `{id}`, without its secret");
+        self.refusals.note(Refusal::Identity, &why);
+        Err(Status::permission_denied(
+            "the scheduler does not know this executor",
+        ))
+    }
+
+    /// Checks a request for tasks, with which an executor also joins and reports.
+    fn check_poll(&self, request: &Request<PollWorkParams>) -> Result<(), Status> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let PollWorkParams {
+            metadata,
+            task_status,
+            ..
+        } = request.get_ref();
+        let complete = metadata
+            .as_ref()
+            .filter(|executor| executor.specification.is_some() && executor.os_info.is_some());
+        let Some(executor) = complete else {
+            return self.check_identity("", false);
+        };
+        let host = executor
+            .host
+            .clone()
+            .or_else(|| Some(peer?.ip().to_string()));
+        let address = format!("{}:{}", host.unwrap_or_default(), executor.grpc_port);
+        let shown = presented_secret(request.metadata().as_ref());
+        self.check_identity(
+            &executor.id,
+            self.members.admit(&executor.id, shown, &address),
+        )?;
+        for task in task_status {
+            self.check_job_id(&task.job_id)?;
+            let of = match &task.status {
+                Some(Ended::Running(task)) => &task.executor_id,
+                Some(Ended::Successful(task)) => &task.executor_id,
+                _ => &executor.id,
+            };
+            self.check_identity(of, *of == executor.id)?;
+        }
+        Ok(())
+    }
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -78,6 +165,7 @@ impl SchedulerGrpc for Calls {
         &self,
         request: Request<ExecuteQueryParams>,
     ) -> Answer<ExecuteQueryResult> {
+        self.check_plan(request.get_ref())?;
         let answer = self.server.execute_query(request).await?;
         if let Some(Success(job)) = &answer.get_ref().result {
             self.asked.note(JobId::new(&*job.job_id), Instant::now());
@@ -89,6 +177,7 @@ impl SchedulerGrpc for Calls {
         &self,
         request: Request<GetJobStatusParams>,
     ) -> Answer<GetJobStatusResult> {
+        self.check_job_id(&request.get_ref().job_id)?;
         let job = JobId::new(&*request.get_ref().job_id);
         let answer = self.server.get_job_status(request).await?;
         if answer.get_ref().status.is_some() {
@@ -98,10 +187,12 @@ impl SchedulerGrpc for Calls {
     }
 
     async fn cancel_job(&self, request: Request<CancelJobParams>) -> Answer<CancelJobResult> {
+        self.check_job_id(&request.get_ref().job_id)?;
         SchedulerGrpc::cancel_job(&self.server, request).await
     }
 
     async fn poll_work(&self, request: Request<PollWorkParams>) -> Answer<PollWorkResult> {
+        self.check_poll(&request)?;
         self.server.poll_work(request).await
     }
 
@@ -109,6 +200,14 @@ impl SchedulerGrpc for Calls {
         &self,
         request: Request<HeartBeatParams>,
     ) -> Answer<HeartBeatResult> {
+        let HeartBeatParams {
+            executor_id: id,
+            metadata,
+            ..
+        } = request.get_ref();
+        let shown = presented_secret(request.metadata().as_ref());
+        let is_same = metadata.as_ref().is_some_and(|executor| executor.id == *id);
+        self.check_identity(id, is_same && self.members.knows(id, shown))?;
         self.server.heart_beat_from_executor(request).await
     }
 
@@ -116,6 +215,9 @@ impl SchedulerGrpc for Calls {
         &self,
         request: Request<ExecutorStoppedParams>,
     ) -> Answer<ExecutorStoppedResult> {
+        let id = &request.get_ref().executor_id;
+        let shown = presented_secret(request.metadata().as_ref());
+        self.check_identity(id, self.members.knows(id, shown))?;
         self.server.executor_stopped(request).await
     }
 

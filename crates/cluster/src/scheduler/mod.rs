@@ -3,6 +3,7 @@
 //! jobs are cancelled, and their clients run them again.
 
 mod calls;
+mod members;
 mod removals;
 
 use std::future::Future;
@@ -25,10 +26,13 @@ use tokio::time::{sleep, timeout};
 use tonic::service::Routes;
 
 use self::calls::{Asked, Calls};
+use self::members::Members;
 use self::removals::{CountedRemovals, Removals};
+use crate::access::{Credentials, Guard, Token, check_exposure};
+use crate::job_id::JobIds;
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
 use crate::port;
-use crate::services::{MAX_MESSAGE_BYTES, NodeServices, watchful};
+use crate::services::{Change, MAX_MESSAGE_BYTES, NodeServices, with_timeouts};
 use crate::status::{ClusterStatus, STATUS_PATH};
 
 /// How long a scheduler that stops waits until all jobs are cancelled, and again how long until open calls end.
@@ -49,6 +53,8 @@ pub struct SchedulerSettings {
     pub check_every: Duration,
     /// The time for which executors keep a finished job's results for its client.
     pub keep_results: Duration,
+    /// Whether to listen where other machines can connect although the cluster has no token.
+    pub insecure: bool,
 }
 
 impl Default for SchedulerSettings {
@@ -58,12 +64,13 @@ impl Default for SchedulerSettings {
             executor_timeout: Duration::from_secs(6),
             check_every: Duration::from_secs(2),
             keep_results: Duration::from_secs(300),
+            insecure: false,
         }
     }
 }
 
 impl SchedulerSettings {
-    fn config(&self) -> SchedulerConfig {
+    fn config(&self, to_executors: Change) -> SchedulerConfig {
         // Ballista reads 0 seconds as "never".
         let seconds = |duration: Duration| duration.as_secs().max(1);
         SchedulerConfig {
@@ -82,7 +89,8 @@ impl SchedulerSettings {
             grpc_server_max_encoding_message_size: MAX_MESSAGE_BYTES,
             grpc_client_max_message_size: MAX_MESSAGE_BYTES,
             // The scheduler calls removed executors one after another, so each call needs a timeout.
-            override_create_grpc_client_endpoint: Some(Arc::new(watchful)),
+            override_create_grpc_client_endpoint: Some(to_executors),
+            job_id_generator: Some(Arc::new(JobIds)),
             ..SchedulerConfig::default()
         }
     }
@@ -99,8 +107,9 @@ impl Scheduler {
     /// Listens on the port and starts Ballista's scheduler.
     ///
     /// # Errors
-    /// The port is not available.
+    /// The port is not available, or strangers could reach it.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
+        check_exposure(settings.bind, services.token().is_some(), settings.insecure)?;
         let (listener, address) = port::listen(settings.bind).await?;
         let node = Node::start(settings, services).await?;
         Ok(Self {
@@ -156,19 +165,41 @@ struct Node {
     metrics: Arc<SchedulerMetrics>,
     removals: Arc<Removals>,
     asked: Arc<Asked>,
+    members: Arc<Members>,
+    token: Option<Token>,
+}
+
+/// Returns the change of connections to executors. The scheduler shows each executor the secret that the two share.
+fn to_executors(members: Arc<Members>, services: &NodeServices) -> Change {
+    let own = services.credentials();
+    Arc::new(move |endpoint| {
+        let address = endpoint.uri().authority().map(|address| address.as_str());
+        let credentials = Credentials {
+            secret: address.and_then(|address| members.secret_at(address)),
+            ..own.clone()
+        };
+        Ok(credentials.on(with_timeouts(endpoint))?)
+    })
 }
 
 impl Node {
     async fn start(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
-        let config = Arc::new(settings.config());
-        let codec = services.codec();
+        let members = Arc::<Members>::default();
+        let config = settings.config(to_executors(Arc::clone(&members), &services));
+        let config = Arc::new(config);
+        let (codec, token) = (services.codec(), services.token().cloned());
+        let defaults = services.clone();
         let memory = BallistaCluster::new_memory(
             config.scheduler_id.clone(),
             Arc::new(move |config| services.session(config)),
-            Arc::new(NodeServices::session_config),
+            Arc::new(move || defaults.session_config()),
         );
         let removals = Arc::new(Removals::default());
-        let counted = CountedRemovals::new(memory.cluster_state(), Arc::clone(&removals));
+        let counted = CountedRemovals::new(
+            memory.cluster_state(),
+            Arc::clone(&removals),
+            Arc::clone(&members),
+        );
         let cluster = BallistaCluster::new(Arc::new(counted), memory.job_state());
         let metrics = Arc::new(SchedulerMetrics::default());
         let mut server = Server::new(
@@ -185,6 +216,8 @@ impl Node {
             metrics,
             removals,
             asked: Arc::default(),
+            members,
+            token,
         })
     }
 
@@ -194,14 +227,21 @@ impl Node {
         let calls = Calls {
             server: self.server.clone(),
             asked: Arc::clone(&self.asked),
+            members: Arc::clone(&self.members),
+            refusals: Arc::clone(&self.metrics.refusals),
         };
         let calls = SchedulerGrpcServer::new(calls)
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
         let [pages, status] = [(); 2].map(|()| self.clone());
         let metrics = get(async move || pages.metrics().await);
-        port::router(Routes::new(calls), metrics)
-            .route(STATUS_PATH, get(async move || Json(status.status().await)))
+        let status = get(async move || Json(status.status().await));
+        let guard = Guard {
+            token: self.token.clone(),
+            refusals: Arc::clone(&self.metrics.refusals),
+        };
+        let pages = vec![("/metrics", metrics), (STATUS_PATH, status)];
+        port::router(Routes::new(calls), pages, guard)
     }
 
     async fn status(&self) -> ClusterStatus {

@@ -14,6 +14,8 @@ use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::Notify;
 
+use super::members::Members;
+
 /// The number of removed executors, with a notification of each removal.
 #[derive(Debug, Default)]
 pub(super) struct Removals {
@@ -44,12 +46,21 @@ impl Removals {
 pub(super) struct CountedRemovals {
     inner: Arc<dyn ClusterState>,
     removals: Arc<Removals>,
+    members: Arc<Members>,
 }
 
 impl CountedRemovals {
-    /// Wraps `inner` and adds its removals to `removals`.
-    pub(super) fn new(inner: Arc<dyn ClusterState>, removals: Arc<Removals>) -> Self {
-        Self { inner, removals }
+    /// Wraps `inner`, adds its removals to `removals`, and has `members` forget who was removed.
+    pub(super) fn new(
+        inner: Arc<dyn ClusterState>,
+        removals: Arc<Removals>,
+        members: Arc<Members>,
+    ) -> Self {
+        Self {
+            inner,
+            removals,
+            members,
+        }
     }
 }
 
@@ -100,6 +111,7 @@ impl ClusterState for CountedRemovals {
 
     async fn remove_executor(&self, executor: &str) -> Result<()> {
         self.removals.add();
+        self.members.forget(executor);
         self.inner.remove_executor(executor).await
     }
 
@@ -126,7 +138,7 @@ mod tests {
     async fn a_removal_is_counted_and_told_of_once() {
         let removals = Arc::new(Removals::default());
         let inner = Arc::new(InMemoryClusterState::default());
-        let cluster = CountedRemovals::new(inner, Arc::clone(&removals));
+        let cluster = CountedRemovals::new(inner, Arc::clone(&removals), Arc::default());
         assert!(removals.next().now_or_never().is_none());
         cluster.remove_executor("one").await.unwrap();
         cluster.remove_executor("two").await.unwrap();

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use datafusion::arrow::array::{Array, ArrayRef};
+use foldhash::fast::RandomState;
 use learn::scaling::StandardScaler;
 use learn::{ColumnKind, Matrix};
 use serde::{Deserialize, Serialize};
 
+use super::coded::{CodedInputs, InputValues};
 use super::rarity::{NULL_ID, RarityTable, Sighting, UNSEEN_ID, key};
 use super::{Distilled, InputColumns, MAX_CATEGORIES, RarityData, Value};
 use crate::error::{Error, Result};
@@ -33,7 +35,7 @@ pub(crate) enum EncodingData {
 pub(crate) struct Encoder {
     layout: Layout,
     /// The ids of the texts of each input, without any for an input of numbers.
-    ids: Vec<HashMap<String, u32>>,
+    ids: Vec<HashMap<String, u32, RandomState>>,
     /// The encoding of each feature.
     encodings: Vec<Encoding>,
 }
@@ -50,46 +52,6 @@ enum Encoding {
         inputs: Vec<usize>,
         table: RarityTable,
     },
-}
-
-/// The values of one input in many rows.
-enum InputValues<'a> {
-    /// Numbers, NaN where missing: every `step`-th of `values` from `first` on.
-    Numbers {
-        values: Cow<'a, [f64]>,
-        first: usize,
-        step: usize,
-    },
-    /// The ids of texts.
-    Ids(Vec<u32>),
-}
-
-impl InputValues<'_> {
-    /// Returns the numbers in the order of the rows.
-    ///
-    /// # Errors
-    /// Fails when the input is text, which is a defect.
-    fn numbers(&self) -> Result<impl Iterator<Item = f64>> {
-        match self {
-            Self::Numbers {
-                values,
-                first,
-                step,
-            } => Ok(values.iter().skip(*first).step_by(*step).copied()),
-            Self::Ids(_) => Err(Error::internal("an input of text is used as numbers")),
-        }
-    }
-
-    /// Returns the ids of the texts in the order of the rows.
-    ///
-    /// # Errors
-    /// Fails when the input is numbers, which is a defect.
-    fn ids(&self) -> Result<&[u32]> {
-        match self {
-            Self::Ids(ids) => Ok(ids),
-            Self::Numbers { .. } => Err(Error::internal("an input of numbers is used as text")),
-        }
-    }
 }
 
 impl Encoder {
@@ -134,7 +96,7 @@ impl Encoder {
                 recipe.features.len()
             )));
         }
-        let mut ids = vec![HashMap::new(); layout.inputs.len()];
+        let mut ids = vec![HashMap::default(); layout.inputs.len()];
         let features = recipe.features.iter().zip(&layout.features).zip(data);
         let encodings = features.map(|((feature, inputs), data)| {
             Encoding::new(feature, inputs, &layout, data, &mut ids)
@@ -178,7 +140,10 @@ impl Encoder {
             };
             InputValues::Ids((0..n_rows).map(|row| id(inputs.row(row)[index])).collect())
         });
-        let values = self.encode_values(&columns.collect::<Vec<_>>(), n_rows)?;
+        let values = self.encode_coded(&CodedInputs {
+            inputs: columns.collect(),
+            n_rows,
+        })?;
         Matrix::new(self.encodings.len(), values, inputs.weights().to_vec())
             .map_err(|error| Error::internal(format!("the encoded matrix: {error}")))
     }
@@ -189,6 +154,14 @@ impl Encoder {
     /// # Errors
     /// Fails when a value is a null that the recipe refuses, or an infinite number.
     pub fn encode(&self, arrays: &[ArrayRef]) -> Result<Vec<f64>> {
+        self.encode_coded(&self.code(arrays)?)
+    }
+
+    /// Returns the codes of rows, given as the recipe's input columns, which are the first among `arrays`.
+    ///
+    /// # Errors
+    /// Fails as [`encode`](Self::encode) does.
+    pub fn code(&self, arrays: &[ArrayRef]) -> Result<CodedInputs<'static>> {
         let columns = InputColumns::new(&self.layout, arrays)?;
         let n_rows = arrays.first().map_or(0, |array| array.len());
         let inputs = self.layout.inputs.iter().enumerate().map(|(index, input)| {
@@ -212,7 +185,10 @@ impl Encoder {
                 step: 1,
             })
         });
-        self.encode_values(&inputs.collect::<Result<Vec<_>>>()?, n_rows)
+        Ok(CodedInputs {
+            inputs: inputs.collect::<Result<_>>()?,
+            n_rows,
+        })
     }
 
     /// Returns the layout of the inputs.
@@ -242,15 +218,18 @@ impl Encoder {
         self.ids[input].get(text).copied().unwrap_or(UNSEEN_ID)
     }
 
-    /// Returns the encoded rows in row-major order.
-    fn encode_values(&self, inputs: &[InputValues], n_rows: usize) -> Result<Vec<f64>> {
-        let mut values = vec![0.0; n_rows * self.encodings.len()];
+    /// Encodes rows that are given as their codes. Returns the encoded rows in row-major order.
+    ///
+    /// # Errors
+    /// Fails when the codes are not those of this encoder's inputs, which is a defect.
+    pub fn encode_coded(&self, rows: &CodedInputs) -> Result<Vec<f64>> {
+        let mut values = vec![0.0; rows.n_rows * self.encodings.len()];
         for (feature, encoding) in self.encodings.iter().enumerate() {
             let column = values
                 .iter_mut()
                 .skip(feature)
                 .step_by(self.encodings.len());
-            encoding.encode(inputs, column)?;
+            encoding.encode(&rows.inputs, column)?;
         }
         Ok(values)
     }
@@ -264,7 +243,7 @@ impl Encoding {
         inputs: &FeatureInputs,
         layout: &Layout,
         data: &EncodingData,
-        ids: &mut [HashMap<String, u32>],
+        ids: &mut [HashMap<String, u32, RandomState>],
     ) -> Result<Self> {
         let invalid =
             |why: &str| Error::data(format!("the encoding of feature `{}` {why}", feature.name));
@@ -379,7 +358,7 @@ fn standard(feature: &Feature, inputs: &Matrix, input: usize) -> Result<Encoding
 fn shared_counts(
     inputs: &[usize],
     data: &RarityData,
-    ids: &mut [HashMap<String, u32>],
+    ids: &mut [HashMap<String, u32, RandomState>],
 ) -> super::RarityCounts {
     let mut shared: Vec<Vec<u32>> = Vec::with_capacity(inputs.len());
     for (input, texts) in inputs.iter().zip(&data.texts) {

@@ -1,5 +1,6 @@
 //! Features: the evaluation of a recipe, from the engine's batches to the rows of the forest.
 
+mod coded;
 mod distilled;
 mod encoder;
 mod expressions;
@@ -8,6 +9,7 @@ mod inputs;
 mod rarity;
 mod row_key;
 
+pub(crate) use coded::CodedInputs;
 pub(crate) use distilled::{Distilled, GroupRows};
 pub(crate) use encoder::{Encoder, EncodingData};
 pub(crate) use expressions::InputExpressions;

@@ -1,4 +1,4 @@
-//! The value of one argument in an event's `args` text, read in one pass over its bytes.
+//! The value of one argument in an event's `args` text.
 //!
 //! BETH writes a call's arguments as a Python literal, and other exports write them as JSON. Both are lists of dicts
 //! with the keys `name`, `type` and `value`. The whole text is checked, so that a truncated text never gives a value, and
@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::literal::{Malformed, Read, Reader, Value, closing, find_either};
+use super::glance::glance;
+use super::literal::{Malformed, Read, Reader, Value, closing};
 
 /// Returns the value of the first argument called `name` in `args` that has one, or `None` if all are absent or null.
 ///
@@ -17,6 +18,17 @@ use super::literal::{Malformed, Read, Reader, Value, closing, find_either};
 /// Fails when `args` is not a list of dicts, ends early, continues after the list, nests deeper than
 /// [`MAX_DEPTH`](super::literal::MAX_DEPTH), or has an invalid escape in an argument's name, type or value.
 pub(crate) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str>>> {
+    match glance(args, name) {
+        Some(value) => Ok(value.map(Cow::Borrowed)),
+        None => parsed_argument(args, name),
+    }
+}
+
+/// Returns what [`argument`] does, for any text, by reading all of it.
+///
+/// # Errors
+/// Fails as [`argument`] does.
+pub(crate) fn parsed_argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str>>> {
     let mut reader = Reader::new(args);
     let Some(first) = reader.token() else {
         return Ok(None);
@@ -24,10 +36,7 @@ pub(crate) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str
     let mut found = None;
     match closing(first) {
         Some(close) if first != b'{' => reader.sequence(close, |reader| {
-            let value = match argument_as_in_beth(reader) {
-                Some((its_name, value)) => (its_name == name).then_some(value),
-                None => argument_named(reader, name)?,
-            };
+            let value = argument_named(reader, name)?;
             found = found.or(value.filter(|value| *value != Value::Null));
             Ok(())
         })?,
@@ -42,23 +51,6 @@ pub(crate) fn argument<'a>(args: &'a str, name: &str) -> Read<Option<Cow<'a, str
         Some(Value::Written(text)) => Ok(Some(Cow::Borrowed(text))),
         Some(Value::Text(text)) => text.decoded().map(Some),
     }
-}
-
-/// Reads the name and the value of an argument that is written exactly as BETH writes it. Returns `None` and leaves the
-/// reader in place if it is written otherwise. This takes half the time of the general case.
-#[inline]
-fn argument_as_in_beth<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
-    let start = reader.rest();
-    let (name, rest) = until_quote(start.strip_prefix("{'name': '")?)?;
-    let (_, rest) = until_quote(rest.strip_prefix("', 'type': '")?)?;
-    let rest = rest.strip_prefix("', 'value': ")?;
-    let mut ahead = *reader;
-    ahead.skip(start.len() - rest.len());
-    let value = ahead.value(2).ok()?;
-    value.check_escapes().ok()?;
-    ahead.expect(b'}').ok()?;
-    *reader = ahead;
-    Some((name, value))
 }
 
 /// Reads the dict of one argument. Returns its value if the argument is called `name`.
@@ -85,14 +77,6 @@ fn argument_named<'a>(reader: &mut Reader<'a>, name: &str) -> Read<Option<Value<
         Ok(())
     })?;
     Ok(value.filter(|_| is_named))
-}
-
-/// Splits `text` before its first single quote. Returns `None` if there is none, or if an escape precedes it.
-#[inline]
-fn until_quote(text: &str) -> Option<(&str, &str)> {
-    let end = find_either(text.as_bytes(), 0, b'\'', b'\\')?;
-    let (quoted, rest) = text.split_at(end);
-    rest.starts_with('\'').then_some((quoted, rest))
 }
 
 #[cfg(test)]
@@ -305,6 +289,27 @@ mod tests {
                 for text in written(&arguments, write) {
                     prop_assert_eq!(read(&text, name), Ok(expected.clone()), "{}", text);
                     prop_assert_eq!(read(&text, "absent"), Ok(None), "{}", text);
+                }
+            }
+        }
+
+        #[test]
+        fn a_glance_gives_what_reading_all_of_the_text_gives(
+            arguments in prop::collection::vec((r#"[ab'"é\\]{0,2}"#, any_value()), 0..9),
+            cut in 0..600_usize,
+            put in 0..600_usize,
+            with in prop_oneof![Just(""), Just("'"), Just("\""), Just("\\"), Just("}"), Just(" "), Just("é"), Just("1")],
+        ) {
+            for text in [python, ascii_json].into_iter().flat_map(|write| written(&arguments, write)) {
+                let is_start = |at: &usize| text.is_char_boundary(*at);
+                let (put, cut) = (put.min(text.len()), cut.min(text.len()));
+                let put = (0..=put).rev().find(is_start).unwrap_or(0);
+                let cut = (0..=cut).rev().find(is_start).unwrap_or(0);
+                let changed = format!("{}{with}{}", &text[..put], &text[put..]);
+                for text in [&text, &text[..cut], &changed] {
+                    for name in ["", "a", "b", "é", "aa", "'"] {
+                        prop_assert_eq!(argument(text, name), parsed_argument(text, name), "{} in {}", name, text);
+                    }
                 }
             }
         }

@@ -15,9 +15,11 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use super::aggregates;
 
 /// What [`ExactIntegers`] calls the functions that it puts into plans.
 const NAMES: [(Operation, &str); 3] = [
@@ -235,6 +237,9 @@ fn exact_operation(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 Err(_) => return Ok(Transformed::no(expr)),
             }
         }
+        Expr::AggregateFunction(_) | Expr::WindowFunction(_) => {
+            return exact_aggregate(expr, schema);
+        }
         _ => return Ok(Transformed::no(expr)),
     };
     let (operation, left, right) = call;
@@ -249,6 +254,36 @@ fn exact_operation(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(
         operation.function().call(vec![left, right]),
     ))
+}
+
+fn exact_aggregate(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let kinds = |arguments: &[Expr]| -> Result<Vec<_>> {
+        let arguments = arguments.iter();
+        arguments
+            .map(|argument| argument.get_type(schema))
+            .collect()
+    };
+    let exact = match &mut expr {
+        Expr::AggregateFunction(call) => {
+            let exact = aggregates::exact(call.func.name(), &kinds(&call.params.args)?);
+            exact.map(|exact| call.func = Arc::new(exact))
+        }
+        Expr::WindowFunction(call) => match &mut call.fun {
+            // A window's extremes slide with it, which the engine's can. Its rows are in one order.
+            WindowFunctionDefinition::AggregateUDF(function)
+                if !matches!(function.name(), "min" | "max") =>
+            {
+                let exact = aggregates::exact(function.name(), &kinds(&call.params.args)?);
+                exact.map(|exact| *function = Arc::new(exact))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    Ok(match exact {
+        Some(()) => Transformed::yes(expr),
+        None => Transformed::no(expr),
+    })
 }
 
 #[cfg(test)]

@@ -86,12 +86,6 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
-    /// Skips a number of bytes, which must end at the start of a character.
-    #[inline]
-    pub(super) fn skip(&mut self, bytes: usize) {
-        self.at += bytes;
-    }
-
     /// Skips white space and returns the next byte without reading it. Returns `None` at the end.
     #[inline]
     pub(super) fn token(&mut self) -> Option<u8> {

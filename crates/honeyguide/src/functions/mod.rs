@@ -3,13 +3,16 @@
 //! The modules `arg` and `path` work on single texts, without the engine. This module handles columns, nulls and
 //! signatures.
 
+mod aggregates;
 pub(crate) mod arg;
 mod conversion;
 mod escape;
 mod exact;
+mod glance;
 pub(crate) mod lists;
 pub(crate) mod literal;
 pub(crate) mod path;
+mod quotes;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -26,8 +29,8 @@ use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    Coercion, ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, TypeSignature, TypeSignatureClass, Volatility,
+    AggregateUDF, Coercion, ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, TypeSignatureClass, Volatility,
 };
 use datafusion::prelude::SessionContext;
 
@@ -40,7 +43,15 @@ pub(crate) fn register(context: &SessionContext) {
     for function in functions() {
         context.register_udf(function);
     }
+    for aggregate in aggregates() {
+        context.register_udaf(aggregate);
+    }
     context.add_analyzer_rule(Arc::new(exact::ExactIntegers));
+}
+
+/// Returns the aggregates that are registered in every session.
+pub(crate) fn aggregates() -> Vec<AggregateUDF> {
+    aggregates::functions()
 }
 
 /// Returns the functions that are registered in every session.

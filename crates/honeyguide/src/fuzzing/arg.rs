@@ -1,5 +1,5 @@
-//! The target `arg`: the literals of arguments, compared with serde_json where they are JSON, and with the conversion to
-//! lists always.
+//! The target `arg`: the literals of arguments, compared with serde_json where they are JSON, and with the
+//! conversion to lists and the reading of all of the text always.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub fn run(input: &[u8]) {
     };
     let (name, text) = text.split_once('\n').unwrap_or(("pathname", text));
     let found = arg::argument(text, name);
+    assert_eq!(found, arg::parsed_argument(text, name));
     let found = found.map(|value| value.map(|value| value.into_owned()));
     if let Ok(json) = serde_json::from_str::<Value>(text)
         && depth(&json) <= literal::MAX_DEPTH

@@ -104,6 +104,7 @@ impl HostFold {
             About::Values(_) => None,
         };
         let event = anomalous?;
+        forget_members(&mut self.members, &mut self.roots, &self.processes);
         let (subject, family) = match (process, about) {
             (Some((id, _)), _) => (Subject::Process(id), Some(self.processes.lineage(id))),
             (None, About::Values(values)) => (Subject::Values(Arc::clone(values)), None),
@@ -134,7 +135,6 @@ impl HostFold {
             program,
         } = placed;
         self.sweep(time, false, ended);
-        self.forget_members();
         let mut known = self.incident_of(&subject, family);
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
             self.sweep(time, true, ended);
@@ -241,17 +241,9 @@ impl HostFold {
         }
     }
 
-    /// Forgets which incident a process belongs to if the process itself was forgotten.
-    fn forget_members(&mut self) {
-        if self.members.len() < MAX_MEMBERS {
-            return;
-        }
-        let processes = &self.processes;
-        self.members.retain(|subject, _| match subject {
-            Subject::Process(id) => processes.get(*id).is_some(),
-            Subject::Values(_) => true,
-        });
-        self.roots.retain(|root, _| processes.get(*root).is_some());
+    /// Forgets which incident a process belongs to if `processes`, which are those of the host, have forgotten it.
+    pub fn forget_members(&mut self, processes: &Processes) {
+        forget_members(&mut self.members, &mut self.roots, processes);
     }
 
     /// Ends all incidents, since there are no more events.
@@ -259,6 +251,22 @@ impl HostFold {
         let all = self.open.keys().copied().collect();
         self.end(&all, ended);
     }
+}
+
+/// Forgets the incidents of processes that are forgotten themselves, if there are many.
+fn forget_members(
+    members: &mut HashMap<Subject, u64>,
+    roots: &mut HashMap<ProcessId, u64>,
+    processes: &Processes,
+) {
+    if members.len() < MAX_MEMBERS {
+        return;
+    }
+    members.retain(|subject, _| match subject {
+        Subject::Process(id) => processes.get(*id).is_some(),
+        Subject::Values(_) => true,
+    });
+    roots.retain(|root, _| processes.get(*root).is_some());
 }
 
 #[cfg(test)]

@@ -174,13 +174,14 @@ impl Judge {
         }
     }
 
-    /// Counts an incident that has ended.
-    pub fn end(&mut self, id: &str) {
+    /// Counts an incident that has ended, and returns the labels that its events have, one bit for each.
+    pub fn end(&mut self, id: &str) -> u64 {
         let held = self.open.remove(id).unwrap_or(0);
         self.incidents += 1;
         for (label, tally) in self.labels.iter_mut().enumerate() {
             tally.labelled += held >> label & 1;
         }
+        held
     }
 
     fn end_host(&mut self) {
@@ -284,7 +285,8 @@ mod tests {
             (DAY, false, Some("c")),
         ];
         show(&mut judge, "h", &events);
-        ["a", "b", "c"].iter().for_each(|id| judge.end(id));
+        let held = ["a", "b", "c"].map(|id| judge.end(id));
+        assert_eq!(held, [0, 1, 0]);
         let figures = judge.finish().remove(0);
         assert_eq!((figures.incidents, figures.unlabelled), (3, 2));
         let rate = figures.unlabelled_rate.expect("times");

@@ -51,8 +51,8 @@ pub async fn incidents(
     source: &mut Source,
     options: &IncidentOptions,
 ) -> Result<Incidents> {
-    let (found, _) = judge_incidents(engine, model, source, options, &[]).await?;
-    Ok(found)
+    let judged = judge_incidents(engine, model, source, options, &[]).await?;
+    Ok(judged.found)
 }
 
 /// Finds the incidents of `source`, and judges them against each of `labels`.
@@ -65,7 +65,7 @@ pub(crate) async fn judge_incidents(
     source: &mut Source,
     options: &IncidentOptions,
     labels: &[String],
-) -> Result<(Incidents, Vec<IncidentFigures>)> {
+) -> Result<JudgedIncidents> {
     options.check()?;
     found(engine, model, source, options, labels, None).await
 }
@@ -85,7 +85,8 @@ pub async fn find_incident(
         limit: 1,
         by: by.to_vec(),
     };
-    let (found, _) = found(engine, model, source, &options, &[], Some(id)).await?;
+    let judged = found(engine, model, source, &options, &[], Some(id)).await?;
+    let found = judged.found;
     if found.incidents.is_empty() {
         let n_found = of_them(found.found, "incident", "incidents");
         let why = format!(
@@ -110,7 +111,7 @@ async fn found(
     options: &IncidentOptions,
     labels: &[String],
     wanted: Option<&str>,
-) -> Result<(Incidents, Vec<IncidentFigures>)> {
+) -> Result<JudgedIncidents> {
     let mut keys = Keys::default();
     for label in labels {
         keys.add(label_key(source, label)?);
@@ -127,12 +128,21 @@ async fn found(
     let start = || Ok(Fold::listing(&query, listed.clone()).judging(labels));
     let select = |table| query.sort(query.select(table)?);
     let found = scan.fold(source, start, select, Fold::push).await?;
-    let (mut found, judged) = found.finish();
-    if found.events == 0 {
+    let mut judged = found.finish();
+    if judged.found.events == 0 {
         return Err(no_events(source));
     }
-    found.times_are_dates = clock.map(|clock| clock.is_date);
-    Ok((found, judged))
+    judged.found.times_are_dates = clock.map(|clock| clock.is_date);
+    Ok(judged)
+}
+
+/// Incidents that were judged against labels.
+pub(crate) struct JudgedIncidents {
+    pub found: Incidents,
+    /// Whether each listed incident holds an event with each label.
+    pub held: Vec<Vec<bool>>,
+    /// The figures against each label.
+    pub figures: Vec<IncidentFigures>,
 }
 
 /// Returns the number of the incidents that [`incidents`] finds, and to which of them each anomalous event belongs, by the
@@ -170,8 +180,8 @@ pub(crate) async fn assign(
         .fold_numbered(source, start, select, sort, step)
         .await?;
     let (fold, assigning) = folded;
-    let (found, _) = fold.finish();
-    Ok((found.found, assigning.finish()?))
+    let found = fold.finish().found.found;
+    Ok((found, assigning.finish()?))
 }
 
 /// The incidents so far.
@@ -199,7 +209,8 @@ struct Listed {
     /// The id of the only incident that is listed.
     wanted: Option<String>,
     found: u64,
-    incidents: Vec<Incident>,
+    /// The incidents, each with the labels that its events have, one bit for each.
+    incidents: Vec<(Incident, u64)>,
 }
 
 impl Fold {
@@ -286,8 +297,8 @@ impl Fold {
         let labels = columns.classes(&self.labels, row)?;
         let (listed, judge) = (&mut self.listed, &mut self.judge);
         let mut ended = |incident: Incident| {
-            judge.end(&incident.id);
-            listed.push(incident);
+            let held = judge.end(&incident.id);
+            listed.push(incident, held);
         };
         let mut judged = Judged {
             host,
@@ -324,7 +335,7 @@ impl Fold {
     }
 
     /// Returns the reasons of an anomalous event; none if the model cannot be explained.
-    fn reasons(&mut self, described: &Described, row: usize) -> Result<Arc<[Reason]>> {
+    pub fn reasons(&mut self, described: &Described, row: usize) -> Result<Arc<[Reason]>> {
         let mut columns = texts(&described.columns[DESCRIBED..], row)?;
         if let Some(known) = self.reasons.get(&columns) {
             return Ok(Arc::clone(known));
@@ -349,7 +360,8 @@ impl Fold {
 
     /// Takes the incidents that have ended.
     pub fn take_ended(&mut self) -> Vec<Incident> {
-        std::mem::take(&mut self.listed.incidents)
+        let ended = std::mem::take(&mut self.listed.incidents);
+        ended.into_iter().map(|(incident, _)| incident).collect()
     }
 
     /// Takes the number of anomalous events since the last call.
@@ -357,20 +369,29 @@ impl Fold {
         std::mem::take(&mut self.anomalous)
     }
 
-    fn finish(mut self) -> (Incidents, Vec<IncidentFigures>) {
+    fn finish(mut self) -> JudgedIncidents {
         let (listed, judge) = (&mut self.listed, &mut self.judge);
         self.hosts.finish(&mut |incident| {
-            judge.end(&incident.id);
-            listed.push(incident);
+            let held = judge.end(&incident.id);
+            listed.push(incident, held);
         });
-        let found = Incidents {
-            events: self.events,
-            anomalous: self.anomalous,
-            found: self.listed.found,
-            times_are_dates: None,
-            incidents: self.listed.finish(),
-        };
-        (found, self.judge.finish())
+        let found = self.listed.found;
+        let (incidents, held): (Vec<_>, Vec<_>) = self.listed.finish().into_iter().unzip();
+        let labels = 0..self.labels.len();
+        let held = held
+            .into_iter()
+            .map(|held: u64| labels.clone().map(|label| held >> label & 1 == 1).collect());
+        JudgedIncidents {
+            held: held.collect(),
+            found: Incidents {
+                events: self.events,
+                anomalous: self.anomalous,
+                found,
+                times_are_dates: None,
+                incidents,
+            },
+            figures: self.judge.finish(),
+        }
     }
 }
 
@@ -405,11 +426,16 @@ impl<'a> EventColumns<'a> {
     /// # Errors
     /// Fails when a label is neither 0 nor 1.
     fn classes(&self, labels: &[String], row: usize) -> Result<Vec<bool>> {
-        let classes = labels.iter().zip(&self.labels);
-        let value = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        let classes = labels.iter().enumerate();
         classes
-            .map(|(label, column)| class_of(label, value(column)))
+            .map(|(place, label)| class_of(label, self.label(place, row)))
             .collect()
+    }
+
+    /// Returns the value of a label of an event.
+    pub fn label(&self, label: usize, row: usize) -> Option<i64> {
+        let column = self.labels[label];
+        column.is_valid(row).then(|| column.value(row))
     }
 
     /// Returns the time of an event, in seconds.
@@ -431,16 +457,16 @@ impl<'a> EventColumns<'a> {
 }
 
 /// The anomalous events of a batch.
-struct Described {
+pub(super) struct Described {
     /// Which events of the batch are anomalous.
-    is_anomalous: BooleanArray,
+    pub is_anomalous: BooleanArray,
     /// The columns of the anomalous events.
     columns: Vec<ArrayRef>,
     scores: Scores,
 }
 
 impl Described {
-    fn new(query: &IncidentQuery, batch: &RecordBatch) -> Result<Self> {
+    pub fn new(query: &IncidentQuery, batch: &RecordBatch) -> Result<Self> {
         let scores = batch.column(SCORES).as_primitive::<Float64Type>();
         let threshold = query.model.threshold();
         let is_anomalous: BooleanArray = scores
@@ -493,7 +519,7 @@ impl Described {
 
     /// Returns the values that tell the incidents of an event apart: those of the named columns, or the feature that is
     /// the strongest reason.
-    fn values(
+    pub fn values(
         &self,
         query: &IncidentQuery,
         row: usize,
@@ -525,7 +551,7 @@ impl Listed {
         }
     }
 
-    fn push(&mut self, incident: Incident) {
+    fn push(&mut self, incident: Incident, held: u64) {
         self.found += 1;
         if self
             .wanted
@@ -534,21 +560,21 @@ impl Listed {
         {
             return;
         }
-        self.incidents.push(incident);
+        self.incidents.push((incident, held));
         if self.incidents.len() >= self.limit.saturating_mul(2) {
             self.rank();
         }
     }
 
     fn rank(&mut self) {
-        self.incidents.sort_unstable_by(|left, right| {
+        self.incidents.sort_unstable_by(|(left, _), (right, _)| {
             let higher = right.score.total_cmp(&left.score);
             higher.then_with(|| left.id.cmp(&right.id))
         });
         self.incidents.truncate(self.limit);
     }
 
-    fn finish(mut self) -> Vec<Incident> {
+    fn finish(mut self) -> Vec<(Incident, u64)> {
         self.rank();
         self.incidents
     }

@@ -202,6 +202,7 @@ impl ModelFile {
             threshold,
             training,
             origin: None,
+            known: Arc::default(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The model: a recipe, its fitted constants, a forest, a threshold, and a profile of the training data.
 
 mod file;
+mod known;
 mod profile;
 mod threshold;
 
@@ -12,6 +13,7 @@ use learn::iforest::IsolationForest;
 use serde::{Deserialize, Serialize};
 
 pub use file::MAX_MODEL_BYTES;
+pub(crate) use known::{KnownRows, ScoredRows};
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile, ValueRange};
 pub(crate) use threshold::is_beyond_chance;
@@ -33,6 +35,8 @@ pub struct Model {
     pub(crate) training: Training,
     /// The file of the model, or `None` if the model was not read from a file or has changed since.
     pub(crate) origin: Option<ModelOrigin>,
+    /// The rows that were scored lately. It does not matter to any result, and must be new for another encoder or forest.
+    pub(crate) known: Arc<KnownRows>,
 }
 
 /// The file that a model was read from. It is not part of the model: a copy of the file holds the same model.
@@ -146,6 +150,20 @@ impl Model {
         let counts =
             counts.map_err(|error| Error::internal(format!("counting categories: {error}")))?;
         Ok(counts.into_iter().sum())
+    }
+
+    /// Returns the features and the anomaly scores of rows, given as the recipe's input columns, which are the first among
+    /// `arrays`. Each distinct row is scored once.
+    ///
+    /// # Errors
+    /// Fails when an input is infinite or has a null that the recipe refuses.
+    pub(crate) fn score_inputs(&self, arrays: &[ArrayRef]) -> Result<ScoredRows> {
+        let rows = self.encoder.code(arrays)?;
+        self.known.scored(&rows, self.recipe.features.len(), |new| {
+            let features = self.encoder.encode_coded(new)?;
+            let scores = self.scores_of_encoded(&features)?;
+            Ok((features, scores))
+        })
     }
 
     /// Returns the anomaly scores of encoded rows.

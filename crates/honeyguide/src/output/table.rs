@@ -12,6 +12,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use super::destination::Destination;
@@ -52,6 +53,28 @@ impl TableWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = self.writer.write(batch);
         written.map_err(|error| write_error(&self.path, &error))
+    }
+
+    /// Writes out the rows that the writer still holds, so that its memory does not grow with the table. Only Parquet's
+    /// holds any, in groups that become smaller.
+    pub fn flush(&mut self) -> Result<()> {
+        let flushed = match &mut self.writer {
+            FormatWriter::Parquet(writer) => writer.flush().map_err(DataFusionError::from),
+            FormatWriter::Csv(_) | FormatWriter::Arrow(_) | FormatWriter::Json(_) => Ok(()),
+        };
+        flushed.map_err(|error| write_error(&self.path, &error))
+    }
+
+    /// Adds a text to the metadata of the file, if its format has such.
+    pub fn describe(&mut self, key: &str, text: &str) {
+        match &mut self.writer {
+            FormatWriter::Parquet(writer) => {
+                let text = Some(text.to_owned());
+                writer.append_key_value_metadata(KeyValue::new(key.to_owned(), text));
+            }
+            FormatWriter::Arrow(writer) => writer.write_metadata(key, text),
+            FormatWriter::Csv(_) | FormatWriter::Json(_) => {}
+        }
     }
 
     /// Completes the table, which replaces an older file.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::alerts::{AlertRule, Alerts};
+use super::incidents::{MAX_INCIDENTS, ReportIncidents, count_at_positions};
 use super::places::Places;
 use super::steps::Steps;
 use crate::drift::{Drift, drift};
@@ -31,6 +32,8 @@ pub struct Report {
     pub steps: Steps,
     /// The alerts; `None` where the data has no columns to group events by.
     pub alerts: Option<Alerts>,
+    /// The incidents, and their numbers at other thresholds.
+    pub incidents: ReportIncidents,
     /// The most anomalous events, highest score first. Events with the same features are listed once.
     pub anomalies: Vec<Anomaly>,
     /// The differences from the training data.
@@ -57,6 +60,8 @@ pub struct HostCounts {
     pub events: u64,
     /// The alerts; 0 where the report has none.
     pub alerts: u64,
+    /// The incidents.
+    pub incidents: u64,
 }
 
 /// Evaluates `model` on `source` for a report. The labels are `label`, or those of the data's log that it has. Without labels the
@@ -79,7 +84,11 @@ pub async fn report(
         return Err(no_events(source));
     }
     let shared = Arc::new(model.clone());
-    let (evaluation, steps) = judge(engine, &shared, source, &labels, &places).await?;
+    let (mut evaluation, steps) = judge(engine, &shared, source, &labels, &places).await?;
+    let (found, held) = evaluation
+        .judge_incidents(engine, model, source, MAX_INCIDENTS)
+        .await?;
+    let counts = count_at_positions(engine, model, source, &steps, &places).await?;
     let alerts = match AlertRule::new(source, &places) {
         Some(rule) => {
             let cells = rule.count(engine, &shared, source, &steps).await?;
@@ -87,16 +96,21 @@ pub async fn report(
         }
         None => None,
     };
-    let found = most_anomalous(engine, model, source, Listing::top(SHOWN)).await?;
+    let most = most_anomalous(engine, model, source, Listing::top(SHOWN)).await?;
     let drift = drift(engine, model, source).await?;
     Ok(Report {
         places,
         evaluation,
         steps,
         alerts,
-        anomalies: found.anomalies,
+        incidents: ReportIncidents {
+            found,
+            held,
+            counts,
+        },
+        anomalies: most.anomalies,
         drift,
-        unseen_categories: found.summary.unseen_categories,
+        unseen_categories: most.summary.unseen_categories,
     })
 }
 
@@ -150,17 +164,11 @@ impl Report {
     /// The evaluation has no such label.
     pub fn thresholds(&self, label: usize) -> Vec<ThresholdCounts> {
         let steps = self.steps.steps();
-        let start = self.steps.above_threshold();
         let mut all = Vec::with_capacity(steps.len() + 1);
         let (mut true_positives, mut false_positives) = (0, 0);
         for position in 0..=steps.len() {
-            let threshold = match steps.get(position) {
-                _ if position == start => self.evaluation.threshold.value,
-                Some(step) => step.top,
-                None => 0.0,
-            };
             all.push(ThresholdCounts {
-                threshold,
+                threshold: self.steps.threshold(position),
                 true_positives,
                 false_positives,
             });
@@ -172,7 +180,7 @@ impl Report {
         all
     }
 
-    /// Counts the events and alerts above the model's threshold by host, in the order of the hosts in `places`.
+    /// Counts the events, alerts and incidents at the model's threshold by host, in the order of the hosts in `places`.
     pub fn by_host(&self) -> Vec<HostCounts> {
         let mut hosts = vec![HostCounts::default(); self.places.hosts.len()];
         let above = self.steps.above_threshold();
@@ -187,6 +195,12 @@ impl Report {
         for ((_, place), alerts) in cells.filter(|((step, _), _)| *step < above) {
             if let Some(host) = hosts.get_mut(self.places.host_of(*place)) {
                 host.alerts += alerts;
+            }
+        }
+        let own = self.incidents.counts.get(&above);
+        for (place, incidents) in own.into_iter().flatten() {
+            if let Some(host) = hosts.get_mut(self.places.host_of(*place)) {
+                host.incidents += incidents;
             }
         }
         hosts

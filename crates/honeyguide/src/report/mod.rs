@@ -4,6 +4,7 @@
 
 mod alerts;
 mod explore;
+mod incidents;
 mod judgement;
 mod places;
 mod steps;
@@ -14,6 +15,7 @@ pub use explore::{
     Exploration, ExploredFeatures, FeatureSource, MAX_BY_LABEL, MAX_POINTS, Map, MapPoint,
     Programs, Timeline, explore,
 };
+pub use incidents::{ByPlace, MAX_INCIDENTS, MAX_POSITIONS, ReportIncidents};
 pub use judgement::{HostCounts, Report, ThresholdCounts, report};
 pub use places::{Days, Host, MAX_DAYS, MAX_HOSTS, Places};
 pub use steps::{MAX_CELLS, MAX_STEPS, Step, Steps};

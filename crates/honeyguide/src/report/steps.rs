@@ -116,6 +116,16 @@ impl Steps {
         self.steps.partition_point(|step| step.top > self.threshold)
     }
 
+    /// Returns the threshold with `position` steps above it: the model's own where that has as many, else the highest score
+    /// that is not above it, or 0.
+    pub fn threshold(&self, position: usize) -> f64 {
+        match self.steps.get(position) {
+            _ if position == self.above_threshold() => self.threshold,
+            Some(step) => step.top,
+            None => 0.0,
+        }
+    }
+
     /// Returns the position of the step of a score that was counted.
     pub(super) fn position(&self, score: f64) -> usize {
         self.steps

@@ -440,7 +440,7 @@ fn with_verdicts(
     let scores: ArrayRef = Arc::new(batch.scores.to_array());
     let added = [scores, Arc::new(verdicts.clone()) as ArrayRef]
         .into_iter()
-        .chain(batch.places())
+        .chain(batch.places()?)
         .chain(asked);
     let rows = RecordBatch::try_new(
         Arc::clone(schema),

@@ -15,7 +15,7 @@ use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result, explained};
 use crate::event::Event;
 use crate::explain::ExplainedEvent;
-use crate::features::{InputExpressions, feature_key, feature_keys};
+use crate::features::{InputExpressions, feature_key};
 use crate::model::Model;
 use crate::model_functions::SCORE;
 use crate::model_functions::anomaly_score;
@@ -164,7 +164,7 @@ impl OrderedScan<'_> {
             types: &self.types,
             events: &batch.columns()[..names.len()],
             selected: selected.and_then(|selected| selected.as_boolean_opt()),
-            unseen_categories: self.model.unseen_categories(scores.all_features())?,
+            unseen_categories: scores.unseen_categories(self.model)?,
             scores,
         })
     }
@@ -245,17 +245,19 @@ impl ScoredBatch<'_> {
 
 impl ScoredBatch<'_> {
     /// Returns columns with the file, the row in it and the key of the features of every event.
-    pub fn places(&self) -> [ArrayRef; 3] {
+    ///
+    /// # Errors
+    /// Fails as [`Scores::feature_keys`] does.
+    pub fn places(&self) -> Result<[ArrayRef; 3]> {
         let file = self.file.display().to_string();
         let rows = 0..self.scores.len();
         let files = rows.clone().map(|_| file.as_str());
-        let numbers = rows.clone().map(|row| self.rows_before + row as u64 + 1);
-        let keys = feature_keys(rows.map(|row| self.scores.features(row)));
-        [
+        let numbers = rows.map(|row| self.rows_before + row as u64 + 1);
+        Ok([
             Arc::new(StringArray::from_iter_values(files)),
             Arc::new(UInt64Array::from_iter_values(numbers)),
-            Arc::new(keys),
-        ]
+            self.scores.feature_keys()?,
+        ])
     }
 
     fn event(&self, row: usize) -> Result<Event> {

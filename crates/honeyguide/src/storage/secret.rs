@@ -64,20 +64,32 @@ pub fn redacted(text: &str) -> String {
 /// Characters that a sentence can put after a URL. They may also be within one: a path may be `/table(1).csv`.
 const AFTER_URL: [char; 8] = [')', ']', '}', '\'', ',', '.', ';', ':'];
 
-/// Returns where the URL at the start of a text ends. A quotation mark ends it unless the text goes on right after it, so
-/// that what follows a mark within a URL is not taken for text.
+/// Characters that a sentence can put before a URL.
+const BEFORE_URL: [char; 4] = ['(', '[', '{', '='];
+
+/// Returns where the URL at the start of a text ends. A quotation mark ends it only if nothing but punctuation follows up
+/// to a space, another URL or the end, so that what follows a mark within a URL is not taken for text.
 fn end_of_url(text: &str) -> usize {
     let is_mark = |character| matches!(character, '"' | '`' | '<' | '>');
-    let mut characters = text.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        let next = characters.peek().map(|(_, next)| *next);
-        let is_last = next
-            .is_none_or(|next| next.is_whitespace() || is_mark(next) || AFTER_URL.contains(&next));
-        if character.is_whitespace() || is_mark(character) && is_last {
-            return at;
-        }
-    }
-    text.len()
+    let is_between = |character: char| {
+        is_mark(character) || AFTER_URL.contains(&character) || BEFORE_URL.contains(&character)
+    };
+    let is_last = |at: usize| {
+        let after = text[at..].trim_start_matches(is_between);
+        after.is_empty() || after.starts_with(char::is_whitespace) || has_scheme(after)
+    };
+    let end = text
+        .char_indices()
+        .find(|(at, character)| character.is_whitespace() || is_mark(*character) && is_last(*at));
+    end.map_or(text.len(), |(at, _)| at)
+}
+
+/// Returns whether a text begins with the scheme of a URL.
+fn has_scheme(text: &str) -> bool {
+    let is_of_scheme =
+        |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
+    let rest = text.trim_start_matches(is_of_scheme);
+    rest.len() < text.len() && rest.starts_with("://")
 }
 
 /// Appends the part of a URL after its scheme, without secrets.
@@ -144,6 +156,16 @@ mod tests {
             (
                 "read ('https://h/a(1)?x=y'), then s3://b/[1].",
                 "read ('https://h/a(1)?***'), then s3://b/[1].",
+            ),
+            ("https://h/a\".,b?sig=x c", "https://h/a\".,b?*** c"),
+            ("https://me:p\",w@h/a\";x#t=s", "https://***@h/a\";x#***"),
+            (
+                "[\"https://h/a\",\"https://me:pw@h/b?t=x\"], then",
+                "[\"https://h/a\",\"https://***@h/b?***\"], then",
+            ),
+            (
+                "<https://h/a?t=x>; \"s3://b/k\".",
+                "<https://h/a?***>; \"s3://b/k\".",
             ),
             ("no url at all?x=1", "no url at all?x=1"),
         ] {

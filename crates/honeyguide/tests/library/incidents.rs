@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use crate::common::{Folder, engine, failed, small_forest};
+use crate::common::{Folder, engine, failed, small_forest, written};
 use honeyguide::evaluate::evaluate;
 use honeyguide::incident::{IncidentOptions, Incidents, find_incident, incidents};
+use honeyguide::report::report;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{Error, ErrorKind, Model, Recipe, Source, TrainOptions, train};
 use simulate::{Simulation, Split};
@@ -318,4 +319,70 @@ async fn a_log_without_processes_is_grouped_by_columns_or_by_the_strongest_reaso
     let error = failed(found(&["user"]).await);
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.to_string().contains("its columns are"), "{error}");
+}
+
+/// Checks that the numbers of incidents at the thresholds of a report are those that models with these thresholds find, in
+/// sum and on each host.
+async fn check_counts(model: &Model, mut source: Source) {
+    let made = report(&engine(2), model, &mut source, None).await;
+    let made = made.expect("a report");
+    let counts = &made.incidents.counts;
+    assert_eq!(counts.len(), made.steps.steps().len() + 1, "all positions");
+    let own = made.steps.above_threshold();
+    let total = |position: usize| counts[&position].values().sum::<u64>();
+    assert_eq!(total(own), made.incidents.found.found);
+    assert_eq!(total(0), 0);
+    let mut positions: Vec<usize> = (0..counts.len()).step_by(counts.len() / 6).collect();
+    positions.extend([own, own + 1, counts.len() - 1]);
+    for position in positions {
+        let mut json: serde_json::Value = serde_json::from_str(&written(model)).expect("JSON");
+        json["threshold"] = serde_json::json!({
+            "value": made.steps.threshold(position),
+            "method": {"given": {}},
+        });
+        let other = Model::from_json(&json.to_string()).expect("a model");
+        let options = IncidentOptions {
+            limit: 100_000,
+            ..IncidentOptions::default()
+        };
+        let found = incidents(&engine(1), &other, &mut source, &options).await;
+        let found = found.expect("incidents");
+        assert_eq!(total(position), found.found, "position {position}");
+        for (number, host) in made.places.hosts.iter().enumerate() {
+            let here = counts[&position].iter();
+            let here = here.filter(|(place, _)| made.places.host_of(**place) == number);
+            let expected = found.incidents.iter().filter(|one| one.host == host.name);
+            assert_eq!(
+                here.map(|(_, incidents)| incidents).sum::<u64>(),
+                expected.count() as u64,
+                "position {position}, {host:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_counts_the_incidents_of_other_thresholds_exactly() {
+    let test = BreakIn::new().await;
+    check_counts(&test.model, test.folder.source(&["today.csv"])).await;
+    check_counts(&test.model, test.folder.source(&["train.csv"])).await;
+}
+
+#[tokio::test]
+async fn a_report_counts_incidents_of_a_log_without_processes() {
+    let folder = Folder::new();
+    let row = |n: usize| {
+        let host = ["a", "b"][n % 2];
+        let time = 1_790_000_000 + n * 400;
+        format!("{time},{host},{},{}\n", n * n % 31, n * 7 % 13)
+    };
+    let rows: String = (0..120).map(row).collect();
+    folder.write("table.csv", format!("timestamp,hostName,x,y\n{rows}"));
+    let recipe = Recipe::from_toml(
+        "name = \"two\"\n[[feature]]\nname = \"x\"\nexpr = \"x\"\n[[feature]]\nname = \"y\"\nexpr = \"y\"\n",
+    );
+    let mut source = folder.source(&["table.csv"]);
+    let recipe = recipe.expect("a recipe");
+    let model = train(&engine(1), &mut source, &recipe, &small_forest()).await;
+    check_counts(&model.expect("a model"), source).await;
 }

@@ -28,6 +28,7 @@ mod same_answer;
 mod sample;
 mod scorer;
 mod sql;
+mod sql_figures;
 mod thresholds;
 mod tracee;
 mod typed_events;

@@ -79,6 +79,104 @@ async fn model() -> Model {
     trained.expect("a model")
 }
 
+/// Returns `rows` events of random and odd values, of which few or all repeat others.
+fn odd_events(rows: usize, kinds: u64, seed: u64) -> RecordBatch {
+    let mut state = seed;
+    let mut draw = |below: u64| {
+        // The generator of Steele, Lea & Flood 2014 (SplitMix64).
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % below
+    };
+    let odd = [
+        None,
+        Some(f64::NAN),
+        Some(0.0),
+        Some(-0.0),
+        Some(5e-324),
+        Some(-1e300),
+    ];
+    let halves = (0..rows).map(|_| match draw(kinds) {
+        kind if kind < 6 => odd[kind as usize],
+        kind => Some(kind as f64 / 2.0),
+    });
+    let halves: Float64Array = halves.collect();
+    let users: Int64Array = (0..rows).map(|_| Some(draw(kinds) as i64 - 3)).collect();
+    let names = [
+        None,
+        Some("openat"),
+        Some("close"),
+        Some(""),
+        Some("größe"),
+        Some("new"),
+    ];
+    let calls: StringArray = (0..rows).map(|_| names[draw(6) as usize]).collect();
+    let args = (0..rows).map(|_| match draw(9) {
+        0 => None,
+        1 => Some("[{'name': 'pathname', 'value'".to_owned()),
+        2 => Some("[]".to_owned()),
+        _ => {
+            let path = draw(kinds);
+            Some(format!(
+                "[{{'name': 'pathname', 'type': 't', 'value': '/etc/{path}'}}]"
+            ))
+        }
+    });
+    let args: StringArray = args.collect();
+    RecordBatch::try_from_iter_with_nullable([
+        ("userId", Arc::new(users) as ArrayRef, true),
+        ("half", Arc::new(halves) as ArrayRef, true),
+        ("eventName", Arc::new(calls) as ArrayRef, true),
+        ("args", Arc::new(args) as ArrayRef, true),
+    ])
+    .expect("the columns have one length")
+}
+
+/// Returns the bits of the score, the features and the contributions of each row.
+fn bits_of(scorer: &Scorer, batch: &RecordBatch) -> Vec<Vec<u64>> {
+    let scores = scorer.score(batch).expect("scores");
+    let contributions = scorer.contributions(&scores).expect("contributions");
+    let contributions = contributions.values.chunks(contributions.n_features);
+    let rows = contributions.enumerate().map(|(row, contributions)| {
+        let numbers = [scores.values()[row]].into_iter();
+        let numbers = numbers.chain(scores.features(row).iter().copied());
+        numbers
+            .chain(contributions.iter().copied())
+            .map(f64::to_bits)
+            .collect()
+    });
+    rows.collect()
+}
+
+/// A model that was just read has scored nothing yet, so that its forest scores whatever it is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_scored_before_have_the_bits_that_the_forest_gives() {
+    let model = model().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("model.json");
+    model.save(&file).expect("a model file");
+    for (seed, kinds) in [(1, 8), (2, 60), (3, 1 << 40)] {
+        let events = odd_events(1500, kinds, seed);
+        let scorer = Scorer::new(&model, &events.schema()).expect("a scorer");
+        let expected: Vec<Vec<u64>> = (0..events.num_rows())
+            .step_by(50)
+            .flat_map(|row| {
+                let fresh = Model::load(&file).expect("the model");
+                let scorer = Scorer::new(&fresh, &events.schema()).expect("a scorer");
+                bits_of(&scorer, &events.slice(row, 1))
+            })
+            .collect();
+        for rows in [1500, 1, 7, 1500, 300] {
+            let batches = (0..events.num_rows()).step_by(rows);
+            let batches = batches.map(|row| events.slice(row, rows.min(1500 - row)));
+            let found: Vec<_> = batches.flat_map(|batch| bits_of(&scorer, &batch)).collect();
+            let found: Vec<_> = found.into_iter().step_by(50).collect();
+            assert_eq!(found, expected, "{kinds} kinds in batches of {rows}");
+        }
+    }
+}
+
 /// Returns the column of a CSV table that `score` wrote.
 fn written(text: &str, name: &str) -> Vec<String> {
     let mut lines = text.lines();

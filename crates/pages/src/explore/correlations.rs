@@ -1,7 +1,7 @@
 //! The heatmap of correlations. The cell of an undefined correlation stays blank, and the reason is below the chart.
 
 use honeyguide::inspect::Correlations;
-use honeyguide::wording::printable;
+use honeyguide::wording::{count, of_them, printable};
 use plotly::common::{ColorScale, ColorScaleElement};
 use plotly::layout::AxisType;
 use plotly::{HeatMap, Layout};
@@ -37,7 +37,7 @@ pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
         .zmax(1.0)
         .color_scale(diverging())
         .hover_on_gaps(false)
-        .hover_template("%{y}, %{x}: %{z}<extra></extra>");
+        .hover_template("%{y}, %{x}: %{z}<br>%{customdata}<extra></extra>");
     let layout = Layout::new()
         .plot_background_color("--line")
         .x_axis(axis("").type_(AxisType::Category).show_grid(false))
@@ -56,6 +56,12 @@ pub fn chart(id: &str, of: &str, correlations: &Correlations) -> Option<Chart> {
     let title = format!("Correlations of {of}");
     let mut chart = Chart::new(id, title, alt, layout, vec![map]);
     chart.reversed = true;
+    let texts = (0..shown).map(|i| {
+        (0..shown)
+            .map(|j| rows_behind(correlations, i, j))
+            .collect()
+    });
+    chart.cell_texts = Some(texts.collect());
     if shown <= MAX_NUMBERED {
         chart.has_numbers = true;
         chart.least_width = Some(BESIDE + CELL * shown as f64);
@@ -76,8 +82,8 @@ fn diverging() -> ColorScale {
     )
 }
 
-/// Lists the strongest pairs with their correlations.
-pub fn strongest(correlations: &Correlations) -> Vec<[String; 3]> {
+/// Lists the strongest pairs with their correlations, and the number of rows behind each.
+pub fn strongest(correlations: &Correlations) -> Vec<[String; 4]> {
     let n = correlations.names.len();
     let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
     let mut pairs: Vec<(usize, usize, f64)> = pairs
@@ -87,8 +93,21 @@ pub fn strongest(correlations: &Correlations) -> Vec<[String; 3]> {
     let name = |index: usize| printable(&correlations.names[index]).into_owned();
     let listed = pairs.into_iter().take(LISTED);
     listed
-        .map(|(i, j, r)| [name(i), name(j), format!("{r:.4}").replace('-', "−")])
+        .map(|(i, j, r)| {
+            let r = format!("{r:.4}").replace('-', "−");
+            [
+                name(i),
+                name(j),
+                r,
+                count(correlations.rows(i, j).round() as u64),
+            ]
+        })
         .collect()
+}
+
+/// Says how many rows have a value of both columns.
+fn rows_behind(correlations: &Correlations, i: usize, j: usize) -> String {
+    of_them(correlations.rows(i, j).round() as u64, "row", "rows")
 }
 
 /// Lists why some cells are blank, each reason once.

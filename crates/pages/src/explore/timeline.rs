@@ -6,50 +6,27 @@ use honeyguide::wording::{duration, of_them};
 use plotly::common::{Line, LineShape, Mode};
 use plotly::layout::{Axis, AxisType};
 use plotly::{HeatMap, Layout, Scatter, Trace};
-use serde::Serialize;
 
-use crate::axes::{axis, counts, numbers};
-use crate::chart::{Chart, SERIES, label, rounded, sequential};
+use crate::axes::{axis, counts};
+use crate::chart::{Chart, SERIES, label, sequential};
+use crate::times::{Moment, TimeAxis};
 use crate::words::host_name;
 
 /// The greatest number of hosts that have a line each.
 const LINES: usize = 3;
 
-/// A position on the axis of time.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum Moment {
-    Date(String),
-    Number(f64),
-}
-
 /// Draws the events of each interval: a line for each of a few hosts, or a heatmap with a row for each of many.
 pub fn chart(timeline: &Timeline, places: &Places, log: &Log) -> Chart {
     let intervals = timeline.counts.first().map_or(0, Vec::len);
     let starts = (0..intervals).map(|slot| timeline.start(slot));
-    let (x, times) = match (
-        timeline.clock.is_date,
-        unit(timeline.clock.last - timeline.clock.first),
-    ) {
-        (true, _) => {
-            let moments = starts.map(|start| Moment::Date(timeline.clock.moment(start)));
-            (axis("time, UTC").type_(AxisType::Date), moments.collect())
-        }
-        (false, (seconds, name)) => {
-            let title = match log.time_origin() {
-                Some(origin) => format!("{name} since {origin}"),
-                None => format!("{name}, as the data counts them"),
-            };
-            let ends = [timeline.clock.first, timeline.clock.last].map(|end| end / seconds);
-            let times = starts.map(|start| Moment::Number(rounded(start / seconds)));
-            (numbers(&title, ends[0], ends[1]), times.collect())
-        }
-    };
+    let clock = &timeline.clock;
+    let x = TimeAxis::new(clock.first, clock.last, clock.is_date, log);
+    let times = starts.map(|start| x.at(start)).collect();
     let names = (0..timeline.counts.len()).map(|host| label(&host_name(places, host)));
     let (traces, y) = traces(timeline, names.collect(), times);
     let layout = Layout::new()
         .show_legend(timeline.counts.len() > 1)
-        .x_axis(x)
+        .x_axis(x.axis)
         .y_axis(y);
     let alt = format!(
         "Events in every {}.{}",
@@ -102,14 +79,4 @@ fn busiest(timeline: &Timeline, log: &Log) -> String {
             of_them(total(slot), "event", "events")
         )
     })
-}
-
-/// Returns the unit that suits a time of `span` seconds: its seconds and its name.
-fn unit(span: f64) -> (f64, &'static str) {
-    match span {
-        span if span < 120.0 => (1.0, "seconds"),
-        span if span < 7_200.0 => (60.0, "minutes"),
-        span if span < 172_800.0 => (3_600.0, "hours"),
-        _ => (86_400.0, "days"),
-    }
 }

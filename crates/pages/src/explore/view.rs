@@ -74,7 +74,7 @@ struct ColumnView {
 }
 
 struct CorrelationView {
-    strongest: Vec<[String; 3]>,
+    strongest: Vec<[String; 4]>,
     reasons: Vec<String>,
 }
 

@@ -37,15 +37,15 @@ fn what_was_flagged(report: &Report) -> String {
     if flagged == 0 {
         return format!("None has a score above the threshold of {threshold:.4}.");
     }
-    let alerts = match &report.alerts {
-        Some(alerts) => format!(": {}", of_them(alerts.count, "alert", "alerts")),
-        None => String::new(),
+    let (lie, belong) = match flagged {
+        1 => ("lies", "It belongs"),
+        _ => ("lie", "They belong"),
     };
     format!(
-        "{} of them ({}) {} above the threshold of {threshold:.4}{alerts}.",
+        "{} of them ({}) {lie} above the threshold of {threshold:.4}. {belong} to {}.",
         count(flagged),
         percent_of(flagged, events),
-        if flagged == 1 { "lies" } else { "lie" },
+        of_them(report.incidents.found.found, "incident", "incidents"),
     )
 }
 

@@ -22,6 +22,16 @@ pub(super) struct Live {
     slots: usize,
     hosts: Vec<LiveHost>,
     cells: Cells,
+    incidents: Vec<LiveIncidents>,
+}
+
+/// The numbers of incidents at a position of the slider, by place, in columns.
+#[derive(Serialize)]
+struct LiveIncidents {
+    /// The number of steps above the threshold.
+    position: usize,
+    place: Vec<u32>,
+    count: Vec<u64>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +62,12 @@ impl Live {
             positives: positives(label).collect(),
         });
         let hosts = report.places.hosts.iter();
+        let incidents = report.incidents.counts.iter();
+        let incidents = incidents.map(|(position, counts)| LiveIncidents {
+            position: *position,
+            place: counts.keys().copied().collect(),
+            count: counts.values().copied().collect(),
+        });
         Self {
             threshold: report.evaluation.threshold.value,
             start: report.steps.above_threshold(),
@@ -62,6 +78,7 @@ impl Live {
             slots: report.places.slots(),
             hosts: hosts.map(|host| LiveHost { days: host.days }).collect(),
             cells: Cells::new(report),
+            incidents: incidents.collect(),
         }
     }
 }

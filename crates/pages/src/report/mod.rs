@@ -1,8 +1,11 @@
 //! The page of a report.
 
 mod curves;
+mod incident_chart;
+mod incidents;
 mod lead;
 mod live;
+mod tree;
 mod view;
 
 use std::path::Path;

@@ -6,11 +6,15 @@ use honeyguide::evaluate::{LabelEvaluation, Verdicts};
 use honeyguide::log::Log;
 use honeyguide::report::Report;
 use honeyguide::score::Anomaly;
-use honeyguide::wording::{count, defined, of_them, percent, percent_of, printable, shortened};
+use honeyguide::wording::{
+    count, defined, duration, of_them, percent, percent_of, printable, shortened,
+};
 use honeyguide::{Feature, Result, redacted};
 
 use super::Origin;
 use super::curves::{charts, score_bins};
+use super::incident_chart::incident_chart;
+use super::incidents::IncidentList;
 use super::lead::lead;
 use super::live::Live;
 use crate::chart::{Chart, clip};
@@ -21,6 +25,8 @@ use crate::words::{host_name, no_hosts, no_time, per_day};
 const MAX_COLUMNS: usize = 8;
 /// The number of values that are named of those that training did not have.
 const UNSEEN_VALUES: usize = 3;
+/// The number of attacks that are listed.
+const ATTACKS: usize = 50;
 /// The number of rows in the table of thresholds.
 const THRESHOLD_ROWS: usize = 20;
 
@@ -38,6 +44,7 @@ pub(super) struct ReportPage<'a> {
     tiles: Vec<Tile>,
     labels: Vec<LabelView<'a>>,
     scores: Vec<ScoreTable>,
+    incidents: IncidentList,
     slider: Slider,
     hosts: Vec<HostView>,
     anomalies: Vec<AnomalyView>,
@@ -70,6 +77,9 @@ struct LabelView<'a> {
     /// The number of events labelled 1 and of those labelled 0.
     of_class: [String; 2],
     thresholds: Vec<[String; 6]>,
+    /// How many incidents hold no labelled event, and how many attacks were found.
+    incidents: Vec<String>,
+    attacks: Vec<[String; 6]>,
 }
 
 /// A cell of a confusion matrix.
@@ -102,6 +112,8 @@ struct Slider {
     flagged_share: String,
     flagged_per_host_day: String,
     alerts_per_host_day: String,
+    incidents: String,
+    incidents_per_host_day: String,
     resolution: String,
 }
 
@@ -113,6 +125,8 @@ struct HostView {
     flagged_per_day: String,
     alerts: String,
     alerts_per_day: String,
+    incidents: String,
+    incidents_per_day: String,
 }
 
 struct AnomalyView {
@@ -128,7 +142,8 @@ impl<'a> ReportPage<'a> {
     /// Words the figures of a report.
     pub fn new(report: &'a Report, origin: Origin<'a>) -> Result<Self> {
         let live = Live::new(report);
-        let charts = charts(report);
+        let mut charts = charts(report);
+        charts.extend(incident_chart(report, origin.source.log()));
         let evaluation = &report.evaluation;
         let labels = evaluation.labels.iter().enumerate();
         Ok(Self {
@@ -141,6 +156,7 @@ impl<'a> ReportPage<'a> {
                 .map(|(index, label)| LabelView::new(report, index, label))
                 .collect(),
             scores: score_tables(report),
+            incidents: IncidentList::new(report, origin.source.log()),
             slider: Slider::new(report),
             hosts: hosts(report),
             anomalies: anomalies(report, origin.source.log()),
@@ -206,6 +222,12 @@ fn tiles(report: &Report) -> Vec<Tile> {
             ),
         ),
     ];
+    let incidents = report.incidents.found.found;
+    let note = match host_days {
+        0 => String::new(),
+        days => format!("{} per host and day", per_day(incidents, days)),
+    };
+    tiles.push(tile("Incidents", count(incidents), note));
     if let Some(alerts) = &report.alerts {
         let note = match host_days {
             0 => String::new(),
@@ -254,9 +276,78 @@ impl<'a> LabelView<'a> {
             of_class: [positives, negatives].map(count),
             detectors: own.into_iter().chain(baselines).collect(),
             thresholds: thresholds(report, index, evaluation),
+            incidents: against_incidents(evaluation),
+            attacks: attacks(report, evaluation),
             evaluation,
         }
     }
+}
+
+/// Says how many incidents hold no labelled event, and how many attacks were found.
+fn against_incidents(evaluation: &LabelEvaluation) -> Vec<String> {
+    let Some(figures) = &evaluation.incidents else {
+        return Vec::new();
+    };
+    let name = printable(&evaluation.label);
+    let hold = if figures.unlabelled == 1 {
+        "holds"
+    } else {
+        "hold"
+    };
+    let of = of_them(figures.incidents, "incident", "incidents");
+    let unlabelled = format!(
+        "{} of {of} {hold} no event with {name} = 1",
+        count(figures.unlabelled)
+    );
+    let unlabelled = match figures.unlabelled_rate {
+        Some(rate) => format!(
+            "{unlabelled}: {:.2} per host and day of recorded time (95 % interval from {:.2} to {:.2}; the recorded time of \
+             all hosts together is {:.2} days).",
+            rate.per_host_day, rate.low, rate.high, rate.host_days
+        ),
+        None => format!("{unlabelled}."),
+    };
+    let found = format!(
+        "{} of {} found.",
+        count(figures.n_found),
+        of_them(figures.n_attacks, "attack was", "attacks were")
+    );
+    match figures.n_attacks {
+        0 => vec![unlabelled],
+        _ => vec![unlabelled, found],
+    }
+}
+
+/// Lists the attacks, and how early each was found.
+fn attacks(report: &Report, evaluation: &LabelEvaluation) -> Vec<[String; 6]> {
+    let figures = evaluation.incidents.iter();
+    let attacks = figures.flat_map(|figures| &figures.attacks).take(ATTACKS);
+    let listed = &report.incidents.found.incidents;
+    let rows = attacks.map(|attack| {
+        let host = attack
+            .host
+            .as_deref()
+            .map_or("–".into(), |host| printable(&clip(host)).into_owned());
+        let found = attack.found.as_ref();
+        let none = || "–".to_owned();
+        let seconds = found.and_then(|found| found.seconds);
+        let number = |id: &str| listed.iter().position(|incident| incident.id == id);
+        [
+            host,
+            count(attack.events),
+            count(attack.anomalous),
+            match found {
+                None => "not found".to_owned(),
+                Some(_) => seconds.map_or_else(none, duration),
+            },
+            found.map_or_else(none, |found| percent_of(found.events_before, attack.events)),
+            found.map_or_else(none, |found| match number(&found.incident) {
+                Some(place) => format!("{} ({})", place + 1, found.incident),
+                None => found.incident.clone(),
+            }),
+        ]
+    });
+    rows.collect()
 }
 
 /// Returns the confusion matrix with a row for each class. `parts` are the counts, `wholes` the events of their classes.
@@ -371,6 +462,7 @@ impl Slider {
             ),
         };
         let alerts = report.alerts.as_ref().map_or(0, |alerts| alerts.count);
+        let incidents = report.incidents.found.found;
         Self {
             steps,
             value: steps - report.steps.above_threshold(),
@@ -383,8 +475,25 @@ impl Slider {
             flagged_share: percent_of(flagged, events),
             flagged_per_host_day: per_day(flagged, host_days),
             alerts_per_host_day: per_day(alerts, host_days),
-            resolution,
+            incidents: count(incidents),
+            incidents_per_host_day: per_day(incidents, host_days),
+            resolution: format!("{resolution}{}", counted_positions(report)),
         }
+    }
+}
+
+/// Says at how many positions of the slider incidents are counted, if not at all of them.
+fn counted_positions(report: &Report) -> String {
+    let (counted, all) = (
+        report.incidents.counts.len(),
+        report.steps.steps().len() + 1,
+    );
+    match counted < all {
+        true => format!(
+            " Incidents are counted at {} of its positions, exactly; the page names the nearest ones.",
+            count(counted as u64)
+        ),
+        false => String::new(),
     }
 }
 
@@ -401,6 +510,8 @@ fn hosts(report: &Report) -> Vec<HostView> {
             flagged_per_day: per_day(above.events, host.days),
             alerts: count(above.alerts),
             alerts_per_day: per_day(above.alerts, host.days),
+            incidents: count(above.incidents),
+            incidents_per_day: per_day(above.incidents, host.days),
         }
     });
     rows.collect()

@@ -1,0 +1,78 @@
+//! `honeyguide record`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::numbers::whole;
+
+/// The longest recording, in seconds: a year.
+const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
+/// The least size of a file, in bytes.
+const LEAST_SIZE: u64 = 1 << 20;
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  honeyguide record --out monday.parquet --seconds 3600\n  \
+                  honeyguide record --out /var/log/calls --rotate 256M --container 3f2a9c\n\n\
+                  A recording without --seconds goes on until Ctrl-C or SIGTERM, which complete the file. It needs root, or \
+                  the capabilities CAP_BPF and CAP_PERFMON."
+)]
+pub struct Record {
+    /// The file to write, which ends in .parquet, .arrow, .ndjson or .csv, or a folder for files of Parquet
+    #[arg(long, value_name = "FILE|DIR")]
+    pub out: PathBuf,
+    /// Stop after N seconds [default: at Ctrl-C or SIGTERM]
+    #[arg(long, value_name = "N", value_parser = whole(1, MOST_SECONDS), allow_negative_numbers = true)]
+    pub seconds: Option<u64>,
+    /// In a folder, begin another file when one holds about SIZE bytes of events before compression, such as 64M or 1G
+    /// [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub rotate: Option<u64>,
+    /// Record only this cgroup and those below it: a folder below /sys/fs/cgroup, or its path after 0:: in
+    /// /proc/PID/cgroup
+    #[arg(long, value_name = "PATH", conflicts_with = "container")]
+    pub cgroup: Option<PathBuf>,
+    /// Record only this container: its identifier, or the first characters of it
+    #[arg(long, value_name = "ID")]
+    pub container: Option<String>,
+    /// Record only processes in this mount namespace: the number in /proc/PID/ns/mnt
+    #[arg(long, value_name = "N")]
+    pub mount_namespace: Option<u32>,
+    /// Record only processes of this user, by number
+    #[arg(long, value_name = "UID")]
+    pub user: Option<u32>,
+}
+
+/// Reads a size such as `64M`.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.chars().last() {
+        Some('K' | 'k') => (&text[..text.len() - 1], 1_u64 << 10),
+        Some('M' | 'm') => (&text[..text.len() - 1], 1 << 20),
+        Some('G' | 'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse::<u64>().ok();
+    match bytes.and_then(|bytes| bytes.checked_mul(factor)) {
+        Some(bytes) if bytes >= LEAST_SIZE => Ok(bytes),
+        Some(_) => Err("must be at least 1M".into()),
+        None => {
+            Err("must be a whole number of bytes, with K, M or G for 1024 times as many".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("1048576"), Ok(1 << 20));
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("2g"), Ok(2 << 30));
+        for text in ["", "M", "1.5G", "-1M", "10", "99999999999G", "5T", "3é"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

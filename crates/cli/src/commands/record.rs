@@ -1,0 +1,400 @@
+//! `honeyguide record`.
+
+use crate::args::{Command, Record};
+use crate::context::Context;
+use crate::failure::Failure;
+
+#[cfg(feature = "sensor")]
+pub use with::{Started, run, start};
+
+/// What `record` starts before there are threads. There is none without the feature `sensor`.
+#[cfg(not(feature = "sensor"))]
+pub struct Started(std::convert::Infallible);
+
+/// Starts nothing, or fails with a hint on how to build a program that can record.
+#[cfg(not(feature = "sensor"))]
+pub fn start(command: &Command) -> Result<Option<Started>, Failure> {
+    match command {
+        Command::Record(_) => Err(honeyguide::Error::usage(
+            "honeyguide record: this honeyguide was built without the sensor",
+        )
+        .hint("build one with it, in its source folder: cargo install --locked --path crates/cli")
+        .into()),
+        _ => Ok(None),
+    }
+}
+
+/// Never runs, since nothing can have been started.
+#[cfg(not(feature = "sensor"))]
+pub async fn run(_: &Context, _: Record, started: Started) -> Result<(), Failure> {
+    match started.0 {}
+}
+
+#[cfg(feature = "sensor")]
+mod with {
+    use std::io::{self, Write};
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+    use honeyguide::output::{TableFormat, create_folder};
+    use honeyguide::recording::{Recorded, RecordingFile};
+    use honeyguide::{Error, is_url};
+    use sensor::{Counts, Event, Filter, Sensor, SensorError};
+    use serde::Serialize;
+
+    use super::{Command, Context, Failure, Record};
+    use crate::context::Outcome;
+    use crate::json::{self, JsonFormat};
+    use crate::render::{count, of_them, printable};
+    use crate::signals::stop_signal;
+
+    /// The time between two looks into the ring buffer.
+    const PERIOD: Duration = Duration::from_millis(10);
+    /// The file with the identifier of the boot, which tells apart times and processes of two boots.
+    const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+    /// The size at which another file is begun, in bytes before compression.
+    const ROTATE: u64 = 256 << 20;
+    /// The bytes of an event beside its texts, before compression.
+    const EVENT_BYTES: u64 = 128;
+
+    /// A sensor that has been started.
+    pub struct Started(Sensor);
+
+    /// Starts the sensor if `command` is to record. It is started while there is only one thread, so that all threads
+    /// lack the capabilities that it gives up.
+    pub fn start(command: &Command) -> Result<Option<Started>, Failure> {
+        let Command::Record(args) = command else {
+            return Ok(None);
+        };
+        check_destination(args)?;
+        let filter = Filter {
+            cgroup: args.cgroup.clone(),
+            container: args.container.clone(),
+            mount_namespace: args.mount_namespace,
+            user: args.user,
+        };
+        let sensor = Sensor::start(&filter).map_err(failed)?;
+        let is_foreign = is_of_another_user(&args.out);
+        sensor.drop_capabilities(is_foreign).map_err(failed)?;
+        Ok(Some(Started(sensor)))
+    }
+
+    /// Checks what can be checked of the destination before the sensor starts.
+    fn check_destination(args: &Record) -> Result<(), Error> {
+        let shown = args.out.display();
+        match is_folder(&args.out) {
+            true if is_url(&args.out.to_string_lossy()) => Err(Error::usage(format!(
+                "{shown}: a folder of recordings is on this host"
+            ))
+            .hint("name a file, which ends in .parquet, .arrow, .ndjson or .csv")),
+            false if args.rotate.is_some() => Err(Error::usage(format!(
+                "{shown}: a file, but --rotate begins others"
+            ))
+            .hint("name a folder in which to write them")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns whether `out` names a folder: one that exists, or a name without the ending of a format.
+    fn is_folder(out: &Path) -> bool {
+        out != Path::new("-") && (out.is_dir() || TableFormat::of(out).is_err())
+    }
+
+    /// Returns whether the nearest folder of `out` that exists belongs to another user, so that writing there takes the
+    /// capabilities of root.
+    fn is_of_another_user(out: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+        let owner = absolute
+            .ancestors()
+            .filter(|path| path.is_dir())
+            .find_map(|path| path.metadata().ok());
+        let own = Path::new("/proc/self").metadata();
+        matches!((owner, own), (Some(owner), Ok(own)) if owner.uid() != own.uid())
+    }
+
+    fn failed(error: SensorError) -> Error {
+        let message = error.to_string();
+        match error.hint_text() {
+            Some(hint) => Error::data(message).hint(hint),
+            None => Error::data(message),
+        }
+    }
+
+    /// What was recorded.
+    #[derive(Serialize)]
+    pub struct Recording {
+        /// The files that were written.
+        files: Vec<RecordedFile>,
+        /// How long was recorded.
+        seconds: f64,
+        #[serde(flatten)]
+        description: Description,
+    }
+
+    /// One file of a recording.
+    #[derive(Serialize)]
+    struct RecordedFile {
+        file: PathBuf,
+        /// The number of rows.
+        rows: u64,
+    }
+
+    /// What is said about a recording in the metadata of each file: the counts from the beginning up to the file's end.
+    #[derive(Serialize)]
+    struct Description {
+        boot_id: String,
+        /// The events that happened: those that were read and those that were lost.
+        emitted: u64,
+        read: u64,
+        lost: u64,
+        /// The texts that were longer than 4,095 bytes and were cut.
+        cut_texts: u64,
+        /// The events of BETH that are not recorded on this kernel.
+        absent_events: Vec<&'static str>,
+        processors: Vec<Processor>,
+    }
+
+    /// The counts of one processor. Events are lost only where the ring buffer is full.
+    #[derive(Serialize)]
+    struct Processor {
+        processor: usize,
+        emitted: u64,
+        lost: u64,
+    }
+
+    /// Records until the time is over or a signal arrives.
+    pub async fn run(context: &Context, args: Record, started: Started) -> Result<(), Failure> {
+        let Started(mut sensor) = started;
+        let absent = sensor.absent_events().join(", ");
+        context.remark(&format!(
+            "note: events that are not recorded here: {absent}"
+        ));
+        let begin = Instant::now();
+        let end = args
+            .seconds
+            .map(|seconds| begin + Duration::from_secs(seconds));
+        let mut stop = std::pin::pin!(stop_signal());
+        let mut recorder = Recorder::new(context, &args)?;
+        loop {
+            let read = recorder.read(&mut sensor)?;
+            if end.is_some_and(|end| Instant::now() >= end) {
+                break;
+            }
+            // While much arrives, the ring buffer fills again at once.
+            let pause = if read > 0 { PERIOD } else { 2 * PERIOD };
+            tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let recording = recorder.finish(&mut sensor, begin)?;
+        drop(sensor);
+        context.remark(&recording.description.sentence());
+        context.show(&recording)
+    }
+
+    /// The files of a recording.
+    struct Recorder<'c> {
+        context: &'c Context,
+        out: PathBuf,
+        is_folder: bool,
+        rotate: u64,
+        boot_id: String,
+        /// When the recording began, in seconds since 1970: part of the names of files in a folder.
+        began: u64,
+        file: Option<(PathBuf, RecordingFile)>,
+        /// The bytes of the events in the file.
+        bytes: u64,
+        files: Vec<RecordedFile>,
+        read: u64,
+    }
+
+    impl<'c> Recorder<'c> {
+        fn new(context: &'c Context, args: &Record) -> Result<Self, Failure> {
+            let is_folder = is_folder(&args.out);
+            if is_folder {
+                create_folder(&args.out)?;
+            }
+            let boot_id = std::fs::read_to_string(BOOT_ID)
+                .map_err(|error| Error::io("read", Path::new(BOOT_ID), error))?;
+            let began = SystemTime::now().duration_since(UNIX_EPOCH);
+            let mut recorder = Self {
+                context,
+                out: args.out.clone(),
+                is_folder,
+                rotate: args.rotate.unwrap_or(ROTATE),
+                boot_id: boot_id.trim().to_owned(),
+                began: began.map_or(0, |time| time.as_secs()),
+                file: None,
+                bytes: 0,
+                files: Vec::new(),
+                read: 0,
+            };
+            recorder.begin_file()?;
+            Ok(recorder)
+        }
+
+        fn begin_file(&mut self) -> Result<(), Failure> {
+            let number = self.files.len() + 1;
+            let path = match self.is_folder {
+                true => self
+                    .out
+                    .join(format!("calls-{}-{number:05}.parquet", self.began)),
+                false => self.out.clone(),
+            };
+            let destination = self.context.destination(&path)?;
+            let path = destination.path().to_owned();
+            self.file = Some((path, RecordingFile::create(destination)?));
+            self.bytes = 0;
+            Ok(())
+        }
+
+        /// Writes the events that have arrived, and returns their number.
+        fn read(&mut self, sensor: &mut Sensor) -> Result<u64, Failure> {
+            let mut writing = Ok(());
+            let read = sensor.read(&mut |event| self.write(event, &mut writing));
+            writing?;
+            self.read += read;
+            if self.is_folder && self.bytes >= self.rotate {
+                let counts = sensor.counts().map_err(failed)?;
+                let description = self.description(&counts, sensor.absent_events());
+                self.end_file(&description)?;
+                self.begin_file()?;
+            }
+            Ok(read)
+        }
+
+        /// Writes an event, unless one before it could not be written.
+        fn write(&mut self, event: &Event<'_>, writing: &mut Result<(), Error>) {
+            if let (Ok(()), Some((_, file))) = (&writing, &mut self.file) {
+                *writing = file.write(values(event, &self.boot_id));
+                self.bytes += EVENT_BYTES + event.arguments.len() as u64;
+            }
+        }
+
+        fn end_file(&mut self, description: &Description) -> Result<(), Failure> {
+            if let Some((path, file)) = self.file.take() {
+                let rows = file.events();
+                let text = serde_json::to_string(description);
+                let text = text.map_err(|error| Error::internal(error.to_string()))?;
+                file.finish(&text)?;
+                self.files.push(RecordedFile { file: path, rows });
+            }
+            Ok(())
+        }
+
+        fn description(&self, counts: &[Counts], absent: &[&'static str]) -> Description {
+            let processors = counts.iter().enumerate();
+            Description {
+                boot_id: self.boot_id.clone(),
+                emitted: counts.iter().map(|counts| counts.emitted).sum(),
+                read: self.read,
+                lost: counts.iter().map(|counts| counts.lost).sum(),
+                cut_texts: counts.iter().map(|counts| counts.cut_texts).sum(),
+                absent_events: absent.to_vec(),
+                processors: processors
+                    .map(|(processor, counts)| Processor {
+                        processor,
+                        emitted: counts.emitted,
+                        lost: counts.lost,
+                    })
+                    .collect(),
+            }
+        }
+
+        /// Ends the recording and completes the last file.
+        fn finish(mut self, sensor: &mut Sensor, begin: Instant) -> Result<Recording, Failure> {
+            let mut writing = Ok(());
+            let counts = sensor.finish(&mut |event| self.write(event, &mut writing));
+            let counts = counts.map_err(failed)?;
+            writing?;
+            let seconds = begin.elapsed().as_secs_f64();
+            let mut description = self.description(&counts, sensor.absent_events());
+            description.read = description.emitted - description.lost;
+            self.end_file(&description)?;
+            Ok(Recording {
+                files: self.files,
+                seconds,
+                description,
+            })
+        }
+    }
+
+    /// Returns the values of an event for [`honeyguide::recording::columns`].
+    fn values<'v>(event: &'v Event<'_>, boot_id: &'v str) -> [Recorded<'v>; 20] {
+        let number = |value: u32| Recorded::Number(i64::from(value));
+        let seconds = |nanoseconds: u64| Recorded::Seconds(nanoseconds as f64 / 1e9);
+        [
+            seconds(event.time),
+            number(event.process),
+            number(event.thread),
+            number(event.parent),
+            number(event.user),
+            number(event.mount_namespace),
+            Recorded::Text(Some(event.process_name)),
+            Recorded::Text(Some(event.host_name)),
+            Recorded::Number(event.id),
+            Recorded::Text(Some(event.name)),
+            // The addresses of callers are not recorded.
+            Recorded::Text(Some("[]")),
+            Recorded::Number(event.arguments_number),
+            Recorded::Number(event.returned),
+            Recorded::Text(Some(event.arguments)),
+            Recorded::Text(Some(boot_id)),
+            seconds(event.process_start),
+            Recorded::Text(event.executable),
+            Recorded::Text(event.cgroup),
+            Recorded::Text(event.container),
+            Recorded::Text(event.system_call),
+        ]
+    }
+
+    impl Description {
+        /// Says whether the recording is whole.
+        fn sentence(&self) -> String {
+            let Self {
+                emitted,
+                read,
+                lost,
+                ..
+            } = self;
+            let mut text = format!(
+                "{} happened: {} were read, {} were lost",
+                of_them(*emitted, "event", "events"),
+                count(*read),
+                count(*lost)
+            );
+            for processor in self.processors.iter().filter(|counts| counts.lost > 0) {
+                text += &format!(
+                    "\n  processor {}: {} of {} lost, because the ring buffer was full",
+                    processor.processor,
+                    count(processor.lost),
+                    count(processor.emitted)
+                );
+            }
+            if self.cut_texts > 0 {
+                let texts = of_them(self.cut_texts, "text was", "texts were");
+                text += &format!("\n{texts} longer than 4,095 bytes and cut");
+            }
+            text
+        }
+    }
+
+    impl Outcome for Recording {
+        const FORMAT: JsonFormat = json::RECORDING;
+
+        fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+            for RecordedFile { file, rows } in &self.files {
+                let rows = of_them(*rows, "row", "rows");
+                writeln!(
+                    out,
+                    "{rows} written to {}",
+                    printable(&file.display().to_string())
+                )?;
+            }
+            writeln!(out, "recorded for {:.1} s", self.seconds)
+        }
+    }
+}

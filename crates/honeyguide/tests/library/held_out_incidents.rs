@@ -4,14 +4,16 @@ use std::fs::File;
 
 use honeyguide::incident::{IncidentOptions, incidents};
 use honeyguide::{
-    Contamination, HostIncidents, Model, Recipe, Result, Source, ThresholdMethod, ThresholdPolicy,
-    TrainOptions, train,
+    Contamination, HostIncidents, MaxSamples, Model, Recipe, Result, Source, ThresholdMethod,
+    ThresholdPolicy, TrainOptions, train,
 };
 use serde_json::{Value, json};
 use simulate::{Simulation, Split};
 
 use crate::common::{Folder, engine, written};
 
+/// The events per tree. The recipe's own number depends on the number of events, of which a model without a host has fewer.
+const MAX_SAMPLES: usize = 256;
 /// The incidents per host and day that are asked for. The hosts of the simulation record a minute each.
 const RATE: f64 = 3_000.0;
 
@@ -43,6 +45,7 @@ async fn trained(source: &mut Source, threshold: ThresholdPolicy, threads: usize
     let recipe = Recipe::default_for(source.log());
     let options = TrainOptions {
         n_estimators: 20,
+        max_samples: Some(MaxSamples::Count(MAX_SAMPLES)),
         threshold,
         ..TrainOptions::default()
     };

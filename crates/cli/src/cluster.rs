@@ -18,7 +18,7 @@ pub async fn engine(
 
     let notice = move |text: &str| {
         if !quiet {
-            eprintln!("note: {}", honeyguide::wording::printable_lines(text));
+            eprintln!("note: {}", honeyguide::wording::printable(text));
         }
     };
     let token = options

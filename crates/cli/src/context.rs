@@ -1,12 +1,13 @@
 //! The context that all commands share: the engine, the output of results and remarks, and the cancellation of work.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::Term;
 use honeyguide::output::{Destination, TableFormat};
+use honeyguide::sql::TextFormat;
 use honeyguide::{
     Engine, Error, FeatureSource, Intake, Model, Recipe, ReplacedTexts, Source, StorageOptions,
     TraceeEvents, builtin,
@@ -14,9 +15,10 @@ use honeyguide::{
 use serde::Serialize;
 
 use crate::args::Global;
+use crate::escaping::{Escaping, Form};
 use crate::failure::{Failure, written};
 use crate::json::{self, JsonFormat};
-use crate::render::{count, of_them, printable_lines, screen};
+use crate::render::{count, of_them, printable, screen};
 
 /// The greatest number of JSON keys that a remark names.
 const SHOWN_KEYS: usize = 10;
@@ -113,12 +115,26 @@ impl Context {
             for (place, what) in self.read().iter() {
                 to.refuse_to_replace(place, what)?;
             }
-            return Ok(to);
+            return Ok(to.with_csv_safe(self.global.csv_safe));
         }
         self.take_output();
         let format = self.global.format.map(TableFormat::from);
-        let open = || Box::new(io::stdout()) as _;
-        Ok(Destination::stream("-", format, open))
+        let open = || -> Box<dyn Write + Send> {
+            match io::stdout().is_terminal() {
+                true => Box::new(Escaping::new(io::stdout(), Form::Terminal)),
+                false => Box::new(io::stdout()),
+            }
+        };
+        let to = Destination::stream("-", format, open);
+        Ok(to.with_csv_safe(self.global.csv_safe))
+    }
+
+    /// Returns the form of CSV that goes to standard output.
+    pub fn csv(&self) -> TextFormat {
+        match self.global.csv_safe {
+            true => TextFormat::SafeCsv,
+            false => TextFormat::Csv,
+        }
     }
 
     /// Notes that a result goes to standard output, so that the outcome is shown on standard error.
@@ -170,7 +186,17 @@ impl Context {
     /// Prints a remark on standard error, unless `--quiet` is given.
     pub fn remark(&self, text: &str) {
         if !self.global.quiet {
-            eprintln!("{}", printable_lines(text));
+            eprintln!("{}", printable(text));
+        }
+    }
+
+    /// Prints a remark as [`remark`](Self::remark) does, with indented lines below it.
+    fn remark_with(&self, text: &str, lines: &[String]) {
+        if !self.global.quiet {
+            self.remark(text);
+            for line in lines {
+                eprintln!("  {}", printable(line));
+            }
         }
     }
 
@@ -224,27 +250,27 @@ impl Context {
             self.remark(&keys);
         }
         if intake.other_lines > 0 {
-            self.remark(&format!(
-                "note: {} of {} lines are not events of Tracee and were left out; the first:\n  {}",
+            let text = format!(
+                "note: {} of {} lines are not events of Tracee and were left out; the first:",
                 count(intake.other_lines),
                 count(intake.events + intake.other_lines),
-                intake.first_other_lines.join("\n  ")
-            ));
+            );
+            self.remark_with(&text, &intake.first_other_lines);
         }
         if intake.bad_lines > 0 {
-            self.remark(&format!(
-                "note: {} of {} lines could not be read and were left out; the first:\n  {}",
+            let text = format!(
+                "note: {} of {} lines could not be read and were left out; the first:",
                 count(intake.bad_lines),
                 count(intake.events + intake.bad_lines),
-                intake.first_bad_lines.join("\n  ")
-            ));
+            );
+            self.remark_with(&text, &intake.first_bad_lines);
         }
     }
 
     /// Prints a remark on standard error if `--verbose` is given.
     pub fn detail(&self, text: &str) {
         if self.global.verbose {
-            eprintln!("{}", printable_lines(text));
+            eprintln!("{}", printable(text));
         }
     }
 

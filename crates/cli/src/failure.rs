@@ -60,6 +60,16 @@ pub fn written(named: Named) -> String {
     }
 }
 
+/// Prints nothing of panics that the library reports as errors.
+pub fn hide_caught_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !honeyguide::panics_are_caught() {
+            print(panic);
+        }
+    }));
+}
+
 impl Failure {
     /// Prints the message and returns the exit status.
     pub fn report(self) -> ExitCode {
@@ -73,13 +83,13 @@ impl Failure {
                 eprintln!(
                     "{} {}",
                     style("error:").for_stderr().red().bold(),
-                    crate::render::printable_lines(&error.message_as(written))
+                    crate::render::printable(&error.message_as(written))
                 );
                 if let Some(hint) = error.hint_as(written) {
                     eprintln!(
                         "{} {}",
                         style(" help:").for_stderr().cyan().bold(),
-                        crate::render::printable_lines(&hint)
+                        crate::render::printable(&hint)
                     );
                 }
                 ExitCode::from(if error.kind() == ErrorKind::Usage {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::escaping::{Escaping, Form};
+
 /// The name and the version of the format of a JSON answer. Any change of the fields that a reader can notice, other
 /// than an added field, is a new version.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,7 @@ pub const REPRODUCTION: JsonFormat = JsonFormat::new("honeyguide-reproduction", 
 pub const SAMPLE: JsonFormat = JsonFormat::new("honeyguide-sample", 1);
 pub const SCORES: JsonFormat = JsonFormat::new("honeyguide-scores", 1);
 pub const SIMULATION: JsonFormat = JsonFormat::new("honeyguide-simulation", 1);
+pub const STORED_INCIDENTS: JsonFormat = JsonFormat::new("honeyguide-stored-incidents", 1);
 pub const TRAINING: JsonFormat = JsonFormat::new("honeyguide-training", 1);
 pub const WATCH: JsonFormat = JsonFormat::new("honeyguide-watch", 1);
 
@@ -83,6 +86,7 @@ pub fn write_answer(
         answer: &'a T,
     }
     let head = Head::new(format, simulated);
+    let out = &mut Escaping::new(out, Form::Json);
     serde_json::to_writer_pretty(&mut *out, &Whole { head, answer })?;
     writeln!(out)
 }
@@ -99,6 +103,6 @@ pub fn write_rows(
 ) -> io::Result<()> {
     let head = serde_json::to_string_pretty(&Head::new(format, simulated))?;
     write!(out, "{},\n  \"rows\": ", head.trim_end_matches("\n}"))?;
-    rows(out)?;
+    rows(&mut Escaping::new(&mut *out, Form::Json))?;
     writeln!(out, "}}")
 }

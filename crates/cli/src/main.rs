@@ -6,6 +6,7 @@ mod cluster;
 mod commands;
 mod context;
 mod environment;
+mod escaping;
 mod failure;
 mod json;
 mod memory;
@@ -20,6 +21,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     memory::return_large_buffers();
+    failure::hide_caught_panics();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

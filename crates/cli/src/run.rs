@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use honeyguide::{Engine, Error, until_stopped};
+use honeyguide::{Engine, Error, remove_leftovers, until_stopped};
 
 use crate::args::{Args, Command};
 use crate::cluster;
@@ -15,11 +15,33 @@ use crate::failure::{Failure, Stop};
 use crate::progress;
 use crate::signals::stop_signal;
 
-/// The time for which a run that ends waits for blocked threads.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time after a signal in which work ends in an orderly way. Work that still computes then is cut off.
+const GRACE: Duration = Duration::from_millis(700);
+/// The time for which a run that was stopped waits for blocked threads.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The time for which a run that has ended by itself waits for blocked threads.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs the command that `args` ask for.
+/// The stack of a thread that plans or runs queries. The engine walks plans recursively, and its frames are large in a
+/// development build.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Runs the command that `args` ask for, on a thread with a large stack.
 pub fn run(args: Args) -> Result<(), Failure> {
+    // A recording gives up capabilities while there is one thread only. It plans no queries.
+    if matches!(args.command, Command::Record(_)) {
+        return run_here(args);
+    }
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let running = thread.spawn(move || run_here(args));
+    let running =
+        running.map_err(|error| Error::usage(format!("cannot start a thread: {error}")))?;
+    running
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn run_here(args: Args) -> Result<(), Failure> {
     // Threads inherit the capabilities of the one that starts them.
     let started = record::start(&args.command)?;
     let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -33,6 +55,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| no_threads(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.get())
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| no_threads(&error))?;
@@ -44,8 +67,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Cluster(_) | Command::Watch(_) | Command::Record(_)
     );
     let stopped = Arc::new(OnceLock::new());
+    let ending = Arc::new(AtomicBool::new(false));
+    watch_signals(Arc::clone(&ending), handles_signals);
     let result = runtime.block_on(async {
-        tokio::spawn(exit_on_second_signal());
         let end_of_patience = note_signal(Arc::clone(&stopped));
         let work = work(args, started, threads, &cancelled);
         let work = async {
@@ -61,9 +85,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
             result = work => result,
         }
     });
+    ending.store(true, Ordering::Relaxed);
     let stopped = stopped.get();
     cancelled.store(stopped.is_some(), Ordering::Relaxed);
-    runtime.shutdown_timeout(PATIENCE);
+    match stopped {
+        Some(_) => {
+            runtime.shutdown_timeout(PATIENCE);
+            remove_leftovers();
+        }
+        None => runtime.shutdown_timeout(LONG_PATIENCE),
+    }
     stopped.map_or(result, |stop| Err(Failure::Stopped(*stop)))
 }
 
@@ -93,11 +124,39 @@ async fn work(
     commands::dispatch(&context, command, started).await
 }
 
-/// Exits at once at the second signal. After the first signal, the run still waits until a forest is fitted or a batch
-/// is written.
-async fn exit_on_second_signal() {
-    stop_signal().await;
-    if let Some(stop) = stop_signal().await {
-        std::process::exit(i32::from(stop.exit_status()));
+/// Starts a thread that ends the process at the second signal, or a while after the first if the run does not end by
+/// itself: a computation that holds its thread cannot be asked to stop. A command that handles signals takes its time.
+///
+/// The thread has a runtime of its own, since a computation may hold all threads of the other one.
+fn watch_signals(ending: Arc<AtomicBool>, handles_signals: bool) {
+    let watch = async move {
+        let Some(first) = stop_signal().await else {
+            return;
+        };
+        let second = stop_signal();
+        let hurry = async {
+            tokio::time::sleep(GRACE).await;
+            if handles_signals || ending.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            second = second => {
+                if let Some(second) = second {
+                    std::process::exit(i32::from(second.exit_status()));
+                }
+            }
+            () = hurry => {
+                remove_leftovers();
+                let _ = Failure::Stopped(first).report();
+                std::process::exit(i32::from(first.exit_status()));
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    if let Ok(runtime) = runtime {
+        std::thread::spawn(move || runtime.block_on(watch));
     }
 }

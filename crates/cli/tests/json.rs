@@ -51,7 +51,7 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 50] = [
+const CALLS: [&str; 52] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -102,6 +102,8 @@ const CALLS: [&str; 50] = [
     "sql QUERY good.csv --out q.parquet",
     "watch model.json bad.csv",
     "watch model.json logs/labelled_testing_data.csv --alerts alerts.jsonl",
+    "watch model.json good.csv --alerts alerts.jsonl --store live.db",
+    "incidents --store live.db",
 ];
 
 /// Runs every call and returns its answer, which is valid by its schema.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use words::{Explained, explained};
 
 use crate::naming::{Named, parameter, quoted, resolved};
+use crate::secret::redacted;
+use crate::wording::printable;
 
 /// The library's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -76,7 +78,7 @@ impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: said(&message.into()),
             hint: None,
             unlocated: Unlocated::Nothing,
             source: None,
@@ -106,7 +108,7 @@ impl Error {
         };
         Self {
             kind: ErrorKind::Io,
-            message: format!("cannot {what} {}: {error}", path.display()),
+            message: said(&format!("cannot {what} {}: {error}", path.display())),
             hint,
             unlocated: Unlocated::Nothing,
             source: Some(Box::new(error)),
@@ -139,7 +141,7 @@ impl Error {
     /// Adds a hint on what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(said(&hint.into()));
         self
     }
 
@@ -148,7 +150,7 @@ impl Error {
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
         if !self.is_feature_fault() {
-            self.message = format!("{place}: {}", self.message);
+            self.message = format!("{}: {}", said(place), self.message);
         }
         self
     }
@@ -245,19 +247,7 @@ impl Error {
 
     /// Returns the library's own error within an error of the engine, however deeply it is wrapped.
     pub fn own(error: &DataFusionError) -> Option<Self> {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        let own = loop {
-            let current = cause?;
-            if let Some(own) = current.downcast_ref::<Self>() {
-                break own;
-            }
-            // `std::io::Error` does not report the error that it wraps as its source.
-            cause = match current.downcast_ref::<std::io::Error>() {
-                Some(error) => error.get_ref().map(|inner| inner as _),
-                None => current.source(),
-            };
-        };
-        Some(own.again())
+        cause_of::<Self>(error).map(Self::again)
     }
 
     /// Returns a copy of the error without its source.
@@ -332,8 +322,8 @@ impl Error {
         };
         Self {
             kind: ErrorKind::Data,
-            message,
-            hint,
+            message: said(&message),
+            hint: hint.map(|hint| said(&hint)),
             unlocated,
             source: Some(Box::new(error)),
         }
@@ -375,6 +365,28 @@ pub(crate) fn failed_value(error: &DataFusionError) -> Option<(String, &'static 
             "floating-point numbers hold more: CAST(x AS DOUBLE)",
         )),
         _ => None,
+    }
+}
+
+/// Returns a message without secrets, as one line: a line break in a name or a value must not begin a line that looks like
+/// another message.
+fn said(text: &str) -> String {
+    printable(redacted(text.trim_end()).as_str()).into_owned()
+}
+
+/// Returns the first error of type `T` among `error` and its causes.
+pub(crate) fn cause_of<T: std::error::Error + 'static>(error: &DataFusionError) -> Option<&T> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    loop {
+        let current = cause?;
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // `std::io::Error` does not report the error that it wraps as its source.
+        cause = match current.downcast_ref::<std::io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => current.source(),
+        };
     }
 }
 

@@ -106,6 +106,11 @@ impl Event {
         columns.map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
+    /// Returns the types that the columns are read as.
+    pub(crate) fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
     /// Returns the names and values of the columns.
     pub(crate) fn columns(&self) -> &[(String, Option<String>)] {
         &self.columns

@@ -61,6 +61,7 @@
 //! the same bits for any number of threads. An [`Error`] says what failed, where, and what to do next.
 #![warn(missing_docs)]
 
+mod caught;
 mod cells;
 mod clock;
 pub mod convert;
@@ -85,6 +86,7 @@ pub mod incident;
 pub mod inspect;
 mod labels;
 mod leakage;
+mod leftover;
 pub mod log;
 pub mod marks;
 mod model;
@@ -101,6 +103,7 @@ mod scan;
 pub mod score;
 mod scored;
 mod scorer;
+mod secret;
 mod source;
 pub mod sql;
 mod storage;
@@ -109,6 +112,7 @@ mod train;
 mod whole;
 pub mod wording;
 
+pub use caught::panics_are_caught;
 pub use cross_validation::MIN_HOSTS;
 pub use datafusion::arrow;
 pub use distil::budget_rows;
@@ -121,6 +125,7 @@ pub use leakage::{PossibleLabel, possible_labels};
 pub use learn::iforest::{
     Contamination, IsolationForest, MAX_ESTIMATORS, MaxFeatures, MaxSamples, Novelty,
 };
+pub use leftover::remove_leftovers;
 pub use model::{
     BlockRate, Distribution, FeatureProfile, HostIncidents, HostRate, Imported, MAX_MODEL_BYTES,
     Model, ModelOrigin, Threshold, ThresholdMethod, Training,
@@ -131,11 +136,12 @@ pub use recipe::{
     builtins,
 };
 pub use scorer::{Contributions, Scorer, Scores};
+pub use secret::redacted;
 pub use source::{
     Column, Compression, DataFile, Format, Intake, MAX_RECORD_BYTES, ReadOptions, ReplacedTexts,
     ScanCounts, Source, TraceeEvents, Unread, record_end,
 };
-pub use storage::{StorageOptions, is_url, redacted, until_stopped};
+pub use storage::{StorageOptions, is_url, until_stopped};
 pub use train::{
     Calibration, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
 };

@@ -180,8 +180,9 @@ impl<'a> Scan<'a> {
         source: &Source,
         select: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
     ) -> EngineResult<DataFrame> {
-        let tables = source.tables_in_order(self.engine)?.into_iter();
-        let selected = tables.map(select).collect::<EngineResult<_>>()?;
+        let tables = source.tables_in_order(self.engine);
+        let selected = tables.map(|table| select(table?));
+        let selected = selected.collect::<EngineResult<_>>()?;
         let malformed_args = source.reading(self.what).malformed_args;
         self.engine.numbered(selected, malformed_args)
     }
@@ -213,7 +214,8 @@ impl<'a> Scan<'a> {
         step: &mut impl FnMut(&mut T, FileRows) -> Result<()>,
     ) -> EngineResult<T> {
         let mut state = start(source)?;
-        for (file, table) in source.tables_in_order(self.engine)?.into_iter().enumerate() {
+        for (file, table) in source.tables_in_order(self.engine).enumerate() {
+            let table = table?;
             let mut rows_before = 0;
             let consume = |batch: RecordBatch| {
                 let rows = FileRows {

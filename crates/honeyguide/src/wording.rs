@@ -92,7 +92,8 @@ pub fn moment(seconds: f64, is_date: bool) -> String {
     format!("{day} {hours:02}:{minutes:02}:{seconds:02}")
 }
 
-/// Returns text as one line, in which characters that act on a terminal or reorder the text around them are escaped.
+/// Returns text as one line, in which characters that act on a terminal, reorder the text around them or cannot be seen are
+/// escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_harmful)
 }
@@ -102,18 +103,29 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| character != '\n' && is_harmful(character))
 }
 
-/// Returns whether a character is a control character, or reorders the text around it.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{061c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Returns whether a character acts on a terminal, reorders the text around it, or cannot be seen, so that a text with it
+/// looks like another.
+pub fn is_harmful(character: char) -> bool {
+    character.is_control() || is_invisible(character)
 }
 
-fn escape(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(&is_harmful) {
+/// Returns whether a character formats the text around it without a width of its own: marks of direction, joiners, tags,
+/// selectors of variants, fillers (Unicode's `Default_Ignorable_Code_Point`, and the separators of lines and paragraphs).
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let escaped = text.chars().map(|character| {
-        if is_harmful(character) {
+        if is_escaped(character) {
             character.escape_default().to_string()
         } else {
             character.to_string()
@@ -333,6 +345,18 @@ mod tests {
             "\\u{1b}[31mred\\u{1b}[0m\\n"
         );
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        for hidden in [
+            '\u{9b}',
+            '\u{200b}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e0041}',
+            '\u{fe0f}',
+            '\u{ad}',
+        ] {
+            let text = format!("a{hidden}b");
+            assert_eq!(printable(&text), format!("a{}b", hidden.escape_default()));
+        }
         assert_eq!(printable("größe <b>"), "größe <b>");
         assert_eq!(printable_lines("two\nlines\t"), "two\nlines\\t");
     }

@@ -12,6 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use honeyguide::output::{Destination, PendingFile};
+use honeyguide::wording::is_harmful;
 use honeyguide::{Error, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -155,16 +156,19 @@ impl Page {
     }
 }
 
-/// Writes JSON that can be part of a script element: no character in it can end the element, begin a comment or end a
-/// line.
+/// Writes JSON that can be part of a script element: no character in it can end the element, begin a comment, end a line
+/// or hide.
 fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(value)
         .map_err(|error| Error::internal(format!("a page's data: {error}")))?;
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+            '<' | '>' | '&' => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+            hidden if is_harmful(hidden) => {
+                for unit in hidden.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
             }
             other => escaped.push(other),
         }

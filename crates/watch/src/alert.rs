@@ -31,6 +31,12 @@ pub struct Alert<'a> {
 }
 
 impl<'a> Alert<'a> {
+    /// Returns the id: that of the incident and the revision.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Returns the alert of a change at `time`.
     #[must_use]
     pub fn new(

@@ -7,8 +7,8 @@
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use honeyguide::{Error, Format};
 
@@ -20,8 +20,23 @@ use crate::records::Records;
 const POLL: Duration = Duration::from_millis(100);
 /// The time for which a file that was renamed is still read: its writer may not have opened the new one yet.
 const GRACE: Duration = Duration::from_secs(1);
+/// The endings of the names of compressed files, which are not read.
+const PACKED: [&[u8]; 4] = [b".gz", b".zst", b".xz", b".bz2"];
 /// The number of first bytes by which a file is known.
 const HEAD_BYTES: usize = 256;
+
+/// A place in a followed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the file's device.
+    pub(crate) device: u64,
+    /// The number of its inode.
+    pub(crate) inode: u64,
+    /// The first bytes of the file, as far as they were read.
+    pub(crate) head: Vec<u8>,
+    /// The number of bytes before the place.
+    pub(crate) offset: u64,
+}
 
 /// A file that is followed.
 struct Followed {
@@ -36,16 +51,40 @@ struct Followed {
 
 /// Follows the file `path`, which is the input number `input`, and sends its records to `queue` until that is closed. A
 /// file that is not there is waited for. `format` is that of the records, if it is known.
-pub fn follow(queue: &Queue, input: usize, path: &Path, format: Option<Format>) {
-    if let Err(error) = followed(queue, input, path, format) {
+///
+/// With a place where reading stopped before, it goes on there, also if the file was renamed within its folder. A file that
+/// is no longer found is a gap.
+pub fn follow(
+    queue: &Queue,
+    input: usize,
+    path: &Path,
+    format: Option<Format>,
+    from: Option<&Position>,
+) {
+    if let Err(error) = followed(queue, input, path, format, from) {
         queue.send(Sent::End(input, Err(Error::io("read", path, error))));
     }
 }
 
-fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) -> io::Result<()> {
+fn followed(
+    queue: &Queue,
+    input: usize,
+    path: &Path,
+    format: Option<Format>,
+    from: Option<&Position>,
+) -> io::Result<()> {
     let mut records = Records::new(is_csv(format));
     let mut buffer = vec![0; READ_BYTES];
-    let mut current: Option<Followed> = None;
+    let mut current: Option<Followed> = match from {
+        Some(from) => Followed::resumed(path, from)?,
+        None => None,
+    };
+    if from.is_some() && current.is_none() {
+        queue.send(Sent::Gap(
+            input,
+            "the file was replaced or emptied meanwhile",
+        ));
+    }
     while !queue.is_closed() {
         let Some(file) = &mut current else {
             current = Followed::open(path)?;
@@ -60,7 +99,8 @@ fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) ->
             let read = file.read(&mut buffer)?;
             if read > 0 {
                 records.add(&buffer[..read]);
-                if let Some(chunk) = records.take(input, false) {
+                if let Some(mut chunk) = records.take(input, false) {
+                    chunk.position = file.position(&records)?;
                     queue.send(Sent::Records(chunk));
                 }
                 continue;
@@ -72,13 +112,20 @@ fn followed(queue: &Queue, input: usize, path: &Path, format: Option<Format>) ->
             Restart::Renamed
         };
         // The last line may have no end.
-        if let Some(chunk) = records.take(input, true) {
+        if let Some(mut chunk) = records.take(input, true) {
+            chunk.position = file.position(&records)?;
             queue.send(Sent::Records(chunk));
         }
-        queue.send(Sent::Restart(input, restart));
         match restart {
-            Restart::Emptied => file.begin()?,
-            Restart::Renamed => current = None,
+            Restart::Emptied => {
+                file.begin()?;
+                let position = file.position(&records)?;
+                queue.send(Sent::Restart(input, restart, position));
+            }
+            Restart::Renamed => {
+                current = file.next(path)?;
+                queue.send(Sent::Restart(input, restart, None));
+            }
         }
     }
     Ok(())
@@ -97,6 +144,81 @@ impl Followed {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the file of which the place `from` is, at `path` or where it was renamed to in the same folder, and goes to the
+    /// place. There may be none.
+    fn resumed(path: &Path, from: &Position) -> io::Result<Option<Self>> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let neighbours = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths = neighbours.map(|neighbour| neighbour.path());
+        for path in std::iter::once(path.to_owned()).chain(paths) {
+            let is_it = std::fs::metadata(&path)
+                .is_ok_and(|file| (file.dev(), file.ino()) == (from.device, from.inode));
+            let Some(mut file) = is_it.then(|| Self::open(&path)).transpose()?.flatten() else {
+                continue;
+            };
+            (file.head, file.offset) = (from.head.clone(), from.offset);
+            if !file.is_anew()? {
+                file.file.seek(SeekFrom::Start(from.offset))?;
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the file that was written next: the oldest of those that are younger than this one and whose names begin with
+    /// that of `path`. When several were renamed since this one was written, each is read in turn. There may be none.
+    fn next(&self, path: &Path) -> io::Result<Option<Self>> {
+        let this = self.file.metadata()?;
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
+        let mut next: Option<(SystemTime, PathBuf)> = None;
+        for neighbour in std::fs::read_dir(folder)?.flatten() {
+            let its_name = neighbour.file_name();
+            let is_named_so = its_name
+                .as_encoded_bytes()
+                .starts_with(name.as_encoded_bytes());
+            let is_packed = PACKED
+                .iter()
+                .any(|end| its_name.as_encoded_bytes().ends_with(end));
+            let Ok(file) = neighbour.metadata() else {
+                continue;
+            };
+            let is_this = (file.dev(), file.ino()) == (this.dev(), this.ino());
+            if !is_named_so || is_packed || is_this || !file.is_file() {
+                continue;
+            }
+            let modified = file.modified()?;
+            let is_younger = modified > this.modified()?;
+            if is_younger && next.as_ref().is_none_or(|(time, _)| modified < *time) {
+                next = Some((modified, neighbour.path()));
+            }
+        }
+        match next {
+            Some((_, path)) => Self::open(&path),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the place up to which whole records were read; `None` within a record that is left out.
+    fn position(&self, records: &Records) -> io::Result<Option<Position>> {
+        let this = self.file.metadata()?;
+        let pending = records.pending();
+        Ok(pending.map(|pending| Position {
+            device: this.dev(),
+            inode: this.ino(),
+            head: self.head.clone(),
+            offset: self.offset - pending,
+        }))
     }
 
     /// Reads on, and returns the number of bytes; 0 where there is nothing new.
@@ -158,7 +280,6 @@ impl Followed {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::Write;
-    use std::path::PathBuf;
     use std::sync::Arc;
 
     use super::*;
@@ -178,7 +299,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let queue = Arc::new(Queue::new(1, 1 << 20));
             let (to, path) = (Arc::clone(&queue), folder.path().join("log"));
-            std::thread::spawn(move || follow(&to, 0, &path, None));
+            std::thread::spawn(move || follow(&to, 0, &path, None, None));
             Self {
                 folder,
                 queue,
@@ -211,7 +332,8 @@ mod tests {
                         });
                         self.records.extend(texts);
                     }
-                    Taken::Sent(Sent::Restart(_, restart)) => self.restarts.push(restart),
+                    Taken::Sent(Sent::Restart(_, restart, _)) => self.restarts.push(restart),
+                    Taken::Sent(Sent::Gap(_, cause)) => panic!("{cause}"),
                     Taken::Sent(Sent::End(_, ended)) => ended.expect("a file that can be read"),
                     Taken::Nothing | Taken::Over => {}
                 }
@@ -271,6 +393,46 @@ mod tests {
             ["{\"c\":1}", "{\"c\":2}", "{\"c\":3}"]
         );
         assert_eq!(test.restarts, [Restart::Emptied, Restart::Emptied]);
+    }
+
+    #[test]
+    fn files_that_were_renamed_while_nobody_followed_are_read_in_turn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let write = |text: &str| {
+            std::fs::write(&path, text).expect("space");
+            // Times of files have steps.
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let rename = |name: &str| {
+            std::fs::rename(&path, folder.path().join(name)).expect("a renamed file");
+        };
+        write("{\"a\":0}\n");
+        rename("log.0");
+        write("{\"a\":1}\n{\"a\":2}\n");
+        let file = std::fs::metadata(&path).expect("a file");
+        let from = Position {
+            device: file.dev(),
+            inode: file.ino(),
+            head: b"{\"a\":1}\n".to_vec(),
+            offset: 8,
+        };
+        rename("log.1");
+        write("{\"a\":3}\n");
+        rename("log.2");
+        write("{\"a\":4}\n");
+        let queue = Arc::new(Queue::new(1, 1 << 20));
+        let to = Arc::clone(&queue);
+        let followed = path.clone();
+        std::thread::spawn(move || follow(&to, 0, &followed, None, Some(&from)));
+        let mut test = Test {
+            records: Vec::new(),
+            restarts: Vec::new(),
+            folder,
+            queue,
+        };
+        assert_eq!(test.records(3), ["{\"a\":2}", "{\"a\":3}", "{\"a\":4}"]);
+        assert_eq!(test.restarts, [Restart::Renamed, Restart::Renamed]);
     }
 
     #[test]

@@ -50,7 +50,11 @@ pub struct BadRecord {
 
 /// The newest records that could not be read.
 #[derive(Debug, Default)]
-pub(crate) struct BadRecords(VecDeque<BadRecord>);
+pub(crate) struct BadRecords {
+    kept: VecDeque<BadRecord>,
+    /// Whether one was added since they were saved.
+    has_new: bool,
+}
 
 impl Ledger {
     /// Returns whether every record that was received is in one of the other numbers.
@@ -69,11 +73,12 @@ impl Ledger {
 impl BadRecords {
     /// Keeps a record, and forgets the oldest one if there are too many.
     pub fn add(&mut self, input: &str, record: u64, reason: String, bytes: &[u8]) {
-        if self.0.len() == MAX_BAD_RECORDS {
-            self.0.pop_front();
+        self.has_new = true;
+        if self.kept.len() == MAX_BAD_RECORDS {
+            self.kept.pop_front();
         }
         let kept = &bytes[..bytes.len().min(KEPT_BYTES)];
-        self.0.push_back(BadRecord {
+        self.kept.push_back(BadRecord {
             input: input.to_owned(),
             text: String::from_utf8_lossy(kept).into_owned(),
             record,
@@ -83,6 +88,11 @@ impl BadRecords {
 
     /// Returns the records, the oldest first.
     pub fn kept(&self) -> Vec<BadRecord> {
-        self.0.iter().cloned().collect()
+        self.kept.iter().cloned().collect()
+    }
+
+    /// Returns the records if one was added since the last call.
+    pub fn take_new(&mut self) -> Option<Vec<BadRecord>> {
+        std::mem::take(&mut self.has_new).then(|| self.kept())
     }
 }

@@ -12,11 +12,13 @@ mod input;
 mod ledger;
 mod queue;
 mod records;
+mod store;
 mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
-pub use follow::follow;
+pub use follow::{Position, follow};
 pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
 pub use queue::{QUEUE_BYTES, Queue};
-pub use watcher::{End, InputSummary, Restarts, Settings, Summary, Watcher};
+pub use store::{Gap, Store, Stored, StoredRow};
+pub use watcher::{End, InputSummary, Report, Restarts, Settings, Summary, Watcher};

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use honeyguide::Error;
 
+use crate::follow::Position;
+
 /// The number of bytes from which on a queue is full.
 pub const QUEUE_BYTES: usize = 32 << 20;
 
@@ -18,6 +20,8 @@ pub(crate) struct Chunk {
     pub bytes: Vec<u8>,
     /// Where each record begins and ends, without the end of its line.
     pub records: Vec<(usize, usize)>,
+    /// The place in a followed file after the records.
+    pub position: Option<Position>,
 }
 
 /// What an input sends.
@@ -25,7 +29,10 @@ pub(crate) struct Chunk {
 pub(crate) enum Sent {
     Records(Chunk),
     /// The file of the input with this number was begun anew.
-    Restart(usize, Restart),
+    /// Reading goes on at the place, if it is known.
+    Restart(usize, Restart, Option<Position>),
+    /// Events of the input with this number may have been lost since the watch ended, for this reason.
+    Gap(usize, &'static str),
     /// The input, which has this number, is over, or cannot be read any more.
     End(usize, Result<(), Error>),
 }
@@ -112,7 +119,7 @@ impl Queue {
                 state.waiting += chunk.records.len() as u64;
                 state.received += chunk.records.len() as u64;
             }
-            Sent::Restart(..) => {}
+            Sent::Restart(..) | Sent::Gap(..) => {}
             Sent::End(..) => state.open -= 1,
         }
         state.sent.push_back(sent);
@@ -175,6 +182,7 @@ mod tests {
             input: 0,
             bytes: vec![b'x'; bytes],
             records: vec![(0, bytes)],
+            position: None,
         })
     }
 

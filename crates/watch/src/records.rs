@@ -32,6 +32,11 @@ impl Records {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Returns the number of bytes that are no whole record yet; `None` within a record that is left out.
+    pub fn pending(&self) -> Option<u64> {
+        (!self.skips).then_some(self.bytes.len() as u64)
+    }
+
     /// Takes the whole records of input `input`, if there is one. At the end of the input, the rest is one too.
     pub fn take(&mut self, input: usize, is_end: bool) -> Option<Chunk> {
         let start = |byte: &&u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
@@ -79,6 +84,7 @@ impl Records {
             input,
             bytes: std::mem::replace(&mut self.bytes, rest),
             records,
+            position: None,
         })
     }
 }

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use honeyguide::incident::{Change, LiveCounts, LiveEvents, LiveIncidents, LiveOptions};
+use chrono::{DateTime, Utc};
+use honeyguide::incident::{
+    Change, ChangeKind, KeptIncidents, LiveCounts, LiveEvents, LiveIncidents, LiveOptions,
+};
 use honeyguide::{Engine, Error, ErrorKind, MAX_RECORD_BYTES, Model, ReadOptions, Result, Unread};
 use serde::Serialize;
 
+use crate::follow::Position;
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
 use crate::queue::{Chunk, Queue, Restart, Sent, Taken};
+use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident, StoredInput, text};
 
 /// The longest time for which an event waits to be scored.
 const BATCH_TIME: Duration = Duration::from_millis(100);
@@ -21,6 +26,11 @@ const LEARNT_BYTES: usize = 16 << 20;
 const LEARNT_TIME: Duration = Duration::from_secs(1);
 /// The time that is spent, after a stop, on records that were received before it.
 const LAST_WORK: Duration = Duration::from_millis(500);
+
+/// The least time between two moments that are stored.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+/// The time between two such moments is this many times what it takes to store one.
+const PAUSE_PER_WORK: u32 = 20;
 
 /// The options of a watch.
 #[derive(Debug, Clone)]
@@ -105,6 +115,11 @@ struct Input {
     unscored_since: Option<Instant>,
     /// Why the columns could not be learnt.
     fault: Option<Error>,
+    /// The records from which the columns were learnt, until they are stored.
+    first: Option<Vec<u8>>,
+    /// The place in a followed file up to which records were read, and the one from which a later run goes on.
+    read_to: Option<Position>,
+    position: Option<Position>,
 }
 
 impl Input {
@@ -115,10 +130,40 @@ impl Input {
     }
 }
 
+/// Where changes are told.
+pub trait Report {
+    /// Returns the lines that tell of changes, with the ids of the alerts. `times_are_dates` says whether the times of events
+    /// count from 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// Fails when a change cannot be written as text, which is a defect.
+    fn lines(
+        &mut self,
+        changes: &[Change],
+        times_are_dates: Option<bool>,
+    ) -> Result<Vec<(String, String)>>;
+
+    /// Delivers lines.
+    ///
+    /// # Errors
+    /// Fails when they cannot be written.
+    fn deliver(&mut self, lines: &[String]) -> Result<()>;
+}
+
+/// The store of a watch.
+struct Saving {
+    store: Store,
+    about: About,
+    /// When a moment was stored last, also by an earlier run.
+    last: DateTime<Utc>,
+    /// The time until it is saved again.
+    pause: Duration,
+}
+
 /// A watch of some inputs with one model.
-pub struct Watcher<'a> {
-    engine: &'a Engine,
-    model: &'a Model,
+pub struct Watcher {
+    engine: Engine,
+    model: Model,
     settings: Settings,
     inputs: Vec<Input>,
     incidents: LiveIncidents,
@@ -132,14 +177,17 @@ pub struct Watcher<'a> {
     malformed_args: u64,
     bad: BadRecords,
     first_unusable: Option<String>,
+    saving: Option<Saving>,
+    /// The records that were received in earlier runs.
+    received_before: u64,
 }
 
-impl<'a> Watcher<'a> {
+impl Watcher {
     /// Returns a watch of inputs of these names.
     #[must_use]
     pub fn new(
-        engine: &'a Engine,
-        model: &'a Model,
+        engine: Engine,
+        model: Model,
         names: impl IntoIterator<Item = PathBuf>,
         settings: Settings,
     ) -> Self {
@@ -154,6 +202,9 @@ impl<'a> Watcher<'a> {
             unscored: 0,
             unscored_since: None,
             fault: None,
+            first: None,
+            read_to: None,
+            position: None,
         });
         let now = Instant::now();
         Self {
@@ -168,23 +219,123 @@ impl<'a> Watcher<'a> {
             malformed_args: 0,
             bad: BadRecords::default(),
             first_unusable: None,
+            saving: None,
+            received_before: 0,
             engine,
             model,
             settings,
         }
     }
 
-    /// Takes what comes through `queue` until all inputs are over or `stop` becomes true, and gives all changes to
-    /// `report`, with whether the times of events are dates.
+    /// Keeps the state of the watch in `store`, and goes on from what an earlier run has left there. Returns the place of
+    /// each input from which it is to be followed, if it was followed before. `streams` says which inputs are streams: what
+    /// came to them while no watch was running is lost, and a gap says so.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read or written, or another model reads other columns.
+    pub fn keep_in(
+        &mut self,
+        store: Store,
+        streams: &[bool],
+        is_simulated: bool,
+    ) -> Result<Vec<Option<Position>>> {
+        let mut positions = vec![None; self.inputs.len()];
+        let mut last = Utc::now();
+        if let Some(earlier) = store.earlier()? {
+            last = earlier.saved;
+            positions = self.go_on(&store, earlier, streams)?;
+        }
+        self.saving = Some(Saving {
+            about: About {
+                model: self.model.origin().map(|origin| origin.sha256.clone()),
+                times_are_dates: self.times_are_dates(),
+                is_simulated,
+            },
+            last,
+            pause: LEAST_PAUSE,
+            store,
+        });
+        Ok(positions)
+    }
+
+    /// Takes the state of an earlier run.
+    fn go_on(
+        &mut self,
+        store: &Store,
+        earlier: Earlier,
+        streams: &[bool],
+    ) -> Result<Vec<Option<Position>>> {
+        let mut positions = Vec::new();
+        let mut waiting = Vec::new();
+        for at in 0..self.inputs.len() {
+            let name = self.inputs[at].name.display().to_string();
+            let known = earlier.inputs.iter().position(|(known, _)| *known == name);
+            let Some(known) = known else {
+                positions.push(None);
+                waiting.push(None);
+                continue;
+            };
+            let StoredInput {
+                first,
+                records,
+                position,
+            } = earlier.inputs[known].1.clone();
+            if let Some(first) = first.filter(|first| !first.is_empty()) {
+                self.inputs[at].records = records;
+                self.inputs[at].events = Some(self.opened(at, &first)?);
+            }
+            if streams[at] {
+                let (start, end) = (text(earlier.saved), text(Utc::now()));
+                let cause = "no watch was running".to_owned();
+                let input = name;
+                store.add_gaps(&[Gap {
+                    input,
+                    start,
+                    end,
+                    cause,
+                }])?;
+            }
+            positions.push(position.clone());
+            self.inputs[at].position = position;
+            waiting.push(earlier.kept.waiting[known].clone());
+        }
+        let kept = KeptIncidents {
+            state: earlier.kept.state,
+            waiting,
+        };
+        let events: Vec<_> = self
+            .inputs
+            .iter()
+            .map(|input| input.events.as_ref())
+            .collect();
+        self.incidents = LiveIncidents::restored(self.settings.watermark, &kept, &events, 0.0)
+            .map_err(|error| {
+                error.hint("go on with the model of the store, or begin a new store")
+            })?;
+        let Ledger {
+            received,
+            scored,
+            malformed,
+            dropped,
+            in_flight,
+        } = earlier.ledger;
+        self.received_before = received - in_flight;
+        (self.scored, self.malformed, self.dropped) = (scored, malformed, dropped);
+        self.anomalous = earlier.anomalous;
+        Ok(positions)
+    }
+
+    /// Takes what comes through `queue` until all inputs are over or `stop` becomes true, and tells `report` all changes.
+    /// With a store, incidents stay open after a stop.
     ///
     /// # Errors
     /// Fails when an input cannot be read, when its records lack a column of the model's recipe, when no record of any
-    /// input could be read, and as `report` does.
+    /// input could be read, when the store cannot be written, and as `report` does.
     pub fn run(
         mut self,
         queue: &Queue,
         stop: &AtomicBool,
-        mut report: impl FnMut(&[Change], Option<bool>) -> Result<()>,
+        report: &mut impl Report,
     ) -> Result<Summary> {
         let mut last_report = Instant::now();
         let end = loop {
@@ -197,18 +348,21 @@ impl<'a> Watcher<'a> {
                 Taken::Over => break End::InputsOver,
             }
             self.score_due()?;
-            if last_report.elapsed() >= BATCH_TIME {
+            let pause = self.saving.as_ref().map(|saving| saving.pause);
+            if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
                 self.end_waiting()?;
-                let changes = self.incidents.changes(self.now());
-                report(&changes, self.times_are_dates())?;
+                self.tell(queue, report, None)?;
                 last_report = Instant::now();
                 debug_assert!(self.ledger(queue).is_balanced());
             }
         };
         queue.close();
         self.finish(queue, end)?;
-        let changes = self.incidents.finish(self.now())?;
-        report(&changes, self.times_are_dates())?;
+        let last = match end == End::Stopped && self.saving.is_some() {
+            true => None,
+            false => Some(self.incidents.finish(self.now())?),
+        };
+        self.tell(queue, report, last)?;
         let summary = self.summary(queue, end);
         let read_nothing = self.inputs.iter().all(|input| input.events.is_none());
         let faults = self.inputs.into_iter().filter_map(|input| input.fault);
@@ -216,6 +370,99 @@ impl<'a> Watcher<'a> {
             Some(fault) if read_nothing => Err(fault),
             _ => Ok(summary),
         }
+    }
+
+    /// Tells what has changed, or `last`, and saves the state if there is a store.
+    fn tell(
+        &mut self,
+        queue: &Queue,
+        report: &mut impl Report,
+        last: Option<Vec<Change>>,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        if self.saving.is_some() {
+            // What was taken from the queue is in the incidents, so that it is not read again.
+            for at in 0..self.inputs.len() {
+                self.score(at)?;
+            }
+        }
+        let now = self.now();
+        let changes = last.unwrap_or_else(|| self.incidents.changes(now));
+        let lines = report.lines(&changes, self.times_are_dates())?;
+        if self.saving.is_none() {
+            let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+            return report.deliver(&lines);
+        }
+        self.save(queue, &changes, lines)?;
+        let Some(saving) = &mut self.saving else {
+            return Ok(());
+        };
+        let undelivered = saving.store.undelivered()?;
+        if let Some((last, _)) = undelivered.last() {
+            let last = *last;
+            let lines: Vec<String> = undelivered.into_iter().map(|(_, line)| line).collect();
+            report.deliver(&lines)?;
+            saving.store.delivered(last)?;
+        }
+        saving.pause = LEAST_PAUSE.max(begun.elapsed() * PAUSE_PER_WORK);
+        Ok(())
+    }
+
+    /// Saves a moment: the incidents that have changed, new alerts, and all from which a later run goes on.
+    fn save(
+        &mut self,
+        queue: &Queue,
+        changes: &[Change],
+        alerts: Vec<(String, String)>,
+    ) -> Result<()> {
+        let grown = self.incidents.grown();
+        let ledger = self.ledger(queue);
+        let times_are_dates = self.times_are_dates();
+        let inputs = self.inputs.iter_mut().map(|input| {
+            let stored = StoredInput {
+                first: input.first.take(),
+                records: input.records,
+                position: input.position.clone(),
+            };
+            (input.name.display().to_string(), stored)
+        });
+        let inputs = inputs.collect();
+        let events: Vec<_> = self
+            .inputs
+            .iter()
+            .map(|input| input.events.as_ref())
+            .collect();
+        let kept = self.incidents.keep(&events)?;
+        let changed = changes.iter().map(|change| StoredIncident {
+            incident: &change.incident,
+            is_closed: change.kind == ChangeKind::Closed,
+            revision: change.revision,
+        });
+        let grown = grown.iter().map(|incident| {
+            let (revision, is_closed) = self.incidents.reported(&incident.id);
+            StoredIncident {
+                incident,
+                is_closed,
+                revision,
+            }
+        });
+        let incidents = changed.chain(grown).collect();
+        let Some(saving) = &mut self.saving else {
+            return Ok(());
+        };
+        saving.about.times_are_dates = times_are_dates;
+        saving.last = Utc::now();
+        saving.store.write(&Moment {
+            time: saving.last,
+            about: &saving.about,
+            bad_records: self.bad.take_new(),
+            anomalous: self.anomalous,
+            incidents,
+            alerts,
+            ledger,
+            inputs,
+            kept,
+        })
     }
 
     /// Returns the time since the start in seconds.
@@ -239,14 +486,17 @@ impl<'a> Watcher<'a> {
             scored: self.scored,
             malformed: self.malformed,
             dropped: self.dropped,
-            received,
+            received: self.received_before + received,
         }
     }
 
     fn take(&mut self, sent: Sent) -> Result<()> {
         match sent {
             Sent::Records(chunk) => self.take_records(&chunk),
-            Sent::Restart(at, restart) => {
+            Sent::Gap(at, cause) => self.add_gap(at, cause),
+            Sent::Restart(at, restart, position) => {
+                let input = &mut self.inputs[at];
+                input.position = position.or(input.position.take());
                 let restarts = &mut self.inputs[at].restarts;
                 *match restart {
                     Restart::Renamed => &mut restarts.renamed,
@@ -259,6 +509,19 @@ impl<'a> Watcher<'a> {
                 ended
             }
         }
+    }
+
+    /// Adds a gap since the store was written last.
+    fn add_gap(&mut self, at: usize, cause: &str) -> Result<()> {
+        let Some(saving) = &self.saving else {
+            return Ok(());
+        };
+        saving.store.add_gaps(&[Gap {
+            input: self.inputs[at].name.display().to_string(),
+            start: text(saving.last),
+            end: text(Utc::now()),
+            cause: cause.to_owned(),
+        }])
     }
 
     /// Reads records, or holds them until there are enough to learn the columns from.
@@ -280,7 +543,21 @@ impl<'a> Watcher<'a> {
                 self.learn(at)?;
             }
         }
+        if let Some(position) = &chunk.position {
+            self.inputs[at].read_to = Some(position.clone());
+        }
+        self.place(at);
         Ok(())
+    }
+
+    /// Moves the place from which a later run goes on behind all records that were read, unless some are held.
+    fn place(&mut self, at: usize) {
+        let input = &mut self.inputs[at];
+        if input.held.is_empty()
+            && let Some(position) = input.read_to.take()
+        {
+            input.position = Some(position);
+        }
     }
 
     /// Learns the columns of an input from the records that are held, and reads these.
@@ -299,10 +576,11 @@ impl<'a> Watcher<'a> {
             first.extend_from_slice(record);
             first.push(b'\n');
         }
-        let named = (input.name.as_path(), first.as_slice());
-        let Settings { read, live, .. } = &self.settings;
-        match LiveEvents::open(self.engine, self.model, named, read, live) {
-            Ok(events) => input.events = Some(events),
+        match self.opened(at, &first) {
+            Ok(events) => {
+                self.inputs[at].events = Some(events);
+                self.inputs[at].first = self.saving.is_some().then_some(first);
+            }
             Err(error) if error.kind() == ErrorKind::Data => {
                 for record in &held {
                     self.refuse(at, record, error.message().into_owned());
@@ -312,7 +590,16 @@ impl<'a> Watcher<'a> {
             }
             Err(error) => return Err(error),
         }
-        held.iter().try_for_each(|record| self.read(at, record))
+        held.iter().try_for_each(|record| self.read(at, record))?;
+        self.place(at);
+        Ok(())
+    }
+
+    /// Learns the columns of an input from its first records.
+    fn opened(&self, at: usize, first: &[u8]) -> Result<LiveEvents> {
+        let named = (self.inputs[at].name.as_path(), first);
+        let Settings { read, live, .. } = &self.settings;
+        LiveEvents::open(&self.engine, &self.model, named, read, live)
     }
 
     /// Reads one record of an input whose columns are known.

@@ -112,6 +112,12 @@ pub struct Global {
         allow_hyphen_values = true
     )]
     pub null: Vec<String>,
+    /// Follow links in a folder to places outside of it; otherwise they are left out
+    #[arg(long, global = true, help_heading = "Data")]
+    pub follow_links: bool,
+    /// Put an apostrophe before texts in CSV that a spreadsheet would run as formulas (= + - @ first)
+    #[arg(long, global = true)]
+    pub csv_safe: bool,
     /// The column that says on which host an event happened [default: the log's, such as hostName]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Data")]
     pub host_column: Option<String>,
@@ -157,6 +163,7 @@ impl Global {
             time_column: self.time_column.clone(),
             name: None,
             null: self.null.clone(),
+            follow_links: self.follow_links,
         })
     }
 

@@ -31,6 +31,9 @@ pub struct Watch {
     /// Append an alert to this file each time an incident opens, changes or ends, as a line of JSON; - for standard output
     #[arg(long, value_name = "FILE", value_parser = output())]
     pub alerts: Option<PathBuf>,
+    /// Keep incidents, the ledger and the places in followed files in this SQLite file, and go on from what it holds
+    #[arg(long, value_name = "FILE", value_parser = output())]
+    pub store: Option<PathBuf>,
     /// The host of events that do not name one
     #[arg(long, value_name = "NAME")]
     pub host_name: Option<String>,

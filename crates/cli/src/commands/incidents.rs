@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::incident::{self, IncidentOptions, MAX_LISTED, incidents};
+use honeyguide_watch::{Store, Stored};
 use serde::Serialize;
 
 use super::explain::explaining;
@@ -11,7 +12,9 @@ use crate::args::Incidents;
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
-use crate::render::{heading, print_anomalous, print_incidents, printable};
+use crate::render::{
+    count, heading, of_them, print_anomalous, print_incidents, print_stored, printable,
+};
 
 /// The number of incidents that are shown by default.
 const SHOWN: usize = 10;
@@ -29,7 +32,16 @@ struct Found {
 }
 
 pub async fn run(context: &Context, args: Incidents) -> Result<(), Failure> {
-    let model = context.model(&args.model)?;
+    if let Some(store) = &args.store {
+        let stored = Store::read(store, args.top.unwrap_or(SHOWN))?;
+        if stored.incidents.iter().any(|row| row.simulated) {
+            context.mark_simulated();
+        }
+        return context.show(&Listed(stored));
+    }
+    // Without a store there is a model.
+    let place = args.model.unwrap_or_default();
+    let model = context.model(&place)?;
     let mut source = context.open(&args.data)?;
     let to = args.out.map(|out| context.destination(&out)).transpose()?;
     let default = if to.is_some() { MAX_LISTED } else { SHOWN };
@@ -44,10 +56,49 @@ pub async fn run(context: &Context, args: Incidents) -> Result<(), Failure> {
         found.incidents.truncate(SHOWN);
     }
     let out = to.map(|to| to.path().to_owned());
-    let next = explaining(context, &args.model, &args.data, &args.incident_by);
+    let next = explaining(context, &place, &args.data, &args.incident_by);
     let first = found.incidents.first();
     let next = first.map(|incident| next.incident(&incident.id));
     context.show(&Found { found, out, next })
+}
+
+#[derive(Serialize)]
+struct Listed(Stored);
+
+impl Outcome for Listed {
+    const FORMAT: JsonFormat = json::STORED_INCIDENTS;
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let stored = &self.0;
+        for (number, row) in (1..).zip(&stored.incidents) {
+            print_stored(number, row, out)?;
+        }
+        let shown = stored.incidents.len() as u64;
+        let incidents = of_them(stored.found, "incident", "incidents");
+        match stored.found - shown {
+            0 => writeln!(out, "{incidents} stored.")?,
+            more => writeln!(
+                out,
+                "{incidents} stored; {} with lower scores are not shown.",
+                count(more)
+            )?,
+        }
+        let ledger = &stored.ledger;
+        writeln!(
+            out,
+            "{} received, of which {} were scored.",
+            of_them(ledger.received, "record", "records"),
+            count(ledger.scored)
+        )?;
+        for gap in &stored.gaps {
+            let gap = format!(
+                "gap: {} to {}: {}: {}",
+                gap.start, gap.end, gap.input, gap.cause
+            );
+            writeln!(out, "{}", printable(&gap))?;
+        }
+        Ok(())
+    }
 }
 
 impl Outcome for Found {

@@ -82,7 +82,7 @@ async fn answer(
         let simulated = context.is_simulated();
         return context.write(|out| json::write_rows(out, json::QUERY, simulated, copy));
     }
-    let mut text = database.text(query, TextFormat::Csv).await?;
+    let mut text = database.text(query, context.csv()).await?;
     context.remark_simulated();
     context.write(|out| io::copy(&mut text, out).map(drop))
 }

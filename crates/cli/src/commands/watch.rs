@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
 use honeyguide::{Error, Model, is_url, marks};
 use honeyguide_watch::{
-    Alert, End, QUEUE_BYTES, Queue, Settings, Summary, Watcher, follow, read_stream,
+    Alert, End, QUEUE_BYTES, Queue, Report, Settings, Store, Summary, Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
@@ -59,23 +60,28 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             stopped.store(true, Ordering::Relaxed);
         }
     });
+    let mut watcher = Watcher::new(context.engine.clone(), model, args.inputs, settings);
+    let positions = match &args.store {
+        None => vec![None; inputs.len()],
+        Some(path) => {
+            let is_stream = |input: &(PathBuf, Input)| matches!(input.1, Input::Stream(_));
+            let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
+            watcher.keep_in(Store::open(path)?, &streams, context.is_simulated())?
+        }
+    };
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
-    for (at, (name, input)) in inputs.into_iter().enumerate() {
+    for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
         // A thread that waits for a pipe cannot be woken: it ends with the process.
         thread::spawn(move || match input {
             Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
-            Input::Followed => follow(&queue, at, &name, format),
+            Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
         });
     }
-    let (engine, names) = (context.engine.clone(), args.inputs);
     let closed = Arc::clone(&reports.closed);
     let watched = context.blocking(move |_| {
         let mut reports = reports;
-        let watcher = Watcher::new(&engine, &model, names, settings);
-        watcher.run(&queue, &stop, |changes, are_dates| {
-            reports.report(changes, are_dates)
-        })
+        watcher.run(&queue, &stop, &mut reports)
     });
     match watched.await {
         Err(_) if closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
@@ -171,8 +177,7 @@ impl Reports {
                             .into(),
                     );
                 }
-                let file = File::options().create(true).append(true).open(path);
-                let file = file.map_err(|error| Error::io("open", path, error))?;
+                let file = appended(path).map_err(|error| Error::io("open", path, error))?;
                 Some((path.clone(), Box::new(file)))
             }
             None if context.json() => None,
@@ -186,32 +191,66 @@ impl Reports {
             closed: Arc::default(),
         })
     }
+}
 
-    /// Writes changes, whole lines at once.
-    fn report(&mut self, changes: &[Change], are_dates: Option<bool>) -> Result<(), Error> {
-        let mut text = Vec::new();
-        for change in changes {
-            let written = if self.are_alerts {
-                let model = self.model.as_deref();
-                let alert = Alert::new(change, Utc::now(), model, are_dates, self.is_simulated);
-                serde_json::to_writer(&mut text, &alert)
-                    .map_err(io::Error::from)
-                    .and_then(|()| text.write_all(b"\n"))
-            } else {
-                print_change(change, are_dates, &mut text)
-            };
-            written.map_err(|error| Error::internal(format!("an alert: {error}")))?;
+/// Opens a file to append lines to it. A line that was cut off is ended first.
+fn appended(path: &Path) -> io::Result<File> {
+    let mut file = File::options()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
+    let length = file.metadata()?.len();
+    let mut last = [0];
+    if length > 0 && file.metadata()?.is_file() {
+        file.read_exact_at(&mut last, length - 1)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
         }
-        let Some((path, out)) = self.out.as_mut().filter(|_| !text.is_empty()) else {
+    }
+    Ok(file)
+}
+
+impl Report for Reports {
+    fn lines(
+        &mut self,
+        changes: &[Change],
+        times_are_dates: Option<bool>,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let failed = |error: &dyn std::fmt::Display| Error::internal(format!("an alert: {error}"));
+        let lines = changes.iter().map(|change| {
+            let model = self.model.as_deref();
+            let alert = Alert::new(
+                change,
+                Utc::now(),
+                model,
+                times_are_dates,
+                self.is_simulated,
+            );
+            let line = if self.are_alerts {
+                serde_json::to_string(&alert).map_err(|error| failed(&error))? + "\n"
+            } else {
+                let mut line = Vec::new();
+                let printed = print_change(change, times_are_dates, &mut line);
+                printed.map_err(|error| failed(&error))?;
+                String::from_utf8_lossy(&line).into_owned()
+            };
+            Ok((alert.id().to_owned(), line))
+        });
+        lines.collect()
+    }
+
+    fn deliver(&mut self, lines: &[String]) -> Result<(), Error> {
+        let Some((path, out)) = self.out.as_mut().filter(|_| !lines.is_empty()) else {
             return Ok(());
         };
-        out.write_all(&text)
-            .and_then(|()| out.flush())
-            .map_err(|error| {
-                let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-                self.closed.store(is_closed, Ordering::Relaxed);
-                Error::io("write to", path, error)
-            })
+        let text = lines.concat();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        written.map_err(|error| {
+            let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+            self.closed.store(is_closed, Ordering::Relaxed);
+            Error::io("write to", path, error)
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use honeyguide::incident::{Change, ChangeKind, Incident, Incidents, Names};
 use honeyguide::wording::{duration, moment};
+use honeyguide_watch::StoredRow;
+use serde::Deserialize;
 
 use super::screen::line_width;
 use super::{count, fitted, heading, of_them, printable, wrapped};
@@ -57,6 +59,57 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
             count(more)
         ),
     }
+}
+
+/// The number of reasons of a stored incident that are shown.
+const STORED_REASONS: usize = 3;
+
+/// Prints an incident of a store: its first line, and its strongest reasons.
+pub fn print_stored(number: usize, row: &StoredRow, out: &mut dyn Write) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct Shown {
+        id: String,
+        host: Option<String>,
+        score: f64,
+        first: Option<f64>,
+        last: Option<f64>,
+        events: u64,
+        reasons: Vec<ShownReason>,
+    }
+    #[derive(Deserialize)]
+    struct ShownReason {
+        text: String,
+    }
+    let shown: Shown = serde_json::from_str(row.incident.get())?;
+    let host = shown
+        .host
+        .map_or_else(String::new, |host| format!(" on {host}"));
+    let title = format!("{number}. Incident {}{host}", shown.id);
+    let (score, state) = (shown.score, &row.state);
+    writeln!(
+        out,
+        "{}  score {score:.2}, {state}",
+        heading(&printable(&title))
+    )?;
+    if let (Some(first), Some(last)) = (shown.first, shown.last) {
+        let first_in_words = moment(first, row.times_are_dates.unwrap_or(false));
+        writeln!(
+            out,
+            "   from {first_in_words}, for {}",
+            duration(last - first)
+        )?;
+    }
+    writeln!(
+        out,
+        "   {}",
+        of_them(shown.events, "anomalous event", "anomalous events")
+    )?;
+    let room = line_width().saturating_sub(8).max(20);
+    for reason in shown.reasons.iter().take(STORED_REASONS) {
+        let text = wrapped(&printable(&reason.text), room).join("\n     ");
+        writeln!(out, "   - {text}")?;
+    }
+    writeln!(out)
 }
 
 /// Prints what has changed of an incident on one line.

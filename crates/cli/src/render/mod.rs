@@ -18,8 +18,8 @@ pub use honeyguide::wording::{
     count, defined, number, of_them, percent, percent_of, printable, printable_lines, shortened,
 };
 pub use incidents::{
-    print_change, print_incident, print_incident_lines, print_incidents, print_whole_incident,
-    sentence,
+    print_change, print_incident, print_incident_lines, print_incidents, print_stored,
+    print_whole_incident, sentence,
 };
 pub use inspection::{print_features, print_inspection};
 pub use table::TextTable;

@@ -41,8 +41,8 @@ impl OrderedEvents {
         sorted_by: &[String],
     ) -> std::result::Result<Self, DataFusionError> {
         let mut files = Vec::new();
-        for table in source.tables_in_order(engine)? {
-            files.push(engine.distribute(table.create_physical_plan().await?)?);
+        for table in source.tables_in_order(engine) {
+            files.push(engine.distribute(table?.create_physical_plan().await?)?);
         }
         let mut fields = source.schema().fields().to_vec();
         fields.push(Arc::new(Field::new(POSITION, DataType::UInt64, false)));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
+use crate::leftover::Leftover;
 use crate::output::{Destination, PendingFile};
 use crate::storage::upload::UploadedFolder;
 
@@ -19,7 +20,7 @@ pub(super) struct PendingFolder {
 /// The place of the files until the folder is complete.
 enum Content {
     /// A temporary folder next to the final one. It is renamed when it is complete.
-    Temporary(TempDir),
+    Temporary(TempDir, Leftover),
     /// Uploads to a bucket. They are completed when all files are written.
     Uploaded(Box<UploadedFolder>),
 }
@@ -33,7 +34,11 @@ impl PendingFolder {
         let path = to.path().to_owned();
         let content = match to.object() {
             Some(place) => Content::Uploaded(Box::new(UploadedFolder::new(place.clone())?)),
-            None => Content::Temporary(folder_beside(&path)?),
+            None => {
+                let folder = folder_beside(&path)?;
+                let leftover = Leftover::at(folder.path());
+                Content::Temporary(folder, leftover)
+            }
         };
         Ok(Self { path, content })
     }
@@ -48,7 +53,7 @@ impl PendingFolder {
                 let upload = folder.begin(name)?;
                 Ok(upload.map(|upload| PendingFile::of_upload(upload, self.path.join(name))))
             }
-            Content::Temporary(folder) => {
+            Content::Temporary(folder, _leftover) => {
                 let path = folder.path().join(name);
                 if path.exists() {
                     return Ok(None);
@@ -67,7 +72,7 @@ impl PendingFolder {
     /// Fails when the rest of the file cannot be written.
     pub fn push(&mut self, file: PendingFile) -> Result<()> {
         match &mut self.content {
-            Content::Temporary(_) => file.finish(),
+            Content::Temporary(..) => file.finish(),
             Content::Uploaded(folder) => match file.into_upload() {
                 Some(upload) => folder.push(upload),
                 None => Err(Error::internal("a file on disk for a folder in a bucket")),
@@ -83,7 +88,7 @@ impl PendingFolder {
         let path = self.path;
         match self.content {
             Content::Uploaded(folder) => folder.finish(),
-            Content::Temporary(folder) => {
+            Content::Temporary(folder, _leftover) => {
                 refuse_to_mix(&path)?;
                 fs::rename(folder.path(), &path)
                     .map_err(|error| Error::io("write", &path, error))?;

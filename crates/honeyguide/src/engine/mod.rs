@@ -1,5 +1,6 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
+mod guard;
 mod names;
 mod numbered;
 
@@ -14,6 +15,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -23,6 +25,8 @@ pub(crate) use numbered::NUMBER;
 
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::leftover::Leftover;
+use guard::GuardScans;
 
 /// The number of rows per batch. It keeps a batch of wide rows within a few MiB.
 pub(crate) const BATCH_ROWS: usize = 4096;
@@ -98,6 +102,8 @@ pub struct Engine {
     progress: Arc<dyn Progress>,
     /// The other machines that run parts of plans, if there are any.
     others: Option<Arc<dyn Distribute>>,
+    /// The folders to which sorts and groups spill.
+    _spilled: Arc<Leftover>,
 }
 
 impl Engine {
@@ -131,12 +137,16 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(Error::engine)?;
+        let spilling = Arc::clone(&runtime);
+        let spilled = Leftover::of(move || spilling.disk_manager.temp_dir_paths());
         let mut config = SessionConfig::new()
             .with_target_partitions(threads.get())
             .with_batch_size(BATCH_ROWS);
         config.options_mut().sql_parser.enable_ident_normalization = false;
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION;
         config.options_mut().execution.collect_statistics = false;
+        // The length of a filter is not checked before it is read.
+        config.options_mut().execution.parquet.bloom_filter_on_read = false;
         let sequential = match &others {
             Some(others) => {
                 config = others.configure(config);
@@ -145,8 +155,19 @@ impl Engine {
             }
             None => config.clone().with_target_partitions(1),
         };
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
-        let sequential_context = SessionContext::new_with_config_rt(sequential, runtime);
+        // The nodes of a cluster do not know the guard; their own tasks end with a panic.
+        let is_guarded = others.is_none();
+        let context = |config| {
+            let mut state = SessionStateBuilder::new()
+                .with_config(config)
+                .with_runtime_env(Arc::clone(&runtime))
+                .with_default_features();
+            if is_guarded {
+                state = state.with_physical_optimizer_rule(Arc::new(GuardScans));
+            }
+            SessionContext::new_with_state(state.build())
+        };
+        let (context, sequential_context) = (context(config), context(sequential));
         for context in [&context, &sequential_context] {
             functions::register(context);
         }
@@ -155,6 +176,7 @@ impl Engine {
             sequential_context,
             progress: Arc::new(Silent),
             others,
+            _spilled: Arc::new(spilled),
         })
     }
 
@@ -183,6 +205,14 @@ impl Engine {
     /// partitions that follow one another.
     pub(crate) fn sequential_context(&self) -> &SessionContext {
         &self.sequential_context
+    }
+
+    /// Returns `context` with batches of `rows` rows.
+    pub(crate) fn with_batch_rows(context: &SessionContext, rows: usize) -> SessionContext {
+        let state = context.state();
+        let config = state.config().clone().with_batch_size(rows);
+        let state = SessionStateBuilder::new_from_existing(state).with_config(config);
+        SessionContext::new_with_state(state.build())
     }
 
     /// Runs `query` and passes each batch to `consume`, until `consume` breaks or there are no more batches. Progress

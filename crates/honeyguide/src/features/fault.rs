@@ -103,8 +103,8 @@ async fn search<S, T>(
     prepare: &impl Fn(&Schema) -> Result<S>,
     check: &impl Fn(&S, &RecordBatch) -> Result<Option<(usize, T)>>,
 ) -> EngineResult<Option<(String, T)>> {
-    for (file, table) in source.tables_in_order(engine)?.into_iter().enumerate() {
-        let query = query(table)?;
+    for (file, table) in source.tables_in_order(engine).enumerate() {
+        let query = query(table?)?;
         let prepared = prepare(query.schema().as_arrow())?;
         let (mut rows, mut found) = (0, None);
         let consume = |batch: RecordBatch| {

@@ -105,8 +105,8 @@ pub fn rows(source: &mut Source) -> Result<RecordBatch> {
 
 async fn scan(source: &Source, engine: &Engine) -> EngineResult<RecordBatch> {
     let mut batches = Vec::new();
-    for table in source.tables_in_order(engine)? {
-        batches.extend(table.collect().await?);
+    for table in source.tables_in_order(engine) {
+        batches.extend(table?.collect().await?);
     }
     Ok(concat_batches(&source.schema(), &batches)?)
 }

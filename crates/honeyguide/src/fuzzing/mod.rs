@@ -15,6 +15,7 @@ mod model;
 mod path;
 mod recipe;
 mod sql;
+mod stored;
 mod tracee;
 mod url;
 
@@ -37,12 +38,14 @@ impl Target {
 }
 
 /// The targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     target("arg", arg::run),
+    target("arrow", stored::run_arrow),
     target("batches", batches::run),
     target("csv", csv::run),
     target("json", json::run),
     target("model", model::run),
+    target("parquet", stored::run_parquet),
     target("path", path::run),
     target("recipe", recipe::run),
     target("sql", sql::run),

@@ -201,6 +201,28 @@ impl LiveEvents {
         self.malformed_args.swap(0, Ordering::Relaxed)
     }
 
+    /// Returns what is read of each event.
+    pub(super) fn query(&self) -> &Arc<IncidentQuery> {
+        &self.query
+    }
+
+    /// Takes rows that were scored before.
+    ///
+    /// # Errors
+    /// Fails when they have other columns.
+    pub(super) fn scored_before(&self, rows: RecordBatch) -> Result<ScoredEvents> {
+        if rows.schema_ref().fields() != self.schema.fields() {
+            return Err(Error::data(
+                "waiting events were scored by a model with other features",
+            ));
+        }
+        Ok(ScoredEvents {
+            query: Arc::clone(&self.query),
+            rows,
+            unusable: None,
+        })
+    }
+
     /// Returns the columns of the query of incidents for every row of `batch`.
     fn scored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let failed = |error| Error::internal(format!("scored events: {error}"));

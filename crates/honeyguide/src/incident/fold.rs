@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::kept;
 use super::open::{Anomalous, Open, Subject};
 use super::processes::{Lineage, MAX_PROCESSES, ProcessId, Processes, SeenProcess};
 use super::{ColumnValue, Incident, QUIET_SECONDS};
@@ -37,7 +40,7 @@ pub(super) struct Placed<'a> {
 }
 
 /// The incidents of one host: those that are open, and what they need to know of its processes.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct HostFold {
     host: Option<String>,
     processes: Processes,
@@ -47,12 +50,16 @@ pub(super) struct HostFold {
     /// The number of anomalous events.
     events: u64,
     /// The open incident of each subject with an anomalous event.
+    #[serde(with = "kept::pairs")]
     members: HashMap<Subject, u64>,
     /// The open incident of each session root.
+    #[serde(with = "kept::pairs")]
     roots: HashMap<ProcessId, u64>,
     /// The ids of ended incidents by their session root or values.
+    #[serde(with = "kept::pairs")]
     ended: HashMap<Subject, String>,
     /// The time at which incidents that are over were last looked for.
+    #[serde(with = "kept::time")]
     swept: f64,
 }
 
@@ -83,6 +90,11 @@ impl HostFold {
     /// Iterates over the open incidents, in the order in which they were opened.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
         self.open.values()
+    }
+
+    /// Takes the families of the log, which are not kept with the fold.
+    pub fn set_lineages(&mut self, lineages: &'static Lineages) {
+        self.processes.set_lineages(lineages);
     }
 
     /// Returns the number of processes that are remembered.

@@ -32,6 +32,15 @@ impl Hosts {
         }
     }
 
+    /// Returns the folds of events whose hosts alternate, with those that were kept.
+    pub fn kept(folds: Vec<HostFold>) -> Self {
+        let named = |fold: HostFold| (fold.host().map(str::to_owned), fold);
+        Self {
+            current: None,
+            others: Some(folds.into_iter().map(named).collect()),
+        }
+    }
+
     /// Returns the fold of `host`. Incidents of a host that ends with it are given to `ended`.
     pub fn of(
         &mut self,
@@ -50,6 +59,9 @@ impl Hosts {
             && let Some(others) = &mut self.others
         {
             self.current = others.remove(&host.map(str::to_owned));
+            if let Some(fold) = &mut self.current {
+                fold.set_lineages(lineages);
+            }
         }
         let new = || HostFold::new(host.map(str::to_owned), lineages);
         self.current.get_or_insert_with(new)

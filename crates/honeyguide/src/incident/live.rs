@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use serde::{Deserialize, Serialize};
 
 use super::Incident;
-use super::arriving::ScoredEvents;
+use super::arriving::{LiveEvents, ScoredEvents};
 use super::fold::HostFold;
 use super::hosts::Hosts;
 use super::query::{HOST, IncidentQuery};
 use super::scan::Fold;
-use super::waiting::{Released, Waiting};
-use crate::error::Result;
+use super::waiting::{HostTimes, Released, Waiting};
+use crate::error::{Error, Result};
 
 /// The time in seconds for which an event waits for earlier ones by default.
 pub const WATERMARK: f64 = 2.0;
@@ -35,10 +39,31 @@ pub struct LiveIncidents {
     /// When the last event of each host came.
     seen: HashMap<Option<String>, f64>,
     counts: LiveCounts,
+    /// The number of events of each open incident when it was last given out by [`grown`](Self::grown).
+    given: HashMap<String, u64>,
+}
+
+/// The state of live incidents, from which they go on later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptIncidents {
+    /// The processes, the open incidents and the counts, as JSON of this release.
+    pub state: String,
+    /// The events of each input that wait for earlier ones, as a stream of Arrow IPC; `None` if there are none.
+    pub waiting: Vec<Option<Vec<u8>>>,
+}
+
+/// What is kept as JSON.
+#[derive(Serialize, Deserialize)]
+struct State<F> {
+    hosts: Vec<F>,
+    times: Vec<(Option<String>, HostTimes)>,
+    late: u64,
+    reported: HashMap<String, Reported>,
+    counts: LiveCounts,
 }
 
 /// What became of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveCounts {
     /// The number of events that were folded.
     pub folded: u64,
@@ -53,16 +78,18 @@ pub struct LiveCounts {
 }
 
 /// What is known of an incident that was reported.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Reported {
     revision: u64,
     events: u64,
+    /// When it was reported last.
+    #[serde(skip)]
     at: f64,
     is_closed: bool,
 }
 
 /// What happened to an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// Its first events came.
@@ -97,6 +124,7 @@ impl LiveIncidents {
             reported: HashMap::new(),
             seen: HashMap::new(),
             counts: LiveCounts::default(),
+            given: HashMap::new(),
         }
     }
 
@@ -179,7 +207,94 @@ impl LiveIncidents {
             self.close(incident, now, &mut changes);
         }
         self.reported.clear();
+        self.waiting.set_times([]);
         Ok(changes)
+    }
+
+    /// Returns the revision at which an incident was reported last, and whether it was closed; 0 if it was not.
+    #[must_use]
+    pub fn reported(&self, id: &str) -> (u64, bool) {
+        let known = self.reported.get(id);
+        known.map_or((0, false), |known| (known.revision, known.is_closed))
+    }
+
+    /// Returns the incidents that are open and have got events since the last call.
+    pub fn grown(&mut self) -> Vec<Incident> {
+        let mut grown = Vec::new();
+        let mut given = HashMap::new();
+        for fold in self.hosts.iter().flat_map(Hosts::iter) {
+            for open in fold.open_incidents() {
+                if self.given.get(open.id()) != Some(&open.events()) {
+                    grown.push(open.incident());
+                }
+                given.insert(open.id().to_owned(), open.events());
+            }
+        }
+        self.given = given;
+        grown
+    }
+
+    /// Returns the state, from which [`restored`](Self::restored) goes on. `inputs` are the events of all inputs. What has
+    /// ended must have been reported by [`changes`](Self::changes).
+    ///
+    /// # Errors
+    /// Fails when the engine does, which is a defect.
+    pub fn keep(&self, inputs: &[Option<&LiveEvents>]) -> Result<KeptIncidents> {
+        let waiting = inputs.iter().map(|events| {
+            let rows = events.map_or(Ok(Vec::new()), |events| {
+                self.waiting.rows_of(events.query())
+            })?;
+            let rows = rows.into_iter().next();
+            rows.map(|released| to_ipc(&released.rows)).transpose()
+        });
+        let times = self.waiting.times();
+        let times = times.map(|(host, times)| (host.as_deref().map(str::to_owned), *times));
+        let state = State {
+            hosts: self.hosts.iter().flat_map(Hosts::iter).collect(),
+            times: times.collect(),
+            late: self.waiting.late,
+            reported: self.reported.clone(),
+            counts: self.counts,
+        };
+        let state = serde_json::to_string(&state);
+        Ok(KeptIncidents {
+            state: state.map_err(|error| Error::internal(format!("live incidents: {error}")))?,
+            waiting: waiting.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Returns the incidents that were kept at `now`. `inputs` are the events of the same inputs.
+    ///
+    /// # Errors
+    /// Fails when what was kept is damaged, or another model reads other columns.
+    pub fn restored(
+        watermark: f64,
+        kept: &KeptIncidents,
+        inputs: &[Option<&LiveEvents>],
+        now: f64,
+    ) -> Result<Self> {
+        let state: State<HostFold> = serde_json::from_str(&kept.state)
+            .map_err(|error| Error::data(format!("the state of live incidents: {error}")))?;
+        let mut live = Self::new(watermark);
+        live.seen = state
+            .hosts
+            .iter()
+            .map(|fold| (fold.host().map(str::to_owned), now))
+            .collect();
+        live.hosts = Some(Hosts::kept(state.hosts));
+        live.waiting.set_times(state.times);
+        for (waiting, events) in kept.waiting.iter().zip(inputs) {
+            let (Some(waiting), Some(events)) = (waiting, events) else {
+                continue;
+            };
+            live.waiting
+                .add(&events.scored_before(from_ipc(waiting)?)?)?;
+        }
+        live.waiting.late = state.late;
+        live.counts = state.counts;
+        live.reported = state.reported;
+        live.reported.values_mut().for_each(|known| known.at = now);
+        Ok(live)
     }
 
     /// Folds events in their order.
@@ -327,4 +442,18 @@ impl LiveIncidents {
             incident,
         });
     }
+}
+
+fn to_ipc(rows: &RecordBatch) -> Result<Vec<u8>> {
+    let failed = |error: ArrowError| Error::internal(format!("waiting events: {error}"));
+    let mut writer = StreamWriter::try_new(Vec::new(), rows.schema_ref()).map_err(failed)?;
+    writer.write(rows).map_err(failed)?;
+    writer.into_inner().map_err(failed)
+}
+
+fn from_ipc(bytes: &[u8]) -> Result<RecordBatch> {
+    let failed = |error: ArrowError| Error::data(format!("waiting events: {error}"));
+    let mut reader = StreamReader::try_new(bytes, None).map_err(failed)?;
+    let batch = reader.next().transpose().map_err(failed)?;
+    Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(reader.schema())))
 }

@@ -30,6 +30,7 @@ mod fold;
 mod held_out;
 mod hosts;
 mod judge;
+mod kept;
 mod live;
 mod open;
 mod processes;
@@ -38,7 +39,7 @@ mod scan;
 mod table;
 mod waiting;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -50,8 +51,8 @@ pub(crate) use counts::{IncidentsByPlace, count_incidents};
 pub(crate) use held_out::{ChosenThreshold, HeldOutScores, held_out_events};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
-    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_PROCESSES,
-    UPDATE_SECONDS, WATERMARK,
+    Change, ChangeKind, KeptIncidents, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS,
+    MAX_LIVE_PROCESSES, UPDATE_SECONDS, WATERMARK,
 };
 pub(crate) use scan::assign;
 pub(crate) use scan::judge_incidents;
@@ -180,7 +181,7 @@ pub struct NameCount {
 }
 
 /// A column and a value of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ColumnValue {
     /// The name of the column.
     pub column: String,

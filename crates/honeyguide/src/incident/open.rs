@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::kept;
 use super::processes::{Process, ProcessId, Processes};
 use super::{
     COMMON_SHARE, ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES,
@@ -36,20 +38,22 @@ pub(super) struct Anomalous<'a> {
 }
 
 /// What an incident is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Subject {
     Process(ProcessId),
-    Values(Arc<[ColumnValue]>),
+    Values(#[serde(with = "kept::shared_list")] Arc<[ColumnValue]>),
 }
 
 /// An incident that is still open.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Open {
-    incident: Incident,
+    incident: Begun,
     last_added: u64,
+    #[serde(with = "kept::pairs")]
     rows: HashMap<RowKey, f64>,
     /// The processes of the incident, in the order in which they appeared.
     members: Vec<Member>,
+    #[serde(with = "kept::pairs")]
     member_of: HashMap<ProcessId, usize>,
     users: Tally,
     new_programs: Tally,
@@ -59,8 +63,26 @@ pub(super) struct Open {
     reasons: HashMap<String, ReasonSum>,
 }
 
+/// What is known of an open incident before all else is counted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    id: String,
+    previous: Option<String>,
+    host: Option<String>,
+    by: Vec<ColumnValue>,
+    first: Option<f64>,
+    last: Option<f64>,
+    events: u64,
+    n_processes: u64,
+    started_by: Option<String>,
+    #[serde(with = "kept::event")]
+    event: Event,
+    #[serde(with = "kept::time")]
+    highest_score: f64,
+}
+
 /// A reason of an open incident.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ReasonSum {
     feature: String,
     /// The sum of the contributions.
@@ -71,17 +93,18 @@ struct ReasonSum {
 }
 
 /// A process of an open incident.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Member {
     number: i64,
     /// The position of the parent among the members.
     parent: Option<usize>,
+    #[serde(with = "kept::shared_texts")]
     programs: Vec<Arc<str>>,
     events: u64,
 }
 
 /// Names with their counts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Tally(HashMap<String, u64>);
 
 impl Open {
@@ -97,24 +120,16 @@ impl Open {
             Subject::Process(_) => Vec::new(),
             Subject::Values(values) => values.to_vec(),
         };
-        let incident = Incident {
+        let incident = Begun {
             id: id(host, time, number, &by, previous.as_deref()),
             previous,
             host: host.map(str::to_owned),
-            score: 0.0,
+            by,
             first: time,
             last: time,
             events: 0,
-            distinct_rows: 0,
             n_processes: 0,
             started_by: None,
-            processes: Vec::new(),
-            by,
-            users: Names::default(),
-            new_programs: Names::default(),
-            paths: Names::default(),
-            addresses: Names::default(),
-            reasons: Vec::new(),
             event: Event::new(Vec::new(), Arc::default()),
             highest_score: f64::NEG_INFINITY,
         };
@@ -252,19 +267,31 @@ impl Open {
 
     /// Returns the incident as far as its events are known.
     pub fn incident(&self) -> Incident {
-        let mut incident = self.incident.clone();
         // Sums of floats depend on the order of their terms, and a map has none.
         let mut evidence: Vec<f64> = self.rows.values().copied().collect();
         evidence.sort_unstable_by(f64::total_cmp);
-        incident.score = evidence.iter().sum::<f64>() + 0.0;
-        incident.distinct_rows = evidence.len() as u64;
-        incident.processes = tree(&self.members);
-        incident.users = self.users.names();
-        incident.new_programs = self.new_programs.names();
-        incident.paths = self.paths.names();
-        incident.addresses = self.addresses.names();
-        incident.reasons = listed_reasons(&self.reasons);
-        incident
+        let begun = &self.incident;
+        Incident {
+            id: begun.id.clone(),
+            previous: begun.previous.clone(),
+            host: begun.host.clone(),
+            score: evidence.iter().sum::<f64>() + 0.0,
+            first: begun.first,
+            last: begun.last,
+            events: begun.events,
+            distinct_rows: evidence.len() as u64,
+            n_processes: begun.n_processes,
+            started_by: begun.started_by.clone(),
+            processes: tree(&self.members),
+            by: begun.by.clone(),
+            users: self.users.names(),
+            new_programs: self.new_programs.names(),
+            paths: self.paths.names(),
+            addresses: self.addresses.names(),
+            reasons: listed_reasons(&self.reasons),
+            event: begun.event.clone(),
+            highest_score: begun.highest_score,
+        }
     }
 }
 

@@ -8,6 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::kept;
 use crate::log::Lineages;
 
 /// The greatest number of processes of a host that are remembered. When there are twice as many, those of which nothing
@@ -33,13 +36,14 @@ pub(super) struct SeenProcess<'a> {
 }
 
 /// A process that an event or a child has shown.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Process {
     /// The number of the process.
     pub number: i64,
     /// The parent.
     pub parent: Option<ProcessId>,
     /// The program that ran last; `None` while only children have shown the process.
+    #[serde(with = "kept::shared_text")]
     pub program: Option<Arc<str>>,
     /// The number of the parent, as an event of the process said first.
     parent_number: Option<i64>,
@@ -49,10 +53,13 @@ pub(super) struct Process {
 }
 
 /// The processes of one host.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Processes {
+    #[serde(skip, default = "no_lineages")]
     lineages: &'static Lineages,
+    #[serde(with = "kept::pairs")]
     known: HashMap<ProcessId, Process>,
+    #[serde(with = "kept::pairs")]
     by_number: HashMap<i64, ProcessId>,
     /// The identity of the next process.
     next: ProcessId,
@@ -69,7 +76,22 @@ pub(super) struct Lineage {
     pub root: ProcessId,
 }
 
+/// Returns what is known of families before the log is.
+fn no_lineages() -> &'static Lineages {
+    static NONE: Lineages = Lineages {
+        inits: &[],
+        starters: &[],
+        ends: &[],
+    };
+    &NONE
+}
+
 impl Processes {
+    /// Takes the families of the log, which are not kept with the processes.
+    pub fn set_lineages(&mut self, lineages: &'static Lineages) {
+        self.lineages = lineages;
+    }
+
     /// Returns the processes of a host of which nothing was seen yet.
     pub fn new(lineages: &'static Lineages) -> Self {
         Self {

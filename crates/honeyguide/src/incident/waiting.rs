@@ -8,8 +8,10 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use serde::{Deserialize, Serialize};
 
 use super::arriving::ScoredEvents;
+use super::kept;
 use super::query::{HOST, IncidentQuery, SECONDS};
 use crate::error::{Error, Result};
 
@@ -27,11 +29,13 @@ pub(super) struct Waiting {
 }
 
 /// The times of a host's events.
-#[derive(Debug, Clone, Copy)]
-struct HostTimes {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct HostTimes {
     /// The time of the latest event.
+    #[serde(with = "kept::time")]
     latest: f64,
     /// All events before this time were folded.
+    #[serde(with = "kept::time")]
     folded: f64,
 }
 
@@ -84,6 +88,26 @@ impl Waiting {
         times
             .map(|times| times.latest)
             .filter(|latest| latest.is_finite())
+    }
+
+    /// Returns the times of all hosts: that of the latest event, and the time before which all were folded.
+    pub fn times(&self) -> impl Iterator<Item = (&Option<Arc<str>>, &HostTimes)> {
+        self.hosts.iter()
+    }
+
+    /// Takes the times of hosts, before any event is added.
+    pub fn set_times(&mut self, times: impl IntoIterator<Item = (Option<String>, HostTimes)>) {
+        let times = times.into_iter();
+        let times = times.map(|(host, times)| (host.map(Arc::from), times));
+        self.hosts = times.collect();
+    }
+
+    /// Returns the rows of the events of a query that wait, in the order in which they came.
+    pub fn rows_of(&self, query: &Arc<IncidentQuery>) -> Result<Vec<Released>> {
+        let is_of = |event: &&Event| Arc::ptr_eq(&self.batches[&event.batch].query, query);
+        let mut events: Vec<Event> = self.events.iter().filter(is_of).cloned().collect();
+        events.sort_unstable_by_key(|event| (event.batch, event.row));
+        self.interleaved(&events)
     }
 
     /// Forgets the times of a host.

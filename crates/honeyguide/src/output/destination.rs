@@ -15,6 +15,8 @@ pub struct Destination {
     pub(super) path: PathBuf,
     /// The format of a table, unless the name of the file determines it.
     format: Option<TableFormat>,
+    /// Whether cells of CSV that a spreadsheet would run get an apostrophe.
+    csv_safe: bool,
     pub(super) target: Target,
 }
 
@@ -38,6 +40,7 @@ impl Destination {
         Self {
             path: name.into(),
             format: format.or(Some(TableFormat::Csv)),
+            csv_safe: false,
             target: Target::Stream(open),
         }
     }
@@ -62,8 +65,21 @@ impl Destination {
         Ok(Self {
             path: place.about.shown.clone(),
             format: None,
+            csv_safe: false,
             target: Target::Object(place),
         })
+    }
+
+    /// Makes cells of CSV safe for spreadsheets if `csv_safe` is true: an apostrophe precedes texts that begin with `=`,
+    /// `+`, `-`, `@`, a tab or a carriage return. Other formats stay as they are.
+    #[must_use]
+    pub fn with_csv_safe(self, csv_safe: bool) -> Self {
+        Self { csv_safe, ..self }
+    }
+
+    /// Returns whether cells of CSV are made safe for spreadsheets.
+    pub(super) fn is_csv_safe(&self) -> bool {
+        self.csv_safe
     }
 
     /// Returns the path of a file, the name of a stream, or the URL of an object without secrets.
@@ -122,6 +138,7 @@ impl From<&Path> for Destination {
         Self {
             path: path.to_owned(),
             format: None,
+            csv_safe: false,
             target: Target::File,
         }
     }

@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::destination::{Destination, Target};
 use crate::error::{Error, Result};
+use crate::leftover::Leftover;
 use crate::naming::parameter;
 use crate::storage::upload::Upload;
 use crate::storage::{is_url, redacted};
@@ -26,9 +27,13 @@ pub struct PendingFile {
 /// The bytes written so far.
 enum Content {
     /// A temporary file that will be renamed.
-    File(BufWriter<NamedTempFile>),
+    File(BufWriter<NamedTempFile>, Leftover),
     /// A temporary file that will be copied to a stream, and the function that opens the stream.
-    Stream(BufWriter<NamedTempFile>, fn() -> Box<dyn Write + Send>),
+    Stream(
+        BufWriter<NamedTempFile>,
+        Leftover,
+        fn() -> Box<dyn Write + Send>,
+    ),
     Upload(Upload),
 }
 
@@ -49,11 +54,13 @@ impl PendingFile {
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
                 let file = builder.tempfile_in(folder_of(&path)?).map_err(failed)?;
-                Content::File(BufWriter::with_capacity(BUFFER_BYTES, file))
+                let leftover = Leftover::at(file.path());
+                Content::File(BufWriter::with_capacity(BUFFER_BYTES, file), leftover)
             }
             Target::Stream(open) => {
                 let file = builder.tempfile().map_err(failed)?;
-                Content::Stream(BufWriter::with_capacity(BUFFER_BYTES, file), open)
+                let leftover = Leftover::at(file.path());
+                Content::Stream(BufWriter::with_capacity(BUFFER_BYTES, file), leftover, open)
             }
             Target::Object(place) => {
                 if place.path.as_ref().is_empty() || path.to_string_lossy().ends_with('/') {
@@ -75,7 +82,7 @@ impl PendingFile {
     pub(crate) fn into_upload(self) -> Option<Upload> {
         match self.content {
             Content::Upload(upload) => Some(upload),
-            Content::File(_) | Content::Stream(..) => None,
+            Content::File(..) | Content::Stream(..) => None,
         }
     }
 
@@ -91,14 +98,15 @@ impl PendingFile {
         let failed = |error| Error::io("write", &path, error);
         match content {
             Content::Upload(upload) => upload.finish(),
-            Content::File(file) => {
+            Content::File(file, _leftover) => {
                 let file = file.into_inner();
                 let file = file.map_err(|error| failed(error.into_error()))?;
+                keep_access(file.as_file(), &path).map_err(failed)?;
                 file.as_file().sync_all().map_err(failed)?;
                 file.persist(&path).map_err(|error| failed(error.error))?;
                 Ok(())
             }
-            Content::Stream(file, open) => {
+            Content::Stream(file, _leftover, open) => {
                 let file = file.into_inner();
                 let mut file = file.map_err(|error| failed(error.into_error()))?;
                 file.rewind().map_err(failed)?;
@@ -116,6 +124,33 @@ impl PendingFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Gives a new file the mode and, where the system allows it, the owner and the group of the file at `path`, which it will
+/// replace.
+fn keep_access(file: &fs::File, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+        let old = match fs::metadata(path) {
+            Ok(old) => old,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let new = file.metadata()?;
+        let mut mode = old.permissions().mode() & 0o777;
+        if new.gid() != old.gid() && fchown(file, None, Some(old.gid())).is_err() {
+            // Another group must not get the rights of the old one.
+            mode &= 0o707;
+        }
+        if new.uid() != old.uid() {
+            // Only the superuser may give files away.
+            let _ = fchown(file, Some(old.uid()), None);
+        }
+        // Last, because a new owner takes rights away.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Returns the folder of `path`, and checks that a file can be written there.
@@ -156,14 +191,14 @@ fn folder_error(path: &Path) -> Error {
 impl Write for PendingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.content {
-            Content::File(file) | Content::Stream(file, _) => file.write(bytes),
+            Content::File(file, _) | Content::Stream(file, ..) => file.write(bytes),
             Content::Upload(upload) => upload.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.content {
-            Content::File(file) | Content::Stream(file, _) => file.flush(),
+            Content::File(file, _) | Content::Stream(file, ..) => file.flush(),
             Content::Upload(_) => Ok(()),
         }
     }
@@ -193,6 +228,25 @@ fn unopened(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.json");
+        for mode in [0o600, 0o640, 0o444, 0o755] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mut file = PendingFile::create(&path).unwrap();
+            file.write_all(b"new").unwrap();
+            file.finish().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            let found = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode);
+            fs::remove_file(&path).unwrap();
+        }
+    }
 
     #[test]
     fn urls_are_not_taken_for_paths() {

@@ -15,6 +15,7 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
 
+use super::cells::without_formulas;
 use super::destination::Destination;
 use super::format::TableFormat;
 use super::pending::PendingFile;
@@ -28,7 +29,8 @@ pub(crate) struct TableWriter {
 
 /// The writer of a format.
 enum FormatWriter {
-    Csv(Box<CsvWriter<PendingFile>>),
+    /// CSV, and whether its cells are made safe for spreadsheets.
+    Csv(Box<CsvWriter<PendingFile>>, bool),
     Parquet(Box<ArrowWriter<PendingFile>>),
     Arrow(Box<IpcWriter<PendingFile>>),
     Json(Box<LineDelimitedWriter<PendingFile>>),
@@ -42,7 +44,8 @@ impl TableWriter {
     pub fn create(to: impl Into<Destination>, schema: SchemaRef) -> Result<Self> {
         let to = to.into();
         let (path, format) = (to.path().to_owned(), to.format()?);
-        let writer = FormatWriter::new(format, PendingFile::create(to)?, schema);
+        let csv_safe = to.is_csv_safe();
+        let writer = FormatWriter::new(format, csv_safe, PendingFile::create(to)?, schema);
         Ok(Self {
             writer: writer.map_err(|error| write_error(&path, &error))?,
             path,
@@ -60,7 +63,7 @@ impl TableWriter {
     pub fn flush(&mut self) -> Result<()> {
         let flushed = match &mut self.writer {
             FormatWriter::Parquet(writer) => writer.flush().map_err(DataFusionError::from),
-            FormatWriter::Csv(_) | FormatWriter::Arrow(_) | FormatWriter::Json(_) => Ok(()),
+            FormatWriter::Csv(..) | FormatWriter::Arrow(_) | FormatWriter::Json(_) => Ok(()),
         };
         flushed.map_err(|error| write_error(&self.path, &error))
     }
@@ -73,7 +76,7 @@ impl TableWriter {
                 writer.append_key_value_metadata(KeyValue::new(key.to_owned(), text));
             }
             FormatWriter::Arrow(writer) => writer.write_metadata(key, text),
-            FormatWriter::Csv(_) | FormatWriter::Json(_) => {}
+            FormatWriter::Csv(..) | FormatWriter::Json(_) => {}
         }
     }
 
@@ -86,13 +89,18 @@ impl TableWriter {
 }
 
 impl FormatWriter {
-    fn new(format: TableFormat, file: PendingFile, schema: SchemaRef) -> EngineResult<Self> {
+    fn new(
+        format: TableFormat,
+        csv_safe: bool,
+        file: PendingFile,
+        schema: SchemaRef,
+    ) -> EngineResult<Self> {
         Ok(match format {
             TableFormat::Csv => {
-                let mut writer = Box::new(CsvWriter::new(file));
+                let mut writer = Self::Csv(Box::new(CsvWriter::new(file)), csv_safe);
                 // An empty batch writes the header, which a table without rows must have too.
                 writer.write(&RecordBatch::new_empty(schema))?;
-                Self::Csv(writer)
+                writer
             }
             TableFormat::Parquet => {
                 let properties = WriterProperties::builder()
@@ -111,7 +119,8 @@ impl FormatWriter {
 
     fn write(&mut self, batch: &RecordBatch) -> EngineResult<()> {
         match self {
-            Self::Csv(writer) => writer.write(batch)?,
+            Self::Csv(writer, false) => writer.write(batch)?,
+            Self::Csv(writer, true) => writer.write(&without_formulas(batch)?)?,
             Self::Parquet(writer) => writer.write(batch)?,
             Self::Arrow(writer) => writer.write(batch)?,
             Self::Json(writer) => writer.write(batch)?,
@@ -122,7 +131,7 @@ impl FormatWriter {
     /// Writes what the format has at its end, and returns the file.
     fn into_file(self) -> EngineResult<PendingFile> {
         Ok(match self {
-            Self::Csv(writer) => writer.into_inner(),
+            Self::Csv(writer, _) => writer.into_inner(),
             Self::Parquet(writer) => writer.into_inner()?,
             Self::Arrow(writer) => writer.into_inner()?,
             Self::Json(mut writer) => {

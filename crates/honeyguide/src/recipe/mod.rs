@@ -3,6 +3,7 @@
 //! [`Recipe`] is the content of a TOML file, checked by itself. `plan` resolves a recipe against the columns of a
 //! source and returns the engine's expressions.
 
+mod allowed;
 mod builtin;
 pub(crate) mod columns;
 pub(crate) mod depth;
@@ -190,8 +191,8 @@ impl Recipe {
     /// # Errors
     /// Fails when `text` is not TOML or not a valid recipe. An error of the TOML names the line.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let recipe: Self = toml::from_str(text)
-            .map_err(|error| Error::usage(error.to_string().trim_end().to_owned()))?;
+        let recipe: Self =
+            toml::from_str(text).map_err(|error| Error::usage(toml_error(text, &error)))?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -242,6 +243,21 @@ impl Recipe {
     }
 }
 
+/// Returns an error of TOML with its place, in one line.
+fn toml_error(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .chars()
+        .rev()
+        .take_while(|letter| *letter != '\n')
+        .count()
+        + 1;
+    let why = error.message().trim_end();
+    format!("TOML parse error at line {line}, column {column}: {why}")
+}
+
 impl Feature {
     /// Checks the rules for one feature of the recipe called `recipe`.
     fn check(&self, recipe: &str) -> Result<()> {
@@ -262,6 +278,7 @@ impl Feature {
                 ));
             }
             depth::check(sql).or_else(&refuse)?;
+            allowed::check(sql).or_else(&refuse)?;
         }
         let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());
         if given > MAX_GIVEN {

@@ -1,9 +1,30 @@
 //! Columns of a source's table, as schemas and as messages name them.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+
+/// The most columns of data. The engine's work on a plan grows with their square.
+pub(super) const MAX_COLUMNS: usize = 4096;
+
+/// Checks that data called `name` has not too many columns.
+///
+/// # Errors
+/// Fails when it has more than [`MAX_COLUMNS`].
+pub(super) fn check_count(name: &Path, columns: usize) -> Result<()> {
+    if columns <= MAX_COLUMNS {
+        return Ok(());
+    }
+    let name = name.display();
+    Err(Error::data(format!(
+        "{name}: {columns} columns; the limit is {MAX_COLUMNS}"
+    ))
+    .hint("leave out the columns that no recipe or query needs"))
+}
 
 /// A column of a source's table.
 #[derive(Debug, Clone, PartialEq, Eq)]

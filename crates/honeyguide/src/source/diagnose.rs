@@ -6,19 +6,19 @@ use std::str;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use memchr::memchr;
 
 use super::column::Column;
-use super::file::{Chunks, DataFile};
+use super::file::DataFile;
 use super::format::{Compression, Format};
 use super::notes::{self, in_shell};
 use super::number::Numbers;
 use super::seen::{Missing, TIME};
 use super::text::{self, INFERENCE_RECORDS, Records};
 use super::values::{Cell, Misfit, Unfit, expected};
-use super::{Source, arrow, late, typed};
-use crate::error::{Error, Result};
+use super::wide::Wide;
+use super::{Source, arrow, late, parquet, typed};
+use crate::error::{Error, Result, cause_of};
 use crate::naming::parameter;
 
 /// The most characters of a value that a message shows.
@@ -37,6 +37,8 @@ pub(super) enum Remedy {
     OddValues,
     /// Expect line breaks inside quoted values.
     LineBreaks,
+    /// Read batches of at most this number of rows, because some texts are long.
+    SmallBatches(usize),
 }
 
 /// Returns a remedy for the engine's `error`, or `None` where nothing is known of it.
@@ -48,6 +50,9 @@ pub(super) fn explain(
     needed: &BTreeSet<String>,
     error: &DataFusionError,
 ) -> Result<Option<Remedy>> {
+    if let Some(Wide { batch_rows }) = cause_of(error) {
+        return Ok(Some(Remedy::SmallBatches(*batch_rows)));
+    }
     let own = Error::own(error);
     if let Some(own) = own.as_ref().filter(|own| !own.is_type_fault()) {
         return Err(own.again());
@@ -58,7 +63,7 @@ pub(super) fn explain(
     let mut line_breaks = false;
     for file in source.contents.files() {
         match file.file.format {
-            Format::Parquet => check_parquet(&file.file)?,
+            Format::Parquet => parquet::check(&file.file)?,
             Format::Arrow => arrow::check(&file.file)?,
             // The reader of these formats reports itself which line it cannot read.
             Format::Json(_) | Format::Tracee(_) => {}
@@ -88,22 +93,6 @@ pub(super) fn explain(
     }
     let is_new = line_breaks && !source.expects_line_breaks();
     Ok(is_new.then_some(Remedy::LineBreaks))
-}
-
-fn check_parquet(file: &DataFile) -> Result<()> {
-    let damaged = |error: &dyn std::fmt::Display| {
-        Error::data(format!(
-            "{}: damaged Parquet file: {error}",
-            file.path.display()
-        ))
-        .hint("copy or write the file again")
-    };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Chunks::of(file))
-        .and_then(ParquetRecordBatchReaderBuilder::build);
-    for batch in reader.map_err(|error| damaged(&error))? {
-        batch.map_err(|error| damaged(&error))?;
-    }
-    Ok(())
 }
 
 enum Finding {

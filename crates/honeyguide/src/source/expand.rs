@@ -10,6 +10,7 @@ use super::file::DataFile;
 use super::format::{Format, endings};
 use crate::error::{Error, Result};
 use crate::marks::is_model_file;
+use crate::naming::parameter;
 
 /// The hint about a pattern that nothing matches.
 pub(super) const NO_MATCH: &str = "quote the pattern so that the shell passes it on unchanged, and check its folder; a bracket in a name is [[] in a pattern";
@@ -20,10 +21,15 @@ pub(super) const NO_MATCH: &str = "quote the pattern so that the shell passes it
 /// # Errors
 /// Fails when the path does not exist, when a folder or glob has no data files, and when the format of a file is not
 /// known.
-pub(super) fn expand(input: &str, format: Option<Format>) -> Result<Vec<DataFile>> {
+pub(super) fn expand(
+    input: &str,
+    format: Option<Format>,
+    follow_links: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<DataFile>> {
     let path = Path::new(input);
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => expand_folder(path, format),
+        Ok(metadata) if metadata.is_dir() => expand_folder(path, format, follow_links, notes),
         Ok(_) => Ok(vec![DataFile::local(path.to_owned(), format)?]),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound && input.contains(['*', '?', '[']) =>
@@ -85,8 +91,21 @@ fn is_hidden(path: &Path, dotted: &[glob::Pattern]) -> bool {
     hidden.any(|name| !dotted.iter().any(|part| part.matches(&name)))
 }
 
-fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>> {
-    let paths = data_in(folder)?;
+fn expand_folder(
+    folder: &Path,
+    format: Option<Format>,
+    follow_links: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<DataFile>> {
+    let (paths, outside) = data_in(folder, follow_links)?;
+    if let Some(first) = outside.first() {
+        notes.push(format!(
+            "links that lead out of the folder were left out ({}), such as {}; {} reads what is there",
+            outside.len(),
+            first.display(),
+            parameter("follow_links")
+        ));
+    }
     if paths.is_empty() {
         return Err(
             Error::usage(format!("{}: no data file in this folder", folder.display()))
@@ -99,9 +118,11 @@ fn expand_folder(folder: &Path, format: Option<Format>) -> Result<Vec<DataFile>>
 
 /// Returns the data files in a folder and the folders below it, sorted by name. Names that begin with a dot or `_` are
 /// left out, because writers of data lakes put their marks and unfinished work there. So are models, which are JSON
-/// too, and pipes and devices. Links are followed; a folder that several of them lead to is read once.
-fn data_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// too, and pipes and devices. Links within the folder are followed; a folder that several of them lead to is read once.
+/// Returns also the links that lead out of the folder, which are followed only with `follow_links`.
+fn data_in(folder: &Path, follow_links: bool) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let root = fs::canonicalize(folder).map_err(|error| Error::io("list", folder, error))?;
+    let (mut files, mut outside) = (Vec::new(), Vec::new());
     let mut visited = HashSet::new();
     let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
     let mut entries = walk.into_iter();
@@ -120,14 +141,25 @@ fn data_in(folder: &Path) -> Result<Vec<PathBuf>> {
             }
         } else if found.is_dir() {
             let target = fs::canonicalize(path).map_err(|error| Error::io("list", path, error))?;
-            if !visited.insert(target) {
+            if !follow_links && !target.starts_with(&root) {
+                outside.push(path.to_owned());
+                entries.skip_current_dir();
+            } else if !visited.insert(target) {
                 entries.skip_current_dir();
             }
-        } else if found.is_file() && is_named_as_data(path) && !is_model_file(path) {
-            files.push(entry.into_path());
+        } else if found.is_file() && is_named_as_data(path) {
+            let leads_out = || {
+                let target = fs::canonicalize(path);
+                entry.path_is_symlink() && !target.is_ok_and(|target| target.starts_with(&root))
+            };
+            if !follow_links && leads_out() {
+                outside.push(path.to_owned());
+            } else if !is_model_file(path) {
+                files.push(entry.into_path());
+            }
         }
     }
-    Ok(files)
+    Ok((files, outside))
 }
 
 fn is_left_out(path: &Path) -> bool {
@@ -168,7 +200,9 @@ mod tests {
     use super::*;
 
     fn names(inputs: &[String]) -> Vec<String> {
-        let files = inputs.iter().flat_map(|input| expand(input, None).unwrap());
+        let files = inputs
+            .iter()
+            .flat_map(|input| expand(input, None, true, &mut Vec::new()).unwrap());
         files
             .map(|file| {
                 file.path
@@ -222,7 +256,7 @@ mod tests {
             ("seen/../seen/*.csv", &["c.csv"]),
         ] {
             let pattern = format!("{root}/{pattern}");
-            match expand(&pattern, None) {
+            match expand(&pattern, None, true, &mut Vec::new()) {
                 Ok(_) => assert_eq!(names(&[pattern]), found),
                 Err(error) => assert!(found.is_empty(), "{error}"),
             }
@@ -248,7 +282,19 @@ mod tests {
         symlink("self", at("self")).unwrap();
         symlink("nowhere", at("_f.csv")).unwrap();
         let root = folder.path().to_str().unwrap().to_owned();
-        assert_eq!(names(&[root]), ["far.csv", "deep.csv", "near.csv", "e.csv"]);
+        assert_eq!(
+            names(std::slice::from_ref(&root)),
+            ["far.csv", "deep.csv", "near.csv", "e.csv"]
+        );
+        symlink(outside.path().join("far.csv"), at("g.csv")).unwrap();
+        let mut notes = Vec::new();
+        let within = expand(&root, None, false, &mut notes).unwrap();
+        let within: Vec<_> = within
+            .iter()
+            .map(|file| file.path.file_name().unwrap())
+            .collect();
+        assert_eq!(within, ["deep.csv", "near.csv", "e.csv"]);
+        assert!(notes[0].contains("(3)"), "{notes:?}");
     }
 
     #[test]
@@ -266,14 +312,14 @@ mod tests {
             assert_eq!(names(&[input]), ["a.csv"]);
         }
         std::os::unix::fs::symlink("nowhere", folder.path().join("l.csv")).unwrap();
-        let error = expand(&root, None).unwrap_err();
+        let error = expand(&root, None, true, &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("l.csv"), "{error}");
     }
 
     #[test]
     fn what_is_not_there_is_a_usage_error_that_names_it() {
         for input in ["/no/such/file.csv", "/no/such/*.csv", "Cargo.toml"] {
-            let error = expand(input, None).unwrap_err();
+            let error = expand(input, None, true, &mut Vec::new()).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
             assert!(error.to_string().starts_with(input), "{error}");
         }

@@ -13,15 +13,16 @@ use datafusion::object_store::path::{Path as ObjectPath, PathPart};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use percent_encoding::percent_decode_str;
-use tempfile::TempPath;
 
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
 use super::found::FoundColumn;
+use super::parquet::Pages;
 use super::readable::Readable;
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::regular_file_bytes;
 use crate::storage::remote::{RemoteFile, RemoteReader};
+use crate::storage::spool::Spooled;
 
 /// Bytes that are read from a file at once.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -40,6 +41,8 @@ pub struct DataFile {
     /// The columns that names of folders such as `hostName=x` tell, with the value of all rows; `None` is a null.
     pub(super) partitions: Vec<(String, Option<String>)>,
     pub(super) location: Location,
+    /// The pages of Parquet, once its footer was read.
+    pub(super) pages: Option<Arc<Pages>>,
 }
 
 /// The location of a file's bytes.
@@ -47,7 +50,7 @@ pub struct DataFile {
 pub(super) enum Location {
     Local(PathBuf),
     /// A temporary copy of what can be read only once. It is deleted when nothing refers to it any more.
-    Spooled(Arc<TempPath>),
+    Spooled(Arc<Spooled>),
     Remote(RemoteFile),
 }
 
@@ -115,6 +118,7 @@ impl DataFile {
             bytes,
             partitions: partitions(&path),
             location: Location::Local(path.clone()),
+            pages: None,
             format: named.or(format).unwrap_or(Format::Parquet),
             path,
         };
@@ -126,11 +130,12 @@ impl DataFile {
     ///
     /// # Errors
     /// Fails when the copy cannot be read.
-    pub(super) fn spooled(path: PathBuf, spool: TempPath, format: Option<Format>) -> Result<Self> {
+    pub(super) fn spooled(path: PathBuf, spool: Spooled, format: Option<Format>) -> Result<Self> {
         let file = Self {
             bytes: regular_file_bytes(&spool)?,
             partitions: Vec::new(),
             location: Location::Spooled(Arc::new(spool)),
+            pages: None,
             format: Format::Csv(Compression::None),
             path,
         };
@@ -158,6 +163,7 @@ impl DataFile {
             partitions: partitions(&path),
             format: named.unwrap_or(Format::Csv(Compression::None)),
             location: Location::Remote(remote),
+            pages: None,
             path,
         };
         let format = match (format, named) {

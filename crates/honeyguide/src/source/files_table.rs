@@ -47,6 +47,7 @@ pub(super) struct FilesTable {
     division: Division,
     store: Arc<dyn ObjectStore>,
     store_url: ObjectStoreUrl,
+    batch_rows: Option<usize>,
 }
 
 impl FilesTable {
@@ -74,7 +75,14 @@ impl FilesTable {
             division,
             reader,
             store,
+            batch_rows: None,
         })
+    }
+
+    /// Reads batches of at most `rows` rows.
+    pub fn with_batch_rows(self, rows: usize) -> Self {
+        let batch_rows = Some(rows);
+        Self { batch_rows, ..self }
     }
 }
 
@@ -139,6 +147,7 @@ impl TableProvider for FilesTable {
             .with_file_groups(self.groups(state.config()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_batch_size(self.batch_rows)
             .build();
         match &self.reader {
             Reader::Engine(format) => format.create_physical_plan(state, config).await,

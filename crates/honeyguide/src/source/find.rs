@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub files: Vec<DataFile>,
     /// What is to be said of what was left out.
     pub notes: Vec<String>,
+    /// What is to be said of links that were not followed, with marked parameters.
+    pub links: Vec<String>,
 }
 
 /// Returns the files behind `inputs`.
@@ -27,17 +29,26 @@ pub(super) fn find(
     inputs: impl IntoIterator<Item = impl AsRef<str>>,
     options: &ReadOptions,
 ) -> Result<Found> {
-    let (mut files, mut notes) = (Vec::new(), Vec::new());
+    let (mut files, mut notes, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
-        files.extend(behind(input.as_ref(), options, &mut notes)?);
+        files.extend(behind(input.as_ref(), options, &mut notes, &mut links)?);
     }
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.identity()));
-    Ok(Found { files, notes })
+    Ok(Found {
+        files,
+        notes,
+        links,
+    })
 }
 
 /// Returns the files behind one input.
-fn behind(input: &str, options: &ReadOptions, notes: &mut Vec<String>) -> Result<Vec<DataFile>> {
+fn behind(
+    input: &str,
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+    links: &mut Vec<String>,
+) -> Result<Vec<DataFile>> {
     match options.standard_input {
         Some(open) if input == STANDARD => {
             let spool = Spool::new(STANDARD.into(), MAX_SPOOLED_BYTES)?.copy(open)?;
@@ -46,6 +57,6 @@ fn behind(input: &str, options: &ReadOptions, notes: &mut Vec<String>) -> Result
         }
         _ if is_object_url(input) => lake::expand(input, options, notes),
         _ if is_web_url(input) => lake::download(input, options),
-        _ => expand::expand(input, options.format),
+        _ => expand::expand(input, options.format, options.follow_links, links),
     }
 }

@@ -27,7 +27,12 @@ pub(super) fn download(input: &str, options: &ReadOptions) -> Result<Vec<DataFil
     let shown: PathBuf = redacted(input).into();
     let path = input.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    let file = match wait(http::open(input, shown.clone(), MAX_SPOOLED_BYTES))?? {
+    let file = match wait(http::open(
+        input,
+        shown.clone(),
+        MAX_SPOOLED_BYTES,
+        &options.storage,
+    ))?? {
         Found::Ranges(file) => {
             DataFile::remote(shown, name, RemoteFile::on_server(file), options.format)
         }

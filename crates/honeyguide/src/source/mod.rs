@@ -30,6 +30,7 @@ mod node;
 mod notes;
 mod number;
 mod pandas;
+mod parquet;
 mod place;
 mod probe;
 mod readable;
@@ -46,6 +47,7 @@ mod text;
 mod typed;
 mod unite;
 mod values;
+mod wide;
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -66,7 +68,7 @@ pub(crate) use node::NodeStores;
 pub(crate) use typed::logged_columns;
 
 use batches::Batches;
-use column::{names_of, schema_of};
+use column::{check_count, names_of, schema_of};
 use contents::{Contents, Files, name_or};
 use found::{Evidence, FoundColumn};
 use intake::ScanLog;
@@ -103,6 +105,8 @@ pub struct ReadOptions {
     pub time_column: Option<String>,
     /// The name of record batches or of a stream in messages.
     pub name: Option<String>,
+    /// Whether links in a folder are followed to places outside of it. Otherwise they are left out, and a note says so.
+    pub follow_links: bool,
     /// The texts that stand for a missing value in CSV and JSON, such as `NA`, besides an empty field. Spaces around a
     /// value do not count.
     pub null: Vec<String>,
@@ -150,6 +154,7 @@ impl Source {
         let find::Found {
             files,
             notes: left_out,
+            links,
         } = find::find(inputs, options)?;
         let has_fixed_format = options.format.is_some();
         let missing = Missing::new(&options.null);
@@ -173,7 +178,8 @@ impl Source {
         } = united;
         let mut files = Files::new(files, options.storage.clone(), options.strict, missing)?;
         files.has_odd_values |= oddities.has_padded_values(&columns);
-        let notes = oddities.notes(&columns);
+        let mut notes = links;
+        notes.extend(oddities.notes(&columns));
         let source = Self::new(Contents::Files(files), columns, log, options)?;
         Ok(Self {
             indexes,
@@ -234,6 +240,7 @@ impl Source {
     pub fn from_json(reader: impl Read + Send + 'static, options: &ReadOptions) -> Result<Self> {
         let name = name_or(options.name.as_deref(), "JSON stream");
         let (stream, columns) = Stream::of_lines(name.clone(), reader, options)?;
+        check_count(&name, columns.len())?;
         let mut oddities = Oddities::default();
         oddities.add_all(&name, &columns);
         let (mut columns, log) = typed(columns);

@@ -27,6 +27,7 @@ use url::Url;
 use super::file::{DataFile, Location};
 use super::format::{Compression, Format};
 use super::store::{self, read_only, refusal};
+use crate::engine::BATCH_ROWS;
 use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::storage::object;
@@ -154,6 +155,7 @@ impl NodeStore {
             bytes,
             partitions: Vec::new(),
             location,
+            pages: None,
         })
     }
 
@@ -180,7 +182,7 @@ impl std::fmt::Display for NodeStore {
 impl ObjectStore for NodeStore {
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
         let file = self.file(location).map_err(refusal)?;
-        store::get(&file, &self.local, options).await
+        store::get(&file, &self.local, options, BATCH_ROWS).await
     }
 
     async fn get_ranges(
@@ -189,7 +191,7 @@ impl ObjectStore for NodeStore {
         ranges: &[std::ops::Range<u64>],
     ) -> StoreResult<Vec<Bytes>> {
         let file = self.file(location).map_err(refusal)?;
-        store::get_ranges(&file, &self.local, ranges).await
+        store::get_ranges(&file, &self.local, ranges, BATCH_ROWS).await
     }
 
     async fn put_opts(

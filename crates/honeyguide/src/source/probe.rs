@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use datafusion::arrow::datatypes::{DataType, Schema};
 
-use super::column::Column;
-use super::file::{Chunks, DataFile};
+use super::column::{Column, check_count};
+use super::file::DataFile;
 use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
 use super::seen::{Missing, TIME};
-use super::{arrow, pandas, text};
+use super::{arrow, pandas, parquet, text};
 use crate::error::{Error, Result};
 use crate::log::Log;
 
@@ -49,6 +48,8 @@ struct Inside {
     indexes: BTreeSet<String>,
     layout: Layout,
     rows: Option<u64>,
+    /// The pages of Parquet.
+    pages: Option<Arc<parquet::Pages>>,
 }
 
 impl FoundFile {
@@ -63,7 +64,10 @@ impl FoundFile {
             indexes,
             layout,
             rows,
+            pages,
         } = Inside::of(&file, has_fixed_format, missing)?;
+        check_count(&file.path, columns.len())?;
+        file.pages = pages;
         if layout.is_tracee() {
             file.format = Format::Tracee(file.format.compression());
         }
@@ -125,8 +129,12 @@ impl Inside {
             }
             Format::Arrow => Self::stored(file, arrow::schema(file)?.as_ref(), None),
             Format::Parquet => {
-                let (schema, rows) = parquet_schema(file)?;
-                Self::stored(file, &schema, Some(rows))
+                let found = parquet::open(file)?;
+                let inside = Self::stored(file, &found.schema, Some(found.rows))?;
+                Ok(Self {
+                    pages: Some(found.pages),
+                    ..inside
+                })
             }
         }
     }
@@ -216,17 +224,4 @@ fn is_read_from_text(data_type: &DataType) -> bool {
                 | DataType::Boolean
                 | DataType::Utf8
         )
-}
-
-fn parquet_schema(file: &DataFile) -> Result<(SchemaRef, u64)> {
-    let chunks = Chunks::of(file);
-    let metadata = ArrowReaderMetadata::load(&chunks, Default::default()).map_err(|error| {
-        Error::data(format!(
-            "{}: not a readable Parquet file: {error}",
-            file.path.display()
-        ))
-        .hint("the file was cut off or is of another format: copy it again or check its name")
-    })?;
-    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
-    Ok((Arc::clone(metadata.schema()), rows))
 }

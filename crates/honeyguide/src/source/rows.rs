@@ -158,7 +158,7 @@ impl FileOpener for Opener {
         let opened = move || {
             Ok::<_, DataFusionError>(match rows {
                 Rows::Arrow => {
-                    let batches = arrow::BatchReader::open(file, range, &wanted)?;
+                    let batches = arrow::BatchReader::open(file, range, &wanted, batch_rows)?;
                     stream::iter(Slices::new(batches, batch_rows)).boxed()
                 }
                 Rows::Csv(scan) => stream::iter(records::BatchReader::open(

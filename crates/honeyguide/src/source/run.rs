@@ -95,6 +95,7 @@ impl Source {
         match remedy {
             Remedy::LineBreaks => files.line_breaks_in_values = true,
             Remedy::OddValues => files.has_odd_values = true,
+            Remedy::SmallBatches(rows) => files.store.shrink_batches(rows),
             Remedy::Widen {
                 column,
                 data_type,

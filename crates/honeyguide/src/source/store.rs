@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use datafusion::object_store::local::LocalFileSystem;
@@ -17,13 +18,16 @@ use datafusion::object_store::{
     PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
 use futures::stream::{self, BoxStream, StreamExt};
-use memchr::memchr;
+use memchr::{memchr, memchr2_iter};
 use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
 use super::format::{Compression, Format};
+use super::parquet::Fault;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
+use super::wide::Wide;
+use crate::engine::BATCH_ROWS;
 use crate::storage::remote::RemoteFile;
 use crate::wording::hex;
 
@@ -37,6 +41,8 @@ pub(super) struct SourceStore {
     files: Files,
     local: LocalFileSystem,
     url: String,
+    /// The most rows of a batch. It becomes smaller when texts are found to be long.
+    batch_rows: AtomicUsize,
 }
 
 impl SourceStore {
@@ -51,12 +57,23 @@ impl SourceStore {
             url: url(&files),
             files: Arc::new(files),
             local: LocalFileSystem::new(),
+            batch_rows: AtomicUsize::new(BATCH_ROWS),
         })
     }
 
     /// Returns the URL under which the engine knows the store. Stores of the same files have the same URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the most rows of a batch.
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows.load(Ordering::Relaxed)
+    }
+
+    /// Makes batches smaller from the next scan on.
+    pub fn shrink_batches(&self, rows: usize) {
+        self.batch_rows.fetch_min(rows.max(1), Ordering::Relaxed);
     }
 
     /// Returns the files by their paths in this store.
@@ -91,7 +108,13 @@ impl std::fmt::Display for SourceStore {
 #[async_trait::async_trait]
 impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        get(self.file(location)?, &self.local, options).await
+        get(
+            self.file(location)?,
+            &self.local,
+            options,
+            self.batch_rows(),
+        )
+        .await
     }
 
     async fn get_ranges(
@@ -99,7 +122,7 @@ impl ObjectStore for SourceStore {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        get_ranges(self.file(location)?, &self.local, ranges).await
+        get_ranges(self.file(location)?, &self.local, ranges, self.batch_rows()).await
     }
 
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
@@ -139,6 +162,7 @@ pub(super) async fn get(
     file: &DataFile,
     local: &LocalFileSystem,
     options: GetOptions,
+    batch_rows: usize,
 ) -> Result<GetResult> {
     let found = match file.stored() {
         Stored::Here(_) => {
@@ -150,13 +174,32 @@ pub(super) async fn get(
     if !matches!(file.format, Format::Csv(_)) {
         return Ok(found);
     }
-    let text = WatchedText::open(file.clone(), &found.range)?;
+    let text = WatchedText::open(file.clone(), &found.range, batch_rows)?;
     let payload = GetResultPayload::Stream(stream::iter(text).boxed());
     Ok(GetResult { payload, ..found })
 }
 
 /// Returns pieces of a file as it is stored.
 pub(super) async fn get_ranges(
+    file: &DataFile,
+    local: &LocalFileSystem,
+    ranges: &[std::ops::Range<u64>],
+    batch_rows: usize,
+) -> Result<Vec<Bytes>> {
+    let pieces = stored_ranges(file, local, ranges).await?;
+    if let Some(pages) = &file.pages {
+        for (range, bytes) in ranges.iter().zip(&pieces) {
+            let checked = pages.check(range.start, bytes, batch_rows);
+            checked.map_err(|fault| match fault {
+                Fault::Wide(wide) => refusal(wide),
+                Fault::Damage(why) => refusal(why),
+            })?;
+        }
+    }
+    Ok(pieces)
+}
+
+async fn stored_ranges(
     file: &DataFile,
     local: &LocalFileSystem,
     ranges: &[std::ops::Range<u64>],
@@ -207,13 +250,14 @@ struct WatchedText {
     /// The number of bytes of the text up to the end of the last chunk.
     position: u64,
     watch: Watch,
+    batch: BatchWatch,
     /// The same text parsed as records, as far as that was necessary.
     records: Option<Records>,
     failed: bool,
 }
 
 impl WatchedText {
-    fn open(file: DataFile, range: &std::ops::Range<u64>) -> Result<Self> {
+    fn open(file: DataFile, range: &std::ops::Range<u64>, batch_rows: usize) -> Result<Self> {
         let input: Box<dyn Read + Send> = if file.format.compression() == Compression::None {
             let stored = file.read_from(range.start).map_err(refusal)?;
             Box::new(stored.take(range.end - range.start))
@@ -225,6 +269,7 @@ impl WatchedText {
             file,
             position: range.start,
             watch: Watch::default(),
+            batch: BatchWatch::new(batch_rows),
             records: None,
             failed: false,
         })
@@ -239,6 +284,7 @@ impl WatchedText {
             .read_to_end(&mut chunk)
             .map_err(refusal)?;
         self.position += read as u64;
+        self.batch.check(&chunk).map_err(refusal)?;
         if self.watch.is_suspicious_after(&chunk) {
             self.read_records()?;
             self.watch = Watch::default();
@@ -311,6 +357,50 @@ impl Watch {
         };
         self.since_line_end > MAX_RECORD_BYTES
             || (self.has_quotes && self.since_quote > MAX_RECORD_BYTES)
+    }
+}
+
+/// The bytes of the records of a batch.
+#[derive(Debug)]
+struct BatchWatch {
+    batch_rows: usize,
+    /// Of the batch that is under way.
+    records: usize,
+    bytes: usize,
+    is_quoted: bool,
+}
+
+impl BatchWatch {
+    fn new(batch_rows: usize) -> Self {
+        Self {
+            batch_rows,
+            records: 0,
+            bytes: 0,
+            is_quoted: false,
+        }
+    }
+
+    /// Adds a chunk of text.
+    ///
+    /// # Errors
+    /// Fails when the records are so long that batches should have fewer of them.
+    fn check(&mut self, chunk: &[u8]) -> std::result::Result<(), Wide> {
+        for at in memchr2_iter(b'"', b'\n', chunk) {
+            if chunk[at] == b'"' {
+                self.is_quoted = !self.is_quoted;
+            } else if !self.is_quoted {
+                self.records += 1;
+            }
+        }
+        self.bytes += chunk.len();
+        let each = self.bytes / (self.records + 1);
+        if Wide::is_too_much(self.bytes) {
+            Wide::check(each, self.batch_rows)?;
+        }
+        if self.records >= self.batch_rows {
+            (self.records, self.bytes) = (0, 0);
+        }
+        Ok(())
     }
 }
 

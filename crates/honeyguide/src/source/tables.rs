@@ -1,5 +1,6 @@
 //! A source as tables of the engine: one in any order, or one per file in the order of its rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -25,7 +26,7 @@ use super::rows::Rows;
 use super::seen::Missing;
 use super::stream::{Kind, Stream, StreamPart};
 use super::streamed_table::{Part, StreamedTable};
-use crate::engine::Engine;
+use crate::engine::{BATCH_ROWS, Engine};
 use crate::error::Error;
 use crate::naming::{command, parameter};
 use crate::whole::whole_number;
@@ -46,20 +47,22 @@ impl Source {
         }
     }
 
-    /// Returns tables whose rows come in their order: one for each file, or one for all batches or the stream.
-    pub(crate) fn tables_in_order(&self, engine: &Engine) -> EngineResult<Vec<DataFrame>> {
+    /// Returns tables whose rows come in their order: one for each file, or one for all batches or the stream. The table of
+    /// a file is made when it is its turn: there can be many.
+    pub(crate) fn tables_in_order<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> Box<dyn Iterator<Item = EngineResult<DataFrame>> + Send + 'a> {
         let parts = match &self.contents {
             Contents::Files(files) => {
                 let each = files.files.iter();
-                return each
-                    .map(|file| self.group_table(files, engine, &[file], true))
-                    .collect();
+                return Box::new(each.map(|file| self.group_table(files, engine, &[file], true)));
             }
             Contents::Batches(batches) => batches.divided(1),
             Contents::Stream(stream) => vec![self.stream_part(stream)],
         };
-        let table = self.streamed_table(engine, engine.sequential_context(), parts)?;
-        Ok(vec![table])
+        let table = self.streamed_table(engine, engine.sequential_context(), parts);
+        Box::new(std::iter::once(table))
     }
 
     /// Returns the columns that `file` is read with: its own, and those of its folders as the whole source has them.
@@ -173,6 +176,15 @@ impl Source {
             division,
             store,
         )?;
+        // Operators gather rows into batches of the size that the session has.
+        let batch_rows = files.store.batch_rows();
+        let (context, table) = match batch_rows < BATCH_ROWS && !is_distributed {
+            true => {
+                let context = Engine::with_batch_rows(context, batch_rows);
+                (Cow::Owned(context), table.with_batch_rows(batch_rows))
+            }
+            false => (Cow::Borrowed(context), table),
+        };
         let table = context.read_table(Arc::new(table))?;
         let is_read_by_engine =
             matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use super::column::check_count;
 use super::file::DataFile;
 use super::format::Compression;
 use super::found::FoundColumn;
@@ -100,6 +101,7 @@ pub(super) fn columns(
     missing: &Missing,
 ) -> Result<(Vec<FoundColumn>, Option<u64>)> {
     let names = header(file)?;
+    check_count(&file.path, names.len())?;
     let first = FirstRecords::read(file, names.len(), missing)?;
     let rows = (file.format.compression() == Compression::None).then(|| first.estimate(file.bytes));
     let found = names.into_iter().zip(first.seen);

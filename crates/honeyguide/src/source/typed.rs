@@ -159,7 +159,7 @@ fn column(file: &DataFile, at: usize) -> Result<Arrays<'static>> {
         |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", file.path.display()));
     match file.format {
         Format::Arrow => {
-            let batches = arrow::BatchReader::open(file.clone(), None, &[at])?;
+            let batches = arrow::BatchReader::open(file.clone(), None, &[at], 1)?;
             Ok(Box::new(batches.map(|batch| {
                 let batch = batch.map_err(Error::engine)?;
                 Ok(Arc::clone(batch.column(0)))

@@ -8,6 +8,7 @@ mod expand;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod incidents;
+mod limits;
 mod rows;
 mod scans;
 mod statement;

@@ -15,7 +15,7 @@ use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
 use crate::naming::parameter;
-use crate::output::{TableFormat, TableWriter};
+use crate::output::{TableFormat, TableWriter, without_formulas};
 
 /// A receiver of a result's rows.
 pub(super) trait Rows {
@@ -86,13 +86,16 @@ impl Rows for Preview {
 pub enum TextFormat {
     /// Comma-separated values with a header line.
     Csv,
+    /// The same, with an apostrophe before texts that a spreadsheet would run as formulas.
+    SafeCsv,
     /// One JSON array with an object per line. Nulls are written.
     Json,
 }
 
 /// A writer of rows as text to a temporary file.
 pub(super) enum TextWriter {
-    Csv(Box<CsvWriter<BufWriter<SpooledTempFile>>>),
+    /// CSV, and whether its cells are made safe for spreadsheets.
+    Csv(Box<CsvWriter<BufWriter<SpooledTempFile>>>, bool),
     Json(Box<JsonWriter<BufWriter<SpooledTempFile>, JsonLines>>),
 }
 
@@ -105,14 +108,13 @@ impl TextWriter {
         check_names(schema)?;
         let file = BufWriter::new(file);
         match format {
-            TextFormat::Csv => {
+            TextFormat::Csv | TextFormat::SafeCsv => {
                 check_flat(schema)?;
-                let mut writer = CsvWriter::new(file);
+                let is_safe = format == TextFormat::SafeCsv;
+                let mut writer = Self::Csv(Box::new(CsvWriter::new(file)), is_safe);
                 // An empty batch writes the header of a result without rows.
-                writer
-                    .write(&RecordBatch::new_empty(Arc::clone(schema)))
-                    .map_err(write_error)?;
-                Ok(Self::Csv(Box::new(writer)))
+                writer.push(&RecordBatch::new_empty(Arc::clone(schema)))?;
+                Ok(writer)
             }
             TextFormat::Json => {
                 let builder = WriterBuilder::new().with_explicit_nulls(true);
@@ -127,7 +129,7 @@ impl TextWriter {
     /// Fails when the temporary file cannot be written.
     pub fn finish(self) -> Result<SpooledTempFile> {
         let mut file = match self {
-            Self::Csv(writer) => writer.into_inner(),
+            Self::Csv(writer, _) => writer.into_inner(),
             Self::Json(mut writer) => {
                 writer.finish().map_err(write_error)?;
                 writer.into_inner()
@@ -143,7 +145,10 @@ impl TextWriter {
 impl Rows for TextWriter {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
-            Self::Csv(writer) => writer.write(batch),
+            Self::Csv(writer, false) => writer.write(batch),
+            Self::Csv(writer, true) => {
+                without_formulas(batch).and_then(|batch| writer.write(&batch))
+            }
             Self::Json(writer) => writer.write(batch),
         }
         .map_err(write_error)

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 
-use super::{complaint, sums};
+use super::{complaint, limits, sums};
 use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::recipe::depth;
@@ -41,6 +41,7 @@ pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> 
     if let Some(what) = refused(&statement) {
         return Err(only_queries(&what));
     }
+    check_limits(&statement)?;
     let tables = named_tables(&statement);
     if tables > MAX_TABLES {
         return Err(Error::usage(format!(
@@ -48,6 +49,18 @@ pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> 
         )));
     }
     Ok(statement)
+}
+
+/// Checks the query that a statement holds.
+///
+/// # Errors
+/// Fails when its plan would be too large.
+fn check_limits(statement: &Statement) -> Result<()> {
+    match statement {
+        Statement::Statement(sql) => limits::check(sql),
+        Statement::Explain(explain) => check_limits(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => Ok(()),
+    }
 }
 
 /// Returns how many times a statement names a table.

@@ -10,10 +10,10 @@ use super::http::{self, Found};
 use super::local::regular_file_bytes;
 use super::object::{self, StorageOptions};
 use super::remote::{RemoteFile, RemoteReader};
-use super::secret::redacted;
 use super::url::{is_object_url, is_web_url};
 use super::waiting::wait;
 use crate::error::{Error, Result};
+use crate::secret::redacted;
 
 /// A text that was read, with its names.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) fn read(place: &Path, limit: u64, options: &StorageOptions) -> Result
         return read_object(&url, limit, options);
     }
     if is_web_url(&url) {
-        return read_from_server(&url, limit).map(Some);
+        return read_from_server(&url, limit, options).map(Some);
     }
     if !place.exists() {
         return Ok(None);
@@ -68,9 +68,9 @@ fn read_object(url: &str, limit: u64, options: &StorageOptions) -> Result<Option
     read_remote(RemoteFile::in_store(place, meta), shown, limit).map(Some)
 }
 
-fn read_from_server(url: &str, limit: u64) -> Result<Document> {
+fn read_from_server(url: &str, limit: u64, options: &StorageOptions) -> Result<Document> {
     let shown = PathBuf::from(redacted(url));
-    match wait(http::open(url, shown.clone(), limit))?? {
+    match wait(http::open(url, shown.clone(), limit, options))?? {
         Found::Ranges(file) => read_remote(RemoteFile::on_server(file), shown, limit),
         Found::Whole(copy) => {
             let text = read_file(&copy, &shown, limit)?;

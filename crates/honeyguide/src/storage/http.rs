@@ -11,11 +11,11 @@ use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED, RANGE};
 use reqwest::{Client, Response, StatusCode};
-use tempfile::TempPath;
 use url::Url;
 
-use super::object::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME};
-use super::spool::Spool;
+use super::object::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME, StorageOptions};
+use super::redirect;
+use super::spool::{Spool, Spooled};
 use crate::error::{Error, Result};
 
 /// The wait before the first repetition of a request. Each further wait is twice as long as the one before.
@@ -43,7 +43,7 @@ pub(crate) enum Found {
     /// A file that can be read by ranges.
     Ranges(HttpFile),
     /// A temporary copy of the whole file.
-    Whole(TempPath),
+    Whole(Spooled),
 }
 
 /// The reason why a request failed.
@@ -59,13 +59,21 @@ enum Refusal {
 ///
 /// # Errors
 /// Fails when the server cannot be reached, has no such file or refuses it, or when a copy exceeds the limit.
-pub(crate) async fn open(text: &str, shown: PathBuf, limit: u64) -> Result<Found> {
+pub(crate) async fn open(
+    text: &str,
+    shown: PathBuf,
+    limit: u64,
+    options: &StorageOptions,
+) -> Result<Found> {
     let about = About::new(shown);
     let unusable = |_| Error::usage(format!("{}: not a URL", about.shown.display()));
     let url = Url::parse(text).map_err(unusable)?;
     let client = Client::builder()
         .connect_timeout(CONNECT_TIME)
         .read_timeout(REQUEST_TIME)
+        // The URL may be signed, and is nobody else's business.
+        .referer(false)
+        .redirect(redirect::policy(options.redirect_hosts()))
         .build();
     let client = client.map_err(|error| Error::internal(error.without_url().to_string()))?;
     let request = Request {
@@ -138,14 +146,26 @@ impl HttpFile {
         {
             return Err(Refusal::Final(self.about.replaced()));
         }
-        let bytes = response.bytes().await.map_err(temporary)?;
-        if bytes.len() as u64 != range.end - range.start {
+        let expected = range.end - range.start;
+        let bytes = at_most(response, expected).await?;
+        if bytes.len() as u64 != expected {
             return Err(Refusal::Temporary(
                 "the server sent a different number of bytes than requested".into(),
             ));
         }
         Ok(bytes)
     }
+}
+
+/// Reads a body, and no more than one piece beyond `limit` bytes.
+async fn at_most(mut response: Response, limit: u64) -> std::result::Result<Bytes, Refusal> {
+    let mut bytes = Vec::new();
+    while bytes.len() as u64 <= limit
+        && let Some(piece) = response.chunk().await.map_err(temporary)?
+    {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.into())
 }
 
 impl Version {
@@ -209,7 +229,7 @@ enum Probed {
     /// The version of a file whose server supports range requests.
     Ranges(Version),
     /// A temporary copy of the whole file.
-    Whole(TempPath),
+    Whole(Spooled),
 }
 
 /// A request for a file.
@@ -257,6 +277,11 @@ impl Request<'_> {
                 ))
                 .hint("check the spelling of the URL"),
             )),
+            _ if status.is_redirection() => Err(Refusal::Final(redirect::refused(
+                &shown,
+                self.url,
+                response.headers(),
+            ))),
             StatusCode::PRECONDITION_FAILED => Err(Refusal::Final(self.about.replaced())),
             _ => Err(self.refused(&format!("the server answers {status}"))),
         }

@@ -8,16 +8,16 @@ pub(crate) mod http;
 pub(crate) mod listing;
 mod local;
 pub(crate) mod object;
+mod redirect;
 pub(crate) mod remote;
-mod secret;
 pub(crate) mod spool;
 pub(crate) mod upload;
 mod url;
 pub(crate) mod waiting;
 
+pub(crate) use crate::secret::redacted;
 pub(crate) use local::regular_file_bytes;
 pub use object::StorageOptions;
-pub use secret::redacted;
 pub use url::is_url;
 pub(crate) use url::{is_object_url, is_web_url};
 pub use waiting::until_stopped;

@@ -17,9 +17,10 @@ use datafusion::object_store::{
 use url::Url;
 
 use super::listing::{Connector, OddKeys};
-use super::secret::{Secret, redacted};
+use super::redirect;
 use crate::error::{Error, Result};
 use crate::naming::parameter;
+use crate::secret::{Secret, redacted};
 
 /// The maximum number of times that a request is repeated when it may succeed later.
 pub(crate) const MAX_RETRIES: usize = 6;
@@ -119,6 +120,15 @@ impl StorageOptions {
         Ok(keys)
     }
 
+    /// Returns the hosts to which a web server may redirect.
+    pub(super) fn redirect_hosts(&self) -> Vec<String> {
+        let hosts = self.named.get(redirect::OPTION);
+        let hosts = hosts
+            .into_iter()
+            .flat_map(|hosts| hosts.reveal().split(','));
+        hosts.map(|host| host.trim().to_owned()).collect()
+    }
+
     /// Returns the values of the settings whose keys suggest a secret.
     fn secrets(&self) -> Vec<Secret> {
         let is_secret = |(key, _): &(&String, &Secret)| {
@@ -140,7 +150,8 @@ impl fmt::Debug for StorageOptions {
 /// Returns whether some kind of store knows `key`. The data of one call may be in several stores, so an option of
 /// another store is not an error.
 fn is_known_to_any_store(key: &str) -> bool {
-    AmazonS3ConfigKey::from_str(key).is_ok()
+    key == redirect::OPTION
+        || AmazonS3ConfigKey::from_str(key).is_ok()
         || AzureConfigKey::from_str(key).is_ok()
         || GoogleConfigKey::from_str(key).is_ok()
 }

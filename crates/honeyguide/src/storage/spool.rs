@@ -1,13 +1,15 @@
 //! Temporary copies of data that can be read only once, for jobs that may read it twice.
 
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
 use super::waiting::{multi_thread_handle, wait};
 use crate::error::{Error, Result};
+use crate::leftover::Leftover;
 
 /// The maximum size of a copy of data, in bytes.
 pub(crate) const MAX_SPOOLED_BYTES: u64 = 64 << 30;
@@ -17,9 +19,25 @@ const PIECE_BYTES: u64 = 1 << 18;
 /// The maximum number of pieces that wait to be written.
 const PIECES_AHEAD: usize = 4;
 
+/// A temporary copy that is complete. It is deleted when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    path: TempPath,
+    _leftover: Leftover,
+}
+
+impl Deref for Spooled {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// A temporary copy that is being written.
 pub(crate) struct Spool {
     file: BufWriter<NamedTempFile>,
+    leftover: Leftover,
     /// The bytes written so far.
     bytes: u64,
     /// The maximum number of bytes.
@@ -37,6 +55,7 @@ impl Spool {
         let file = tempfile::Builder::new().prefix("honeyguide-").tempfile();
         let file = file.map_err(|error| Error::io("make a temporary copy of", &of, error))?;
         Ok(Self {
+            leftover: Leftover::at(file.path()),
             file: BufWriter::with_capacity(1 << 18, file),
             bytes: 0,
             limit,
@@ -44,13 +63,13 @@ impl Spool {
         })
     }
 
-    /// Copies all of the input that `open` opens, and returns the path of the copy. If [`wait`] is possible here, the
+    /// Copies all of the input that `open` opens, and returns the copy. If [`wait`] is possible here, the
     /// input is read on a thread of its own: a pipe may block for ever, and a job that is stopped must not block with
     /// it.
     ///
     /// # Errors
     /// Fails when the input cannot be read, the copy cannot be written or exceeds its limit, or the job is stopped.
-    pub fn copy(mut self, open: fn() -> Box<dyn Read>) -> Result<TempPath> {
+    pub fn copy(mut self, open: fn() -> Box<dyn Read>) -> Result<Spooled> {
         if multi_thread_handle().is_none() {
             io::copy(&mut open(), &mut self).map_err(|error| self.failed(error))?;
             return self.finish();
@@ -64,12 +83,15 @@ impl Spool {
         self.finish()
     }
 
-    /// Returns the path of the copy. The file is deleted when the path is dropped.
-    pub fn finish(self) -> Result<TempPath> {
+    /// Completes the copy.
+    pub fn finish(self) -> Result<Spooled> {
         let of = self.of;
         let file = self.file.into_inner();
         let file = file.map_err(|error| Error::io("copy", &of, error.into_error()))?;
-        Ok(file.into_temp_path())
+        Ok(Spooled {
+            path: file.into_temp_path(),
+            _leftover: self.leftover,
+        })
     }
 
     /// Returns the error that reports a failure of copying.

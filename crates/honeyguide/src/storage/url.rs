@@ -1,12 +1,11 @@
 //! The URLs from which data can be read.
 
+use crate::secret::OBJECT_SCHEMES;
+
 /// Returns whether `text` is the URL of an object store, which [`open`](super::object::open) can open.
 pub(crate) fn is_object_url(text: &str) -> bool {
-    let schemes = [
-        "s3", "s3a", "gs", "gcs", "az", "adl", "azure", "abfs", "abfss",
-    ];
     text.split_once("://")
-        .is_some_and(|(scheme, _)| schemes.contains(&scheme))
+        .is_some_and(|(scheme, _)| OBJECT_SCHEMES.contains(&scheme))
 }
 
 /// Returns whether `input` is the URL of a file on a web server.

@@ -2,9 +2,11 @@
 
 mod bad_calls;
 mod bad_input;
+mod bombs;
 mod common;
 mod context;
 mod convert;
+mod damaged;
 mod drift;
 mod formats;
 mod held_out_incidents;
@@ -33,3 +35,4 @@ mod thresholds;
 mod tracee;
 mod typed_events;
 mod united;
+mod web;

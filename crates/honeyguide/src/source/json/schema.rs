@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::log::tracee::{self, Form};
 use crate::naming::parameter;
+use crate::source::column::MAX_COLUMNS;
 use crate::source::file::DataFile;
 use crate::source::found::FoundColumn;
 use crate::source::place::Origin;
@@ -267,6 +268,10 @@ fn plain_columns(objects: &[Object], missing: &Missing) -> Vec<FoundColumn> {
     let mut columns: Vec<(&str, Seen)> = Vec::new();
     let mut positions = HashMap::new();
     for (key, value) in objects.iter().flat_map(|object| &object.0) {
+        if columns.len() > MAX_COLUMNS {
+            // They will be refused.
+            break;
+        }
         let position = *positions.entry(key.as_str()).or_insert_with(|| {
             columns.push((key, Seen::default()));
             columns.len() - 1

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// The schemes of object stores.
+pub(crate) const OBJECT_SCHEMES: [&str; 9] = [
+    "s3", "s3a", "gs", "gcs", "az", "adl", "azure", "abfs", "abfss",
+];
+
 /// The text shown in place of a secret.
 const STARS: &str = "***";
 /// The minimum length in bytes of a secret that is replaced in a text. A shorter one is more likely to be an ordinary
@@ -53,12 +58,22 @@ pub fn redacted(text: &str) -> String {
         out.push_str(before);
         let end = end_of_url(url);
         let (url, after) = url.split_at(url[..end].trim_end_matches(AFTER_URL).len());
-        let is_web = before.ends_with("http://") || before.ends_with("https://");
-        push_url(url, is_web, &mut out);
+        push_url(url, is_web(before), &mut out);
         rest = after;
     }
     out.push_str(rest);
     out
+}
+
+/// Returns whether the URL whose scheme `before` ends with is of a server that takes a user and a password, as far as its
+/// scheme tells, in any spelling. The name before the `@` is part of the place in Azure's store alone.
+fn is_web(before: &str) -> bool {
+    let scheme = before.strip_suffix("://").unwrap_or(before);
+    let starts =
+        scheme.rfind(|letter: char| !letter.is_ascii_alphanumeric() && !"+-.".contains(letter));
+    let scheme = starts.map_or(scheme, |at| &scheme[at + 1..]);
+    let is_store = |store: &&str| scheme.eq_ignore_ascii_case(store);
+    !scheme.is_empty() && !OBJECT_SCHEMES.iter().any(is_store)
 }
 
 /// Characters that a sentence can put after a URL. They may also be within one: a path may be `/table(1).csv`.
@@ -156,6 +171,16 @@ mod tests {
             (
                 "read ('https://h/a(1)?x=y'), then s3://b/[1].",
                 "read ('https://h/a(1)?***'), then s3://b/[1].",
+            ),
+            ("HTTP://me:pw@host/a?sig=x", "HTTP://***@host/a?***"),
+            (
+                "ftp://me:pw@host/a and Ftp://token@h",
+                "ftp://***@host/a and Ftp://***@h",
+            ),
+            ("svn+ssh://token@h/a", "svn+ssh://***@h/a"),
+            (
+                "ABFSS://c@account.dfs.core.windows.net/x",
+                "ABFSS://c@account.dfs.core.windows.net/x",
             ),
             ("https://h/a\".,b?sig=x c", "https://h/a\".,b?*** c"),
             ("https://me:p\",w@h/a\";x#t=s", "https://***@h/a\";x#***"),

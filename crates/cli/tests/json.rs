@@ -51,7 +51,7 @@ fn exported_forest() -> String {
 }
 
 /// The calls: together they give every field a value that is not null at least once.
-const CALLS: [&str; 50] = [
+const CALLS: [&str; 52] = [
     "convert good.csv --out c.parquet",
     "convert good.csv --out d.parquet --skip-timing --parse-lists",
     "demo --out demo",
@@ -96,6 +96,8 @@ const CALLS: [&str; 50] = [
     "train plain.csv --recipe raw --trees 2 --out m.json",
     "train good.csv --trees 2 --out m.json --calibrate good.csv",
     "train logs/labelled_training_data.csv --trees 2 --out m.json",
+    "train logs/labelled_training_data.csv --trees 20 --incidents-per-host-day 1000 --out n.json",
+    "evaluate n.json logs/labelled_testing_data.csv",
     "sql QUERY good.csv",
     "sql QUERY good.csv --out q.parquet",
     "watch model.json bad.csv",

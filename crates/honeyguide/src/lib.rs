@@ -127,8 +127,8 @@ pub use learn::iforest::{
 };
 pub use leftover::remove_leftovers;
 pub use model::{
-    BlockRate, Distribution, FeatureProfile, HostRate, Imported, MAX_MODEL_BYTES, Model,
-    ModelOrigin, Threshold, ThresholdMethod, Training,
+    BlockRate, Distribution, FeatureProfile, HostIncidents, HostRate, Imported, MAX_MODEL_BYTES,
+    Model, ModelOrigin, Threshold, ThresholdMethod, Training,
 };
 pub use naming::Named;
 pub use recipe::{

@@ -129,7 +129,13 @@ impl Ensemble {
         };
         let models = (0..seeds).map(|seed| {
             let parts = Parts::Events;
-            fit(recipe.clone(), distilled.clone(), &parts, &options(seed))
+            fit(
+                recipe.clone(),
+                distilled.clone(),
+                &parts,
+                &options(seed),
+                None,
+            )
         });
         let total = distilled.inputs.total_weight();
         let rows = (0..distilled.inputs.n_rows())

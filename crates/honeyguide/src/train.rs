@@ -1,5 +1,7 @@
 //! Training and calibration of models.
 
+mod by_incidents;
+
 use std::sync::Arc;
 
 use learn::Matrix;
@@ -66,6 +68,13 @@ pub enum ThresholdPolicy {
         /// The largest share of events that are held out that may be flagged: for hosts and blocks of time, in their mean.
         false_positive_rate: f64,
     },
+    /// By the incidents of training hosts that are held out in turn: the lowest threshold of which neither it nor any higher
+    /// one gives more than so many incidents per host and day. Training fails where no three hosts can be held out, where
+    /// the data has no times or no processes, and where it can be read only once.
+    Incidents {
+        /// The largest number of incidents per host and day, on all hosts together.
+        per_host_day: f64,
+    },
     /// By the scores of the training events, as scikit-learn does.
     Contamination(Contamination),
 }
@@ -88,14 +97,16 @@ impl ThresholdPolicy {
             | Self::HeldOut {
                 false_positive_rate,
             } => Some(false_positive_rate),
-            Self::Contamination(_) => None,
+            Self::Incidents { .. } | Self::Contamination(_) => None,
         }
     }
 
     fn contamination(self) -> Contamination {
         match self {
             Self::Contamination(contamination) => contamination,
-            Self::HeldOutOrAuto { .. } | Self::HeldOut { .. } => Contamination::Auto,
+            Self::HeldOutOrAuto { .. } | Self::HeldOut { .. } | Self::Incidents { .. } => {
+                Contamination::Auto
+            }
         }
     }
 }
@@ -154,9 +165,18 @@ pub async fn train(
 ) -> Result<Model> {
     let rate = options.threshold.held_out_rate();
     rate.map_or(Ok(()), check_rate)?;
+    if let ThresholdPolicy::Incidents { per_host_day } = options.threshold {
+        by_incidents::check(source, per_host_day)?;
+    }
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
+    let by_incidents = matches!(options.threshold, ThresholdPolicy::Incidents { .. });
     let distilled = match rate {
+        None if by_incidents => {
+            let key = source.host().map(|column| host_key(&column.name));
+            let all = distil(engine, source, &recipe, &plan, key, options.seed).await?;
+            (all, Parts::Hosts)
+        }
         Some(_) => distil_for_folds(engine, source, &recipe, &plan, options.seed).await?,
         None => {
             let all = distil(engine, source, &recipe, &plan, None, options.seed).await?;
@@ -167,7 +187,18 @@ pub async fn train(
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    fit(recipe, distilled, &parts, options)
+    let threshold = match options.threshold {
+        ThresholdPolicy::Incidents { per_host_day } => {
+            let params = options.forest_params(&recipe, distilled.events);
+            let held_out = (&distilled, &params);
+            Some(
+                by_incidents::threshold(engine, source, &recipe, &plan, held_out, per_host_day)
+                    .await?,
+            )
+        }
+        _ => None,
+    };
+    fit(recipe, distilled, &parts, options, threshold)
 }
 
 /// The parts of the training events that can be held out.
@@ -213,7 +244,8 @@ async fn distil_for_folds(
     Ok((distilled, Parts::Events))
 }
 
-/// Trains a model on the distinct rows of the training events, of which `parts` can be held out.
+/// Trains a model on the distinct rows of the training events, of which `parts` can be held out. Its threshold is `known`, or
+/// else the one of the options.
 ///
 /// # Errors
 /// Fails when a parameter does not fit the events, and when events are to be held out and there are too few.
@@ -222,6 +254,7 @@ pub(crate) fn fit(
     distilled: Distilled,
     parts: &Parts,
     options: &TrainOptions,
+    known: Option<Threshold>,
 ) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
     let held_out = match parts {
@@ -231,7 +264,7 @@ pub(crate) fn fit(
     };
     let held_out = match options.threshold.held_out_rate() {
         Some(rate) => cross_validation::threshold(&recipe, &distilled, held_out, &params, rate)?,
-        None => None,
+        None => known,
     };
     let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOut { .. });
     if must_hold_out && held_out.is_none() {

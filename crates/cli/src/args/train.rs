@@ -60,6 +60,10 @@ pub struct Train {
     /// blocks of time if there is a column of times, else random events [default: 0.001]
     #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
+    /// Set the threshold so that hosts that are held out in turn have at most this many incidents per host and day; needs
+    /// hosts, times and processes
+    #[arg(long, value_name = "N", conflicts_with_all = ["false_positive_rate", "contamination", "calibrate"], value_parser = parse_incidents, allow_negative_numbers = true)]
+    pub incidents_per_host_day: Option<f64>,
     #[command(flatten)]
     pub on_cluster: OnCluster,
 }
@@ -108,6 +112,13 @@ fn parse_features(text: &str) -> Result<MaxFeatures, String> {
         (Ok(count), _) if count > 0 => Ok(MaxFeatures::Count(count)),
         (_, Ok(fraction)) if fraction > 0.0 && fraction <= 1.0 => Ok(MaxFeatures::Fraction(fraction)),
         _ => Err("must be a fraction above 0 and up to 1 (with a point, as in 1.0), or a count of at least 1".into()),
+    }
+}
+
+fn parse_incidents(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.0..=1e6).contains(&rate) => Ok(rate),
+        _ => Err("must be a number from 0 to 1,000,000, such as 0.25".into()),
     }
 }
 

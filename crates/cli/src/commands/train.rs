@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Contamination, FALSE_POSITIVE_RATE, Imported, Model, PossibleLabel, Source, Threshold,
-    ThresholdMethod, ThresholdPolicy, TrainOptions, calibrate, possible_labels, train,
+    Contamination, FALSE_POSITIVE_RATE, HostIncidents, Imported, Model, PossibleLabel, Source,
+    Threshold, ThresholdMethod, ThresholdPolicy, TrainOptions, calibrate, possible_labels, train,
 };
 use serde::Serialize;
 
@@ -70,7 +70,10 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         (None, None, Some(false_positive_rate)) => ThresholdPolicy::HeldOut {
             false_positive_rate,
         },
-        (None, None, None) => ThresholdPolicy::default(),
+        (None, None, None) => match args.incidents_per_host_day {
+            Some(per_host_day) => ThresholdPolicy::Incidents { per_host_day },
+            None => ThresholdPolicy::default(),
+        },
     };
     let options = TrainOptions {
         n_estimators: args.trees,
@@ -102,9 +105,11 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         remark_held_out(context, &source, model.threshold());
     }
     if let Some(sentence) = model.threshold().method.unresolved() {
-        context.remark(&format!(
-            "note: the threshold was set on too few events: {sentence}"
-        ));
+        let what = match model.threshold().method {
+            ThresholdMethod::IncidentsPerHostDay { .. } => "warning: the recording is short",
+            _ => "note: the threshold was set on too few events",
+        };
+        context.remark(&format!("{what}: {sentence}"));
     }
     remark_labels(context, &trained.possible_labels);
     context.show(&trained)
@@ -256,8 +261,27 @@ impl Outcome for Trained {
     }
 }
 
+/// Prints the incidents of each host that was held out.
+fn print_incidents(hosts: &[HostIncidents], out: &mut dyn Write) -> io::Result<()> {
+    let header = ["held-out host", "events", "flagged", "days", "incidents"];
+    let mut table = TextTable::new(header, 1..5);
+    for host in hosts {
+        table.add_row([
+            printable(&host.host).into_owned(),
+            count(host.events),
+            count(host.flagged),
+            format!("{:.2}", host.days),
+            count(host.incidents),
+        ]);
+    }
+    writeln!(out, "\n{table}")
+}
+
 /// Prints the share of events that the threshold flags on each host or block of time that was held out.
 fn print_rates(method: &ThresholdMethod, out: &mut dyn Write) -> io::Result<()> {
+    if let ThresholdMethod::IncidentsPerHostDay { hosts, .. } = method {
+        return print_incidents(hosts, out);
+    }
     let (what, rates): (&str, Vec<(String, u64, f64)>) = match method {
         ThresholdMethod::LeaveOneHostOut { hosts, .. } => (
             "held-out host",

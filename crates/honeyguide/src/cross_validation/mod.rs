@@ -9,14 +9,16 @@
 
 mod blocks;
 mod folds;
+mod hosts;
 mod split;
 
 use learn::Matrix;
-use learn::iforest::IsolationForestParams;
+use learn::iforest::{IsolationForest, IsolationForestParams};
 
 pub(crate) use blocks::TimeBlocks;
 pub(crate) use folds::MIN_EVENTS;
 use folds::{Fold, random_folds};
+pub(crate) use hosts::HostModels;
 
 use crate::error::{Error, Result};
 use crate::features::{Distilled, Encoder};
@@ -66,7 +68,7 @@ pub(crate) fn threshold(
     let layout = Layout::new(recipe);
     let scores = folds.iter().map(|fold| {
         let (own, others) = split::split(&layout, distilled, &fold.events)?;
-        score_with(recipe, &others, &own, params)
+        FoldModel::fit(recipe, &others, params)?.scores_of(&own, &others)
     });
     let scores: Vec<FoldScores> = scores.collect::<Result<_>>()?;
     let chosen = match held_out {
@@ -76,26 +78,38 @@ pub(crate) fn threshold(
     Ok(chosen.map(|chosen| chosen.described(held_out, &folds, rate)))
 }
 
-/// Learns from `others`, and returns the scores of the rows `own`, each with its number of events.
-fn score_with(
-    recipe: &Recipe,
-    others: &Distilled,
-    own: &Matrix,
-    params: &IsolationForestParams,
-) -> Result<FoldScores> {
-    let encoder = Encoder::new(recipe, &Encoder::fit(recipe, others)?)?;
-    let mut matrix = encoder.encode_distilled(&others.inputs, &others.texts)?;
-    matrix.sort_rows();
-    let forest = grow(params, &encoder, &matrix)?;
-    let mut rows = encoder.encode_distilled(own, &others.texts)?;
-    rows.sort_rows();
-    let scores = forest
-        .scores(rows.values())
-        .map_err(|error| Error::internal(format!("scoring the events held out: {error}")))?;
-    Ok(scores
-        .into_iter()
-        .zip(rows.weights().iter().copied())
-        .collect())
+/// A model of all events but those of a fold.
+struct FoldModel {
+    encoder: Encoder,
+    forest: IsolationForest,
+}
+
+impl FoldModel {
+    /// Learns from `others`.
+    fn fit(recipe: &Recipe, others: &Distilled, params: &IsolationForestParams) -> Result<Self> {
+        let encoder = Encoder::new(recipe, &Encoder::fit(recipe, others)?)?;
+        let mut matrix = encoder.encode_distilled(&others.inputs, &others.texts)?;
+        matrix.sort_rows();
+        let forest = grow(params, &encoder, &matrix)?;
+        Ok(Self { encoder, forest })
+    }
+
+    /// Returns the scores of the rows `own`, each with its number of events. `others` is what the model learnt from.
+    fn scores_of(&self, own: &Matrix, others: &Distilled) -> Result<FoldScores> {
+        let mut rows = self.encoder.encode_distilled(own, &others.texts)?;
+        rows.sort_rows();
+        let scores = self.scores(rows.values())?;
+        Ok(scores
+            .into_iter()
+            .zip(rows.weights().iter().copied())
+            .collect())
+    }
+
+    /// Returns the scores of encoded rows.
+    fn scores(&self, rows: &[f64]) -> Result<Vec<f64>> {
+        let failed = |error| Error::internal(format!("scoring the events held out: {error}"));
+        self.forest.scores(rows).map_err(failed)
+    }
 }
 
 /// A threshold with the number of events of each fold, and of those that it flags.

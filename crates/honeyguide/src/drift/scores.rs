@@ -180,6 +180,12 @@ impl ScoreTally {
             ThresholdMethod::LeaveOneHostOut { realised_rate, .. } => {
                 (*realised_rate, "of the events of a held-out host")
             }
+            ThresholdMethod::IncidentsPerHostDay { .. } => {
+                let parts = self.threshold.method.set_on();
+                let rates = parts.iter().map(|part| part.rate());
+                let rate = rates.sum::<f64>() / (parts.len().max(1)) as f64;
+                (rate, "of the events of a held-out host")
+            }
             ThresholdMethod::LeaveOneBlockOut { realised_rate, .. } => {
                 (*realised_rate, "of the events of a held-out block of time")
             }

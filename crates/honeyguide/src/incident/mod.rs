@@ -27,6 +27,7 @@ mod assigned;
 mod counts;
 mod evidence;
 mod fold;
+mod held_out;
 mod hosts;
 mod judge;
 mod kept;
@@ -47,6 +48,7 @@ use crate::naming::parameter;
 pub use arriving::{LIVE_BATCH_ROWS, LiveEvents, LiveOptions, ScoredEvents};
 pub(crate) use assigned::{Assigned, AssignedReader};
 pub(crate) use counts::{IncidentsByPlace, count_incidents};
+pub(crate) use held_out::{ChosenThreshold, HeldOutScores, held_out_events};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
 pub use live::{
     Change, ChangeKind, KeptIncidents, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS,

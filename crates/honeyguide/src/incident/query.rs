@@ -140,21 +140,33 @@ impl IncidentQuery {
             columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
         columns.extend(self.labels.iter().cloned());
-        let columns = columns.into_iter().enumerate();
-        scored.select(columns.map(|(place, column)| column.alias(name(place))))
+        scored.select(numbered(columns))
     }
 
     /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their
     /// values.
     pub fn sort(&self, selected: DataFrame) -> EngineResult<DataFrame> {
         let columns = self.first_label() + self.labels.len();
-        let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
-        let (mut state, plan) = selected.sort(order.collect())?.into_parts();
-        // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
-        let config = state.config_mut();
-        *config = config.clone().with_batch_size(SORTED_ROWS);
-        Ok(DataFrame::new(state, plan))
+        in_order(selected, columns, SORTED_ROWS)
     }
+}
+
+/// Names columns by their places.
+pub(super) fn numbered(columns: Vec<Expr>) -> Vec<Expr> {
+    let columns = columns.into_iter().enumerate();
+    columns
+        .map(|(place, column)| column.alias(name(place)))
+        .collect()
+}
+
+/// Sorts a table by its first columns, which are named by their places. Batches have up to `rows` rows.
+pub(super) fn in_order(table: DataFrame, columns: usize, rows: usize) -> EngineResult<DataFrame> {
+    let order = (0..columns).map(|place| ident(name(place)).sort(true, true));
+    let (mut state, plan) = table.sort(order.collect())?.into_parts();
+    // A sort that has spilled merges its runs with a batch of each in memory, and these rows are wide.
+    let config = state.config_mut();
+    *config = config.clone().with_batch_size(rows);
+    Ok(DataFrame::new(state, plan))
 }
 
 /// Returns the name of a column of the query.
@@ -163,7 +175,7 @@ fn name(place: usize) -> String {
 }
 
 /// Returns the columns of every event, up to the score. Those of its process are null without the column `process`.
-fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
+pub(super) fn of_all(source: &Source, clock: Option<&Clock>, process: Option<&str>) -> Vec<Expr> {
     let log = source.log();
     let of_process = |column| process.and_then(|_| source.role_column(column));
     let host = source.host().map(|host| host.name.as_str());

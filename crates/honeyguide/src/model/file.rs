@@ -22,7 +22,7 @@ pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 /// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
 /// The version of the format that this release writes, which is also the newest that it reads.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
 

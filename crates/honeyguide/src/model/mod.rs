@@ -17,7 +17,7 @@ pub(crate) use known::{KnownRows, ScoredRows};
 pub(crate) use profile::profile;
 pub use profile::{Distribution, FeatureProfile, ValueRange};
 pub(crate) use threshold::is_beyond_chance;
-pub use threshold::{BlockRate, HostRate, Threshold, ThresholdMethod};
+pub use threshold::{BlockRate, HostIncidents, HostRate, Threshold, ThresholdMethod};
 
 use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use learn::chance::{SIGNIFICANCE, Share, events_to_resolve, expected_rate};
+use learn::chance::{SIGNIFICANCE, Share, events_to_resolve, expected_rate, poisson_upper};
 use serde::{Deserialize, Serialize};
 
 use crate::wording::{count, of_them, percent};
@@ -17,7 +17,7 @@ pub struct Threshold {
     pub method: ThresholdMethod,
 }
 
-/// The method by which a threshold was chosen. All rates are shares of events within [0, 1].
+/// The method by which a threshold was chosen. All rates are shares of events within [0, 1], except those of incidents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum ThresholdMethod {
@@ -55,6 +55,17 @@ pub enum ThresholdMethod {
         /// The share of each held-out host, sorted by name.
         hosts: Vec<HostRate>,
     },
+    /// The lowest threshold of which neither it nor any higher one gives more than a nominal number of incidents per host
+    /// and day. Each training host is held out in turn and scored by a model of the others.
+    #[serde(rename = "incidents-per-host-day")]
+    IncidentsPerHostDay {
+        /// The number of incidents per host and day that there may be.
+        nominal_rate: f64,
+        /// The number that there are, on all hosts together.
+        realised_rate: f64,
+        /// The incidents of each held-out host, sorted by name.
+        hosts: Vec<HostIncidents>,
+    },
     /// The lowest threshold that flags at most a nominal share of the events of a held-out block of time, as a mean over
     /// the blocks. Each block of the training events is held out in turn and scored by a model of the others.
     #[serde(rename = "leave-one-block-out")]
@@ -89,6 +100,22 @@ pub struct HostRate {
     pub events: u64,
     /// The share of these events that is flagged.
     pub realised_rate: f64,
+}
+
+/// The incidents of a held-out host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostIncidents {
+    /// The name of the host.
+    pub host: String,
+    /// The number of its events.
+    pub events: u64,
+    /// The number of these events that are flagged.
+    pub flagged: u64,
+    /// The time from its first event to its last, in days.
+    pub days: f64,
+    /// The number of its incidents.
+    pub incidents: u64,
 }
 
 /// The share of the events of a held-out block of time that a threshold flags.
@@ -127,6 +154,13 @@ impl ThresholdMethod {
                 .iter()
                 .map(|host| share(host.events, host.realised_rate))
                 .collect(),
+            Self::IncidentsPerHostDay { hosts, .. } => hosts
+                .iter()
+                .map(|host| Share {
+                    part: host.flagged,
+                    whole: host.events,
+                })
+                .collect(),
             Self::LeaveOneBlockOut { blocks, .. } => blocks
                 .iter()
                 .map(|block| share(block.events, block.realised_rate))
@@ -138,6 +172,14 @@ impl ThresholdMethod {
 
     /// Returns a sentence if the events that the threshold was set on are too few for its nominal rate.
     pub fn unresolved(&self) -> Option<String> {
+        if let Self::IncidentsPerHostDay {
+            nominal_rate,
+            hosts,
+            ..
+        } = self
+        {
+            return too_short(*nominal_rate, hosts);
+        }
         let nominal = self.nominal_rate()?;
         let needed = events_to_resolve(nominal)?;
         let all = sum(&self.set_on());
@@ -156,13 +198,42 @@ impl ThresholdMethod {
     /// Returns the share of benign events that may be flagged, if the method limits it.
     pub fn nominal_rate(&self) -> Option<f64> {
         match self {
-            Self::Auto {} | Self::Given {} | Self::Contamination { .. } => None,
+            Self::Auto {}
+            | Self::Given {}
+            | Self::Contamination { .. }
+            | Self::IncidentsPerHostDay { .. } => None,
             Self::Calibrated { nominal_rate, .. }
             | Self::LeaveOneHostOut { nominal_rate, .. }
             | Self::LeaveOneBlockOut { nominal_rate, .. }
             | Self::KFold { nominal_rate, .. } => Some(*nominal_rate),
         }
     }
+}
+
+/// The probability that a bound of a rate of incidents is too low.
+const TAIL: f64 = 0.05;
+
+/// Returns a sentence if a recording is too short to tell whether there are at most so many incidents per host and day: if even
+/// none in its time would not show it.
+fn too_short(nominal: f64, hosts: &[HostIncidents]) -> Option<String> {
+    let days: f64 = hosts.iter().map(|host| host.days).sum();
+    let incidents: u64 = hosts.iter().map(|host| host.incidents).sum();
+    let least = poisson_upper(0, TAIL);
+    (days * nominal < least).then(|| {
+        let needed = match nominal > 0.0 {
+            true => format!(" At least {:.1} host days are needed.", least / nominal),
+            false => String::new(),
+        };
+        let bound = match days > 0.0 {
+            true => format!("up to {:.2} per host and day", poisson_upper(incidents, TAIL) / days),
+            false => "any number".to_owned(),
+        };
+        format!(
+            "{days:.2} host days are too short to promise {nominal} incidents per host and day: {} in this time can mean {bound} \
+             on new hosts (the exact upper bound at 95 %).{needed}",
+            of_them(incidents, "incident", "incidents"),
+        )
+    })
 }
 
 /// Returns the share of all parts together.
@@ -191,7 +262,7 @@ impl Threshold {
         score > self.value
     }
 
-    /// Returns whether the value and all rates are within [0, 1].
+    /// Returns whether the value and all shares are within [0, 1], and other numbers are at least 0.
     pub(crate) fn is_sound(&self) -> bool {
         let share = |rate: f64| (0.0..=1.0).contains(&rate);
         share(self.value)
@@ -213,6 +284,16 @@ impl Threshold {
                 } => {
                     let mut rates = hosts.iter().map(|host| host.realised_rate);
                     share(*nominal_rate) && share(*realised_rate) && rates.all(share)
+                }
+                ThresholdMethod::IncidentsPerHostDay {
+                    nominal_rate,
+                    realised_rate,
+                    hosts,
+                } => {
+                    let number = |value: f64| value.is_finite() && value >= 0.0;
+                    let is_sound =
+                        |host: &HostIncidents| number(host.days) && host.flagged <= host.events;
+                    number(*nominal_rate) && number(*realised_rate) && hosts.iter().all(is_sound)
                 }
                 ThresholdMethod::LeaveOneBlockOut {
                     nominal_rate,
@@ -276,6 +357,16 @@ impl fmt::Display for ThresholdMethod {
                 "to flag at most {} of a held-out host's events; flags {} in the mean of {} held-out hosts",
                 percent(*nominal_rate),
                 percent(*realised_rate),
+                hosts.len()
+            ),
+            Self::IncidentsPerHostDay {
+                nominal_rate,
+                realised_rate,
+                hosts,
+            } => write!(
+                f,
+                "to give at most {nominal_rate} incidents per host and day on hosts that are held out; gives {realised_rate:.2} on \
+                 {} held-out hosts",
                 hosts.len()
             ),
             Self::LeaveOneBlockOut {

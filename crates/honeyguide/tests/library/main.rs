@@ -9,6 +9,7 @@ mod convert;
 mod damaged;
 mod drift;
 mod formats;
+mod held_out_incidents;
 mod incidents;
 mod inputs;
 mod inspect;

@@ -78,10 +78,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(3);
+    model["version"] = json!(4);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 3 of the format; this release reads up to version 2";
+    let says = "written by honeyguide 9.1.0 in version 4 of the format; this release reads up to version 3";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 
@@ -101,11 +101,11 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
         ("-Infinity", threshold("-Infinity")),
         (
             "two versions",
-            text.replacen("\"version\":2", "\"version\":2,\"version\":2", 1),
+            text.replacen("\"version\":3", "\"version\":3,\"version\":2", 1),
         ),
         (
             "an unknown field",
-            text.replacen("\"version\":2", "\"version\":2,\"extra\":1", 1),
+            text.replacen("\"version\":3", "\"version\":3,\"extra\":1", 1),
         ),
         ("text after the end", text.clone() + "{}"),
     ] {
@@ -178,6 +178,24 @@ async fn an_imported_model_of_version_2_is_still_read() {
     assert!((first.score - expected).abs() < 1e-12);
 }
 
+/// `train --trees 2 --samples 32 --incidents-per-host-day 100000` made `model-v3.json` of simulated events.
+#[test]
+fn a_model_of_version_3_is_still_read() {
+    let model = Model::load(Path::new(&fixture("model-v3.json"))).expect("the model");
+    let ThresholdMethod::IncidentsPerHostDay { hosts, .. } = &model.threshold().method else {
+        panic!("{:?}", model.threshold().method);
+    };
+    let events: u64 = hosts.iter().map(|host| host.events).sum();
+    assert_eq!(events, model.training().events);
+    let text = written(&model);
+    let unsound = text.replacen("\"days\":", "\"days\":-", 1);
+    refused(
+        "a negative time",
+        unsound.as_bytes(),
+        "is not within 0 and 1",
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_says_which_novelty_the_forest_has() {
     let text = written(&model_with(Novelty::Range).await);
@@ -185,7 +203,7 @@ async fn the_file_says_which_novelty_the_forest_has() {
     let read = Model::from_json(&text).expect("the model");
     assert_eq!(read.forest().novelty(), Novelty::Range);
     assert_eq!(first_release().0.forest().novelty(), Novelty::Plain);
-    let older = text.replacen("\"version\":2", "\"version\":1", 1);
+    let older = text.replacen("\"version\":3", "\"version\":1", 1);
     let says = "novelty `range`, which version 1 of the format does not have";
     refused("a form that the version lacks", older.as_bytes(), says);
 }

@@ -146,7 +146,7 @@ impl Engine {
         config.options_mut().sql_parser.enable_ident_normalization = false;
         let (least, most) = SORT_SPILL_RESERVATION;
         config.options_mut().execution.sort_spill_reservation_bytes =
-            (memory / (4 * threads.get())).clamp(least, most);
+            (memory / (2 * threads.get())).clamp(least, most);
         config.options_mut().execution.collect_statistics = false;
         // The length of a filter is not checked before it is read.
         config.options_mut().execution.parquet.bloom_filter_on_read = false;

@@ -52,7 +52,8 @@ impl Engine {
             queries,
             schema,
         };
-        self.context.read_table(Arc::new(rows))
+        // One sort has all the memory. Two that spill would merge a few rows of each run at a time.
+        self.sequential_context.read_table(Arc::new(rows))
     }
 
     /// Runs a query where the engine runs its plans.

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-/// The most bytes of one column of a batch. Batches of ordinary rows are far smaller. The engine holds dozens of batches
-/// at once between its operators.
-const MAX_COLUMN_BYTES: usize = 16 << 20;
+/// The most bytes of one column of a batch. Batches of ordinary rows are far smaller.
+const MAX_COLUMN_BYTES: usize = 64 << 20;
 /// The length up to which texts fit any batch.
 const SHORT_BYTES: usize = MAX_COLUMN_BYTES / crate::engine::BATCH_ROWS;
 
@@ -65,10 +64,10 @@ mod tests {
         assert_eq!(Wide::check(SHORT_BYTES, BATCH_ROWS), Ok(()));
         assert_eq!(
             Wide::check(1 << 20, BATCH_ROWS),
-            Err(Wide { batch_rows: 16 })
+            Err(Wide { batch_rows: 64 })
         );
-        assert_eq!(Wide::check(1 << 20, 16), Ok(()));
-        assert_eq!(Wide::check(1 << 30, 16), Err(Wide { batch_rows: 1 }));
+        assert_eq!(Wide::check(1 << 20, 64), Ok(()));
+        assert_eq!(Wide::check(1 << 30, 64), Err(Wide { batch_rows: 1 }));
         assert_eq!(Wide::check(1 << 30, 1), Ok(()));
     }
 }

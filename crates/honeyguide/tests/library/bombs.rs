@@ -1,17 +1,7 @@
 //! Small files that would take much memory or time if every claim in them were believed, and files of one kind in great
 //! numbers. A child process reads each, with a limit on its address space and its time.
 
-use std::io::{Cursor, Write};
 use std::process::Command;
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::Int32Type;
-use datafusion::arrow::ipc::CompressionType;
-use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions};
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::common::{Folder, engine};
 use honeyguide::sql::{Database, TextFormat};
@@ -69,96 +59,6 @@ async fn read_one() {
     match read.await {
         Ok(text) => println!("\nanswer: {}", text.trim_end().replace('\n', ";")),
         Err(error) => println!("\nanswer: error: {error}"),
-    }
-}
-
-fn zstd(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Vec<u8> {
-    let mut writer = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
-    write(&mut writer).expect("compression");
-    writer.finish().expect("compression")
-}
-
-#[test]
-fn long_records_come_in_small_batches() {
-    let long = "x".repeat((4 << 20) - 100);
-    let text = zstd(|out| {
-        writeln!(out, "a,b")?;
-        (0..300).try_for_each(|row| writeln!(out, "{row},{long}"))
-    });
-    assert!(text.len() < 1 << 20, "{}", text.len());
-    let folder = Folder::with(&[("long.csv.zst", text)]);
-    let found = answer(
-        &folder,
-        "long.csv.zst",
-        "SELECT count(*) AS n, sum(length(b)) AS l FROM events",
-    );
-    assert_eq!(found, format!("n,l;300,{}", 300 * long.len()));
-}
-
-#[test]
-fn long_records_with_line_breaks_come_in_small_batches() {
-    let long = "x\n".repeat((2 << 20) - 100);
-    let text = zstd(|out| {
-        writeln!(out, "a,b")?;
-        (0..150).try_for_each(|row| writeln!(out, "{row},\"{long}\""))
-    });
-    let folder = Folder::with(&[("lines.csv.zst", text)]);
-    let found = answer(
-        &folder,
-        "lines.csv.zst",
-        "SELECT count(*) AS n, sum(length(b)) AS l FROM events",
-    );
-    assert_eq!(found, format!("n,l;150,{}", 150 * long.len()));
-}
-
-/// Returns a table whose 1024 rows share one long text.
-fn repeated(bytes: usize) -> RecordBatch {
-    let long = "y".repeat(bytes);
-    let texts: StringArray = (0..1024).map(|_| Some(long.as_str())).collect();
-    RecordBatch::try_from_iter([("text", Arc::new(texts) as ArrayRef)]).unwrap()
-}
-
-#[test]
-fn long_values_of_dictionaries_come_in_small_batches() {
-    let table = repeated(1 << 18);
-    let mut parquet = Cursor::new(Vec::new());
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(Default::default()))
-        .set_dictionary_page_size_limit(4 << 20);
-    let mut writer =
-        ArrowWriter::try_new(&mut parquet, table.schema(), Some(properties.build())).unwrap();
-    for _ in 0..8 {
-        writer.write(&table).unwrap();
-    }
-    writer.close().unwrap();
-    let parquet = parquet.into_inner();
-    assert!(parquet.len() < 100_000, "{}", parquet.len());
-
-    let keys = datafusion::arrow::array::PrimitiveArray::<Int32Type>::from_iter_values(
-        (0..8192).map(|_| 0),
-    );
-    let values = StringArray::from_iter_values(["y".repeat(1 << 18)]);
-    let column = datafusion::arrow::array::DictionaryArray::new(keys, Arc::new(values));
-    let table = RecordBatch::try_from_iter([("text", Arc::new(column) as ArrayRef)]).unwrap();
-    let options = IpcWriteOptions::default()
-        .try_with_compression(Some(CompressionType::ZSTD))
-        .unwrap();
-    let mut arrow = Vec::new();
-    let mut writer =
-        FileWriter::try_new_with_options(&mut arrow, &table.schema(), options).unwrap();
-    writer.write(&table).unwrap();
-    writer.finish().unwrap();
-    drop(writer);
-    assert!(arrow.len() < 100_000, "{}", arrow.len());
-
-    let folder = Folder::with(&[("one.parquet", parquet), ("one.arrow", arrow)]);
-    for name in ["one.parquet", "one.arrow"] {
-        let found = answer(
-            &folder,
-            name,
-            "SELECT count(*) AS n, sum(length(text)) AS l FROM events",
-        );
-        assert_eq!(found, format!("n,l;8192,{}", 8192 << 18), "{name}");
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn parts_of_hours(split: Split, hours: u64, hosts: u64) -> Vec<Part> 
         time: Some(hours * 3_600_000_000),
         stride: 0,
         turns: 1,
-        web: place % 2 == 0,
+        web: place.is_multiple_of(2),
         break_in: match place {
             0 if split == Split::Testing => Some(Way::WebShell),
             1 if split == Split::Testing => Some(Way::Scanner),

@@ -267,7 +267,7 @@ impl Watcher {
     ) -> Result<Vec<Option<Position>>> {
         let mut positions = Vec::new();
         let mut waiting = Vec::new();
-        for at in 0..self.inputs.len() {
+        for (at, is_stream) in streams.iter().enumerate() {
             let name = self.inputs[at].name.display().to_string();
             let known = earlier.inputs.iter().position(|(known, _)| *known == name);
             let Some(known) = known else {
@@ -284,7 +284,7 @@ impl Watcher {
                 self.inputs[at].records = records;
                 self.inputs[at].events = Some(self.opened(at, &first)?);
             }
-            if streams[at] {
+            if *is_stream {
                 let (start, end) = (text(earlier.saved), text(Utc::now()));
                 let cause = "no watch was running".to_owned();
                 let input = name;

@@ -73,7 +73,7 @@ mod tests {
         #[test]
         fn vectors_find_what_single_bytes_do(
             bytes in prop::collection::vec(
-                prop_oneof![Just(b'\''), Just(b'"'), Just(b'\\'), any::<u8>(), b'a'..b'z'],
+                prop_oneof![Just(b'\''), Just(b'"'), Just(b'\\'), any::<u8>(), b'a'..=b'z'],
                 BLOCK,
             ),
             is_plain: bool,

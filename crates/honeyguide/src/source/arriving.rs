@@ -72,7 +72,7 @@ pub(crate) struct RecordDecoder {
 }
 
 enum Decoder {
-    Csv(CsvDecoder),
+    Csv(Box<CsvDecoder>),
     Json(Box<JsonDecoder>),
 }
 
@@ -168,7 +168,7 @@ impl RecordFormat {
                 };
                 Decoder::Json(Box::new(JsonDecoder::new(&scan, &places)))
             }
-            Kind::Csv { header, fields } => Decoder::Csv(CsvDecoder {
+            Kind::Csv { header, fields } => Decoder::Csv(Box::new(CsvDecoder {
                 reader: csv_core::Reader::new(),
                 header: header.clone(),
                 fields: *fields,
@@ -186,7 +186,7 @@ impl RecordFormat {
                 cells: Vec::new(),
                 buffer: String::new(),
                 rows: 0,
-            }),
+            })),
         };
         RecordDecoder {
             decoder,

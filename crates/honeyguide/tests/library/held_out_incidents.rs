@@ -160,10 +160,7 @@ async fn data_whose_incidents_cannot_be_counted_is_refused() {
         error.to_string().contains("the data has 2 hosts"),
         "{error}"
     );
-    folder.write(
-        "other.csv",
-        "timestamp,hostName,x\n1,a,1\n2,b,2\n".to_owned(),
-    );
+    folder.write("other.csv", "timestamp,hostName,x\n1,a,1\n2,b,2\n");
     let mut source = folder.source(&["other.csv"]);
     let error = trained(&mut source, policy, 2)
         .await

@@ -418,7 +418,7 @@ async fn incidents_that_are_not_there_are_refused_in_words() {
     let query = "SELECT * FROM incidents";
     let says = async |database: &mut Database| {
         let error = database.text(query, TextFormat::Json).await;
-        let error = error.err().expect("a refusal");
+        let error = error.map(|_| ()).expect_err("a refusal");
         assert_eq!(error.kind(), ErrorKind::Usage);
         error.to_string()
     };

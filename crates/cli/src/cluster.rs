@@ -14,6 +14,8 @@ pub async fn engine(
     quiet: bool,
     progress: Arc<dyn Progress>,
 ) -> Result<Engine, Error> {
+    use std::time::Duration;
+
     use honeyguide_cluster::{ClientSettings, Cluster, Token};
 
     let notice = move |text: &str| {
@@ -27,7 +29,7 @@ pub async fn engine(
         .map(Token::from_file)
         .transpose()?;
     let settings = ClientSettings {
-        job_time: options.limit(),
+        job_time: Duration::from_secs(options.cluster_timeout),
         token,
         notice: Box::new(notice),
     };

@@ -1,5 +1,4 @@
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -22,10 +21,5 @@ impl OnCluster {
     /// Returns the scheduler's URL; `None` when the command runs on this machine.
     pub fn url(&self) -> Option<&str> {
         self.cluster.as_deref()
-    }
-
-    /// Returns the time limit of a job.
-    pub fn limit(&self) -> Duration {
-        Duration::from_secs(self.cluster_timeout)
     }
 }

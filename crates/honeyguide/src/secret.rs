@@ -69,9 +69,8 @@ pub fn redacted(text: &str) -> String {
 /// scheme tells, in any spelling. The name before the `@` is part of the place in Azure's store alone.
 fn is_web(before: &str) -> bool {
     let scheme = before.strip_suffix("://").unwrap_or(before);
-    let starts =
-        scheme.rfind(|letter: char| !letter.is_ascii_alphanumeric() && !"+-.".contains(letter));
-    let scheme = starts.map_or(scheme, |at| &scheme[at + 1..]);
+    let is_around = |letter: char| !letter.is_ascii_alphanumeric() && !"+-.".contains(letter);
+    let scheme = scheme.rsplit(is_around).next().unwrap_or(scheme);
     let is_store = |store: &&str| scheme.eq_ignore_ascii_case(store);
     !scheme.is_empty() && !OBJECT_SCHEMES.iter().any(is_store)
 }

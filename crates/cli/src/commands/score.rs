@@ -68,7 +68,7 @@ async fn to_file(
     let options = ScoreOptions {
         only_anomalous: args.anomalous,
         explain: args.explain,
-        incidents: !args.skip_incidents && !args.data.iter().any(|data| data == "-"),
+        incidents: !args.skip_incidents,
         incident_by: args.incident_by.incident_by.clone(),
     };
     let summary = score_to_file(&context.engine, model, source, &to, options).await?;
@@ -90,7 +90,7 @@ async fn listed(
         limit: args.top,
         by: args.incident_by.incident_by.clone(),
     };
-    let found = match args.skip_incidents || args.data.iter().any(|data| data == "-") {
+    let found = match args.skip_incidents {
         true => None,
         false => Some(incidents(engine, model, source, &options).await?),
     };

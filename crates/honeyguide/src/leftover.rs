@@ -41,7 +41,9 @@ impl Leftover {
 
 impl Drop for Leftover {
     fn drop(&mut self) {
-        known().0.remove(&self.0);
+        // What a note holds may itself have a note, so it is dropped after the lock is released.
+        let note = known().0.remove(&self.0);
+        drop(note);
     }
 }
 

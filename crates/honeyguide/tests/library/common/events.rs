@@ -92,10 +92,14 @@ pub fn json_with_late_keys(count: usize, late: usize) -> String {
 /// Returns a CSV table that `score` wrote without the names of the files, which depend on where the events came from.
 pub fn without_files(scored: &[u8]) -> String {
     let text = std::str::from_utf8(scored).expect("text");
+    let header: Vec<&str> = text.lines().next().expect("a header").split(',').collect();
+    let place = header.iter().position(|name| *name == "source_file");
+    let after = header.len() - 1 - place.expect("a column of files");
     let lines = text.lines().map(|line| {
-        let mut fields = line.rsplitn(4, ',');
-        let [key, row, _file, event] = std::array::from_fn(|_| fields.next().expect("a field"));
-        format!("{event},{row},{key}\n")
+        let mut fields: Vec<&str> = line.rsplitn(after + 2, ',').collect();
+        fields.remove(after);
+        fields.reverse();
+        fields.join(",") + "\n"
     });
     lines.collect()
 }

@@ -221,7 +221,7 @@ fn exact(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn exact_operation(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let call = match &expr {
+    let (operation, left, right) = match &expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(*op) {
             Some(operation) => (operation, left.as_ref().clone(), right.as_ref().clone()),
             None => return Ok(Transformed::no(expr)),
@@ -242,7 +242,6 @@ fn exact_operation(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         _ => return Ok(Transformed::no(expr)),
     };
-    let (operation, left, right) = call;
     if expr.get_type(schema)?.is_decimal() {
         let call = ExactDecimal::function().call(vec![expr]);
         return Ok(Transformed::yes(call));

@@ -20,8 +20,6 @@ use super::scan::{Described, EventColumns, Fold, value};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::event::Event;
-use crate::features::RowKey;
 use crate::groups::{Key, Keys};
 use crate::model::Model;
 use crate::scan::Scan;
@@ -162,19 +160,7 @@ impl<'a> Counter<'a> {
 
     /// Gives an event to the folds of the thresholds below its score.
     fn count(&mut self, counted: &Counted) {
-        let event = || Event::new(Vec::new(), Arc::default());
-        let row = RowKey::default();
-        let anomalous = Anomalous {
-            score: counted.score,
-            evidence: 0.0,
-            row: &row,
-            reasons: &[],
-            user: None,
-            new_program: None,
-            path: None,
-            address: None,
-            event: &event,
-        };
+        let anomalous = Anomalous::counted(counted.score);
         let not_below = |threshold: &f64| *threshold >= counted.score;
         let first = self.thresholds.partition_point(not_below);
         for (fold, counts) in self.folds[first..]

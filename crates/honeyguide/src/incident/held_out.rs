@@ -20,8 +20,6 @@ use super::scan::{EventColumns, value};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::event::Event;
-use crate::features::RowKey;
 use crate::log::Lineages;
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
@@ -237,20 +235,8 @@ impl HostEvents {
     /// Returns the number of incidents of the events above `threshold`.
     fn incidents(&self, threshold: f64, lineages: &'static Lineages) -> u64 {
         let mut fold = HostFold::new(None, lineages);
-        let event = || Event::new(Vec::new(), Arc::default());
-        let row = RowKey::default();
         for kept in self.kept.iter().filter(|kept| kept.score > threshold) {
-            let anomalous = Anomalous {
-                score: kept.score,
-                evidence: 0.0,
-                row: &row,
-                reasons: &[],
-                user: None,
-                new_program: None,
-                path: None,
-                address: None,
-                event: &event,
-            };
+            let anomalous = Anomalous::counted(kept.score);
             let placed = Placed {
                 subject: Subject::Process(kept.process),
                 family: Some(&kept.lineage),

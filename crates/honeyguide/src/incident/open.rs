@@ -37,6 +37,24 @@ pub(super) struct Anomalous<'a> {
     pub event: &'a dyn Fn() -> Event,
 }
 
+impl Anomalous<'static> {
+    /// Returns an event of which only the score matters, because incidents are counted and not described.
+    pub fn counted(score: f64) -> Self {
+        static NO_ROW: RowKey = RowKey::new();
+        Self {
+            score,
+            evidence: 0.0,
+            row: &NO_ROW,
+            reasons: &[],
+            user: None,
+            new_program: None,
+            path: None,
+            address: None,
+            event: &|| Event::new(Vec::new(), Arc::default()),
+        }
+    }
+}
+
 /// What an incident is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Subject {

@@ -2,15 +2,14 @@
 //! any number of threads and any layout of files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
+use crate::break_in::break_in;
 use crate::common::{Folder, engine, failed, small_forest, written};
 use honeyguide::evaluate::evaluate;
 use honeyguide::incident::{IncidentOptions, Incidents, find_incident, incidents};
 use honeyguide::report::report;
 use honeyguide::score::{ScoreOptions, score_to_file};
-use honeyguide::{Error, ErrorKind, Model, Recipe, Source, TrainOptions, train};
-use simulate::{Simulation, Split};
+use honeyguide::{Error, ErrorKind, Model, Recipe, Source, train};
 
 /// The simulated break-in: a model of benign hosts, and the events of the host that is broken into.
 struct BreakIn {
@@ -20,23 +19,8 @@ struct BreakIn {
 
 impl BreakIn {
     async fn new() -> Self {
-        let folder = Folder::new();
-        let simulation = Simulation::new(20_000, 5).expect("a simulation");
-        for (split, name) in [
-            (Split::Training, "train.csv"),
-            (Split::Testing, "today.csv"),
-        ] {
-            let mut file = File::create(folder.path(name)).expect("a file");
-            simulation.write_split(split, &mut file).expect("space");
-        }
-        let mut source = folder.source(&["train.csv"]);
-        let recipe = Recipe::default_for(source.log());
-        let options = TrainOptions::default();
-        let model = train(&engine(2), &mut source, &recipe, &options).await;
-        Self {
-            model: model.expect("a model"),
-            folder,
-        }
+        let (folder, model) = break_in().await;
+        Self { folder, model }
     }
 
     /// Writes the events to the folder `parts`: to three files, in turn and in reverse order.

@@ -2,7 +2,6 @@
 //! batches; and what is bad or late is counted and does no harm.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use honeyguide::incident::{
@@ -11,11 +10,11 @@ use honeyguide::incident::{
 };
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::{
-    Engine, ErrorKind, Model, ReadOptions, Recipe, Source, TrainOptions, Unread, record_end, train,
+    Engine, ErrorKind, Model, ReadOptions, Recipe, Source, Unread, record_end, train,
 };
 use proptest::prelude::*;
-use simulate::{Simulation, Split};
 
+use crate::break_in::break_in;
 use crate::common::{Folder, engine, failed, small_forest};
 
 /// A model of benign hosts, and the events of the host that is broken into.
@@ -35,24 +34,11 @@ struct Replayed {
 
 impl Replay {
     async fn new() -> Self {
-        let folder = Folder::new();
-        let simulation = Simulation::new(20_000, 5).expect("a simulation");
-        for (split, name) in [
-            (Split::Training, "train.csv"),
-            (Split::Testing, "today.csv"),
-        ] {
-            let mut file = File::create(folder.path(name)).expect("a file");
-            simulation.write_split(split, &mut file).expect("space");
-        }
-        let engine = engine(2);
-        let mut source = folder.source(&["train.csv"]);
-        let recipe = Recipe::default_for(source.log());
-        let options = TrainOptions::default();
-        let model = train(&engine, &mut source, &recipe, &options).await;
+        let (folder, model) = break_in().await;
         Self {
-            model: model.expect("a model"),
-            engine,
             folder,
+            engine: engine(2),
+            model,
         }
     }
 

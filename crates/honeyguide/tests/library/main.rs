@@ -3,6 +3,7 @@
 mod bad_calls;
 mod bad_input;
 mod bombs;
+mod break_in;
 mod common;
 mod context;
 mod convert;

@@ -457,7 +457,9 @@ fn end_during_upload(store: &Store, folder: &Folder, key: &str, signal: &str) ->
     });
     let data = format!("{}/large.csv", server.url);
     let out = format!("{}/{key}", store.base);
-    let mut job = folder.command(&["score", "model.json", &data, "--out", &out, "--quiet"]);
+    // Incidents would need a pass of their own, before which nothing is uploaded.
+    let score = ["score", "model.json", &data, "--out", &out, "--quiet"];
+    let mut job = folder.command(&[&score[..], &["--skip-incidents"]].concat());
     for option in &store.options {
         job.args(["--storage-option", option]);
     }

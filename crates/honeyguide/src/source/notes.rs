@@ -74,9 +74,10 @@ impl Oddities {
                 column.data_type == DataType::Utf8 && !seen.suspects().is_empty()
             })
             .collect::<Vec<_>>();
-        let (_, path, seen) = text.first()?;
-        let mut suspects: Vec<&str> = seen.suspects();
+        let (_, path, _) = text.first()?;
+        let mut suspects: Vec<&str> = text.iter().flat_map(|(.., seen)| seen.suspects()).collect();
         suspects.sort_unstable();
+        suspects.dedup();
         let quoted = suspects.iter().map(|text| format!("`{text}`"));
         let quoted = quoted.collect::<Vec<_>>().join(" and ");
         let options = suspects

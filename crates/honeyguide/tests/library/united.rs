@@ -153,6 +153,39 @@ async fn a_partition_without_a_value_yields_to_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_numbers_are_numbers_of_any_size() {
+    // As texts, 8 is greater than 18446744073709551615, and 9 than 10.25.
+    for (values, kind, expected) in [
+        (
+            ["18446744073709551615", "8"],
+            "Decimal128",
+            "18446744073709551615",
+        ),
+        (["10.25", "9"], "Float64", "10.25"),
+        (["-9", "-10"], "Int64", "-9"),
+        (
+            ["123456789012345678.05", "9"],
+            "Decimal128",
+            "123456789012345678.05",
+        ),
+        (["1e5", "9"], "Utf8", "9"),
+        (["nan", "9"], "Utf8", "nan"),
+    ] {
+        let folder = Folder::new();
+        for value in values {
+            std::fs::create_dir(folder.path(&format!("id={value}"))).expect("a folder");
+            folder.write(&format!("id={value}/p.csv"), "x\n1\n");
+        }
+        let query = "SELECT max(id), arrow_typeof(max(id)) FROM events";
+        let found = answer(&engine(2), folder.source(&[""]), query, TextFormat::Csv).await;
+        let found = found.lines().nth(1).unwrap_or_default().to_owned();
+        let (greatest, found_kind) = found.split_once(',').expect("two columns");
+        assert_eq!(greatest, expected, "{values:?}: {found}");
+        assert!(found_kind.contains(kind), "{values:?}: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_is_read_as_text_beside_stored_text() {
     let folder = Folder::with(&[("numbers.csv", "x\n007\n8\n")]);
     write(

@@ -290,7 +290,7 @@ impl Feature {
                     sql.len()
                 ));
             }
-            depth::check(sql).or_else(&refuse)?;
+            depth::check_expression(sql).or_else(&refuse)?;
             allowed::check(sql).or_else(&refuse)?;
         }
         let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());

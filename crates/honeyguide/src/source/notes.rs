@@ -139,6 +139,16 @@ pub(super) fn lost_digits(listed: &str) -> String {
     )
 }
 
+/// Returns the note that columns are doubles which some files store as integers of 64 bits or as decimals.
+pub(super) fn rounded(columns: &[String]) -> Option<String> {
+    columns.first()?;
+    Some(format!(
+        "{} read as floating-point numbers, which keep about 16 digits, because some files store whole numbers or decimals \
+         and others floating-point numbers",
+        listed(columns.iter().map(String::as_str))
+    ))
+}
+
 /// Returns the names as the subject of a sentence: ``column `a` is`` or ``columns `a`, `b` are``.
 pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut all: Vec<&str> = Vec::new();

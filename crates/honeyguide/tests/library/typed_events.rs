@@ -423,3 +423,12 @@ async fn the_type_of_a_number_does_not_change_its_rarity_or_category() {
         assert_eq!(found, expected, "{file}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_of_numbers_that_doubles_cannot_tell_apart_are_named() {
+    let line = |row: u64| format!("{},{},{row}\n", (1 << 53) + row, (1 << 52) + row);
+    let rows: String = (0..300).map(line).collect();
+    let folder = Folder::with(&[("t.csv", format!("id,kept,n\n{rows}"))]);
+    let model = fit(&mut folder.source(&["t.csv"]), "raw").await;
+    assert_eq!(model.rounded_features(), ["id"]);
+}

@@ -286,6 +286,8 @@ async fn comparisons_with_numbers_of_many_digits_are_exact() {
             79,
         ),
         ("decimals.csv", "-id = -123456789012345678.5", 1),
+        ("decimals.csv", "id - 1 = 123456789012345677.5", 1),
+        ("decimals.csv", "id * 2 > 246913578024691357.1", 34),
         ("signed.csv", "id = 4611686018427387910.0", 1),
         ("signed.csv", "id <= 4611686018427387910.5", 6),
         ("signed.csv", "id = 4611686018427387910.5", 0),

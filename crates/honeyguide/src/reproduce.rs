@@ -123,7 +123,7 @@ impl Ensemble {
     fn train(recipe: &crate::Recipe, distilled: &Distilled, seeds: u64) -> Result<Self> {
         let options = |seed| TrainOptions {
             seed,
-            novelty: Novelty::Plain,
+            novelty: Some(Novelty::Plain),
             threshold: ThresholdPolicy::Contamination(Contamination::Fraction(CONTAMINATION)),
             ..Default::default()
         };

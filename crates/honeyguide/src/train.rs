@@ -38,9 +38,9 @@ pub struct TrainOptions {
     pub max_features: MaxFeatures,
     /// Whether events are drawn for a tree with replacement.
     pub bootstrap: bool,
-    /// Whether events score higher the farther they lie outside of the training events; plain by default, as in
-    /// scikit-learn.
-    pub novelty: Novelty,
+    /// Whether events score higher the farther they lie outside of the training events; `None` for what the recipe says,
+    /// and [`Novelty::Range`] if it says nothing.
+    pub novelty: Option<Novelty>,
     /// The way in which the threshold is set.
     pub threshold: ThresholdPolicy,
     /// The seed of every random choice.
@@ -124,7 +124,7 @@ impl Default for TrainOptions {
             max_samples: None,
             max_features: MaxFeatures::Fraction(1.0),
             bootstrap: false,
-            novelty: Novelty::Plain,
+            novelty: None,
             threshold: ThresholdPolicy::default(),
             seed: 0,
             exclude: Vec::new(),
@@ -145,7 +145,7 @@ impl TrainOptions {
             .max_samples(self.max_samples.unwrap_or_else(of_recipe))
             .max_features(self.max_features)
             .bootstrap(self.bootstrap)
-            .novelty(self.novelty)
+            .novelty(self.novelty.or(recipe.novelty).unwrap_or(Novelty::Range))
             .contamination(self.threshold.contamination())
             .seed(self.seed)
     }

@@ -174,7 +174,7 @@ get the same rows. The table has the mean AUROC over the seeds.
 - scikit-learn, isotree: forests of 100 trees of 256 samples that split single columns at random. `penalize_range` is
   isotree's option for rows outside the range of a node.
 - ECOD and COPOD: PyOD's detectors, which have no parameters.
-- honeyguide: `learn::iforest` with both values of `novelty`. `plain` is the default.
+- honeyguide: `learn::iforest` with both values of `novelty`. `range` is the default of `honeyguide train`.
 ";
 
 #[cfg(test)]

@@ -43,9 +43,9 @@ pub struct Train {
     /// Draw the events of each tree with replacement
     #[arg(long)]
     pub bootstrap: bool,
-    /// How an event that lies outside of the training events is scored
-    #[arg(long, value_name = "FORM", value_enum, default_value = "plain")]
-    pub novelty: NoveltyForm,
+    /// How an event that lies outside of the training events is scored [default: what the recipe says, else range]
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub novelty: Option<NoveltyForm>,
     /// Seed of the random number generator
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,

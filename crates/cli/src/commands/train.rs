@@ -80,7 +80,7 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         max_samples: args.samples,
         max_features: args.max_features,
         bootstrap: args.bootstrap,
-        novelty: args.novelty.into(),
+        novelty: args.novelty.map(Into::into),
         threshold,
         seed: args.seed,
         exclude: args.exclude,

@@ -13,7 +13,7 @@ pub(crate) mod plan;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use learn::iforest::MAX_SAMPLES;
+use learn::iforest::{MAX_SAMPLES, Novelty};
 use serde::{Deserialize, Serialize};
 
 pub use builtin::{builtin, builtins};
@@ -44,6 +44,10 @@ pub struct Recipe {
     /// event in 32, but never below 256. Only trees that have drawn rare events can tell them from new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_samples: Option<usize>,
+    /// Whether events score higher the farther they lie outside of the training events, unless the caller says so. Without
+    /// either they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<Novelty>,
     /// If set, every numeric column of the data becomes a feature, after the listed features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numeric_columns: Option<NumericColumns>,

@@ -29,7 +29,7 @@ async fn model_with(novelty: Novelty) -> Model {
     let options = TrainOptions {
         n_estimators: 4,
         max_samples: Some(MaxSamples::Count(32)),
-        novelty,
+        novelty: Some(novelty),
         threshold: ThresholdPolicy::Contamination(Contamination::Fraction(0.1)),
         ..TrainOptions::default()
     };

@@ -22,13 +22,17 @@ fn ordinary(n: usize) -> String {
     })
 }
 
-async fn model(folder: &Folder, novelty: Novelty) -> Model {
+async fn model(folder: &Folder, novelty: impl Into<Option<Novelty>>) -> Model {
+    model_of(folder, RECIPE, novelty).await
+}
+
+async fn model_of(folder: &Folder, recipe: &str, novelty: impl Into<Option<Novelty>>) -> Model {
     let options = TrainOptions {
-        novelty,
+        novelty: novelty.into(),
         threshold: ThresholdPolicy::Contamination(Contamination::Auto),
         ..TrainOptions::default()
     };
-    let recipe = Recipe::from_toml(RECIPE).expect("a recipe");
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
     let mut source = folder.source(&["usual.csv"]);
     let model = train(&engine(2), &mut source, &recipe, &options).await;
     model.expect("a model")
@@ -55,7 +59,8 @@ async fn logins_by_unseen_names_from_an_unseen_network_score_above_all_ordinary_
         ("today.csv", ordinary(330)),
         ("attack.csv", attack),
     ]);
-    let model = model(&folder, Novelty::Range).await;
+    // Without a word on it, the forest knows what lies outside.
+    let model = model(&folder, None).await;
     let usual = scores(&model, &mut folder.source(&["today.csv"])).await;
     let unseen = scores(&model, &mut folder.source(&["attack.csv"])).await;
     let (highest, lowest) = (usual[0], unseen[unseen.len() - 1]);
@@ -70,4 +75,24 @@ async fn logins_by_unseen_names_from_an_unseen_network_score_above_all_ordinary_
         scores(&plain, &mut folder.source(&["attack.csv"])).await[0],
         usual[0]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipe_says_which_novelty_its_forests_have_unless_the_caller_does() {
+    let folder = Folder::with(&[("usual.csv", ordinary(300))]);
+    let plain = RECIPE.replace(
+        "[[feature]]\nname = 'user'",
+        "novelty = 'plain'\n[[feature]]\nname = 'user'",
+    );
+    for (recipe, asked, expected) in [
+        (RECIPE, None, Novelty::Range),
+        (RECIPE, Some(Novelty::Plain), Novelty::Plain),
+        (&plain, None, Novelty::Plain),
+        (&plain, Some(Novelty::Range), Novelty::Range),
+    ] {
+        let model = model_of(&folder, recipe, asked).await;
+        assert_eq!(model.forest().novelty(), expected, "{recipe} {asked:?}");
+    }
+    let error = Recipe::from_toml(&plain.replace("'plain'", "'box'")).expect_err("no such form");
+    assert!(error.to_string().contains("line 2"), "{error}");
 }

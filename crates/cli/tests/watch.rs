@@ -2,6 +2,9 @@
 //! cleanly.
 
 mod common;
+#[path = "../../watch/src/outbox/faults.rs"]
+#[allow(dead_code, reason = "the tests of the outbox use more of it")]
+mod faults;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::schema::valid_answer;
 use common::{Folder, event, event_with, events, signal, wait_for_end};
+use faults::{Answer, Server};
 use serde_json::Value;
 
 /// The alerts in a text.
@@ -326,6 +330,13 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     let found = folder.done(&["incidents", "model.json", data, "--top", "10000", "--json"]);
     let found = valid_answer(&found.stdout);
     std::fs::create_dir(folder.path("live")).expect("a folder");
+    // Waits grow with each failure after another, so that some alerts are taken in between.
+    let answers = (0..8).flat_map(|_| {
+        let (broken, lost) = (Answer::Status(500, ""), Answer::TakenWithoutAnswer);
+        [broken, Answer::Taken, lost, Answer::Taken]
+    });
+    let server = Server::begin(answers.collect());
+    let url = server.url();
     let args = [
         "watch",
         "model.json",
@@ -337,6 +348,8 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         "1",
         "--alerts",
         "alerts.jsonl",
+        "--webhook",
+        &url,
         "--json",
     ];
     let start = || {
@@ -397,7 +410,11 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
             .iter()
             .map(events)
             .sum();
-        if found["anomalous"] == sum || Instant::now() > end {
+        let receivers = stored["receivers"].as_array().expect("receivers").iter();
+        let waiting: u64 = receivers
+            .filter_map(|receiver| receiver["alerts"].as_u64())
+            .sum();
+        if found["anomalous"] == sum && waiting == 0 || Instant::now() > end {
             break stored;
         }
     };
@@ -431,7 +448,7 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         .map(|incident| (incident["id"].as_str().expect("an id"), incident))
         .collect();
     assert_eq!(incidents, expected);
-    // Every incident was told of at least once, and the same id tells the same.
+    // Every incident was told of at least once, and the same id tells the same, in the file and at the webhook.
     let mut told: BTreeMap<String, Value> = BTreeMap::new();
     for alert in alerts(&String::from_utf8(folder.read("alerts.jsonl")).expect("text")) {
         let id = alert["id"].as_str().expect("an id").to_owned();
@@ -442,6 +459,14 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     for id in expected.keys() {
         assert!(told.contains_key(&format!("{id}:1")), "{id}");
     }
+    let mut taken: BTreeMap<String, Value> = BTreeMap::new();
+    for request in server.taken() {
+        let alert: Value = serde_json::from_str(&request.body).expect("an alert");
+        taken.insert(alert["id"].as_str().expect("an id").to_owned(), alert);
+    }
+    let ids = |alerts: &BTreeMap<String, Value>| alerts.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids(&taken), ids(&told));
+    assert!(taken == told, "the same alerts");
     folder.refused(
         &["incidents", "--store", "missing.db"],
         1,

@@ -141,7 +141,7 @@ pub use source::{
     Column, Compression, DataFile, Format, Intake, MAX_RECORD_BYTES, ReadOptions, ReplacedTexts,
     ScanCounts, Source, TraceeEvents, Unread, record_end,
 };
-pub use storage::{StorageOptions, is_url, until_stopped};
+pub use storage::{StorageOptions, follow_when_sending, is_url, until_stopped};
 pub use train::{
     Calibration, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
 };

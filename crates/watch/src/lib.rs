@@ -7,9 +7,12 @@
 #![warn(missing_docs)]
 
 mod alert;
+mod database;
 mod follow;
+mod formats;
 mod input;
 mod ledger;
+mod outbox;
 mod position;
 mod queue;
 mod records;
@@ -18,8 +21,13 @@ mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
 pub use follow::follow;
+pub use formats::{SyslogFormat, WebhookFormat};
 pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
+pub use outbox::{
+    Deliveries, MAX_WAITING, MAX_WAITING_BYTES, Notice, Syslog, SyslogAddress, Undelivered,
+    Waiting, Webhook,
+};
 pub use position::Position;
 pub use queue::{QUEUE_BYTES, Queue};
 pub use store::{Gap, Store, Stored, StoredRow};

@@ -11,10 +11,11 @@ use honeyguide::incident::{
 use honeyguide::{Engine, Error, ErrorKind, MAX_RECORD_BYTES, Model, ReadOptions, Result, Unread};
 use serde::Serialize;
 
+use crate::database::text;
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
 use crate::position::Position;
 use crate::queue::{Chunk, Queue, Restart, Sent, Taken};
-use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident, StoredInput, text};
+use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident, StoredInput};
 
 /// The longest time for which an event waits to be scored.
 const BATCH_TIME: Duration = Duration::from_millis(100);
@@ -132,22 +133,27 @@ impl Input {
 
 /// Where changes are told.
 pub trait Report {
-    /// Returns the lines that tell of changes, with the ids of the alerts. `times_are_dates` says whether the times of events
-    /// count from 1970-01-01 UTC.
+    /// Shows changes to people. `times_are_dates` says whether the times of events count from 1970-01-01 UTC.
     ///
     /// # Errors
-    /// Fails when a change cannot be written as text, which is a defect.
-    fn lines(
+    /// Fails when they cannot be written.
+    fn show(&mut self, changes: &[Change], times_are_dates: Option<bool>) -> Result<()>;
+
+    /// Returns the alerts of changes, which are pairs of an id and JSON, if somebody receives alerts.
+    ///
+    /// # Errors
+    /// Fails when a change cannot be written as JSON, which is a defect.
+    fn alerts(
         &mut self,
         changes: &[Change],
         times_are_dates: Option<bool>,
     ) -> Result<Vec<(String, String)>>;
 
-    /// Delivers lines.
+    /// Writes alerts to a file, if there is one.
     ///
     /// # Errors
     /// Fails when they cannot be written.
-    fn deliver(&mut self, lines: &[String]) -> Result<()>;
+    fn write(&mut self, alerts: &[&str]) -> Result<()>;
 }
 
 /// The store of a watch.
@@ -388,21 +394,29 @@ impl Watcher {
         }
         let now = self.now();
         let changes = last.unwrap_or_else(|| self.incidents.changes(now));
-        let lines = report.lines(&changes, self.times_are_dates())?;
+        let times_are_dates = self.times_are_dates();
+        let alerts = report.alerts(&changes, times_are_dates)?;
         if self.saving.is_none() {
-            let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
-            return report.deliver(&lines);
+            let alerts: Vec<&str> = alerts.iter().map(|(_, alert)| alert.as_str()).collect();
+            report.show(&changes, times_are_dates)?;
+            return report.write(&alerts);
         }
-        self.save(queue, &changes, lines)?;
+        self.save(queue, &changes, alerts)?;
+        report.show(&changes, times_are_dates)?;
         let Some(saving) = &mut self.saving else {
             return Ok(());
         };
-        let undelivered = saving.store.undelivered()?;
-        if let Some((last, _)) = undelivered.last() {
-            let last = *last;
-            let lines: Vec<String> = undelivered.into_iter().map(|(_, line)| line).collect();
-            report.deliver(&lines)?;
-            saving.store.delivered(last)?;
+        loop {
+            let undelivered = saving.store.undelivered()?;
+            if undelivered.is_empty() {
+                break;
+            }
+            let alerts: Vec<&str> = undelivered
+                .iter()
+                .map(|alert| alert.json.as_str())
+                .collect();
+            report.write(&alerts)?;
+            saving.store.delivered(&undelivered)?;
         }
         saving.pause = LEAST_PAUSE.max(begun.elapsed() * PAUSE_PER_WORK);
         Ok(())

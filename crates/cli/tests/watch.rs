@@ -334,7 +334,7 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     std::fs::create_dir(folder.path("live")).expect("a folder");
     // Waits grow with each failure after another, so that some alerts are taken in between.
     let answers = (0..8).flat_map(|_| {
-        let (broken, lost) = (Answer::Status(500, ""), Answer::TakenWithoutAnswer);
+        let (broken, lost) = (Answer::Status(500, ""), Answer::Lost);
         [broken, Answer::Taken, lost, Answer::Taken]
     });
     let server = Server::begin(answers.collect());

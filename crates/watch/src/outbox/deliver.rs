@@ -1,6 +1,6 @@
 //! Delivery: one thread for each receiver, which takes alerts out of the outbox until the watch ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::receivers::{Failure, Receiver, waiting};
 use super::{Syslog, Webhook, delivered, failed, lose, next};
-use crate::database::writable;
+use crate::database::{readable, writable};
 
 /// The time after which a receiver looks for new alerts.
 const LOOK: Duration = Duration::from_millis(200);
@@ -22,11 +22,16 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait that a receiver can ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
+/// The time after the end within which a receiver notes what it has done, and how often this is looked at.
+const LAST_NOTE: Duration = Duration::from_millis(200);
+const LAST_LOOK: Duration = Duration::from_millis(5);
 /// The number of times that an alert is sent to a receiver which refuses it.
 const REFUSALS: u32 = 5;
 
 /// Alerts on their way to receivers.
 pub struct Deliveries {
+    /// The path of the store.
+    path: PathBuf,
     end: Arc<End>,
     threads: Vec<(String, JoinHandle<Left>)>,
 }
@@ -123,26 +128,48 @@ impl Deliveries {
             };
             threads.push((name, thread::spawn(move || delivery.run())));
         }
-        Ok(Self { end, threads })
+        Ok(Self {
+            path: path.to_owned(),
+            end,
+            threads,
+        })
     }
 
-    /// Delivers for at most `time` what waits, and ends. A receiver that fails is not tried again.
+    /// Delivers for at most `time` what waits, and ends. A receiver that fails is not tried again, and one that does not
+    /// answer is not waited for.
     #[must_use]
     pub fn finish(self, time: Duration) -> Vec<Undelivered> {
-        *self.end.until() = Some(Instant::now() + time);
+        let until = Instant::now() + time;
+        *self.end.until() = Some(until);
         self.end.set.notify_all();
         let mut left = Vec::new();
         for (receiver, thread) in self.threads {
-            left.extend(thread.join().unwrap_or_else(|_| {
-                Some(Undelivered {
-                    receiver,
-                    alerts: 0,
-                    failure: Some("the delivery ended with a defect".to_owned()),
-                })
-            }));
+            while !thread.is_finished() && Instant::now() < until + LAST_NOTE {
+                thread::sleep(LAST_LOOK);
+            }
+            let without = |why: &str| Undelivered {
+                alerts: alerts_for(readable(&self.path).ok().as_ref(), &receiver),
+                receiver: receiver.clone(),
+                failure: Some(why.to_owned()),
+            };
+            left.extend(match thread.is_finished() {
+                true => thread
+                    .join()
+                    .unwrap_or_else(|_| Some(without("a defect ended the delivery"))),
+                false => Some(without("no answer in time")),
+            });
         }
         left
     }
+}
+
+/// Returns the number of alerts that wait for a receiver; 0 if the store cannot be read.
+fn alerts_for(connection: Option<&Connection>, receiver: &str) -> u64 {
+    let receivers = connection.and_then(|connection| waiting(connection).ok());
+    let mut receivers = receivers.into_iter().flatten();
+    receivers
+        .find(|one| one.receiver == receiver)
+        .map_or(0, |one| one.alerts)
 }
 
 /// The delivery to one receiver.
@@ -185,11 +212,8 @@ impl Delivery {
 
     /// Returns what is left.
     fn left(self) -> Undelivered {
-        let receivers = waiting(&self.connection).unwrap_or_default();
-        let this = receivers.into_iter().find(|one| one.receiver == self.name);
-        let alerts = this.map_or(0, |one| one.alerts);
         Undelivered {
-            alerts,
+            alerts: alerts_for(Some(&self.connection), &self.name),
             receiver: self.name,
             failure: self.failure,
         }
@@ -268,6 +292,8 @@ mod tests {
     struct Outbox {
         folder: tempfile::TempDir,
         connection: Connection,
+        /// The time within which a request must be answered.
+        answer_time: Duration,
         notices: Arc<Mutex<Vec<String>>>,
     }
 
@@ -281,6 +307,7 @@ mod tests {
             Self {
                 folder,
                 connection,
+                answer_time: Duration::from_millis(400),
                 notices: Arc::default(),
             }
         }
@@ -298,7 +325,7 @@ mod tests {
         fn begin(&mut self, servers: &[&Server]) -> Deliveries {
             let mut receivers: Vec<(String, Box<dyn Receiver>)> = Vec::new();
             for (number, server) in servers.iter().enumerate() {
-                let times = (Duration::from_secs(5), Duration::from_millis(400));
+                let times = (Duration::from_secs(5), self.answer_time);
                 let webhook = Webhook::with_times(
                     &server.url(),
                     WebhookFormat::Honeyguide,
@@ -368,7 +395,7 @@ mod tests {
             Answer::Never,
             Answer::Taken,
             Answer::Slow(Duration::from_millis(100)),
-            Answer::TakenWithoutAnswer,
+            Answer::Lost,
             Answer::Status(503, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"),
             Answer::Status(404, ""),
         ]);
@@ -415,6 +442,25 @@ mod tests {
         assert!(deliveries.finish(Duration::from_secs(1)).is_empty());
         assert_eq!(taken(&away), expected());
         assert_eq!(here.taken().len(), ALERTS.len());
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_receiver_without_an_answer() {
+        let server = Server::begin(vec![Answer::Never]);
+        let mut outbox = Outbox::new();
+        outbox.answer_time = Duration::from_secs(30);
+        let deliveries = outbox.begin(&[&server]);
+        outbox.fill(&ALERTS);
+        thread::sleep(Duration::from_millis(500));
+        let begun = Instant::now();
+        let left = deliveries.finish(Duration::from_millis(100));
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!((left.len(), left[0].alerts), (1, ALERTS.len() as u64));
+        assert_eq!(left[0].failure.as_deref(), Some("no answer in time"));
     }
 
     #[test]

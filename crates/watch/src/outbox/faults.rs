@@ -14,8 +14,8 @@ pub(super) enum Answer {
     Taken,
     /// The answer says so after a while.
     Slow(Duration),
-    /// It is taken, and the connection breaks before the answer.
-    TakenWithoutAnswer,
+    /// It is taken, and the answer is lost: the connection breaks before it.
+    Lost,
     /// The connection breaks.
     Reset,
     /// There is no answer.
@@ -130,10 +130,10 @@ fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, taken: &Mutex<Vec
                 return;
             }
             Answer::Status(status, header) => (status, header),
-            Answer::Taken | Answer::Slow(_) | Answer::TakenWithoutAnswer => {
+            Answer::Taken | Answer::Slow(_) | Answer::Lost => {
                 taken.lock().expect("no panic").push(request);
                 match answer {
-                    Answer::TakenWithoutAnswer => return,
+                    Answer::Lost => return,
                     Answer::Slow(time) => thread::sleep(time),
                     _ => {}
                 }

@@ -143,5 +143,6 @@ pub use source::{
 };
 pub use storage::{StorageOptions, is_url, until_stopped};
 pub use train::{
-    Calibration, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
+    Calibration, FALSE_POSITIVE_RATE, INCIDENTS_PER_HOST_DAY, ThresholdPolicy, TrainOptions,
+    calibrate, train,
 };

@@ -2,14 +2,20 @@
 //! cleanly.
 
 mod common;
+#[path = "../../watch/src/outbox/faults.rs"]
+#[allow(dead_code, reason = "the tests of the outbox use more of it")]
+mod faults;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::schema::valid_answer;
 use common::{Folder, event, event_with, events, signal, wait_for_end};
+use faults::{Answer, Server};
 use serde_json::Value;
 
 /// The alerts in a text.
@@ -326,6 +332,13 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     let found = folder.done(&["incidents", "model.json", data, "--top", "10000", "--json"]);
     let found = valid_answer(&found.stdout);
     std::fs::create_dir(folder.path("live")).expect("a folder");
+    // Waits grow with each failure after another, so that some alerts are taken in between.
+    let answers = (0..8).flat_map(|_| {
+        let (broken, lost) = (Answer::Status(500, ""), Answer::TakenWithoutAnswer);
+        [broken, Answer::Taken, lost, Answer::Taken]
+    });
+    let server = Server::begin(answers.collect());
+    let url = server.url();
     let args = [
         "watch",
         "model.json",
@@ -337,6 +350,8 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         "1",
         "--alerts",
         "alerts.jsonl",
+        "--webhook",
+        &url,
         "--json",
     ];
     let start = || {
@@ -397,7 +412,11 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
             .iter()
             .map(events)
             .sum();
-        if found["anomalous"] == sum || Instant::now() > end {
+        let receivers = stored["receivers"].as_array().expect("receivers").iter();
+        let waiting: u64 = receivers
+            .filter_map(|receiver| receiver["alerts"].as_u64())
+            .sum();
+        if found["anomalous"] == sum && waiting == 0 || Instant::now() > end {
             break stored;
         }
     };
@@ -431,7 +450,7 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         .map(|incident| (incident["id"].as_str().expect("an id"), incident))
         .collect();
     assert_eq!(incidents, expected);
-    // Every incident was told of at least once, and the same id tells the same.
+    // Every incident was told of at least once, and the same id tells the same, in the file and at the webhook.
     let mut told: BTreeMap<String, Value> = BTreeMap::new();
     for alert in alerts(&String::from_utf8(folder.read("alerts.jsonl")).expect("text")) {
         let id = alert["id"].as_str().expect("an id").to_owned();
@@ -442,6 +461,14 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     for id in expected.keys() {
         assert!(told.contains_key(&format!("{id}:1")), "{id}");
     }
+    let mut taken: BTreeMap<String, Value> = BTreeMap::new();
+    for request in server.taken() {
+        let alert: Value = serde_json::from_str(&request.body).expect("an alert");
+        taken.insert(alert["id"].as_str().expect("an id").to_owned(), alert);
+    }
+    let ids = |alerts: &BTreeMap<String, Value>| alerts.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids(&taken), ids(&told));
+    assert!(taken == told, "the same alerts");
     folder.refused(
         &["incidents", "--store", "missing.db"],
         1,
@@ -453,6 +480,99 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         1,
         &["the store"],
     );
+}
+
+/// Returns the answer to a request for a page.
+fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a server");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a server");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
+}
+
+#[test]
+fn prometheus_and_systemd_look_on_while_a_watch_runs() {
+    let folder = Folder::with_model(2000);
+    let socket = UnixDatagram::bind(folder.path("notify")).expect("a socket");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("a timeout");
+    let mut heard = Vec::new();
+    let mut hear = |message: &str| {
+        while !heard
+            .iter()
+            .any(|known: &String| known.starts_with(message))
+        {
+            let mut buffer = [0; 1024];
+            let read = socket.recv(&mut buffer).expect(message);
+            heard.push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+        }
+    };
+    let args = [
+        "watch",
+        "model.json",
+        "good.csv",
+        "--follow",
+        "--metrics",
+        "127.0.0.1:0",
+        "--store",
+        "store.db",
+        "--webhook",
+        "http://127.0.0.1:1/",
+    ];
+    let mut child = folder
+        .command(&args)
+        .env("NOTIFY_SOCKET", folder.path("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a watch");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut note = String::new();
+    stderr.read_line(&mut note).expect("a note");
+    let address = note
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    let address = address.expect("an address").to_owned();
+    for message in ["READY=1", "WATCHDOG=1", "STATUS="] {
+        hear(message);
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    let metrics = loop {
+        let metrics = page(&address, "/metrics");
+        if metrics.contains("records_total{outcome=\"scored\"} 2000\n") {
+            break metrics;
+        }
+        assert!(Instant::now() < end, "{metrics}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(metrics.starts_with("HTTP/1.0 200 OK\r\ncontent-type: text/plain; version=0.0.4"));
+    for part in [
+        "received_records_total 2001\n",
+        "latency_seconds_count 2000\n",
+        "outbox_age_seconds{receiver=\"webhook http://127.0.0.1:1 (honeyguide)\"}",
+    ] {
+        assert!(
+            metrics.contains(&format!("honeyguide_watch_{part}")),
+            "{part}: {metrics}"
+        );
+    }
+    assert!(page(&address, "/healthz").ends_with("\r\n\r\nok\n"));
+    assert!(page(&address, "/other").starts_with("HTTP/1.0 404"));
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("a status").code(), Some(0));
+    hear("STOPPING=1");
+    for (args, says) in [
+        (["--metrics", "0.0.0.0:0"], "other machines can reach"),
+        (["--metrics", "nowhere"], "--metrics"),
+    ] {
+        let args = [&["watch", "model.json", "good.csv"], &args[..]].concat();
+        folder.refused(&args, 2, &[says]);
+    }
 }
 
 #[test]

@@ -94,6 +94,7 @@ mod model_functions;
 mod naming;
 pub mod node;
 pub mod output;
+pub mod prometheus;
 mod recipe;
 pub mod recording;
 pub mod report;
@@ -141,7 +142,7 @@ pub use source::{
     Column, Compression, DataFile, Format, Intake, MAX_RECORD_BYTES, ReadOptions, ReplacedTexts,
     ScanCounts, Source, TraceeEvents, Unread, record_end,
 };
-pub use storage::{StorageOptions, is_url, until_stopped};
+pub use storage::{StorageOptions, follow_when_sending, is_url, until_stopped};
 pub use train::{
     Calibration, FALSE_POSITIVE_RATE, INCIDENTS_PER_HOST_DAY, ThresholdPolicy, TrainOptions,
     calibrate, train,

@@ -6,24 +6,26 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use honeyguide::incident::{Incident, KeptIncidents};
 use honeyguide::{Error, Result};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::database::{BUSY, failed, readable, text};
 use crate::ledger::{BadRecord, Dropped, Ledger};
+use crate::outbox::{self, Alert, Deliveries, FILE_RECEIVER, Notice, Syslog, Waiting, Webhook};
 use crate::position::Position;
 
 /// What `PRAGMA application_id` says of a store: "hgst".
 const APPLICATION: i64 = 0x6867_7374;
 /// The version of the tables.
 const VERSION: i64 = 1;
-/// The time for which a reader or a writer waits for another one.
-const BUSY: Duration = Duration::from_secs(5);
+
+/// The number of alerts that are written to a file at once.
+const WRITTEN_AT_ONCE: u64 = 100;
 
 const TABLES: &str = "
 CREATE TABLE incident (
@@ -44,7 +46,6 @@ CREATE TABLE incident (
     incident TEXT NOT NULL
 ) STRICT;
 CREATE INDEX incident_by_score ON incident (score DESC);
-CREATE TABLE alert (number INTEGER PRIMARY KEY, id TEXT NOT NULL, alert TEXT NOT NULL) STRICT;
 CREATE TABLE ledger (name TEXT PRIMARY KEY, records INTEGER NOT NULL) STRICT;
 CREATE TABLE bad_record (
     number INTEGER PRIMARY KEY,
@@ -151,6 +152,8 @@ pub struct Stored {
     pub found: u64,
     /// The times in which events may have been lost.
     pub gaps: Vec<Gap>,
+    /// The receivers of alerts, and what waits for them.
+    pub receivers: Vec<Waiting>,
     /// The incidents with the highest scores, highest first.
     pub incidents: Vec<StoredRow>,
 }
@@ -236,7 +239,8 @@ impl Store {
             .map_err(failed)?;
         if tables == 0 {
             let made = format!(
-                "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN; {TABLES} {} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;",
+                outbox::TABLES
             );
             connection.execute_batch(&made).map_err(failed)?;
         }
@@ -300,45 +304,51 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the alerts that were not delivered, in their order, with their numbers.
+    /// Returns the first alerts that the file of alerts does not have.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
-    pub(crate) fn undelivered(&self) -> Result<Vec<(i64, String)>> {
-        let read = || {
-            let mut query = self
-                .connection
-                .prepare("SELECT number, alert FROM alert ORDER BY number LIMIT 10000")?;
-            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|error| failed(&self.path, &error))
+    pub(crate) fn undelivered(&self) -> Result<Vec<Alert>> {
+        let alerts = outbox::next(&self.connection, FILE_RECEIVER, WRITTEN_AT_ONCE);
+        alerts.map_err(|error| failed(&self.path, &error))
     }
 
-    /// Forgets the alerts up to number `last`, which were delivered.
+    /// Notes that the file of alerts has these.
     ///
     /// # Errors
     /// Fails when the store cannot be written.
-    pub(crate) fn delivered(&self, last: i64) -> Result<()> {
-        let sql = "DELETE FROM alert WHERE number <= ?";
-        let deleted = self.connection.execute(sql, [last]);
-        deleted
-            .map(drop)
-            .map_err(|error| failed(&self.path, &error))
+    pub(crate) fn delivered(&self, alerts: &[Alert]) -> Result<()> {
+        let Some(last) = alerts.last() else {
+            return Ok(());
+        };
+        outbox::delivered(
+            &self.connection,
+            FILE_RECEIVER,
+            last.number,
+            alerts.len() as u64,
+        )
+        .map_err(|error| failed(&self.path, &error))
     }
-}
 
-fn failed(path: &Path, error: &rusqlite::Error) -> Error {
-    let path = path.display();
-    Error::data(format!("{path}: the store: {error}"))
-        .hint("is the disk full, the file damaged, or no store of honeyguide watch?")
-}
-
-/// Opens a store to read it.
-fn readable(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags);
-    connection.map_err(|error| failed(path, &error))
+    /// Begins to deliver the alerts of the store. Its receivers are these, and the watch itself if it `writes_file`.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be written.
+    pub fn deliver_to(
+        &mut self,
+        writes_file: bool,
+        webhooks: Vec<Webhook>,
+        syslogs: Vec<Syslog>,
+        notice: &Notice,
+    ) -> Result<Deliveries> {
+        let receivers = outbox::named(webhooks, syslogs);
+        let file = writes_file.then(|| FILE_RECEIVER.to_owned());
+        let names = receivers.iter().map(|(name, _)| name.clone());
+        let names: Vec<String> = file.into_iter().chain(names).collect();
+        let set = outbox::set_receivers(&mut self.connection, &names);
+        set.map_err(|error| failed(&self.path, &error))?;
+        Deliveries::begin(&self.path, receivers, notice)
+    }
 }
 
 /// Checks that a file is a store of this release or an earlier one.
@@ -362,17 +372,10 @@ fn check(connection: &Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 fn write(transaction: &Transaction, moment: &Moment) -> rusqlite::Result<()> {
     let now = text(moment.time);
     write_incidents(transaction, moment, &now)?;
-    let mut add = transaction.prepare("INSERT INTO alert (id, alert) VALUES (?, ?)")?;
-    for (id, alert) in &moment.alerts {
-        add.execute(params![id, alert])?;
-    }
+    outbox::add(transaction, &moment.alerts, moment.time)?;
     write_ledger(transaction, &moment.ledger, moment.anomalous)?;
     if moment.bad_records.is_some() {
         transaction.execute("DELETE FROM bad_record", [])?;
@@ -573,6 +576,7 @@ fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Result<Stored> {
         },
         found: transaction.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?,
         incidents: incidents.collect::<rusqlite::Result<_>>()?,
+        receivers: outbox::waiting(transaction)?,
         gaps,
         saved,
     })

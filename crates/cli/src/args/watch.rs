@@ -1,5 +1,6 @@
 //! `honeyguide watch`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -7,6 +8,7 @@ use honeyguide::incident::WATERMARK;
 
 use super::numbers::number;
 use super::paths::output;
+use super::receivers::Receivers;
 
 /// The longest time for which an event can wait for earlier ones, in seconds.
 const MAX_WATERMARK: f64 = 3600.0;
@@ -15,7 +17,11 @@ const EXAMPLES: &str = "Examples:
   tracee --output json | honeyguide watch model.json -
   honeyguide watch model.json today.csv --alerts alerts.jsonl
   honeyguide watch model.json /var/log/tracee.json --follow --alerts alerts.jsonl
-  honeyguide watch model.json access.ndjson --follow --incident-by client";
+  honeyguide watch model.json access.ndjson --follow --incident-by client
+  honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
+      --webhook http://127.0.0.1:9093/api/v2/alerts --webhook-format alertmanager
+  honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
+      --syslog unix:/dev/log";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
@@ -43,4 +49,9 @@ pub struct Watch {
     /// How long an event waits for earlier ones of its host, by the times of the events; later ones are counted as late
     #[arg(long, value_name = "SECONDS", default_value_t = WATERMARK, value_parser = number(0.0, MAX_WATERMARK), allow_negative_numbers = true)]
     pub watermark: f64,
+    /// Serve /metrics for Prometheus and /healthz at this address of this machine, such as 127.0.0.1:9911
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    pub receivers: Receivers,
 }

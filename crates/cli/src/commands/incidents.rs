@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use honeyguide::incident::{self, IncidentOptions, MAX_LISTED, incidents};
-use honeyguide_watch::{Store, Stored};
+use honeyguide_watch::{Store, Stored, Waiting};
 use serde::Serialize;
 
 use super::explain::explaining;
@@ -90,6 +90,11 @@ impl Outcome for Listed {
             of_them(ledger.received, "record", "records"),
             count(ledger.scored)
         )?;
+        for receiver in &stored.receivers {
+            if let Some(line) = waiting(receiver) {
+                writeln!(out, "{}", printable(&line))?;
+            }
+        }
         for gap in &stored.gaps {
             let gap = format!(
                 "gap: {} to {}: {}: {}",
@@ -99,6 +104,23 @@ impl Outcome for Listed {
         }
         Ok(())
     }
+}
+
+/// Returns what waits for a receiver of alerts, and what it does not get, in words; `None` if it has every alert.
+fn waiting(receiver: &Waiting) -> Option<String> {
+    let mut parts = Vec::new();
+    if receiver.alerts > 0 {
+        let alerts = of_them(receiver.alerts, "alert waits", "alerts wait");
+        let oldest = receiver.oldest.as_deref().unwrap_or_default();
+        parts.push(format!("{alerts}, the oldest since {oldest}"));
+    }
+    if let (Some(since), Some(failure)) = (&receiver.failing_since, &receiver.failure) {
+        parts.push(format!("nothing was taken since {since}: {failure}"));
+    }
+    if receiver.lost > 0 {
+        parts.push(of_them(receiver.lost, "alert was lost", "alerts were lost"));
+    }
+    (!parts.is_empty()).then(|| format!("{}: {}", receiver.receiver, parts.join("; ")))
 }
 
 impl Outcome for Found {

@@ -1,5 +1,9 @@
 //! `honeyguide watch`.
 
+mod onlookers;
+mod receivers;
+mod view;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -7,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
@@ -22,9 +27,13 @@ use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, print_anomalous, print_change, printable};
 use crate::signals::stop_signal;
+use view::View;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
+/// The time for which alerts are still delivered after the end: of all inputs, and after a stop.
+const LAST_DELIVERIES: Duration = Duration::from_secs(10);
+const LAST_DELIVERIES_OF_STOPPED: Duration = Duration::from_millis(300);
 /// The number of bad records that are shown.
 const SHOWN_BAD: usize = 3;
 
@@ -35,7 +44,8 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     let signal = stop_signal();
     let model = context.model(&args.model)?;
     let inputs = open_all(context, &args)?;
-    let reports = Reports::open(context, &args, &model)?;
+    let view = View::new(!context.json() && !context.global().quiet);
+    let reports = Reports::open(context, &args, &model, view.clone())?;
     let read = context.global().read_options()?;
     if read.strict {
         return Err(
@@ -61,14 +71,26 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
         }
     });
     let mut watcher = Watcher::new(context.engine.clone(), model, args.inputs, settings);
+    let mut deliveries = None;
     let positions = match &args.store {
         None => vec![None; inputs.len()],
         Some(path) => {
             let is_stream = |input: &(PathBuf, Input)| matches!(input.1, Input::Stream(_));
             let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
-            watcher.keep_in(Store::open(path)?, &streams, context.is_simulated())?
+            let mut store = Store::open(path)?;
+            let writes_file = args.alerts.is_some();
+            deliveries = Some(receivers::begin(
+                context,
+                &view,
+                &args.receivers,
+                &mut store,
+                writes_file,
+            )?);
+            watcher.keep_in(store, &streams, context.is_simulated())?
         }
     };
+    onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
+    view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
@@ -83,7 +105,17 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
         let mut reports = reports;
         watcher.run(&queue, &stop, &mut reports)
     });
-    match watched.await {
+    let watched = watched.await;
+    view.end();
+    onlookers::end();
+    if let Some(deliveries) = deliveries {
+        let time = match &watched {
+            Ok(summary) if summary.end == End::InputsOver => LAST_DELIVERIES,
+            _ => LAST_DELIVERIES_OF_STOPPED,
+        };
+        receivers::finish(context, deliveries, time);
+    }
+    match watched {
         Err(_) if closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
         watched => context.show(&Watched(watched?)),
     }
@@ -148,22 +180,28 @@ fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Fail
     })
 }
 
+/// Where something is written, and its name.
+type Out = (PathBuf, Box<dyn Write + Send>);
+
 /// Where changes are reported.
 struct Reports {
-    out: Option<(PathBuf, Box<dyn Write + Send>)>,
-    /// Whether they are written as alerts, or as lines for people.
-    are_alerts: bool,
+    /// Where people read them.
+    shown: Option<Out>,
+    /// The file of alerts.
+    file: Option<Out>,
+    /// Whether somebody receives alerts.
+    makes_alerts: bool,
     model: Option<String>,
     is_simulated: bool,
     /// Whether the reader of standard output has closed it.
     closed: Arc<AtomicBool>,
+    view: View,
 }
 
 impl Reports {
-    fn open(context: &Context, args: &Watch, model: &Model) -> Result<Self, Failure> {
-        type Out = (PathBuf, Box<dyn Write + Send>);
+    fn open(context: &Context, args: &Watch, model: &Model, view: View) -> Result<Self, Failure> {
         let standard_output = || -> Out { ("standard output".into(), Box::new(io::stdout())) };
-        let out: Option<Out> = match &args.alerts {
+        let file: Option<Out> = match &args.alerts {
             Some(path) if path == Path::new("-") => {
                 context.take_output();
                 Some(standard_output())
@@ -180,17 +218,34 @@ impl Reports {
                 let file = appended(path).map_err(|error| Error::io("open", path, error))?;
                 Some((path.clone(), Box::new(file)))
             }
-            None if context.json() => None,
-            None => Some(standard_output()),
+            None => None,
         };
+        let receivers = &args.receivers;
         Ok(Self {
-            out,
-            are_alerts: args.alerts.is_some(),
+            shown: (file.is_none() && !context.json()).then(standard_output),
+            makes_alerts: file.is_some()
+                || !receivers.webhook.is_empty()
+                || !receivers.syslog.is_empty(),
+            file,
             model: model.origin().map(|origin| origin.sha256.clone()),
             is_simulated: context.is_simulated(),
             closed: Arc::default(),
+            view,
         })
     }
+
+    /// Returns the error of a write to `path`, and notes whether a reader has closed it.
+    fn failed(&self, path: &Path, error: io::Error) -> Error {
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        self.closed.store(is_closed, Ordering::Relaxed);
+        Error::io("write to", path, error)
+    }
+}
+
+/// Writes a text at once.
+fn write_to((path, out): &mut Out, text: &[u8]) -> Result<(), (PathBuf, io::Error)> {
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(|error| (path.clone(), error))
 }
 
 /// Opens a file to append lines to it. A line that was cut off is ended first.
@@ -212,45 +267,46 @@ fn appended(path: &Path) -> io::Result<File> {
 }
 
 impl Report for Reports {
-    fn lines(
+    fn show(&mut self, changes: &[Change], times_are_dates: Option<bool>) -> Result<(), Error> {
+        let Some(out) = self.shown.as_mut().filter(|_| !changes.is_empty()) else {
+            return Ok(());
+        };
+        let mut lines = Vec::new();
+        let printed = changes
+            .iter()
+            .try_for_each(|change| print_change(change, times_are_dates, &mut lines));
+        let written = match printed {
+            Ok(()) => self.view.print(|| write_to(out, &lines)),
+            Err(error) => Err((out.0.clone(), error)),
+        };
+        written.map_err(|(path, error)| self.failed(&path, error))
+    }
+
+    fn alerts(
         &mut self,
         changes: &[Change],
         times_are_dates: Option<bool>,
     ) -> Result<Vec<(String, String)>, Error> {
-        let failed = |error: &dyn std::fmt::Display| Error::internal(format!("an alert: {error}"));
-        let lines = changes.iter().map(|change| {
-            let model = self.model.as_deref();
-            let alert = Alert::new(
-                change,
-                Utc::now(),
-                model,
-                times_are_dates,
-                self.is_simulated,
-            );
-            let line = if self.are_alerts {
-                serde_json::to_string(&alert).map_err(|error| failed(&error))? + "\n"
-            } else {
-                let mut line = Vec::new();
-                let printed = print_change(change, times_are_dates, &mut line);
-                printed.map_err(|error| failed(&error))?;
-                String::from_utf8_lossy(&line).into_owned()
-            };
-            Ok((alert.id().to_owned(), line))
+        if !self.makes_alerts {
+            return Ok(Vec::new());
+        }
+        let model = self.model.as_deref();
+        let alerts = changes.iter().map(|change| {
+            let time = Utc::now();
+            let alert = Alert::new(change, time, model, times_are_dates, self.is_simulated);
+            let json = serde_json::to_string(&alert);
+            let json = json.map_err(|error| Error::internal(format!("an alert: {error}")))?;
+            Ok((alert.id().to_owned(), json))
         });
-        lines.collect()
+        alerts.collect()
     }
 
-    fn deliver(&mut self, lines: &[String]) -> Result<(), Error> {
-        let Some((path, out)) = self.out.as_mut().filter(|_| !lines.is_empty()) else {
+    fn write(&mut self, alerts: &[&str]) -> Result<(), Error> {
+        let Some(out) = self.file.as_mut().filter(|_| !alerts.is_empty()) else {
             return Ok(());
         };
-        let text = lines.concat();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        written.map_err(|error| {
-            let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-            self.closed.store(is_closed, Ordering::Relaxed);
-            Error::io("write to", path, error)
-        })
+        let lines: String = alerts.iter().flat_map(|alert| [*alert, "\n"]).collect();
+        write_to(out, lines.as_bytes()).map_err(|(path, error)| self.failed(&path, error))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
 mod guard;
+pub(crate) mod literals;
 mod names;
 mod numbered;
 

@@ -210,6 +210,10 @@ impl AnalyzerRule for ExactIntegers {
 
 /// Returns a node of a plan with exact operations. Its schema stays the same.
 fn exact(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    // A plan may be analysed once more after it was optimised. The filters that a scan has then are exact already.
+    if matches!(node, LogicalPlan::TableScan(_)) {
+        return Ok(Transformed::no(node));
+    }
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
     node.map_expressions(|expr| {

@@ -18,6 +18,7 @@ pub(crate) mod waiting;
 pub(crate) use crate::secret::redacted;
 pub(crate) use local::regular_file_bytes;
 pub use object::StorageOptions;
+pub use redirect::follow_when_sending;
 pub use url::is_url;
 pub(crate) use url::{is_object_url, is_web_url};
 pub use waiting::until_stopped;

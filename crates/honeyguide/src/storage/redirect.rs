@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
 
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::redirect::Policy;
+use reqwest::redirect::{Attempt, Policy};
 use url::{Host, Url};
 
 use crate::error::Error;
@@ -17,17 +17,30 @@ const MAX_REDIRECTS: usize = 5;
 
 /// Returns the policy of a client. What it does not follow is an answer with a redirect, for [`refused`].
 pub(super) fn policy(hosts: Vec<String>) -> Policy {
-    Policy::custom(move |attempt| {
-        let from = attempt.previous();
-        let is_followed = from.len() <= MAX_REDIRECTS
-            && from
-                .last()
-                .is_some_and(|from| why_refused(from, attempt.url(), &hosts).is_none());
-        match is_followed {
+    Policy::custom(move |attempt| match is_followed(&attempt, &hosts) {
+        true => attempt.follow(),
+        false => attempt.stop(),
+    })
+}
+
+/// Returns the policy of a client that sends data: it follows redirects on the same host that keep the method and the body
+/// of a request (307 and 308). After any other, the data would not arrive.
+#[must_use]
+pub fn follow_when_sending() -> Policy {
+    Policy::custom(|attempt| {
+        let keeps_body = matches!(attempt.status().as_u16(), 307 | 308);
+        match keeps_body && is_followed(&attempt, &[]) {
             true => attempt.follow(),
             false => attempt.stop(),
         }
     })
+}
+
+/// Returns whether a redirect is followed, to the host that it comes from or to one of `hosts`.
+fn is_followed(attempt: &Attempt, hosts: &[String]) -> bool {
+    let from = attempt.previous();
+    let is_allowed = |from: &Url| why_refused(from, attempt.url(), hosts).is_none();
+    from.len() <= MAX_REDIRECTS && from.last().is_some_and(is_allowed)
 }
 
 /// Returns why a redirect is not followed; `None` if it is.

@@ -90,7 +90,7 @@ fn wrong_operation(text: &str) -> Option<Explained> {
             "no value can be computed of these types: {}",
             in_words(operation)
         ),
-        hint: Some(format!("{CAST}, || joins texts")),
+        hint: Some(format!("{CAST}; || joins texts")),
     })
 }
 

@@ -7,7 +7,9 @@ mod common;
 mod faults;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -478,6 +480,99 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
         1,
         &["the store"],
     );
+}
+
+/// Returns the answer to a request for a page.
+fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a server");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a server");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
+}
+
+#[test]
+fn prometheus_and_systemd_look_on_while_a_watch_runs() {
+    let folder = Folder::with_model(2000);
+    let socket = UnixDatagram::bind(folder.path("notify")).expect("a socket");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("a timeout");
+    let mut heard = Vec::new();
+    let mut hear = |message: &str| {
+        while !heard
+            .iter()
+            .any(|known: &String| known.starts_with(message))
+        {
+            let mut buffer = [0; 1024];
+            let read = socket.recv(&mut buffer).expect(message);
+            heard.push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+        }
+    };
+    let args = [
+        "watch",
+        "model.json",
+        "good.csv",
+        "--follow",
+        "--metrics",
+        "127.0.0.1:0",
+        "--store",
+        "store.db",
+        "--webhook",
+        "http://127.0.0.1:1/",
+    ];
+    let mut child = folder
+        .command(&args)
+        .env("NOTIFY_SOCKET", folder.path("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a watch");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut note = String::new();
+    stderr.read_line(&mut note).expect("a note");
+    let address = note
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    let address = address.expect("an address").to_owned();
+    for message in ["READY=1", "WATCHDOG=1", "STATUS="] {
+        hear(message);
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    let metrics = loop {
+        let metrics = page(&address, "/metrics");
+        if metrics.contains("records_total{outcome=\"scored\"} 2000\n") {
+            break metrics;
+        }
+        assert!(Instant::now() < end, "{metrics}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(metrics.starts_with("HTTP/1.0 200 OK\r\ncontent-type: text/plain; version=0.0.4"));
+    for part in [
+        "received_records_total 2001\n",
+        "latency_seconds_count 2000\n",
+        "outbox_age_seconds{receiver=\"webhook http://127.0.0.1:1 (honeyguide)\"}",
+    ] {
+        assert!(
+            metrics.contains(&format!("honeyguide_watch_{part}")),
+            "{part}: {metrics}"
+        );
+    }
+    assert!(page(&address, "/healthz").ends_with("\r\n\r\nok\n"));
+    assert!(page(&address, "/other").starts_with("HTTP/1.0 404"));
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("a status").code(), Some(0));
+    hear("STOPPING=1");
+    for (args, says) in [
+        (["--metrics", "0.0.0.0:0"], "other machines can reach"),
+        (["--metrics", "nowhere"], "--metrics"),
+    ] {
+        let args = [&["watch", "model.json", "good.csv"], &args[..]].concat();
+        folder.refused(&args, 2, &[says]);
+    }
 }
 
 #[test]

@@ -94,6 +94,7 @@ mod model_functions;
 mod naming;
 pub mod node;
 pub mod output;
+pub mod prometheus;
 mod recipe;
 pub mod recording;
 pub mod report;

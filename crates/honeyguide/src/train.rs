@@ -10,7 +10,7 @@ use learn::iforest::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::cross_validation::{self, HeldOut, MIN_EVENTS, MIN_HOSTS, TimeBlocks};
+use crate::cross_validation::{self, FoldModel, HeldOut, MIN_EVENTS, MIN_HOSTS, TimeBlocks};
 use crate::distil::{distil, host_key};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -208,6 +208,17 @@ pub(crate) enum Parts {
     Events,
 }
 
+impl Parts {
+    /// Returns what is held out in turn. Random events are drawn with `seed`.
+    fn held_out(&self, seed: u64) -> HeldOut<'_> {
+        match self {
+            Self::Hosts => HeldOut::Hosts,
+            Self::Blocks(blocks) => HeldOut::Blocks(blocks),
+            Self::Events => HeldOut::Events(seed),
+        }
+    }
+}
+
 /// Distils `source` in groups that can be held out: hosts, or else blocks of time, if the data has them.
 async fn distil_for_folds(
     engine: &Engine,
@@ -257,19 +268,6 @@ pub(crate) fn fit(
     known: Option<Threshold>,
 ) -> Result<Model> {
     let params = options.forest_params(&recipe, distilled.events);
-    let held_out = match parts {
-        Parts::Hosts => HeldOut::Hosts,
-        Parts::Blocks(blocks) => HeldOut::Blocks(blocks),
-        Parts::Events => HeldOut::Events(options.seed),
-    };
-    let held_out = match options.threshold.held_out_rate() {
-        Some(rate) => cross_validation::threshold(&recipe, &distilled, held_out, &params, rate)?,
-        None => known,
-    };
-    let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOut { .. });
-    if must_hold_out && held_out.is_none() {
-        return Err(too_few(distilled.events));
-    }
     let encodings = Encoder::fit(&recipe, &distilled)?;
     let encoder = Encoder::new(&recipe, &encodings)?;
     let mut matrix = encoder.encode_distilled(&distilled.inputs, &distilled.texts)?;
@@ -277,10 +275,27 @@ pub(crate) fn fit(
     let fingerprint = fingerprint(&distilled);
     let (events, distinct_rows) = (distilled.events, distilled.distinct_rows);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
-    // The inputs take as much memory as the matrix and are no longer needed.
-    drop(distilled);
+    // The inputs take as much memory as the matrix and are seldom needed any longer.
+    let distilled = options
+        .threshold
+        .held_out_rate()
+        .map(|rate| (rate, distilled));
     matrix.sort_rows();
     let forest = grow(&params, &encoder, &matrix)?;
+    let whole = FoldModel { encoder, forest };
+    let held_out = match &distilled {
+        Some((rate, distilled)) => {
+            let parts = parts.held_out(options.seed);
+            cross_validation::threshold(&recipe, distilled, parts, &params, &whole, *rate)?
+        }
+        None => known,
+    };
+    drop(distilled);
+    let must_hold_out = matches!(options.threshold, ThresholdPolicy::HeldOut { .. });
+    if must_hold_out && held_out.is_none() {
+        return Err(too_few(events));
+    }
+    let FoldModel { encoder, forest } = whole;
     let contamination = options.threshold.contamination();
     let scores = weighted_scores(&forest, &matrix)?;
     let threshold = held_out.unwrap_or_else(|| by_contamination(&forest, contamination, &scores));

@@ -3,6 +3,9 @@
 /// The powers of two that bound the integers of 64 bits: −2^63 is one, 2^63 is none.
 const BOUND: f64 = 9_223_372_036_854_775_808.0;
 
+/// The number up to which doubles tell all whole numbers apart: 2^53.
+pub(crate) const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// Returns the whole number that a double is.
 pub(crate) fn whole(number: f64) -> Option<i64> {
     let is_whole = number.fract() == 0.0 && (-BOUND..BOUND).contains(&number);

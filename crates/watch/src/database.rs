@@ -24,6 +24,16 @@ pub(crate) fn writable(path: &Path) -> Result<Connection> {
     opened.map_err(|error| failed(path, &error))
 }
 
+/// Opens a database to read it.
+///
+/// # Errors
+/// Fails when it cannot be opened.
+pub(crate) fn readable(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags);
+    connection.map_err(|error| failed(path, &error))
+}
+
 /// Returns the error of a database.
 pub(crate) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     let path = path.display();

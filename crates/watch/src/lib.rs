@@ -12,11 +12,14 @@ mod follow;
 mod formats;
 mod input;
 mod ledger;
+mod metrics;
 mod outbox;
 mod position;
 mod queue;
 mod records;
+mod status;
 mod store;
+mod systemd;
 mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
@@ -24,11 +27,14 @@ pub use follow::follow;
 pub use formats::{SyslogFormat, WebhookFormat};
 pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
+pub use metrics::serve_metrics;
 pub use outbox::{
     Deliveries, MAX_WAITING, MAX_WAITING_BYTES, Notice, Syslog, SyslogAddress, Undelivered,
     Waiting, Webhook,
 };
 pub use position::Position;
 pub use queue::{QUEUE_BYTES, Queue};
+pub use status::{Latency, Now, OpenIncident, STUCK, Status};
 pub use store::{Gap, Store, Stored, StoredRow};
+pub use systemd::Systemd;
 pub use watcher::{End, InputSummary, Report, Restarts, Settings, Summary, Watcher};

@@ -22,6 +22,8 @@ pub(crate) struct Chunk {
     pub records: Vec<(usize, usize)>,
     /// The place in a followed file after the records.
     pub position: Option<Position>,
+    /// When the records came into the queue.
+    pub arrived: Option<Instant>,
 }
 
 /// What an input sends.
@@ -104,7 +106,7 @@ impl Queue {
     }
 
     /// Adds what an input sends, as soon as there is room. Returns whether the queue is still open.
-    pub(crate) fn send(&self, sent: Sent) -> bool {
+    pub(crate) fn send(&self, mut sent: Sent) -> bool {
         let mut state = self.state();
         while state.bytes >= self.limit && !state.is_closed {
             let waited = self.emptied.wait(state);
@@ -113,8 +115,9 @@ impl Queue {
         if state.is_closed {
             return false;
         }
-        match &sent {
+        match &mut sent {
             Sent::Records(chunk) => {
+                chunk.arrived = Some(Instant::now());
                 state.bytes += chunk.bytes.len();
                 state.waiting += chunk.records.len() as u64;
                 state.received += chunk.records.len() as u64;
@@ -164,6 +167,16 @@ impl Queue {
         self.state().is_closed
     }
 
+    /// Returns the number of bytes that wait, and when the first of them came.
+    pub(crate) fn waiting(&self) -> (u64, Option<Instant>) {
+        let state = self.state();
+        let first = state.sent.iter().find_map(|sent| match sent {
+            Sent::Records(chunk) => chunk.arrived,
+            _ => None,
+        });
+        (state.bytes as u64, first)
+    }
+
     /// Returns the number of records that came, and of those that wait.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.state();
@@ -183,6 +196,7 @@ mod tests {
             bytes: vec![b'x'; bytes],
             records: vec![(0, bytes)],
             position: None,
+            arrived: None,
         })
     }
 

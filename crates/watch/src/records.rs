@@ -85,6 +85,7 @@ impl Records {
             bytes: std::mem::replace(&mut self.bytes, rest),
             records,
             position: None,
+            arrived: None,
         })
     }
 }

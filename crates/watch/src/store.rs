@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use honeyguide::incident::{Incident, KeptIncidents};
 use honeyguide::{Error, Result};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::database::{BUSY, failed, text};
+use crate::database::{BUSY, failed, readable, text};
 use crate::ledger::{BadRecord, Dropped, Ledger};
 use crate::outbox::{self, Alert, Deliveries, FILE_RECEIVER, Notice, Syslog, Waiting, Webhook};
 use crate::position::Position;
@@ -349,13 +349,6 @@ impl Store {
         set.map_err(|error| failed(&self.path, &error))?;
         Deliveries::begin(&self.path, receivers, notice)
     }
-}
-
-/// Opens a store to read it.
-fn readable(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags);
-    connection.map_err(|error| failed(path, &error))
 }
 
 /// Checks that a file is a store of this release or an earlier one.

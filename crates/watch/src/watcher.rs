@@ -1,6 +1,7 @@
 //! The watcher: it takes records from the queue, has them scored in small batches, and reports what changes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::database::text;
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
 use crate::position::Position;
 use crate::queue::{Chunk, Queue, Restart, Sent, Taken};
+use crate::status::Status;
 use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident, StoredInput};
 
 /// The longest time for which an event waits to be scored.
@@ -114,6 +116,8 @@ struct Input {
     /// The number of events that were read and are not scored.
     unscored: u64,
     unscored_since: Option<Instant>,
+    /// When the first of the records came that are held or not scored.
+    arrived: Option<Instant>,
     /// Why the columns could not be learnt.
     fault: Option<Error>,
     /// The records from which the columns were learnt, until they are stored.
@@ -186,6 +190,8 @@ pub struct Watcher {
     saving: Option<Saving>,
     /// The records that were received in earlier runs.
     received_before: u64,
+    /// What others see of the watch.
+    status: Arc<Status>,
 }
 
 impl Watcher {
@@ -207,6 +213,7 @@ impl Watcher {
             events: None,
             unscored: 0,
             unscored_since: None,
+            arrived: None,
             fault: None,
             first: None,
             read_to: None,
@@ -227,10 +234,17 @@ impl Watcher {
             first_unusable: None,
             saving: None,
             received_before: 0,
+            status: Arc::default(),
             engine,
             model,
             settings,
         }
+    }
+
+    /// Returns where others see what the watch is doing.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
     }
 
     /// Keeps the state of the watch in `store`, and goes on from what an earlier run has left there. Returns the place of
@@ -345,6 +359,7 @@ impl Watcher {
     ) -> Result<Summary> {
         let mut last_report = Instant::now();
         let end = loop {
+            self.publish(queue);
             if stop.load(Ordering::Relaxed) {
                 break End::Stopped;
             }
@@ -394,6 +409,11 @@ impl Watcher {
         }
         let now = self.now();
         let changes = last.unwrap_or_else(|| self.incidents.changes(now));
+        let mut status = self.status.lock();
+        for change in &changes {
+            status.note(&change.incident, change.kind != ChangeKind::Closed);
+        }
+        drop(status);
         let times_are_dates = self.times_are_dates();
         let alerts = report.alerts(&changes, times_are_dates)?;
         if self.saving.is_none() {
@@ -454,6 +474,7 @@ impl Watcher {
         });
         let grown = grown.iter().map(|incident| {
             let (revision, is_closed) = self.incidents.reported(&incident.id);
+            self.status.lock().note(incident, !is_closed);
             StoredIncident {
                 incident,
                 is_closed,
@@ -504,6 +525,29 @@ impl Watcher {
         }
     }
 
+    /// Lets others see what the watch is doing.
+    fn publish(&self, queue: &Queue) {
+        let LiveCounts {
+            late,
+            opened,
+            forgotten_hosts,
+            ..
+        } = self.incidents.counts();
+        let (queue_bytes, first) = queue.waiting();
+        let inside = self.inputs.iter().filter_map(|input| input.arrived);
+        let mut status = self.status.lock();
+        status.ledger = self.ledger(queue);
+        status.anomalous = self.anomalous;
+        (status.late, status.opened, status.forgotten_hosts) = (late, opened, forgotten_hosts);
+        status.queue_bytes = queue_bytes;
+        status.oldest = inside.chain(first).min();
+        if status.model.is_none() {
+            let origin = self.model.origin();
+            status.model = origin.map(|origin| origin.sha256.clone());
+        }
+        status.sign = Some(Instant::now());
+    }
+
     fn take(&mut self, sent: Sent) -> Result<()> {
         match sent {
             Sent::Records(chunk) => self.take_records(&chunk),
@@ -545,6 +589,8 @@ impl Watcher {
         let at = chunk.input;
         for (start, end) in &chunk.records {
             let record = &chunk.bytes[*start..*end];
+            let arrived = self.inputs[at].arrived;
+            self.inputs[at].arrived = arrived.or(chunk.arrived);
             if self.inputs[at].events.is_some() {
                 self.read(at, record)?;
                 continue;
@@ -556,6 +602,9 @@ impl Watcher {
             if input.held.len() > LEARNT_RECORDS || input.held_bytes > LEARNT_BYTES {
                 self.learn(at)?;
             }
+        }
+        if self.inputs[at].held.is_empty() && self.inputs[at].unscored == 0 {
+            self.inputs[at].arrived = None;
         }
         if let Some(position) = &chunk.position {
             self.inputs[at].read_to = Some(position.clone());
@@ -680,6 +729,7 @@ impl Watcher {
         };
         input.unscored = 0;
         input.unscored_since = None;
+        let arrived = input.arrived.take();
         let Some(scored) = events.score()? else {
             return Ok(());
         };
@@ -690,7 +740,16 @@ impl Watcher {
             self.dropped.unusable += unusable;
             self.first_unusable.get_or_insert_with(|| why.clone());
         }
-        self.incidents.add(&scored, now)
+        self.incidents.add(&scored, now)?;
+        if let Some(arrived) = arrived {
+            let latency = arrived.elapsed().as_secs_f64();
+            self.status
+                .lock()
+                .latency
+                .0
+                .add(latency, scored.len() as u64);
+        }
+        Ok(())
     }
 
     /// Lets events wait no longer for earlier ones if none has come for the time of the watermark.

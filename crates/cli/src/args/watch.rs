@@ -1,5 +1,6 @@
 //! `honeyguide watch`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -48,6 +49,9 @@ pub struct Watch {
     /// How long an event waits for earlier ones of its host, by the times of the events; later ones are counted as late
     #[arg(long, value_name = "SECONDS", default_value_t = WATERMARK, value_parser = number(0.0, MAX_WATERMARK), allow_negative_numbers = true)]
     pub watermark: f64,
+    /// Serve /metrics for Prometheus and /healthz at this address of this machine, such as 127.0.0.1:9911
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics: Option<SocketAddr>,
     #[command(flatten)]
     pub receivers: Receivers,
 }

@@ -112,7 +112,22 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         context.remark(&format!("{what}: {sentence}"));
     }
     remark_labels(context, &trained.possible_labels);
+    remark_rounded(context, &model.rounded_features());
     context.show(&trained)
+}
+
+/// Says which features have numbers of more digits than the forest tells apart.
+fn remark_rounded(context: &Context, features: &[&str]) {
+    let (noun, verb) = match features.len() {
+        0 => return,
+        1 => ("feature", "has"),
+        _ => ("features", "have"),
+    };
+    context.remark(&format!(
+        "note: {noun} {} {verb} numbers beyond 2^53, of which a forest keeps about 16 digits, so that neighbours can be one \
+         number to it; if they are names, such as ids, a rarity tells them apart",
+        features.join(", ")
+    ));
 }
 
 /// Says that the threshold was calibrated on training events, if it was.

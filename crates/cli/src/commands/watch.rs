@@ -1,6 +1,8 @@
 //! `honeyguide watch`.
 
+mod onlookers;
 mod receivers;
+mod view;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -25,6 +27,7 @@ use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, print_anomalous, print_change, printable};
 use crate::signals::stop_signal;
+use view::View;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
@@ -41,7 +44,8 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     let signal = stop_signal();
     let model = context.model(&args.model)?;
     let inputs = open_all(context, &args)?;
-    let reports = Reports::open(context, &args, &model)?;
+    let view = View::new(!context.json() && !context.global().quiet);
+    let reports = Reports::open(context, &args, &model, view.clone())?;
     let read = context.global().read_options()?;
     if read.strict {
         return Err(
@@ -77,6 +81,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             let writes_file = args.alerts.is_some();
             deliveries = Some(receivers::begin(
                 context,
+                &view,
                 &args.receivers,
                 &mut store,
                 writes_file,
@@ -84,6 +89,8 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             watcher.keep_in(store, &streams, context.is_simulated())?
         }
     };
+    onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
+    view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
@@ -99,6 +106,8 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
         watcher.run(&queue, &stop, &mut reports)
     });
     let watched = watched.await;
+    view.end();
+    onlookers::end();
     if let Some(deliveries) = deliveries {
         let time = match &watched {
             Ok(summary) if summary.end == End::InputsOver => LAST_DELIVERIES,
@@ -186,10 +195,11 @@ struct Reports {
     is_simulated: bool,
     /// Whether the reader of standard output has closed it.
     closed: Arc<AtomicBool>,
+    view: View,
 }
 
 impl Reports {
-    fn open(context: &Context, args: &Watch, model: &Model) -> Result<Self, Failure> {
+    fn open(context: &Context, args: &Watch, model: &Model, view: View) -> Result<Self, Failure> {
         let standard_output = || -> Out { ("standard output".into(), Box::new(io::stdout())) };
         let file: Option<Out> = match &args.alerts {
             Some(path) if path == Path::new("-") => {
@@ -220,6 +230,7 @@ impl Reports {
             model: model.origin().map(|origin| origin.sha256.clone()),
             is_simulated: context.is_simulated(),
             closed: Arc::default(),
+            view,
         })
     }
 
@@ -265,7 +276,7 @@ impl Report for Reports {
             .iter()
             .try_for_each(|change| print_change(change, times_are_dates, &mut lines));
         let written = match printed {
-            Ok(()) => write_to(out, &lines),
+            Ok(()) => self.view.print(|| write_to(out, &lines)),
             Err(error) => Err((out.0.clone(), error)),
         };
         written.map_err(|(path, error)| self.failed(&path, error))

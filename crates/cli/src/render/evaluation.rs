@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use honeyguide::evaluate::{Evaluation, LabelEvaluation, Rates, Verdicts};
 use honeyguide::incident::{Attack, IncidentFigures};
+use honeyguide::wording::duration;
 
 use super::{TextTable, count, defined, heading, of_them, percent, percent_of, printable};
 
@@ -79,6 +80,8 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     incidents.map_or(Ok(()), |incidents| print_incidents(incidents, &name, out))
 }
 
+/// The time in host days below which a rate per host and day says nothing: about an hour.
+const SHORTEST_DAYS: f64 = 0.04;
 /// The largest number of attacks that are printed.
 const PRINTED_ATTACKS: usize = 20;
 
@@ -91,6 +94,11 @@ fn print_incidents(figures: &IncidentFigures, label: &str, out: &mut dyn Write) 
         count(figures.incidents)
     )?;
     match figures.unlabelled_rate {
+        Some(rate) if rate.host_days < SHORTEST_DAYS => writeln!(
+            out,
+            ". The events span {}, too short a time for a rate per host and day.",
+            duration(rate.host_days * 86_400.0)
+        )?,
         Some(rate) => writeln!(
             out,
             ", {:.2} per host and day ({:.2} to {:.2} at 95 %, in {:.2} host days).",

@@ -58,7 +58,7 @@ impl TextTable {
         match width {
             Some(width) if total(longest_word) > width => self.records(width),
             Some(width) if total(console::measure_text_width) > width => self.wrapped(width),
-            _ => self.table().to_string(),
+            _ => self.table().trim_fmt(),
         }
     }
 
@@ -94,7 +94,7 @@ impl TextTable {
             let least = Width::Fixed(u16::try_from(least).unwrap_or(u16::MAX));
             column.set_constraint(ColumnConstraint::LowerBoundary(least));
         }
-        table.to_string()
+        table.trim_fmt()
     }
 
     /// Returns each row as lines of one cell each, below the row's first cell.

@@ -228,7 +228,7 @@ impl QueryStageExecutor for MeasuredStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::text::tests::samples;
+    use crate::metrics::samples::samples;
     use futures::FutureExt;
 
     /// A stage for the tests: it writes two partitions, fails or never ends.

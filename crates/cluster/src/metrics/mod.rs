@@ -1,12 +1,13 @@
-//! Metrics of a node in the text format of Prometheus, version 0.0.4
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//! Metrics of a node in the text format of Prometheus.
 
 mod executor;
 mod refusals;
+#[cfg(test)]
+#[path = "../../../honeyguide/src/prometheus/samples.rs"]
+mod samples;
 mod scheduler;
-mod text;
 
 pub(crate) use executor::{ExecutorMetrics, MeasuringEngine};
+pub(crate) use honeyguide::prometheus::{CONTENT_TYPE, Text};
 pub(crate) use refusals::{Refusal, Refusals};
 pub(crate) use scheduler::SchedulerMetrics;
-pub(crate) use text::{CONTENT_TYPE, Text};

@@ -66,7 +66,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::text::tests::samples;
+    use crate::metrics::samples::samples;
 
     #[test]
     fn each_kind_is_counted_apart() {

@@ -96,7 +96,7 @@ impl SchedulerMetricsCollector for SchedulerMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::text::tests::samples;
+    use crate::metrics::samples::samples;
 
     #[test]
     fn every_end_of_a_job_is_counted_apart() {

@@ -47,15 +47,20 @@ pub(crate) enum HeldOut<'a> {
     Events(u64),
 }
 
-/// Returns the lowest threshold that flags at most `rate` of the events that are held out. For hosts and blocks of time,
-/// the rate is a mean over them, whatever the number of events of each, because it estimates the rate on a new host or
-/// in another time. Returns `None` if there are too few events to hold some out. `params` are the parameters of the forest
-/// without its column kinds.
+/// Returns the lowest threshold for the model `whole` of all events that flags at most `rate` of the events that are held
+/// out. For hosts and blocks of time, the rate is a mean over them, whatever the number of events of each, because it
+/// estimates the rate on a new host or in another time. Returns `None` if there are too few events to hold some out.
+/// `params` are the parameters of the forest without its column kinds.
+///
+/// The models of the folds give the same event slightly different scores. Where many events have the same values, a
+/// threshold just above the scores that the models of the folds give them may be just below the score that `whole` gives
+/// them. So the threshold also flags at most `rate` of the events as `whole` scores them.
 pub(crate) fn threshold(
     recipe: &Recipe,
     distilled: &Distilled,
     held_out: HeldOut,
     params: &IsolationForestParams,
+    whole: &FoldModel,
     rate: f64,
 ) -> Result<Option<Threshold>> {
     let is_few = distilled.inputs.total_weight() < MIN_EVENTS;
@@ -66,22 +71,26 @@ pub(crate) fn threshold(
         HeldOut::Events(seed) => random_folds(&distilled.inputs, seed),
     };
     let layout = Layout::new(recipe);
-    let scores = folds.iter().map(|fold| {
+    let mut scores: Vec<FoldScores> = Vec::with_capacity(folds.len());
+    let mut of_whole = Vec::with_capacity(folds.len());
+    for fold in &folds {
         let (own, others) = split::split(&layout, distilled, &fold.events)?;
-        FoldModel::fit(recipe, &others, params)?.scores_of(&own, &others)
-    });
-    let scores: Vec<FoldScores> = scores.collect::<Result<_>>()?;
-    let chosen = match held_out {
-        HeldOut::Hosts | HeldOut::Blocks(_) => lowest(&scores, rate),
-        HeldOut::Events(_) => lowest(&[scores.concat()], rate),
-    };
+        scores.push(FoldModel::fit(recipe, &others, params)?.scores_of(&own, &others)?);
+        of_whole.push(whole.scores_of(&own, distilled)?);
+    }
+    if let HeldOut::Events(_) = held_out {
+        scores = vec![scores.concat()];
+        of_whole = vec![of_whole.concat()];
+    }
+    let least = lowest(&of_whole, rate, 0.0).map_or(0.0, |chosen| chosen.value);
+    let chosen = lowest(&scores, rate, least);
     Ok(chosen.map(|chosen| chosen.described(held_out, &folds, rate)))
 }
 
-/// A model of all events but those of a fold.
-struct FoldModel {
-    encoder: Encoder,
-    forest: IsolationForest,
+/// A model of all events but those of a fold, or of all events.
+pub(crate) struct FoldModel {
+    pub encoder: Encoder,
+    pub forest: IsolationForest,
 }
 
 impl FoldModel {
@@ -94,9 +103,9 @@ impl FoldModel {
         Ok(Self { encoder, forest })
     }
 
-    /// Returns the scores of the rows `own`, each with its number of events. `others` is what the model learnt from.
-    fn scores_of(&self, own: &Matrix, others: &Distilled) -> Result<FoldScores> {
-        let mut rows = self.encoder.encode_distilled(own, &others.texts)?;
+    /// Returns the scores of the rows `own`, each with its number of events. `learnt` is what the model learnt from.
+    fn scores_of(&self, own: &Matrix, learnt: &Distilled) -> Result<FoldScores> {
+        let mut rows = self.encoder.encode_distilled(own, &learnt.texts)?;
         rows.sort_rows();
         let scores = self.scores(rows.values())?;
         Ok(scores
@@ -119,8 +128,8 @@ struct Chosen {
     events: Vec<f64>,
 }
 
-/// Returns the lowest threshold that flags at most `rate` of a fold's events, as a mean over the folds.
-fn lowest(scores: &[FoldScores], rate: f64) -> Option<Chosen> {
+/// Returns the lowest threshold from `least` on that flags at most `rate` of a fold's events, as a mean over the folds.
+fn lowest(scores: &[FoldScores], rate: f64, least: f64) -> Option<Chosen> {
     let mut all: Vec<(f64, usize, f64)> = Vec::new();
     for (fold, scores) in scores.iter().enumerate() {
         all.extend(scores.iter().map(|(score, events)| (*score, fold, *events)));
@@ -139,6 +148,13 @@ fn lowest(scores: &[FoldScores], rate: f64) -> Option<Chosen> {
     let mut flagged = vec![0.0; scores.len()];
     for equal in all.chunk_by(|left, right| left.0 == right.0) {
         let value = equal[0].0;
+        if value <= least {
+            return Some(Chosen {
+                value: least,
+                flagged,
+                events,
+            });
+        }
         let mut with_these = flagged.clone();
         for (_, fold, events) in equal {
             with_these[*fold] += events;
@@ -202,6 +218,7 @@ impl Chosen {
                 nominal_rate,
                 realised_rate,
                 folds: folds.len(),
+                events: Some(self.events.iter().sum::<f64>() as u64),
             },
         };
         Threshold {
@@ -230,11 +247,18 @@ mod tests {
             (0.065, 0.5, 0.065),
             (0.9, 0.4, 0.515),
         ] {
-            let chosen = lowest(&scores, rate).expect("there are events");
+            let chosen = lowest(&scores, rate, 0.0).expect("there are events");
             assert_eq!(chosen.value, value, "at rate {rate}");
             let mean = mean_rate(&chosen.flagged, &chosen.events);
             assert!((mean - realised).abs() < 1e-12, "at rate {rate}: {mean}");
         }
-        assert!(lowest(&[Vec::new()], 0.1).is_none());
+        assert!(lowest(&[Vec::new()], 0.1, 0.0).is_none());
+        for (least, value, realised) in [(0.6, 0.7, 0.055), (0.75, 0.75, 0.055), (0.95, 0.95, 0.0)]
+        {
+            let chosen = lowest(&scores, 0.055, least).expect("there are events");
+            let mean = mean_rate(&chosen.flagged, &chosen.events);
+            assert_eq!(chosen.value, value, "from {least} on");
+            assert!((mean - realised).abs() < 1e-12, "from {least} on: {mean}");
+        }
     }
 }

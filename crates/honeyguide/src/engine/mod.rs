@@ -1,8 +1,10 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
 mod guard;
+pub(crate) mod literals;
 mod names;
 mod numbered;
+pub(crate) mod rows_table;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;

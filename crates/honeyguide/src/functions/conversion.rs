@@ -10,7 +10,7 @@ use datafusion::arrow::array::{
     StringArray, StringBuilder,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::common::utils::take_function_args;
@@ -122,7 +122,7 @@ impl Target {
             }
             Self::Number => found.is_integer() || found.is_floating(),
             Self::Text => {
-                found.is_string() || found.is_numeric() || matches!(found, DataType::Boolean)
+                found.is_string() || found.is_integer() || matches!(found, DataType::Boolean)
             }
         }
     }
@@ -219,8 +219,27 @@ fn numbers(array: &ArrayRef) -> std::result::Result<Float64Array, Unconvertible>
     Ok(builder.finish())
 }
 
-/// Returns the texts that bytes are.
+/// Returns the texts that bytes are, and those of numbers.
 fn texts(array: &ArrayRef) -> std::result::Result<StringArray, Unconvertible> {
+    match array.data_type() {
+        DataType::Float64 => {
+            let numbers = array.as_primitive::<Float64Type>().iter();
+            return Ok(numbers.map(|number| number.map(text_of_number)).collect());
+        }
+        // The digits of the nearest double are not those of a shorter float.
+        DataType::Float16 | DataType::Float32 => {
+            let numbers = cast(array, &DataType::Float32)?;
+            let numbers = numbers.as_primitive::<Float32Type>().iter();
+            return Ok(numbers
+                .map(|number| number.map(text_of_short_number))
+                .collect());
+        }
+        found if found.is_decimal() => {
+            let texts = as_texts(array)?;
+            return Ok(texts.iter().map(|text| text.map(without_zeros)).collect());
+        }
+        _ => {}
+    }
     let bytes = cast(array, &DataType::Binary)?;
     let bytes: &BinaryArray = bytes.as_binary();
     let mut builder = StringBuilder::with_capacity(bytes.len(), bytes.value_data().len());
@@ -230,6 +249,31 @@ fn texts(array: &ArrayRef) -> std::result::Result<StringArray, Unconvertible> {
         builder.append_option(text.map_err(|_| unconvertible(row, shown()))?);
     }
     Ok(builder.finish())
+}
+
+/// Returns a number in digits: a whole number as an integer is written, another with the fewest digits that tell it from
+/// its neighbours.
+fn text_of_number(number: f64) -> String {
+    match whole(number) {
+        Some(whole) => whole.to_string(),
+        None => number.to_string(),
+    }
+}
+
+/// Does what [`text_of_number`] does, among the numbers of 32 bits.
+fn text_of_short_number(number: f32) -> String {
+    match whole(number.into()) {
+        Some(whole) => whole.to_string(),
+        None => number.to_string(),
+    }
+}
+
+/// Returns the text of a decimal without the zeros that only its scale gives it.
+fn without_zeros(text: &str) -> &str {
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    }
 }
 
 fn as_texts(array: &ArrayRef) -> std::result::Result<StringArray, ArrowError> {
@@ -305,4 +349,32 @@ pub(crate) fn fault(target: Target, values: &ArrayRef, column: &str, why: &Uncon
          something else another name",
         target.plural()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Decimal128Array, Float32Array};
+
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_text_whatever_its_type() {
+        let doubles = Float64Array::from(vec![80.0, -0.0, 0.1, 1e-7, -2.5e3, 80.25, 9e15]);
+        let short = Float32Array::from(vec![80.0, -0.0, 0.1, 1e-7, -2.5e3, 80.25, 9e15]);
+        let expected = ["80", "0", "0.1", "0.0000001", "-2500", "80.25"];
+        let scaled =
+            [80.0, 0.0, 0.1, 1e-7, -2500.0, 80.25].map(|number| (number * 1e7_f64).round() as i128);
+        let decimals = Decimal128Array::from_iter_values(scaled).with_precision_and_scale(20, 7);
+        let arrays: [ArrayRef; 3] = [
+            Arc::new(doubles),
+            Arc::new(short),
+            Arc::new(decimals.expect("seven places")),
+        ];
+        for array in arrays {
+            let texts = Target::Text.convert(&array).expect("numbers have texts");
+            let texts = texts.as_string::<i32>().iter().flatten();
+            let texts: Vec<&str> = texts.take(expected.len()).collect();
+            assert_eq!(texts, expected, "{}", array.data_type());
+        }
+    }
 }

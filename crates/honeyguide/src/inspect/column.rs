@@ -13,9 +13,7 @@ use super::histogram::Histogram;
 use super::{ColumnSummary, Distinct, NumericSummary, TOP_VALUES, ValueCount};
 use crate::error::{Error, Result};
 use crate::source::Column;
-
-/// The number up to which every whole number is a 64-bit float: 2⁵³.
-pub(super) const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+use crate::whole::LARGEST_WHOLE;
 
 /// The statistics of one column over the rows so far.
 pub(super) struct ColumnTally {

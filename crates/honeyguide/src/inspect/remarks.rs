@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::column::LARGEST_WHOLE;
 use super::{ColumnSummary, Correlations};
 use crate::log::Log;
+use crate::whole::LARGEST_WHOLE;
 use crate::wording::of_them;
 
 /// The absolute correlation above which two columns hold nearly the same information.

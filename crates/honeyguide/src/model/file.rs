@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
 use crate::naming::command;
 use crate::output::{Destination, PendingFile};
-use crate::recipe::Recipe;
+use crate::recipe::{NumberTexts, Recipe};
 use crate::storage::{StorageOptions, document, redacted};
 use crate::wording::hex;
 
@@ -22,7 +22,9 @@ pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 /// The value of the field `format`.
 const FORMAT: &str = "honeyguide-model";
 /// The version of the format that this release writes, which is also the newest that it reads.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// The newest version in which the texts of numbers depend on their type.
+const TYPED_TEXTS_VERSION: u32 = 3;
 /// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
 
@@ -117,7 +119,10 @@ impl Model {
             return Err(Error::data("the format has no version 0"));
         }
         let file: ModelFile = serde_json::from_str(text).map_err(|error| broken(&error))?;
-        let model = file.into_model()?;
+        let mut model = file.into_model()?;
+        if header.version <= TYPED_TEXTS_VERSION {
+            model.recipe.number_texts = NumberTexts::OfType;
+        }
         if header.version <= PLAIN_VERSION && model.forest.novelty() != Novelty::Plain {
             return Err(Error::data(format!(
                 "its forest has novelty `range`, which version {} of the format does not have",
@@ -142,7 +147,10 @@ impl Model {
     pub fn write_json(&self, mut out: impl Write) -> std::io::Result<()> {
         let file = ModelFile {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: match self.recipe.number_texts {
+                NumberTexts::OfValue => VERSION,
+                NumberTexts::OfType => TYPED_TEXTS_VERSION,
+            },
             honeyguide: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: self.recipe.clone(),
             encodings: self.encodings.clone(),

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::features::{Encoder, EncodingData};
 use crate::recipe::Recipe;
 use crate::recipe::layout::{InputKind, Layout};
+use crate::whole::LARGEST_WHOLE;
 
 /// A trained model: everything that scoring needs, and a description of the training data. Clones share the forest.
 #[derive(Debug, Clone)]
@@ -124,6 +125,22 @@ impl Model {
     /// Returns the file that the model was read from, or `None` if it was not read from a file or has changed since.
     pub fn origin(&self) -> Option<&ModelOrigin> {
         self.origin.as_ref()
+    }
+
+    /// Returns the names of the numeric features with training values beyond 2⁵³, of which doubles, and so the forest, cannot
+    /// tell neighbours apart.
+    #[must_use]
+    pub fn rounded_features(&self) -> Vec<&str> {
+        let features = self.recipe.features.iter().zip(&self.training.profile);
+        let is_great = |value: f64| value.abs() > LARGEST_WHOLE;
+        let rounded = features.filter(|(_, profile)| match &profile.distribution {
+            Distribution::Values(values) => values.iter().any(|(value, _)| is_great(*value)),
+            Distribution::Ranges(ranges) => ranges
+                .iter()
+                .any(|range| is_great(range.low) || is_great(range.high)),
+            Distribution::Categories(_) => false,
+        });
+        rounded.map(|(feature, _)| feature.name.as_str()).collect()
     }
 
     /// Encodes the recipe's input columns, which are the first among `arrays`, as the forest's rows in row-major order.

@@ -87,6 +87,9 @@ pub enum ThresholdMethod {
         realised_rate: f64,
         /// The number of folds.
         folds: usize,
+        /// The number of training events. `None` if the model was written by a release that did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        events: Option<u64>,
     },
 }
 
@@ -132,7 +135,7 @@ pub struct BlockRate {
     pub realised_rate: f64,
 }
 
-/// A number of events from which a rate is known for all purposes.
+/// The number of events of a rate whose number of events is not recorded: one from which it is known for all purposes.
 const KNOWN: u64 = 1_000_000_000;
 
 impl ThresholdMethod {
@@ -165,8 +168,11 @@ impl ThresholdMethod {
                 .iter()
                 .map(|block| share(block.events, block.realised_rate))
                 .collect(),
-            // The method does not hold the number of the training events, so the rate is taken as known.
-            Self::KFold { realised_rate, .. } => vec![share(KNOWN, *realised_rate)],
+            Self::KFold {
+                realised_rate,
+                events,
+                ..
+            } => vec![share(events.unwrap_or(KNOWN), *realised_rate)],
         }
     }
 
@@ -384,6 +390,7 @@ impl fmt::Display for ThresholdMethod {
                 nominal_rate,
                 realised_rate,
                 folds,
+                ..
             } => write!(
                 f,
                 "to flag at most {} of held-out events; flags {} of the training events, each held out once in {folds} \

@@ -45,7 +45,7 @@ pub(crate) fn column_of_expression(sql: &str) -> Option<String> {
 /// Parses an expression as the engine does.
 pub(super) fn parse(sql: &str) -> Option<Expr> {
     // The visitor is recursive, so an expression that is too deep must not reach it.
-    depth::check(sql).ok()?;
+    depth::check_expression(sql).ok()?;
     let mut parser = DFParserBuilder::new(sql).build().ok()?;
     Some(parser.parse_into_expr().ok()?.expr)
 }

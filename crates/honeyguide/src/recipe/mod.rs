@@ -54,6 +54,19 @@ pub struct Recipe {
     /// The features, in the order of the model's columns.
     #[serde(default, rename = "feature", skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Feature>,
+    /// How numbers become the texts of categories and rarities. A model file tells it by its version.
+    #[serde(skip)]
+    pub(crate) number_texts: NumberTexts,
+}
+
+/// How numbers become the texts of categories and rarities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum NumberTexts {
+    /// The same number has the same text whatever its type: 80 is `80`, as an integer, a double or a decimal.
+    #[default]
+    OfValue,
+    /// The text depends on the type, as in models of earlier releases: 80 is `80.0` as a double.
+    OfType,
 }
 
 /// The numeric columns that become features without being listed: all but some.
@@ -281,7 +294,7 @@ impl Feature {
                     sql.len()
                 ));
             }
-            depth::check(sql).or_else(&refuse)?;
+            depth::check_expression(sql).or_else(&refuse)?;
             allowed::check(sql).or_else(&refuse)?;
         }
         let given = self.rarity.as_ref().map_or(0, |rarity| rarity.given.len());

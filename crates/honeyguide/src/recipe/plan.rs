@@ -11,9 +11,10 @@ use datafusion::prelude::SessionContext;
 
 use super::columns::columns_of_expression;
 use super::layout::{FeatureInputs, Input, Layout};
-use super::{Feature, MAX_FEATURES, Recipe};
+use super::{Feature, MAX_FEATURES, NumberTexts, Recipe};
 use crate::engine::{Engine, missing_column};
 use crate::error::{Error, Explained, Result, explained};
+use crate::functions::Target;
 use crate::naming::{command, parameter};
 use crate::source::{Source, column_list, listed_columns};
 
@@ -198,6 +199,9 @@ impl Recipe {
                     .hint("text needs kind = \"categorical\", or a rarity"));
             }
         };
+        if wanted == DataType::Utf8 && self.number_texts == NumberTexts::OfValue {
+            return Ok(Target::Text.expr(expr, &found, &input.sql));
+        }
         // A boolean has no direct cast to a float.
         let is_flag = found == DataType::Boolean && wanted == DataType::Float64;
         let expr = if is_flag {

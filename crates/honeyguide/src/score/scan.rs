@@ -11,6 +11,7 @@ use datafusion::prelude::DataFrame;
 
 use super::Anomaly;
 use crate::cells::texts;
+use crate::engine::literals::parse_condition;
 use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result, explained};
 use crate::event::Event;
@@ -188,13 +189,12 @@ fn condition(table: &DataFrame, sql: &str) -> Result<Expr> {
         Error::usage(format!("{} \"{sql}\": {why}", parameter("where")))
             .hint(condition_hint(names().map(String::as_str)))
     };
-    depth::check(sql).map_err(refuse)?;
-    let expr = table
-        .parse_sql_expr(sql)
-        .map_err(|error| match missing_column(&error, sql) {
-            Some((name, meant)) => refuse(format!("there is no column `{name}` here")).hint(meant),
-            None => refuse(explained(&error.strip_backtrace()).message),
-        })?;
+    depth::check_expression(sql).map_err(refuse)?;
+    let parsed = parse_condition(table, sql);
+    let expr = parsed.map_err(|error| match missing_column(&error, sql) {
+        Some((name, meant)) => refuse(format!("there is no column `{name}` here")).hint(meant),
+        None => refuse(explained(&error.strip_backtrace()).message),
+    })?;
     if !is_function_of_one_event(&expr) {
         return Err(refuse("not a condition on one event's columns".into()));
     }

@@ -18,6 +18,7 @@ use super::format::{Compression, Format, SNIFFED_BYTES, endings};
 use super::found::FoundColumn;
 use super::pages::Pages;
 use super::readable::Readable;
+use super::seen::{Missing, Seen};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::storage::regular_file_bytes;
@@ -322,17 +323,21 @@ impl DataFile {
         columns.find(|(column, _)| column == name)?.1.as_deref()
     }
 
-    /// Returns the columns that the folders name: whole numbers where the value is one, of unknown type where it is null,
-    /// else text.
+    /// Returns the columns that the folders name: numbers where the value is one in digits, of unknown type where it is
+    /// null, else text.
     pub(super) fn partition_columns(&self) -> impl Iterator<Item = FoundColumn> {
         self.partitions.iter().map(|(name, value)| {
-            let readable = value.as_deref().map(Readable::of);
-            let data_type = match readable {
-                None => DataType::Null,
-                Some(Readable { integers: true, .. }) => DataType::Int64,
-                Some(_) => DataType::Utf8,
-            };
-            FoundColumn::inferred(name, data_type, readable)
+            let mut seen = Seen::of_csv();
+            if let Some(value) = value {
+                seen.add_field(value, &Missing::NONE);
+            }
+            match value {
+                Some(_) if !seen.is_number_in_digits() => {
+                    let readable = value.as_deref().map(Readable::of);
+                    FoundColumn::inferred(name, DataType::Utf8, readable)
+                }
+                _ => FoundColumn::of_text(name, seen),
+            }
         })
     }
 

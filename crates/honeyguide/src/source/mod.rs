@@ -176,11 +176,13 @@ impl Source {
             columns,
             indexes,
             log,
+            rounded,
         } = united;
         let mut files = Files::new(files, options.storage.clone(), options.strict, missing)?;
         files.has_odd_values |= oddities.has_padded_values(&columns);
         let mut notes = links;
         notes.extend(oddities.notes(&columns));
+        notes.extend(notes::rounded(&rounded));
         let source = Self::new(Contents::Files(files), columns, log, options)?;
         Ok(Self {
             indexes,

@@ -74,9 +74,10 @@ impl Oddities {
                 column.data_type == DataType::Utf8 && !seen.suspects().is_empty()
             })
             .collect::<Vec<_>>();
-        let (_, path, seen) = text.first()?;
-        let mut suspects: Vec<&str> = seen.suspects();
+        let (_, path, _) = text.first()?;
+        let mut suspects: Vec<&str> = text.iter().flat_map(|(.., seen)| seen.suspects()).collect();
         suspects.sort_unstable();
+        suspects.dedup();
         let quoted = suspects.iter().map(|text| format!("`{text}`"));
         let quoted = quoted.collect::<Vec<_>>().join(" and ");
         let options = suspects
@@ -136,6 +137,16 @@ pub(super) fn lost_digits(listed: &str) -> String {
         "{listed} read as floating-point numbers, which keep about 16 digits; some values have more, so that figures of \
          them are not exact"
     )
+}
+
+/// Returns the note that columns are doubles which some files store as integers of 64 bits or as decimals.
+pub(super) fn rounded(columns: &[String]) -> Option<String> {
+    columns.first()?;
+    Some(format!(
+        "{} read as floating-point numbers, which keep about 16 digits, because some files store whole numbers or decimals \
+         and others floating-point numbers",
+        listed(columns.iter().map(String::as_str))
+    ))
 }
 
 /// Returns the names as the subject of a sentence: ``column `a` is`` or ``columns `a`, `b` are``.

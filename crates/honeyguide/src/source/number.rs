@@ -98,6 +98,11 @@ impl Numbers {
         }
     }
 
+    /// Returns whether all numbers are written in digits, with a point at most.
+    pub fn are_in_digits(&self) -> bool {
+        !self.has_floats
+    }
+
     /// Returns whether `data_type` loses digits of some of the numbers.
     pub fn lose_digits_as(&self, data_type: &DataType) -> bool {
         *data_type == DataType::Float64 && self.has_inexact

@@ -237,6 +237,11 @@ impl Seen {
         }
     }
 
+    /// Returns whether all values are numbers in digits, with a point at most: not infinite, and without an exponent.
+    pub fn is_number_in_digits(&self) -> bool {
+        self.values > 0 && self.numbers.count == self.values && self.numbers.are_in_digits()
+    }
+
     /// Returns what the numbers ask of their type.
     pub fn numbers(&self) -> Numbers {
         self.numbers

@@ -21,6 +21,8 @@ pub(super) struct United {
     pub indexes: BTreeSet<String>,
     /// The log that the columns of the first file are those of.
     pub log: Log,
+    /// The columns of doubles that some file stores as numbers of which a double may lose digits.
+    pub rounded: Vec<String>,
 }
 
 /// Unites the columns of `found`, which may come in another order in every file.
@@ -45,12 +47,29 @@ pub(super) fn unite(found: Vec<FoundFile>) -> Result<United> {
     let columns: Vec<Column> = names
         .map(|name| united(name, &files, &log))
         .collect::<Result<_>>()?;
+    let rounded = columns.iter().filter(|column| {
+        column.data_type == DataType::Float64
+            && log.column_type(&column.name).is_none()
+            && files.iter().any(|file| is_rounded(file, &column.name))
+    });
+    let rounded = rounded.map(|column| column.name.clone()).collect();
     files.iter_mut().for_each(|file| file.read_as(&columns));
     Ok(United {
+        rounded,
         files,
         columns,
         indexes,
         log,
+    })
+}
+
+/// Returns whether a file stores a column as integers of 64 bits or as decimals, of which a double may lose digits.
+fn is_rounded(file: &SourceFile, name: &str) -> bool {
+    let own = file.columns.iter().find(|column| column.name == name);
+    own.is_some_and(|column| {
+        !column.inferred
+            && (matches!(column.data_type, DataType::Int64 | DataType::UInt64)
+                || column.data_type.is_decimal())
     })
 }
 

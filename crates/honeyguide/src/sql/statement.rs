@@ -12,6 +12,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 
 use super::{complaint, limits, sums};
+use crate::engine::literals;
 use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::recipe::depth;
@@ -32,10 +33,10 @@ pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> 
             query.len()
         )));
     }
-    depth::check(query).map_err(|why| Error::usage(format!("the query: {why}")))?;
+    depth::check_query(query).map_err(|why| Error::usage(format!("the query: {why}")))?;
     let state = context.state();
     let dialect = state.config().options().sql_parser.dialect;
-    let statement = state
+    let mut statement = state
         .sql_to_statement(query, &dialect)
         .map_err(|error| complaint::of_parsing(&error))?;
     if let Some(what) = refused(&statement) {
@@ -48,6 +49,7 @@ pub(super) fn parse(context: &SessionContext, query: &str) -> Result<Statement> 
         )));
     }
     check_limits(&statement)?;
+    keep_digits(&mut statement);
     Ok(statement)
 }
 
@@ -60,6 +62,15 @@ fn check_limits(statement: &Statement) -> Result<()> {
         Statement::Statement(sql) => limits::check(sql),
         Statement::Explain(explain) => check_limits(&explain.statement),
         Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => Ok(()),
+    }
+}
+
+/// Lets the numbers that a statement compares columns with keep all digits.
+fn keep_digits(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(sql) => literals::keep_digits(sql.as_mut()),
+        Statement::Explain(explain) => keep_digits(&mut explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => {}
     }
 }
 

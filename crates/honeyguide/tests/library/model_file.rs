@@ -78,10 +78,10 @@ fn files_that_are_not_models_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_is_refused_in_a_clear_sentence() {
     let mut model: Value = serde_json::from_str(&written(&model().await)).expect("JSON");
-    model["version"] = json!(4);
+    model["version"] = json!(5);
     model["honeyguide"] = json!("9.1.0");
     model["something new"] = json!({"of": "that version"});
-    let says = "written by honeyguide 9.1.0 in version 4 of the format; this release reads up to version 3";
+    let says = "written by honeyguide 9.1.0 in version 5 of the format; this release reads up to version 4";
     refused("a newer version", model.to_string().as_bytes(), says);
 }
 
@@ -101,11 +101,11 @@ async fn invalid_numbers_and_repeated_fields_are_refused() {
         ("-Infinity", threshold("-Infinity")),
         (
             "two versions",
-            text.replacen("\"version\":3", "\"version\":3,\"version\":2", 1),
+            text.replacen("\"version\":4", "\"version\":4,\"version\":2", 1),
         ),
         (
             "an unknown field",
-            text.replacen("\"version\":3", "\"version\":3,\"extra\":1", 1),
+            text.replacen("\"version\":4", "\"version\":4,\"extra\":1", 1),
         ),
         ("text after the end", text.clone() + "{}"),
     ] {
@@ -196,6 +196,55 @@ fn a_model_of_version_3_is_still_read() {
     );
 }
 
+/// A model of version 3 holds the texts that doubles had then: `80.0`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_version_3_keeps_its_texts_of_numbers() {
+    let lines = |written: fn(usize) -> String| (0..60).map(written).collect::<String>();
+    let folder = Folder::with(&[
+        (
+            "whole.csv",
+            format!("port\n{}", lines(|row| format!("{}\n", 80 + row % 9 / 4))),
+        ),
+        (
+            "point.csv",
+            format!("port\n{}", lines(|row| format!("{}.0\n", 80 + row % 9 / 4))),
+        ),
+    ]);
+    let recipe = "name = 'x'\n[[feature]]\nname = 'a'\nrarity = { of = 'port' }\n";
+    let recipe = Recipe::from_toml(recipe).expect("a recipe");
+    let mut source = folder.source(&["point.csv"]);
+    let model = train(&engine(2), &mut source, &recipe, &TrainOptions::default()).await;
+    let text = written(&model.expect("a model"));
+    let texts = "[\"80\",\"81\",\"82\"]";
+    assert!(text.contains(texts), "{text}");
+    let older = text.replacen("\"version\":4", "\"version\":3", 1).replacen(
+        texts,
+        "[\"80.0\",\"81.0\",\"82.0\"]",
+        1,
+    );
+    let [newer, older] = [text, older].map(|text| Model::from_json(&text).expect("a model"));
+    let mut found = Vec::new();
+    for (model, file) in [
+        (&newer, "whole.csv"),
+        (&newer, "point.csv"),
+        (&older, "point.csv"),
+        (&older, "whole.csv"),
+    ] {
+        let mut source = folder.source(&[file]);
+        let first = most_anomalous(&engine(2), model, &mut source, Listing::top(3)).await;
+        let rows = first.expect("scores").anomalies;
+        found.push(rows.iter().map(|row| row.score).collect::<Vec<_>>());
+    }
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0], found[2]);
+    assert_ne!(found[0], found[3]);
+    let again = written(&older);
+    assert!(
+        again.contains("\"version\":3") && again.contains("80.0"),
+        "{again}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_says_which_novelty_the_forest_has() {
     let text = written(&model_with(Novelty::Range).await);
@@ -203,7 +252,7 @@ async fn the_file_says_which_novelty_the_forest_has() {
     let read = Model::from_json(&text).expect("the model");
     assert_eq!(read.forest().novelty(), Novelty::Range);
     assert_eq!(first_release().0.forest().novelty(), Novelty::Plain);
-    let older = text.replacen("\"version\":3", "\"version\":1", 1);
+    let older = text.replacen("\"version\":4", "\"version\":1", 1);
     let says = "novelty `range`, which version 1 of the format does not have";
     refused("a form that the version lacks", older.as_bytes(), says);
 }

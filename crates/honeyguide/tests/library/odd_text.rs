@@ -430,6 +430,17 @@ async fn texts_for_missing_values_are_nulls_where_they_are_named() {
 }
 
 #[test]
+fn every_text_that_makes_numbers_text_is_named() {
+    let folder = Folder::with(&[("x.csv", "a,b,c\nNA,1,x\n2,-,y\n3,4,z\n")]);
+    let [note] = &notes(&folder, "x.csv")[..] else {
+        panic!("not one note");
+    };
+    for part in ["`a`, `b` are", "`-` and `NA`", "--null '-' --null NA"] {
+        assert!(note.contains(part), "{note}");
+    }
+}
+
+#[test]
 fn lost_leading_zeros_are_said() {
     let folder = Folder::with(&[
         ("x.csv", "id,n\n007,1\n012,0\n"),

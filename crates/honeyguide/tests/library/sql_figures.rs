@@ -251,3 +251,84 @@ async fn arithmetic_of_integers_is_exact_or_fails() {
         assert!(error.hint_text().is_some(), "{query}: {error}");
     }
 }
+
+/// Doubles hold neither of the numbers apart from its neighbours: Python's decimal says how many rows are equal.
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_with_numbers_of_many_digits_are_exact() {
+    let decimals = |from: u64, to: u64| (from..to).map(|n| format!("123456789012345678.{n:02}\n"));
+    let whole = |from: i128| (0..20).map(move |n| format!("{}\n", from + n));
+    let table =
+        |rows: &mut dyn Iterator<Item = String>| format!("id\n{}", rows.collect::<String>());
+    let doubles = "id\n0.30000000000000004\n0.3\n9007199254740992.0\n1e20\n0.5\n";
+    let folder = Folder::with(&[
+        ("decimals.csv", table(&mut decimals(10, 90))),
+        ("signed.csv", table(&mut whole((1 << 62) + 1))),
+        ("beyond.csv", table(&mut whole(1 << 64))),
+        ("doubles.csv", doubles.to_owned()),
+    ]);
+    for (file, condition, expected) in [
+        ("decimals.csv", "id = 123456789012345678.50", 1),
+        ("decimals.csv", "id > 123456789012345678.50", 39),
+        ("decimals.csv", "123456789012345678.50 >= id", 41),
+        (
+            "decimals.csv",
+            "id IN (123456789012345678.5, 123456789012345678.89, 1)",
+            2,
+        ),
+        (
+            "decimals.csv",
+            "id BETWEEN 123456789012345678.20 AND (123456789012345678.24)",
+            5,
+        ),
+        (
+            "decimals.csv",
+            "id IS DISTINCT FROM 123456789012345678.5",
+            79,
+        ),
+        ("decimals.csv", "-id = -123456789012345678.5", 1),
+        ("decimals.csv", "id - 1 = 123456789012345677.5", 1),
+        ("decimals.csv", "id * 2 > 246913578024691357.1", 34),
+        ("signed.csv", "id = 4611686018427387910.0", 1),
+        ("signed.csv", "id <= 4611686018427387910.5", 6),
+        ("signed.csv", "id = 4611686018427387910.5", 0),
+        ("beyond.csv", "id = 18446744073709551617", 1),
+        ("beyond.csv", "id < 18446744073709551617", 1),
+        ("doubles.csv", "id = 0.30000000000000004", 1),
+        ("doubles.csv", "id = 0.3", 1),
+        ("doubles.csv", "id >= 9007199254740992.0", 2),
+        ("doubles.csv", "id = 100000000000000000000", 1),
+    ] {
+        let query = format!("SELECT count(*) FROM events WHERE {condition}");
+        let found = answer(&folder, &[file], 2, &query).await;
+        let found = found.lines().nth(1).map(str::to_owned);
+        assert_eq!(found, Some(expected.to_string()), "{file}: {condition}");
+    }
+}
+
+/// The figures of integers that no double holds are what Python's fractions give.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_of_great_integers_are_exact() {
+    let rows = |first: u64| -> String {
+        (0..10)
+            .map(|n| format!("{},{}\n", first + n, n * n))
+            .collect()
+    };
+    let folder = Folder::with(&[
+        ("signed.csv", format!("id,k\n{}", rows(1 << 62))),
+        ("unsigned.csv", format!("id,k\n{}", rows(u64::MAX - 9))),
+    ]);
+    for file in ["signed.csv", "unsigned.csv"] {
+        for (figure, expected) in [
+            ("var_samp(id)", "9.166666666666666"),
+            ("stddev_pop(id)", "2.8722813232690143"),
+            ("covar_samp(id, k)", "82.5"),
+            ("corr(id, k)", "0.9626907371412557"),
+            ("regr_slope(k, id)", "9.0"),
+        ] {
+            let query = format!("SELECT {figure} AS f FROM events");
+            let found = answer(&folder, &[file], 2, &query).await;
+            let found = found.trim_start_matches("f\n").trim_end();
+            assert_eq!(found, expected, "{file}: {figure}");
+        }
+    }
+}

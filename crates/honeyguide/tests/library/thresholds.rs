@@ -85,12 +85,13 @@ async fn a_threshold_of_random_folds_flags_the_asked_share_of_new_events() {
     let ThresholdMethod::KFold {
         realised_rate,
         folds,
+        events,
         ..
     } = threshold.method
     else {
         panic!("{threshold:?}");
     };
-    assert_eq!(folds, 5);
+    assert_eq!((folds, events), (5, Some(20_000)));
     assert!(
         realised_rate > RATE - 0.001 && realised_rate <= RATE,
         "{realised_rate}"
@@ -99,6 +100,39 @@ async fn a_threshold_of_random_folds_flags_the_asked_share_of_new_events() {
     // events, or 0.001.
     let flagged = share_above(&model, &mut folder.source(&["fresh.csv"]), threshold.value).await;
     assert!((flagged - RATE).abs() < 0.004, "{flagged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threshold_flags_at_most_the_asked_share_of_training_events_with_the_same_values() {
+    // A fold's forest gives the rarest of fifty values a slightly lower score than the forest of all events, so the lowest
+    // threshold of the folds alone flags every fiftieth event.
+    let values = |period: usize| (0..4_000).map(move |row| (row * 37 + 4) % period);
+    let plain: Vec<String> = values(50).map(|value| format!("{value}\n")).collect();
+    let timed = values(44).enumerate();
+    let timed: Vec<String> = timed
+        .map(|(row, value)| format!("{row},{value}\n"))
+        .collect();
+    let folder = Folder::with(&[
+        ("plain.csv", table("v", &plain)),
+        ("timed.csv", table("timestamp,v", &timed)),
+    ]);
+    for file in ["plain.csv", "timed.csv"] {
+        let exclude = match file {
+            "timed.csv" => vec!["timestamp".to_owned()],
+            _ => Vec::new(),
+        };
+        let options = TrainOptions {
+            exclude,
+            ..TrainOptions::default()
+        };
+        let mut source = folder.source(&[file]);
+        let model = trained(2, &mut source, &options).await;
+        let threshold = model.threshold();
+        let flagged = share_above(&model, &mut source, threshold.value).await;
+        assert!(flagged <= 0.001, "{file}: {flagged} above {threshold}");
+        let nominal = threshold.method.nominal_rate();
+        assert_eq!(nominal, Some(0.001), "{file}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

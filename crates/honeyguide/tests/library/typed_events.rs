@@ -13,7 +13,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::sql::TextFormat;
-use honeyguide::{ErrorKind, Model, ReadOptions, Scorer, Source, train};
+use honeyguide::{ErrorKind, Model, ReadOptions, Recipe, Scorer, Source, train};
 
 use crate::common::{Folder, answer, engine, failed, recipe, small_forest, written};
 
@@ -362,4 +362,73 @@ async fn a_value_that_a_type_cannot_hold_is_refused_with_its_place() {
             assert!(hint.contains("write the column as Int64"), "{hint}");
         }
     }
+}
+
+/// Connections with their ports in any type: the rarity and the category of a port are those of its number.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_type_of_a_number_does_not_change_its_rarity_or_category() {
+    let ports = (0..300).map(|row| [80_i64, 443, 80, 22][row % 4] + i64::from(row == 250));
+    let ports: Vec<i64> = ports.collect();
+    let lines = |written: &dyn Fn(i64) -> String| {
+        ports.iter().map(|port| written(*port)).collect::<String>()
+    };
+    let numbers: ArrayRef = Arc::new(Int64Array::from(ports.clone()));
+    let decimals = DataType::Decimal128(20, 4);
+    let types = [
+        DataType::Int64,
+        DataType::UInt16,
+        DataType::Float32,
+        DataType::Float64,
+        decimals,
+    ];
+    let folder = Folder::with(&[
+        (
+            "whole.csv",
+            format!("port\n{}", lines(&|port| format!("{port}\n"))),
+        ),
+        (
+            "point.csv",
+            format!("port\n{}", lines(&|port| format!("{port}.0\n"))),
+        ),
+        (
+            "point.ndjson",
+            lines(&|port| format!("{{\"port\":{port}.0}}\n")),
+        ),
+    ]);
+    let mut files = vec!["point.csv".to_owned(), "point.ndjson".to_owned()];
+    for (index, data_type) in types.iter().enumerate() {
+        let column = cast(&numbers, data_type).expect("the numbers fit");
+        let batch = RecordBatch::try_from_iter([("port", column)]).expect("a column");
+        write_parquet(&folder.path(&format!("{index}.parquet")), &batch);
+        files.push(format!("{index}.parquet"));
+    }
+    let recipe = Recipe::from_toml(
+        "name = 'ports'\n\
+        [[feature]]\nname = 'rare'\nrarity = { of = 'port' }\n\
+        [[feature]]\nname = 'given'\nrarity = { of = 'port > 100', given = ['port'] }\n\
+        [[feature]]\nname = 'which'\nexpr = 'port'\nkind = 'categorical'\n",
+    )
+    .expect("a recipe");
+    let mut plain = folder.source(&["whole.csv"]);
+    let model = train(&engine(2), &mut plain, &recipe, &small_forest())
+        .await
+        .expect("a model");
+    let expected = scores(&folder, &mut plain, &model).await;
+    for file in files {
+        let mut source = folder.source(&[&file]);
+        let fitted = train(&engine(2), &mut source, &recipe, &small_forest()).await;
+        let fitted = written(&fitted.expect("a model"));
+        assert_eq!(fitted, written(&model), "{file}");
+        let found = scores(&folder, &mut source, &model).await;
+        assert_eq!(found, expected, "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_of_numbers_that_doubles_cannot_tell_apart_are_named() {
+    let line = |row: u64| format!("{},{},{row}\n", (1 << 53) + row, (1 << 52) + row);
+    let rows: String = (0..300).map(line).collect();
+    let folder = Folder::with(&[("t.csv", format!("id,kept,n\n{rows}"))]);
+    let model = fit(&mut folder.source(&["t.csv"]), "raw").await;
+    assert_eq!(model.rounded_features(), ["id"]);
 }

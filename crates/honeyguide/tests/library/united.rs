@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, LargeStringArray, NullArray,
-    StringArray, StringViewArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, LargeStringArray,
+    NullArray, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use datafusion::arrow::ipc::writer::FileWriter;
@@ -150,6 +151,64 @@ async fn a_partition_without_a_value_yields_to_the_others() {
         "SELECT max(day), count(day), count(*), sum(CASE WHEN day IS NULL THEN x END) FROM events";
     let found = answer(&engine(2), source(), query, TextFormat::Csv).await;
     assert_eq!(found.lines().nth(1), Some("10,3,4,4"));
+}
+
+#[test]
+fn whole_numbers_that_become_doubles_are_said() {
+    let folder = Folder::new();
+    let whole = Int64Array::from(vec![(1 << 53) + 1, 2]);
+    let short = Int32Array::from(vec![1, 2]);
+    let doubles = Float64Array::from(vec![1.5, 2.5]);
+    write(&folder.path("whole.parquet"), &column(whole));
+    write(&folder.path("short.parquet"), &column(short));
+    write(&folder.path("doubles.parquet"), &column(doubles));
+    let notes = |files: &[&str]| -> Vec<String> {
+        let source = folder.source(files);
+        source.notes(|_| String::new()).collect()
+    };
+    assert!(notes(&["short.parquet", "doubles.parquet"]).is_empty());
+    assert!(notes(&["whole.parquet", "short.parquet"]).is_empty());
+    let said = notes(&["whole.parquet", "doubles.parquet"]);
+    let [note] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert!(
+        note.contains("column `x` is read as floating-point numbers"),
+        "{note}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_numbers_are_numbers_of_any_size() {
+    // As texts, 8 is greater than 18446744073709551615, and 9 than 10.25.
+    for (values, kind, expected) in [
+        (
+            ["18446744073709551615", "8"],
+            "Decimal128",
+            "18446744073709551615",
+        ),
+        (["10.25", "9"], "Float64", "10.25"),
+        (["-9", "-10"], "Int64", "-9"),
+        (
+            ["123456789012345678.05", "9"],
+            "Decimal128",
+            "123456789012345678.05",
+        ),
+        (["1e5", "9"], "Utf8", "9"),
+        (["nan", "9"], "Utf8", "nan"),
+    ] {
+        let folder = Folder::new();
+        for value in values {
+            std::fs::create_dir(folder.path(&format!("id={value}"))).expect("a folder");
+            folder.write(&format!("id={value}/p.csv"), "x\n1\n");
+        }
+        let query = "SELECT max(id), arrow_typeof(max(id)) FROM events";
+        let found = answer(&engine(2), folder.source(&[""]), query, TextFormat::Csv).await;
+        let found = found.lines().nth(1).unwrap_or_default().to_owned();
+        let (greatest, found_kind) = found.split_once(',').expect("two columns");
+        assert_eq!(greatest, expected, "{values:?}: {found}");
+        assert!(found_kind.contains(kind), "{values:?}: {found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

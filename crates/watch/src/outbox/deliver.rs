@@ -471,8 +471,8 @@ mod tests {
         let named = named(vec![webhook("secret"), webhook("other")], Vec::new());
         let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
-            "webhook http://127.0.0.1:1 ecs",
-            "webhook http://127.0.0.1:1 ecs 2",
+            "webhook http://127.0.0.1:1 (ecs)",
+            "webhook http://127.0.0.1:1 (ecs) 2",
         ];
         assert_eq!(names, expected);
     }

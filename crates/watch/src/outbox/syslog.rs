@@ -112,7 +112,7 @@ impl Syslog {
             SyslogAddress::Tcp(..) | SyslogAddress::Unix(_) => None,
         };
         Ok(Self {
-            name: format!("syslog {place} {}", format.name()),
+            name: format!("syslog {place} ({})", format.name()),
             address,
             format,
             host: host_name(),

@@ -68,7 +68,7 @@ impl Webhook {
         let client = client.map_err(|error| Error::internal(error.without_url().to_string()))?;
         Ok(Self {
             name: format!(
-                "webhook {} {}",
+                "webhook {} ({})",
                 parsed.origin().ascii_serialization(),
                 format.name()
             ),
@@ -208,7 +208,7 @@ mod tests {
     fn secrets_of_a_webhook_are_in_no_name_and_no_message() {
         let url = "https://hooks.example:8443/services/T00/B00/sesame?key=sesame";
         let webhook = Webhook::new(url, WebhookFormat::Ecs, Some("sesame")).expect("a webhook");
-        assert_eq!(webhook.name(), "webhook https://hooks.example:8443 ecs");
+        assert_eq!(webhook.name(), "webhook https://hooks.example:8443 (ecs)");
         assert!(!format!("{:?}", webhook.authorization).contains("sesame"));
         for (url, token) in [
             ("https://me:sesame@hooks.example/", None),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use honeyguide::Error;
 use honeyguide_watch::{Deliveries, Store, Syslog, Webhook, WebhookFormat};
 
+use super::view::View;
 use crate::args::Receivers;
 use crate::context::Context;
 use crate::render::{of_them, printable};
@@ -25,6 +26,7 @@ const TOKEN_BYTES: u64 = 8 << 10;
 /// Fails when a receiver or a credential is unusable, and when the store cannot be written.
 pub fn begin(
     context: &Context,
+    view: &View,
     args: &Receivers,
     store: &mut Store,
     writes_file: bool,
@@ -36,9 +38,10 @@ pub fn begin(
         .iter()
         .map(|address| Syslog::new(address.clone(), format));
     let is_quiet = context.global().quiet;
+    let view = view.clone();
     let notice = move |text: &str| {
         if !is_quiet {
-            eprintln!("note: {}", printable(text));
+            view.print(|| eprintln!("note: {}", printable(text)));
         }
     };
     let syslogs = syslogs.collect::<Result<_, _>>()?;

@@ -13,9 +13,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::scan::Scan;
 use crate::source::Source;
-use crate::wording::{day_name, moment};
+use crate::wording::{SECONDS_PER_DAY, day_name, moment};
 
-const SECONDS_PER_DAY: f64 = 86_400.0;
 /// The lowest number of seconds, in March 1973, that is taken to count from 1970. Lower numbers count from another start,
 /// such as that of the host.
 const FIRST_DATE: f64 = 1e8;

@@ -144,5 +144,6 @@ pub use source::{
 };
 pub use storage::{StorageOptions, follow_when_sending, is_url, until_stopped};
 pub use train::{
-    Calibration, FALSE_POSITIVE_RATE, ThresholdPolicy, TrainOptions, calibrate, train,
+    Calibration, FALSE_POSITIVE_RATE, INCIDENTS_PER_HOST_DAY, ThresholdPolicy, TrainOptions,
+    calibrate, train,
 };

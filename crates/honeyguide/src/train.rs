@@ -1,6 +1,7 @@
 //! Training and calibration of models.
 
 mod by_incidents;
+mod recorded;
 
 use std::sync::Arc;
 
@@ -52,9 +53,20 @@ pub struct TrainOptions {
 /// The share of held-out events that the default threshold may flag.
 pub const FALSE_POSITIVE_RATE: f64 = 0.001;
 
+/// The incidents per host and day that the default threshold may give on held-out hosts.
+pub const INCIDENTS_PER_HOST_DAY: f64 = 0.25;
+
 /// The policy by which training sets the threshold of a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ThresholdPolicy {
+    /// As [`Incidents`](Self::Incidents) where the incidents of three hosts or more can be counted and their recorded time
+    /// allows at least one of them; else as [`HeldOutOrAuto`](Self::HeldOutOrAuto).
+    IncidentsOrHeldOut {
+        /// The largest number of incidents per host and day, on all hosts together.
+        per_host_day: f64,
+        /// The largest share of events that are held out that may be flagged.
+        false_positive_rate: f64,
+    },
     /// By training events that are held out in turn and scored by a model of the others. They are hosts where the events
     /// come from [`MIN_HOSTS`](crate::MIN_HOSTS) hosts or more; else blocks of time where the data has a column of times and
     /// can be read more than once; else random events. With too few events the threshold is contamination `auto`.
@@ -81,7 +93,8 @@ pub enum ThresholdPolicy {
 
 impl Default for ThresholdPolicy {
     fn default() -> Self {
-        Self::HeldOutOrAuto {
+        Self::IncidentsOrHeldOut {
+            per_host_day: INCIDENTS_PER_HOST_DAY,
             false_positive_rate: FALSE_POSITIVE_RATE,
         }
     }
@@ -91,7 +104,11 @@ impl ThresholdPolicy {
     /// Returns the share of held-out events that may be flagged, where events are to be held out.
     fn held_out_rate(self) -> Option<f64> {
         match self {
-            Self::HeldOutOrAuto {
+            Self::IncidentsOrHeldOut {
+                false_positive_rate,
+                ..
+            }
+            | Self::HeldOutOrAuto {
                 false_positive_rate,
             }
             | Self::HeldOut {
@@ -101,12 +118,33 @@ impl ThresholdPolicy {
         }
     }
 
+    /// Returns the incidents per host and day by which the threshold is set, if it is, where `parts` can be held out.
+    ///
+    /// # Errors
+    /// Fails when the data cannot be read.
+    async fn incidents(
+        self,
+        engine: &Engine,
+        source: &mut Source,
+        parts: &Parts,
+    ) -> Result<Option<f64>> {
+        match self {
+            Self::Incidents { per_host_day } => Ok(Some(per_host_day)),
+            Self::IncidentsOrHeldOut { per_host_day, .. } if matches!(parts, Parts::Hosts) => {
+                let allowed = by_incidents::allowed(engine, source, per_host_day).await?;
+                Ok((allowed >= 1.0).then_some(per_host_day))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn contamination(self) -> Contamination {
         match self {
             Self::Contamination(contamination) => contamination,
-            Self::HeldOutOrAuto { .. } | Self::HeldOut { .. } | Self::Incidents { .. } => {
-                Contamination::Auto
-            }
+            Self::IncidentsOrHeldOut { .. }
+            | Self::HeldOutOrAuto { .. }
+            | Self::HeldOut { .. }
+            | Self::Incidents { .. } => Contamination::Auto,
         }
     }
 }
@@ -170,25 +208,28 @@ pub async fn train(
     }
     let recipe = recipe.resolve(engine, source, &options.exclude)?;
     let plan = recipe.plan(engine, source)?;
-    let by_incidents = matches!(options.threshold, ThresholdPolicy::Incidents { .. });
-    let distilled = match rate {
-        None if by_incidents => {
+    let (distilled, parts) = match options.threshold {
+        ThresholdPolicy::Incidents { .. } => {
             let key = source.host().map(|column| host_key(&column.name));
             let all = distil(engine, source, &recipe, &plan, key, options.seed).await?;
             (all, Parts::Hosts)
         }
-        Some(_) => distil_for_folds(engine, source, &recipe, &plan, options.seed).await?,
-        None => {
+        ThresholdPolicy::Contamination(_) => {
             let all = distil(engine, source, &recipe, &plan, None, options.seed).await?;
             (all, Parts::Events)
         }
+        ThresholdPolicy::IncidentsOrHeldOut { .. }
+        | ThresholdPolicy::HeldOutOrAuto { .. }
+        | ThresholdPolicy::HeldOut { .. } => {
+            distil_for_folds(engine, source, &recipe, &plan, options.seed).await?
+        }
     };
-    let (distilled, parts) = distilled;
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    let threshold = match options.threshold {
-        ThresholdPolicy::Incidents { per_host_day } => {
+    let per_host_day = options.threshold.incidents(engine, source, &parts).await?;
+    let threshold = match per_host_day {
+        Some(per_host_day) => {
             let params = options.forest_params(&recipe, distilled.events);
             let held_out = (&distilled, &params);
             Some(
@@ -196,7 +237,7 @@ pub async fn train(
                     .await?,
             )
         }
-        _ => None,
+        None => None,
     };
     fit(recipe, distilled, &parts, options, threshold)
 }
@@ -276,10 +317,11 @@ pub(crate) fn fit(
     let (events, distinct_rows) = (distilled.events, distilled.distinct_rows);
     let sampled_rows = distilled.sampled.then(|| distilled.inputs.n_rows() as u64);
     // The inputs take as much memory as the matrix and are seldom needed any longer.
-    let distilled = options
+    let rate = options
         .threshold
         .held_out_rate()
-        .map(|rate| (rate, distilled));
+        .filter(|_| known.is_none());
+    let distilled = rate.map(|rate| (rate, distilled));
     matrix.sort_rows();
     let forest = grow(&params, &encoder, &matrix)?;
     let whole = FoldModel { encoder, forest };

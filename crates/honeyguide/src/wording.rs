@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use chrono::{Datelike, NaiveDate};
 
-const SECONDS_PER_DAY: f64 = 86_400.0;
+pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// Returns a count with commas between thousands.
 pub fn count(number: u64) -> String {

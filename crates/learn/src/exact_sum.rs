@@ -359,6 +359,34 @@ impl ExactMoments {
         self.xy.subtract_product(x, y);
     }
 
+    /// Completes a pair that was added, of which `x` and `y` each have a rest: the pair is x + `x_rest` and y + `y_rest`. So
+    /// numbers of more digits than a double has can be added.
+    pub fn add_rests(&mut self, [x, x_rest]: [f64; 2], [y, y_rest]: [f64; 2]) {
+        self.rests([x, x_rest], [y, y_rest], ExactSum::add_product);
+    }
+
+    /// Takes away the rests of a pair, which was added with them.
+    pub fn subtract_rests(&mut self, [x, x_rest]: [f64; 2], [y, y_rest]: [f64; 2]) {
+        self.rests([x, x_rest], [y, y_rest], ExactSum::subtract_product);
+    }
+
+    fn rests(
+        &mut self,
+        [x, x_rest]: [f64; 2],
+        [y, y_rest]: [f64; 2],
+        product: fn(&mut ExactSum, f64, f64),
+    ) {
+        product(&mut self.x, x_rest, 1.0);
+        product(&mut self.y, y_rest, 1.0);
+        product(&mut self.xx, 2.0 * x, x_rest);
+        product(&mut self.xx, x_rest, x_rest);
+        product(&mut self.yy, 2.0 * y, y_rest);
+        product(&mut self.yy, y_rest, y_rest);
+        product(&mut self.xy, x, y_rest);
+        product(&mut self.xy, x_rest, y);
+        product(&mut self.xy, x_rest, y_rest);
+    }
+
     /// Adds the pairs of others.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;

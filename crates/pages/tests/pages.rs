@@ -201,6 +201,44 @@ async fn a_report_opens_with_the_incidents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_processes_of_a_session_say_what_started_it() {
+    let (folder, model) = folder_and_model().await;
+    let line = |time: u64, process: u64, parent: u64, user: u64, program: &str| {
+        format!(
+            "{time},{process},{process},{parent},{user},4026531999,{program},host-1,500,openat,[],9,-9,[],0,0\n"
+        )
+    };
+    let service = line(1, 40, 1, 7_000, "service");
+    let session = line(2, 50, 1, 0, "sshd") + &line(3, 51, 50, 7_000, "bash");
+    folder.write("session.csv", format!("{HEADER}\n{service}{session}"));
+    let mut source = folder.source(&["session.csv"]);
+    let (page, report) = reported(&engine(2), &model, &mut source).await;
+    let found = &report.incidents.found.incidents;
+    let of = |program: &str| {
+        let place = found.iter().position(|incident| {
+            let programs = incident.processes.iter().flat_map(|one| &one.programs);
+            programs.into_iter().any(|one| one == program)
+        });
+        place.unwrap_or_else(|| panic!("no incident of {program} in {found:?}"))
+    };
+    let page = shown(&page);
+    for (program, says) in [
+        ("bash", Some("Started by <strong>sshd</strong>")),
+        ("service", None),
+    ] {
+        let from = page.find(&format!("id=\"incident-{}\"", of(program) + 1));
+        let details = &page[from.expect(program)..];
+        let details = details
+            .split_once("class=\"incident\"")
+            .map_or(details, |two| two.0);
+        match says {
+            Some(says) => assert!(details.contains(says), "{details}"),
+            None => assert!(!details.contains("Started by"), "{details}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_that_its_data_is_simulated() {
     let (folder, model) = folder_and_model().await;
     let says = "Simulated data.";

@@ -57,11 +57,12 @@ pub struct Train {
     pub calibrate: Vec<String>,
     /// False-positive rate for which the threshold is set: the share of the --calibrate events that may be flagged, or
     /// without them the share of training events that are held out. These are hosts if there are three or more, else
-    /// blocks of time if there is a column of times, else random events [default: 0.001]
+    /// blocks of time if there is a column of times, else random events [default: 0.001, where the threshold is not set by
+    /// incidents]
     #[arg(long, value_name = "F", value_parser = parse_rate)]
     pub false_positive_rate: Option<f64>,
     /// Set the threshold so that hosts that are held out in turn have at most this many incidents per host and day; needs
-    /// hosts, times and processes
+    /// hosts, times and processes [default: 0.25, where three hosts or more record 4 days together]
     #[arg(long, value_name = "N", conflicts_with_all = ["false_positive_rate", "contamination", "calibrate"], value_parser = parse_incidents, allow_negative_numbers = true)]
     pub incidents_per_host_day: Option<f64>,
     #[command(flatten)]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use honeyguide::output::PendingFile;
 use honeyguide::{
-    Contamination, FALSE_POSITIVE_RATE, HostIncidents, Imported, Model, PossibleLabel, Source,
-    Threshold, ThresholdMethod, ThresholdPolicy, TrainOptions, calibrate, possible_labels, train,
+    Contamination, FALSE_POSITIVE_RATE, HostIncidents, INCIDENTS_PER_HOST_DAY, Imported, Model,
+    PossibleLabel, Source, Threshold, ThresholdMethod, ThresholdPolicy, TrainOptions, calibrate,
+    possible_labels, train,
 };
 use serde::Serialize;
 
@@ -103,6 +104,9 @@ pub async fn run(context: &Context, args: Train) -> Result<(), Failure> {
         remark_memory(context, &source, benign, on_training_events);
     } else if args.contamination.is_none() {
         remark_held_out(context, &source, model.threshold());
+        if rate.is_none() {
+            remark_short(context, &source, model.threshold());
+        }
     }
     if let Some(sentence) = model.threshold().method.unresolved() {
         let what = match model.threshold().method {
@@ -178,6 +182,21 @@ fn remark_held_out(context: &Context, source: &Source, threshold: &Threshold) {
         _ => return,
     };
     context.remark(&remark);
+}
+
+/// Says why the threshold was not set by incidents, where the data has what it takes to count them.
+fn remark_short(context: &Context, source: &Source, threshold: &Threshold) {
+    let log = source.log();
+    let has_times = log.time().is_some_and(|column| source.has_column(column));
+    let has_processes = log.process().iter().any(|column| source.has_column(column));
+    let by_hosts = matches!(threshold.method, ThresholdMethod::LeaveOneHostOut { .. });
+    if by_hosts && has_times && has_processes && source.is_repeatable() {
+        context.remark(&format!(
+            "note: the hosts record less than {} days together, which is too short to set the threshold by incidents: it was \
+             set by the share of events that are flagged",
+            INCIDENTS_PER_HOST_DAY.recip()
+        ));
+    }
 }
 
 /// Warns of features that look as if they were computed from a label.

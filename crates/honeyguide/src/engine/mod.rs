@@ -4,6 +4,7 @@ mod guard;
 pub(crate) mod literals;
 mod names;
 mod numbered;
+pub(crate) mod rows_table;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;

@@ -6,18 +6,16 @@ use std::sync::atomic::AtomicU64;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::DataFrame;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Engine;
+use super::rows_table::{Rows, RowsTable};
 use crate::error::Error;
 use crate::functions;
 
@@ -53,7 +51,8 @@ impl Engine {
             schema,
         };
         // One sort has all the memory. Two that spill would merge a few rows of each run at a time.
-        self.sequential_context.read_table(Arc::new(rows))
+        self.sequential_context
+            .read_table(Arc::new(RowsTable(rows)))
     }
 
     /// Runs a query where the engine runs its plans.
@@ -64,7 +63,7 @@ impl Engine {
     }
 }
 
-/// A table of the rows of queries, which run one after the other.
+/// The rows of queries, which run one after the other.
 #[derive(Clone)]
 struct NumberedRows {
     engine: Engine,
@@ -81,45 +80,44 @@ impl fmt::Debug for NumberedRows {
     }
 }
 
-#[async_trait::async_trait]
-impl TableProvider for NumberedRows {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+impl Rows for NumberedRows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let rows = Arc::new(self.clone()) as Arc<dyn PartitionStream>;
-        // Rows are counted, for the report of progress, only under a limit.
-        let limit = limit.unwrap_or(usize::MAX);
-        let schema = Arc::clone(&self.schema);
-        let scan =
-            StreamingTableExec::try_new(schema, vec![rows], projection, [], false, Some(limit))?;
-        Ok(Arc::new(scan))
+    fn partitions(&self, wanted: &[usize], read: &SchemaRef) -> Vec<Arc<dyn PartitionStream>> {
+        vec![Arc::new(NumberedColumns {
+            rows: self.clone(),
+            wanted: wanted.to_vec(),
+            schema: Arc::clone(read),
+        })]
     }
 }
 
-impl PartitionStream for NumberedRows {
+/// The columns of numbered rows that a query reads.
+#[derive(Debug)]
+struct NumberedColumns {
+    rows: NumberedRows,
+    wanted: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for NumberedColumns {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let engine = self.engine.clone();
-        let rows = stream::iter(self.queries.clone())
+        let engine = self.rows.engine.clone();
+        let rows = stream::iter(self.rows.queries.clone())
             .then(move |query| engine.clone().stream(query))
             .try_flatten();
-        let (schema, mut next) = (Arc::clone(&self.schema), 0_u64);
-        let numbered = rows.map(move |batch| numbered(&schema, &batch?, &mut next));
+        let (all, wanted) = (Arc::clone(&self.rows.schema), self.wanted.clone());
+        let mut next = 0_u64;
+        let numbered = rows.map(move |batch| {
+            let batch = numbered(&all, &batch?, &mut next)?;
+            Ok(batch.project(&wanted)?)
+        });
         let schema = Arc::clone(&self.schema);
         Box::pin(RecordBatchStreamAdapter::new(schema, numbered))
     }

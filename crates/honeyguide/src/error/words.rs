@@ -28,6 +28,9 @@ const CALL: [&str; 2] = ["the given name and argument types '", "'. "];
 const FORMS: &str = "Candidate functions:";
 /// The names of types of text in the engine.
 const TEXT_TYPES: [&str; 4] = ["Utf8View", "LargeUtf8", "Utf8", "String"];
+/// What makes numbers of texts.
+const CAST: &str =
+    "CAST(x AS DOUBLE) makes a number of a text, and TRY_CAST a null where it is none";
 /// The most forms of a function that are shown.
 const SHOWN_FORMS: usize = 8;
 
@@ -42,8 +45,8 @@ pub(crate) struct Explained {
 
 /// Returns what the text of an error of the engine says.
 pub(crate) fn explained(text: &str) -> Explained {
-    if let Some(call) = wrong_call(text) {
-        return call;
+    if let Some(explained) = wrong_call(text).or_else(|| wrong_operation(text)) {
+        return explained;
     }
     let is_defect = text.starts_with(DEFECT);
     let text = text.split(PLEA).next().unwrap_or_default();
@@ -76,6 +79,19 @@ fn cut_names(text: &str) -> String {
     PREFIXES
         .iter()
         .fold(text.to_owned(), |text, prefix| text.replace(prefix, ""))
+}
+
+/// Returns the error of an operation on values that are no numbers.
+fn wrong_operation(text: &str) -> Option<Explained> {
+    let (_, rest) = text.split_once("Cannot coerce arithmetic expression ")?;
+    let (operation, _) = rest.split_once(" to valid types")?;
+    Some(Explained {
+        message: format!(
+            "no value can be computed of these types: {}",
+            in_words(operation)
+        ),
+        hint: Some(format!("{CAST}; || joins texts")),
+    })
 }
 
 /// Returns the error of a call whose arguments a function does not take: the wrong number of them, or other types.
@@ -126,10 +142,8 @@ fn wrong_call(text: &str) -> Option<Explained> {
     let shown = shown.collect::<Vec<_>>().join(", ");
     let is_text = is_count && given.iter().any(|given| in_words(given) == "text");
     let cast = match is_text {
-        true => {
-            "; CAST(x AS DOUBLE) makes a number of a text, and TRY_CAST a null where it is none"
-        }
-        false => "",
+        true => format!("; {CAST}"),
+        false => String::new(),
     };
     Some(Explained {
         message,
@@ -206,6 +220,15 @@ mod tests {
             Some("it takes f(text)"),
         );
         assert_eq!(explained(of_number), expected);
+    }
+
+    #[test]
+    fn operations_on_texts_are_explained() {
+        let text = "Error during planning: Cannot coerce arithmetic expression Utf8 + Int64 to valid types";
+        let found = explained(text);
+        let message = "no value can be computed of these types: text + Int64";
+        assert_eq!(found.message, message);
+        assert!(found.hint.expect("a hint").starts_with("CAST(x AS DOUBLE)"));
     }
 
     #[test]

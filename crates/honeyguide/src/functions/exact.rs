@@ -268,7 +268,13 @@ fn exact_aggregate(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
     };
     let exact = match &mut expr {
         Expr::AggregateFunction(call) => {
-            let exact = aggregates::exact(call.func.name(), &kinds(&call.params.args)?);
+            let name = call.func.name();
+            let exact = aggregates::exact(name, &kinds(&call.params.args)?);
+            if exact.is_some() && aggregates::is_of_products(name) && !call.params.distinct {
+                for argument in &mut call.params.args {
+                    keep_integers(argument, schema)?;
+                }
+            }
             exact.map(|exact| call.func = Arc::new(exact))
         }
         Expr::WindowFunction(call) => match &mut call.fun {
@@ -287,6 +293,21 @@ fn exact_aggregate(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
         Some(()) => Transformed::yes(expr),
         None => Transformed::no(expr),
     })
+}
+
+/// Takes the cast to doubles from an argument of 64-bit integers, which doubles would round.
+fn keep_integers(argument: &mut Expr, schema: &DFSchema) -> Result<()> {
+    let Expr::Cast(cast) = argument else {
+        return Ok(());
+    };
+    let is_whole = matches!(
+        cast.expr.get_type(schema)?,
+        DataType::Int64 | DataType::UInt64
+    );
+    if is_whole && *cast.field.data_type() == DataType::Float64 {
+        *argument = (*cast.expr).clone();
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -25,11 +25,10 @@ use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::scan::Scan;
 use crate::source::{Source, with_columns};
+use crate::wording::SECONDS_PER_DAY;
 
 /// The number of rows per batch of the sort. All rows hold the inputs, so they are wide.
 const SORTED_ROWS: usize = 64;
-/// The number of seconds of a day.
-const DAY: f64 = 86_400.0;
 /// The number of thresholds with the highest scores that are all tried. Further ones are farther apart, each by this share
 /// of its rank.
 const ALL_TRIED: usize = 1_024;
@@ -229,7 +228,8 @@ impl<S: HeldOutScores> Collector<'_, S> {
 
 impl HostEvents {
     fn days(&self) -> f64 {
-        self.times.map_or(0.0, |[first, last]| (last - first) / DAY)
+        self.times
+            .map_or(0.0, |[first, last]| (last - first) / SECONDS_PER_DAY)
     }
 
     /// Returns the number of incidents of the events above `threshold`.
@@ -381,7 +381,10 @@ mod tests {
         HeldOutEvents {
             lineages: Log::kernel_calls().lineages(),
             floor: 0.5,
-            hosts: vec![host("a", DAY, &first), host("b", DAY, &second)],
+            hosts: vec![
+                host("a", SECONDS_PER_DAY, &first),
+                host("b", SECONDS_PER_DAY, &second),
+            ],
         }
     }
 

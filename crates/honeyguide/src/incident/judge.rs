@@ -6,13 +6,12 @@ use learn::chance::poisson_interval;
 use serde::Serialize;
 
 use super::LONGEST_SECONDS;
+use crate::wording::SECONDS_PER_DAY;
 
 /// The greatest number of attacks that are listed.
 pub const MAX_ATTACKS: usize = 1_000;
 /// The confidence of the interval of a rate of incidents.
 const CONFIDENCE: f64 = 0.95;
-/// The number of seconds of a day.
-const DAY: f64 = 86_400.0;
 /// The greatest number of labels that are judged at once.
 const MAX_LABELS: usize = 64;
 
@@ -186,7 +185,7 @@ impl Judge {
 
     fn end_host(&mut self) {
         if let Some([first, last]) = self.times.take() {
-            self.host_days += (last - first) / DAY;
+            self.host_days += (last - first) / SECONDS_PER_DAY;
         }
         for tally in &mut self.labels {
             tally.end_attack();
@@ -282,7 +281,7 @@ mod tests {
             (110.0, true, None),
             (120.0, true, Some("b")),
             (130.0, true, None),
-            (DAY, false, Some("c")),
+            (SECONDS_PER_DAY, false, Some("c")),
         ];
         show(&mut judge, "h", &events);
         let held = ["a", "b", "c"].map(|id| judge.end(id));

@@ -244,7 +244,7 @@ impl TextScan<'_> {
             "most of the"
         };
         error.hint(format!(
-            "{others} first {INFERENCE_RECORDS} records hold {what} there: correct this record (an empty field is a null), \
+            "{others} first {INFERENCE_RECORDS} records with a value there hold {what}: correct this record (an empty field is a null), \
              or leave the column out; {missing}"
         ))
     }

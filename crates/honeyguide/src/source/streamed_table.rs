@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as EngineResult;
-use datafusion::datasource::TableType;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{StreamExt, stream};
 
+use crate::engine::rows_table::Rows;
 use crate::error::Result;
 
 /// Batches of rows, each as soon as it is asked for.
@@ -29,52 +26,34 @@ pub(super) trait Part: Debug + Send + Sync {
     fn open(&self, wanted: &[usize], batch_rows: usize) -> Result<BatchIterator>;
 }
 
-/// A table of parts, each of which is one partition.
+/// The rows of parts, each of which is one partition.
 #[derive(Debug)]
-pub(super) struct StreamedTable {
+pub(super) struct Parts {
     schema: SchemaRef,
     parts: Vec<Arc<dyn Part>>,
 }
 
-impl StreamedTable {
-    /// Returns a table of `parts`, whose columns are those of `schema`.
+impl Parts {
+    /// Returns the rows of `parts`, whose columns are those of `schema`.
     pub fn new(schema: SchemaRef, parts: Vec<Arc<dyn Part>>) -> Self {
         Self { schema, parts }
     }
 }
 
-#[async_trait::async_trait]
-impl TableProvider for StreamedTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+impl Rows for Parts {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let all = || (0..self.schema.fields().len()).collect();
-        let wanted = projection.cloned().unwrap_or_else(all);
-        let schema = Arc::new(self.schema.project(&wanted)?);
+    fn partitions(&self, wanted: &[usize], read: &SchemaRef) -> Vec<Arc<dyn PartitionStream>> {
         let partitions = self.parts.iter().map(|part| {
             Arc::new(ProjectedPart {
                 part: Arc::clone(part),
-                wanted: wanted.clone(),
-                schema: Arc::clone(&schema),
-            }) as Arc<dyn PartitionStream>
+                wanted: wanted.to_vec(),
+                schema: Arc::clone(read),
+            }) as _
         });
-        let partitions = partitions.collect();
-        // Rows are counted, for the report of progress, only under a limit.
-        let limit = limit.unwrap_or(usize::MAX);
-        let scan = StreamingTableExec::try_new(schema, partitions, None, [], false, Some(limit))?;
-        Ok(Arc::new(scan))
+        partitions.collect()
     }
 }
 

@@ -25,7 +25,8 @@ use super::records::CsvScan;
 use super::rows::Rows;
 use super::seen::Missing;
 use super::stream::{Kind, Stream, StreamPart};
-use super::streamed_table::{Part, StreamedTable};
+use super::streamed_table::{Part, Parts};
+use crate::engine::rows_table::RowsTable;
 use crate::engine::{BATCH_ROWS, Engine};
 use crate::error::Error;
 use crate::naming::{command, parameter};
@@ -106,7 +107,7 @@ impl Source {
             return Err(node::out_of_reach(&name).into());
         }
         let read = self.streamed_columns();
-        let table = StreamedTable::new(schema_of(read), parts);
+        let table = RowsTable(Parts::new(schema_of(read), parts));
         context
             .read_table(Arc::new(table))?
             .select(self.selection(read, false))

@@ -3,6 +3,7 @@
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForestParams;
 
+use super::recorded::recorded_seconds;
 use crate::clock::Clock;
 use crate::cross_validation::{HostModels, MIN_HOSTS};
 use crate::engine::Engine;
@@ -14,7 +15,7 @@ use crate::naming::parameter;
 use crate::recipe::Recipe;
 use crate::recipe::plan::FeaturePlan;
 use crate::source::Source;
-use crate::wording::of_them;
+use crate::wording::{SECONDS_PER_DAY, of_them};
 
 /// The largest number of incidents per host and day that can be asked for.
 const MOST_INCIDENTS: f64 = 1e6;
@@ -27,19 +28,43 @@ pub(super) fn check(source: &Source, per_host_day: f64) -> Result<()> {
             "{asked} {per_host_day}: it must be from 0 to {MOST_INCIDENTS}"
         )));
     }
+    match lacking(source) {
+        Some(lacking) => Err(no_incidents(&format!("the data {lacking}"))),
+        None => Ok(()),
+    }
+}
+
+/// Returns what keeps incidents of held-out hosts from being counted, if anything does.
+fn lacking(source: &Source) -> Option<&'static str> {
     let process = source.role_column(source.log().process().first().copied());
-    let lacking = if source.host().is_none() {
-        "has no column of hosts"
+    if source.host().is_none() {
+        Some("has no column of hosts")
     } else if source.time().is_none() {
-        "has no column of times"
+        Some("has no column of times")
     } else if process.is_none() {
-        "has no column of processes"
+        Some("has no column of processes")
     } else if !source.is_repeatable() {
-        "can be read only once"
+        Some("can be read only once")
     } else {
-        return Ok(());
-    };
-    Err(no_incidents(&format!("the data {lacking}")))
+        None
+    }
+}
+
+/// Returns the number of incidents that so many per host and day allow in the recorded time of all hosts together; 0 where
+/// incidents cannot be counted.
+///
+/// # Errors
+/// Fails when the data cannot be read.
+pub(super) async fn allowed(
+    engine: &Engine,
+    source: &mut Source,
+    per_host_day: f64,
+) -> Result<f64> {
+    if lacking(source).is_some() {
+        return Ok(0.0);
+    }
+    let seconds = recorded_seconds(engine, source).await?;
+    Ok(seconds / SECONDS_PER_DAY * per_host_day)
 }
 
 /// Returns the error of data that lacks something to count the incidents of held-out hosts.

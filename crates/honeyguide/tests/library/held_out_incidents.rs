@@ -146,6 +146,49 @@ async fn a_short_recording_is_told_with_the_bound_that_it_can_promise() {
     }
 }
 
+/// Writes the events of all hosts with times that are so many times as far apart, which gives hosts that record longer.
+fn stretched(folder: &Folder, times: f64) {
+    let text = folder.text("all.csv");
+    let (header, rows) = text.split_once('\n').expect("a header");
+    assert!(header.starts_with("timestamp,"));
+    let rows = rows.lines().map(|row| {
+        let (time, rest) = row.split_once(',').expect("columns");
+        let time = time.parse::<f64>().expect("a time") * times;
+        format!("{time},{rest}\n")
+    });
+    let rows: String = rows.collect();
+    folder.write("stretched.csv", format!("{header}\n{rows}"));
+}
+
+#[tokio::test]
+async fn the_default_counts_incidents_where_the_recording_allows_one() {
+    let folder = Folder::new();
+    hosts(&folder);
+    let default = ThresholdPolicy::default();
+    let asked = ThresholdPolicy::Incidents { per_host_day: 0.25 };
+    let long = trained(&mut folder.source(&["all.csv"]), asked, 2).await;
+    let (_, outcomes) = held_out(&long.expect("a model"));
+    let days: f64 = outcomes.iter().map(|host| host.days).sum();
+    for (host_days, is_enough) in [(3.99, false), (4.01, true)] {
+        stretched(&folder, host_days / days);
+        let mut source = folder.source(&["stretched.csv"]);
+        let model = trained(&mut source, default, 2).await.expect("a model");
+        let other = match is_enough {
+            true => asked,
+            false => ThresholdPolicy::HeldOutOrAuto {
+                false_positive_rate: 0.001,
+            },
+        };
+        let expected = trained(&mut source, other, 2).await.expect("a model");
+        assert_eq!(written(&model), written(&expected), "{host_days}");
+        let by_incidents = matches!(
+            model.threshold().method,
+            ThresholdMethod::IncidentsPerHostDay { .. }
+        );
+        assert_eq!(by_incidents, is_enough, "{host_days}");
+    }
+}
+
 #[tokio::test]
 async fn data_whose_incidents_cannot_be_counted_is_refused() {
     let folder = Folder::new();

@@ -256,7 +256,7 @@ async fn messages_name_the_mistake_and_a_correction() {
             "SELECT userId FROM events a, events b",
             ["Ambiguous reference", "name the table too"],
         ),
-        ("SELECT 'a' + 1", ["Utf8 + Int64", ""]),
+        ("SELECT 'a' + 1", ["text + Int64", ""]),
         (
             "SELECT a.userId, b.userId FROM events a JOIN events b ON a.timestamp = b.timestamp",
             ["two columns called `userId`", "with AS"],

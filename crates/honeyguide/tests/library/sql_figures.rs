@@ -304,3 +304,31 @@ async fn comparisons_with_numbers_of_many_digits_are_exact() {
         assert_eq!(found, Some(expected.to_string()), "{file}: {condition}");
     }
 }
+
+/// The figures of integers that no double holds are what Python's fractions give.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_of_great_integers_are_exact() {
+    let rows = |first: u64| -> String {
+        (0..10)
+            .map(|n| format!("{},{}\n", first + n, n * n))
+            .collect()
+    };
+    let folder = Folder::with(&[
+        ("signed.csv", format!("id,k\n{}", rows(1 << 62))),
+        ("unsigned.csv", format!("id,k\n{}", rows(u64::MAX - 9))),
+    ]);
+    for file in ["signed.csv", "unsigned.csv"] {
+        for (figure, expected) in [
+            ("var_samp(id)", "9.166666666666666"),
+            ("stddev_pop(id)", "2.8722813232690143"),
+            ("covar_samp(id, k)", "82.5"),
+            ("corr(id, k)", "0.9626907371412557"),
+            ("regr_slope(k, id)", "9.0"),
+        ] {
+            let query = format!("SELECT {figure} AS f FROM events");
+            let found = answer(&folder, &[file], 2, &query).await;
+            let found = found.trim_start_matches("f\n").trim_end();
+            assert_eq!(found, expected, "{file}: {figure}");
+        }
+    }
+}

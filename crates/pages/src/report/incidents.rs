@@ -54,6 +54,8 @@ pub(super) struct IncidentView {
     pub facts: Vec<(&'static str, String)>,
     /// The reasons, each with its number of events.
     pub all_reasons: Vec<String>,
+    /// The program that started the session, which is not in the tree; empty if none is known.
+    pub started_by: String,
     pub tree: Tree,
 }
 
@@ -133,6 +135,10 @@ impl IncidentView {
                     format!("{} ({events})", printable(&clip_reason(&reason.text)))
                 })
                 .collect(),
+            started_by: match &incident.started_by {
+                Some(program) => printable(&clip(program)).into_owned(),
+                None => String::new(),
+            },
             tree: tree(&incident.processes),
             host,
         }

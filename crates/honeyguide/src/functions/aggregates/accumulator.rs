@@ -7,60 +7,89 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, ListArray, ListBuilder, PrimitiveBuilder,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::statistic::{Row, Statistic, Total};
 
-/// The columns of a batch as doubles.
+/// A column as doubles, with what its values have beyond them.
+struct Numbers {
+    values: Float64Array,
+    rests: Option<Vec<f64>>,
+}
+
+impl Numbers {
+    fn new(column: &ArrayRef) -> Result<Self> {
+        let values = cast(column, &DataType::Float64)?;
+        let values = values.as_primitive::<Float64Type>().clone();
+        let rest = |(whole, value): (i128, &f64)| (whole - *value as i128) as f64;
+        let rests: Option<Vec<f64>> = match column.data_type() {
+            DataType::Int64 => {
+                let column = column.as_primitive::<Int64Type>().values().iter();
+                let whole = column.map(|whole| i128::from(*whole));
+                Some(whole.zip(values.values()).map(rest).collect())
+            }
+            DataType::UInt64 => {
+                let column = column.as_primitive::<UInt64Type>().values().iter();
+                let whole = column.map(|whole| i128::from(*whole));
+                Some(whole.zip(values.values()).map(rest).collect())
+            }
+            _ => None,
+        };
+        Ok(Self { values, rests })
+    }
+
+    /// Returns the number of a row and its rest; `None` for a null.
+    fn get(&self, index: usize) -> Option<(f64, f64)> {
+        let rest = self.rests.as_ref().map_or(0.0, |rests| rests[index]);
+        let is_valid = self.values.is_valid(index);
+        is_valid.then(|| (self.values.value(index), rest))
+    }
+}
+
+/// The columns of a batch.
 struct Columns {
-    x: Float64Array,
-    y: Option<Float64Array>,
+    x: Numbers,
+    y: Option<Numbers>,
 }
 
 impl Columns {
     fn new(statistic: Statistic, values: &[ArrayRef]) -> Result<Self> {
-        let number = |column: &ArrayRef| -> Result<Float64Array> {
-            let column = cast(column, &DataType::Float64)?;
-            Ok(column.as_primitive::<Float64Type>().clone())
+        let (x, y) = match (statistic, values) {
+            (Statistic::Regression(_), [y, x]) | (_, [x, y]) => (x, Some(y)),
+            (_, [x]) => (x, None),
+            _ => {
+                return Err(exec_datafusion_err!(
+                    "an aggregate got {} columns",
+                    values.len()
+                ));
+            }
         };
-        match (statistic, values) {
-            (Statistic::Regression(_), [y, x]) => Ok(Self {
-                x: number(x)?,
-                y: Some(number(y)?),
-            }),
-            (_, [x, y]) => Ok(Self {
-                x: number(x)?,
-                y: Some(number(y)?),
-            }),
-            (_, [x]) => Ok(Self {
-                x: number(x)?,
-                y: None,
-            }),
-            _ => Err(exec_datafusion_err!(
-                "an aggregate got {} columns",
-                values.len()
-            )),
-        }
+        Ok(Self {
+            x: Numbers::new(x)?,
+            y: y.map(Numbers::new).transpose()?,
+        })
     }
 
     /// Returns the numbers of a row; `None` if one of them is null.
     fn row(&self, index: usize) -> Option<Row> {
-        let y = match &self.y {
-            Some(column) if column.is_null(index) => return None,
-            Some(column) => column.value(index),
-            None => 0.0,
+        let (y, y_rest) = match &self.y {
+            Some(column) => column.get(index)?,
+            None => (0.0, 0.0),
         };
-        self.x.is_valid(index).then(|| Row {
-            x: self.x.value(index),
+        let (x, x_rest) = self.x.get(index)?;
+        Some(Row {
+            x,
             y,
+            x_rest,
+            y_rest,
         })
     }
 
     fn rows(&self) -> impl Iterator<Item = Row> {
-        (0..self.x.len()).filter_map(|index| self.row(index))
+        (0..self.x.values.len()).filter_map(|index| self.row(index))
     }
 }
 
@@ -175,7 +204,7 @@ impl Accumulator for Single {
             }
             for bits in words {
                 let x = f64::from_bits(bits.cast_unsigned());
-                self.add(Row { x, y: 0.0 });
+                self.add(Row::of(x));
             }
         }
         Ok(())

@@ -32,6 +32,12 @@ pub(super) fn exact(name: &str, kinds: &[DataType]) -> Option<AggregateUDF> {
     fits.then(|| AggregateUDF::from(ExactAggregate::new(name, statistic)))
 }
 
+/// Returns whether the engine's aggregate `name` is computed of sums of products, in which the rounding of great integers
+/// shows.
+pub(super) fn is_of_products(name: &str) -> bool {
+    Statistic::of(name).is_some_and(Statistic::is_of_products)
+}
+
 /// An aggregate that does not depend on the order of the rows.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExactAggregate {

@@ -81,6 +81,11 @@ impl Statistic {
         }
     }
 
+    /// Returns whether the statistic is computed of sums of products, in which the rounding of great integers shows.
+    pub(super) fn is_of_products(self) -> bool {
+        matches!(self.start(), Total::Moments(_))
+    }
+
     pub(super) fn start(self) -> Total {
         match self {
             Self::Sum | Self::Mean => Total::Sum(0, ExactSum::default()),
@@ -135,7 +140,12 @@ impl Statistic {
                     _ => number,
                 });
             }
-            Total::Moments(moments) => moments.add(row.x, row.y),
+            Total::Moments(moments) => {
+                moments.add(row.x, row.y);
+                if row.has_rests() {
+                    moments.add_rests([row.x, row.x_rest], [row.y, row.y_rest]);
+                }
+            }
         }
     }
 
@@ -159,7 +169,7 @@ impl Statistic {
             Total::Extreme(_) => {
                 if !rest.is_empty() {
                     let x = f64::from_bits(take(rest)?.cast_unsigned());
-                    self.add(total, Row { x, y: 0.0 });
+                    self.add(total, Row::of(x));
                 }
             }
             Total::Moments(moments) => moments.merge(&ExactMoments::decode(rest)?),
@@ -202,6 +212,25 @@ impl Regression {
 pub(super) struct Row {
     pub x: f64,
     pub y: f64,
+    /// What the number has beyond x, if a double cannot hold it.
+    pub x_rest: f64,
+    pub y_rest: f64,
+}
+
+impl Row {
+    /// Returns a row of one number.
+    pub fn of(x: f64) -> Self {
+        Self {
+            x,
+            y: 0.0,
+            x_rest: 0.0,
+            y_rest: 0.0,
+        }
+    }
+
+    fn has_rests(&self) -> bool {
+        self.x_rest != 0.0 || self.y_rest != 0.0
+    }
 }
 
 /// What an aggregate remembers of the rows that were added.
@@ -222,7 +251,12 @@ impl Total {
                 sum.subtract(row.x);
             }
             Self::Extreme(_) => {}
-            Self::Moments(moments) => moments.subtract(row.x, row.y),
+            Self::Moments(moments) => {
+                moments.subtract(row.x, row.y);
+                if row.has_rests() {
+                    moments.subtract_rests([row.x, row.x_rest], [row.y, row.y_rest]);
+                }
+            }
         }
     }
 

@@ -82,6 +82,41 @@ impl TimeColumn {
 }
 
 impl TimeColumn {
+    /// Returns the least and the greatest ticks of the events of each value of `group`, or of all events, in no particular
+    /// order. Events without a time are left out.
+    ///
+    /// # Errors
+    /// Fails when the data cannot be read.
+    pub(crate) async fn ranges(
+        &self,
+        engine: &Engine,
+        source: &mut Source,
+        group: Option<Expr>,
+    ) -> Result<Vec<[f64; 2]>> {
+        const TICKS: &str = "__ticks";
+        const GROUP: &str = "__group";
+        let read = [Some(&self.ticks), group.as_ref()].into_iter().flatten();
+        let scan = Scan::new(engine, "finding times").reading(read);
+        let groups: Vec<Expr> = group.iter().map(|_| ident(GROUP)).collect();
+        let query = |table: DataFrame| {
+            let ticks = finite(self.ticks.clone()).alias(TICKS);
+            let group = group.clone().map(|group| group.alias(GROUP));
+            table
+                .select([ticks].into_iter().chain(group).collect::<Vec<_>>())?
+                .aggregate(groups.clone(), vec![min(ident(TICKS)), max(ident(TICKS))])
+        };
+        let push = |found: &mut Vec<[f64; 2]>, batch: &RecordBatch| {
+            let [first, last] = [0, 1].map(|end| {
+                let column = batch.column(groups.len() + end);
+                column.as_primitive::<Float64Type>()
+            });
+            let timed = (0..batch.num_rows()).filter(|row| first.is_valid(*row));
+            found.extend(timed.map(|row| [first.value(row), last.value(row)]));
+            Ok(())
+        };
+        scan.fold(source, || Ok(Vec::new()), query, push).await
+    }
+
     /// Returns the length of a tick of a column whose greatest value is `last`, in seconds.
     pub fn seconds_per_tick(&self, last: f64) -> f64 {
         self.unit.unwrap_or(match last.abs() {
@@ -99,28 +134,13 @@ impl Clock {
     /// # Errors
     /// Fails when the data cannot be read.
     pub(crate) async fn of(engine: &Engine, source: &mut Source) -> Result<Option<Self>> {
-        const TICKS: &str = "__ticks";
         let Some(time) = TimeColumn::of(source) else {
             return Ok(None);
         };
-        let scan = Scan::new(engine, "finding times").reading([&time.ticks]);
-        let query = |table: DataFrame| {
-            let range = vec![min(ident(TICKS)), max(ident(TICKS))];
-            table
-                .select(vec![time.ticks.clone().alias(TICKS)])?
-                .select(vec![finite(ident(TICKS)).alias(TICKS)])?
-                .aggregate(Vec::new(), range)
-        };
-        let push = |found: &mut Option<(f64, f64)>, batch: &RecordBatch| {
-            let [first, last] =
-                [0, 1].map(|column| batch.column(column).as_primitive::<Float64Type>());
-            if batch.num_rows() > 0 && first.is_valid(0) {
-                *found = Some((first.value(0), last.value(0)));
-            }
-            Ok(())
-        };
-        let range = scan.fold(source, || Ok(None), query, push).await?;
-        Ok(range.map(|(first, last)| time.clock(first, last)))
+        let ranges = time.ranges(engine, source, None).await?;
+        Ok(ranges
+            .first()
+            .map(|[first, last]| time.clock(*first, *last)))
     }
 
     /// Returns the expression of an event's day: an integer that counts from 0 at the start, or null.

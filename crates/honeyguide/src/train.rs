@@ -11,6 +11,7 @@ use learn::iforest::{
 };
 use sha2::{Digest, Sha256};
 
+use self::by_incidents::Asked;
 use crate::cross_validation::{self, FoldModel, HeldOut, MIN_EVENTS, MIN_HOSTS, TimeBlocks};
 use crate::distil::{distil, host_key};
 use crate::engine::Engine;
@@ -118,7 +119,7 @@ impl ThresholdPolicy {
         }
     }
 
-    /// Returns the incidents per host and day by which the threshold is set, if it is, where `parts` can be held out.
+    /// Returns the incidents by which the threshold is set, if it is, where `parts` can be held out.
     ///
     /// # Errors
     /// Fails when the data cannot be read.
@@ -127,12 +128,14 @@ impl ThresholdPolicy {
         engine: &Engine,
         source: &mut Source,
         parts: &Parts,
-    ) -> Result<Option<f64>> {
+    ) -> Result<Option<Asked>> {
         match self {
-            Self::Incidents { per_host_day } => Ok(Some(per_host_day)),
+            Self::Incidents { per_host_day } => Ok(Some(Asked {
+                per_host_day,
+                clock: None,
+            })),
             Self::IncidentsOrHeldOut { per_host_day, .. } if matches!(parts, Parts::Hosts) => {
-                let allowed = by_incidents::allowed(engine, source, per_host_day).await?;
-                Ok((allowed >= 1.0).then_some(per_host_day))
+                by_incidents::asked_if_allowed(engine, source, per_host_day).await
             }
             _ => Ok(None),
         }
@@ -227,15 +230,11 @@ pub async fn train(
     if distilled.events == 0 {
         return Err(no_events(source));
     }
-    let per_host_day = options.threshold.incidents(engine, source, &parts).await?;
-    let threshold = match per_host_day {
-        Some(per_host_day) => {
+    let threshold = match options.threshold.incidents(engine, source, &parts).await? {
+        Some(asked) => {
             let params = options.forest_params(&recipe, distilled.events);
             let held_out = (&distilled, &params);
-            Some(
-                by_incidents::threshold(engine, source, &recipe, &plan, held_out, per_host_day)
-                    .await?,
-            )
+            Some(by_incidents::threshold(engine, source, &recipe, &plan, held_out, asked).await?)
         }
         None => None,
     };

@@ -1,8 +1,10 @@
 //! Alerts: what is told of an incident when it opens, changes or ends.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use honeyguide::incident::{Change, ChangeKind, Incident};
 use serde::Serialize;
+
+use crate::database;
 
 /// The name of the format of an alert.
 pub const ALERT_FORMAT: &str = "honeyguide-alert";
@@ -55,7 +57,7 @@ impl<'a> Alert<'a> {
             format: ALERT_FORMAT,
             version: ALERT_VERSION,
             id: format!("{}:{revision}", incident.id),
-            time: time.to_rfc3339_opts(SecondsFormat::Millis, true),
+            time: database::text(time),
             kind: *kind,
             revision: *revision,
             simulated,

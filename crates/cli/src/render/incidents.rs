@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use honeyguide::incident::{Change, ChangeKind, Incident, Incidents, Names};
+use honeyguide::incident::{Change, Incident, Incidents, Names};
 use honeyguide::wording::{duration, moment};
 use honeyguide_watch::StoredRow;
 use serde::Deserialize;
@@ -119,11 +119,7 @@ pub fn print_change(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let incident = &change.incident;
-    let kind = match change.kind {
-        ChangeKind::Opened => "opened ",
-        ChangeKind::Updated => "updated",
-        ChangeKind::Closed => "closed ",
-    };
+    let kind = change.kind.name();
     let time = incident.last.map_or_else(String::new, |last| {
         format!("{}  ", moment(last, times_are_dates.unwrap_or(false)))
     });
@@ -135,7 +131,7 @@ pub fn print_change(
     let reason = incident.reasons.first();
     let reason = reason.map_or_else(String::new, |reason| format!(": {}", reason.text));
     let (id, score) = (&incident.id, incident.score);
-    let line = format!("{time}{kind}  incident {id}{host}  score {score:.2}, {events}{reason}");
+    let line = format!("{time}{kind:<7}  incident {id}{host}  score {score:.2}, {events}{reason}");
     writeln!(out, "{}", printable(&line))
 }
 

@@ -89,7 +89,7 @@ struct Reported {
 }
 
 /// What happened to an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// Its first events came.
@@ -98,6 +98,18 @@ pub enum ChangeKind {
     Updated,
     /// It is over.
     Closed,
+}
+
+impl ChangeKind {
+    /// Returns the name of the kind, as in an alert.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Updated => "updated",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// An incident that has changed.

@@ -3,7 +3,7 @@
 use datafusion::arrow::array::ArrayRef;
 use learn::iforest::IsolationForestParams;
 
-use super::recorded::recorded_seconds;
+use super::recorded::Recorded;
 use crate::clock::Clock;
 use crate::cross_validation::{HostModels, MIN_HOSTS};
 use crate::engine::Engine;
@@ -50,21 +50,33 @@ fn lacking(source: &Source) -> Option<&'static str> {
     }
 }
 
-/// Returns the number of incidents that so many per host and day allow in the recorded time of all hosts together; 0 where
-/// incidents cannot be counted.
+/// The incidents that a threshold may give.
+pub(super) struct Asked {
+    /// The largest number per host and day, on all hosts together.
+    pub per_host_day: f64,
+    /// The clock of the events, if it is known.
+    pub clock: Option<Clock>,
+}
+
+/// Returns so many incidents per host and day if incidents can be counted and the recorded time of all hosts together allows
+/// at least one of them.
 ///
 /// # Errors
 /// Fails when the data cannot be read.
-pub(super) async fn allowed(
+pub(super) async fn asked_if_allowed(
     engine: &Engine,
     source: &mut Source,
     per_host_day: f64,
-) -> Result<f64> {
+) -> Result<Option<Asked>> {
     if lacking(source).is_some() {
-        return Ok(0.0);
+        return Ok(None);
     }
-    let seconds = recorded_seconds(engine, source).await?;
-    Ok(seconds / SECONDS_PER_DAY * per_host_day)
+    let recorded = Recorded::of(engine, source).await?;
+    let long = recorded.filter(|time| time.seconds / SECONDS_PER_DAY * per_host_day >= 1.0);
+    Ok(long.map(|time| Asked {
+        per_host_day,
+        clock: Some(time.clock),
+    }))
 }
 
 /// Returns the error of data that lacks something to count the incidents of held-out hosts.
@@ -96,7 +108,7 @@ pub(super) async fn threshold(
     recipe: &Recipe,
     plan: &FeaturePlan,
     (distilled, params): (&Distilled, &IsolationForestParams),
-    per_host_day: f64,
+    asked: Asked,
 ) -> Result<Threshold> {
     match distilled.groups.len() {
         0 => {
@@ -111,7 +123,14 @@ pub(super) async fn threshold(
         }
         _ => {}
     }
-    let clock = Clock::of(engine, source).await?;
+    let Asked {
+        per_host_day,
+        clock,
+    } = asked;
+    let clock = match clock {
+        None => Clock::of(engine, source).await?,
+        known => known,
+    };
     let clock = clock.ok_or_else(|| no_incidents("no event has a time"))?;
     let models = HostModels::fit(recipe, distilled, params)?;
     let events = held_out_events(engine, source, recipe, plan, &clock, &models).await?;

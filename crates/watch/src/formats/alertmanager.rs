@@ -1,10 +1,10 @@
 //! Alerts for Alertmanager, as `POST /api/v2/alerts` takes them.
 
 use chrono::Duration;
-use honeyguide::incident::QUIET_SECONDS;
+use honeyguide::incident::{ChangeKind, QUIET_SECONDS};
 use serde_json::{Value, json};
 
-use super::told::{Kind, Told};
+use super::told::Told;
 use super::{PRODUCT, date};
 
 /// The number of reasons that are annotations.
@@ -40,8 +40,8 @@ pub(super) fn document(told: &Told) -> Value {
         annotations[format!("reason_{number}")] = reason.into_owned().into();
     }
     let ends = match told.kind {
-        Kind::Closed => told.time,
-        Kind::Opened | Kind::Updated => told.time + Duration::seconds(ACTIVE_SECONDS),
+        ChangeKind::Closed => told.time,
+        ChangeKind::Opened | ChangeKind::Updated => told.time + Duration::seconds(ACTIVE_SECONDS),
     };
     // Events of a clock that is ahead must not begin after the end.
     let starts = told.first().unwrap_or(told.time).min(told.time);

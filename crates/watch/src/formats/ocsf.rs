@@ -1,8 +1,9 @@
 //! Alerts as OCSF 1.8 Detection Findings, class 2004.
 
+use honeyguide::incident::ChangeKind;
 use serde_json::{Value, json};
 
-use super::told::{Kind, Process, Told};
+use super::told::{Process, Told};
 use super::{PRODUCT, VERSION};
 
 /// The version of the schema.
@@ -21,14 +22,14 @@ const PROCESSES: usize = 20;
 pub(super) fn document(told: &Told) -> Value {
     let incident = &told.incident;
     let (activity, activity_name) = match told.kind {
-        Kind::Opened => (1, "Create"),
-        Kind::Updated => (2, "Update"),
-        Kind::Closed => (3, "Close"),
+        ChangeKind::Opened => (1, "Create"),
+        ChangeKind::Updated => (2, "Update"),
+        ChangeKind::Closed => (3, "Close"),
     };
     let (severity, severity_name) = told.severity().ocsf();
     let (status, status_name) = match told.kind {
-        Kind::Closed => (OTHER, "Ended"),
-        Kind::Opened | Kind::Updated => (NEW, "New"),
+        ChangeKind::Closed => (OTHER, "Ended"),
+        ChangeKind::Opened | ChangeKind::Updated => (NEW, "New"),
     };
     let mut document = json!({
         "activity_id": activity,
@@ -45,7 +46,7 @@ pub(super) fn document(told: &Told) -> Value {
         "severity": severity_name,
         "status_id": status,
         "status": status_name,
-        "is_alert": told.kind != Kind::Closed,
+        "is_alert": told.kind != ChangeKind::Closed,
         "risk_score": incident.score.round() as i64,
         "metadata": metadata(told),
         "finding_info": finding(told),

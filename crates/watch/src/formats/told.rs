@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use honeyguide::incident::ChangeKind;
 use honeyguide::wording::{of_them, printable};
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ const SUMMARY_NAMES: usize = 3;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Told {
     pub id: String,
-    pub kind: Kind,
+    pub kind: ChangeKind,
     pub revision: u64,
     pub time: DateTime<Utc>,
     pub model: Option<String>,
@@ -24,15 +25,6 @@ pub(crate) struct Told {
     #[serde(default)]
     pub simulated: bool,
     pub incident: Incident,
-}
-
-/// What happened to the incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    Opened,
-    Updated,
-    Closed,
 }
 
 /// What the formats take of an incident.
@@ -80,17 +72,6 @@ pub(crate) struct Reason {
     pub feature: String,
     pub text: String,
     pub events: u64,
-}
-
-impl Kind {
-    /// Returns the name of the kind, as in the alert.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Updated => "updated",
-            Self::Closed => "closed",
-        }
-    }
 }
 
 impl Names {

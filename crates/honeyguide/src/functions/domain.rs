@@ -208,7 +208,7 @@ mod tests {
             let is_close = found
                 .zip(bits)
                 .map(|(found, bits)| (found - bits).abs() < 1e-12);
-            assert_eq!(is_close.unwrap_or(found == bits), true, "{name}: {found:?}");
+            assert!(is_close.unwrap_or(found == bits), "{name}: {found:?}");
         }
     }
 

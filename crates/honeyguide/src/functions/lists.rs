@@ -351,12 +351,20 @@ mod tests {
             ("['a'", Err(Malformed)),
             ("a", Err(Malformed)),
         ] {
-            let found = texts_of(text);
-            let shown = found.as_ref().map(|list| {
-                let list = list.as_ref()?;
-                Some(list.iter().map(Option::as_deref).collect::<Vec<_>>())
+            let found = texts_of(text).map(|list| {
+                let texts = list?.into_iter();
+                Some(texts.map(|text| text.map(Cow::into_owned)).collect())
             });
-            assert_eq!(shown, expected.as_ref().map(Clone::clone), "{text}");
+            let expected: Read<Option<Vec<Option<&str>>>> = expected;
+            let expected = expected.map(|list| {
+                let texts = list?.into_iter();
+                Some(
+                    texts
+                        .map(|text| text.map(str::to_owned))
+                        .collect::<Vec<_>>(),
+                )
+            });
+            assert_eq!(found, expected, "{text}");
         }
     }
 

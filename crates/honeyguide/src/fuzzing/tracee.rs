@@ -11,10 +11,8 @@ pub fn run(input: &[u8]) {
     if Compression::sniff(input) != Compression::None {
         return;
     }
-    for format in [
-        Some(Format::Dialect(Dialect::Tracee, Compression::None)),
-        None,
-    ] {
+    let dialects = Dialect::ALL.map(|dialect| Some(Format::Dialect(dialect, Compression::None)));
+    for format in dialects.into_iter().chain([None]) {
         let options = ReadOptions {
             format,
             ..ReadOptions::default()

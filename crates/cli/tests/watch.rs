@@ -49,6 +49,7 @@ fn assert_balanced(answer: &Value) {
         "/dropped/no_event",
         "/dropped/unusable",
         "/dropped/stopped",
+        "/dropped/refused",
         "/in_flight",
     ];
     assert_eq!(

@@ -516,14 +516,17 @@ impl Watcher {
 
     /// Returns the number of records by what became of them.
     fn ledger(&self, queue: &Queue) -> Ledger {
-        let (received, queued) = queue.counts();
+        let (received, queued, refused) = queue.counts();
         let inputs = self.inputs.iter();
         let inside = inputs.map(|input| input.held.len() as u64 + input.unscored);
         Ledger {
             in_flight: queued + inside.sum::<u64>(),
             scored: self.scored,
             malformed: self.malformed,
-            dropped: self.dropped,
+            dropped: Dropped {
+                refused: self.dropped.refused + refused,
+                ..self.dropped
+            },
             received: self.received_before + received,
         }
     }

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
-use honeyguide::{Error, Model, is_url, marks};
+use honeyguide::{Error, Model, Token, is_url, marks};
 use honeyguide_watch::{
-    Alert, End, QUEUE_BYTES, Queue, Report, Settings, Store, Summary, Watcher, follow, read_stream,
+    Alert, End, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store, Summary,
+    Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
@@ -70,12 +71,13 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             stopped.store(true, Ordering::Relaxed);
         }
     });
-    let mut watcher = Watcher::new(context.engine.clone(), model, args.inputs, settings);
+    let names = inputs.iter().map(|(name, _)| name.clone());
+    let mut watcher = Watcher::new(context.engine.clone(), model, names, settings);
     let mut deliveries = None;
     let positions = match &args.store {
         None => vec![None; inputs.len()],
         Some(path) => {
-            let is_stream = |input: &(PathBuf, Input)| matches!(input.1, Input::Stream(_));
+            let is_stream = |input: &(PathBuf, Input)| !matches!(input.1, Input::Followed);
             let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
             let mut store = Store::open(path)?;
             let writes_file = args.alerts.is_some();
@@ -98,6 +100,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
         thread::spawn(move || match input {
             Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
+            Input::Listening(listener) => listener.serve(&queue, at, format),
         });
     }
     let closed = Arc::clone(&reports.closed);
@@ -127,12 +130,14 @@ enum Input {
     Stream(Box<dyn Read + Send>),
     /// A file that is read on as it grows.
     Followed,
+    /// Others send it events.
+    Listening(Listener),
 }
 
 /// Opens the inputs.
 ///
 /// # Errors
-/// Fails when an input is named twice, cannot be opened or is no local file.
+/// Fails when an input is named twice, cannot be opened or is no local file, and when an address cannot be listened at.
 fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Failure> {
     let mut inputs: Vec<(PathBuf, Input)> = Vec::new();
     for name in &args.inputs {
@@ -141,6 +146,30 @@ fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Fa
             return Err(Error::usage(format!("{name}: the input is named twice")).into());
         }
         inputs.push((name.clone(), open(context, name, args.follow)?));
+    }
+    let token = args.listen_token_file.as_deref();
+    let token = token.map(Token::from_file).transpose()?;
+    if token.is_some()
+        && !args
+            .listen
+            .iter()
+            .any(|one| matches!(one, ListenAddress::Http(_)))
+    {
+        return Err(
+            Error::usage("--listen-token-file: only senders over HTTP have a token")
+                .hint("leave it out, or listen at http://IP:PORT")
+                .into(),
+        );
+    }
+    for address in &args.listen {
+        let listener = Listener::bind(address, token.as_ref())?;
+        let place = listener.place();
+        let path = match address {
+            ListenAddress::Http(_) => "/events",
+            ListenAddress::Tcp(_) | ListenAddress::Unix(_) => "",
+        };
+        context.remark(&format!("note: events are taken at {place}{path}"));
+        inputs.push((listener.name().to_owned(), Input::Listening(listener)));
     }
     Ok(inputs)
 }
@@ -335,12 +364,13 @@ impl Outcome for Watched {
         )?;
         writeln!(
             out,
-            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} not scored.",
+            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} not scored.",
             of_them(ledger.received, "record", "records"),
             count(ledger.scored),
             count(ledger.malformed),
             count(ledger.dropped.no_event),
             count(ledger.dropped.unusable),
+            count(ledger.dropped.refused),
             count(ledger.dropped.stopped + ledger.in_flight),
         )?;
         writeln!(

@@ -14,6 +14,7 @@ mod input;
 mod ledger;
 mod listen;
 mod metrics;
+mod models;
 mod outbox;
 mod position;
 mod queue;
@@ -30,6 +31,7 @@ pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
 pub use listen::{ListenAddress, Listener, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED_BYTES};
 pub use metrics::serve_metrics;
+pub use models::Models;
 pub use outbox::{
     Deliveries, MAX_WAITING, MAX_WAITING_BYTES, Notice, Syslog, SyslogAddress, Undelivered,
     Waiting, Webhook,

@@ -1,5 +1,6 @@
 //! `honeyguide watch`.
 
+mod models;
 mod onlookers;
 mod receivers;
 mod view;
@@ -91,6 +92,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             watcher.keep_in(store, &streams, context.is_simulated())?
         }
     };
+    models::follow(args.model, context.storage()?, watcher.models())?;
     onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
     view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
@@ -220,6 +222,8 @@ struct Reports {
     file: Option<Out>,
     /// Whether somebody receives alerts.
     makes_alerts: bool,
+    /// Whether notes are left out.
+    is_quiet: bool,
     model: Option<String>,
     is_simulated: bool,
     /// Whether the reader of standard output has closed it.
@@ -256,6 +260,7 @@ impl Reports {
                 || !receivers.webhook.is_empty()
                 || !receivers.syslog.is_empty(),
             file,
+            is_quiet: context.global().quiet,
             model: model.origin().map(|origin| origin.sha256.clone()),
             is_simulated: context.is_simulated(),
             closed: Arc::default(),
@@ -328,6 +333,24 @@ impl Report for Reports {
             Ok((alert.id().to_owned(), json))
         });
         alerts.collect()
+    }
+
+    fn model(&mut self, model: Result<&Model, &Error>) {
+        let note = match model {
+            Ok(model) => {
+                let fingerprint = model.origin().map(|origin| origin.sha256.clone());
+                let shown = fingerprint.as_deref().unwrap_or("not from a file");
+                let note = format!("note: the model was replaced; its SHA-256 is {shown}");
+                self.model = fingerprint;
+                note
+            }
+            Err(error) => format!("warning: the model is not replaced: {error}"),
+        };
+        if model.is_err() || !self.is_quiet {
+            let print = || -> io::Result<()> { writeln!(io::stderr(), "{}", printable(&note)) };
+            // A note that cannot be written ends no watch.
+            let _ = self.view.print(print);
+        }
     }
 
     fn write(&mut self, alerts: &[&str]) -> Result<(), Error> {

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from honeyguide import _rows, _settings
-from honeyguide._native import VERSION, Forest
+from honeyguide import _files, _rows, _settings
+from honeyguide._native import Forest
 
 if TYPE_CHECKING:
     import shap
@@ -143,22 +143,12 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         grows = self.warm_start and hasattr(self, "_forest")
         categories = self.categories_ if grows else _rows.find_categories(X, self.categorical_features)
         rows = _rows.encoded(self, X, categories, reset=not grows)
-        weights = self._weights(sample_weight, rows)
+        weights = _rows.weights(sample_weight, rows)
         n_threads = _settings.n_threads(self.n_jobs)
         forest = self._grown(rows, weights, n_threads) if grows else self._new(rows, weights, categories, n_threads)
         self._take(forest, categories)
         self._shared = {name: getattr(self, name) for name in _SHARED}
         return self
-
-    def _weights(self, sample_weight: ArrayLike | None, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        if sample_weight is None:
-            return None
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
-        if np.any(weights < 0):
-            raise ValueError("Negative values in data passed to `sample_weight`: a weight must be at least 0")
-        if not np.any(weights > 0):
-            raise ValueError("every sample weight is zero: at least one row needs a weight above 0")
-        return weights
 
     def _new(
         self,
@@ -290,38 +280,31 @@ class IsolationForest(OutlierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the fitted forest to a JSON file, which `load` and the command `honeyguide import` read."""
         check_is_fitted(self, "_forest")
-        content: dict[str, Any] = {"honeyguide": VERSION}
-        if hasattr(self, "feature_names_in_"):
-            content["feature_names"] = list(self.feature_names_in_)
-        if self._has_categories():
-            content["categories"] = self.categories_
-        content["forest"] = {**json.loads(self._forest.to_json()), "offset": float(self.offset_)}
-        _settings.write_text(path, json.dumps(content))
+        data = {**json.loads(self._forest.to_json()), "offset": float(self.offset_)}
+        more = {"categories": self.categories_} if self._has_categories() else {}
+        _files.write(path, self, "forest", data, **more)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Reads a forest that `save` has written. Everything in the file is checked, and no code in it is run."""
-        with open(path, encoding="utf-8") as file:
-            try:
-                content = json.load(file)
-            except ValueError as error:
-                raise ValueError(f"{os.fspath(path)}: not JSON: {error}") from None
-        if not isinstance(content, dict) or not isinstance(content.get("forest"), dict):
-            raise ValueError(f"{os.fspath(path)}: not a forest that IsolationForest.save has written")
+        content = _files.read(path, "forest")
         try:
-            forest = Forest.from_json(json.dumps(content["forest"]))
+            return cls._from_file(content)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+    @classmethod
+    def _from_file(cls, content: dict[str, Any]) -> Self:
+        forest = Forest.from_json(json.dumps(content["forest"]))
         params = content["forest"]["params"]
-        loaded = cls(**{name: _parameter(params[name]) for name in ("n_estimators", *_SHARED) if name in params})
-        loaded.set_params(random_state=forest.seed if forest.seed < 2**32 else None)
-        loaded.n_features_in_ = forest.n_features
-        if content.get("feature_names") is not None:
-            loaded.feature_names_in_ = np.asarray(content["feature_names"], dtype=object)
-        loaded._take(forest, _known(content.get("categories"), params.get("column_kinds"), forest.n_features))
-        if loaded._has_categories():
-            named = [number for number, known in enumerate(loaded.categories_) if known is not None]
+        loaded = cls(**{name: _files.parameter(params[name]) for name in ("n_estimators", *_SHARED) if name in params})
+        categories = _known(content.get("categories"), params.get("column_kinds"), forest.n_features)
+        loaded.set_params(random_state=_files.random_state(forest.seed))
+        if any(known is not None for known in categories):
+            named = [number for number, known in enumerate(categories) if known is not None]
             loaded.set_params(categorical_features=named)
+        _files.name_features(loaded, content, forest.n_features)
+        loaded._take(forest, categories)
         loaded._shared = {name: getattr(loaded, name) for name in _SHARED}
         return loaded
 
@@ -339,14 +322,11 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         super().__setstate__(state)
 
 
-def _parameter(value: Any) -> Any:
-    """Returns a parameter from its form in a file, which names what a number is."""
-    return next(iter(value.values())) if isinstance(value, dict) else value
-
-
 def _known(categories: Any, kinds: Any, n_features: int) -> _rows.Categories:
     """Returns the categories of a file after a check that the forest's columns have as many."""
     known: _rows.Categories = [None] * n_features if categories is None else list(categories)
+    if not all(labels is None or isinstance(labels, list) for labels in known):
+        raise ValueError("categories must be a list or null for each column")
     kinds = kinds or ["numeric"] * n_features
     counts = [None if kind == "numeric" else kind["categorical"]["cardinality"] for kind in kinds]
     if [None if labels is None else len(labels) for labels in known] != counts:

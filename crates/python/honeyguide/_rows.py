@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 # The code of a category that is not among those of the fit.
 UNSEEN = -1.0
@@ -35,6 +35,18 @@ def numeric(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> NDArray[
     finite = "allow-nan" if allow_nan else True
     values = validate_data(estimator, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=finite)
     return np.require(values, requirements=["C", "A"])
+
+
+def weights(sample_weight: Any, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Returns the weights of the rows after a check that they are at least 0 and not all 0."""
+    if sample_weight is None:
+        return None
+    checked = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+    if np.any(checked < 0):
+        raise ValueError("Negative values in data passed to `sample_weight`: a weight must be at least 0")
+    if not np.any(checked > 0):
+        raise ValueError("every sample weight is zero: at least one row needs a weight above 0")
+    return checked
 
 
 def encoded(estimator: Any, X: Any, categories: Categories, *, reset: bool) -> NDArray[np.float64]:
@@ -128,7 +140,8 @@ def _column(X: Any, number: int) -> Any:
 
 def _labels(column: Any) -> list[Category | None]:
     """Returns the values of a column as Python's own, with None for a missing value."""
-    values = column.to_pylist() if hasattr(column, "to_pylist") else list(getattr(column, "tolist", column.__iter__)())
+    convert = next((name for name in ("to_pylist", "to_list", "tolist") if hasattr(column, name)), None)
+    values = list(column) if convert is None else getattr(column, convert)()
     return [None if _is_missing(value) else value for value in values]
 
 

@@ -1,9 +1,7 @@
-"""What estimators make of the parameters `n_jobs` and `random_state`, and how they write files."""
+"""What estimators make of the parameters `n_jobs` and `random_state`."""
 
 import os
-import secrets
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -40,15 +38,3 @@ def seed_of(random_state: Any) -> int:
         return int(random_state)
     generator = np.random.mtrand._rand if random_state is None else random_state
     return int(generator.randint(0, 2**63 - 1, dtype=np.int64))
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a file that appears complete or not at all."""
-    target = Path(path)
-    pending = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    try:
-        with open(pending, "x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(pending, target)
-    finally:
-        pending.unlink(missing_ok=True)

@@ -20,7 +20,8 @@ def test_stubs_name_every_class_function_and_parameter():
     constants = {item.target.id for item in tree.body if isinstance(item, ast.AnnAssign)}
     public = {name for name in dir(_native) if not name.startswith("_")}
     functions = {item.name for item in tree.body if isinstance(item, ast.FunctionDef)}
-    assert public == set(classes) | constants | functions
+    # A build with the estimators alone has no functions.
+    assert set(classes) | constants <= public <= set(classes) | constants | functions
     for name, stubbed in classes.items():
         native = getattr(_native, name)
         present = {member for member in vars(native) if not member.startswith("_")}

@@ -211,11 +211,16 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
     def _values(self, X: Any) -> NDArray[np.float64]:
         """Returns the rows of `X` for the fitted forest, without a copy if `X` is an array of 64-bit floats in C order."""
-        check_is_fitted(self, "_forest")
+        self._check_is_fitted()
         if _rows.is_plain(X, self.n_features_in_):
             if not hasattr(self, "feature_names_in_") and not self._has_categories():
                 return X
         return _rows.encoded(self, X, self.categories_, reset=False)
+
+    def _check_is_fitted(self) -> None:
+        # scikit-learn's check takes longer than the score of a row.
+        if "_forest" not in self.__dict__:
+            check_is_fitted(self, "_forest")
 
     def _has_categories(self) -> bool:
         return any(known is not None for known in self.categories_)
@@ -226,7 +231,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Returns `score_samples(X) - offset_`, which is negative for anomalies."""
-        check_is_fitted(self, "_forest")
+        self._check_is_fitted()
         return self._scores(X, self.offset_)
 
     def _scores(self, X: Any, offset: float) -> NDArray[np.float64]:
@@ -245,7 +250,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
     @property
     def expected_value_(self) -> float:
         """The mean path length of the events that the trees were grown on, in splits."""
-        check_is_fitted(self, "_forest")
+        self._check_is_fitted()
         return self._forest.expected_value()
 
     def shap_values(self, X: Any) -> NDArray[np.float64]:
@@ -279,7 +284,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the fitted forest to a JSON file, which `load` and the command `honeyguide import` read."""
-        check_is_fitted(self, "_forest")
+        self._check_is_fitted()
         data = {**json.loads(self._forest.to_json()), "offset": float(self.offset_)}
         more = {"categories": self.categories_} if self._has_categories() else {}
         _files.write(path, self, "forest", data, **more)

@@ -33,10 +33,11 @@ def test_it_returns_the_status_of_a_wrong_call_and_of_a_failed_job(tmp_path):
     assert "error:" in honeyguide("score", "model.json", "events.csv", status=1, cwd=tmp_path).stderr
 
 
-def test_names_of_files_need_not_be_text(tmp_path):
-    name = os.fsdecode(b"events-\xff.csv")
-    (tmp_path / name).write_text("a,b\n1,2\n3,4\n")
-    assert "2 rows" in honeyguide("inspect", name, cwd=tmp_path).stdout
+def test_arguments_arrive_as_they_are(tmp_path):
+    (tmp_path / "día.csv").write_text("a,b\n1,2\n3,4\n")
+    assert "2 rows" in honeyguide("inspect", "día.csv", cwd=tmp_path).stdout
+    # An argument that is not text reaches the command's own check.
+    assert "invalid UTF-8" in honeyguide("inspect", os.fsdecode(b"\xff.csv"), status=2).stderr
 
 
 def test_a_saved_forest_scores_in_the_command_as_in_python(tmp_path):

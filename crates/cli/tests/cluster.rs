@@ -10,7 +10,7 @@ mod stores;
 use std::time::Duration;
 
 use cluster::Cluster;
-use common::{Folder, Run, wait_for_end};
+use common::{Folder, Run, lookups, wait_for_end};
 use stores::stores;
 
 /// The number of events, which is enough for a file to be read in several pieces.
@@ -121,6 +121,38 @@ fn every_command_gives_the_same_answer() {
         &["reproduce", "logs", "--seeds", "2", "--json"],
         None,
     );
+}
+
+#[test]
+fn a_log_of_dns_gives_the_same_answer() {
+    let folder = Folder::with(&[("dns.csv", lookups(600))]);
+    folder.done(&[
+        "convert",
+        "dns.csv",
+        "--parse-lists",
+        "--out",
+        "dns.parquet",
+    ]);
+    let cluster = Cluster::start(2);
+    let rate = ["--trees", "10", "--false-positive-rate", "0.05"];
+    for data in ["dns.csv", "dns.parquet"] {
+        let train = [&["train", data][..], &rate].concat();
+        assert_same(&folder, &cluster, &train, Some("model.json"));
+        assert_same(
+            &folder,
+            &cluster,
+            &["score", "model.json", data],
+            Some("s.ndjson"),
+        );
+        for command in ["incidents", "evaluate", "drift"] {
+            let args = [command, "model.json", data, "--json"];
+            assert_same(&folder, &cluster, &args, None);
+        }
+        let query = "SELECT registered_domain(DnsQuery) AS domain, reverse_ip(DnsQuery) AS address, \
+            list_item(DnsAnswer, 1) AS answer, max(label_entropy(DnsQuery)) AS bits, count(*) AS n FROM events \
+            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+        assert_same(&folder, &cluster, &["sql", query, data], None);
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::time::Duration;
 mod events;
 #[path = "../../../honeyguide/tests/library/common/folder.rs"]
 mod folder;
+#[path = "../../../honeyguide/tests/library/common/lookups.rs"]
+mod lookups;
 pub mod schema;
 
 pub use events::{
@@ -20,6 +22,7 @@ pub use events::{
     without_files,
 };
 pub use folder::Folder;
+pub use lookups::{LOOKUP_HEADER, Lookup, lookups};
 
 /// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);

@@ -1,4 +1,5 @@
-//! The conversion of columns of literals to lists: addresses to numbers, arguments to structs of name, type and value.
+//! The conversion of columns of literals to lists: addresses to numbers, arguments to structs of name, type and value,
+//! texts to texts.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ fn item(kind: ListKind) -> Field {
     let item = match kind {
         ListKind::Addresses => DataType::UInt64,
         ListKind::Arguments => DataType::Struct(argument_fields()),
+        ListKind::Texts => DataType::Utf8,
     };
     Field::new("item", item, true)
 }
@@ -123,6 +125,17 @@ fn parse(kind: ListKind, texts: &ArrayRef) -> (ArrayRef, u64) {
             }
             (Arc::new(lists.finish()), malformed)
         }
+        ListKind::Texts => {
+            let mut lists = ListBuilder::new(StringBuilder::new()).with_field(item(kind));
+            for text in rows {
+                let list = known(text.map(texts_of), &mut malformed);
+                for text in list.iter().flatten() {
+                    lists.values().append_option(text.as_deref());
+                }
+                lists.append(list.is_some());
+            }
+            (Arc::new(lists.finish()), malformed)
+        }
     }
 }
 
@@ -144,6 +157,28 @@ pub(super) fn are_arguments(data_type: &DataType) -> bool {
             .iter()
             .zip(KEYS)
             .all(|(field, key)| field.name() == key)
+}
+
+/// Returns whether values of this type are lists of texts.
+pub(super) fn are_texts(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) => item.data_type().is_string(),
+        _ => false,
+    }
+}
+
+/// Returns lists of texts of any text type as those of `Utf8`.
+pub(super) fn as_texts(lists: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    cast(lists, &data_type(ListKind::Texts))
+}
+
+/// Returns the item that `index` counts from 0 of a list that is written as text; `None` if it has none. A text that is
+/// no list is the first item itself, unless it is blank.
+pub(super) fn item_of_text(text: &str, index: usize) -> Option<Cow<'_, str>> {
+    match text.trim_start().bytes().next()? {
+        b'[' | b'(' => texts_of(text).ok()??.into_iter().nth(index)?,
+        _ => (index == 0).then_some(Cow::Borrowed(text)),
+    }
 }
 
 /// Returns the result of `arg` for lists of arguments: the value of the first argument with the name that has one.
@@ -218,6 +253,20 @@ fn arguments(text: &str) -> Read<Option<Vec<Argument<'_>>>> {
     Ok(found.then_some(list))
 }
 
+/// Reads a list of texts, or `None` for null. A number is the text that it is written as.
+fn texts_of(text: &str) -> Read<Option<Vec<Option<Cow<'_, str>>>>> {
+    let mut list = Vec::new();
+    let found = elements(text, |reader| {
+        list.push(match reader.value(1)? {
+            Value::Null => None,
+            Value::Written(text) => Some(Cow::Borrowed(text)),
+            Value::Text(text) => Some(text.decoded()?),
+        });
+        Ok(())
+    })?;
+    Ok(found.then_some(list))
+}
+
 /// Reads the dict of one argument. If it repeats a key, the last one counts, as in Python and JSON. A name that is no
 /// text is none.
 fn argument<'a>(reader: &mut Reader<'a>) -> Read<Argument<'a>> {
@@ -286,6 +335,36 @@ mod tests {
             ("17", Err(Malformed)),
         ] {
             assert_eq!(addresses(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_keep_what_is_written() {
+        for (text, expected) in [
+            ("[]", Ok(Some(vec![]))),
+            ("", Ok(Some(vec![]))),
+            ("None", Ok(None)),
+            (
+                r#"['a\'b', "c", 17, None]"#,
+                Ok(Some(vec![Some("a'b"), Some("c"), Some("17"), None])),
+            ),
+            ("['a'", Err(Malformed)),
+            ("a", Err(Malformed)),
+        ] {
+            let found = texts_of(text).map(|list| {
+                let texts = list?.into_iter();
+                Some(texts.map(|text| text.map(Cow::into_owned)).collect())
+            });
+            let expected: Read<Option<Vec<Option<&str>>>> = expected;
+            let expected = expected.map(|list| {
+                let texts = list?.into_iter();
+                Some(
+                    texts
+                        .map(|text| text.map(str::to_owned))
+                        .collect::<Vec<_>>(),
+                )
+            });
+            assert_eq!(found, expected, "{text}");
         }
     }
 

@@ -1,16 +1,18 @@
 //! The SQL functions on text and the exact arithmetic, which every session registers.
 //!
-//! The modules `arg` and `path` work on single texts, without the engine. This module handles columns, nulls and
-//! signatures.
+//! The modules `arg`, `domain` and `path` work on single texts, without the engine. This module and `names` handle columns,
+//! nulls and signatures.
 
 mod aggregates;
 pub(crate) mod arg;
 mod conversion;
+pub(crate) mod domain;
 mod escape;
 mod exact;
 mod glance;
 pub(crate) mod lists;
 pub(crate) mod literal;
+mod names;
 pub(crate) mod path;
 mod quotes;
 
@@ -37,7 +39,7 @@ use datafusion::prelude::SessionContext;
 pub(crate) use conversion::{Target, Unconvertible, conversions, fault};
 pub(crate) use lists::ListParser;
 
-/// Registers `arg`, `path_prefix` and `path_shape` in `context`, and makes its arithmetic of integers exact. Texts that
+/// Registers the functions in `context`, and makes its arithmetic of integers exact. Texts that
 /// `arg` cannot read are counted only in plans that [`counting`] has prepared.
 pub(crate) fn register(context: &SessionContext) {
     for function in functions() {
@@ -56,18 +58,14 @@ pub(crate) fn aggregates() -> Vec<AggregateUDF> {
 
 /// Returns the functions that are registered in every session.
 pub(crate) fn functions() -> Vec<ScalarUDF> {
-    let whole = Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_int64()),
-        vec![TypeSignatureClass::Integer],
-        NativeType::Int64,
-    );
     let prefix = ScalarUDF::from(PathPrefix {
-        signature: Signature::coercible(vec![text(), whole], Volatility::Immutable),
+        signature: Signature::coercible(vec![text(), whole()], Volatility::Immutable),
     });
     let shape = ScalarUDF::from(PathShape {
         signature: Signature::coercible(vec![text()], Volatility::Immutable),
     });
     let mut all = vec![arg_function(&Arc::default()), prefix, shape];
+    all.extend(names::functions());
     all.extend(exact::functions());
     all
 }
@@ -111,6 +109,15 @@ pub(crate) fn counting(plan: LogicalPlan, malformed: &Arc<AtomicU64>) -> Result<
 /// Returns the coercion for an argument of any of Arrow's text types.
 fn text() -> Coercion {
     Coercion::new_exact(TypeSignatureClass::Native(logical_string()))
+}
+
+/// Returns the coercion for an argument that is a whole number.
+fn whole() -> Coercion {
+    Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
+    )
 }
 
 /// The function `arg(args, name)`: the value of one of a call's arguments.

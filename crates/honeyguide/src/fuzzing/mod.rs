@@ -9,6 +9,7 @@ mod arg;
 mod batches;
 mod common;
 mod csv;
+mod domain;
 mod events;
 mod json;
 mod model;
@@ -38,11 +39,12 @@ impl Target {
 }
 
 /// The targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     target("arg", arg::run),
     target("arrow", stored::run_arrow),
     target("batches", batches::run),
     target("csv", csv::run),
+    target("domain", domain::run),
     target("json", json::run),
     target("model", model::run),
     target("parquet", stored::run_parquet),

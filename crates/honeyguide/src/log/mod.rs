@@ -4,6 +4,7 @@
 //! column. A further log is one more [`Definition`] in [`KNOWN`], with decoders that end in its columns where some of its
 //! forms need them, as [`tracee`] does for kernel calls.
 
+mod dns;
 mod kernel_calls;
 mod label_names;
 mod table;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, ident, lit};
 
+use dns::DNS;
 use kernel_calls::KERNEL_CALLS;
 pub(crate) use label_names::{LabelName, label_name};
 use table::TABLE;
 
 /// The logs that are recognised by their columns.
-static KNOWN: [&Definition; 1] = [&KERNEL_CALLS];
+static KNOWN: [&Definition; 2] = [&KERNEL_CALLS, &DNS];
 
 /// The knowledge of a log's columns: their types and their roles. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -92,6 +94,8 @@ pub enum ListKind {
     Addresses,
     /// The arguments of a call: their names, types and values.
     Arguments,
+    /// Texts.
+    Texts,
 }
 
 /// The notation in which a list or an object of JSON is written as text.
@@ -108,6 +112,12 @@ impl Log {
     #[must_use]
     pub fn kernel_calls() -> Self {
         Self::of(&KERNEL_CALLS)
+    }
+
+    /// Returns the log of DNS, in the columns of the BETH data set (Highnam et al. 2021).
+    #[must_use]
+    pub fn dns() -> Self {
+        Self::of(&DNS)
     }
 
     /// Returns the log of a table of which no more is known than its columns' names.

@@ -4,9 +4,10 @@ use super::Recipe;
 use crate::log::Log;
 
 /// The recipes as TOML, the most used first.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     include_str!("builtin/context.toml"),
     include_str!("builtin/actors.toml"),
+    include_str!("builtin/dns.toml"),
     include_str!("builtin/beth-paper.toml"),
     include_str!("builtin/beth-timestamp.toml"),
     include_str!("builtin/raw.toml"),

@@ -18,6 +18,7 @@ use memchr::memchr2;
 use super::batches::Batches;
 use super::column::{Column, schema_of};
 use super::contents::Contents;
+use super::encoding::without_mark;
 use super::found::FoundColumn;
 use super::json::{self, JsonDecoder, JsonScan, Layout, Refusal};
 use super::place::Origin;
@@ -27,11 +28,10 @@ use super::values::{Builder, Cell, Value, expected};
 use super::{Format, ReadOptions, Source, typed};
 use crate::error::{Error, Result};
 use crate::log::Log;
+use crate::wording::of_them;
 
 /// The length of the longest record that is read, in bytes.
 pub const MAX_RECORD_BYTES: usize = text::MAX_RECORD_BYTES as usize;
-/// The bytes with which some programs begin a text in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The format and the columns of records that arrive one by one.
 #[derive(Debug, Clone)]
@@ -286,14 +286,15 @@ struct CsvDecoder {
 impl CsvDecoder {
     fn push(&mut self, record: &[u8]) -> std::result::Result<(), Unread> {
         let record = record.strip_suffix(b"\r").unwrap_or(record);
-        if record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record) == self.header {
+        if without_mark(record) == self.header {
             return Err(Unread::NoEvent("a header".into()));
         }
         let found = self.read(record);
         if found != self.fields {
             let fields = self.fields;
             return Err(Unread::Malformed(format!(
-                "{found} fields, and the header has {fields}"
+                "{}, and the header has {fields}",
+                of_them(found as u64, "field", "fields")
             )));
         }
         self.cells.resize_with(self.columns.len(), Cell::default);
@@ -377,7 +378,7 @@ fn csv_columns(name: &Path, first: &[u8], missing: &Missing) -> Result<(Kind, Ve
             seen.add_field(&String::from_utf8_lossy(field), missing);
         }
     }
-    let first = first.strip_prefix(BYTE_ORDER_MARK).unwrap_or(first);
+    let first = without_mark(first);
     let end = record_end(first, true).map_or(first.len(), |end| end - 1);
     let header = first[..end].strip_suffix(b"\r").unwrap_or(&first[..end]);
     let kind = Kind::Csv {

@@ -1,9 +1,11 @@
 //! What a source consists of: data files, record batches in memory, or a stream.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::leading_zeros::ZeroFiles;
 use super::node::NodeStore;
 use super::probe::SourceFile;
 use super::seen::Missing;
@@ -37,6 +39,12 @@ pub(super) struct Files {
     pub missing: Arc<Missing>,
     /// Whether CSV has values that the engine's reader cannot read, so that it is read here.
     pub has_odd_values: bool,
+    /// The files in which numbers with leading zeros were met.
+    pub zero_files: Arc<ZeroFiles>,
+    /// Those of them that were searched for the columns.
+    pub searched: BTreeSet<PathBuf>,
+    /// The columns of which it was said that leading zeros are lost.
+    pub zero_columns: BTreeSet<String>,
 }
 
 impl Files {
@@ -50,7 +58,8 @@ impl Files {
         strict: bool,
         missing: Missing,
     ) -> Result<Self> {
-        let store = SourceStore::new(files.iter().map(|file| &file.file))?;
+        let zero_files = Arc::default();
+        let store = SourceStore::new(files.iter().map(|file| &file.file), Arc::clone(&zero_files))?;
         Ok(Self {
             files,
             line_breaks_in_values: false,
@@ -59,6 +68,9 @@ impl Files {
             strict,
             has_odd_values: !missing.is_empty(),
             missing: Arc::new(missing),
+            zero_files,
+            searched: BTreeSet::new(),
+            zero_columns: BTreeSet::new(),
         })
     }
 }

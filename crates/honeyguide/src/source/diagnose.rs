@@ -20,6 +20,7 @@ use super::wide::Wide;
 use super::{Source, arrow, late, parquet, typed};
 use crate::error::{Error, Result, cause_of};
 use crate::naming::parameter;
+use crate::wording::of_them;
 
 /// The most characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
@@ -166,7 +167,9 @@ impl TextScan<'_> {
             .hint("close the quote (a quote inside a quoted field is written twice), or copy the file again");
         }
         let error = Error::data(format!(
-            "{place}: line {line}: {found} fields, but the header names {expected} columns"
+            "{place}: line {line}: {}, but the header names {}",
+            of_them(found as u64, "field", "fields"),
+            of_them(expected as u64, "column", "columns")
         ));
         let multiline = record.iter().position(|field| field.contains(&b'\n'));
         match multiline {

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use super::column::Column;
 use super::readable::Readable;
 use super::seen::Seen;
+use crate::functions::Target;
 use crate::log::Log;
 
 /// A column whose final type is still to be decided.
@@ -61,13 +62,16 @@ impl FoundColumn {
     }
 
     /// Returns the column with the type that it is read as in data of `log`: what is stored has a type, and values of
-    /// text are read as the type that the log has for them, unless none of the first values can be.
+    /// text are read as the type that the log has for them, unless none of the first values can be. A type to which stored
+    /// values are not converted, that of times, is not asked of text either: a time may be written as a number.
     pub fn typed(self, log: &Log, evidence: &Evidence) -> Column {
         if self.is_stored {
             return Column::fixed(self.name, self.data_type);
         }
         match log.column_type(&self.name) {
-            Some(data_type) if evidence.bears_out(&self.name, data_type) => {
+            Some(data_type)
+                if Target::of(data_type).is_some() && evidence.bears_out(&self.name, data_type) =>
+            {
                 Column::fixed(self.name, data_type.clone())
             }
             _ => Column::inferred(self.name, self.data_type),

@@ -26,6 +26,7 @@ use url::Url;
 
 use super::file::{DataFile, Location};
 use super::format::{Compression, Format};
+use super::leading_zeros::ZeroFiles;
 use super::store::{self, read_only, refusal};
 use crate::engine::BATCH_ROWS;
 use crate::error::{Error, Result};
@@ -93,6 +94,8 @@ pub(super) struct NodeStore {
     options: StorageOptions,
     local: LocalFileSystem,
     opened: Mutex<HashMap<ObjectPath, DataFile>>,
+    /// Nobody asks a machine of a cluster for leading zeros.
+    zero_files: Arc<ZeroFiles>,
 }
 
 impl NodeStore {
@@ -102,6 +105,7 @@ impl NodeStore {
             options,
             local: LocalFileSystem::new(),
             opened: Mutex::default(),
+            zero_files: Arc::default(),
         }
     }
 
@@ -182,7 +186,7 @@ impl std::fmt::Display for NodeStore {
 impl ObjectStore for NodeStore {
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
         let file = self.file(location).map_err(refusal)?;
-        store::get(&file, &self.local, options, BATCH_ROWS).await
+        store::get(&file, &self.local, options, BATCH_ROWS, &self.zero_files).await
     }
 
     async fn get_ranges(

@@ -1,6 +1,7 @@
 //! What the reading of a source has to say: values that were read otherwise than they are written.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::datatypes::DataType;
 
@@ -18,7 +19,7 @@ pub(super) struct Oddities(Vec<(String, PathBuf, Seen)>);
 
 impl Oddities {
     /// Adds what the first values of a column of the file at `path` say.
-    pub fn add(&mut self, path: &std::path::Path, name: &str, seen: &Seen) {
+    pub fn add(&mut self, path: &Path, name: &str, seen: &Seen) {
         let is_odd = seen.is_padded
             || seen.leading_zero().is_some()
             || seen.are_too_long()
@@ -31,7 +32,7 @@ impl Oddities {
     }
 
     /// Adds what the first values of the columns of the file at `path` say.
-    pub fn add_all(&mut self, path: &std::path::Path, columns: &[FoundColumn]) {
+    pub fn add_all(&mut self, path: &Path, columns: &[FoundColumn]) {
         for column in columns {
             if let Some(seen) = &column.seen {
                 self.add(path, &column.name, seen);
@@ -93,18 +94,27 @@ impl Oddities {
     }
 
     fn leading_zeros(&self, columns: &[Column]) -> Option<String> {
+        let found = self.leading_zeros_of(columns).collect::<Vec<_>>();
+        zeros_are_lost(&found)
+    }
+
+    /// Returns the names of the columns of numbers that lose leading zeros.
+    pub fn columns_with_leading_zeros(&self, columns: &[Column]) -> BTreeSet<String> {
+        let found = self.leading_zeros_of(columns);
+        found.map(|(column, ..)| column.to_owned()).collect()
+    }
+
+    /// Returns the columns of numbers with leading zeros, each with a file and its first such number.
+    fn leading_zeros_of<'a>(
+        &'a self,
+        columns: &'a [Column],
+    ) -> impl Iterator<Item = (&'a str, &'a Path, &'a str)> {
         let numbers = self
             .of(columns)
             .filter(|(column, ..)| column.data_type.is_numeric());
-        let found = numbers
-            .filter_map(|(column, path, seen)| Some((column, path, seen.leading_zero()?)))
-            .collect::<Vec<_>>();
-        let (_, path, first) = found.first()?;
-        Some(format!(
-            "{} read as numbers, so that leading zeros are lost, first those of `{first}` in {}",
-            listed(found.iter().map(|(column, ..)| column.name.as_str())),
-            path.display()
-        ))
+        numbers.filter_map(|(column, path, seen)| {
+            Some((column.name.as_str(), path.as_path(), seen.leading_zero()?))
+        })
     }
 
     fn lost_digits(&self, columns: &[Column]) -> Option<String> {
@@ -129,6 +139,16 @@ impl Oddities {
             listed(found.iter().map(|(column, ..)| column.name.as_str())),
         ))
     }
+}
+
+/// Returns the note that columns of numbers lose leading zeros, of which each has a file and its first such number.
+pub(super) fn zeros_are_lost(found: &[(&str, &Path, &str)]) -> Option<String> {
+    let (_, path, first) = found.first()?;
+    Some(format!(
+        "{} read as numbers, so that leading zeros are lost, first those of `{first}` in {}",
+        listed(found.iter().map(|(column, ..)| *column)),
+        path.display()
+    ))
 }
 
 /// Returns the note that the columns `listed` lose digits.

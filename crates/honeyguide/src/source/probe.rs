@@ -195,6 +195,11 @@ impl SourceFile {
     }
 
     /// Returns the columns within the file.
+    pub fn inside(&self) -> &[Column] {
+        &self.columns[..self.n_inside]
+    }
+
+    /// Returns the columns within the file, to be changed.
     pub fn inside_mut(&mut self) -> &mut [Column] {
         &mut self.columns[..self.n_inside]
     }

@@ -9,6 +9,7 @@ use datafusion::error::DataFusionError;
 use super::column::{Column, schema_of};
 use super::file::DataFile;
 use super::intake::{Piece, ScanLog};
+use super::leading_zeros::{ZeroFiles, begins_with_zero};
 use super::place::{LineStart, Origin};
 use super::seen::Missing;
 use super::text::Records;
@@ -26,6 +27,8 @@ pub(super) struct CsvScan {
     /// The texts that stand for a missing value.
     pub missing: Arc<Missing>,
     pub counts: Arc<ScanLog>,
+    /// Where files are added that have numbers with leading zeros.
+    pub zero_files: Arc<ZeroFiles>,
 }
 
 /// A record that does not fit the columns. A diagnosis finds it again, and what is to be done.
@@ -49,6 +52,8 @@ pub(super) struct BatchReader {
     buffer: String,
     piece: Piece,
     counts: Arc<ScanLog>,
+    zero_files: Arc<ZeroFiles>,
+    has_zeros: bool,
     is_over: bool,
 }
 
@@ -81,6 +86,8 @@ impl BatchReader {
             buffer: String::new(),
             piece: Piece::default(),
             counts: Arc::clone(&scan.counts),
+            zero_files: Arc::clone(&scan.zero_files),
+            has_zeros: false,
             is_over: false,
             file,
             records,
@@ -141,6 +148,7 @@ impl BatchReader {
                 self.cell.set_text(&text);
             }
             self.cell.check(column).map_err(|_| misfit())?;
+            self.has_zeros |= column.data_type.is_numeric() && begins_with_zero(&text);
             bytes += builder.append(&self.cell, &mut self.buffer);
         }
         Ok(bytes)
@@ -163,6 +171,9 @@ impl Iterator for BatchReader {
 impl Drop for BatchReader {
     /// Records the counts, also where a query has enough rows before the end.
     fn drop(&mut self) {
+        if self.has_zeros {
+            self.zero_files.add(&self.file);
+        }
         let piece = std::mem::take(&mut self.piece);
         self.counts.record(&self.origin, 0, piece);
     }

@@ -45,9 +45,11 @@ impl Source {
     /// Ends a scan that read all it wanted, and keeps its counts.
     ///
     /// # Errors
-    /// Fails when too many lines could not be read.
+    /// Fails when too many lines could not be read, and when a file cannot be read again.
     pub(crate) fn end_scan(&mut self) -> Result<()> {
         self.counts = self.scan_log.counts(self.contents.names().into_iter());
+        self.later_notes
+            .extend(self.contents.lost_zeros(&self.columns)?);
         self.counts.notes = self.later_notes.clone();
         match &self.counts.intake {
             Some(intake) => intake.check(),

@@ -200,6 +200,7 @@ impl Source {
                     columns: columns.to_vec(),
                     missing: Arc::clone(&files.missing),
                     counts: Arc::clone(&self.scan_log),
+                    zero_files: Arc::clone(&files.zero_files),
                 };
                 Reader::Ours(Rows::Csv(scan), files.store.files())
             }

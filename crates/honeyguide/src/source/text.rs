@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::column::check_count;
+use super::encoding::{utf_16_error, without_mark};
 use super::file::DataFile;
 use super::format::Compression;
 use super::found::FoundColumn;
@@ -153,11 +154,14 @@ pub(super) fn names(path: &Path, input: impl Read) -> Result<Vec<String>> {
         );
         return Err(Error::data(message).hint("is this a CSV file with a header line?"));
     }
+    if let Some(error) = record.get(0).and_then(|first| utf_16_error(&place, first)) {
+        return Err(error);
+    }
     let mut names: Vec<String> = Vec::with_capacity(record.len());
     let mut known = HashSet::new();
     for (index, field) in record.iter().enumerate() {
         let field = if index == 0 {
-            field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field)
+            without_mark(field)
         } else {
             field
         };

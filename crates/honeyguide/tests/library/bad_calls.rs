@@ -3,9 +3,11 @@
 use std::future::ready;
 
 use crate::common::{
-    Folder, HEADER, answer, engine, events, failed, recipe, small_forest, small_model, written,
+    Folder, HEADER, LOOKUP_HEADER, answer, engine, events, failed, recipe, small_forest,
+    small_model, written,
 };
 use honeyguide::evaluate::evaluate;
+use honeyguide::log::Log;
 use honeyguide::score::{Listing, Selection, explain_event, most_anomalous};
 use honeyguide::sql::{Database, TextFormat};
 use honeyguide::{
@@ -294,14 +296,22 @@ async fn a_wrong_query_never_asks_for_a_bug_report() {
 /// A null is no category: it is neither a person's user nor a positive return.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_built_in_recipe_makes_a_category_of_a_null() {
-    let folder = Folder::with(&[("events.csv", format!("{HEADER}\n{}\n", ",".repeat(15)))]);
+    let empty = |header: &str| format!("{header}\n{}\n", ",".repeat(header.matches(',').count()));
+    let tables = [("events.csv", HEADER), ("lookups.csv", LOOKUP_HEADER)];
+    let folder = Folder::with(&tables.map(|(name, header)| (name, empty(header))));
     for recipe in honeyguide::builtins() {
+        let is_of_lookups = recipe.name == Log::dns().default_recipe();
+        let name = if is_of_lookups {
+            "lookups.csv"
+        } else {
+            "events.csv"
+        };
         for feature in &recipe.features {
             let rarity = feature.rarity.iter();
             let rarity = rarity.flat_map(|rarity| [&rarity.of].into_iter().chain(&rarity.given));
             for sql in feature.expr.iter().chain(rarity) {
                 let query = format!("SELECT ({sql}) IS NULL FROM events");
-                let source = folder.source(&["events.csv"]);
+                let source = folder.source(&[name]);
                 let found = answer(&engine(1), source, &query, TextFormat::Csv).await;
                 assert_eq!(found.lines().nth(1), Some("true"), "{}: {sql}", recipe.name);
             }

@@ -59,14 +59,19 @@ fn left_out(model: &Model) -> Vec<String> {
 }
 
 #[test]
-fn kernel_calls_are_told_from_other_tables_by_their_columns() {
+fn logs_are_told_from_other_tables_by_their_columns() {
     let kernel_calls = Log::kernel_calls().name();
     for header in [LABELLED, PER_HOST, "eventId,userId,returnValue,args,more"] {
         let source = opened(&format!("{header}\n"), "x.csv");
         assert_eq!(source.log().name(), kernel_calls, "{header}");
     }
+    for header in [DNS, "DnsQuery,SensorId,SourceIP,DnsQueryType,more"] {
+        let source = opened(&format!("{header}\n"), "x.csv");
+        assert_eq!(source.log().name(), Log::dns().name(), "{header}");
+    }
     for header in [
-        DNS,
+        "DnsQuery,SensorId,SourceIP,sus,evil",
+        "SensorId,SourceIP,DnsQueryType,DnsAnswer",
         "hostName,timestamp,userId,processId,args",
         "eventName,userId,x,sus,evil",
         "time,server",

@@ -8,6 +8,7 @@ mod common;
 mod context;
 mod convert;
 mod damaged;
+mod dns;
 mod drift;
 mod formats;
 mod held_out_incidents;

@@ -455,6 +455,62 @@ fn lost_leading_zeros_are_said() {
     assert!(notes(&folder, "x.ndjson").is_empty());
 }
 
+#[test]
+fn text_in_utf_16_is_refused_by_its_name() {
+    let little =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let big = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+    let files = [
+        ("marked.csv", little("\u{feff}a,b\n1,2\n")),
+        ("big.csv", big("\u{feff}a,b\n1,2\n")),
+        ("plain.csv", little("a,b\n1,2\n")),
+        ("marked.ndjson", little("\u{feff}{\"a\":1}\n{\"a\":2}\n")),
+        ("plain.ndjson", big("{\"a\":1}\n{\"a\":2}\n")),
+    ];
+    let folder = Folder::with(&files);
+    for (file, _) in files {
+        let error = folder
+            .open(&[file], &ReadOptions::default())
+            .expect_err(file);
+        for part in [file, "the text is in UTF-16"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leading_zeros_that_appear_late_are_said() {
+    let head = |first: &str| format!("id,n,t\n{first}") + &"1,2,x\n".repeat(1500);
+    let folder = Folder::with(&[
+        ("plain.csv", head("") + "0012,0,007\n13,0.5,01\n"),
+        ("padded.csv", head(" 1,2,x\n") + " 0012 ,0,007\n"),
+        ("quoted.csv", head("") + "3,4,\"a\nb\"\n\"0012\",5,\"0\"\n"),
+        ("none.csv", head("") + "12,0,007\n13,0.5,08:15\n"),
+        ("early.csv", head("007,2,x\n") + "0012,0,x\n"),
+    ]);
+    for (file, expected) in [
+        ("plain.csv", "`0012`"),
+        ("padded.csv", "`0012`"),
+        ("quoted.csv", "`0012`"),
+        ("none.csv", ""),
+        ("early.csv", ""),
+    ] {
+        let mut source = folder.source(&[file]);
+        inspect(&engine(2), &mut source).await.expect("a table");
+        let found = &source.counts().notes;
+        if expected.is_empty() {
+            assert!(found.is_empty(), "{file}: {found:?}");
+            continue;
+        }
+        let [note] = &found[..] else {
+            panic!("{file}: {found:?}");
+        };
+        for part in ["column `id` is read as numbers", expected, file] {
+            assert!(note.contains(part), "{file}: {note}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn times_of_iso_8601_are_times_in_csv_and_json() {
     let times = [

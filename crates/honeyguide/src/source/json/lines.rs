@@ -4,11 +4,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use memchr::memchr;
 
+use crate::source::encoding::without_mark;
 use crate::source::place::LineStart;
 use crate::source::text::MAX_RECORD_BYTES;
 
-/// The bytes with which some programs begin a text in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
@@ -89,7 +88,7 @@ impl<R: Read> Lines<R> {
         }
         let mut bytes = self.line.as_slice();
         if start.offset == 0 {
-            bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+            bytes = without_mark(bytes);
         }
         let bytes = Some(bytes.trim_ascii());
         Ok(Some(Line { start, bytes }))

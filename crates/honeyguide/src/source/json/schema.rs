@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::log::tracee::{self, Form};
 use crate::naming::parameter;
 use crate::source::column::MAX_COLUMNS;
+use crate::source::encoding::utf_16_error;
 use crate::source::file::DataFile;
 use crate::source::found::FoundColumn;
 use crate::source::place::Origin;
@@ -233,6 +234,9 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<O
                 objects.push(object);
             }
             None => {
+                if let Some(error) = utf_16_error(&origin.path().display(), bytes) {
+                    return Err(error);
+                }
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
             }
         }

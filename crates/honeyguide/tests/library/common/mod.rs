@@ -15,6 +15,7 @@ use honeyguide::{
 };
 mod events;
 mod folder;
+mod lookups;
 pub mod requests;
 pub mod server;
 pub mod stores;
@@ -24,6 +25,7 @@ pub use events::{
     without_files,
 };
 pub use folder::Folder;
+pub use lookups::{LOOKUP_HEADER, Lookup, lookups};
 
 impl Folder {
     /// Reads a file of text in the folder, which must exist.

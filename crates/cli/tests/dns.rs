@@ -1,0 +1,101 @@
+//! Every command works on logs of DNS as it does on kernel calls, without any option.
+
+mod common;
+
+use common::schema::valid_answer;
+use common::{Folder, lookups};
+
+/// Returns a folder with `train.csv`, lookups without those of the tunnel, `test.csv` with them, and `model.json`.
+fn folder() -> Folder {
+    let all = lookups(600);
+    let benign: Vec<&str> = all.lines().filter(|line| !line.ends_with(",1")).collect();
+    let folder = Folder::with(&[("train.csv", benign.join("\n")), ("test.csv", all)]);
+    let trained = folder.done(&[
+        "train",
+        "train.csv",
+        "--false-positive-rate",
+        "0.01",
+        "--out",
+        "model.json",
+    ]);
+    assert!(
+        trained.stdout.contains("recipe     dns:"),
+        "{}",
+        trained.stdout
+    );
+    assert!(
+        trained.stdout.contains("ip-10-20-2-3"),
+        "{}",
+        trained.stdout
+    );
+    folder
+}
+
+#[test]
+fn every_command_works_without_options() {
+    let folder = folder();
+    for (args, says) in [
+        (
+            "score model.json test.csv",
+            "8 of 1,200 events are anomalous",
+        ),
+        ("evaluate model.json test.csv", "1 of 1 attack is found"),
+        ("incidents model.json test.csv", "addresses: mzxw6ytboi3dkn"),
+        ("explain model.json test.csv --row 1177", "score"),
+        ("inspect test.csv --recipe dns", "response_code_for_domain"),
+        ("drift model.json test.csv", "other_side"),
+        (
+            "embed test.csv --epochs 1 --out map.csv",
+            "written to map.csv",
+        ),
+        (
+            "explore test.csv --out explore.html",
+            "written to explore.html",
+        ),
+        (
+            "report model.json test.csv --out report.html",
+            "written to report.html",
+        ),
+        (
+            "convert test.csv --parse-lists --partition-by SensorId --out lake",
+            "1,200 events",
+        ),
+        ("score model.json lake", "8 of 1,200 events are anomalous"),
+        ("recipes dns", "list_item(DnsQueryType, 1)"),
+    ] {
+        let args: Vec<&str> = args.split(' ').collect();
+        let run = folder.done(&args);
+        assert!(
+            run.stdout.contains(says),
+            "{args:?}: no `{says}` in: {}",
+            run.stdout
+        );
+    }
+    let query = "SELECT registered_domain(DnsQuery) AS domain, count(*) AS events FROM events WHERE anomalous \
+        GROUP BY 1";
+    let found = folder.done(&["sql", query, "test.csv", "--model", "model.json"]);
+    assert_eq!(found.stdout, "domain,events\nexample.net,8\n");
+}
+
+#[test]
+fn a_watch_finds_the_incidents_of_the_batch_command() {
+    let folder = folder();
+    let found = folder.done(&["incidents", "model.json", "test.csv", "--json"]);
+    let expected = valid_answer(&found.stdout)["incidents"].clone();
+    folder.done(&[
+        "watch",
+        "model.json",
+        "test.csv",
+        "--alerts",
+        "alerts.jsonl",
+    ]);
+    let alerts = String::from_utf8(folder.read("alerts.jsonl")).expect("text");
+    let alerts: Vec<serde_json::Value> = alerts
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an alert"))
+        .collect();
+    let last = alerts.last().expect("an alert");
+    assert_eq!(last["incident"]["id"], expected[0]["id"]);
+    assert_eq!(last["incident"]["score"], expected[0]["score"]);
+    assert_eq!(last["incident"]["events"], 8);
+}

@@ -1,0 +1,26 @@
+//! The encoding of texts: UTF-8, with a byte order mark or without. UTF-16 is recognised to be refused by its name.
+
+use std::fmt::Display;
+
+use crate::error::Error;
+
+/// The mark with which some programs begin a text in UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Returns `text` without its byte order mark.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Returns the error of a text called `place` that begins with `start`, if it is in UTF-16: it has the byte order mark of
+/// UTF-16, or one byte of the first character is zero.
+pub(super) fn utf_16_error(place: &dyn Display, start: &[u8]) -> Option<Error> {
+    let is_utf_16 = matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..])
+        || matches!(start, [0, other, ..] | [other, 0, ..] if *other != 0);
+    is_utf_16.then(|| {
+        let error = Error::data(format!(
+            "{place}: the text is in UTF-16, and only UTF-8 is read"
+        ));
+        error.hint("iconv -f utf-16 -t utf-8 FILE converts it")
+    })
+}

@@ -30,6 +30,9 @@ pub struct Alert<'a> {
     /// Whether the times of the incident count from 1970-01-01 UTC; `None` if its events have no times.
     times_are_dates: Option<bool>,
     incident: &'a Incident,
+    /// The id of the incident that goes on with the events, if this one turned out to be a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<&'a str>,
 }
 
 impl<'a> Alert<'a> {
@@ -52,6 +55,7 @@ impl<'a> Alert<'a> {
             kind,
             revision,
             incident,
+            merged_into,
         } = change;
         Self {
             format: ALERT_FORMAT,
@@ -64,6 +68,7 @@ impl<'a> Alert<'a> {
             model,
             times_are_dates,
             incident,
+            merged_into: merged_into.as_deref(),
         }
     }
 }

@@ -118,6 +118,8 @@ pub(crate) struct Moment<'a> {
     pub time: DateTime<Utc>,
     pub about: &'a About,
     pub incidents: Vec<StoredIncident<'a>>,
+    /// The ids of the incidents that became parts of others.
+    pub merged: Vec<String>,
     /// New alerts: their ids and lines.
     pub alerts: Vec<(String, String)>,
     pub ledger: Ledger,
@@ -440,6 +442,10 @@ fn write_incidents(transaction: &Transaction, moment: &Moment, now: &str) -> rus
             now,
             json,
         ])?;
+    }
+    let mut delete = transaction.prepare("DELETE FROM incident WHERE id = ?")?;
+    for id in &moment.merged {
+        delete.execute([id])?;
     }
     Ok(())
 }

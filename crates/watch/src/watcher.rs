@@ -417,6 +417,7 @@ impl Watcher {
         let times_are_dates = self.times_are_dates();
         let alerts = report.alerts(&changes, times_are_dates)?;
         if self.saving.is_none() {
+            self.incidents.take_merged();
             let alerts: Vec<&str> = alerts.iter().map(|(_, alert)| alert.as_str()).collect();
             report.show(&changes, times_are_dates)?;
             return report.write(&alerts);
@@ -450,6 +451,7 @@ impl Watcher {
         alerts: Vec<(String, String)>,
     ) -> Result<()> {
         let grown = self.incidents.grown();
+        let merged = self.incidents.take_merged();
         let ledger = self.ledger(queue);
         let times_are_dates = self.times_are_dates();
         let inputs = self.inputs.iter_mut().map(|input| {
@@ -493,6 +495,7 @@ impl Watcher {
             bad_records: self.bad.take_new(),
             anomalous: self.anomalous,
             incidents,
+            merged,
             alerts,
             ledger,
             inputs,

@@ -4,7 +4,7 @@
 //! the two, pairs of an event's number and its incident are sorted: in memory, or in runs in a temporary file.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
@@ -29,6 +29,8 @@ pub(crate) struct Assigning {
     /// The number of pairs of a run.
     run: usize,
     spilled: Option<Spilled>,
+    /// The incidents that became parts of others.
+    merged: HashMap<u64, u64>,
 }
 
 /// Sorted runs in a temporary file: `run` pairs each.
@@ -47,6 +49,7 @@ impl Assigning {
             pairs: Vec::new(),
             run,
             spilled: None,
+            merged: HashMap::new(),
         }
     }
 
@@ -55,12 +58,19 @@ impl Assigning {
     /// # Errors
     /// Fails when the temporary folder has no space.
     pub fn add(&mut self, event: u64, incident: &str) -> Result<()> {
-        let incident = u64::from_str_radix(incident, 16)
-            .map_err(|_| Error::internal(format!("an incident's id is `{incident}`")))?;
-        self.pairs.push((event, incident));
+        self.pairs.push((event, number_of(incident)?));
         if self.pairs.len() == self.run {
             self.spill().map_err(failed)?;
         }
+        Ok(())
+    }
+
+    /// Takes that the incident with the id `incident` is a part of the one with the id `into`.
+    ///
+    /// # Errors
+    /// Fails when one of them is no id, which is a defect.
+    pub fn merge(&mut self, incident: &str, into: &str) -> Result<()> {
+        self.merged.insert(number_of(incident)?, number_of(into)?);
         Ok(())
     }
 
@@ -100,6 +110,7 @@ impl Assigning {
             pairs: self.pairs.into(),
             run: self.run as u64,
             file,
+            merged: Arc::new(latest(&self.merged)),
         })
     }
 }
@@ -112,6 +123,8 @@ pub(crate) struct Assigned {
     run: u64,
     /// The file of the runs, and their number.
     file: Option<(Arc<File>, u64)>,
+    /// The incidents that became parts of others, each with the one that goes on.
+    merged: Arc<HashMap<u64, u64>>,
 }
 
 impl Assigned {
@@ -139,6 +152,7 @@ impl Assigned {
         let mut reader = AssignedReader {
             runs,
             heads: BinaryHeap::new(),
+            merged: Arc::clone(&self.merged),
         };
         for run in 0..reader.runs.len() {
             reader.advance(run)?;
@@ -152,6 +166,7 @@ pub(crate) struct AssignedReader {
     runs: Vec<Run>,
     /// The least pair of each run that has one left.
     heads: BinaryHeap<Reverse<(Pair, usize)>>,
+    merged: Arc<HashMap<u64, u64>>,
 }
 
 /// A sorted run.
@@ -209,6 +224,7 @@ impl AssignedReader {
     pub fn incident_of(&mut self, event: u64) -> Result<Option<String>> {
         match self.heads.peek() {
             Some(Reverse(((next, incident), run))) if *next == event => {
+                let incident = self.merged.get(incident).unwrap_or(incident);
                 let (incident, run) = (format!("{incident:016x}"), *run);
                 self.heads.pop();
                 self.advance(run)?;
@@ -230,6 +246,23 @@ impl AssignedReader {
         }
         Ok(())
     }
+}
+
+/// Returns the number that an incident's id writes.
+fn number_of(id: &str) -> Result<u64> {
+    u64::from_str_radix(id, 16).map_err(|_| Error::internal(format!("an incident's id is `{id}`")))
+}
+
+/// Returns the incidents that became parts of others, each with the one that goes on in the end.
+fn latest(merged: &HashMap<u64, u64>) -> HashMap<u64, u64> {
+    let last = |incident: &u64| {
+        let mut line = std::iter::successors(Some(*incident), |part| merged.get(part).copied());
+        line.by_ref().take(merged.len() + 1).last()
+    };
+    let merged = merged.keys();
+    merged
+        .filter_map(|incident| Some((*incident, last(incident)?)))
+        .collect()
 }
 
 fn failed(error: io::Error) -> Error {
@@ -264,6 +297,23 @@ mod tests {
                 }
                 assert!(reader.is_at_end());
             }
+        }
+    }
+
+    #[test]
+    fn events_of_merged_incidents_belong_to_the_one_that_goes_on() {
+        let mut assigning = Assigning::new();
+        let ids = ["000000000000000a", "000000000000000b", "000000000000000c"];
+        for (event, id) in (0..).zip(ids) {
+            assigning.add(event, id).expect("space");
+        }
+        assigning.merge(ids[2], ids[1]).expect("ids");
+        assigning.merge(ids[1], ids[0]).expect("ids");
+        let assigned = assigning.finish().expect("space");
+        let mut reader = assigned.read().expect("a reader");
+        for event in 0..3 {
+            let incident = reader.incident_of(event).expect("an answer");
+            assert_eq!(incident.as_deref(), Some(ids[0]));
         }
     }
 

@@ -4,17 +4,17 @@
 //! thresholds, and an event is given to the fold of every threshold that is below its score. Each fold is a [`HostFold`],
 //! so the counts are those that finding incidents with the threshold gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Float64Type;
 
 use super::IncidentOptions;
-use super::fold::{About, HostFold, Placed};
+use super::fold::{About, HostFold, Outcome, Placed};
 use super::hosts::Hosts;
 use super::open::{Anomalous, Subject};
-use super::processes::{Lineage, Processes};
+use super::processes::{Lineage, Processes, SeenProcess};
 use super::query::{HOST, IncidentQuery, SCORES};
 use super::scan::{Described, EventColumns, Fold, value};
 use crate::clock::Clock;
@@ -76,7 +76,14 @@ struct Counter<'a> {
     /// The current host, its processes, and its incidents at each threshold.
     host: Option<Option<String>>,
     processes: Processes,
-    folds: Vec<HostFold>,
+    folds: Vec<Counts>,
+}
+
+/// The incidents of the current host at one threshold.
+struct Counts {
+    fold: HostFold,
+    /// The place of the first event of each open incident, by the incident's number.
+    places: HashMap<u64, u32>,
 }
 
 /// An event above the lowest threshold.
@@ -120,7 +127,7 @@ impl<'a> Counter<'a> {
             let is_above = self.thresholds.last().is_some_and(|last| score > *last);
             let subject = match &described {
                 None => match columns.process(row) {
-                    About::Process(seen) => Some(Subject::Process(self.processes.see(&seen))),
+                    About::Process(seen) => Some(self.see(&seen, columns.time(row))),
                     About::Values(_) => None,
                 },
                 Some(described) if is_above => {
@@ -151,11 +158,27 @@ impl<'a> Counter<'a> {
         Ok(())
     }
 
+    /// Takes what an event says of its process, and returns the process.
+    fn see(&mut self, seen: &SeenProcess, time: Option<f64>) -> Subject {
+        let sighting = self.processes.see(seen);
+        if sighting.finds_parent {
+            let family = self.processes.lineage(sighting.id);
+            for (Counts { fold, places }, counts) in self.folds.iter_mut().zip(&mut self.counts) {
+                let mut told = |outcome| count_outcome(places, counts, &outcome);
+                fold.find_parent(time, &family, &mut told);
+            }
+        }
+        Subject::Process(sighting.id)
+    }
+
     fn begin(&mut self, host: Option<&str>) {
         self.host = Some(host.map(str::to_owned));
         self.processes = Processes::new(self.query.lineages);
-        let fold = || HostFold::new(None, self.query.lineages);
-        self.folds = self.thresholds.iter().map(|_| fold()).collect();
+        let counts = || Counts {
+            fold: HostFold::new(None, self.query.lineages),
+            places: HashMap::new(),
+        };
+        self.folds = self.thresholds.iter().map(|_| counts()).collect();
     }
 
     /// Gives an event to the folds of the thresholds below its score.
@@ -163,7 +186,7 @@ impl<'a> Counter<'a> {
         let anomalous = Anomalous::counted(counted.score);
         let not_below = |threshold: &f64| *threshold >= counted.score;
         let first = self.thresholds.partition_point(not_below);
-        for (fold, counts) in self.folds[first..]
+        for (Counts { fold, places }, counts) in self.folds[first..]
             .iter_mut()
             .zip(&mut self.counts[first..])
         {
@@ -175,11 +198,27 @@ impl<'a> Counter<'a> {
                 process: None,
                 program: None,
             };
-            fold.add(counted.time, placed, &anomalous, &mut |_| ());
-            let opened = fold.opened() - before;
-            if opened > 0 {
-                *counts.entry(counted.place).or_default() += opened;
+            let mut told = |outcome| count_outcome(places, counts, &outcome);
+            fold.add(counted.time, placed, &anomalous, &mut told);
+            if fold.opened() > before {
+                places.insert(fold.opened(), counted.place);
+                *counts.entry(counted.place).or_default() += 1;
             }
+        }
+    }
+}
+
+/// Takes what became of an incident: one that is a part of another is not counted.
+fn count_outcome(places: &mut HashMap<u64, u32>, counts: &mut IncidentsByPlace, outcome: &Outcome) {
+    let (Outcome::Ended { number, .. } | Outcome::Merged { number, .. }) = outcome;
+    let place = places.remove(number);
+    if matches!(outcome, Outcome::Merged { .. })
+        && let Some(place) = place
+        && let Some(count) = counts.get_mut(&place)
+    {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&place);
         }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kept;
+use super::merged::Merged;
 use super::open::{Anomalous, Open, Subject};
-use super::processes::{Lineage, MAX_PROCESSES, ProcessId, Processes, SeenProcess};
+use super::processes::{Lineage, MAX_PROCESSES, ProcessId, Processes, SeenProcess, Sighting};
 use super::{ColumnValue, Incident, QUIET_SECONDS};
 use crate::log::Lineages;
 
@@ -18,6 +19,19 @@ const MAX_ENDED: usize = 1 << 14;
 pub(super) const MAX_OPEN: usize = 1 << 12;
 /// The number of processes with an incident above which forgotten ones are looked for.
 const MAX_MEMBERS: usize = 4 * MAX_PROCESSES;
+
+/// What became of an incident.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It has ended. `number` counts the incidents of the host in the order in which they were opened.
+    Ended { number: u64, incident: Incident },
+    /// It is a part of an older one, which has the id `into` and goes on with its events.
+    Merged {
+        number: u64,
+        incident: Incident,
+        into: String,
+    },
+}
 
 /// What an event is about.
 #[derive(Debug)]
@@ -55,6 +69,9 @@ pub(super) struct HostFold {
     /// The open incident of each session root.
     #[serde(with = "kept::pairs")]
     roots: HashMap<ProcessId, u64>,
+    /// The open incident that each merged one became a part of.
+    #[serde(default)]
+    merged: Merged,
     /// The ids of ended incidents by their session root or values.
     #[serde(with = "kept::pairs")]
     ended: HashMap<Subject, String>,
@@ -73,6 +90,7 @@ impl HostFold {
             events: 0,
             members: HashMap::new(),
             roots: HashMap::new(),
+            merged: Merged::default(),
             ended: HashMap::new(),
             swept: f64::NEG_INFINITY,
         }
@@ -82,7 +100,7 @@ impl HostFold {
         self.host.as_deref()
     }
 
-    /// Returns the number of incidents so far, open and ended.
+    /// Returns how many incidents were opened so far. Some of them may have been merged.
     pub fn opened(&self) -> u64 {
         self.opened
     }
@@ -102,17 +120,23 @@ impl HostFold {
         self.processes.len()
     }
 
-    /// Takes an event, anomalous or not, and returns the id of the incident that an anomalous one belongs to. Incidents
-    /// that have ended are given to `ended`.
+    /// Takes an event, anomalous or not, and returns the id of the incident that an anomalous one belongs to. `told` is
+    /// given what became of incidents.
     pub fn see(
         &mut self,
         time: Option<f64>,
         about: &About,
         anomalous: Option<&Anomalous>,
-        ended: &mut impl FnMut(Incident),
+        told: &mut impl FnMut(Outcome),
     ) -> Option<&str> {
         let process = match about {
-            About::Process(seen) => Some((self.processes.see(seen), seen)),
+            About::Process(seen) => {
+                let Sighting { id, finds_parent } = self.processes.see(seen);
+                if finds_parent {
+                    self.find_parent(time, &self.processes.lineage(id), told);
+                }
+                Some((id, seen))
+            }
             About::Values(_) => None,
         };
         let event = anomalous?;
@@ -128,17 +152,17 @@ impl HostFold {
             process: process.map(|(_, seen)| seen.number),
             program: process.and_then(|(_, seen)| seen.program),
         };
-        self.add(time, placed, event, ended)
+        self.add(time, placed, event, told)
     }
 
-    /// Takes an anomalous event of which it is known where it belongs, and returns the id of its incident. Incidents that
-    /// have ended are given to `ended`.
+    /// Takes an anomalous event of which it is known where it belongs, and returns the id of its incident. `told` is given
+    /// what became of incidents.
     pub fn add(
         &mut self,
         time: Option<f64>,
         placed: Placed,
         event: &Anomalous,
-        ended: &mut impl FnMut(Incident),
+        told: &mut impl FnMut(Outcome),
     ) -> Option<&str> {
         let Placed {
             subject,
@@ -146,16 +170,16 @@ impl HostFold {
             process,
             program,
         } = placed;
-        self.sweep(time, false, ended);
+        self.sweep(time, false, told);
         let mut known = self.incident_of(&subject, family);
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
-            self.sweep(time, true, ended);
+            self.sweep(time, true, told);
             known = None;
         }
         let number = match known {
             Some(number) => number,
             None => {
-                self.end_oldest(ended);
+                self.end_oldest(told);
                 let root = family.map(|family| Subject::Process(family.root));
                 self.open(time, &subject, root.as_ref(), process)
             }
@@ -165,23 +189,79 @@ impl HostFold {
         let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
         if let Some(family) = family {
-            open.add_process(&self.processes, &family.path, family.root, program);
+            open.add_process(&self.processes, family, program);
             self.roots.insert(family.root, number);
         }
         Some(open.id())
     }
 
+    /// Takes a process whose parent becomes known at `time`, with its ancestors. Until now it was the root of its
+    /// children's session. Their incident goes on as one of the session that the process belongs to, or is merged with
+    /// the incident that this session has.
+    pub fn find_parent(
+        &mut self,
+        time: Option<f64>,
+        family: &Lineage,
+        told: &mut impl FnMut(Outcome),
+    ) {
+        let Lineage { path, root } = family;
+        if *root == path[0] {
+            return;
+        }
+        let Some(own) = self.roots.get(&path[0]).copied() else {
+            return;
+        };
+        let own = self.merged.latest(own);
+        let above = self.incident_of_path(&path[1..], *root);
+        let is_over = |number: &u64| self.open[number].is_over(time);
+        if above.is_some_and(|above| is_over(&own) || is_over(&above)) {
+            return;
+        }
+        let number = match above {
+            Some(above) if above != own => self.merge(own, above, told),
+            _ => own,
+        };
+        self.roots.remove(&path[0]);
+        self.roots.insert(*root, number);
+        if let Some(open) = self.open.get_mut(&number) {
+            open.add_family(&self.processes, family);
+        }
+    }
+
+    /// Merges two open incidents into the older one, whose number is returned.
+    fn merge(&mut self, one: u64, other: u64, told: &mut impl FnMut(Outcome)) -> u64 {
+        let (older, younger) = (one.min(other), one.max(other));
+        if let Some(open) = self.open.remove(&younger)
+            && let Some(into) = self.open.get_mut(&older)
+        {
+            self.merged.add(younger, older);
+            told(Outcome::Merged {
+                number: younger,
+                incident: open.incident(),
+                into: into.id().to_owned(),
+            });
+            into.take_over(open);
+        }
+        older
+    }
+
     /// Returns the open incident of a subject: its own, that of the process's nearest ancestor with an anomalous event,
     /// or that of the process's session root.
-    fn incident_of(&self, subject: &Subject, family: Option<&Lineage>) -> Option<u64> {
-        let Some(Lineage { path, root }) = family else {
-            return self.members.get(subject).copied();
-        };
+    fn incident_of(&mut self, subject: &Subject, family: Option<&Lineage>) -> Option<u64> {
+        match family {
+            Some(Lineage { path, root }) => self.incident_of_path(path, *root),
+            None => self.members.get(subject).copied(),
+        }
+    }
+
+    /// Returns the open incident of the nearest process of a path with an anomalous event, or of the session root.
+    fn incident_of_path(&mut self, path: &[ProcessId], root: ProcessId) -> Option<u64> {
         let mut of_path = path
             .iter()
             .map(|id| self.members.get(&Subject::Process(*id)));
         let nearest = of_path.find_map(|number| number);
-        nearest.or_else(|| self.roots.get(root)).copied()
+        let found = nearest.or_else(|| self.roots.get(&root)).copied();
+        found.map(|number| self.merged.latest(number))
     }
 
     /// Opens an incident and returns its number.
@@ -200,7 +280,7 @@ impl HostFold {
     }
 
     /// Ends the incidents that are over at `time`, but at most once in a while unless `now`.
-    fn sweep(&mut self, time: Option<f64>, now: bool, ended: &mut impl FnMut(Incident)) {
+    fn sweep(&mut self, time: Option<f64>, now: bool, told: &mut impl FnMut(Outcome)) {
         let Some(at) = time else { return };
         if !now && at - self.swept < QUIET_SECONDS {
             return;
@@ -208,11 +288,11 @@ impl HostFold {
         self.swept = at;
         let over = self.open.iter().filter(|(_, open)| open.is_over(time));
         let over: BTreeSet<u64> = over.map(|(number, _)| *number).collect();
-        self.end(&over, ended);
+        self.end(&over, told);
     }
 
     /// Ends the half of the incidents of which nothing was seen for longest, if too many are open.
-    fn end_oldest(&mut self, ended: &mut impl FnMut(Incident)) {
+    fn end_oldest(&mut self, told: &mut impl FnMut(Outcome)) {
         if self.open.len() < MAX_OPEN {
             return;
         }
@@ -223,11 +303,11 @@ impl HostFold {
             .collect();
         open.sort_unstable();
         let oldest = open[..MAX_OPEN / 2].iter().map(|(_, number)| *number);
-        self.end(&oldest.collect(), ended);
+        self.end(&oldest.collect(), told);
     }
 
     /// Ends incidents in the order in which they were opened.
-    fn end(&mut self, numbers: &BTreeSet<u64>, ended: &mut impl FnMut(Incident)) {
+    fn end(&mut self, numbers: &BTreeSet<u64>, told: &mut impl FnMut(Outcome)) {
         if numbers.is_empty() {
             return;
         }
@@ -240,15 +320,23 @@ impl HostFold {
         let of_roots = self.roots.iter();
         let of_roots = of_roots.map(|(root, number)| (Subject::Process(*root), *number));
         for (subject, number) in of_values.chain(of_roots) {
+            let number = self.merged.latest(number);
             if let Some(open) = self.open.get(&number).filter(|_| numbers.contains(&number)) {
                 self.ended.insert(subject, open.id().to_owned());
             }
         }
-        self.members.retain(|_, number| !numbers.contains(number));
-        self.roots.retain(|_, number| !numbers.contains(number));
+        let merged = &mut self.merged;
+        self.members
+            .retain(|_, number| !numbers.contains(&merged.latest(*number)));
+        self.roots
+            .retain(|_, number| !numbers.contains(&merged.latest(*number)));
+        self.merged.forget(numbers);
         for number in numbers {
             if let Some(open) = self.open.remove(number) {
-                ended(open.incident());
+                told(Outcome::Ended {
+                    number: *number,
+                    incident: open.incident(),
+                });
             }
         }
     }
@@ -259,9 +347,9 @@ impl HostFold {
     }
 
     /// Ends all incidents, since there are no more events.
-    pub fn finish(mut self, ended: &mut impl FnMut(Incident)) {
+    pub fn finish(mut self, told: &mut impl FnMut(Outcome)) {
         let all = self.open.keys().copied().collect();
-        self.end(&all, ended);
+        self.end(&all, told);
     }
 }
 
@@ -335,19 +423,26 @@ mod tests {
                 address: None,
                 event: &event,
             });
-            let mut ended = |incident| self.ended.borrow_mut().push(incident);
+            let mut told = |outcome| keep(&self.ended, outcome);
             if let Some(fold) = &mut self.fold {
-                fold.see(Some(time), about, anomalous.as_ref(), &mut ended);
+                fold.see(Some(time), about, anomalous.as_ref(), &mut told);
             }
         }
 
         /// Returns the incidents in the order in which they ended.
         fn finish(mut self) -> Vec<Incident> {
-            let mut ended = |incident| self.ended.borrow_mut().push(incident);
+            let mut told = |outcome| keep(&self.ended, outcome);
             if let Some(fold) = self.fold.take() {
-                fold.finish(&mut ended);
+                fold.finish(&mut told);
             }
             self.ended.into_inner()
+        }
+    }
+
+    /// Keeps an incident that has ended.
+    fn keep(ended: &RefCell<Vec<Incident>>, outcome: Outcome) {
+        if let Outcome::Ended { incident, .. } = outcome {
+            ended.borrow_mut().push(incident);
         }
     }
 
@@ -385,16 +480,56 @@ mod tests {
             (process.depth, process.process, programs, process.events)
         });
         let expected = [
-            (0, 901, "bash".to_owned(), 0),
-            (1, 902, "curl".to_owned(), 1),
-            (1, 903, "sh".to_owned(), 0),
-            (2, 904, "miner".to_owned(), 1),
+            (0, 900, "sshd".to_owned(), 0),
+            (1, 901, "bash".to_owned(), 0),
+            (2, 902, "curl".to_owned(), 1),
+            (2, 903, "sh".to_owned(), 0),
+            (3, 904, "miner".to_owned(), 1),
         ];
         assert_eq!(tree.collect::<Vec<_>>(), expected);
         assert_eq!(found[0].n_processes, 2);
         assert_eq!(found[0].started_by.as_deref(), Some("sshd"));
         assert_eq!(found[0].chain(), ["sshd", "bash", "curl"]);
         assert_eq!(found[2].chain(), ["daemon"]);
+    }
+
+    #[test]
+    fn incidents_are_merged_when_a_parent_becomes_known() {
+        let mut told = Told::new();
+        told.see(0.0, (800, 1, "sshd"), None);
+        told.see(0.1, (900, 800, "sshd"), None);
+        // Two shells of the session are known by their children alone.
+        told.see(1.0, (902, 901, "curl"), Some(1));
+        told.see(2.0, (912, 911, "w"), Some(2));
+        told.see(2.5, (922, 921, "other"), Some(3));
+        assert_eq!(told.fold.as_ref().map(HostFold::opened), Some(3));
+        told.see(3.0, (911, 900, "bash"), None);
+        told.see(4.0, (901, 900, "sh"), None);
+        told.see(5.0, (913, 911, "id"), Some(4));
+        told.see(6.0, (923, 921, "other"), Some(3));
+        let found = told.finish();
+        assert_eq!(events(&found), [3, 2]);
+        assert_eq!((found[0].first, found[0].distinct_rows), (Some(1.0), 3));
+        assert_eq!(found[0].started_by.as_deref(), Some("sshd"));
+        let tree = found[0].processes.iter();
+        let mut tree: Vec<_> = tree
+            .map(|process| (process.depth, process.process))
+            .collect();
+        assert_eq!(tree.remove(0), (0, 900));
+        tree.sort_unstable();
+        let expected = [(1, 901), (1, 911), (2, 902), (2, 912), (2, 913)];
+        assert_eq!(tree, expected);
+    }
+
+    #[test]
+    fn an_incident_that_is_over_is_not_merged() {
+        let mut told = Told::new();
+        told.see(0.0, (902, 901, "curl"), Some(1));
+        told.see(1.0, (900, 1, "bash"), Some(1));
+        let late = QUIET_SECONDS + 2.0;
+        told.see(late, (901, 900, "sh"), None);
+        told.see(late, (903, 901, "curl"), Some(1));
+        assert_eq!(events(&told.finish()), [1, 1, 1]);
     }
 
     #[test]

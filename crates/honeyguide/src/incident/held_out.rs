@@ -4,7 +4,7 @@
 //! process and the ancestors of it. Which events are anomalous changes nothing about these, so the incidents at any
 //! threshold above the floor are those of [`HostFold`] over the events that are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
@@ -12,9 +12,9 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::Expr;
 
-use super::fold::{About, HostFold, Placed};
+use super::fold::{About, HostFold, Outcome, Placed};
 use super::open::{Anomalous, Subject};
-use super::processes::{Lineage, ProcessId, Processes};
+use super::processes::{Lineage, ProcessId, Processes, Sighting};
 use super::query::{HOST, in_order, numbered, of_all};
 use super::scan::{EventColumns, value};
 use crate::clock::Clock;
@@ -67,6 +67,17 @@ struct HostEvents {
     times: Option<[f64; 2]>,
     /// The events above the floor, in the order of time.
     kept: Vec<KeptEvent>,
+    /// The processes whose parents were found after events of their children that are kept.
+    parents: Vec<FoundParent>,
+}
+
+/// A process whose parent becomes known, which only its children had shown.
+#[derive(Debug)]
+struct FoundParent {
+    /// The number of events that were kept before.
+    after: usize,
+    time: Option<f64>,
+    lineage: Lineage,
 }
 
 /// An event above the floor.
@@ -134,6 +145,7 @@ pub(crate) async fn held_out_events(
             floor: scores.floor(),
             processes: Processes::new(lineages),
             lineage_of: HashMap::new(),
+            roots: HashSet::new(),
             hosts: Vec::new(),
         })
     };
@@ -157,6 +169,8 @@ struct Collector<'a, S> {
     /// The processes of the current host, which is the last of `hosts`.
     processes: Processes,
     lineage_of: HashMap<ProcessId, Arc<Lineage>>,
+    /// The roots of the sessions of its kept events.
+    roots: HashSet<ProcessId>,
     hosts: Vec<HostEvents>,
 }
 
@@ -192,7 +206,9 @@ impl<S: HeldOutScores> Collector<'_, S> {
             events: 0,
             times: None,
             kept: Vec::new(),
+            parents: Vec::new(),
         });
+        self.roots.clear();
     }
 
     fn see(&mut self, columns: &EventColumns, row: usize, score: f64) {
@@ -200,8 +216,20 @@ impl<S: HeldOutScores> Collector<'_, S> {
         else {
             return;
         };
-        let process = self.processes.see(&seen);
+        let Sighting {
+            id: process,
+            finds_parent,
+        } = self.processes.see(&seen);
         let time = columns.time(row);
+        if finds_parent && self.roots.contains(&process) {
+            let lineage = self.processes.lineage(process);
+            self.roots.insert(lineage.root);
+            host.parents.push(FoundParent {
+                after: host.kept.len(),
+                time,
+                lineage,
+            });
+        }
         host.events += 1;
         if let Some(time) = time {
             host.times.get_or_insert([time, time])[1] = time;
@@ -210,6 +238,7 @@ impl<S: HeldOutScores> Collector<'_, S> {
             return;
         }
         let lineage = self.processes.lineage(process);
+        self.roots.insert(lineage.root);
         if self.lineage_of.len() >= MAX_LINEAGES {
             self.lineage_of.clear();
         }
@@ -235,7 +264,16 @@ impl HostEvents {
     /// Returns the number of incidents of the events above `threshold`.
     fn incidents(&self, threshold: f64, lineages: &'static Lineages) -> u64 {
         let mut fold = HostFold::new(None, lineages);
-        for kept in self.kept.iter().filter(|kept| kept.score > threshold) {
+        let mut merged = 0;
+        let mut told = |outcome| merged += u64::from(matches!(outcome, Outcome::Merged { .. }));
+        let mut parents = self.parents.iter().peekable();
+        for (number, kept) in self.kept.iter().enumerate() {
+            if kept.score <= threshold {
+                continue;
+            }
+            while let Some(found) = parents.next_if(|found| found.after <= number) {
+                fold.find_parent(found.time, &found.lineage, &mut told);
+            }
             let anomalous = Anomalous::counted(kept.score);
             let placed = Placed {
                 subject: Subject::Process(kept.process),
@@ -243,9 +281,12 @@ impl HostEvents {
                 process: None,
                 program: None,
             };
-            fold.add(kept.time, placed, &anomalous, &mut |_| ());
+            fold.add(kept.time, placed, &anomalous, &mut told);
         }
-        fold.opened()
+        for found in parents {
+            fold.find_parent(found.time, &found.lineage, &mut told);
+        }
+        fold.opened() - merged
     }
 }
 
@@ -363,6 +404,7 @@ mod tests {
             events: 100,
             times: Some([0.0, end]),
             kept: kept.collect(),
+            parents: Vec::new(),
         }
     }
 

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Incident;
-use super::fold::HostFold;
+use super::fold::{HostFold, Outcome};
 use crate::log::Lineages;
 
 /// The folds of hosts.
@@ -41,19 +40,19 @@ impl Hosts {
         }
     }
 
-    /// Returns the fold of `host`. Incidents of a host that ends with it are given to `ended`.
+    /// Returns the fold of `host`. What becomes of the incidents of a host that ends with it is given to `told`.
     pub fn of(
         &mut self,
         host: Option<&str>,
         lineages: &'static Lineages,
-        ended: &mut impl FnMut(Incident),
+        told: &mut impl FnMut(Outcome),
     ) -> &mut HostFold {
         if self
             .current
             .as_ref()
             .is_some_and(|fold| fold.host() != host)
         {
-            self.leave(ended);
+            self.leave(told);
         }
         if self.current.is_none()
             && let Some(others) = &mut self.others
@@ -68,12 +67,12 @@ impl Hosts {
     }
 
     /// Puts the current host to the others, or ends it.
-    fn leave(&mut self, ended: &mut impl FnMut(Incident)) {
+    fn leave(&mut self, told: &mut impl FnMut(Outcome)) {
         match (self.current.take(), &mut self.others) {
             (Some(fold), Some(others)) => {
                 others.insert(fold.host().map(str::to_owned), fold);
             }
-            (Some(fold), None) => fold.finish(ended),
+            (Some(fold), None) => fold.finish(told),
             (None, _) => {}
         }
     }
@@ -90,21 +89,21 @@ impl Hosts {
     }
 
     /// Ends and forgets a host.
-    pub fn end(&mut self, host: Option<&str>, ended: &mut impl FnMut(Incident)) {
-        self.leave(ended);
+    pub fn end(&mut self, host: Option<&str>, told: &mut impl FnMut(Outcome)) {
+        self.leave(told);
         let others = self.others.as_mut();
         let fold = others.and_then(|others| others.remove(&host.map(str::to_owned)));
         if let Some(fold) = fold {
-            fold.finish(ended);
+            fold.finish(told);
         }
     }
 
     /// Ends all incidents of all hosts, in the order of the hosts' names.
-    pub fn finish(&mut self, ended: &mut impl FnMut(Incident)) {
-        self.leave(ended);
+    pub fn finish(&mut self, told: &mut impl FnMut(Outcome)) {
+        self.leave(told);
         let others = self.others.as_mut().map(std::mem::take);
         let mut folds: Vec<_> = others.into_iter().flatten().collect();
         folds.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        folds.into_iter().for_each(|(_, fold)| fold.finish(ended));
+        folds.into_iter().for_each(|(_, fold)| fold.finish(told));
     }
 }

@@ -173,6 +173,22 @@ impl Judge {
         }
     }
 
+    /// Takes that the incident `id` of the current host is a part of the incident `into`.
+    pub fn merge(&mut self, id: &str, into: &str) {
+        let held = self.open.remove(id).unwrap_or(0);
+        if let Some(open) = self.open.get_mut(into) {
+            *open |= held;
+        }
+        for tally in &mut self.labels {
+            let attacks = tally.attacks.iter_mut().chain(&mut tally.current);
+            for found in attacks.filter_map(|attack| attack.found.as_mut()) {
+                if found.incident == id {
+                    into.clone_into(&mut found.incident);
+                }
+            }
+        }
+    }
+
     /// Counts an incident that has ended, and returns the labels that its events have, one bit for each.
     pub fn end(&mut self, id: &str) -> u64 {
         let held = self.open.remove(id).unwrap_or(0);

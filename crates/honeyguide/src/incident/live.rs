@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Incident;
 use super::arriving::{LiveEvents, ScoredEvents};
-use super::fold::HostFold;
+use super::fold::{HostFold, Outcome};
 use super::hosts::Hosts;
 use super::query::{HOST, IncidentQuery};
 use super::scan::Fold;
@@ -35,6 +35,10 @@ pub struct LiveIncidents {
     hosts: Option<Hosts>,
     /// Incidents that have ended and are not reported yet.
     ended: Vec<Incident>,
+    /// Incidents that became parts of others and are not reported yet, each with the id of that one.
+    merged: Vec<(Incident, String)>,
+    /// The ids of such incidents since the last call of [`take_merged`](Self::take_merged).
+    merged_ids: Vec<String>,
     reported: HashMap<String, Reported>,
     /// When the last event of each host came.
     seen: HashMap<Option<String>, f64>,
@@ -96,7 +100,7 @@ pub enum ChangeKind {
     Opened,
     /// More events came.
     Updated,
-    /// It is over.
+    /// It is over, or a part of another one.
     Closed,
 }
 
@@ -121,6 +125,8 @@ pub struct Change {
     pub revision: u64,
     /// The incident as it is now.
     pub incident: Incident,
+    /// The id of the incident that goes on with the events, if the two turned out to belong together.
+    pub merged_into: Option<String>,
 }
 
 impl LiveIncidents {
@@ -133,6 +139,8 @@ impl LiveIncidents {
             folds: Vec::new(),
             hosts: Some(Hosts::at_once()),
             ended: Vec::new(),
+            merged: Vec::new(),
+            merged_ids: Vec::new(),
             reported: HashMap::new(),
             seen: HashMap::new(),
             counts: LiveCounts::default(),
@@ -196,6 +204,18 @@ impl LiveIncidents {
             self.changes_of(fold, time, now, &mut changes);
         }
         self.hosts = Some(hosts);
+        for (incident, into) in std::mem::take(&mut self.merged) {
+            self.merged_ids.push(incident.id.clone());
+            // Nobody was told of the others.
+            if let Some(known) = self.reported.remove(&incident.id) {
+                changes.push(Change {
+                    kind: ChangeKind::Closed,
+                    revision: known.revision + 1,
+                    incident,
+                    merged_into: Some(into),
+                });
+            }
+        }
         for incident in std::mem::take(&mut self.ended) {
             let id = incident.id.clone();
             self.close(incident, now, &mut changes);
@@ -213,7 +233,7 @@ impl LiveIncidents {
         let mut changes = self.changes(now);
         let mut ended = Vec::new();
         if let Some(hosts) = &mut self.hosts {
-            hosts.finish(&mut |incident| ended.push(incident));
+            hosts.finish(&mut |outcome| push_ended(&mut ended, outcome));
         }
         for incident in ended {
             self.close(incident, now, &mut changes);
@@ -228,6 +248,11 @@ impl LiveIncidents {
     pub fn reported(&self, id: &str) -> (u64, bool) {
         let known = self.reported.get(id);
         known.map_or((0, false), |known| (known.revision, known.is_closed))
+    }
+
+    /// Takes the ids of the incidents that became parts of others since the last call.
+    pub fn take_merged(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.merged_ids)
     }
 
     /// Returns the incidents that are open and have got events since the last call.
@@ -329,6 +354,7 @@ impl LiveIncidents {
             }
             let pushed = fold.push(&rows);
             self.ended.extend(fold.take_ended());
+            self.merged.extend(fold.take_merged());
             self.counts.folded += rows.num_rows() as u64;
             self.counts.anomalous += fold.take_anomalous();
             let hosts = rows.column(HOST).as_string::<i32>();
@@ -375,7 +401,7 @@ impl LiveIncidents {
             processes -= fold.map_or(0, HostFold::n_processes);
             known -= usize::from(fold.is_some());
             let ended = &mut self.ended;
-            hosts.end(host.as_deref(), &mut |incident| ended.push(incident));
+            hosts.end(host.as_deref(), &mut |outcome| push_ended(ended, outcome));
             self.waiting.forget(host.as_deref());
             self.seen.remove(&host);
             self.counts.forgotten_hosts += 1;
@@ -411,6 +437,7 @@ impl LiveIncidents {
                         kind: ChangeKind::Updated,
                         revision: known.revision,
                         incident: open.incident(),
+                        merged_into: None,
                     });
                 }
                 Some(_) => {}
@@ -432,6 +459,7 @@ impl LiveIncidents {
             kind: ChangeKind::Opened,
             revision: 1,
             incident,
+            merged_into: None,
         });
     }
 
@@ -452,7 +480,15 @@ impl LiveIncidents {
             kind: ChangeKind::Closed,
             revision: known.revision,
             incident,
+            merged_into: None,
         });
+    }
+}
+
+/// Adds an incident that has ended.
+fn push_ended(ended: &mut Vec<Incident>, outcome: Outcome) {
+    if let Outcome::Ended { incident, .. } = outcome {
+        ended.push(incident);
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::kept;
-use super::processes::{Process, ProcessId, Processes};
+use super::processes::{Lineage, Process, ProcessId, Processes};
 use super::{
     COMMON_SHARE, ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES,
     LISTED_REASONS, LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount,
@@ -225,39 +225,35 @@ impl Open {
         }
     }
 
-    /// Adds an event's process, and the processes that it descends from up to `root`.
-    pub fn add_process(
-        &mut self,
-        processes: &Processes,
-        path: &[ProcessId],
-        root: ProcessId,
-        program: Option<&str>,
-    ) {
-        if self.incident.started_by.is_none() {
-            self.incident.started_by = processes.starter(root).map(str::to_owned);
+    /// Adds an event's process, and the processes that it descends from up to the root of its session.
+    pub fn add_process(&mut self, processes: &Processes, family: &Lineage, program: Option<&str>) {
+        let Some(member) = self.add_family(processes, family) else {
+            return;
+        };
+        let member = &mut self.members[member];
+        if member.events == 0 {
+            member.programs.clear();
+            self.incident.n_processes += 1;
         }
-        let to_root = path.iter().position(|id| *id == root).unwrap_or(0);
+        member.events += 1;
+        if let Some(program) = program {
+            member.add_program(program.into());
+        }
+    }
+
+    /// Adds a process and those that it descends from up to the root of its session. Returns the position of the process
+    /// among the members; `None` if there are too many.
+    pub fn add_family(&mut self, processes: &Processes, family: &Lineage) -> Option<usize> {
+        let Lineage { path, root } = family;
+        if self.incident.started_by.is_none() {
+            self.incident.started_by = processes.starter(*root).map(str::to_owned);
+        }
+        let to_root = path.iter().position(|id| id == root).unwrap_or(0);
         let mut parent = None;
         for id in path[..=to_root].iter().rev() {
-            let Some(member) = self.member(*id, parent, processes.get(*id)) else {
-                return;
-            };
-            parent = Some(member);
+            parent = Some(self.member(*id, parent, processes.get(*id))?);
         }
-        if let Some(member) = parent {
-            let member = &mut self.members[member];
-            if member.events == 0 {
-                member.programs.clear();
-                self.incident.n_processes += 1;
-            }
-            member.events += 1;
-            if let Some(program) = program
-                && member.programs.len() < MAX_PROGRAMS
-                && !member.programs.iter().any(|known| **known == *program)
-            {
-                member.programs.push(program.into());
-            }
-        }
+        parent
     }
 
     /// Returns the position of a process among the members, to which it is added unless there are too many.
@@ -267,8 +263,14 @@ impl Open {
         parent: Option<usize>,
         process: Option<&Process>,
     ) -> Option<usize> {
-        if let Some(member) = self.member_of.get(&id) {
-            return Some(*member);
+        if let Some(member) = self.member_of.get(&id).copied() {
+            // The parent may become known later.
+            if self.members[member].parent.is_none()
+                && let Some(parent) = parent.filter(|parent| !self.descends(*parent, member))
+            {
+                self.members[member].parent = Some(parent);
+            }
+            return Some(member);
         }
         if self.members.len() >= MAX_PROCESSES {
             return None;
@@ -281,6 +283,76 @@ impl Open {
         });
         self.member_of.insert(id, self.members.len() - 1);
         Some(self.members.len() - 1)
+    }
+
+    /// Returns whether a member is another one, or descends from it.
+    fn descends(&self, member: usize, from: usize) -> bool {
+        let mut line = std::iter::successors(Some(member), |member| self.members[*member].parent);
+        line.any(|member| member == from)
+    }
+
+    /// Takes over the events of another incident, in an order that is the same for the same incidents.
+    pub fn take_over(&mut self, other: Self) {
+        let (incident, begun) = (&mut self.incident, other.incident);
+        self.last_added = self.last_added.max(other.last_added);
+        incident.previous = incident.previous.take().or(begun.previous);
+        incident.first = earlier(incident.first, begun.first);
+        incident.last = later(incident.last, begun.last);
+        incident.events += begun.events;
+        incident.started_by = incident.started_by.take().or(begun.started_by);
+        if begun.highest_score > incident.highest_score {
+            incident.highest_score = begun.highest_score;
+            incident.event = begun.event;
+        }
+        for (row, evidence) in in_order_of_keys(other.rows) {
+            if self.rows.len() < MAX_ROWS {
+                self.rows.entry(row).or_insert(evidence);
+            }
+        }
+        self.take_members(other.members, &other.member_of);
+        self.users.take_over(other.users);
+        self.new_programs.take_over(other.new_programs);
+        self.paths.take_over(other.paths);
+        self.addresses.take_over(other.addresses);
+        for (text, sum) in in_order_of_keys(other.reasons) {
+            if let Some(known) = self.reasons.get_mut(&text) {
+                known.contribution += sum.contribution;
+                known.events += sum.events;
+            } else if self.reasons.len() < MAX_REASONS {
+                self.reasons.insert(text, sum);
+            }
+        }
+    }
+
+    /// Takes over the processes of another incident. Each comes after its parent, unless the parent was found later.
+    fn take_members(&mut self, members: Vec<Member>, member_of: &HashMap<ProcessId, usize>) {
+        let mut ids: Vec<(usize, ProcessId)> =
+            member_of.iter().map(|(id, at)| (*at, *id)).collect();
+        ids.sort_unstable();
+        let parents: Vec<Option<usize>> = members.iter().map(|member| member.parent).collect();
+        let mut places: Vec<Option<usize>> = Vec::with_capacity(members.len());
+        for (mut member, (_, id)) in members.into_iter().zip(&ids) {
+            let known = self.member_of.get(id).copied();
+            if let Some(place) = known {
+                self.members[place].take_over(member);
+            } else if self.members.len() < MAX_PROCESSES {
+                member.parent = None;
+                self.members.push(member);
+                self.member_of.insert(*id, self.members.len() - 1);
+            }
+            places.push(self.member_of.get(id).copied());
+        }
+        for (place, parent) in places.iter().zip(parents) {
+            let parent = parent.and_then(|parent| places[parent]);
+            if let Some((place, parent)) = place.zip(parent)
+                && self.members[place].parent.is_none()
+                && !self.descends(parent, place)
+            {
+                self.members[place].parent = Some(parent);
+            }
+        }
+        let with_events = self.members.iter().filter(|member| member.events > 0);
+        self.incident.n_processes = with_events.count() as u64;
     }
 
     /// Returns the incident as far as its events are known.
@@ -311,6 +383,34 @@ impl Open {
             highest_score: begun.highest_score,
         }
     }
+}
+
+impl Member {
+    fn add_program(&mut self, program: Arc<str>) {
+        if self.programs.len() < MAX_PROGRAMS && !self.programs.contains(&program) {
+            self.programs.push(program);
+        }
+    }
+
+    /// Takes over what another incident knows of the same process.
+    fn take_over(&mut self, other: Self) {
+        if other.events == 0 {
+            return;
+        }
+        if self.events == 0 {
+            self.programs.clear();
+        }
+        self.events += other.events;
+        other
+            .programs
+            .into_iter()
+            .for_each(|program| self.add_program(program));
+    }
+}
+
+/// Returns the entries of a map in the order of their keys.
+fn in_order_of_keys<K: Ord, V>(map: HashMap<K, V>) -> BTreeMap<K, V> {
+    map.into_iter().collect()
 }
 
 /// Returns the earlier one of two times, where there is one.
@@ -397,6 +497,16 @@ impl Tally {
             *count += 1;
         } else if self.0.len() < MAX_NAMES {
             self.0.insert(name.to_owned(), 1);
+        }
+    }
+
+    fn take_over(&mut self, other: Self) {
+        for (name, events) in in_order_of_keys(other.0) {
+            if let Some(count) = self.0.get_mut(&name) {
+                *count += events;
+            } else if self.0.len() < MAX_NAMES {
+                self.0.insert(name, events);
+            }
         }
     }
 

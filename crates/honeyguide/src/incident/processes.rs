@@ -35,6 +35,14 @@ pub(super) struct SeenProcess<'a> {
     pub ends: bool,
 }
 
+/// What an event has shown of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub id: ProcessId,
+    /// Whether only children had shown the process before, so that its parent is known from now on.
+    pub finds_parent: bool,
+}
+
 /// A process that an event or a child has shown.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Process {
@@ -72,7 +80,9 @@ pub(super) struct Processes {
 pub(super) struct Lineage {
     /// The process, its parent, and so on, without init.
     pub path: Vec<ProcessId>,
-    /// The root of the session: the first on the path whose parent is init or starts sessions, else the last.
+    /// The root of the session: the first on the path whose parent is init or starts sessions, else the last. Of several
+    /// processes in a row that run the same program which starts sessions, the highest but one starts the session: the
+    /// highest waits for others. If what started the highest is hidden, then it is the highest itself.
     pub root: ProcessId,
 }
 
@@ -103,18 +113,19 @@ impl Processes {
         }
     }
 
-    /// Takes what an event says of its process, and returns the process's identity.
-    pub fn see(&mut self, seen: &SeenProcess) -> ProcessId {
+    /// Takes what an event says of its process.
+    pub fn see(&mut self, seen: &SeenProcess) -> Sighting {
         self.events += 1;
         let known = self.by_number.get(&seen.number).copied();
         let id = match known.filter(|id| self.is_still(*id, seen)) {
             Some(id) => id,
             None => self.add(seen.number),
         };
-        let is_first = self.known[&id].program.is_none();
-        if is_first && self.known[&id].parent.is_none() {
+        let is_first = self.known[&id].program.is_none() && self.known[&id].parent.is_none();
+        if is_first {
             self.link(id, seen.parent);
         }
+        let finds_parent = is_first && known == Some(id) && self.known[&id].parent.is_some();
         let events = self.events;
         if let Some(process) = self.known.get_mut(&id) {
             process.last_seen = events;
@@ -126,7 +137,7 @@ impl Processes {
             }
         }
         self.forget_oldest();
-        id
+        Sighting { id, finds_parent }
     }
 
     /// Returns whether an event still comes from the process that had its number before.
@@ -210,6 +221,8 @@ impl Processes {
     pub fn lineage(&self, id: ProcessId) -> Lineage {
         let mut path = vec![id];
         let mut root = None;
+        // The program that started the session, while all processes further up run it.
+        let mut starter = None;
         let mut current = id;
         while path.len() <= MAX_DEPTH
             && let Some(parent) = self.get(current).and_then(|process| process.parent)
@@ -220,8 +233,14 @@ impl Processes {
                 break;
             }
             let program = shown.and_then(|parent| parent.program.as_deref());
-            if program.is_some_and(|program| self.lineages.starters.contains(&program)) {
-                root = root.or(Some(current));
+            let is_starter = program.is_some_and(|program| self.is_starter(program));
+            if (root.is_none() && is_starter) || (starter.is_some() && program == starter) {
+                (root, starter) = (Some(current), program);
+            } else {
+                if starter.is_some() && program.is_none() {
+                    root = Some(current);
+                }
+                starter = None;
             }
             path.push(parent);
             current = parent;
@@ -235,9 +254,19 @@ impl Processes {
     /// Returns the program that started the session of the root `root`, such as `sshd`; `None` if nothing that starts
     /// sessions did.
     pub fn starter(&self, root: ProcessId) -> Option<&str> {
-        let parent = self.get(self.get(root)?.parent?)?;
-        let program = parent.program.as_deref()?;
-        self.lineages.starters.contains(&program).then_some(program)
+        let own = self.get(root)?;
+        let parent = self.get(own.parent?)?;
+        let hidden = || {
+            own.program
+                .as_deref()
+                .filter(|_| !self.is_init(parent.number))
+        };
+        let program = parent.program.as_deref().or_else(hidden)?;
+        self.is_starter(program).then_some(program)
+    }
+
+    fn is_starter(&self, program: &str) -> bool {
+        self.lineages.starters.contains(&program)
     }
 
     fn is_init(&self, number: i64) -> bool {
@@ -272,31 +301,51 @@ mod tests {
     }
 
     #[test]
-    fn the_root_of_a_session_is_the_nearest_child_of_what_starts_sessions() {
+    fn the_root_of_a_session_is_what_a_daemon_starts_for_it() {
         let mut host = Processes::new(&LINUX);
-        let listener = host.see(&seen(800, 1, "sshd"));
-        let monitor = host.see(&seen(900, 800, "sshd"));
-        let shell = host.see(&seen(901, 900, "bash"));
-        let ls = host.see(&seen(902, 901, "ls"));
-        let path = vec![ls, shell, monitor, listener];
-        assert_eq!(host.lineage(ls), Lineage { path, root: shell });
-        assert_eq!(host.starter(shell), Some("sshd"));
+        let mut see = |number, parent, program| host.see(&seen(number, parent, program)).id;
+        let listener = see(800, 1, "sshd");
+        let monitor = see(900, 800, "sshd");
+        let channel = see(901, 900, "sshd");
+        let shell = see(902, 901, "bash");
+        let ls = see(903, 902, "ls");
+        let (daemon, child) = (see(700, 1, "cron"), see(701, 700, "cron"));
+        let job = see(702, 701, "sh");
+        let (hidden, other) = (see(601, 600, "sshd"), see(602, 601, "bash"));
+        let init = see(1, 0, "systemd");
+        let path = vec![ls, shell, channel, monitor, listener];
+        assert_eq!(
+            host.lineage(ls),
+            Lineage {
+                path,
+                root: monitor
+            }
+        );
+        assert_eq!(host.starter(monitor), Some("sshd"));
         assert_eq!(host.starter(ls), None);
         assert_eq!(host.lineage(monitor).root, monitor);
         assert_eq!(host.lineage(listener).path, [listener]);
-        let init = host.see(&seen(1, 0, "systemd"));
+        assert_eq!(host.starter(listener), None);
+        assert_eq!(host.lineage(job).root, child);
+        assert_eq!(host.lineage(daemon).root, daemon);
+        assert_eq!(
+            host.lineage(other).root,
+            hidden,
+            "what started it is hidden"
+        );
+        assert_eq!(host.starter(hidden), Some("sshd"));
         assert_eq!(host.lineage(init).path, [init]);
     }
 
     #[test]
     fn children_share_a_parent_that_no_event_shows() {
         let mut host = Processes::new(&LINUX);
-        let first = host.see(&seen(51, 50, "cp"));
-        let second = host.see(&seen(52, 50, "mv"));
+        let first = host.see(&seen(51, 50, "cp")).id;
+        let second = host.see(&seen(52, 50, "mv")).id;
         let hidden = host.lineage(first).root;
         assert_eq!(host.lineage(second).root, hidden);
         assert_eq!(host.get(hidden).map(|process| process.number), Some(50));
-        let shown = host.see(&seen(50, 7, "make"));
+        let shown = host.see(&seen(50, 7, "make")).id;
         assert_eq!(shown, hidden);
         assert_ne!(host.lineage(first).root, hidden, "its parent is known now");
     }
@@ -304,27 +353,34 @@ mod tests {
     #[test]
     fn a_number_that_is_used_again_is_another_process() {
         let mut host = Processes::new(&LINUX);
-        let first = host.see(&seen(60, 7, "cc"));
+        let first = host.see(&seen(60, 7, "cc")).id;
         assert_eq!(
-            host.see(&seen(60, 7, "as")),
+            host.see(&seen(60, 7, "as")).id,
             first,
             "execve keeps the process"
         );
-        assert_eq!(host.see(&seen(60, 1, "as")), first, "its parent has ended");
+        assert_eq!(
+            host.see(&seen(60, 1, "as")).id,
+            first,
+            "its parent has ended"
+        );
         assert_eq!(host.lineage(first).path.len(), 2, "the first parent counts");
-        assert_eq!(host.see(&end(60, 1, "as")), first);
-        let second = host.see(&seen(60, 7, "as"));
+        assert_eq!(host.see(&end(60, 1, "as")).id, first);
+        let second = host.see(&seen(60, 7, "as")).id;
         assert_ne!(second, first);
-        let third = host.see(&seen(60, 8, "ld"));
+        let third = host.see(&seen(60, 8, "ld")).id;
         assert_ne!(third, second, "no exit was seen, but all is different");
     }
 
     #[test]
     fn a_process_that_calls_itself_its_parent_has_none() {
         let mut host = Processes::new(&LINUX);
-        let odd = host.see(&seen(9, 9, "x"));
+        let odd = host.see(&seen(9, 9, "x")).id;
         assert_eq!(host.lineage(odd).path, [odd]);
-        let (a, b) = (host.see(&seen(20, 21, "a")), host.see(&seen(21, 20, "b")));
+        let (a, b) = (
+            host.see(&seen(20, 21, "a")).id,
+            host.see(&seen(21, 20, "b")).id,
+        );
         assert!(
             host.lineage(a).path.len() <= MAX_DEPTH + 1,
             "{a} {b} in a circle"
@@ -334,9 +390,9 @@ mod tests {
     #[test]
     fn the_oldest_processes_are_forgotten() {
         let mut host = Processes::new(&LINUX);
-        let first = host.see(&seen(10, 1, "a"));
+        let first = host.see(&seen(10, 1, "a")).id;
         for number in 0..3 * MAX_PROCESSES as i64 {
-            host.see(&seen(100 + number, 1, "b"));
+            host.see(&seen(100 + number, 1, "b")).id;
         }
         assert!(host.known.len() <= 2 * MAX_PROCESSES);
         assert_eq!(host.by_number.len(), host.known.len());

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
-use super::fold::About;
+use super::fold::{About, Outcome};
 use super::hosts::Hosts;
 use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
@@ -127,7 +127,12 @@ async fn found(
     let listed = Listed::new(options.limit, wanted);
     let start = || Ok(Fold::listing(&query, listed.clone()).judging(labels));
     let select = |table| query.sort(query.select(table)?);
-    let found = scan.fold(source, start, select, Fold::push).await?;
+    let step = |fold: &mut Fold, batch: &RecordBatch| {
+        fold.push(batch)?;
+        fold.take_merged();
+        Ok(())
+    };
+    let found = scan.fold(source, start, select, step).await?;
     let mut judged = found.finish();
     if judged.found.events == 0 {
         return Err(no_events(source));
@@ -174,7 +179,10 @@ pub(crate) async fn assign(
     let step = |(fold, assigning): &mut (Fold, Assigning), rows: NumberedRows| {
         let numbers = rows.numbers;
         let mut assign = |row: usize, id: &str| assigning.add(numbers.value(row), id);
-        fold.push_all(&rows.batch, &mut assign)
+        fold.push_all(&rows.batch, &mut assign)?;
+        let merged = fold.take_merged();
+        let mut merged = merged.iter();
+        merged.try_for_each(|(incident, into)| assigning.merge(&incident.id, into))
     };
     let folded = scan
         .fold_numbered(source, start, select, sort, step)
@@ -197,6 +205,8 @@ pub(super) struct Fold {
     judge: Judge,
     events: u64,
     anomalous: u64,
+    /// The incidents that became parts of others, each with the id of that one.
+    merged: Vec<(Incident, String)>,
 }
 
 /// What is told of the row of an anomalous event: the id of its incident.
@@ -234,6 +244,7 @@ impl Fold {
             judge: Judge::new(0),
             events: 0,
             anomalous: 0,
+            merged: Vec::new(),
         }
     }
 
@@ -295,10 +306,16 @@ impl Fold {
         };
         let time = columns.time(row);
         let labels = columns.classes(&self.labels, row)?;
-        let (listed, judge) = (&mut self.listed, &mut self.judge);
-        let mut ended = |incident: Incident| {
-            let held = judge.end(&incident.id);
-            listed.push(incident, held);
+        let (listed, judge, merged) = (&mut self.listed, &mut self.judge, &mut self.merged);
+        let mut told = |outcome| match outcome {
+            Outcome::Ended { incident, .. } => {
+                let held = judge.end(&incident.id);
+                listed.push(incident, held);
+            }
+            Outcome::Merged { incident, into, .. } => {
+                judge.merge(&incident.id, &into);
+                merged.push((incident, into));
+            }
         };
         let mut judged = Judged {
             host,
@@ -306,9 +323,9 @@ impl Fold {
             labels: &labels,
             incident: None,
         };
-        let fold = self.hosts.of(host, self.query.lineages, &mut ended);
+        let fold = self.hosts.of(host, self.query.lineages, &mut told);
         let Some(at) = anomalous else {
-            fold.see(time, &about, None, &mut ended);
+            fold.see(time, &about, None, &mut told);
             judge.see(&judged);
             return Ok(());
         };
@@ -326,7 +343,7 @@ impl Fold {
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        judged.incident = fold.see(time, &about, Some(&anomalous), &mut ended);
+        judged.incident = fold.see(time, &about, Some(&anomalous), &mut told);
         judge.see(&judged);
         match judged.incident {
             Some(id) => joined(row, id),
@@ -364,6 +381,11 @@ impl Fold {
         ended.into_iter().map(|(incident, _)| incident).collect()
     }
 
+    /// Takes the incidents that became parts of others, each with the id of that one.
+    pub fn take_merged(&mut self) -> Vec<(Incident, String)> {
+        std::mem::take(&mut self.merged)
+    }
+
     /// Takes the number of anomalous events since the last call.
     pub fn take_anomalous(&mut self) -> u64 {
         std::mem::take(&mut self.anomalous)
@@ -371,9 +393,11 @@ impl Fold {
 
     fn finish(mut self) -> JudgedIncidents {
         let (listed, judge) = (&mut self.listed, &mut self.judge);
-        self.hosts.finish(&mut |incident| {
-            let held = judge.end(&incident.id);
-            listed.push(incident, held);
+        self.hosts.finish(&mut |outcome| {
+            if let Outcome::Ended { incident, .. } = outcome {
+                let held = judge.end(&incident.id);
+                listed.push(incident, held);
+            }
         });
         let found = self.listed.found;
         let (incidents, held): (Vec<_>, Vec<_>) = self.listed.finish().into_iter().unzip();

@@ -7,10 +7,10 @@ use honeyguide::{
     Contamination, ErrorKind, HostIncidents, MaxSamples, Model, Recipe, Result, Source,
     ThresholdMethod, ThresholdPolicy, TrainOptions, train,
 };
-use serde_json::{Value, json};
 use simulate::{Simulation, Split};
 
-use crate::common::{Folder, engine, written};
+use crate::break_in::children_first;
+use crate::common::{Folder, engine, with_threshold, written};
 
 /// The events per tree. The recipe's own number depends on the number of events, of which a model without a host has fewer.
 const MAX_SAMPLES: usize = 256;
@@ -24,7 +24,8 @@ fn hosts(folder: &Folder) -> Vec<String> {
     simulation
         .write_split(Split::Training, &mut file)
         .expect("space");
-    let text = folder.text("all.csv");
+    let text = children_first(&folder.text("all.csv"));
+    folder.write("all.csv", text.clone());
     let (header, rows) = text.split_once('\n').expect("a header");
     let mut files: Vec<(String, String)> = Vec::new();
     for row in rows.lines() {
@@ -61,13 +62,6 @@ fn held_out(model: &Model) -> (f64, Vec<HostIncidents>) {
         } => (*realised_rate, hosts.clone()),
         other => panic!("{other:?}"),
     }
-}
-
-/// Returns a model with another threshold.
-fn with_threshold(model: &Model, value: f64) -> Model {
-    let mut file: Value = serde_json::from_str(&written(model)).expect("JSON");
-    file["threshold"]["value"] = json!(value);
-    Model::from_json(&file.to_string()).expect("a model")
 }
 
 #[tokio::test]

@@ -195,21 +195,23 @@ async fn the_same_events_are_the_same_incidents() {
 async fn scored_events_name_their_incidents() {
     let test = BreakIn::new().await;
     test.divide();
-    let found = test.incidents(test.folder.source(&["today.csv"]), 2).await;
-    let expected = found.incidents.iter();
-    let expected: BTreeMap<_, _> = expected
-        .map(|incident| (incident.id.clone(), incident.events))
-        .collect();
-    let scored = test.scored("today.csv", 1).await;
-    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
-    for row in &scored {
-        let incident = row["incident"].as_str();
-        assert_eq!(row["anomalous"] == true, incident.is_some(), "{row}");
-        if let Some(incident) = incident {
-            *counted.entry(incident.to_owned()).or_default() += 1;
+    for file in ["children_first.csv", "today.csv"] {
+        let found = test.incidents(test.folder.source(&[file]), 2).await;
+        let expected = found.incidents.iter();
+        let expected: BTreeMap<_, _> = expected
+            .map(|incident| (incident.id.clone(), incident.events))
+            .collect();
+        let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+        for row in &test.scored(file, 1).await {
+            let incident = row["incident"].as_str();
+            assert_eq!(row["anomalous"] == true, incident.is_some(), "{row}");
+            if let Some(incident) = incident {
+                *counted.entry(incident.to_owned()).or_default() += 1;
+            }
         }
+        assert_eq!(counted, expected, "{file}");
     }
-    assert_eq!(counted, expected);
+    let scored = test.scored("today.csv", 1).await;
     assert_eq!(test.scored("today.csv", 3).await, scored);
     assert_eq!(test.scored("parts", 2).await, scored);
 }
@@ -350,6 +352,7 @@ async fn a_report_counts_the_incidents_of_other_thresholds_exactly() {
     let test = BreakIn::new().await;
     check_counts(&test.model, test.folder.source(&["today.csv"])).await;
     check_counts(&test.model, test.folder.source(&["train.csv"])).await;
+    check_counts(&test.model, test.folder.source(&["children_first.csv"])).await;
 }
 
 #[tokio::test]

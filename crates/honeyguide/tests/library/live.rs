@@ -15,7 +15,7 @@ use honeyguide::{
 use proptest::prelude::*;
 
 use crate::break_in::break_in;
-use crate::common::{Folder, engine, failed, small_forest};
+use crate::common::{Folder, engine, failed, small_forest, with_threshold};
 
 /// A model of benign hosts, and the events of the host that is broken into.
 struct Replay {
@@ -154,7 +154,8 @@ impl Replayed {
                 .all(|change| change.kind == ChangeKind::Closed)
         );
         assert_eq!(self.counts.opened, last.len() as u64);
-        by_id(last.values().map(|change| change.incident.clone()))
+        let last = last.values().filter(|change| change.merged_into.is_none());
+        by_id(last.map(|change| change.incident.clone()))
     }
 }
 
@@ -191,6 +192,33 @@ async fn a_replay_gives_what_the_batch_commands_give() {
     let replayed = test.live(json.as_bytes(), &[8192], &LiveOptions::default());
     assert_eq!(replayed.scores, scores);
     assert_eq!(replayed.closed(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_that_are_merged_are_those_of_the_batch_command() {
+    let mut test = Replay::new().await;
+    // Enough events are anomalous that several processes have incidents before their parents are known.
+    test.model = with_threshold(&test.model, 0.5);
+    let expected = test.batch("children_first.csv").await;
+    let text = test.folder.read("children_first.csv");
+    for size in [20, 8192] {
+        let replayed = test.live(&text, &[size], &LiveOptions::default());
+        assert_eq!(replayed.closed(), expected, "batches of {size}");
+        let merged = replayed.changes.iter();
+        let merged: Vec<_> = merged
+            .filter_map(|change| change.merged_into.as_ref())
+            .collect();
+        assert!(
+            size > 20 || !merged.is_empty(),
+            "none was told before it was merged"
+        );
+        assert!(merged.iter().all(|into| {
+            replayed
+                .changes
+                .iter()
+                .any(|change| change.incident.id == **into)
+        }));
+    }
 }
 
 /// The rows of a file of CSV as lines of JSON, with numbers for the columns that hold numbers.

@@ -138,3 +138,10 @@ pub fn written(model: &Model) -> String {
     model.write_json(&mut text).expect("a text in memory");
     String::from_utf8(text).expect("a model is UTF-8")
 }
+
+/// Returns a model with another threshold.
+pub fn with_threshold(model: &Model, value: f64) -> Model {
+    let mut file: serde_json::Value = serde_json::from_str(&written(model)).expect("JSON");
+    file["threshold"]["value"] = serde_json::json!(value);
+    Model::from_json(&file.to_string()).expect("a model")
+}

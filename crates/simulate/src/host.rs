@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::process::{Daemon, Image, Table, Task};
 use super::random::Random;
+use super::resolver::Resolver;
 use super::text::{Arg, Event, Label, Rows};
 
 /// The largest number of stack frames that the sensor resolves for any call.
@@ -72,8 +73,9 @@ pub(super) struct Host<'r, 'w> {
     pub(super) random: Random,
     pub(super) dialect: Dialect,
     pub(super) tasks: Table,
+    pub(super) resolver: Resolver,
     counts: Counts,
-    rows: &'r mut Rows<'w>,
+    pub(super) rows: &'r mut Rows<'w>,
     /// The number of events that the host is to write, unless it writes until a time.
     share: u64,
     /// The time at which the recording ends, in microseconds since boot, if it does not end with the share.
@@ -84,10 +86,11 @@ pub(super) struct Host<'r, 'w> {
 
 impl<'r, 'w> Host<'r, 'w> {
     /// Creates a host that is named by its address. It records `share` events, or for `time` microseconds if that is
-    /// given. The recording begins `micros` microseconds after the host's boot.
+    /// given. The recording begins `micros` microseconds after the host's boot. The second stream of random numbers is
+    /// that of lookups.
     pub(super) fn new(
         address: [u8; 4],
-        mut random: Random,
+        [mut random, of_lookups]: [Random; 2],
         rows: &'r mut Rows<'w>,
         (share, time): (u64, Option<u64>),
         micros: u64,
@@ -100,6 +103,7 @@ impl<'r, 'w> Host<'r, 'w> {
             random,
             dialect,
             tasks,
+            resolver: Resolver::new(address, of_lookups, micros),
             counts: Counts::default(),
             rows,
             share,

@@ -1,4 +1,4 @@
-//! Simulated kernel-call logs of a small fleet of hosts, one of which is broken into.
+//! Simulated logs of kernel calls and of DNS of a small fleet of hosts, one of which is broken into.
 //!
 //! The simulation is for trying out the tool. Its files have the columns and text formats of the BETH
 //! data set (Highnam, Arulkumaran, Hanif and Jennings, "BETH Dataset: Real Cybersecurity Data for
@@ -32,6 +32,13 @@
 //! In a fleet, events of ordinary days are never labelled. From three hours on, the quiet
 //! break-ins end within the recording.
 //!
+//! Beside the kernel calls of a split, its hosts can write the lookups of names that their processes make, in the columns
+//! of BETH's DNS files. The recording of each host begins on 2026-03-02 at midnight UTC. Ordinary hosts look up agents,
+//! mirrors, time servers, the names of strangers, and now and then what nobody asked for before; every fourth host is a
+//! mail server, of which only the lookups are recorded. An intruder looks up where tools come from, a control server and a
+//! mining pool (after the web server), generated names (beside the scanner), and names that carry data out in queries for
+//! TXT (beside the archives). Lookups have the labels of the process that asks.
+//!
 //! A file holds its hosts one after the other, and time strictly increases within a host. BETH's files
 //! have the same order, except for occasional disorder within a few milliseconds. More events make a
 //! longer recording, with more jobs, visitors and sessions. Memory use does not grow with the number of
@@ -49,12 +56,15 @@ mod exfiltration;
 mod files;
 mod fleet;
 mod host;
+mod lookups;
+mod names;
 mod operations;
 mod part;
 mod process;
 mod programs;
 mod random;
 mod remote;
+mod resolver;
 mod scheduled;
 mod services;
 mod sockets;
@@ -127,6 +137,15 @@ impl Split {
     /// All splits, in the order they are used.
     pub const ALL: [Split; 3] = [Split::Training, Split::Validation, Split::Testing];
 
+    /// Returns the name of the file with lookups of names beside that of kernel calls. It ends as those of BETH do.
+    pub fn lookups_file_name(self) -> &'static str {
+        match self {
+            Split::Training => "labelled_training_data-dns.csv",
+            Split::Validation => "labelled_validation_data-dns.csv",
+            Split::Testing => "labelled_testing_data-dns.csv",
+        }
+    }
+
     /// Returns the name of the file in the BETH data set.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -150,6 +169,17 @@ pub struct Summary {
     pub evil: u64,
     /// The number of processes that existed at some time, including those started at boot.
     pub processes: u64,
+}
+
+/// The counts of the lookups of a written split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupSummary {
+    /// The number of messages, which are the rows below the header: queries and their responses.
+    pub messages: u64,
+    /// The number of messages with `sus` = 1.
+    pub sus: u64,
+    /// The number of messages with `evil` = 1. All of them have `sus` = 1 too.
+    pub evil: u64,
 }
 
 /// A simulation, defined by its size and its seed.
@@ -250,8 +280,25 @@ impl Simulation {
     /// Returns the first error of `out`. The rows written before the error are an incomplete split.
     pub fn write_split(&self, split: Split, out: &mut impl io::Write) -> io::Result<Summary> {
         let mut rows = text::Rows::new(out);
-        let summary = fleet::run(&self.parts(split), self.seed, &mut rows);
+        let (summary, _) = fleet::run(&self.parts(split), self.seed, &mut rows);
         rows.finish()?;
         Ok(summary)
+    }
+
+    /// Writes one split as [`write_split`](Self::write_split) does, and the lookups of names of the same hosts as CSV with
+    /// a header. The split has the same bytes.
+    ///
+    /// # Errors
+    /// Returns the first error of `calls`, or that of `lookups`. The rows written before the error are incomplete.
+    pub fn write_split_with_lookups(
+        &self,
+        split: Split,
+        calls: &mut impl io::Write,
+        lookups: &mut impl io::Write,
+    ) -> io::Result<(Summary, LookupSummary)> {
+        let mut rows = text::Rows::new(calls).with_lookups(lookups);
+        let summaries = fleet::run(&self.parts(split), self.seed, &mut rows);
+        rows.finish()?;
+        Ok(summaries)
     }
 }

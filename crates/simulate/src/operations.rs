@@ -3,6 +3,7 @@
 
 use super::files::{APPEND, CREATE};
 use super::host::Host;
+use super::names;
 use super::process::Task;
 use super::remote::Account;
 use super::services::Services;
@@ -123,6 +124,7 @@ impl Host<'_, '_> {
     pub(super) fn try_program(&mut self, shell: Task) {
         let place = self.random.below(TRIED.len() as u32) as usize;
         let program = &TRIED[place];
+        self.program_names(shell);
         if !self.random.one_in(3) {
             return self.command(shell, program, &[]);
         }
@@ -152,6 +154,7 @@ impl Host<'_, '_> {
                 host.exit(gzip);
             });
             host.command_with(shell, &tools::RSYNC, &["-a"], |host, task| {
+                host.backup_names(task);
                 let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
                 let server = host.internet([10, 20, 0, 9], 873);
                 host.connect(task, fd, &server, 0);
@@ -167,7 +170,7 @@ impl Host<'_, '_> {
     pub(super) fn deployment_step(&mut self, shell: Task, left: u32) {
         match left {
             5 => self.command_with(shell, &tools::GIT, &["pull"], |host, task| {
-                host.resolve_name(task);
+                host.resolve_name(task, names::GIT_SERVER);
                 let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
                 let server = host.internet([10, 20, 0, 5], 443);
                 host.connect(task, fd, &server, 0);
@@ -177,6 +180,7 @@ impl Host<'_, '_> {
                 host.close(task, fd);
             }),
             4 => self.command_with(shell, &PIP, &["install"], |host, task| {
+                host.package_names(task);
                 for _ in 0..host.random.between(1, 4) {
                     let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
                     let mirror = host.internet([10, 20, 0, 6], 443);

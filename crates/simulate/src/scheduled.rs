@@ -104,6 +104,7 @@ fn answer_challenge(host: &mut Host<'_, '_>, task: Task) {
     let any = host.internet([0, 0, 0, 0], 80);
     host.bind(task, fd, &any);
     host.listen(task, fd);
+    host.certificate_names(task);
     let authority = host.internet([66, 133, 109, 36], 41_022);
     let connection = host.accept4(task, fd, Some(&authority));
     host.read(task, "/etc/letsencrypt/accounts/key.json");
@@ -311,6 +312,7 @@ impl Host<'_, '_> {
             &["/usr/lib/apt/methods/http"],
         );
         self.load(method, &["libapt-pkg", "libstdc++", "libc", "libgnutls"]);
+        self.mirror_names(method);
         for suite in ["focal", "focal-updates", "focal-security"] {
             let fd = self.socket(method, "AF_INET", "SOCK_STREAM");
             let mirror = self.internet([91, 189, 88, 142], 80);

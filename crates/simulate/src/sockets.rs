@@ -165,14 +165,15 @@ impl Host<'_, '_> {
         self.random.between(32_768, 61_000) as u16
     }
 
-    /// Looks up a host name. No name cache is running, so the resolver is asked.
-    pub(super) fn resolve_name(&mut self, task: Task) {
+    /// Looks up a host name. No name cache is running, so the resolver of the host is asked.
+    pub(super) fn resolve_name(&mut self, task: Task, name: &str) {
         let fd = self.socket(task, "AF_UNIX", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
         self.connect(task, fd, &Peer::Unix("/var/run/nscd/socket"), NO_SUCH_FILE);
         self.close(task, fd);
         let fd = self.socket(task, "AF_INET", "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
         let resolver = self.internet([127, 0, 0, 53], 53);
         self.connect(task, fd, &resolver, 0);
+        self.look_up(task, name, 1);
         self.close(task, fd);
     }
 }

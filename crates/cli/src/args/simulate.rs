@@ -11,7 +11,7 @@ use super::paths::output;
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Examples:\n  honeyguide simulate --out simulated --events 1000000 --seed 7\n  \
-                  honeyguide simulate --out fleet --hours 24 --hosts 8"
+                  honeyguide simulate --out fleet --hours 24 --hosts 8 --dns"
 )]
 pub struct Simulate {
     /// The folder to write the files to: one for training, one for validation, one for testing
@@ -27,6 +27,9 @@ pub struct Simulate {
     /// Number of hosts in each file of a fleet
     #[arg(long, value_name = "N", requires = "hours", default_value_t = 8, value_parser = whole(LEAST_HOSTS, MOST_HOSTS), allow_negative_numbers = true)]
     pub hosts: u64,
+    /// Also write the lookups of names of the same hosts, to a file beside each file of kernel calls
+    #[arg(long)]
+    pub dns: bool,
     /// Seed of the simulation; the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,

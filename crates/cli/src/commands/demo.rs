@@ -49,6 +49,7 @@ pub async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
         context,
         &args.out,
         Simulation::new(DEFAULT_EVENTS, args.seed),
+        false,
     )
     .await?;
     let [training, validation, test] = &simulation.splits[..] else {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::simulate::{SimulateError, Simulation, Split, Summary};
+use ::simulate::{LookupSummary, SimulateError, Simulation, Split, Summary};
 use honeyguide::marks::{SIMULATED, SIMULATED_TEXT};
 use honeyguide::output::{Destination, PendingFile, create_folder};
 use honeyguide::{Error, is_url, redacted};
@@ -39,7 +39,28 @@ pub struct SimulatedSplit {
     sus: u64,
     /// The number of events labelled evil.
     evil: u64,
+    /// The file with the lookups of names of the same hosts, if these are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<SimulatedLookups>,
 }
+
+/// The lookups of names beside the kernel calls of a split.
+#[derive(Serialize)]
+struct SimulatedLookups {
+    /// The file that was written.
+    file: PathBuf,
+    /// The number of messages: queries and their responses.
+    messages: u64,
+    /// The number of messages labelled suspicious.
+    sus: u64,
+    /// The number of messages labelled evil.
+    evil: u64,
+}
+
+/// The places of the files of a split: that of kernel calls, and that of lookups if these are written.
+type Places = (Destination, Option<Destination>);
+/// The files of a split before they get their final names.
+type Written = (Vec<PendingFile>, SimulatedSplit);
 
 pub async fn run(context: &Context, args: Simulate) -> Result<(), Failure> {
     context.mark_simulated();
@@ -47,20 +68,24 @@ pub async fn run(context: &Context, args: Simulate) -> Result<(), Failure> {
         Some(hours) => Simulation::of_fleet(hours, args.hosts, args.seed),
         None => Simulation::new(args.events, args.seed),
     };
-    let simulated = write(context, &args.out, simulation).await?;
+    let simulated = write(context, &args.out, simulation, args.dns).await?;
     context.show(&simulated)
 }
 
-/// Writes the files of a simulation into `folder`.
+/// Writes the files of a simulation into `folder`, with lookups of names if `has_dns`.
 pub async fn write(
     context: &Context,
     folder: &Path,
     simulation: Result<Simulation, SimulateError>,
+    has_dns: bool,
 ) -> Result<Simulated, Failure> {
     let simulation = simulation.map_err(|error| Error::usage(error.to_string()))?;
     let place = |name: &str| context.destination(&folder.join(name));
     let splits = simulation.splits().iter();
-    let places = splits.map(|split| place(split.file_name()));
+    let places = splits.map(|split| {
+        let lookups = has_dns.then(|| place(split.lookups_file_name()));
+        Ok::<Places, Failure>((place(split.file_name())?, lookups.transpose()?))
+    });
     let places = places.collect::<Result<Vec<_>, _>>()?;
     let marker = place(SIMULATED)?;
     if !is_url(&folder.to_string_lossy()) {
@@ -95,9 +120,10 @@ pub async fn write(
             // The files get their final names only when all are complete, and only with the marker beside them.
             let complete = written.into_iter().collect::<Result<Vec<_>, _>>()?;
             marker.finish()?;
-            let splits = complete
-                .into_iter()
-                .map(|(file, split)| file.finish().map(|()| split));
+            let splits = complete.into_iter().map(|(files, split)| {
+                let finished = files.into_iter().try_for_each(PendingFile::finish);
+                finished.map(|()| split)
+            });
             Ok(Simulated {
                 splits: splits.collect::<Result<_, _>>()?,
             })
@@ -117,9 +143,8 @@ fn refuse_to_replace(context: &Context, folder: &Path) -> Result<(), Failure> {
         }
         path.exists() && !path.with_file_name(SIMULATED).exists()
     };
-    let mut files = Split::ALL
-        .map(|split| folder.join(split.file_name()))
-        .into_iter();
+    let names = Split::ALL.map(|split| [split.file_name(), split.lookups_file_name()]);
+    let mut files = names.into_iter().flatten().map(|name| folder.join(name));
     match files.find(|file| is_somebodys(file)) {
         Some(file) => {
             let shown = redacted(&file.to_string_lossy());
@@ -135,17 +160,26 @@ fn refuse_to_replace(context: &Context, folder: &Path) -> Result<(), Failure> {
 fn write_split(
     simulation: &Simulation,
     split: Split,
-    to: Destination,
+    (to, lookups_to): Places,
     cancelled: &AtomicBool,
-) -> Result<(PendingFile, SimulatedSplit), Error> {
+) -> Result<Written, Error> {
     let path = to.path().to_owned();
-    let mut out = Stoppable {
-        file: PendingFile::create(to)?,
-        cancelled,
+    let open = |to: Destination| {
+        let file = PendingFile::create(to)?;
+        Ok::<_, Error>(Stoppable { file, cancelled })
     };
-    let summary = simulation
-        .write_split(split, &mut out)
-        .map_err(|error| Error::io("write", &path, error))?;
+    let mut calls = open(to)?;
+    let lookups_path = lookups_to.as_ref().map(|to| to.path().to_owned());
+    let mut lookups = lookups_to.map(open).transpose()?;
+    let written = match &mut lookups {
+        Some(lookups) => simulation.write_split_with_lookups(split, &mut calls, lookups),
+        None => {
+            let summary = simulation.write_split(split, &mut calls);
+            summary.map(|summary| (summary, LookupSummary::default()))
+        }
+    };
+    let (summary, messages) = written.map_err(|error| Error::io("write", &path, error))?;
+    let files = [Some(calls), lookups].into_iter().flatten();
     let Summary {
         events,
         hosts,
@@ -154,7 +188,7 @@ fn write_split(
         processes,
     } = summary;
     Ok((
-        out.file,
+        files.map(|out| out.file).collect(),
         SimulatedSplit {
             file: path,
             events,
@@ -162,6 +196,12 @@ fn write_split(
             processes,
             sus,
             evil,
+            dns: lookups_path.map(|file| SimulatedLookups {
+                file,
+                messages: messages.messages,
+                sus: messages.sus,
+                evil: messages.evil,
+            }),
         },
     ))
 }
@@ -198,6 +238,15 @@ impl Outcome for Simulated {
                 percent_of(split.sus, split.events),
                 percent_of(split.evil, split.events),
             ]);
+            if let Some(dns) = &split.dns {
+                table.add_row([
+                    dns.file.display().to_string(),
+                    count(dns.messages),
+                    split.hosts.to_string(),
+                    percent_of(dns.sus, dns.messages),
+                    percent_of(dns.evil, dns.messages),
+                ]);
+            }
         }
         writeln!(out, "{table}")
     }

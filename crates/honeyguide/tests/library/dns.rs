@@ -106,7 +106,7 @@ async fn features_are_those_computed_by_hand() {
             .sum::<f64>()
     };
     // The domains are example.com (2), example.co.uk (1) and a reverse lookup (1); two rows come from the server.
-    let expected: [(&str, [f64; 4]); 9] = [
+    let expected: [(&str, [f64; 4]); 10] = [
         (
             "domain",
             [
@@ -122,6 +122,15 @@ async fn features_are_those_computed_by_hand() {
                 rarity(2.0, 3.0, 3.0),
                 rarity(2.0, 3.0, 3.0),
                 rarity(1.0, 3.0, 3.0),
+                rarity(1.0, 1.0, 3.0),
+            ],
+        ),
+        (
+            "domain_for_type",
+            [
+                rarity(2.0, 2.0, 3.0),
+                rarity(2.0, 2.0, 3.0),
+                rarity(1.0, 1.0, 3.0),
                 rarity(1.0, 1.0, 3.0),
             ],
         ),

@@ -30,14 +30,18 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command
         std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
         arguments,
     );
-    // Cargo describes this task's own package in environment variables. Build scripts that read them would see a change,
-    // and cargo would compile everything above them again.
+    without_package(&mut cargo);
+    cargo
+}
+
+/// Removes from the environment of a command what cargo says about this task's own package. Build scripts that read it
+/// would see a change, and cargo would compile everything above them again.
+pub fn without_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if is_of_package(&name.to_string_lossy()) {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
     }
-    cargo
 }
 
 /// Returns whether cargo sets the environment variable to describe the package that it runs.

@@ -33,8 +33,8 @@ pub enum Error {
         what: String,
     },
     #[error(
-        "`cargo test` would compile the query engine a second time, because tests turn on other features than \
-         `cargo run`:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
+        "the query engine would be compiled a second time, because tests turn on other features than `cargo run` or \
+         the Python package:\n{0}\nAdd these features to the normal dependencies in crates/cli/Cargo.toml"
     )]
     Features(String),
     #[error(
@@ -51,6 +51,8 @@ pub enum Error {
          to fuzz/corpus, so that the tests read it"
     )]
     Fuzzing(String),
+    #[error("the Python package cannot be tested: {0}")]
+    NoPython(String),
     #[error("no test ran")]
     NoTests,
     #[error("AUROC is more than two standard errors away from scikit-learn's on {0}")]

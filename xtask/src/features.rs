@@ -1,4 +1,4 @@
-//! Checks that tests and `cargo run` compile their common dependencies only once.
+//! Checks that tests, `cargo run` and the Python package compile their common dependencies only once.
 //!
 //! A test dependency can turn on a feature in a crate deep below the query engine. Cargo then compiles that crate and
 //! everything above it twice, with and without the feature, which takes minutes.
@@ -14,20 +14,19 @@ pub const CLUSTER: &str = "honeyguide-cli/cluster";
 /// The packages from outside the workspace, each as `name version features`.
 type Packages = BTreeSet<String>;
 
-/// Compares the features of packages in `cargo run` and in the workspace's tests.
+/// Compares the features of packages in `cargo run` and in the Python package with those in the workspace's tests.
 ///
 /// Packages that only build scripts and macros use are left out, because cargo compiles them apart and with features of
 /// their own.
 ///
 /// # Errors
-/// A package that `cargo run` compiles has other features in tests.
+/// A package that `cargo run` or the Python package compiles has other features in tests.
 pub fn check() -> Result<()> {
-    let run = packages(&[
-        "--package",
-        "honeyguide-cli",
-        "--edges",
-        "no-dev,no-build,no-proc-macro",
-    ])?;
+    let mut run = Packages::new();
+    for package in ["honeyguide-cli", "honeyguide-python"] {
+        let edges = "no-dev,no-build,no-proc-macro";
+        run.append(&mut packages(&["--package", package, "--edges", edges])?);
+    }
     let test = packages(&[
         "--workspace",
         "--features",

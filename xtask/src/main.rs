@@ -9,6 +9,7 @@ mod command;
 mod error;
 mod features;
 mod fuzz;
+mod python;
 mod servers;
 mod statistics;
 mod test;
@@ -22,8 +23,9 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed.
-                   With ARGs, run only `cargo test` and pass them to it
+  test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed, and those of the
+                   Python package if Python 3.11 or newer is. With ARGs, run only `cargo test` and pass them to it
+  python           Build the wheel of the Python package in a virtual environment and run its tests
   fuzz [TARGET]... [--seconds N] [--seed S]
                    Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour. Every run makes
                    other random choices, unless S is given and is not 0
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
+        ["python"] => python::run(),
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["arrows"] => arrows::run(),
         ["bpf"] => bpf::build(),

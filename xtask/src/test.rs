@@ -5,10 +5,11 @@ use std::fmt;
 use crate::browser::Tools;
 use crate::command::{cargo, each_line};
 use crate::error::{Error, Result};
+use crate::python::Environment;
 use crate::{features, servers};
 
-/// Runs `cargo xtask test` and passes `arguments` to `cargo test`. Without arguments, it also tests pages in a browser if
-/// one is installed.
+/// Runs `cargo xtask test` and passes `arguments` to `cargo test`. Without arguments, it also tests pages in a browser and
+/// the Python package, if a browser and Python are installed.
 ///
 /// # Errors
 /// Tests do not compile or fail, no test ran, or tests would compile dependencies a second time.
@@ -30,12 +31,12 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         println!("{line}");
         totals.add(line);
     });
-    let in_browser = match arguments.is_empty() {
-        true => test_pages(&mut totals),
-        false => Ok(()),
+    let (in_browser, in_python) = match arguments.is_empty() {
+        true => (test_pages(&mut totals), test_python(&mut totals)),
+        false => (Ok(()), Ok(())),
     };
     println!("{totals}");
-    result.and(in_browser)?;
+    result.and(in_browser).and(in_python)?;
     if totals.passed == 0 {
         return Err(Error::NoTests);
     }
@@ -56,6 +57,20 @@ fn test_pages(totals: &mut Totals) -> Result<()> {
     }
 }
 
+/// Tests the Python package and adds the results to `totals`.
+fn test_python(totals: &mut Totals) -> Result<()> {
+    match Environment::prepare() {
+        Ok(environment) => environment.test(|line| {
+            println!("{line}");
+            totals.add(line);
+        }),
+        Err(missing) => {
+            println!("The tests of the Python package did not run: {missing}");
+            Ok(())
+        }
+    }
+}
+
 /// The numbers of tests in all test programs together.
 #[derive(Debug, Default, PartialEq)]
 struct Totals {
@@ -65,8 +80,13 @@ struct Totals {
 }
 
 impl Totals {
-    /// Adds the counts in the last lines of a test program, which cargo or Node runs. Ignores all other lines.
+    /// Adds the counts in the last lines of a test program, which cargo, Node or pytest runs. Ignores all other lines.
     fn add(&mut self, line: &str) {
+        if let Some(counts) = counts_of_pytest(line) {
+            for (number, what) in counts.split(", ").filter_map(|count| count.split_once(' ')) {
+                self.add_count(number, what);
+            }
+        }
         if let Some((what, number)) = line
             .strip_prefix("# ")
             .and_then(|rest| rest.split_once(' '))
@@ -99,6 +119,15 @@ impl Totals {
     }
 }
 
+/// Returns the counts in the last line of pytest, such as `3 passed, 1 skipped in 2.51s`.
+fn counts_of_pytest(line: &str) -> Option<&str> {
+    let (counts, time) = line.rsplit_once(" in ")?;
+    let seconds = time.split(' ').next()?.strip_suffix('s')?;
+    let is_last =
+        seconds.parse::<f64>().is_ok() && counts.starts_with(|c: char| c.is_ascii_digit());
+    is_last.then_some(counts)
+}
+
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -125,9 +154,12 @@ mod tests {
             "# tests 5",
             "# pass 4",
             "# fail 1",
+            "1 failed, 10 passed, 2 skipped, 3 warnings in 27.31s",
+            "12 passed in 61.02s (0:01:01)",
+            "the 3 passed in time",
         ] {
             totals.add(line);
         }
-        assert_eq!(totals.to_string(), "11 passed, 2 failed, 1 skipped");
+        assert_eq!(totals.to_string(), "33 passed, 3 failed, 3 skipped");
     }
 }

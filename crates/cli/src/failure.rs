@@ -1,7 +1,5 @@
 //! The end of a failed run: a message, a hint, and an exit status.
 
-use std::process::ExitCode;
-
 use console::style;
 use honeyguide::{Error, ErrorKind, Named};
 
@@ -72,12 +70,12 @@ pub fn hide_caught_panics() {
 
 impl Failure {
     /// Prints the message and returns the exit status.
-    pub fn report(self) -> ExitCode {
+    pub fn report(self) -> u8 {
         match self {
-            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::OutputClosed => 0,
             Self::Stopped(stop) => {
                 eprintln!("interrupted; nothing was left half-written");
-                ExitCode::from(stop.exit_status())
+                stop.exit_status()
             }
             Self::Error(error) => {
                 eprintln!(
@@ -92,11 +90,11 @@ impl Failure {
                         crate::render::printable(&hint)
                     );
                 }
-                ExitCode::from(if error.kind() == ErrorKind::Usage {
+                if error.kind() == ErrorKind::Usage {
                     USAGE
                 } else {
                     JOB
-                })
+                }
             }
         }
     }

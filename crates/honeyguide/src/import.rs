@@ -1,4 +1,4 @@
-//! Models made of isolation forests that scikit-learn has grown.
+//! Models made of isolation forests that scikit-learn or the Python package has grown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,15 +26,17 @@ use crate::train::{fingerprint, scores_of};
 /// flag them either.
 const ROUNDING: f64 = 1e-12;
 
-/// The name of the library that forests are imported from.
+/// The names of the libraries that forests are imported from.
 const SCIKIT_LEARN: &str = "scikit-learn";
+const HONEYGUIDE: &str = "honeyguide";
 
-/// A forest that was exported from scikit-learn, as `docs/formats/forest.md` describes it.
+/// A forest that was exported from scikit-learn, or saved by the Python package, as `docs/formats/forest.md` describes
+/// it.
 #[derive(Debug, Clone)]
 pub struct ForestExport {
     forest: IsolationForest,
     feature_names: Option<Vec<String>>,
-    version: Option<String>,
+    origin: Imported,
 }
 
 /// The file of an export.
@@ -44,6 +46,12 @@ struct ExportFile {
     /// The release of scikit-learn.
     #[serde(default)]
     scikit_learn: Option<String>,
+    /// The release of the Python package.
+    #[serde(default)]
+    honeyguide: Option<String>,
+    /// The categories of each column, in the order of their codes. The Python package writes them if there are any.
+    #[serde(default)]
+    categories: Option<IgnoredAny>,
     /// The names of the columns that the forest was fitted with, if they had any.
     #[serde(default)]
     feature_names: Option<Vec<String>>,
@@ -85,15 +93,24 @@ impl ForestExport {
             Some(_) => serde_json::from_str(text),
             None => serde_json::from_str(text).map(|forest| ExportFile {
                 scikit_learn: None,
+                honeyguide: None,
+                categories: None,
                 feature_names: None,
                 forest,
             }),
         };
         let ExportFile {
             scikit_learn,
+            honeyguide,
+            categories,
             feature_names,
             forest,
         } = file.map_err(broken)?;
+        if categories.is_some() {
+            return Err(Error::data(
+                "the forest has categories, and only forests of numbers can be imported",
+            ));
+        }
         let forest = IsolationForest::try_from(forest)
             .map_err(|error| Error::data(format!("not an exported forest: {error}")))?;
         let n_features = forest.n_features();
@@ -113,7 +130,16 @@ impl ForestExport {
         Ok(Self {
             forest,
             feature_names,
-            version: scikit_learn,
+            origin: match honeyguide {
+                Some(version) => Imported {
+                    from: HONEYGUIDE.to_owned(),
+                    version: Some(version),
+                },
+                None => Imported {
+                    from: SCIKIT_LEARN.to_owned(),
+                    version: scikit_learn,
+                },
+            },
         })
     }
 
@@ -212,13 +238,6 @@ impl ForestExport {
                 },
             },
         })
-    }
-
-    fn origin(&self) -> Imported {
-        Imported {
-            from: SCIKIT_LEARN.to_owned(),
-            version: self.version.clone(),
-        }
     }
 }
 
@@ -320,7 +339,7 @@ fn described(
         events: distilled.events,
         distinct_rows: distilled.distinct_rows,
         sampled_rows: sampled,
-        imported: Some(export.origin()),
+        imported: Some(export.origin.clone()),
         fingerprint: fingerprint(distilled),
         profile: profile(recipe, encodings, distilled, &matrix),
         scores: scores_of(&export.forest, &matrix)?,
@@ -339,7 +358,7 @@ fn undescribed(export: &ForestExport, recipe: &Recipe) -> Training {
         events: 0,
         distinct_rows: 0,
         sampled_rows: None,
-        imported: Some(export.origin()),
+        imported: Some(export.origin.clone()),
         fingerprint: "0".repeat(64),
         profile: profile.collect(),
         scores: nothing(),

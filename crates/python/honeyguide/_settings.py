@@ -1,0 +1,40 @@
+"""What estimators make of the parameters `n_jobs` and `random_state`."""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import joblib
+import numpy as np
+
+
+@lru_cache(maxsize=1)
+def _processors() -> int:
+    return joblib.cpu_count()
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """Returns the number of threads for `n_jobs`.
+
+    None means all processors, but at most as many as the environment variable OMP_NUM_THREADS says. joblib sets it in
+    its workers, so that a grid search does not start more threads than there are processors. Negative numbers count
+    from the end, as in joblib: -1 means all processors.
+    """
+    if n_jobs is None:
+        limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        processors = _processors()
+        return min(processors, int(limit)) if limit.isdecimal() and int(limit) > 0 else processors
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: give a number of threads, or -1 for all processors")
+    return int(n_jobs) if n_jobs > 0 else max(_processors() + 1 + int(n_jobs), 1)
+
+
+def seed_of(random_state: Any) -> int:
+    """Returns the seed for `random_state`: an integer is the seed, and a generator draws it.
+
+    None draws it from NumPy's global generator, as in scikit-learn.
+    """
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    generator = np.random.mtrand._rand if random_state is None else random_state
+    return int(generator.randint(0, 2**63 - 1, dtype=np.int64))

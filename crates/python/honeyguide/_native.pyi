@@ -1,15 +1,29 @@
-"""The types of the native half of the package."""
+"""The types of the native half of the package.
+
+A build with the estimators alone has no functions, and neither `Rows` nor `TrainedModel`.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 VERSION: str
 
-# Only in a build with the pipeline.
 def run_command(arguments: Sequence[str]) -> int: ...
+def train(
+    data: Any, reading: dict[str, Any], training: dict[str, Any], benign: Any | None
+) -> tuple[TrainedModel, list[str]]: ...
+def sql(
+    query: str,
+    tables: Sequence[tuple[str, Any]],
+    reading: dict[str, Any],
+    model: TrainedModel | None,
+    incident_by: Sequence[str],
+) -> tuple[Rows, list[str]]: ...
+def read(data: Any, reading: dict[str, Any]) -> tuple[Rows, list[str]]: ...
+def inspect(data: Any, reading: dict[str, Any]) -> tuple[str, list[str]]: ...
 
 @final
 class Forest:
@@ -54,3 +68,98 @@ class Forest:
     def offset(self) -> float: ...
     @property
     def seed(self) -> int: ...
+
+@final
+class Embedding:
+    @staticmethod
+    def fit(
+        rows: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        *,
+        n_neighbors: int,
+        n_components: int,
+        metric: str,
+        n_epochs: int | None,
+        learning_rate: float,
+        init: str,
+        min_dist: float,
+        spread: float,
+        set_op_mix_ratio: float,
+        local_connectivity: float,
+        repulsion_strength: float,
+        negative_sample_rate: int,
+        seed: int,
+        n_threads: int,
+    ) -> Embedding: ...
+    def coordinates(self) -> NDArray[np.float32]: ...
+    def transform(self, rows: NDArray[np.float64], n_threads: int) -> NDArray[np.float32]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str, n_threads: int) -> Embedding: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_distinct(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def a_b(self) -> tuple[float, float]: ...
+
+@final
+class Rows:
+    def __len__(self) -> int: ...
+    @property
+    def column_names(self) -> list[str]: ...
+    @property
+    def column_types(self) -> list[str]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class TrainedModel:
+    @staticmethod
+    def load(place: str, storage_options: dict[str, str]) -> TrainedModel: ...
+    def save(self, place: str, storage_options: dict[str, str]) -> None: ...
+    @staticmethod
+    def from_json(text: str) -> TrainedModel: ...
+    def to_json(self) -> str: ...
+    def score(
+        self,
+        data: Any,
+        reading: dict[str, Any],
+        only_anomalous: bool,
+        explain: bool,
+        incidents: bool,
+        incident_by: Sequence[str],
+    ) -> tuple[Rows, list[str]]: ...
+    def score_to(
+        self,
+        data: Any,
+        reading: dict[str, Any],
+        place: str,
+        only_anomalous: bool,
+        explain: bool,
+        incidents: bool,
+        incident_by: Sequence[str],
+    ) -> tuple[str, list[str]]: ...
+    def top(self, data: Any, reading: dict[str, Any], rows: int, only_anomalous: bool) -> tuple[str, list[str]]: ...
+    def explain(
+        self, data: Any, reading: dict[str, Any], row: int | None, condition: str | None
+    ) -> tuple[str, list[str]]: ...
+    def evaluate(self, data: Any, reading: dict[str, Any], label: str | None) -> tuple[str, list[str]]: ...
+    def drift(self, data: Any, reading: dict[str, Any]) -> tuple[str, list[str]]: ...
+    def incidents(
+        self, data: Any, reading: dict[str, Any], limit: int, by: Sequence[str]
+    ) -> tuple[str, list[str]]: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def threshold_text(self) -> str: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def features(self) -> list[str]: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def n_estimators(self) -> int: ...

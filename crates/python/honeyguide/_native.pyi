@@ -112,6 +112,7 @@ class Rows:
     def column_names(self) -> list[str]: ...
     @property
     def column_types(self) -> list[str]: ...
+    def head(self, rows: int, columns: int) -> list[list[str | None]]: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
@@ -124,23 +125,10 @@ class TrainedModel:
     def from_json(text: str) -> TrainedModel: ...
     def to_json(self) -> str: ...
     def score(
-        self,
-        data: Any,
-        reading: dict[str, Any],
-        only_anomalous: bool,
-        explain: bool,
-        incidents: bool,
-        incident_by: Sequence[str],
+        self, data: Any, reading: dict[str, Any], scoring: dict[str, Any]
     ) -> tuple[Rows, list[str]]: ...
     def score_to(
-        self,
-        data: Any,
-        reading: dict[str, Any],
-        place: str,
-        only_anomalous: bool,
-        explain: bool,
-        incidents: bool,
-        incident_by: Sequence[str],
+        self, data: Any, reading: dict[str, Any], place: str, scoring: dict[str, Any]
     ) -> tuple[str, list[str]]: ...
     def top(self, data: Any, reading: dict[str, Any], rows: int, only_anomalous: bool) -> tuple[str, list[str]]: ...
     def explain(

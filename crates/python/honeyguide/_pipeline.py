@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from honeyguide import _native
+from honeyguide import _html, _native
 
 if TYPE_CHECKING:
     import pandas
@@ -60,6 +60,16 @@ def _reading(options: ReadOptions) -> dict[str, Any]:
     return reading
 
 
+def _scoring(only_anomalous: bool, explain: bool, incidents: bool, incident_by: Sequence[str]) -> dict[str, Any]:
+    """Returns what is added to scored events."""
+    return {
+        "only_anomalous": only_anomalous,
+        "explain": explain,
+        "incidents": incidents,
+        "incident_by": list(incident_by),
+    }
+
+
 def _told(answer: tuple[Any, list[str]]) -> Any:
     """Gives what is to be said of the data as warnings, and returns the rest of an answer."""
     result, remarks = answer
@@ -110,8 +120,17 @@ class Table:
     def __repr__(self) -> str:
         columns = zip(self._rows.column_names, self._rows.column_types, strict=True)
         shown = [f"{name}: {kind}" for name, kind in columns]
-        more = [f"and {len(shown) - 20} more"] if len(shown) > 20 else []
-        return f"Table of {len(self):,} rows: {', '.join(shown[:20] + more)}"
+        hidden = len(shown) - _html.COLUMNS
+        more = [f"and {hidden} more"] if hidden > 0 else []
+        return f"Table of {len(self):,} rows: {', '.join(shown[: _html.COLUMNS] + more)}"
+
+    def _repr_html_(self) -> str:
+        columns = self.column_names
+        shown = columns[: _html.COLUMNS]
+        caption = f"{len(self):,} rows, {len(columns)} columns"
+        if len(self) > _html.ROWS or len(columns) > len(shown):
+            caption += f"; the first {min(len(self), _html.ROWS)} rows and {len(shown)} columns"
+        return _html.table(shown, self._rows.head(_html.ROWS, len(shown)), caption)
 
 
 class Model:
@@ -158,8 +177,8 @@ class Model:
 
         `explain` adds the strongest reasons, and `incidents` the id of the incident that an anomalous event belongs to.
         """
-        settings = (only_anomalous, explain, incidents, list(incident_by))
-        return Table(_told(self._model.score(data, _reading(options), *settings)))
+        scoring = _scoring(only_anomalous, explain, incidents, incident_by)
+        return Table(_told(self._model.score(data, _reading(options), scoring)))
 
     def score_to(
         self,
@@ -173,8 +192,8 @@ class Model:
         **options: Unpack[ReadOptions],
     ) -> dict[str, Any]:
         """Writes what `score` returns to a file or an object, in bounded memory. Returns the numbers of events."""
-        settings = (only_anomalous, explain, incidents, list(incident_by))
-        return json.loads(_told(self._model.score_to(data, _reading(options), os.fspath(path), *settings)))
+        scoring = _scoring(only_anomalous, explain, incidents, incident_by)
+        return json.loads(_told(self._model.score_to(data, _reading(options), os.fspath(path), scoring)))
 
     def top(
         self, data: Any, n: int = 10, *, only_anomalous: bool = False, **options: Unpack[ReadOptions]
@@ -208,6 +227,17 @@ class Model:
             f"Model of recipe {model.recipe!r}: {len(model.features)} features, {model.n_estimators} trees, trained on "
             f"{model.events:,} events, threshold {model.threshold_text}"
         )
+
+    def _repr_html_(self) -> str:
+        model = self._model
+        rows = [
+            ("recipe", model.recipe),
+            ("features", ", ".join(model.features)),
+            ("trees", str(model.n_estimators)),
+            ("training events", f"{model.events:,}"),
+            ("threshold", model.threshold_text),
+        ]
+        return _html.table(("Model", ""), rows, "honeyguide")
 
     def __getstate__(self) -> dict[str, str]:
         return {"model": self._model.to_json()}

@@ -245,3 +245,13 @@ def test_ctrl_c_ends_a_call(tmp_path):
 def test_a_table_says_what_it_holds(today):
     table = hg.sql("SELECT processId, eventName FROM events LIMIT 3", tables={"events": today})
     assert repr(table).startswith("Table of 3 rows: processId: Int64, eventName: ")
+
+
+def test_notebooks_show_few_rows_and_run_nothing(model):
+    nasty = "<script>alert('x')</script>" + "\x1b[31m" + "y" * 500
+    frame = pl.DataFrame({"<b>": [nasty] * 50, **{f"c{number}": [None] * 50 for number in range(30)}})
+    shown = hg.read(frame)._repr_html_()
+    assert "<script>" not in shown and "<b>" not in shown and "\x1b" not in shown
+    assert shown.count("<tr>") == 11 and shown.count("<th>") == 20 and len(shown) < 20_000
+    assert "50 rows, 31 columns; the first 10 rows and 20 columns" in shown
+    assert f"{model.threshold:.4f}" in model._repr_html_()

@@ -25,6 +25,27 @@ use crate::errors::value_error;
 #[pyclass(frozen, module = "honeyguide._native")]
 pub struct TrainedModel(Arc<Model>);
 
+/// What is added to scored events, as the keyword arguments of the package's methods say.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Scoring {
+    only_anomalous: bool,
+    explain: bool,
+    incidents: bool,
+    incident_by: Vec<String>,
+}
+
+impl From<Scoring> for ScoreOptions {
+    fn from(scoring: Scoring) -> Self {
+        Self {
+            only_anomalous: scoring.only_anomalous,
+            explain: scoring.explain,
+            incidents: scoring.incidents,
+            incident_by: scoring.incident_by,
+        }
+    }
+}
+
 /// An answer as JSON, with what is to be said of the data.
 type Answer = (String, Vec<String>);
 
@@ -74,17 +95,9 @@ impl TrainedModel {
         py: Python<'_>,
         data: Data,
         reading: Reading,
-        only_anomalous: bool,
-        explain: bool,
-        incidents: bool,
-        incident_by: Vec<String>,
+        scoring: Scoring,
     ) -> PyResult<(Rows, Vec<String>)> {
-        let options = ScoreOptions {
-            only_anomalous,
-            explain,
-            incidents,
-            incident_by,
-        };
+        let options = scoring.into();
         self.with(py, data, &reading, |engine, model, mut source| async move {
             let scored = score_to_batches(&engine, &model, &mut source, options).await?;
             Ok((Rows::new(scored.schema, scored.batches), remarks(&source)))
@@ -92,24 +105,15 @@ impl TrainedModel {
     }
 
     /// Writes what [`score`](Self::score) returns to a file.
-    #[allow(clippy::too_many_arguments)]
     fn score_to(
         &self,
         py: Python<'_>,
         data: Data,
         reading: Reading,
         place: PathBuf,
-        only_anomalous: bool,
-        explain: bool,
-        incidents: bool,
-        incident_by: Vec<String>,
+        scoring: Scoring,
     ) -> PyResult<Answer> {
-        let options = ScoreOptions {
-            only_anomalous,
-            explain,
-            incidents,
-            incident_by,
-        };
+        let options = scoring.into();
         let storage = reading.options()?.storage;
         self.with(py, data, &reading, |engine, model, mut source| async move {
             let to = Destination::parse(&place, &storage)?;

@@ -228,7 +228,7 @@ mod tests {
             InvalidUmap::Shape { .. }
         ));
         assert!(matches!(
-            refusal(|data| drop(data.embedding.pop())),
+            refusal(|data| data.embedding.truncate(1)),
             InvalidUmap::Shape { .. }
         ));
         assert_eq!(

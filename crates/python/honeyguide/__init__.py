@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from honeyguide._native import VERSION as __version__
 
 if TYPE_CHECKING:
+    from honeyguide._displays import MapDisplay as MapDisplay
+    from honeyguide._displays import ScoreDisplay as ScoreDisplay
     from honeyguide._forest import IsolationForest as IsolationForest
     from honeyguide._pipeline import Model as Model
     from honeyguide._pipeline import Table as Table
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "IsolationForest": "honeyguide._forest",
     "UMAP": "honeyguide._umap",
+    "MapDisplay": "honeyguide._displays",
+    "ScoreDisplay": "honeyguide._displays",
     "Model": "honeyguide._pipeline",
     "Table": "honeyguide._pipeline",
     "inspect": "honeyguide._pipeline",
@@ -29,7 +33,19 @@ _MODULES = {
     "train": "honeyguide._pipeline",
 }
 
-__all__ = ["UMAP", "IsolationForest", "Model", "Table", "__version__", "inspect", "read", "sql", "train"]
+__all__ = [
+    "UMAP",
+    "IsolationForest",
+    "MapDisplay",
+    "Model",
+    "ScoreDisplay",
+    "Table",
+    "__version__",
+    "inspect",
+    "read",
+    "sql",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -249,7 +249,8 @@ def test_a_table_says_what_it_holds(today):
 
 def test_notebooks_show_few_rows_and_run_nothing(model):
     nasty = "<script>alert('x')</script>" + "\x1b[31m" + "y" * 500
-    frame = pl.DataFrame({"<b>": [nasty] * 50, **{f"c{number}": [None] * 50 for number in range(30)}})
+    empty = pl.Series([None] * 50, dtype=pl.String)
+    frame = pl.DataFrame({"<b>": [nasty] * 50, **{f"c{number}": empty for number in range(30)}})
     shown = hg.read(frame)._repr_html_()
     assert "<script>" not in shown and "<b>" not in shown and "\x1b" not in shown
     assert shown.count("<tr>") == 11 and shown.count("<th>") == 20 and len(shown) < 20_000

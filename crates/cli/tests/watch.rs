@@ -49,6 +49,7 @@ fn assert_balanced(answer: &Value) {
         "/dropped/no_event",
         "/dropped/unusable",
         "/dropped/stopped",
+        "/dropped/refused",
         "/in_flight",
     ];
     assert_eq!(
@@ -573,6 +574,79 @@ fn prometheus_and_systemd_look_on_while_a_watch_runs() {
         let args = [&["watch", "model.json", "good.csv"], &args[..]].concat();
         folder.refused(&args, 2, &[says]);
     }
+}
+
+#[test]
+fn a_model_is_replaced_while_a_watch_runs() {
+    let folder = Folder::with_model(2000);
+    let text = events(900);
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    folder.write("log.csv", lines[..=300].concat());
+    folder.done(&[
+        "train",
+        "good.csv",
+        "--trees",
+        "10",
+        "--seed",
+        "9",
+        "--out",
+        "other.json",
+    ]);
+    let args = [
+        "watch",
+        "model.json",
+        "log.csv",
+        "--follow",
+        "--alerts",
+        "alerts.jsonl",
+        "--json",
+    ];
+    let mut child = folder
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a watch");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut note = |part: &str| {
+        let mut line = String::new();
+        stderr.read_line(&mut line).expect("a note");
+        assert!(line.contains(part), "{line}");
+    };
+    let wait = || std::thread::sleep(Duration::from_millis(2500));
+    let append = |lines: &[&str]| {
+        let mut file = std::fs::File::options()
+            .append(true)
+            .open(folder.path("log.csv"))
+            .expect("a file");
+        file.write_all(lines.concat().as_bytes()).expect("space");
+    };
+    wait();
+    folder.write("model.json", "{}");
+    note("the model is not replaced");
+    append(&lines[301..=600]);
+    wait();
+    std::fs::copy(folder.path("other.json"), folder.path("model.json")).expect("a model");
+    signal(&child, "HUP");
+    note("the model was replaced");
+    append(&lines[601..]);
+    wait();
+    signal(&child, "TERM");
+    let mut out = String::new();
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut out)
+        .expect("text");
+    let answer = valid_answer(&out);
+    assert_eq!(child.wait().expect("a status").code(), Some(0));
+    assert_balanced(&answer);
+    assert_eq!(answer["ledger"]["scored"], 900);
+    let alerts = alerts(&String::from_utf8(folder.read("alerts.jsonl")).expect("text"));
+    let models = alerts.iter().map(|alert| alert["model"].to_string());
+    let models: std::collections::BTreeSet<String> = models.collect();
+    assert_eq!(models.len(), 2, "alerts of both models");
 }
 
 #[test]

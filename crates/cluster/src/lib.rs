@@ -20,10 +20,10 @@ mod status;
 #[cfg(test)]
 mod strangers;
 
-pub use access::Token;
 pub use address::SchedulerAddress;
 pub use client::{ClientSettings, Cluster};
 pub use executor::{Executor, ExecutorSettings};
+pub use honeyguide::Token;
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use services::{MAX_MESSAGE_BYTES, NodeServices};
 pub use status::{ClusterStatus, STATUS_PATH};

@@ -19,10 +19,10 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use honeyguide::{StorageOptions, node};
+use honeyguide::{StorageOptions, Token, node};
 use tonic::transport::Endpoint;
 
-use crate::access::{Credentials, Token};
+use crate::access::Credentials;
 use crate::codec::PlanCodec;
 
 /// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name

@@ -110,6 +110,7 @@ mod source;
 pub mod sql;
 mod storage;
 mod tail;
+mod token;
 mod train;
 mod whole;
 pub mod wording;
@@ -144,6 +145,7 @@ pub use source::{
     ScanCounts, Source, TraceeEvents, Unread, record_end,
 };
 pub use storage::{StorageOptions, follow_when_sending, is_url, until_stopped};
+pub use token::{Token, secret_in};
 pub use train::{
     Calibration, FALSE_POSITIVE_RATE, INCIDENTS_PER_HOST_DAY, ThresholdPolicy, TrainOptions,
     calibrate, train,

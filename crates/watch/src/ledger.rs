@@ -33,6 +33,8 @@ pub struct Dropped {
     pub unusable: u64,
     /// Records that were still waiting when the watch was stopped.
     pub stopped: u64,
+    /// Records of requests that were refused because the queue was full. A sender that sends them again is not known to.
+    pub refused: u64,
 }
 
 /// A record that could not be read.
@@ -64,8 +66,9 @@ impl Ledger {
             no_event,
             unusable,
             stopped,
+            refused,
         } = self.dropped;
-        let dropped = no_event + unusable + stopped;
+        let dropped = no_event + unusable + stopped + refused;
         self.received == self.scored + self.malformed + dropped + self.in_flight
     }
 }

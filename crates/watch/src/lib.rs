@@ -3,7 +3,7 @@
 //!
 //! Scores and incidents are those of the library: [`honeyguide::incident::LiveEvents`] reads and scores,
 //! [`honeyguide::incident::LiveIncidents`] folds. This crate moves records between them, counts what becomes of each, and
-//! reads the clock. [`Queue`] is filled by one thread for each input ([`read_stream`], [`follow`]) and emptied by [`Watcher::run`].
+//! reads the clock. [`Queue`] is filled by one thread for each input ([`read_stream`], [`follow`], [`Listener::serve`]) and emptied by [`Watcher::run`].
 #![warn(missing_docs)]
 
 mod alert;
@@ -12,7 +12,9 @@ mod follow;
 mod formats;
 mod input;
 mod ledger;
+mod listen;
 mod metrics;
+mod models;
 mod outbox;
 mod position;
 mod queue;
@@ -27,7 +29,9 @@ pub use follow::follow;
 pub use formats::{SyslogFormat, WebhookFormat};
 pub use input::read_stream;
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
+pub use listen::{ListenAddress, Listener, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED_BYTES};
 pub use metrics::serve_metrics;
+pub use models::Models;
 pub use outbox::{
     Deliveries, MAX_WAITING, MAX_WAITING_BYTES, Notice, Syslog, SyslogAddress, Undelivered,
     Waiting, Webhook,

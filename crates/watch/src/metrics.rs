@@ -149,6 +149,7 @@ fn records(text: &mut Text, now: &Now) {
             (r#"{outcome="no_event"}"#, ledger.dropped.no_event),
             (r#"{outcome="unusable"}"#, ledger.dropped.unusable),
             (r#"{outcome="stopped"}"#, ledger.dropped.stopped),
+            (r#"{outcome="refused"}"#, ledger.dropped.refused),
         ],
     );
     text.gauge(
@@ -230,13 +231,14 @@ mod tests {
     fn busy() -> Now {
         let mut now = Now {
             ledger: Ledger {
-                received: 21,
+                received: 28,
                 scored: 1,
                 malformed: 2,
                 dropped: Dropped {
                     no_event: 3,
                     unusable: 4,
                     stopped: 5,
+                    refused: 7,
                 },
                 in_flight: 6,
             },
@@ -264,10 +266,17 @@ mod tests {
             .to_utc();
         let samples = samples(&text(&busy(), &[receiver], time));
         let of = |name: &str| samples[&format!("honeyguide_watch_{name}")];
-        let outcomes = ["scored", "malformed", "no_event", "unusable", "stopped"];
+        let outcomes = [
+            "scored",
+            "malformed",
+            "no_event",
+            "unusable",
+            "stopped",
+            "refused",
+        ];
         let outcomes =
             outcomes.map(|outcome| of(&format!("records_total{{outcome=\"{outcome}\"}}")));
-        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]);
         let sum = outcomes.iter().sum::<f64>() + of("in_flight_records");
         assert_eq!(of("received_records_total"), sum);
         assert_eq!(of("latency_seconds_bucket{le=\"0.1\"}"), 0.0);

@@ -11,6 +11,10 @@ use crate::position::Position;
 
 /// The number of bytes from which on a queue is full.
 pub const QUEUE_BYTES: usize = 32 << 20;
+/// The least time between two gaps that are recorded because records were refused.
+const GAP_PAUSE: Duration = Duration::from_secs(1);
+/// The cause of such a gap.
+const REFUSED: &str = "records were refused because the queue was full";
 
 /// Whole records of one input.
 #[derive(Debug, Default)]
@@ -48,6 +52,16 @@ pub(crate) enum Restart {
     Emptied,
 }
 
+/// What became of records that were offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    Taken,
+    /// The queue was full.
+    Full,
+    /// The watch ends.
+    Closed,
+}
+
 /// What a queue gives.
 #[derive(Debug)]
 pub(crate) enum Taken {
@@ -77,6 +91,10 @@ struct State {
     waiting: u64,
     /// The number of records that came.
     received: u64,
+    /// The number of them that were refused because the queue was full.
+    refused: u64,
+    /// When a gap was last recorded because records were refused.
+    last_gap: Option<Instant>,
     /// The number of inputs that are not over.
     open: usize,
     is_closed: bool,
@@ -92,6 +110,8 @@ impl Queue {
                 bytes: 0,
                 waiting: 0,
                 received: 0,
+                refused: 0,
+                last_gap: None,
                 open: inputs,
                 is_closed: false,
             }),
@@ -128,6 +148,31 @@ impl Queue {
         state.sent.push_back(sent);
         self.filled.notify_one();
         true
+    }
+
+    /// Adds records if there is room. Records that are refused because there is none are counted, and a gap says when.
+    pub(crate) fn offer(&self, mut chunk: Chunk) -> Offered {
+        let mut state = self.state();
+        if state.is_closed {
+            return Offered::Closed;
+        }
+        let now = Instant::now();
+        let records = chunk.records.len() as u64;
+        state.received += records;
+        if state.bytes >= self.limit {
+            state.refused += records;
+            if state.last_gap.is_none_or(|last| now - last >= GAP_PAUSE) {
+                state.last_gap = Some(now);
+                state.sent.push_back(Sent::Gap(chunk.input, REFUSED));
+            }
+            return Offered::Full;
+        }
+        chunk.arrived = Some(now);
+        state.bytes += chunk.bytes.len();
+        state.waiting += records;
+        state.sent.push_back(Sent::Records(chunk));
+        self.filled.notify_one();
+        Offered::Taken
     }
 
     /// Takes what came first, and waits for at most `time` for it.
@@ -177,10 +222,10 @@ impl Queue {
         (state.bytes as u64, first)
     }
 
-    /// Returns the number of records that came, and of those that wait.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    /// Returns the numbers of records that came, that wait, and that were refused.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let state = self.state();
-        (state.received, state.waiting)
+        (state.received, state.waiting, state.refused)
     }
 }
 
@@ -207,15 +252,44 @@ mod tests {
         let writer = Arc::clone(&queue);
         let writer = std::thread::spawn(move || writer.send(chunk(1)));
         std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(queue.counts(), (2, 2), "the third waits");
+        assert_eq!(queue.counts(), (2, 2, 0), "the third waits");
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
         assert!(writer.join().expect("no panic"));
-        assert_eq!(queue.counts(), (3, 2));
+        assert_eq!(queue.counts(), (3, 2, 0));
         queue.close();
         assert!(!queue.send(chunk(1)));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Over));
+    }
+
+    #[test]
+    fn records_that_are_offered_to_a_full_queue_are_refused_and_counted() {
+        let queue = Queue::new(1, 100);
+        let offer = |bytes| {
+            let Sent::Records(chunk) = chunk(bytes) else {
+                panic!("no records");
+            };
+            queue.offer(chunk)
+        };
+        assert_eq!(offer(100), Offered::Taken);
+        assert_eq!([offer(1), offer(1)], [Offered::Full; 2]);
+        assert_eq!(queue.counts(), (3, 1, 2));
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::Records(_))
+        ));
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::Gap(0, _))
+        ));
+        assert!(
+            matches!(queue.take(Duration::ZERO), Taken::Nothing),
+            "one gap for both"
+        );
+        assert_eq!(offer(1), Offered::Taken);
+        queue.close();
+        assert_eq!(offer(1), Offered::Closed);
     }
 
     #[test]

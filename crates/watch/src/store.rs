@@ -470,6 +470,7 @@ fn write_ledger(
         ("no_event", dropped.no_event),
         ("unusable", dropped.unusable),
         ("stopped", dropped.stopped),
+        ("refused", dropped.refused),
         ("in_flight", in_flight),
         ("anomalous", anomalous),
     ] {
@@ -535,6 +536,8 @@ fn read_ledger(connection: &Connection) -> rusqlite::Result<Ledger> {
             no_event: records("no_event")?,
             unusable: records("unusable")?,
             stopped: records("stopped")?,
+            // Stores of earlier versions do not count them.
+            refused: records("refused").optional()?.unwrap_or(0),
         },
         in_flight: records("in_flight")?,
     })

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::database::text;
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
+use crate::models::Models;
 use crate::position::Position;
 use crate::queue::{Chunk, Queue, Restart, Sent, Taken};
 use crate::status::Status;
@@ -153,6 +154,10 @@ pub trait Report {
         times_are_dates: Option<bool>,
     ) -> Result<Vec<(String, String)>>;
 
+    /// Takes that events are from now on scored by another model, or why a model that was offered does not take the place of
+    /// the one before.
+    fn model(&mut self, model: std::result::Result<&Model, &Error>);
+
     /// Writes alerts to a file, if there is one.
     ///
     /// # Errors
@@ -192,6 +197,7 @@ pub struct Watcher {
     received_before: u64,
     /// What others see of the watch.
     status: Arc<Status>,
+    models: Arc<Models>,
 }
 
 impl Watcher {
@@ -235,6 +241,7 @@ impl Watcher {
             saving: None,
             received_before: 0,
             status: Arc::default(),
+            models: Arc::default(),
             engine,
             model,
             settings,
@@ -245,6 +252,12 @@ impl Watcher {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// Returns where a model is offered that is to replace that of the watch.
+    #[must_use]
+    pub fn models(&self) -> Arc<Models> {
+        Arc::clone(&self.models)
     }
 
     /// Keeps the state of the watch in `store`, and goes on from what an earlier run has left there. Returns the place of
@@ -369,6 +382,9 @@ impl Watcher {
                 Taken::Over => break End::InputsOver,
             }
             self.score_due()?;
+            if let Some(model) = self.models.take() {
+                self.replace_model(model, report)?;
+            }
             let pause = self.saving.as_ref().map(|saving| saving.pause);
             if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
                 self.end_waiting()?;
@@ -391,6 +407,51 @@ impl Watcher {
             Some(fault) if read_nothing => Err(fault),
             _ => Ok(summary),
         }
+    }
+
+    /// Lets another model score the events from now on. One that cannot be read, or reads columns that an input does not have,
+    /// does not take the place of the one before.
+    fn replace_model(&mut self, offered: Result<Model>, report: &mut impl Report) -> Result<()> {
+        let model = match offered {
+            Ok(model) => model,
+            Err(error) => {
+                report.model(Err(&error));
+                return Ok(());
+            }
+        };
+        let fingerprint = |model: &Model| model.origin().map(|origin| origin.sha256.clone());
+        if fingerprint(&model).is_some() && fingerprint(&model) == fingerprint(&self.model) {
+            return Ok(());
+        }
+        let replaced = self.inputs.iter().map(|input| {
+            let events = input.events.as_ref();
+            events
+                .map(|events| events.with_model(&self.engine, &model))
+                .transpose()
+        });
+        let replaced: Result<Vec<Option<LiveEvents>>> = replaced.collect();
+        let replaced = match replaced {
+            Ok(replaced) => replaced,
+            Err(error) => {
+                report.model(Err(&error));
+                return Ok(());
+            }
+        };
+        for at in 0..self.inputs.len() {
+            self.score(at)?;
+        }
+        // What waits would be scored by a model whose columns are no longer known.
+        self.incidents.wait_no_longer(self.now())?;
+        for (input, events) in self.inputs.iter_mut().zip(replaced) {
+            input.events = events;
+        }
+        if let Some(saving) = &mut self.saving {
+            saving.about.model = fingerprint(&model);
+        }
+        self.status.lock().model = fingerprint(&model);
+        report.model(Ok(&model));
+        self.model = model;
+        Ok(())
     }
 
     /// Tells what has changed, or `last`, and saves the state if there is a store.
@@ -516,14 +577,17 @@ impl Watcher {
 
     /// Returns the number of records by what became of them.
     fn ledger(&self, queue: &Queue) -> Ledger {
-        let (received, queued) = queue.counts();
+        let (received, queued, refused) = queue.counts();
         let inputs = self.inputs.iter();
         let inside = inputs.map(|input| input.held.len() as u64 + input.unscored);
         Ledger {
             in_flight: queued + inside.sum::<u64>(),
             scored: self.scored,
             malformed: self.malformed,
-            dropped: self.dropped,
+            dropped: Dropped {
+                refused: self.dropped.refused + refused,
+                ..self.dropped
+            },
             received: self.received_before + received,
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use honeyguide::incident::WATERMARK;
+use honeyguide_watch::ListenAddress;
 
 use super::numbers::number;
 use super::paths::output;
@@ -21,7 +22,8 @@ const EXAMPLES: &str = "Examples:
   honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
       --webhook http://127.0.0.1:9093/api/v2/alerts --webhook-format alertmanager
   honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
-      --syslog unix:/dev/log";
+      --syslog unix:/dev/log
+  honeyguide watch model.json --listen http://127.0.0.1:9912 --listen unix:/run/honeyguide.sock";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
@@ -29,11 +31,18 @@ pub struct Watch {
     /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files of CSV or lines of JSON, or - for standard input
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "listen", value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Read files on as they grow, also after they are renamed and begun anew, or emptied
     #[arg(long)]
     pub follow: bool,
+    /// Take events that others send, without an end: lines to tcp://IP:PORT or unix:PATH, requests to http://IP:PORT/events;
+    /// can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<ListenAddress>,
+    /// A file with the bearer token that senders over HTTP must know; needed where other machines can connect
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub listen_token_file: Option<PathBuf>,
     /// Append an alert to this file each time an incident opens, changes or ends, as a line of JSON; - for standard output
     #[arg(long, value_name = "FILE", value_parser = output())]
     pub alerts: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `honeyguide watch`.
 
+mod models;
 mod onlookers;
 mod receivers;
 mod view;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
-use honeyguide::{Error, Model, is_url, marks};
+use honeyguide::{Error, Model, Token, is_url, marks};
 use honeyguide_watch::{
-    Alert, End, QUEUE_BYTES, Queue, Report, Settings, Store, Summary, Watcher, follow, read_stream,
+    Alert, End, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store, Summary,
+    Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
@@ -70,12 +72,13 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             stopped.store(true, Ordering::Relaxed);
         }
     });
-    let mut watcher = Watcher::new(context.engine.clone(), model, args.inputs, settings);
+    let names = inputs.iter().map(|(name, _)| name.clone());
+    let mut watcher = Watcher::new(context.engine.clone(), model, names, settings);
     let mut deliveries = None;
     let positions = match &args.store {
         None => vec![None; inputs.len()],
         Some(path) => {
-            let is_stream = |input: &(PathBuf, Input)| matches!(input.1, Input::Stream(_));
+            let is_stream = |input: &(PathBuf, Input)| !matches!(input.1, Input::Followed);
             let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
             let mut store = Store::open(path)?;
             let writes_file = args.alerts.is_some();
@@ -89,6 +92,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             watcher.keep_in(store, &streams, context.is_simulated())?
         }
     };
+    models::follow(args.model, context.storage()?, watcher.models())?;
     onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
     view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
@@ -98,6 +102,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
         thread::spawn(move || match input {
             Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
+            Input::Listening(listener) => listener.serve(&queue, at, format),
         });
     }
     let closed = Arc::clone(&reports.closed);
@@ -127,12 +132,14 @@ enum Input {
     Stream(Box<dyn Read + Send>),
     /// A file that is read on as it grows.
     Followed,
+    /// Others send it events.
+    Listening(Listener),
 }
 
 /// Opens the inputs.
 ///
 /// # Errors
-/// Fails when an input is named twice, cannot be opened or is no local file.
+/// Fails when an input is named twice, cannot be opened or is no local file, and when an address cannot be listened at.
 fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Failure> {
     let mut inputs: Vec<(PathBuf, Input)> = Vec::new();
     for name in &args.inputs {
@@ -141,6 +148,30 @@ fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Fa
             return Err(Error::usage(format!("{name}: the input is named twice")).into());
         }
         inputs.push((name.clone(), open(context, name, args.follow)?));
+    }
+    let token = args.listen_token_file.as_deref();
+    let token = token.map(Token::from_file).transpose()?;
+    if token.is_some()
+        && !args
+            .listen
+            .iter()
+            .any(|one| matches!(one, ListenAddress::Http(_)))
+    {
+        return Err(
+            Error::usage("--listen-token-file: only senders over HTTP have a token")
+                .hint("leave it out, or listen at http://IP:PORT")
+                .into(),
+        );
+    }
+    for address in &args.listen {
+        let listener = Listener::bind(address, token.as_ref())?;
+        let place = listener.place();
+        let path = match address {
+            ListenAddress::Http(_) => "/events",
+            ListenAddress::Tcp(_) | ListenAddress::Unix(_) => "",
+        };
+        context.remark(&format!("note: events are taken at {place}{path}"));
+        inputs.push((listener.name().to_owned(), Input::Listening(listener)));
     }
     Ok(inputs)
 }
@@ -191,6 +222,8 @@ struct Reports {
     file: Option<Out>,
     /// Whether somebody receives alerts.
     makes_alerts: bool,
+    /// Whether notes are left out.
+    is_quiet: bool,
     model: Option<String>,
     is_simulated: bool,
     /// Whether the reader of standard output has closed it.
@@ -227,6 +260,7 @@ impl Reports {
                 || !receivers.webhook.is_empty()
                 || !receivers.syslog.is_empty(),
             file,
+            is_quiet: context.global().quiet,
             model: model.origin().map(|origin| origin.sha256.clone()),
             is_simulated: context.is_simulated(),
             closed: Arc::default(),
@@ -301,6 +335,24 @@ impl Report for Reports {
         alerts.collect()
     }
 
+    fn model(&mut self, model: Result<&Model, &Error>) {
+        let note = match model {
+            Ok(model) => {
+                let fingerprint = model.origin().map(|origin| origin.sha256.clone());
+                let shown = fingerprint.as_deref().unwrap_or("not from a file");
+                let note = format!("note: the model was replaced; its SHA-256 is {shown}");
+                self.model = fingerprint;
+                note
+            }
+            Err(error) => format!("warning: the model is not replaced: {error}"),
+        };
+        if model.is_err() || !self.is_quiet {
+            let print = || -> io::Result<()> { writeln!(io::stderr(), "{}", printable(&note)) };
+            // A note that cannot be written ends no watch.
+            let _ = self.view.print(print);
+        }
+    }
+
     fn write(&mut self, alerts: &[&str]) -> Result<(), Error> {
         let Some(out) = self.file.as_mut().filter(|_| !alerts.is_empty()) else {
             return Ok(());
@@ -335,12 +387,13 @@ impl Outcome for Watched {
         )?;
         writeln!(
             out,
-            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} not scored.",
+            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} not scored.",
             of_them(ledger.received, "record", "records"),
             count(ledger.scored),
             count(ledger.malformed),
             count(ledger.dropped.no_event),
             count(ledger.dropped.unusable),
+            count(ledger.dropped.refused),
             count(ledger.dropped.stopped + ledger.in_flight),
         )?;
         writeln!(

@@ -8,12 +8,11 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 use ballista_core::ids::new_instance_id;
+use honeyguide::Token;
 use subtle::ConstantTimeEq;
 use tonic::codegen::http::HeaderMap;
 use tonic::codegen::http::header::{AUTHORIZATION, USER_AGENT};
 use tonic::transport::{Endpoint, Error};
-
-use super::Token;
 
 /// The product of `User-Agent` whose version is the cluster's token.
 const TOKEN: &str = "honeyguide-token/";

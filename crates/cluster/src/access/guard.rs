@@ -8,9 +8,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use honeyguide::Token;
 use tonic::Status;
 
-use super::Token;
 use super::credentials::presented_token;
 use crate::metrics::{Refusal, Refusals};
 

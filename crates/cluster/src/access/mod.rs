@@ -3,9 +3,6 @@
 
 mod credentials;
 mod guard;
-mod token;
-
-pub use token::Token;
 
 pub(crate) use credentials::{Credentials, Secret, presented_secret};
 pub(crate) use guard::{Guard, OPEN_PAGE};

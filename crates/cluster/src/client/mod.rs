@@ -20,10 +20,10 @@ use datafusion::physical_plan::{
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use honeyguide::{Distribute, Error, Result};
+use honeyguide::{Distribute, Error, Result, Token};
 use reqwest::StatusCode;
 
-use crate::access::{Credentials, Token};
+use crate::access::Credentials;
 use crate::address::SchedulerAddress;
 use crate::codec::PlanCodec;
 use crate::plans;

@@ -1,13 +1,10 @@
 //! The receivers of alerts that the command line names, with their credentials.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use honeyguide::Error;
+use honeyguide::{Error, secret_in};
 use honeyguide_watch::{Deliveries, Store, Syslog, Webhook, WebhookFormat};
 
 use super::view::View;
@@ -17,8 +14,6 @@ use crate::render::{of_them, printable};
 
 /// The variable with a bearer token.
 const TOKEN: &str = "HONEYGUIDE_WEBHOOK_TOKEN";
-/// The greatest number of bytes of a file with a token.
-const TOKEN_BYTES: u64 = 8 << 10;
 
 /// Begins to deliver alerts from `store` to the receivers.
 ///
@@ -117,21 +112,10 @@ fn one_each<'a, T>(
 
 /// Reads a bearer token.
 fn token(path: &Path) -> Result<String, Error> {
-    let failed = |error| Error::io("read the token in", path, error);
-    let file = File::open(path).map_err(failed)?;
-    let shown = path.display();
-    if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o007 != 0 {
-        return Err(Error::usage(format!(
-            "{shown}: every user of this machine can read this token"
-        ))
-        .hint("take that away: chmod o= FILE"));
+    let token = secret_in(path)?;
+    if token.is_empty() {
+        let shown = path.display();
+        return Err(Error::usage(format!("{shown}: this file holds no token")));
     }
-    let mut text = String::new();
-    file.take(TOKEN_BYTES)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    match text.trim() {
-        "" => Err(Error::usage(format!("{shown}: this file holds no token"))),
-        token => Ok(token.to_owned()),
-    }
+    Ok(token)
 }

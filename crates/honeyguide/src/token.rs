@@ -1,21 +1,25 @@
-//! The token of a cluster.
+//! Tokens: secrets in files, by which one program knows another.
 
 use std::fmt::{self, Debug, Formatter};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use honeyguide::{Error, Result};
 use subtle::ConstantTimeEq;
+
+use crate::error::{Error, Result};
 
 /// The lowest and the highest number of characters of a token.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 /// The way to make a token, for hints.
 const MAKE_ONE: &str = "make one: (umask 077; openssl rand -hex 32 > FILE)";
 
-/// The secret that all nodes and clients of a cluster know. It is never printed.
+/// The most bytes that are read of a file with a secret.
+const FILE_BYTES: u64 = 8 << 10;
+
+/// A secret word that a server and its clients know. It is never printed.
 #[derive(Clone)]
 pub struct Token(Arc<str>);
 
@@ -32,21 +36,7 @@ impl Token {
     /// The file cannot be read, other users can read it, or it does not hold one word of 16 to 256 characters from
     /// `!` to `~`.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io("read the token in", path, error);
-        let mut file = File::open(path).map_err(failed)?;
-        let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-        if mode & 0o007 != 0 {
-            return Err(Error::usage(format!(
-                "{}: every user of this machine can read this token",
-                path.display()
-            ))
-            .hint("take that away: chmod o= FILE"));
-        }
-        let mut text = String::new();
-        let limit = *LENGTHS.end() as u64 + 100;
-        let read = file.by_ref().take(limit).read_to_string(&mut text);
-        read.map_err(failed)?;
-        Self::new(text.trim()).ok_or_else(|| {
+        Self::new(&secret_in(path)?).ok_or_else(|| {
             Error::usage(format!(
                 "{}: this is no token, which is one word of {} to {} visible ASCII characters",
                 path.display(),
@@ -58,24 +48,57 @@ impl Token {
     }
 
     /// Makes a token of a text, or returns `None` if the text cannot be one.
-    pub(crate) fn new(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
         let is_word = text.bytes().all(|byte| byte.is_ascii_graphic());
         (is_word && LENGTHS.contains(&text.len())).then(|| Self(text.into()))
     }
 
     /// Returns whether `text` is this token, in a time that does not depend on the place of the first difference.
-    pub(crate) fn is(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()
     }
 
-    /// Returns the token for a request to another node.
-    pub(super) fn reveal(&self) -> &str {
+    /// Returns the token itself, for a request.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
+/// Reads the secret in a file, without the white space around it.
+///
+/// # Errors
+/// The file cannot be read, other users can read it, or it has more than 8 KiB.
+pub fn secret_in(path: &Path) -> Result<String> {
+    let failed = |error| Error::io("read the token in", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(Error::usage(format!(
+            "{}: every user of this machine can read this token",
+            path.display()
+        ))
+        .hint("take that away: chmod o= FILE"));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES {
+        let shown = path.display();
+        return Err(Error::usage(format!(
+            "{shown}: a file with a token has at most {FILE_BYTES} bytes"
+        )));
+    }
+    Ok(text.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -95,6 +95,7 @@ mod naming;
 pub mod node;
 pub mod output;
 pub mod prometheus;
+pub mod read;
 mod recipe;
 pub mod recording;
 pub mod report;

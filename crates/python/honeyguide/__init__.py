@@ -1,4 +1,4 @@
-"""Isolation forests with exact explanations, with scikit-learn's names.
+"""Anomaly detection on the logs of Linux hosts, and isolation forests and UMAP with the names of scikit-learn.
 
 scikit-learn is imported when an estimator is used for the first time, so that importing this package is quick.
 """
@@ -6,12 +6,46 @@ scikit-learn is imported when an estimator is used for the first time, so that i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from honeyguide._native import VERSION as __version__
+
 if TYPE_CHECKING:
+    from honeyguide._displays import MapDisplay as MapDisplay
+    from honeyguide._displays import ScoreDisplay as ScoreDisplay
     from honeyguide._forest import IsolationForest as IsolationForest
+    from honeyguide._pipeline import Model as Model
+    from honeyguide._pipeline import Table as Table
+    from honeyguide._pipeline import inspect as inspect
+    from honeyguide._pipeline import read as read
+    from honeyguide._pipeline import sql as sql
+    from honeyguide._pipeline import train as train
+    from honeyguide._umap import UMAP as UMAP
 
-__all__ = ["IsolationForest"]
+_MODULES = {
+    "IsolationForest": "honeyguide._forest",
+    "UMAP": "honeyguide._umap",
+    "MapDisplay": "honeyguide._displays",
+    "ScoreDisplay": "honeyguide._displays",
+    "Model": "honeyguide._pipeline",
+    "Table": "honeyguide._pipeline",
+    "inspect": "honeyguide._pipeline",
+    "read": "honeyguide._pipeline",
+    "sql": "honeyguide._pipeline",
+    "train": "honeyguide._pipeline",
+}
 
-_MODULES = {"IsolationForest": "honeyguide._forest"}
+__all__ = [
+    "UMAP",
+    "IsolationForest",
+    "MapDisplay",
+    "Model",
+    "ScoreDisplay",
+    "Table",
+    "__version__",
+    "inspect",
+    "read",
+    "sql",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

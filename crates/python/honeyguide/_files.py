@@ -16,16 +16,16 @@ def write(path: str | os.PathLike[str], estimator: Any, kind: str, data: dict[st
     content: dict[str, Any] = {"honeyguide": VERSION}
     if hasattr(estimator, "feature_names_in_"):
         content["feature_names"] = list(estimator.feature_names_in_)
-    _write_text(path, json.dumps({**content, **more, kind: data}))
+    write_bytes(path, json.dumps({**content, **more, kind: data}).encode())
 
 
-def _write_text(path: str | os.PathLike[str], text: str) -> None:
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file that appears complete or not at all."""
     target = Path(path)
     pending = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with open(pending, "x", encoding="utf-8") as file:
-            file.write(text)
+        with open(pending, "xb") as file:
+            file.write(content)
         os.replace(pending, target)
     finally:
         pending.unlink(missing_ok=True)

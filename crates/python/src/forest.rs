@@ -2,13 +2,14 @@
 
 use learn::ColumnKind;
 use learn::iforest::{
-    Contamination, ForestData, IsolationForest, IsolationForestParams, MaxFeatures, MaxSamples,
-    Novelty, average_path_length,
+    Contamination, ForestData, IsolationForest, IsolationForestParams, MaxSamples, Novelty,
+    average_path_length,
 };
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::amount::Amount;
 use crate::arrays::{Rows, matrix, values};
 use crate::errors::value_error;
 use crate::threads;
@@ -16,13 +17,6 @@ use crate::threads;
 /// A fitted forest, which never changes.
 #[pyclass(frozen, module = "honeyguide._native")]
 pub struct Forest(IsolationForest);
-
-/// A number of something, or its share of a whole.
-#[derive(FromPyObject)]
-enum Amount {
-    Count(usize),
-    Share(f64),
-}
 
 #[pymethods]
 impl Forest {
@@ -51,16 +45,9 @@ impl Forest {
     ) -> PyResult<Forest> {
         let params = IsolationForestParams::new()
             .n_estimators(n_estimators)
-            .max_samples(match max_samples {
-                None => MaxSamples::Auto,
-                Some(Amount::Count(count)) => MaxSamples::Count(count),
-                Some(Amount::Share(share)) => MaxSamples::Fraction(share),
-            })
+            .max_samples(max_samples.map_or(MaxSamples::Auto, MaxSamples::from))
             .contamination(contamination.map_or(Contamination::Auto, Contamination::Fraction))
-            .max_features(match max_features {
-                Amount::Count(count) => MaxFeatures::Count(count),
-                Amount::Share(share) => MaxFeatures::Fraction(share),
-            })
+            .max_features(max_features.into())
             .bootstrap(bootstrap)
             .extension_level(extension_level)
             .novelty(match novelty {

@@ -3,12 +3,16 @@
 //!
 //! All work runs without Python's global lock, on a thread pool of its own.
 
+mod amount;
 mod arrays;
 #[cfg(feature = "pipeline")]
 mod command;
 mod errors;
 mod forest;
+#[cfg(feature = "pipeline")]
+mod pipeline;
 mod threads;
+mod umap;
 
 use pyo3::prelude::*;
 
@@ -21,6 +25,21 @@ mod _native {
 
     #[pymodule_export]
     use super::forest::Forest;
+
+    #[pymodule_export]
+    use super::umap::Embedding;
+
+    #[cfg(feature = "pipeline")]
+    #[pymodule_export]
+    use super::pipeline::functions::{inspect_data, read_rows, sql, train};
+
+    #[cfg(feature = "pipeline")]
+    #[pymodule_export]
+    use super::pipeline::model::TrainedModel;
+
+    #[cfg(feature = "pipeline")]
+    #[pymodule_export]
+    use super::pipeline::table::Rows;
 
     /// The release of the package.
     #[pymodule_export]

@@ -288,9 +288,10 @@ def test_arrays_in_other_orders_and_types_score_alike(rows, forest):
         assert np.array_equal(forest.score_samples(same), expected)
 
 
-def test_importing_the_package_imports_neither_scikit_learn_nor_numpy():
+def test_importing_the_package_imports_neither_scikit_learn_nor_numpy(tmp_path):
     program = "import sys, honeyguide; print(sorted({'numpy', 'sklearn', 'pandas', 'shap', 'pyarrow'} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-c", program]
+    result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 

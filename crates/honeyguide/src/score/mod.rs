@@ -22,6 +22,7 @@ use crate::features::FEATURE_KEY;
 use crate::incident::{Assigned, AssignedReader, assign};
 use crate::model::Model;
 use crate::output::{Destination, TableFormat, TableWriter};
+use crate::recipe::plan::FeaturePlan;
 use crate::source::{Source, no_events};
 use ranking::Ranking;
 use scan::{OrderedScan, ScoredBatch};
@@ -145,6 +146,72 @@ pub async fn score_to_file(
     if let Some(origin) = model.origin() {
         to.refuse_to_replace(Path::new(&origin.uri), "model")?;
     }
+    let read = |source: &Source, plan: &FeaturePlan| match format {
+        TableFormat::Csv => source.as_text_except(&plan.needed),
+        _ => source.clone(),
+    };
+    let create = |schema: SchemaRef| TableWriter::create(&to, schema);
+    let (writer, summary) = score_rows(
+        engine,
+        model,
+        source,
+        &options,
+        read,
+        create,
+        TableWriter::write,
+    )
+    .await?;
+    writer.finish()?;
+    Ok(summary)
+}
+
+/// The scored events of some data, in memory.
+#[derive(Debug, Clone)]
+pub struct ScoredEvents {
+    /// The number of events that were scored, and how many of them are anomalous.
+    pub summary: ScoreSummary,
+    /// The columns of the events, followed by those that scoring adds.
+    pub schema: SchemaRef,
+    /// The events in the order of the data.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// Returns what [`score_to_file`] writes, in memory.
+///
+/// # Errors
+/// Fails when the data already has one of the added columns, lacks the recipe's columns, has no rows, or cannot be read;
+/// with incidents also when the data can be read only once, or changes meanwhile.
+pub async fn score_to_batches(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: ScoreOptions,
+) -> Result<ScoredEvents> {
+    let create = |schema: SchemaRef| Ok((schema, Vec::new()));
+    let write = |(_, batches): &mut (SchemaRef, Vec<RecordBatch>), rows: &RecordBatch| {
+        batches.push(rows.clone());
+        Ok(())
+    };
+    let read = |source: &Source, _: &FeaturePlan| source.clone();
+    let scored = score_rows(engine, model, source, &options, read, create, write);
+    let ((schema, batches), summary) = scored.await?;
+    Ok(ScoredEvents {
+        summary,
+        schema,
+        batches,
+    })
+}
+
+/// Scores the events that `read` makes of `source`, and passes the rows to the state that `create` makes.
+async fn score_rows<W>(
+    engine: &Engine,
+    model: &Model,
+    source: &mut Source,
+    options: &ScoreOptions,
+    read: impl Fn(&Source, &FeaturePlan) -> Source,
+    create: impl Fn(SchemaRef) -> Result<W>,
+    mut write: impl FnMut(&mut W, &RecordBatch) -> Result<()>,
+) -> Result<(W, ScoreSummary)> {
     if let Some(column) = options.added().find(|column| source.has_column(column)) {
         return Err(
             Error::usage(format!("the data already has a column `{column}`"))
@@ -156,12 +223,8 @@ pub async fn score_to_file(
         false => None,
     };
     let plan = model.recipe().plan(engine, source)?;
-    let mut read = if format == TableFormat::Csv {
-        source.as_text_except(&plan.needed)
-    } else {
-        source.clone()
-    };
-    let schema = scored_schema(&read, &options);
+    let mut read = read(source, &plan);
+    let schema = scored_schema(&read, options);
     let start = || {
         let summary = ScoreSummary {
             incidents: assigned.as_ref().map(|(found, _)| *found),
@@ -169,7 +232,7 @@ pub async fn score_to_file(
         };
         let incidents = assigned.as_ref().map(|(_, assigned)| assigned.read());
         Ok((
-            TableWriter::create(&to, Arc::clone(&schema))?,
+            create(Arc::clone(&schema))?,
             summary,
             Attribution::new(model),
             incidents.transpose()?,
@@ -193,7 +256,7 @@ pub async fn score_to_file(
         }
         summary.add(&batch);
         let rows = with_verdicts(&batch, &schema, asked, options.only_anomalous)?;
-        TableWriter::write(writer, &rows)
+        write(writer, &rows)
     };
     let (writer, summary, _, incidents) = scan.fold(&mut read, start, step).await?;
     if incidents.is_some_and(|incidents: AssignedReader| !incidents.is_at_end()) {
@@ -201,8 +264,7 @@ pub async fn score_to_file(
     }
     source.adopt_counts(&read);
     summary.refuse_none(source)?;
-    writer.finish()?;
-    Ok(summary)
+    Ok((writer, summary))
 }
 
 /// Finds the incidents of the anomalous events of `source`, and their number.

@@ -156,6 +156,15 @@ impl Database {
         writer.await?.finish()
     }
 
+    /// Returns the columns and the rows of the result, in memory.
+    ///
+    /// # Errors
+    /// Fails as [`preview`](Self::preview) does.
+    pub async fn batches(&mut self, query: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        self.answer(query, |schema: SchemaRef| Ok((schema, Vec::new())))
+            .await
+    }
+
     /// Writes the result to `to`, in the format of its extension. Returns the number of rows. An existing file is
     /// replaced only by a complete one.
     ///

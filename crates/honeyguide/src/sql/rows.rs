@@ -26,6 +26,14 @@ pub(super) trait Rows {
     fn push(&mut self, batch: &RecordBatch) -> Result<()>;
 }
 
+/// The columns and the rows of a result, in memory.
+impl Rows for (SchemaRef, Vec<RecordBatch>) {
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.1.push(batch.clone());
+        Ok(())
+    }
+}
+
 /// The first rows of a result as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {

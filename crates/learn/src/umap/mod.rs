@@ -30,6 +30,7 @@
 //! - **New rows** are placed one by one. The result depends on the row and the model alone.
 
 mod curve;
+mod data;
 mod draws;
 mod eigen;
 mod force;
@@ -45,6 +46,7 @@ mod spectral;
 mod transform;
 mod trustworthiness;
 
+pub use data::{FORMAT_VERSION, InvalidUmap, UmapData};
 pub use params::{
     Epochs, Init, MAX_COMPONENTS, MAX_EPOCHS, MAX_NEGATIVE_SAMPLE_RATE, MAX_NEIGHBORS, Metric,
     UmapParams,
@@ -127,6 +129,8 @@ pub struct Umap {
     index: Index,
     /// The mean distance between rows and their neighbours.
     mean_distance: f64,
+    /// The distinct rows that took part in the fit, row-major.
+    distinct_rows: Vec<f64>,
     /// The coordinates of the distinct rows, row-major.
     distinct_embedding: Vec<f32>,
     /// The coordinates of the given rows, row-major.
@@ -177,13 +181,9 @@ impl UmapParams {
             self.set_op_mix_ratio,
         );
         let start = self.start(&graph, &points, space.width());
-        let curve = Curve::fit(self.min_dist, self.spread);
-        let kernel = |pull| {
-            let (strength, pushes) = (self.repulsion_strength, self.negative_sample_rate);
-            Kernel::new(curve, strength, pull, pushes)
-        };
+        let (curve, new_row_kernel) = curve_and_kernel(self, NEW_END);
         let descent = Descent {
-            kernel: kernel(BOTH_ENDS),
+            kernel: curve_and_kernel(self, BOTH_ENDS).1,
             dim: self.n_components,
             epochs: self.epochs(graph.len()),
             learning_rate: self.learning_rate,
@@ -198,9 +198,11 @@ impl UmapParams {
             index,
             distinct_embedding: descent.run(&graph, start),
             embedding: Vec::new(),
-            new_row_kernel: kernel(NEW_END),
+            distinct_rows: Vec::new(),
+            new_row_kernel,
         };
         umap.embedding = umap.place_given(matrix, &distinct);
+        umap.distinct_rows = distinct.values;
         Ok(umap)
     }
 
@@ -229,6 +231,13 @@ impl UmapParams {
         }
         start.into_iter().map(|x| x as f32).collect()
     }
+}
+
+/// Returns the curve of the parameters, and the forces along an edge by which the ends move as `pull` says.
+fn curve_and_kernel(params: &UmapParams, pull: Pull) -> (Curve, Kernel) {
+    let curve = Curve::fit(params.min_dist, params.spread);
+    let (strength, pushes) = (params.repulsion_strength, params.negative_sample_rate);
+    (curve, Kernel::new(curve, strength, pull, pushes))
 }
 
 /// Checks the number of rows, and that no value is missing and some row has weight.
@@ -285,6 +294,11 @@ impl Umap {
     /// Returns the number of distinct rows with a positive weight.
     pub fn n_distinct(&self) -> usize {
         self.index.len()
+    }
+
+    /// Returns the seed that determined every random choice.
+    pub fn seed(&self) -> u64 {
+        self.params.seed
     }
 
     /// Returns the parameters that the embedding was fitted with.

@@ -46,6 +46,17 @@ pub(super) enum Index {
 }
 
 impl Index {
+    /// Returns the index that [`neighbors`] returns for the same arguments. The search for neighbours is left out where
+    /// the index does not need it.
+    pub fn of(space: &Space, points: Vec<f64>, k: usize, seed: u64) -> Index {
+        let tree = KdTree::new(space.norm(), space.width(), &points);
+        if is_exact_cheap(&tree, space.width(), &points, k) {
+            return Index::Exact(tree);
+        }
+        drop(tree);
+        approximate(space, points, k, seed).1
+    }
+
     /// Returns the number of points.
     pub fn len(&self) -> usize {
         match self {

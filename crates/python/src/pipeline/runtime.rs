@@ -1,0 +1,147 @@
+//! Runs the library's work on threads of its own, while the calling thread waits for it and for Ctrl-C.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use honeyguide::{Engine, Error, panics_are_caught};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::sync::Notify;
+
+use super::errors::exception;
+
+/// The stack of a thread that plans or runs queries. The engine walks plans recursively, and its frames are large in a
+/// development build.
+const STACK_BYTES: usize = 32 << 20;
+/// The interval at which a waiting call looks for Ctrl-C.
+const TICK: Duration = Duration::from_millis(100);
+/// The time that work has to end after Ctrl-C. A computation that holds its thread goes on in the background.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The threads of a process.
+struct Runtime {
+    process: u32,
+    tokio: tokio::runtime::Runtime,
+    /// The threads of forests and embeddings, one of which also drives the work of a call.
+    pool: rayon::ThreadPool,
+    engine: Engine,
+}
+
+/// It is locked only while Python's global lock is held. A process therefore never forks while it is locked.
+static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+
+/// Runs the work that `make` makes, and returns its result.
+///
+/// # Errors
+/// The work fails, Ctrl-C is pressed, threads cannot be started, or the process was forked from one that had them.
+pub fn run<T, F>(py: Python<'_>, make: impl FnOnce(Engine) -> F + Send + 'static) -> PyResult<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>>,
+{
+    let runtime = runtime()?;
+    let cancelled = Arc::new(Notify::new());
+    let (sender, mut receiver) = sync_channel(1);
+    let work = {
+        let (runtime, cancelled) = (Arc::clone(&runtime), Arc::clone(&cancelled));
+        move || drive(&runtime, &cancelled, make, &sender)
+    };
+    runtime.pool.spawn(work);
+    loop {
+        let received;
+        (received, receiver) = py.detach(move || (receiver.recv_timeout(TICK), receiver));
+        match received {
+            Ok(Some(result)) => return result.map_err(|error| exception(&error)),
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err(
+                    "a defect in honeyguide ended the work; please report it",
+                ));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Err(interrupt) = py.check_signals() {
+            cancelled.notify_one();
+            let _ = py.detach(move || receiver.recv_timeout(PATIENCE));
+            return Err(interrupt);
+        }
+    }
+}
+
+/// Drives the work to its end and sends the result, or `None` if the work panics or is cancelled.
+fn drive<T, F>(
+    runtime: &Runtime,
+    cancelled: &Notify,
+    make: impl FnOnce(Engine) -> F,
+    sender: &SyncSender<Option<Result<T, Error>>>,
+) where
+    F: Future<Output = Result<T, Error>>,
+{
+    let work = || {
+        runtime.tokio.block_on(async {
+            tokio::select! {
+                biased;
+                () = cancelled.notified() => None,
+                result = make(runtime.engine.clone()) => Some(result),
+            }
+        })
+    };
+    let result = catch_unwind(AssertUnwindSafe(work));
+    // A call that was interrupted no longer waits.
+    let _ = sender.send(result.unwrap_or(None));
+}
+
+/// Returns the threads of this process.
+fn runtime() -> PyResult<Arc<Runtime>> {
+    let mut known = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if let Some(runtime) = &*known {
+        if runtime.process == process {
+            return Ok(Arc::clone(runtime));
+        }
+        return Err(PyRuntimeError::new_err(
+            "this process was forked from one that had used honeyguide's pipeline, whose threads it does not have\n\
+             start processes with the method \"spawn\", or call the pipeline only after the fork",
+        ));
+    }
+    let runtime = Arc::new(start(process)?);
+    *known = Some(Arc::clone(&runtime));
+    Ok(runtime)
+}
+
+fn start(process: u32) -> PyResult<Runtime> {
+    static HOOK: Once = Once::new();
+    // A panic that the library catches becomes an error, so it is not printed as well.
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !panics_are_caught() {
+                before(panic);
+            }
+        }));
+    });
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let refused = |error: &dyn std::fmt::Display| {
+        PyRuntimeError::new_err(format!("{threads} threads cannot be started: {error}"))
+    };
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.get())
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| refused(&error))?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.get())
+        .stack_size(STACK_BYTES)
+        .thread_name(|thread| format!("honeyguide-{thread}"))
+        .build()
+        .map_err(|error| refused(&error))?;
+    Ok(Runtime {
+        process,
+        tokio,
+        pool,
+        engine: Engine::new(threads).map_err(|error| exception(&error))?,
+    })
+}

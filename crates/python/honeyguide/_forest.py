@@ -140,6 +140,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         A row of weight w counts as w equal rows. Weights that are not whole numbers are relative frequencies: events are
         then drawn with replacement, in proportion to the weights.
         """
+        X = _rows.frame(X)
         grows = self.warm_start and hasattr(self, "_forest")
         categories = self.categories_ if grows else _rows.find_categories(X, self.categorical_features)
         rows = _rows.encoded(self, X, categories, reset=not grows)
@@ -215,7 +216,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         if _rows.is_plain(X, self.n_features_in_):
             if not hasattr(self, "feature_names_in_") and not self._has_categories():
                 return X
-        return _rows.encoded(self, X, self.categories_, reset=False)
+        return _rows.encoded(self, _rows.frame(X), self.categories_, reset=False)
 
     def _check_is_fitted(self) -> None:
         # scikit-learn's check takes longer than the score of a row.

@@ -30,6 +30,27 @@ def is_plain(X: Any, n_features: int) -> bool:
     )
 
 
+def frame(X: Any) -> Any:
+    """Returns data of Arrow that are no data frame as one, and anything else as it is.
+
+    Arrow's own tables and streams have no shape, by which scikit-learn knows rows. polars or pyarrow reads them, whichever is
+    installed.
+    """
+    if hasattr(X, "shape") or not hasattr(X, "__arrow_c_stream__"):
+        return X
+    try:
+        import polars
+    except ImportError:
+        pass
+    else:
+        return polars.DataFrame(X)
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError(f"{type(X).__name__} is data of Arrow, which polars or pyarrow reads: install either") from error
+    return pyarrow.table(X)
+
+
 def numeric(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> NDArray[np.float64]:
     """Returns the values of `X`, all of which are numbers, after scikit-learn's checks."""
     finite = "allow-nan" if allow_nan else True

@@ -147,7 +147,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Rows of weight 0 take no part and are placed like new rows. Other weights make no difference, because equal rows are
         one point.
         """
-        rows = _rows.numeric(self, X, reset=True, allow_nan=False)
+        rows = _rows.numeric(self, _rows.frame(X), reset=True, allow_nan=False)
         embedding = Embedding.fit(
             rows,
             _rows.weights(sample_weight, rows),
@@ -175,7 +175,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         the embedding alone.
         """
         check_is_fitted(self, "_embedding")
-        rows = _rows.numeric(self, X, reset=False, allow_nan=False)
+        rows = _rows.numeric(self, _rows.frame(X), reset=False, allow_nan=False)
         return self._embedding.transform(rows, _settings.n_threads(self.n_jobs))
 
     @property

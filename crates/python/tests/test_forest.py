@@ -136,6 +136,14 @@ def test_frames_score_as_their_values_do(rows, library):
         forest.predict(rows)
 
 
+def test_streams_of_arrow_score_as_their_values_do(rows):
+    table = frames(rows)["pyarrow"]
+    forest = IsolationForest(random_state=1).fit(pa.RecordBatchReader.from_batches(table.schema, table.to_batches()))
+    stream = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=300))
+    assert np.array_equal(forest.score_samples(stream), IsolationForest(random_state=1).fit(rows).score_samples(rows))
+    assert list(forest.feature_names_in_) == table.column_names
+
+
 def categorical(library):
     number = np.arange(600.0) % 5
     call = np.where(np.arange(600) % 2, "read", "write").astype(object)

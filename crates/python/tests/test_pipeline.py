@@ -8,6 +8,7 @@ import sysconfig
 import warnings
 from pathlib import Path
 
+import deltalake
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -116,6 +117,21 @@ def test_a_stream_is_read_once(today, model):
     used = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
     with pytest.raises(ValueError, match="read only once"):
         model.score(used, incidents=True)
+
+
+def test_a_query_of_a_delta_table_is_read(today, model, tmp_path):
+    deltalake.write_deltalake(tmp_path / "lake", pa.csv.read_csv(today))
+    lake = deltalake.DeltaTable(tmp_path / "lake")
+    query = deltalake.QueryBuilder().register("lake", lake).execute("SELECT * FROM lake")
+    ours = model.score(query).to_polars()["score"].sort()
+    assert ours.equals(model.score(today).to_polars()["score"].sort())
+
+
+def test_a_forest_takes_the_rows_of_a_query(today):
+    table = hg.sql('SELECT "processId", "argsNum" FROM events', tables={"events": today})
+    forest = hg.IsolationForest(n_estimators=10, random_state=0).fit(table)
+    assert list(forest.feature_names_in_) == ["processId", "argsNum"]
+    assert len(forest.predict(table)) == len(table)
 
 
 def test_frames_train_the_model_of_their_file(usual, model):

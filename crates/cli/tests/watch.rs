@@ -650,6 +650,41 @@ fn a_model_is_replaced_while_a_watch_runs() {
 }
 
 #[test]
+fn a_store_can_be_queried() {
+    let folder = Folder::with_model(2000);
+    folder.write("log.csv", events(900) + "not,an,event\n");
+    let answer = folder.done(&[
+        "watch",
+        "model.json",
+        "log.csv",
+        "--store",
+        "s.db",
+        "--json",
+    ]);
+    let answer = valid_answer(&answer.stdout);
+    assert_balanced(&answer);
+    let listed = folder.done(&["incidents", "--store", "s.db", "--json"]);
+    let listed = valid_answer(&listed.stdout);
+    let events = listed["incidents"].as_array().expect("incidents").iter();
+    let events: u64 = events
+        .map(|row| row["incident"]["events"].as_u64().expect("a number"))
+        .sum();
+    let ask = |query: &str| folder.done(&["sql", query, "--store", "s.db"]).stdout;
+    let found =
+        ask("SELECT count(*), sum(events), max(opened) > TIMESTAMP '2020-01-01' FROM incidents");
+    let expected = format!("{},{events},true", answer["incidents"]);
+    assert_eq!(found.lines().nth(1), Some(expected.as_str()));
+    let found = ask("SELECT records FROM ledger WHERE name = 'received'");
+    assert_eq!(found, "records\n902\n");
+    assert_eq!(
+        ask("SELECT input, record FROM bad_records"),
+        "input,record\nlog.csv,902\n"
+    );
+    assert_eq!(ask("SELECT count(*) AS gaps FROM gaps"), "gaps\n0\n");
+    folder.refused(&["sql", "SELECT 1", "--store", "log.csv"], 1, &["store"]);
+}
+
+#[test]
 fn wrong_calls_are_refused() {
     let folder = Folder::with_model(300);
     folder.write("empty.csv", "");

@@ -22,6 +22,7 @@ mod records;
 mod status;
 mod store;
 mod systemd;
+mod tables;
 mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
@@ -41,4 +42,5 @@ pub use queue::{QUEUE_BYTES, Queue};
 pub use status::{Latency, Now, OpenIncident, STUCK, Status};
 pub use store::{Gap, Store, Stored, StoredRow};
 pub use systemd::Systemd;
+pub use tables::{StoreTable, store_tables};
 pub use watcher::{End, InputSummary, Report, Restarts, Settings, Summary, Watcher};

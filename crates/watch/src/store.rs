@@ -254,14 +254,8 @@ impl Store {
     /// # Errors
     /// Fails when the file is no store or cannot be read.
     pub fn read(path: &Path, limit: usize) -> Result<Stored> {
-        if !path.exists() {
-            let error = std::io::ErrorKind::NotFound.into();
-            return Err(Error::io("open", path, error));
-        }
-        let mut connection = readable(path)?;
-        check(&connection, path)?;
+        let mut connection = open_to_read(path)?;
         let mut read = || {
-            connection.busy_timeout(BUSY)?;
             // One moment of the watch.
             let transaction = connection.transaction()?;
             stored(&transaction, limit)
@@ -351,6 +345,22 @@ impl Store {
         set.map_err(|error| failed(&self.path, &error))?;
         Deliveries::begin(&self.path, receivers, notice)
     }
+}
+
+/// Opens a store that a watch may be writing, to read it.
+///
+/// # Errors
+/// Fails when the file is no store or cannot be read.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection> {
+    if !path.exists() {
+        let error = std::io::ErrorKind::NotFound.into();
+        return Err(Error::io("open", path, error));
+    }
+    let connection = readable(path)?;
+    check(&connection, path)?;
+    let waits = connection.busy_timeout(BUSY);
+    waits.map_err(|error| failed(path, &error))?;
+    Ok(connection)
 }
 
 /// Checks that a file is a store of this release or an earlier one.

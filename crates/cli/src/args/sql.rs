@@ -14,6 +14,7 @@ const EXAMPLES: &str = "Examples:
   honeyguide sql \"SELECT id, host, score, events FROM incidents ORDER BY score DESC\" logs/ --model model.json
   honeyguide sql \"SELECT DISTINCT processName FROM today EXCEPT SELECT processName FROM usual\" \\
       --table today=today.csv --table usual=training.parquet
+  honeyguide sql \"SELECT host, count(*), max(score) FROM incidents GROUP BY 1\" --store incidents.db
 
 Names are case-sensitive and need no quotes: processName. Text is written in single quotes: 'sshd'.";
 
@@ -29,6 +30,9 @@ pub struct Sql {
     /// Data for a table with this name; data given twice under one name forms one table
     #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
     pub tables: Vec<(String, String)>,
+    /// Store of honeyguide watch, which may be running: adds the tables `incidents`, `gaps`, `ledger` and `bad_records`
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
     /// Model whose columns `score` and `anomalous` are added to every table that has the columns it reads, and which adds
     /// the table `incidents`: a path or a URL
     #[arg(long, value_name = "MODEL")]

@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use honeyguide::arrow::array::AsArray;
 use honeyguide::sql::{Database, TextFormat};
+use honeyguide::{ReadOptions, Source};
+use honeyguide_watch::{StoreTable, store_tables};
 use serde::Serialize;
 
 use crate::args::Sql;
@@ -34,6 +37,9 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
     for (name, data) in tables(args.data, args.tables) {
         database.add(&name, context.open(&data)?)?;
     }
+    if let Some(store) = &args.store {
+        add_store(context, &mut database, store)?;
+    }
     for why in database.unscored() {
         context.remark(&format!("note: {why}"));
     }
@@ -43,6 +49,28 @@ pub async fn run(context: &Context, args: Sql) -> Result<(), Failure> {
         .for_each(|source| context.remark_counts(source));
     context.remark_malformed_args(database.malformed_args());
     answered
+}
+
+/// Adds the tables of a store of `watch`.
+fn add_store(context: &Context, database: &mut Database, path: &Path) -> Result<(), Failure> {
+    context.note_read(path, "store");
+    for StoreTable { name, rows } in store_tables(path)? {
+        let simulated = rows
+            .column_by_name("simulated")
+            .map(|column| column.as_boolean());
+        if simulated.is_some_and(|column| column.true_count() > 0) {
+            context.mark_simulated();
+        }
+        let options = ReadOptions {
+            name: Some(format!("{}: {name}", path.display())),
+            ..ReadOptions::default()
+        };
+        database.add(
+            name,
+            Source::from_batches(&rows.schema(), [rows], &options)?,
+        )?;
+    }
+    Ok(())
 }
 
 /// Returns the data of every table, in the order in which the tables are first named.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batches::Batches;
-use super::leading_zeros::ZeroFiles;
+use super::column::Column;
+use super::leading_zeros::{ZeroFiles, first_in};
 use super::node::NodeStore;
+use super::notes::zeros_are_lost;
 use super::probe::SourceFile;
 use super::seen::Missing;
 use super::store::SourceStore;
@@ -116,6 +118,51 @@ impl Contents {
             Self::Files(files) => files.files.iter().map(|file| file.rows).sum(),
             Self::Batches(batches) => Some(batches.rows as u64),
             Self::Stream(_) => None,
+        }
+    }
+}
+
+impl Files {
+    /// Returns a note that columns of numbers lost leading zeros, if a scan met some that were not known before.
+    ///
+    /// # Errors
+    /// Fails when a file cannot be read.
+    fn lost_zeros(&mut self, columns: &[Column]) -> Result<Option<String>> {
+        let mut found: Vec<(String, PathBuf, String)> = Vec::new();
+        for file in &self.files {
+            let path = &file.file.path;
+            if !self.zero_files.has(&file.file) || !self.searched.insert(path.clone()) {
+                continue;
+            }
+            let own = file.inside().iter().map(|own| {
+                let is_number = columns
+                    .iter()
+                    .any(|column| column.name == own.name && column.data_type.is_numeric());
+                let is_new = !self.zero_columns.contains(&own.name);
+                (is_number && is_new).then_some(own.name.as_str())
+            });
+            for (column, literal) in first_in(&file.file, own.collect())? {
+                self.zero_columns.insert(column.clone());
+                found.push((column, path.clone(), literal));
+            }
+        }
+        let found: Vec<_> = found
+            .iter()
+            .map(|(column, path, literal)| (column.as_str(), path.as_path(), literal.as_str()))
+            .collect();
+        Ok(zeros_are_lost(&found))
+    }
+}
+
+impl Contents {
+    /// Returns a note that columns of numbers lost leading zeros, if a scan met some that were not known before.
+    ///
+    /// # Errors
+    /// Fails when a file cannot be read.
+    pub fn lost_zeros(&mut self, columns: &[Column]) -> Result<Option<String>> {
+        match self {
+            Self::Files(files) => files.lost_zeros(columns),
+            Self::Batches(_) | Self::Stream(_) => Ok(None),
         }
     }
 }

@@ -7,11 +7,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::column::Column;
-use super::contents::{Contents, Files};
 use super::file::DataFile;
 use super::format::Format;
-use super::notes::zeros_are_lost;
 use super::number::Numbers;
 use super::text::Records;
 use crate::error::Result;
@@ -29,7 +26,8 @@ impl ZeroFiles {
         self.paths().insert(file.path.clone());
     }
 
-    fn has(&self, file: &DataFile) -> bool {
+    /// Returns whether a file was added.
+    pub fn has(&self, file: &DataFile) -> bool {
         self.paths().contains(&file.path)
     }
 
@@ -105,54 +103,12 @@ fn begins_with(text: &[u8]) -> bool {
         && Numbers::of(literal).is_some_and(|number| number.has_leading_zero)
 }
 
-impl Files {
-    /// Returns a note that columns of numbers lost leading zeros, if a scan met some that were not known before.
-    ///
-    /// # Errors
-    /// Fails when a file cannot be read.
-    fn lost_zeros(&mut self, columns: &[Column]) -> Result<Option<String>> {
-        let mut found: Vec<(String, PathBuf, String)> = Vec::new();
-        for file in &self.files {
-            let path = &file.file.path;
-            if !self.zero_files.has(&file.file) || !self.searched.insert(path.clone()) {
-                continue;
-            }
-            let own = file.inside().iter().map(|own| {
-                let is_number = columns
-                    .iter()
-                    .any(|column| column.name == own.name && column.data_type.is_numeric());
-                let is_new = !self.zero_columns.contains(&own.name);
-                (is_number && is_new).then_some(own.name.as_str())
-            });
-            for (column, literal) in first_in(&file.file, own.collect())? {
-                self.zero_columns.insert(column.clone());
-                found.push((column, path.clone(), literal));
-            }
-        }
-        let found: Vec<_> = found
-            .iter()
-            .map(|(column, path, literal)| (column.as_str(), path.as_path(), literal.as_str()))
-            .collect();
-        Ok(zeros_are_lost(&found))
-    }
-}
-
-impl Contents {
-    /// Returns a note that columns of numbers lost leading zeros, if a scan met some that were not known before.
-    ///
-    /// # Errors
-    /// Fails when a file cannot be read.
-    pub fn lost_zeros(&mut self, columns: &[Column]) -> Result<Option<String>> {
-        match self {
-            Self::Files(files) => files.lost_zeros(columns),
-            Self::Batches(_) | Self::Stream(_) => Ok(None),
-        }
-    }
-}
-
 /// Returns the first number with a leading zero in each of the columns of `file` that have one, with the column's name.
 /// `columns` names those that matter; the others are `None`.
-fn first_in(file: &DataFile, mut columns: Vec<Option<&str>>) -> Result<Vec<(String, String)>> {
+pub(super) fn first_in(
+    file: &DataFile,
+    mut columns: Vec<Option<&str>>,
+) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     if !matches!(file.format, Format::Csv(_)) {
         return Ok(found);

@@ -249,11 +249,12 @@ impl Context {
         if let Some(keys) = late_keys(intake) {
             self.remark(&keys);
         }
-        if intake.other_lines > 0 {
+        if let Some(dialect) = intake.dialect.filter(|_| intake.other_lines > 0) {
             let text = format!(
-                "note: {} of {} lines are not events of Tracee and were left out; the first:",
+                "note: {} of {} lines are not {} and were left out; the first:",
                 count(intake.other_lines),
                 count(intake.events + intake.other_lines),
+                dialect.events(),
             );
             self.remark_with(&text, &intake.first_other_lines);
         }

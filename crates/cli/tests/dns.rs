@@ -143,3 +143,44 @@ fn simulated_lookups_lie_beside_simulated_calls_and_are_marked() {
     let refused = ["simulate", "--hours", "1", "--hosts", "3", "--out", "real"];
     folder.refused(&refused, 2, &["not marked as simulated"]);
 }
+
+#[test]
+fn events_of_other_types_are_left_out_with_a_note() {
+    const EVE: &str = include_str!("../../honeyguide/tests/library/fixtures/dns/eve-v3.ndjson");
+    const ZEEK: &str = include_str!("../../honeyguide/tests/library/fixtures/dns/zeek.ndjson");
+    let folder = folder();
+    folder.write("eve.json", EVE);
+    folder.write("dns.json", ZEEK);
+    let scored = folder.done(&["score", "model.json", "eve.json"]);
+    let note = "1 of 6 lines are not DNS events of Suricata and were left out";
+    assert!(scored.stderr.contains(note), "{}", scored.stderr);
+    assert!(
+        scored.stderr.contains("an event of type `stats`"),
+        "{}",
+        scored.stderr
+    );
+    for (data, format, events) in [("eve.json", "eve", 5), ("dns.json", "zeek", 3)] {
+        folder.write("dns.log", folder.read(data));
+        let args = [
+            "score",
+            "model.json",
+            "dns.log",
+            "--format",
+            format,
+            "--json",
+        ];
+        let answer = valid_answer(&folder.done(&args).stdout);
+        assert_eq!(answer["events"], events, "{data}");
+        let watched = folder.done(&[
+            "watch",
+            "model.json",
+            "dns.log",
+            "--format",
+            format,
+            "--json",
+        ]);
+        let watched = valid_answer(&watched.stdout);
+        assert_eq!(watched["ledger"]["scored"], events, "{data}");
+        assert_eq!(watched["anomalous"], answer["anomalous"], "{data}");
+    }
+}

@@ -71,7 +71,11 @@ fn bad_lines_are_shown_or_refused() {
 fn formats_that_do_not_exist_are_refused() {
     let folder = Folder::with(&[("a.json", "{\"a\":1}\n")]);
     let train = ["train", "a.json", "--format", "xml", "--out", "m.json"];
-    folder.refused(&train, 2, &["csv, ndjson, tracee, parquet or arrow"]);
+    folder.refused(
+        &train,
+        2,
+        &["csv, ndjson, tracee, eve, zeek, parquet or arrow"],
+    );
 }
 
 #[test]

@@ -1,16 +1,18 @@
-//! The target `tracee`: lines of the sensor Tracee and of other logs, whose columns and units are converted.
+//! The target `tracee`: lines of Tracee, of Suricata, of Zeek and of other logs, whose columns and units are converted.
 
 use std::io::Cursor;
 
 use super::common::{accepted, lines};
+use crate::log::Dialect;
 use crate::source::{Compression, Format, ReadOptions, Source};
 
-/// Reads the input as a stream, as lines of Tracee and as lines of any log.
+/// Reads the input as a stream, as lines of each dialect and as lines of any log.
 pub fn run(input: &[u8]) {
     if Compression::sniff(input) != Compression::None {
         return;
     }
-    for format in [Some(Format::Tracee(Compression::None)), None] {
+    let dialects = Dialect::ALL.map(|dialect| Some(Format::Dialect(dialect, Compression::None)));
+    for format in dialects.into_iter().chain([None]) {
         let options = ReadOptions {
             format,
             ..ReadOptions::default()

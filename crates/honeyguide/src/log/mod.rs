@@ -2,9 +2,11 @@
 //!
 //! A [`Log`] is a value, which a [`Source`](crate::Source) carries. Outside of this module and of recipes no code names a
 //! column. A further log is one more [`Definition`] in [`KNOWN`], with decoders that end in its columns where some of its
-//! forms need them, as [`tracee`] does for kernel calls.
+//! forms need them: a [`Dialect`], as [`tracee`] is for kernel calls and [`dns_messages`] are for lookups.
 
+mod dialect;
 mod dns;
+pub(crate) mod dns_messages;
 mod kernel_calls;
 mod label_names;
 mod table;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, ident, lit};
 
+pub use dialect::Dialect;
 use dns::DNS;
 use kernel_calls::KERNEL_CALLS;
 pub(crate) use label_names::{LabelName, label_name};

@@ -27,7 +27,7 @@ use super::text::{self, INFERENCE_RECORDS};
 use super::values::{Builder, Cell, Value, expected};
 use super::{Format, ReadOptions, Source, typed};
 use crate::error::{Error, Result};
-use crate::log::Log;
+use crate::log::{Dialect, Log};
 use crate::wording::of_them;
 
 /// The length of the longest record that is read, in bytes.
@@ -92,11 +92,10 @@ impl RecordFormat {
         let missing = Arc::new(Missing::new(&options.null));
         let (kind, found) = match options.format.unwrap_or_else(|| Format::sniff(first)) {
             Format::Csv(_) => csv_columns(name, first, &missing)?,
-            Format::Json(_) if options.format.is_some() => {
-                json_columns(name, first, Some(false), &missing)?
+            format @ (Format::Json(_) | Format::Dialect(..)) => {
+                let dialect = options.format.map(|_| format.dialect());
+                json_columns(name, first, dialect, &missing)?
             }
-            Format::Json(_) => json_columns(name, first, None, &missing)?,
-            Format::Tracee(_) => json_columns(name, first, Some(true), &missing)?,
             Format::Parquet | Format::Arrow => {
                 let name = name.display();
                 return Err(Error::usage(format!(
@@ -394,12 +393,12 @@ fn csv_columns(name: &Path, first: &[u8], missing: &Missing) -> Result<(Kind, Ve
 fn json_columns(
     name: &Path,
     first: &[u8],
-    is_tracee: Option<bool>,
+    dialect: Option<Option<Dialect>>,
     missing: &Missing,
 ) -> Result<(Kind, Vec<FoundColumn>)> {
     let origin = Origin::Stream(name.to_owned());
     let text = Box::new(Cursor::new(first.to_vec()));
-    let (found, _) = json::columns_of_stream(text, &origin, is_tracee, missing)?;
+    let (found, _) = json::columns_of_stream(text, &origin, dialect, missing)?;
     Ok((Kind::Json(found.layout), found.columns))
 }
 

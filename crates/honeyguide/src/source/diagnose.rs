@@ -67,7 +67,7 @@ pub(super) fn explain(
             Format::Parquet => parquet::check(&file.file)?,
             Format::Arrow => arrow::check(&file.file)?,
             // The reader of these formats reports itself which line it cannot read.
-            Format::Json(_) | Format::Tracee(_) => {}
+            Format::Json(_) | Format::Dialect(..) => {}
             Format::Csv(_) => {
                 let columns: Vec<_> = source.read_columns(file);
                 let scan = TextScan {

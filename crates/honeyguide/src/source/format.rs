@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::log::Dialect;
 use crate::output::TableFormat;
 
 /// The format of a file's rows.
@@ -11,8 +12,8 @@ pub enum Format {
     Csv(Compression),
     /// Newline-delimited JSON: one object per line.
     Json(Compression),
-    /// Newline-delimited JSON of the sensor Tracee, in any of its versions, read as the columns of BETH.
-    Tracee(Compression),
+    /// Newline-delimited JSON in the form of a program, read as the columns of BETH.
+    Dialect(Dialect, Compression),
     /// Apache Parquet.
     Parquet,
     /// The file format of Apache Arrow IPC, also known as Feather version 2.
@@ -88,9 +89,17 @@ impl Format {
         match self {
             Self::Csv(_) => "csv",
             Self::Json(_) => "ndjson",
-            Self::Tracee(_) => "tracee",
+            Self::Dialect(dialect, _) => dialect.name(),
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
+        }
+    }
+
+    /// Returns the dialect of lines of JSON; `None` for any objects, and for other formats.
+    pub(super) fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Dialect(dialect, _) => Some(dialect),
+            _ => None,
         }
     }
 
@@ -102,7 +111,7 @@ impl Format {
     /// Returns how the whole file is compressed. Parquet and Arrow files are compressed in parts.
     pub(super) fn compression(self) -> Compression {
         match self {
-            Self::Csv(compression) | Self::Json(compression) | Self::Tracee(compression) => {
+            Self::Csv(compression) | Self::Json(compression) | Self::Dialect(_, compression) => {
                 compression
             }
             Self::Parquet | Self::Arrow => Compression::None,
@@ -114,25 +123,25 @@ impl Format {
         match self {
             Self::Csv(_) => Self::Csv(compression),
             Self::Json(_) => Self::Json(compression),
-            Self::Tracee(_) => Self::Tracee(compression),
+            Self::Dialect(dialect, _) => Self::Dialect(dialect, compression),
             binary => binary,
         }
     }
 }
 
 impl From<Format> for TableFormat {
-    /// Returns the format in which rows of this format are written. Those of Tracee are written as JSON.
+    /// Returns the format in which rows of this format are written. Those of a dialect are written as plain JSON.
     fn from(format: Format) -> Self {
         match format {
             Format::Csv(_) => Self::Csv,
-            Format::Json(_) | Format::Tracee(_) => Self::Json,
+            Format::Json(_) | Format::Dialect(..) => Self::Json,
             Format::Parquet => Self::Parquet,
             Format::Arrow => Self::Arrow,
         }
     }
 }
 
-/// Parses `csv`, `ndjson` (or `json`, `jsonl`), `tracee`, `parquet`, and `arrow` (or `feather`, `ipc`). The compression
+/// Parses `csv`, `ndjson` (or `json`, `jsonl`), the name of a [`Dialect`], `parquet`, and `arrow` (or `feather`, `ipc`). The compression
 /// is found out from the data.
 impl FromStr for Format {
     type Err = String;
@@ -141,10 +150,18 @@ impl FromStr for Format {
         match name {
             "csv" => Ok(Self::Csv(Compression::None)),
             "ndjson" | "json" | "jsonl" => Ok(Self::Json(Compression::None)),
-            "tracee" => Ok(Self::Tracee(Compression::None)),
             "parquet" => Ok(Self::Parquet),
             "arrow" | "feather" | "ipc" => Ok(Self::Arrow),
-            _ => Err("must be csv, ndjson, tracee, parquet or arrow".into()),
+            _ => {
+                let dialect = Dialect::ALL
+                    .into_iter()
+                    .find(|dialect| dialect.name() == name);
+                dialect
+                    .map(|dialect| Self::Dialect(dialect, Compression::None))
+                    .ok_or_else(|| {
+                        "must be csv, ndjson, tracee, eve, zeek, parquet or arrow".into()
+                    })
+            }
         }
     }
 }

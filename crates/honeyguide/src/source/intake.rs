@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::place::{LineStart, Origin};
 use crate::error::{Error, Result};
+use crate::log::Dialect;
 
 /// The most bad lines that are shown.
 const SHOWN: usize = 3;
@@ -30,7 +31,10 @@ pub struct Intake {
     pub bad_lines: u64,
     /// The first bad lines: where each of them is, and what is wrong with it.
     pub first_bad_lines: Vec<String>,
-    /// The number of lines that hold objects of another kind than the events of Tracee, and were left out.
+    /// The dialect of the lines; `None` for any objects.
+    #[serde(skip)]
+    pub dialect: Option<Dialect>,
+    /// The number of lines that hold objects of another kind than the events of the dialect, and were left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub other_lines: u64,
     /// The first such lines: where each of them is, and what it lacks.
@@ -123,6 +127,7 @@ pub(super) struct Piece {
     pub other_lines: u64,
     /// The first such lines, and what each lacks.
     first_others: Vec<(LineStart, String)>,
+    pub dialect: Option<Dialect>,
     pub tracee: Option<TraceeEvents>,
     pub late_keys: LateKeys,
     /// The number of texts that had parts which are no characters, and where the first is.
@@ -225,6 +230,7 @@ impl Intake {
         self.events += piece.events;
         self.bad_lines += piece.bad_lines;
         self.other_lines += piece.other_lines;
+        self.dialect = self.dialect.or(piece.dialect);
         for (all, first) in [
             (&mut self.first_bad_lines, &piece.first),
             (&mut self.first_other_lines, &piece.first_others),
@@ -250,11 +256,13 @@ impl Intake {
     /// # Errors
     /// Fails when more lines are bad than is tolerated, or more are of another kind than events.
     pub(super) fn check(&self) -> Result<()> {
-        if self.other_lines > self.events {
+        let dialect = self.dialect.filter(|dialect| dialect.needs_most_lines());
+        if let Some(dialect) = dialect.filter(|_| self.other_lines > self.events) {
             return Err(Error::data(format!(
-                "{} of {} lines are not events of Tracee. The first is {}",
+                "{} of {} lines are not {}. The first is {}",
                 self.other_lines,
                 self.other_lines + self.events,
+                dialect.events(),
                 self.first_other_lines.join("; then ")
             ))
             .hint("lines of other kinds are left out, but most must be events: separate the two"));

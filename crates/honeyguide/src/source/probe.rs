@@ -54,7 +54,7 @@ struct Inside {
 }
 
 impl FoundFile {
-    /// Reads what `file` begins or ends with. With `has_fixed_format`, whether JSON is of Tracee is known; otherwise
+    /// Reads what `file` begins or ends with. With `has_fixed_format`, the dialect of JSON is known; otherwise
     /// the first lines tell.
     ///
     /// # Errors
@@ -69,8 +69,8 @@ impl FoundFile {
         } = Inside::of(&file, has_fixed_format, missing)?;
         check_count(&file.path, columns.len())?;
         file.pages = pages;
-        if layout.is_tracee() {
-            file.format = Format::Tracee(file.format.compression());
+        if let Some(dialect) = layout.dialect() {
+            file.format = Format::Dialect(dialect, file.format.compression());
         }
         let n_inside = columns.len();
         for column in file.partition_columns() {
@@ -118,10 +118,9 @@ impl Inside {
                     ..Self::default()
                 })
             }
-            Format::Json(_) | Format::Tracee(_) => {
-                let is_tracee =
-                    has_fixed_format.then_some(matches!(file.format, Format::Tracee(_)));
-                let found = json::columns(file, is_tracee, missing)?;
+            Format::Json(_) | Format::Dialect(..) => {
+                let dialect = has_fixed_format.then_some(file.format.dialect());
+                let found = json::columns(file, dialect, missing)?;
                 Ok(Self {
                     columns: found.columns,
                     layout: found.layout,

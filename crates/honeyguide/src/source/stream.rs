@@ -66,7 +66,7 @@ impl Stream {
     }
 
     /// Returns a stream of lines of JSON, which may be compressed, and the columns that its first lines have. The format of
-    /// `options` says whether the lines are Tracee's; without it the first lines do.
+    /// `options` says in which dialect the lines are; without it the first lines do.
     ///
     /// # Errors
     /// Fails when the format is not JSON, when the input cannot be read, and when none of its first lines is an object.
@@ -76,10 +76,9 @@ impl Stream {
         options: &ReadOptions,
     ) -> Result<(Self, Vec<FoundColumn>)> {
         let missing = Arc::new(Missing::new(&options.null));
-        let is_tracee = match options.format {
+        let dialect = match options.format {
             None => None,
-            Some(Format::Json(_)) => Some(false),
-            Some(Format::Tracee(_)) => Some(true),
+            Some(format @ (Format::Json(_) | Format::Dialect(..))) => Some(format.dialect()),
             Some(_) => {
                 let why = format!(
                     "{}: only lines of JSON are read from a stream",
@@ -91,7 +90,7 @@ impl Stream {
         };
         let origin = Origin::Stream(name.clone());
         let text = text_of(input).map_err(|error| origin.read_error(1, error))?;
-        let (found, whole) = json::columns_of_stream(text, &origin, is_tracee, &missing)?;
+        let (found, whole) = json::columns_of_stream(text, &origin, dialect, &missing)?;
         let kind = Kind::Lines {
             layout: found.layout,
             strict: options.strict,

@@ -212,7 +212,7 @@ impl Source {
             }
             Format::Parquet => Reader::Engine(Arc::new(ParquetFormat::default())),
             Format::Arrow => Reader::Ours(Rows::Arrow, files.store.files()),
-            Format::Json(_) | Format::Tracee(_) => {
+            Format::Json(_) | Format::Dialect(..) => {
                 let scan = self.json_scan(file.layout, columns, files.strict, &files.missing);
                 Reader::Ours(Rows::Json(scan), files.store.files())
             }

@@ -178,7 +178,7 @@ fn column(file: &DataFile, at: usize) -> Result<Arrays<'static>> {
                 },
             )))
         }
-        Format::Csv(_) | Format::Json(_) | Format::Tracee(_) => Ok(Box::new(std::iter::empty())),
+        Format::Csv(_) | Format::Json(_) | Format::Dialect(..) => Ok(Box::new(std::iter::empty())),
     }
 }
 

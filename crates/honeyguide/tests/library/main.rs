@@ -9,6 +9,7 @@ mod context;
 mod convert;
 mod damaged;
 mod dns;
+mod dns_programs;
 mod drift;
 mod formats;
 mod held_out_incidents;

@@ -8,12 +8,14 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
 use super::cell::{Cell, Value};
+use super::dns_reader::DnsReader;
 use super::lenient::Lenient;
 use super::row::{Field, RowReader};
 use super::scan::JsonScan;
 use super::structured::StructuredReader;
 use super::tracee_cells::TraceeCells;
-use super::{pick, schema};
+use super::{Layout, pick, schema};
+use crate::log::Dialect;
 use crate::log::tracee::{Form, Recognised, no_event};
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
@@ -25,9 +27,8 @@ const BATCH_TEXT_BYTES: usize = 8 << 20;
 
 /// A decoder that takes lines one by one and returns their rows in batches.
 pub(in crate::source) struct JsonDecoder {
-    rows: RowReader,
-    /// The reader of lines of Tracee's structured form, which are not read by `rows`.
-    structured: Option<StructuredReader>,
+    lines: LineReader,
+    dialect: Option<Dialect>,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
     /// The columns that are wanted, with their values.
@@ -43,6 +44,14 @@ pub(in crate::source) struct JsonDecoder {
     buffer: String,
     /// A line that is read leniently.
     repaired: Lenient,
+}
+
+/// A reader of single lines into cells.
+enum LineReader {
+    Rows(RowReader),
+    /// Lines of Tracee's structured form.
+    Structured(StructuredReader),
+    Dns(DnsReader),
 }
 
 /// The reason why a line is not a row.
@@ -77,16 +86,22 @@ impl JsonDecoder {
             .chain(&checked)
             .map(|column| schema::field(&column.name, layout, log))
             .collect();
-        let is_tracee = layout.is_tracee();
         let form = layout.form();
         let tracee = form.map(|form| TraceeCells::of(&mut fields, form, log));
-        let is_structured = form == Some(Form::Structured);
-        // Some keys of Tracee's are left out on purpose.
-        let known = (!is_tracee).then(|| columns.iter().map(|column| column.name.clone()));
+        let known: HashSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let lines = match layout {
+            Layout::Plain => LineReader::Rows(RowReader::new(fields, Some(known))),
+            Layout::Tracee(Form::Structured) => {
+                LineReader::Structured(StructuredReader::new(&fields))
+            }
+            // Some keys of Tracee's are left out on purpose.
+            Layout::Tracee(_) => LineReader::Rows(RowReader::new(fields, None)),
+            Layout::Dns(dialect) => LineReader::Dns(DnsReader::new(dialect, &fields, known)),
+        };
         Self {
-            structured: is_structured.then(|| StructuredReader::new(&fields)),
-            rows: RowReader::new(fields, known.map(HashSet::from_iter)),
-            events: is_tracee.then(TraceeEvents::default),
+            lines,
+            dialect: layout.dialect(),
+            events: form.map(|_| TraceeEvents::default()),
             tracee,
             schema: schema_of(&wanted),
             columns: wanted
@@ -128,17 +143,19 @@ impl JsonDecoder {
 
     /// Reads a line into the cells.
     fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
-        match &mut self.structured {
-            Some(reader) => reader.read(line),
-            None => self.rows.read(line).map(|_| ()),
+        match &mut self.lines {
+            LineReader::Rows(reader) => reader.read(line).map(|_| ()),
+            LineReader::Structured(reader) => reader.read(line),
+            LineReader::Dns(reader) => reader.read(line),
         }
     }
 
     /// Adds the row whose values are in the cells of `line`.
     fn push_cells(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let (cells, path_is_empty) = match &mut self.structured {
-            Some(reader) => reader.cells(),
-            None => (self.rows.cells(), None),
+        let (cells, path_is_empty) = match &mut self.lines {
+            LineReader::Rows(reader) => (reader.cells(), None),
+            LineReader::Structured(reader) => reader.cells(),
+            LineReader::Dns(reader) => (reader.cells().map_err(Refusal::Other)?, None),
         };
         let recognised = match &self.tracee {
             None => None,
@@ -198,6 +215,11 @@ impl JsonDecoder {
         RecordBatch::try_new_with_options(schema, arrays.collect(), &options).map(Some)
     }
 
+    /// Returns the dialect of the lines; `None` for any objects.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
     /// Returns how the events of Tracee were mapped so far; `None` where the lines are not Tracee's.
     pub fn tracee_events(&self) -> Option<TraceeEvents> {
         self.events
@@ -205,7 +227,11 @@ impl JsonDecoder {
 
     /// Takes the keys that were met and are no columns.
     pub fn take_late_keys(&mut self) -> LateKeys {
-        self.rows.take_late_keys()
+        match &mut self.lines {
+            LineReader::Rows(reader) => reader.take_late_keys(),
+            LineReader::Structured(_) => LateKeys::default(),
+            LineReader::Dns(reader) => reader.take_late_keys(),
+        }
     }
 }
 

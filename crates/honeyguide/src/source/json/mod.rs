@@ -1,9 +1,10 @@
-//! Newline-delimited JSON as batches of columns: any objects, or the events of the sensor Tracee.
+//! Newline-delimited JSON as batches of columns: any objects, or the events of a program in its own form.
 //!
 //! A line that cannot be read is left out and counted. Lists and objects within a line become text.
 
 mod cell;
 mod decoder;
+mod dns_reader;
 mod lenient;
 mod lines;
 mod pick;
@@ -14,6 +15,7 @@ mod schema;
 mod structured;
 mod tracee_cells;
 
+use crate::log::Dialect;
 use crate::log::tracee::Form;
 
 pub(super) use decoder::{JsonDecoder, Refusal};
@@ -30,19 +32,25 @@ pub(super) enum Layout {
     Plain,
     /// Events of Tracee.
     Tracee(Form),
+    /// DNS messages of the program of a dialect.
+    Dns(Dialect),
 }
 
 impl Layout {
-    /// Returns whether the lines are Tracee's.
-    pub fn is_tracee(self) -> bool {
-        self != Self::Plain
+    /// Returns the dialect of the lines; `None` for any objects.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Plain => None,
+            Self::Tracee(_) => Some(Dialect::Tracee),
+            Self::Dns(dialect) => Some(dialect),
+        }
     }
 
     /// Returns the form of Tracee's events; `None` for any other objects.
     fn form(self) -> Option<Form> {
         match self {
-            Self::Plain => None,
             Self::Tracee(form) => Some(form),
+            Self::Plain | Self::Dns(_) => None,
         }
     }
 }

@@ -165,6 +165,7 @@ impl Drop for BatchReader {
     fn drop(&mut self) {
         let mut piece = std::mem::take(&mut self.piece);
         piece.tracee = self.decoder.tracee_events();
+        piece.dialect = self.decoder.dialect();
         piece.late_keys = self.decoder.take_late_keys();
         self.counts.record(&self.origin, self.start, piece);
     }

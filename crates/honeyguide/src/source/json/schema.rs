@@ -5,15 +5,16 @@ use std::io::{Cursor, Read};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Layout;
 use super::lenient;
 use super::lines::Lines;
 use super::row::Field;
 use crate::error::{Error, Result};
-use crate::log::Log;
+use crate::log::dns_messages::{self, Message};
 use crate::log::tracee::{self, Form};
+use crate::log::{Dialect, Log};
 use crate::naming::parameter;
 use crate::source::column::MAX_COLUMNS;
 use crate::source::encoding::utf_16_error;
@@ -32,20 +33,20 @@ pub(in crate::source) struct FoundLines {
     pub layout: Layout,
 }
 
-/// Infers the columns of a JSON file from its first lines. They also tell whether the lines are Tracee's, where
-/// `is_tracee` does not.
+/// Infers the columns of a JSON file from its first lines. They also tell the dialect of the lines, where
+/// `dialect` does not.
 ///
 /// # Errors
 /// Fails when the file cannot be read, and when none of its first lines is an object.
 pub(in crate::source) fn columns(
     file: &DataFile,
-    is_tracee: Option<bool>,
+    dialect: Option<Option<Dialect>>,
     missing: &Missing,
 ) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
     let origin = Origin::File(file.clone());
     let (objects, line) = first_objects(&mut lines, &origin)?;
-    FoundLines::of(&objects, is_tracee, missing, &origin, line)
+    FoundLines::of(&objects, dialect, missing, &origin, line)
 }
 
 /// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
@@ -55,7 +56,7 @@ pub(in crate::source) fn columns(
 pub(in crate::source) fn columns_of_stream(
     input: Box<dyn Read + Send>,
     origin: &Origin,
-    is_tracee: Option<bool>,
+    dialect: Option<Option<Dialect>>,
     missing: &Missing,
 ) -> Result<(FoundLines, Box<dyn Read + Send>)> {
     let mut kept = Kept {
@@ -64,7 +65,7 @@ pub(in crate::source) fn columns_of_stream(
     };
     let (objects, line) = first_objects(&mut Lines::new(&mut kept), origin)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    let found = FoundLines::of(&objects, is_tracee, missing, origin, line)?;
+    let found = FoundLines::of(&objects, dialect, missing, origin, line)?;
     Ok((found, Box::new(whole)))
 }
 
@@ -90,7 +91,7 @@ impl FoundLines {
     /// Fails when the objects must be events of Tracee and none is one.
     fn of(
         objects: &[Object],
-        is_tracee: Option<bool>,
+        dialect: Option<Option<Dialect>>,
         missing: &Missing,
         origin: &Origin,
         line: u64,
@@ -100,11 +101,19 @@ impl FoundLines {
         let forms = forms.filter_map(|object| Form::of(|key| object.get(key)));
         let forms: Vec<Form> = forms.collect();
         let most_are = !forms.is_empty() && 2 * forms.len() >= objects.len();
-        if !is_tracee.unwrap_or(most_are) {
-            return Ok(Self {
-                columns: plain_columns(objects, missing),
-                layout: Layout::Plain,
-            });
+        let dialect = dialect.unwrap_or_else(|| match most_are {
+            true => Some(Dialect::Tracee),
+            false => dns_messages::recognise(&maps(objects)),
+        });
+        match dialect {
+            Some(Dialect::Tracee) => {}
+            Some(dialect) => return Self::of_messages(objects, dialect, missing, origin, line),
+            None => {
+                return Ok(Self {
+                    columns: plain_columns(objects.iter().flat_map(|object| &object.0), missing),
+                    layout: Layout::Plain,
+                });
+            }
         }
         let form = common_form(&forms).or_else(|| form_of_table(&values));
         let form = form.ok_or_else(|| no_events(&values, origin, line))?;
@@ -116,6 +125,56 @@ impl FoundLines {
             layout: Layout::Tracee(form),
         })
     }
+
+    /// Returns the columns of a log of DNS, and those that the first messages have besides.
+    ///
+    /// # Errors
+    /// Fails when none of the objects is a message.
+    fn of_messages(
+        objects: &[Object],
+        dialect: Dialect,
+        missing: &Missing,
+        origin: &Origin,
+        line: u64,
+    ) -> Result<Self> {
+        let objects = maps(objects);
+        let messages = objects.iter().map(|object| Message::of(dialect, object));
+        let messages: Vec<_> = messages.collect();
+        let why = messages.iter().find_map(|message| message.as_ref().err());
+        if messages.iter().all(|message| message.is_err()) {
+            return Err(no_lines_of(dialect, why, origin, line));
+        }
+        let events = objects.iter().zip(&messages);
+        let events = events.filter(|(_, message)| message.is_ok());
+        // A value that was parsed can be written.
+        let further: Vec<(String, Box<RawValue>)> = events
+            .flat_map(|(object, _)| dns_messages::further(dialect, object))
+            .filter_map(|(name, value)| Some((name, to_raw_value(value).ok()?)))
+            .collect();
+        let log = Log::dns();
+        let own = log.sensed_columns();
+        let own = own.map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()));
+        let further = plain_columns(further.iter(), missing);
+        let further = further
+            .into_iter()
+            .filter(|column| log.column_type(&column.name).is_none());
+        Ok(Self {
+            columns: own.chain(further).collect(),
+            layout: Layout::Dns(dialect),
+        })
+    }
+}
+
+/// Returns objects as maps of their values.
+fn maps(objects: &[Object]) -> Vec<dns_messages::Object> {
+    let each = objects.iter().map(|object| {
+        let entries = object.0.iter();
+        let entries = entries.filter_map(|(key, value)| {
+            Some((key.clone(), serde_json::from_str(value.get()).ok()?))
+        });
+        entries.collect()
+    });
+    each.collect()
 }
 
 /// Returns the form of most events, where a later one of the older forms counts for both.
@@ -147,19 +206,25 @@ fn no_events(objects: &[HashMap<&str, Value>], origin: &Origin, line: u64) -> Er
         .first()
         .map(|object| Form::Later.missing(|key| object.get(key)));
     let why = tracee::no_event(&missing.unwrap_or_default());
+    no_lines_of(Dialect::Tracee, Some(&why), origin, line)
+}
+
+/// Returns the error of lines that all are no events of a dialect, for the reason `why`.
+fn no_lines_of(dialect: Dialect, why: Option<&String>, origin: &Origin, line: u64) -> Error {
     let place = origin.path().display();
+    let why = why.map_or("", String::as_str);
     Error::data(format!(
         "{place}: line {line}: {why}; the next lines are none either"
     ))
     .hint(format!(
-        "leave out {} tracee, or name the format that the lines have",
+        "leave out {} {dialect}, or name the format that the lines have",
         parameter("format")
     ))
 }
 
 /// Returns where the values of `column` are in a line of `log`.
 pub(super) fn field(column: &str, layout: Layout, log: &Log) -> Field {
-    let member = layout.is_tracee().then(|| tracee::member(column));
+    let member = layout.form().map(|_| tracee::member(column));
     Field {
         key: column.to_owned(),
         member: member.flatten(),
@@ -268,10 +333,14 @@ fn no_objects(origin: &Origin, line: u64, is_list: bool) -> Error {
     })
 }
 
-fn plain_columns(objects: &[Object], missing: &Missing) -> Vec<FoundColumn> {
+/// Returns the columns that keys are, in the order in which they come, with the types of their values.
+fn plain_columns<'a>(
+    entries: impl Iterator<Item = &'a (String, Box<RawValue>)>,
+    missing: &Missing,
+) -> Vec<FoundColumn> {
     let mut columns: Vec<(&str, Seen)> = Vec::new();
     let mut positions = HashMap::new();
-    for (key, value) in objects.iter().flat_map(|object| &object.0) {
+    for (key, value) in entries {
         if columns.len() > MAX_COLUMNS {
             // They will be refused.
             break;

@@ -33,22 +33,22 @@ def is_plain(X: Any, n_features: int) -> bool:
 def frame(X: Any) -> Any:
     """Returns data of Arrow that are no data frame as one, and anything else as it is.
 
-    Arrow's own tables and streams have no shape, by which scikit-learn knows rows. polars or pyarrow reads them, whichever is
+    Arrow's own tables and streams have no shape, by which scikit-learn knows rows. pyarrow or polars reads them, whichever is
     installed.
     """
     if hasattr(X, "shape") or not hasattr(X, "__arrow_c_stream__"):
         return X
     try:
-        import polars
+        import pyarrow
     except ImportError:
         pass
     else:
-        return polars.DataFrame(X)
+        return pyarrow.table(X)
     try:
-        import pyarrow
+        import polars
     except ImportError as error:
-        raise ImportError(f"{type(X).__name__} is data of Arrow, which polars or pyarrow reads: install either") from error
-    return pyarrow.table(X)
+        raise ImportError(f"{type(X).__name__} is data of Arrow, which pyarrow or polars reads: install either") from error
+    return polars.DataFrame(X)
 
 
 def numeric(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> NDArray[np.float64]:

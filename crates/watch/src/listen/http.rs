@@ -32,6 +32,9 @@ const RETRY_SECONDS: &str = "1";
 /// The time after which it is looked whether the watch ends.
 const LOOK_TIME: Duration = Duration::from_millis(100);
 
+/// The answer to a request whose events are not taken: the status and the reason.
+type Refusal = (StatusCode, String);
+
 struct Server {
     queue: Arc<Queue>,
     input: usize,
@@ -81,14 +84,14 @@ pub(super) fn serve(
 /// Takes the events of a request.
 async fn take(State(server): State<Arc<Server>>, request: Request) -> Response {
     if let Err(refusal) = server.check(request.headers()) {
-        return refusal;
+        return refusal.into_response();
     }
     let Ok(_permit) = server.requests.try_acquire() else {
         return busy();
     };
     let body = match read(request.into_body()).await {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let Some(chunk) = records(&body, server.input, server.is_csv) else {
         return (StatusCode::BAD_REQUEST, "the body holds no event\n").into_response();
@@ -105,10 +108,13 @@ impl Server {
     ///
     /// # Errors
     /// Fails with the answer to a request without the token, and to one that a web page has made.
-    fn check(&self, headers: &HeaderMap) -> Result<(), Response> {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         // Browsers send a page's requests to this machine too, and always with this header.
         if headers.contains_key(ORIGIN) {
-            return Err((StatusCode::FORBIDDEN, "web pages may not send events\n").into_response());
+            return Err((
+                StatusCode::FORBIDDEN,
+                "web pages may not send events\n".to_owned(),
+            ));
         }
         let Some(token) = &self.token else {
             return Ok(());
@@ -119,9 +125,10 @@ impl Server {
         let given = given.and_then(|value| value.strip_prefix("Bearer "));
         match given.is_some_and(|given| token.is(given.trim())) {
             true => Ok(()),
-            false => {
-                Err((StatusCode::UNAUTHORIZED, "the token is missing or wrong\n").into_response())
-            }
+            false => Err((
+                StatusCode::UNAUTHORIZED,
+                "the token is missing or wrong\n".to_owned(),
+            )),
         }
     }
 }
@@ -130,18 +137,17 @@ impl Server {
 ///
 /// # Errors
 /// Fails with the answer to a body that is too long, or does not come in time.
-async fn read(body: Body) -> Result<Vec<u8>, Response> {
+async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
     match timeout(BODY_TIME, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => Ok(body.into()),
         Ok(Err(_)) => {
             let why = format!("a body has at most {MAX_BODY_BYTES} bytes\n");
-            Err((StatusCode::PAYLOAD_TOO_LARGE, why).into_response())
+            Err((StatusCode::PAYLOAD_TOO_LARGE, why))
         }
         Err(_) => Err((
             StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time\n",
-        )
-            .into_response()),
+            "the body did not come in time\n".to_owned(),
+        )),
     }
 }
 

@@ -12,14 +12,14 @@ pub(super) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Returns the error of a text called `place` that begins with `start`, if it is in UTF-16: it has the byte order mark of
-/// UTF-16, or one byte of the first character is zero.
-pub(super) fn utf_16_error(place: &dyn Display, start: &[u8]) -> Option<Error> {
+/// Returns the error of a text called `place` whose line `line` begins with `start`, if that is in UTF-16: it has the byte
+/// order mark of UTF-16, or one byte of the first character is zero.
+pub(super) fn utf_16_error(place: &dyn Display, line: u64, start: &[u8]) -> Option<Error> {
     let is_utf_16 = matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..])
         || matches!(start, [0, other, ..] | [other, 0, ..] if *other != 0);
     is_utf_16.then(|| {
         let error = Error::data(format!(
-            "{place}: the text is in UTF-16, and only UTF-8 is read"
+            "{place}: line {line}: the text is in UTF-16, and only UTF-8 is read"
         ));
         error.hint("iconv -f utf-16 -t utf-8 FILE converts it")
     })

@@ -110,7 +110,7 @@ async fn text_that_is_not_a_table_is_refused() {
                     "does not look like a CSV file",
                 ],
             ),
-            ("UTF-16", utf16, &["bad.csv: line 1", "not text"]),
+            ("UTF-16", utf16, &["bad.csv: line 1", "in UTF-16"]),
             (
                 "a compressed file by a plain name",
                 gzip(events(9).as_bytes()),

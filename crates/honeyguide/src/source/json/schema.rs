@@ -299,7 +299,7 @@ fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<O
                 objects.push(object);
             }
             None => {
-                if let Some(error) = utf_16_error(&origin.path().display(), bytes) {
+                if let Some(error) = utf_16_error(&origin.path().display(), number, bytes) {
                     return Err(error);
                 }
                 first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));

@@ -196,7 +196,7 @@ fn errors_of_the_client_and_of_executors_are_reported() {
     folder.done(&["score", "model.json", TESTING[0], "--out", "s.ndjson"]);
     refused(&["inspect", "s.ndjson"], 2, &["CSV or Parquet"]);
     folder.write("bad.csv", "a,b\n1,2\n3\n4,5\n");
-    refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 fields"]);
+    refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 field,"]);
     // An error of the query itself is not the loss of an executor, so the client does not wait for another executor.
     let begin = std::time::Instant::now();
     let cast = "SELECT CAST(eventName AS BIGINT) FROM events WHERE eventName = 'connect'";

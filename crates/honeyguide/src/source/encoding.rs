@@ -13,10 +13,14 @@ pub(super) fn without_mark(text: &[u8]) -> &[u8] {
 }
 
 /// Returns the error of a text called `place` whose line `line` begins with `start`, if that is in UTF-16: it has the byte
-/// order mark of UTF-16, or one byte of the first character is zero.
+/// order mark of UTF-16, or its first characters are of ASCII, each with a byte of zero.
 pub(super) fn utf_16_error(place: &dyn Display, line: u64, start: &[u8]) -> Option<Error> {
+    let (pairs, _) = start[..start.len().min(16)].as_chunks::<2>();
+    let is_text = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let are_all = |is_one: &dyn Fn(&[u8; 2]) -> bool| !pairs.is_empty() && pairs.iter().all(is_one);
     let is_utf_16 = matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..])
-        || matches!(start, [0, other, ..] | [other, 0, ..] if *other != 0);
+        || are_all(&|pair| pair[1] == 0 && is_text(pair[0]))
+        || are_all(&|pair| pair[0] == 0 && is_text(pair[1]));
     is_utf_16.then(|| {
         let error = Error::data(format!(
             "{place}: line {line}: the text is in UTF-16, and only UTF-8 is read"

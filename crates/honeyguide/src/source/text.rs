@@ -154,7 +154,10 @@ pub(super) fn names(path: &Path, input: impl Read) -> Result<Vec<String>> {
         );
         return Err(Error::data(message).hint("is this a CSV file with a header line?"));
     }
-    if let Some(error) = record.get(0).and_then(|first| utf_16_error(&place, 1, first)) {
+    if let Some(error) = record
+        .get(0)
+        .and_then(|first| utf_16_error(&place, 1, first))
+    {
         return Err(error);
     }
     let mut names: Vec<String> = Vec::with_capacity(record.len());

@@ -28,7 +28,7 @@ mod watcher;
 pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
 pub use follow::follow;
 pub use formats::{SyslogFormat, WebhookFormat};
-pub use input::read_stream;
+pub use input::{InputKind, read_stream};
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
 pub use listen::{ListenAddress, Listener, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED_BYTES};
 pub use metrics::serve_metrics;

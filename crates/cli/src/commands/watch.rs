@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
 use honeyguide::{Error, Model, Token, is_url, marks};
 use honeyguide_watch::{
-    Alert, End, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store, Summary,
-    Watcher, follow, read_stream,
+    Alert, End, InputKind, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store,
+    Summary, Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
@@ -36,6 +36,10 @@ const STANDARD_INPUT: &str = "-";
 /// The time for which alerts are still delivered after the end: of all inputs, and after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const LAST_DELIVERIES_OF_STOPPED: Duration = Duration::from_millis(300);
+/// The time within which addresses are given up after the end: a socket is removed then.
+const LAST_LISTENING: Duration = Duration::from_millis(300);
+/// The time between two looks whether they are.
+const LISTENING_LOOK: Duration = Duration::from_millis(5);
 /// The number of bad records that are shown.
 const SHOWN_BAD: usize = 3;
 
@@ -72,14 +76,14 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             stopped.store(true, Ordering::Relaxed);
         }
     });
-    let names = inputs.iter().map(|(name, _)| name.clone());
-    let mut watcher = Watcher::new(context.engine.clone(), model, names, settings);
+    let kinds = inputs
+        .iter()
+        .map(|(name, input)| (name.clone(), input.kind()));
+    let mut watcher = Watcher::new(context.engine.clone(), model, kinds, settings);
     let mut deliveries = None;
     let positions = match &args.store {
         None => vec![None; inputs.len()],
         Some(path) => {
-            let is_stream = |input: &(PathBuf, Input)| !matches!(input.1, Input::Followed);
-            let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
             let mut store = Store::open(path)?;
             let writes_file = args.alerts.is_some();
             deliveries = Some(receivers::begin(
@@ -89,21 +93,24 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
                 &mut store,
                 writes_file,
             )?);
-            watcher.keep_in(store, &streams, context.is_simulated())?
+            watcher.keep_in(store, context.is_simulated())?
         }
     };
     models::follow(args.model, context.storage()?, watcher.models())?;
     onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
     view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
+    let mut listening = Vec::new();
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
+        let listens = input.kind() == InputKind::Listening;
         // A thread that waits for a pipe cannot be woken: it ends with the process.
-        thread::spawn(move || match input {
-            Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
+        let reader = thread::spawn(move || match input {
+            Input::Stream(stream, _) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
             Input::Listening(listener) => listener.serve(&queue, at, format),
         });
+        listening.extend(listens.then_some(reader));
     }
     let closed = Arc::clone(&reports.closed);
     let watched = context.blocking(move |_| {
@@ -113,6 +120,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     let watched = watched.await;
     view.end();
     onlookers::end();
+    wait_for(&listening, LAST_LISTENING);
     if let Some(deliveries) = deliveries {
         let time = match &watched {
             Ok(summary) if summary.end == End::InputsOver => LAST_DELIVERIES,
@@ -126,14 +134,32 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     }
 }
 
+/// Waits until threads have ended, for at most `time`.
+fn wait_for(threads: &[thread::JoinHandle<()>], time: Duration) {
+    let until = Instant::now() + time;
+    while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+        thread::sleep(LISTENING_LOOK);
+    }
+}
+
 /// An input.
 enum Input {
-    /// It is read to its end.
-    Stream(Box<dyn Read + Send>),
+    /// It is read to its end: a pipe or a file.
+    Stream(Box<dyn Read + Send>, InputKind),
     /// A file that is read on as it grows.
     Followed,
     /// Others send it events.
     Listening(Listener),
+}
+
+impl Input {
+    fn kind(&self) -> InputKind {
+        match self {
+            Self::Stream(_, kind) => *kind,
+            Self::Followed => InputKind::Followed,
+            Self::Listening(_) => InputKind::Listening,
+        }
+    }
 }
 
 /// Opens the inputs.
@@ -180,7 +206,7 @@ fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Fa
 fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Failure> {
     let shown = name.display();
     if name == Path::new(STANDARD_INPUT) {
-        return Ok(Input::Stream(Box::new(io::stdin())));
+        return Ok(Input::Stream(Box::new(io::stdin()), InputKind::Pipe));
     }
     if is_url(&name.to_string_lossy()) {
         let refused = Error::usage(format!("{shown}: a watch reads files and standard input"));
@@ -205,9 +231,13 @@ fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Fail
         }
         opened => opened.map_err(|error| Error::io("open", name, error))?,
     };
+    let kind = match file.metadata() {
+        Ok(meta) if meta.is_file() => InputKind::File,
+        _ => InputKind::Pipe,
+    };
     Ok(match is_followed {
         true => Input::Followed,
-        false => Input::Stream(Box::new(file)),
+        false => Input::Stream(Box::new(file), kind),
     })
 }
 

@@ -149,7 +149,7 @@ impl Input {
     }
 
     /// Returns what a later run goes on from.
-    pub fn to_store(&mut self) -> (String, StoredInput) {
+    pub fn stored(&mut self) -> (String, StoredInput) {
         let stored = StoredInput {
             first: self.first.take(),
             records: self.records,

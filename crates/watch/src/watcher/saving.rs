@@ -119,7 +119,7 @@ impl Saving {
             merged,
             alerts,
             ledger,
-            inputs: inputs.iter_mut().map(Input::to_store).collect(),
+            inputs: inputs.iter_mut().map(Input::stored).collect(),
             kept,
         })
     }

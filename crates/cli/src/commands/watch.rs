@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
@@ -36,10 +36,6 @@ const STANDARD_INPUT: &str = "-";
 /// The time for which alerts are still delivered after the end: of all inputs, and after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const LAST_DELIVERIES_OF_STOPPED: Duration = Duration::from_millis(300);
-/// The time within which addresses are given up after the end: a socket is removed then.
-const LAST_LISTENING: Duration = Duration::from_millis(300);
-/// The time between two looks whether they are.
-const LISTENING_LOOK: Duration = Duration::from_millis(5);
 /// The number of bad records that are shown.
 const SHOWN_BAD: usize = 3;
 
@@ -104,23 +100,29 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
         let listens = input.kind() == InputKind::Listening;
-        // A thread that waits for a pipe cannot be woken: it ends with the process.
         let reader = thread::spawn(move || match input {
             Input::Stream(stream, _) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
             Input::Listening(listener) => listener.serve(&queue, at, format),
         });
-        listening.extend(listens.then_some(reader));
+        // A thread that waits for a pipe cannot be woken: it ends with the process.
+        if listens {
+            listening.push(reader);
+        }
     }
     let closed = Arc::clone(&reports.closed);
     let watched = context.blocking(move |_| {
         let mut reports = reports;
-        watcher.run(&queue, &stop, &mut reports)
+        let watched = watcher.run(&queue, &stop, &mut reports);
+        // The queue is closed now, which ends listeners, and they take their sockets away.
+        for listener in listening {
+            let _ = listener.join();
+        }
+        watched
     });
     let watched = watched.await;
     view.end();
     onlookers::end();
-    wait_for(&listening, LAST_LISTENING);
     if let Some(deliveries) = deliveries {
         let time = match &watched {
             Ok(summary) if summary.end == End::InputsOver => LAST_DELIVERIES,
@@ -131,14 +133,6 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     match watched {
         Err(_) if closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
         watched => context.show(&Watched(watched?)),
-    }
-}
-
-/// Waits until threads have ended, for at most `time`.
-fn wait_for(threads: &[thread::JoinHandle<()>], time: Duration) {
-    let until = Instant::now() + time;
-    while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
-        thread::sleep(LISTENING_LOOK);
     }
 }
 

@@ -106,6 +106,18 @@ impl Watcher {
     /// Fails when an input cannot be read, when its records lack a column of the model's recipe, when no record of any
     /// input could be read, when the store cannot be written, and as `report` does.
     pub fn run(
+        self,
+        queue: &Queue,
+        stop: &AtomicBool,
+        report: &mut impl Report,
+    ) -> Result<Summary> {
+        let watched = self.watch(queue, stop, report);
+        // Readers end with the queue, also if the watch failed.
+        queue.close();
+        watched
+    }
+
+    fn watch(
         mut self,
         queue: &Queue,
         stop: &AtomicBool,

@@ -4,8 +4,10 @@ use rusqlite::{OptionalExtension, Transaction};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::gap::{self, Gap};
+use super::events::{self, StoredEvent};
 use super::ledger_rows::read_ledger;
+use super::{gaps, json};
+use crate::gap::Gap;
 use crate::ledger::Ledger;
 use crate::outbox::{self, Waiting};
 
@@ -18,6 +20,8 @@ pub struct Stored {
     pub ledger: Ledger,
     /// The number of incidents.
     pub found: u64,
+    /// The number of incidents that were removed because of their age or the size of the store.
+    pub removed: u64,
     /// The times in which events may have been lost.
     pub gaps: Vec<Gap>,
     /// The receivers of alerts, and what waits for them.
@@ -43,6 +47,12 @@ pub struct StoredRow {
     pub times_are_dates: Option<bool>,
     /// Whether the data is simulated.
     pub simulated: bool,
+    /// Whether alerts tell of it. Those beyond the budget of a day are in the digest of the day.
+    pub told: bool,
+    /// The newest times in which events of it may have been lost.
+    pub gaps: Vec<Gap>,
+    /// The first, the highest and the newest of its events.
+    pub events: Vec<StoredEvent>,
     /// The incident.
     pub incident: Box<RawValue>,
 }
@@ -52,16 +62,16 @@ pub struct StoredRow {
 /// # Errors
 /// Fails when the store cannot be read.
 pub(super) fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Result<Stored> {
-    let saved = transaction.query_row("SELECT saved FROM state", [], |row| row.get(0));
-    let saved: Option<String> = saved.optional()?;
+    let state = transaction.query_row("SELECT saved, removed FROM state", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let (saved, removed): (Option<String>, u64) = state.optional()?.unwrap_or_default();
     let mut query = transaction.prepare(
-        "SELECT state, revision, opened, changed, model, times_are_dates, simulated, incident FROM incident
+        "SELECT state, revision, opened, changed, model, times_are_dates, simulated, incident, told, id FROM incident
          ORDER BY score DESC, id LIMIT ?",
     )?;
     let incidents = query.query_map([limit], |row| {
-        let json: String = row.get(7)?;
-        let incident = RawValue::from_string(json);
-        let text = rusqlite::types::Type::Text;
+        let id: String = row.get(9)?;
         Ok(StoredRow {
             state: row.get(0)?,
             revision: row.get(1)?,
@@ -70,9 +80,10 @@ pub(super) fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Resul
             model: row.get(4)?,
             times_are_dates: row.get(5)?,
             simulated: row.get(6)?,
-            incident: incident.map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(7, text, error.into())
-            })?,
+            told: row.get(8)?,
+            gaps: gaps::of_incident(transaction, &id)?,
+            events: events::of_incident(transaction, &id)?,
+            incident: json(row, 7)?,
         })
     })?;
     Ok(Stored {
@@ -83,7 +94,8 @@ pub(super) fn stored(transaction: &Transaction, limit: usize) -> rusqlite::Resul
         found: transaction.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?,
         incidents: incidents.collect::<rusqlite::Result<_>>()?,
         receivers: outbox::waiting(transaction)?,
-        gaps: gap::all(transaction)?,
+        gaps: gaps::all(transaction)?,
         saved,
+        removed,
     })
 }

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use honeyguide::incident::{Change, ChangeKind, LiveCounts, LiveEvents, LiveOptions};
 use honeyguide::{Engine, Model, ReadOptions, Result};
 
+use crate::alert::{About, Alert};
 use crate::input::InputKind;
 use crate::ledger::Ledger;
 use crate::models::Models;
@@ -24,7 +26,7 @@ use crate::status::Status;
 use crate::store::Store;
 use input::{BATCH_TIME, Input};
 pub use report::Report;
-use saving::{Saving, times_are_dates};
+use saving::{Patience, Saving};
 use scoring::{Scoring, fingerprint};
 pub use summary::{End, InputSummary, Restarts, Summary};
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub live: LiveOptions,
     /// The time in seconds for which an event waits for earlier ones.
     pub watermark: f64,
+    /// Whether the data is simulated.
+    pub is_simulated: bool,
 }
 
 /// A watch of some inputs with one model.
@@ -91,10 +95,10 @@ impl Watcher {
     ///
     /// # Errors
     /// Fails when the store cannot be read or written, or another model reads other columns.
-    pub fn keep_in(&mut self, store: Store, is_simulated: bool) -> Result<Vec<Option<Position>>> {
+    pub fn keep_in(&mut self, store: Store) -> Result<Vec<Option<Position>>> {
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         inputs.iter_mut().for_each(|input| input.is_stored = true);
-        let (saving, positions) = Saving::begin(store, is_simulated, inputs, scoring)?;
+        let (saving, positions) = Saving::begin(store, inputs, scoring)?;
         self.saving = Some(saving);
         Ok(positions)
     }
@@ -130,7 +134,7 @@ impl Watcher {
                 break End::Stopped;
             }
             match queue.take(BATCH_TIME / 2) {
-                Taken::Sent(sent) => self.take(sent)?,
+                Taken::Sent(sent) => self.take(sent, stop, report)?,
                 Taken::Nothing => {}
                 Taken::Over => break End::InputsOver,
             }
@@ -143,18 +147,18 @@ impl Watcher {
             let pause = self.saving.as_ref().map(|saving| saving.pause);
             if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
                 self.end_waiting()?;
-                self.tell(queue, report, None)?;
+                self.tell(queue, (stop, report), None)?;
                 last_report = Instant::now();
                 debug_assert!(self.ledger(queue).is_balanced());
             }
         };
         queue.close();
-        self.finish(queue, end)?;
+        self.finish(queue, (stop, report), end)?;
         let last = match end == End::Stopped && self.saving.is_some() {
             true => None,
             false => Some(self.scoring.incidents.finish(self.scoring.now())?),
         };
-        self.tell(queue, report, last)?;
+        self.tell(queue, (stop, report), last)?;
         let summary = self.summary(queue, end);
         let read_nothing = self.inputs.iter().all(|input| input.events().is_none());
         let faults = self.inputs.into_iter().filter_map(Input::into_fault);
@@ -209,7 +213,7 @@ impl Watcher {
     fn tell(
         &mut self,
         queue: &Queue,
-        report: &mut impl Report,
+        (stop, report): (&AtomicBool, &mut impl Report),
         last: Option<Vec<Change>>,
     ) -> Result<()> {
         let begun = Instant::now();
@@ -224,19 +228,32 @@ impl Watcher {
             status.note(&change.incident, change.kind != ChangeKind::Closed);
         }
         drop(status);
-        let times_are_dates = times_are_dates(&self.inputs);
-        let alerts = report.alerts(&changes, times_are_dates)?;
+        let about = self.about();
         let ledger = self.ledger(queue);
         let Some(saving) = &mut self.saving else {
             self.scoring.incidents.take_merged();
-            let alerts: Vec<&str> = alerts.iter().map(|(_, alert)| alert.as_str()).collect();
-            report.show(&changes, times_are_dates)?;
-            return report.write(&alerts);
+            return tell_at_once(&about, &changes, report);
         };
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
-        saving.save(inputs, scoring, ledger, &changes, alerts)?;
-        report.show(&changes, times_are_dates)?;
-        saving.deliver(report, begun)
+        let status = Arc::clone(&scoring.status);
+        let mut patience = Patience {
+            status: &status,
+            stop,
+            report,
+        };
+        saving.save(inputs, scoring, (ledger, &about), &changes, &mut patience)?;
+        patience.report.show(&changes, about.times_are_dates)?;
+        saving.deliver(&mut patience, begun)
+    }
+
+    /// Returns what all alerts of this moment share.
+    fn about(&self) -> About {
+        let events = self.inputs.iter().filter_map(Input::events);
+        About {
+            model: self.scoring.fingerprint(),
+            times_are_dates: events.filter_map(LiveEvents::times_are_dates).next(),
+            is_simulated: self.scoring.settings.is_simulated,
+        }
     }
 
     /// Returns the number of records by what became of them.
@@ -268,7 +285,7 @@ impl Watcher {
         status.sign = Some(Instant::now());
     }
 
-    fn take(&mut self, sent: Sent) -> Result<()> {
+    fn take(&mut self, sent: Sent, stop: &AtomicBool, report: &mut impl Report) -> Result<()> {
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         match sent {
             Sent::Records(chunk) => {
@@ -276,7 +293,15 @@ impl Watcher {
                 inputs[chunk.input].take(&chunk, scoring)
             }
             Sent::Gap(at, cause) => match &self.saving {
-                Some(saving) => saving.add_gap(&inputs[at], cause),
+                Some(saving) => {
+                    let status = &scoring.status;
+                    let mut patience = Patience {
+                        status,
+                        stop,
+                        report,
+                    };
+                    saving.add_gap(&inputs[at], cause, &mut patience)
+                }
                 None => Ok(()),
             },
             Sent::Restart(at, restart, position) => {
@@ -305,14 +330,19 @@ impl Watcher {
     }
 
     /// Scores what was received. After a stop, only for a while.
-    fn finish(&mut self, queue: &Queue, end: End) -> Result<()> {
+    fn finish(
+        &mut self,
+        queue: &Queue,
+        (stop, report): (&AtomicBool, &mut impl Report),
+        end: End,
+    ) -> Result<()> {
         let until = Instant::now() + LAST_WORK;
         while let Taken::Sent(sent) = queue.take(Duration::ZERO) {
             match sent {
                 Sent::Records(chunk) if end == End::Stopped && Instant::now() >= until => {
                     self.scoring.tally.dropped.stopped += chunk.records.len() as u64;
                 }
-                sent => self.take(sent)?,
+                sent => self.take(sent, stop, report)?,
             }
         }
         for input in &mut self.inputs {
@@ -337,10 +367,24 @@ impl Watcher {
             late,
             malformed_args: tally.malformed_args,
             incidents: opened,
+            beyond_budget: self.scoring.status.lock().beyond_budget,
             forgotten_hosts,
             inputs: self.inputs.iter().map(Input::summary).collect(),
             bad_records: tally.bad_records(),
             first_unusable: tally.first_unusable.clone(),
         }
     }
+}
+
+/// Shows changes, and writes alerts of all of them.
+fn tell_at_once(about: &About, changes: &[Change], report: &mut impl Report) -> Result<()> {
+    report.show(changes, about.times_are_dates)?;
+    if !report.has_file() {
+        return Ok(());
+    }
+    let time = Utc::now();
+    let alerts = changes.iter().map(|change| about.alert(change, &[], time));
+    let alerts: Vec<Alert> = alerts.collect::<Result<_>>()?;
+    let alerts: Vec<&str> = alerts.iter().map(|alert| alert.json.as_str()).collect();
+    report.write(&alerts)
 }

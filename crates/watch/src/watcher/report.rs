@@ -11,21 +11,17 @@ pub trait Report {
     /// Fails when they cannot be written.
     fn show(&mut self, changes: &[Change], times_are_dates: Option<bool>) -> Result<()>;
 
-    /// Returns the alerts of changes, which are pairs of an id and JSON, if somebody receives alerts.
-    ///
-    /// # Errors
-    /// Fails when a change cannot be written as JSON, which is a defect.
-    fn alerts(
-        &mut self,
-        changes: &[Change],
-        times_are_dates: Option<bool>,
-    ) -> Result<Vec<(String, String)>>;
+    /// Returns whether there is a file of alerts.
+    fn has_file(&self) -> bool;
 
     /// Takes that events are from now on scored by another model, or why a model that was offered does not take the place of
     /// the one before.
     fn model(&mut self, model: std::result::Result<&Model, &Error>);
 
-    /// Writes alerts to a file, if there is one.
+    /// Shows people a state that they should know of, and its end.
+    fn warn(&mut self, text: &str);
+
+    /// Writes alerts to the file of alerts, if there is one.
     ///
     /// # Errors
     /// Fails when they cannot be written.

@@ -1,35 +1,104 @@
-//! The store of a watch: when a moment is stored, and what an earlier run left.
+//! The store of a watch: when a moment is stored, what an earlier run left, and what happens while it cannot be written.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use honeyguide::Result;
-use honeyguide::incident::{Change, ChangeKind, KeptIncidents, LiveEvents, LiveIncidents};
+use honeyguide::incident::{Change, KeptIncidents, LiveEvents, LiveIncidents};
 
 use super::input::Input;
 use super::report::Report;
 use super::scoring::Scoring;
 use super::tally::Tally;
-use crate::database::text;
+use crate::alert::About;
+use crate::database::{Fault, text};
+use crate::gap::Gap;
 use crate::ledger::Ledger;
 use crate::position::Position;
-use crate::store::{About, Earlier, Gap, Moment, Store, StoredIncident};
+use crate::status::{Status, StoreFailure};
+use crate::store::{Earlier, Moment, Store, StoredIncident};
 
 /// The least time between two moments that are stored.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 /// The time between two such moments is this many times what it takes to store one.
 const PAUSE_PER_WORK: u32 = 20;
+/// The time after which a store that could not be written is tried again, and between two looks whether the watch is to end.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The cause of a gap of an input that goes on without a watch.
 const NO_WATCH: &str = "no watch was running";
 
 /// The store of a watch.
 pub(super) struct Saving {
     store: Store,
-    about: About,
     /// When a moment was stored last, also by an earlier run.
     last: DateTime<Utc>,
     /// The time until one is stored again.
     pub pause: Duration,
+}
+
+/// What a watch does while its store cannot be written.
+pub(super) struct Patience<'a, R> {
+    pub status: &'a Status,
+    pub stop: &'a AtomicBool,
+    pub report: &'a mut R,
+}
+
+impl<R: Report> Patience<'_, R> {
+    /// Does something with a store again and again, until it succeeds. Until then nothing is taken from the queue, so that
+    /// nothing is lost, and everybody can see why.
+    ///
+    /// # Errors
+    /// Fails when waiting does not help, and when the watch is to end.
+    fn insist<T>(&mut self, mut act: impl FnMut() -> std::result::Result<T, Fault>) -> Result<T> {
+        loop {
+            let fault = match act() {
+                Ok(done) => {
+                    self.succeed();
+                    return Ok(done);
+                }
+                Err(fault) => fault,
+            };
+            if !fault.may_pass {
+                return Err(fault.into());
+            }
+            self.fail(&fault);
+            let until = Instant::now() + RETRY_PAUSE;
+            while Instant::now() < until {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(fault.into());
+                }
+                self.status.lock().sign = Some(Instant::now());
+                thread::sleep(LOOK_PAUSE);
+            }
+        }
+    }
+
+    /// Lets everybody see that the store cannot be written.
+    fn fail(&mut self, fault: &Fault) {
+        let why = fault.error.message().into_owned();
+        let mut status = self.status.lock();
+        let is_new = status.store_failure.is_none();
+        let since = status.store_failure.as_ref().map(|failure| failure.since);
+        status.store_failure = Some(StoreFailure {
+            since: since.unwrap_or_else(Instant::now),
+            why: why.clone(),
+        });
+        drop(status);
+        if is_new {
+            self.report.warn(&format!(
+                "{why}; the watch tries again, and takes no more events until it is written"
+            ));
+        }
+    }
+
+    fn succeed(&mut self) {
+        if self.status.lock().store_failure.take().is_some() {
+            self.report.warn("the store is written again");
+        }
+    }
 }
 
 impl Saving {
@@ -40,7 +109,6 @@ impl Saving {
     /// Fails when the store cannot be read or written, or another model reads other columns.
     pub fn begin(
         store: Store,
-        is_simulated: bool,
         inputs: &mut [Input],
         scoring: &mut Scoring,
     ) -> Result<(Self, Vec<Option<Position>>)> {
@@ -50,14 +118,9 @@ impl Saving {
             last = earlier.saved;
             positions = go_on(&store, earlier, inputs, scoring)?;
         }
-        let about = About {
-            model: scoring.fingerprint(),
-            times_are_dates: None,
-            is_simulated,
-        };
+        scoring.incidents.keep_events();
         let saving = Self {
             store,
-            about,
             last,
             pause: LEAST_PAUSE,
         };
@@ -68,16 +131,22 @@ impl Saving {
     ///
     /// # Errors
     /// Fails when the store cannot be written.
-    pub fn add_gap(&self, input: &Input, cause: &str) -> Result<()> {
-        self.store.add_gaps(&[Gap {
+    pub fn add_gap(
+        &self,
+        input: &Input,
+        cause: &str,
+        patience: &mut Patience<impl Report>,
+    ) -> Result<()> {
+        let gap = Gap {
             input: input.shown(),
             start: text(self.last),
             end: text(Utc::now()),
             cause: cause.to_owned(),
-        }])
+        };
+        patience.insist(|| self.store.add_gap(&gap))
     }
 
-    /// Stores a moment: the incidents that have changed, new alerts, and all from which a later run goes on.
+    /// Stores a moment: the incidents that have changed, alerts of them, and all from which a later run goes on.
     ///
     /// # Errors
     /// Fails when the store cannot be written.
@@ -85,18 +154,14 @@ impl Saving {
         &mut self,
         inputs: &mut [Input],
         scoring: &mut Scoring,
-        ledger: Ledger,
+        (ledger, about): (Ledger, &About),
         changes: &[Change],
-        alerts: Vec<(String, String)>,
+        patience: &mut Patience<impl Report>,
     ) -> Result<()> {
         let grown = scoring.incidents.grown();
-        let merged = scoring.incidents.take_merged();
         let kept = scoring.incidents.keep(&events_of(inputs))?;
-        let changed = changes.iter().map(|change| StoredIncident {
-            incident: &change.incident,
-            is_closed: change.kind == ChangeKind::Closed,
-            revision: change.revision,
-        });
+        let merged = scoring.incidents.take_merged();
+        let events = scoring.incidents.take_events();
         let grown = grown.iter().map(|incident| {
             let (revision, is_closed) = scoring.incidents.reported(&incident.id);
             scoring.status.lock().note(incident, !is_closed);
@@ -106,37 +171,34 @@ impl Saving {
                 revision,
             }
         });
-        let incidents = changed.chain(grown).collect();
-        self.about.model = scoring.fingerprint();
-        self.about.times_are_dates = times_are_dates(inputs);
-        self.last = Utc::now();
-        self.store.write(&Moment {
-            time: self.last,
-            about: &self.about,
-            bad_records: scoring.tally.take_bad_records(),
-            anomalous: scoring.tally.anomalous,
-            incidents,
+        let moment = Moment {
+            time: Utc::now(),
+            about,
+            changes,
+            grown: grown.collect(),
             merged,
-            alerts,
+            events,
             ledger,
+            anomalous: scoring.tally.anomalous,
+            bad_records: scoring.tally.take_bad_records(),
             inputs: inputs.iter_mut().map(Input::stored).collect(),
             kept,
-        })
+        };
+        let written = patience.insist(|| self.store.write(&moment))?;
+        self.last = moment.time;
+        scoring.status.lock().note_store(written);
+        Ok(())
     }
 
-    /// Lets `report` write the alerts that its file does not have. The work of this moment began at `begun`.
+    /// Lets the file of alerts have those that it does not have. The work of this moment began at `begun`.
     ///
     /// # Errors
     /// Fails when the store cannot be read or written, and as `report` does.
-    pub fn deliver(&mut self, report: &mut impl Report, begun: Instant) -> Result<()> {
-        loop {
-            let undelivered = self.store.undelivered()?;
-            if undelivered.is_empty() {
-                break;
-            }
-            let alerts = undelivered.iter().map(|alert| alert.json.as_str());
-            report.write(&alerts.collect::<Vec<_>>())?;
-            self.store.delivered(&undelivered)?;
+    pub fn deliver(&mut self, patience: &mut Patience<impl Report>, begun: Instant) -> Result<()> {
+        while let Some(batch) = patience.insist(|| self.store.undelivered())? {
+            let alerts = batch.alerts.iter().map(|alert| alert.json.as_str());
+            patience.report.write(&alerts.collect::<Vec<_>>())?;
+            patience.insist(|| self.store.delivered(&batch))?;
         }
         self.pause = LEAST_PAUSE.max(begun.elapsed() * PAUSE_PER_WORK);
         Ok(())
@@ -163,12 +225,12 @@ fn go_on(
         positions.push(input.go_on(earlier.inputs[known].1.clone(), scoring)?);
         waiting.push(earlier.kept.waiting[known].clone());
         if input.kind.goes_on_without_a_watch() {
-            store.add_gaps(&[Gap {
+            store.add_gap(&Gap {
                 input: name,
                 start: text(earlier.saved),
                 end: text(Utc::now()),
                 cause: NO_WATCH.to_owned(),
-            }])?;
+            })?;
         }
     }
     let kept = KeptIncidents {
@@ -185,10 +247,4 @@ fn go_on(
 
 fn events_of(inputs: &[Input]) -> Vec<Option<&LiveEvents>> {
     inputs.iter().map(Input::events).collect()
-}
-
-/// Returns whether the times of events count from 1970-01-01 UTC.
-pub(super) fn times_are_dates(inputs: &[Input]) -> Option<bool> {
-    let events = inputs.iter().filter_map(Input::events);
-    events.filter_map(LiveEvents::times_are_dates).next()
 }

@@ -29,6 +29,8 @@ pub struct Summary {
     pub malformed_args: u64,
     /// The number of incidents that were opened.
     pub incidents: u64,
+    /// The number of incidents of the day, also of earlier runs, that alerts do not tell of.
+    pub beyond_budget: u64,
     /// The number of hosts that were forgotten because there were too many.
     pub forgotten_hosts: u64,
     /// The inputs.

@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use honeyguide::incident::{
     Change, ChangeKind, KeptIncidents, LiveCounts, LiveEvents, LiveIncidents, LiveOptions,
 };
-use honeyguide::{Engine, Error, ErrorKind, MAX_RECORD_BYTES, Model, ReadOptions, Result, Unread};
+use honeyguide::{
+    Engine, Error, ErrorKind, MAX_RECORD_BYTES, Model, ReadOptions, Result, Unread, are_csv,
+};
 use serde::Serialize;
 
 use crate::database::text;
@@ -129,10 +131,14 @@ struct Input {
 }
 
 impl Input {
-    /// Returns whether the records that are held have values: lines of JSON do, and those after the header of CSV.
+    /// Returns whether the records that are held have values: those after the header of CSV, and lines that do not begin as
+    /// those of a header of Zeek's.
     fn has_values(&self) -> bool {
-        let first = self.held.first().map(|record| record.trim_ascii_start());
-        self.held.len() > 1 || first.is_some_and(|first| first.starts_with(b"{"))
+        let is_value = |record: &Vec<u8>| !record.trim_ascii_start().starts_with(b"#");
+        match self.held.first().and_then(|first| are_csv(first)) {
+            Some(true) => self.held.len() > 1,
+            _ => self.held.iter().any(is_value),
+        }
     }
 }
 

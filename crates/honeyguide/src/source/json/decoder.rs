@@ -1,4 +1,4 @@
-//! Lines of JSON as rows of columns, wherever the lines come from.
+//! Lines as rows of columns, wherever the lines come from.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::tracee_cells::TraceeCells;
 use super::{Layout, pick, schema};
 use crate::log::Dialect;
 use crate::log::tracee::{Form, Recognised, no_event};
+use crate::log::zeek_tsv::TsvReader;
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
 use crate::source::seen::Missing;
@@ -52,6 +53,8 @@ enum LineReader {
     /// Lines of Tracee's structured form.
     Structured(StructuredReader),
     Dns(DnsReader),
+    /// Lines of Zeek's own format, of which the headers say how they are read.
+    ZeekTsv(TsvReader, DnsReader),
 }
 
 /// The reason why a line is not a row.
@@ -61,6 +64,8 @@ pub(in crate::source) enum Refusal {
     Misfit(String),
     /// The line is an object of another kind than the lines of the text.
     Other(String),
+    /// The line belongs to a header.
+    Header,
     /// Anything else, in words.
     Line(String),
 }
@@ -97,6 +102,10 @@ impl JsonDecoder {
             // Some keys of Tracee's are left out on purpose.
             Layout::Tracee(_) => LineReader::Rows(RowReader::new(fields, None)),
             Layout::Dns(dialect) => LineReader::Dns(DnsReader::new(dialect, &fields, known)),
+            Layout::ZeekTsv => LineReader::ZeekTsv(
+                TsvReader::default(),
+                DnsReader::new(Dialect::Zeek, &fields, known),
+            ),
         };
         Self {
             lines,
@@ -124,8 +133,14 @@ impl JsonDecoder {
     /// that is refused adds nothing.
     ///
     /// # Errors
-    /// Fails when the line is not a JSON object, or has a value that its column cannot take.
+    /// Fails when the line cannot be read, is a header, or has a value that its column cannot take.
     pub fn push(&mut self, line: &[u8]) -> Result<u64, Refusal> {
+        if let LineReader::ZeekTsv(values, messages) = &mut self.lines {
+            let object = values.read(line).map_err(Refusal::Line)?;
+            messages.read(&object.ok_or(Refusal::Header)?);
+            return self.push_cells(line).map(|()| 0);
+        }
+        let line = line.trim_ascii();
         let strict = match self.read(line) {
             Ok(()) => return self.push_cells(line).map(|()| 0),
             Err(error) => error,
@@ -141,12 +156,15 @@ impl JsonDecoder {
         pushed
     }
 
-    /// Reads a line into the cells.
+    /// Reads a line of JSON into the cells.
     fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
         match &mut self.lines {
             LineReader::Rows(reader) => reader.read(line).map(|_| ()),
             LineReader::Structured(reader) => reader.read(line),
-            LineReader::Dns(reader) => reader.read(line),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => {
+                reader.read(&serde_json::from_slice(line)?);
+                Ok(())
+            }
         }
     }
 
@@ -155,7 +173,9 @@ impl JsonDecoder {
         let (cells, path_is_empty) = match &mut self.lines {
             LineReader::Rows(reader) => (reader.cells(), None),
             LineReader::Structured(reader) => reader.cells(),
-            LineReader::Dns(reader) => (reader.cells().map_err(Refusal::Other)?, None),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => {
+                (reader.cells().map_err(Refusal::Other)?, None)
+            }
         };
         let recognised = match &self.tracee {
             None => None,
@@ -194,6 +214,21 @@ impl JsonDecoder {
         Ok(())
     }
 
+    /// Returns the header that holds for the next line, if the lines have headers.
+    pub fn header(&self) -> Option<&TsvReader> {
+        match &self.lines {
+            LineReader::ZeekTsv(header, _) => Some(header),
+            _ => None,
+        }
+    }
+
+    /// Sets the header that holds for the next line, where lines have headers.
+    pub fn set_header(&mut self, header: TsvReader) {
+        if let LineReader::ZeekTsv(known, _) = &mut self.lines {
+            *known = header;
+        }
+    }
+
     /// Returns whether the rows since the last batch are to become one, of at most `batch_rows` rows.
     pub fn is_full(&self, batch_rows: usize) -> bool {
         self.n_rows >= batch_rows || self.text_bytes >= BATCH_TEXT_BYTES
@@ -230,7 +265,7 @@ impl JsonDecoder {
         match &mut self.lines {
             LineReader::Rows(reader) => reader.take_late_keys(),
             LineReader::Structured(_) => LateKeys::default(),
-            LineReader::Dns(reader) => reader.take_late_keys(),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => reader.take_late_keys(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Messages of DNS as Suricata and Zeek write them become the columns of a log of DNS.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use honeyguide::incident::{LiveEvents, LiveOptions};
 use honeyguide::log::Log;
 use honeyguide::sql::TextFormat;
-use honeyguide::{Format, ReadOptions, ScanCounts, Source};
+use honeyguide::{Format, ReadOptions, ScanCounts, Source, TrainOptions, Unread, train};
 
 use crate::common::{Folder, answer, engine, failed};
 
@@ -405,4 +407,41 @@ fn other_logs_of_zeek_are_refused_by_their_name() {
         let error = failed(folder.open(&[name], &options(format))).to_string();
         assert!(error.contains(says), "{name} {format:?}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_header_holds_for_the_lines_that_arrive_after_it() {
+    let folder = Folder::with(&[("dns.log", ZEEK_TSV)]);
+    let engine = engine(2);
+    let recipe = honeyguide::builtin("dns").expect("a recipe");
+    let mut source = folder.source(&["dns.log"]);
+    let trained = train(&engine, &mut source, &recipe, &TrainOptions::default()).await;
+    let model = trained.expect("a model");
+    let first: String = ZEEK_TSV.split_inclusive('\n').take(9).collect();
+    let named = (Path::new("dns.log"), first.as_bytes());
+    let (read, options) = (ReadOptions::default(), LiveOptions::default());
+    let mut events = LiveEvents::open(&engine, &model, named, &read, &options).expect("events");
+    let push = |events: &mut LiveEvents, lines: &str| {
+        let pushed = lines.lines().map(|line| events.push(line.as_bytes()));
+        let pushed: Vec<_> = pushed
+            .filter(|pushed| *pushed != Err(Unread::NoEvent("a header".into())))
+            .collect();
+        assert_eq!(pushed, [Ok(()), Ok(()), Ok(())]);
+    };
+    let values: String = ZEEK_TSV
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    push(&mut events, &values);
+    push(&mut events, &reversed());
+    assert_eq!(events.score().expect("scores").expect("events").len(), 6);
+    // Another model goes on with the header that came last.
+    let mut events = events.with_model(&engine, &model).expect("events");
+    let reversed = reversed();
+    let values: String = reversed
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    push(&mut events, &values);
+    assert_eq!(events.score().expect("scores").expect("events").len(), 3);
 }

@@ -27,8 +27,9 @@ const PROGRAMS: [(&str, &str, Option<&str>); 4] = [
 ];
 /// The events of BETH that the sensor has no tracepoint for.
 const NEVER: [&str; 2] = ["cap_capable", "security_inode_unlink"];
-/// The number of records that one call reads at most, so that it returns while events keep coming.
-const MAX_READ: u64 = 1 << 16;
+/// The number of records that one call reads at most: it returns while events keep coming, and files of a recording can be
+/// ended close to the size that they should have.
+const MAX_READ: u64 = 1 << 10;
 /// The time for which the end waits for programs that are still running on other processors.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -133,8 +134,8 @@ impl Sensor {
         privileges::drop_capabilities(keeps_file_access)
     }
 
-    /// Hands the events that have arrived to `take`, and returns their number. It does not wait. Call it many times a
-    /// second: the ring buffer holds some 60,000 events.
+    /// Hands events that have arrived to `take`, some 1,000 at most, and returns their number. It does not wait. Call it
+    /// many times a second until it returns 0: the ring buffer holds some 60,000 events.
     pub fn read(&mut self, take: &mut impl FnMut(&Event<'_>)) -> u64 {
         let mut records = 0;
         let before = self.read;

@@ -177,7 +177,7 @@ mod with {
         let mut stop = std::pin::pin!(stop_signal());
         let mut recorder = Recorder::new(context, &args)?;
         loop {
-            let read = recorder.read(&mut sensor)?;
+            let read = recorder.read_period(&mut sensor)?;
             if end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }
@@ -251,7 +251,20 @@ mod with {
             Ok(())
         }
 
-        /// Writes the events that have arrived, and returns their number.
+        /// Writes the events that have arrived, for a period at most, and returns their number.
+        fn read_period(&mut self, sensor: &mut Sensor) -> Result<u64, Failure> {
+            let since = Instant::now();
+            let mut all = 0;
+            while since.elapsed() < PERIOD {
+                match self.read(sensor)? {
+                    0 => break,
+                    read => all += read,
+                }
+            }
+            Ok(all)
+        }
+
+        /// Writes some events that have arrived, and returns their number.
         fn read(&mut self, sensor: &mut Sensor) -> Result<u64, Failure> {
             let mut writing = Ok(());
             let read = sensor.read(&mut |event| self.write(event, &mut writing));
@@ -261,15 +274,19 @@ mod with {
                 let counts = sensor.counts().map_err(failed)?;
                 let description = self.description(&counts, sensor.absent_events());
                 self.end_file(&description)?;
-                self.begin_file()?;
             }
             Ok(read)
         }
 
-        /// Writes an event, unless one before it could not be written.
-        fn write(&mut self, event: &Event<'_>, writing: &mut Result<(), Error>) {
+        /// Writes an event, unless one before it could not be written. The file that follows a full one begins with its
+        /// first event, so that no file but the first can be empty.
+        fn write(&mut self, event: &Event<'_>, writing: &mut Result<(), Failure>) {
+            if writing.is_ok() && self.file.is_none() {
+                *writing = self.begin_file();
+            }
             if let (Ok(()), Some((_, file))) = (&writing, &mut self.file) {
-                *writing = file.write(values(event, &self.boot_id));
+                let written = file.write(values(event, &self.boot_id));
+                *writing = written.map_err(Failure::from);
                 self.bytes += EVENT_BYTES + event.arguments.len() as u64;
             }
         }

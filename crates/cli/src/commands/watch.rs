@@ -96,19 +96,29 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     onlookers::begin(context, args.metrics, args.store, &watcher.status())?;
     view.follow(watcher.status());
     let queue = Arc::new(Queue::new(inputs.len(), QUEUE_BYTES));
+    let mut listening = Vec::new();
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
-        // A thread that waits for a pipe cannot be woken: it ends with the process.
-        thread::spawn(move || match input {
+        let listens = matches!(input, Input::Listening(_));
+        let reader = thread::spawn(move || match input {
             Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
             Input::Listening(listener) => listener.serve(&queue, at, format),
         });
+        // A thread that waits for a pipe cannot be woken: it ends with the process.
+        if listens {
+            listening.push(reader);
+        }
     }
     let closed = Arc::clone(&reports.closed);
     let watched = context.blocking(move |_| {
         let mut reports = reports;
-        watcher.run(&queue, &stop, &mut reports)
+        let watched = watcher.run(&queue, &stop, &mut reports);
+        // The queue is closed now, which ends listeners, and they take their sockets away.
+        for listener in listening {
+            let _ = listener.join();
+        }
+        watched
     });
     let watched = watched.await;
     view.end();

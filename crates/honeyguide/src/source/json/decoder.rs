@@ -20,6 +20,7 @@ use crate::log::tracee::{Form, Recognised, no_event};
 use crate::log::zeek_tsv::TsvReader;
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
+use crate::source::long_fractions::has_long_fraction;
 use crate::source::seen::Missing;
 use crate::source::values::{Builder, Unfit, expected};
 
@@ -32,6 +33,8 @@ pub(in crate::source) struct JsonDecoder {
     dialect: Option<Dialect>,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
+    /// Whether doubles may lose digits of the wanted columns.
+    has_doubles: bool,
     /// The columns that are wanted, with their values.
     columns: Vec<(Column, Builder)>,
     /// The other columns whose values can make a line a bad one. Their cells follow those of `columns`.
@@ -113,6 +116,9 @@ impl JsonDecoder {
             events: form.map(|_| TraceeEvents::default()),
             tracee,
             schema: schema_of(&wanted),
+            has_doubles: wanted
+                .iter()
+                .any(|column| column.inferred && column.data_type == DataType::Float64),
             columns: wanted
                 .into_iter()
                 .map(|column| {
@@ -188,12 +194,13 @@ impl JsonDecoder {
             }
         };
         let wanted = self.columns.iter().map(|(column, _)| column);
+        let may_lose_digits = self.has_doubles && has_long_fraction(line);
         for (column, cell) in wanted.clone().zip(cells.iter_mut()) {
-            complete(cell, column, line, &self.missing);
+            complete(cell, column, line, may_lose_digits, &self.missing);
             cell.check(column).map_err(|unfit| refusal(column, unfit))?;
         }
         for (column, cell) in self.checked.iter().zip(&mut cells[self.columns.len()..]) {
-            complete(cell, column, line, &self.missing);
+            complete(cell, column, line, false, &self.missing);
             // What a wider type holds is no fault of the line.
             if cell.check(column) == Err(Unfit::Kind) {
                 return Err(refusal(column, Unfit::Kind));
@@ -277,11 +284,18 @@ fn reason(error: &serde_json::Error) -> String {
     format!("column {}: not a JSON object: {what}", error.column())
 }
 
-/// Makes a null of a text that stands for a missing value, and gives a number its digits where `column` needs them.
-fn complete(cell: &mut Cell, column: &Column, line: &[u8], missing: &Missing) {
+/// Makes a null of a text that stands for a missing value, and gives a number its digits where `column` needs them, also
+/// those of a fraction if doubles may lose some in the line.
+fn complete(
+    cell: &mut Cell,
+    column: &Column,
+    line: &[u8],
+    may_lose_digits: bool,
+    missing: &Missing,
+) {
     if cell.value == Value::Text && missing.has(&cell.text) {
         cell.value = Value::Null;
-    } else if cell.needs_digits(column)
+    } else if cell.needs_digits(column, may_lose_digits)
         && let Some(digits) = pick::number(line, &column.name)
     {
         cell.set_text(digits);

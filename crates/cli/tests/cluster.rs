@@ -194,7 +194,30 @@ fn errors_of_the_client_and_of_executors_are_reported() {
         &["nowhere.csv"],
     );
     folder.done(&["score", "model.json", TESTING[0], "--out", "s.ndjson"]);
-    refused(&["inspect", "s.ndjson"], 2, &["CSV or Parquet"]);
+    folder.write(
+        "eve.json",
+        include_str!("../../honeyguide/tests/library/fixtures/dns/eve-v3.ndjson"),
+    );
+    folder.write(
+        "dns.log",
+        include_str!("../../honeyguide/tests/library/fixtures/dns/zeek.log"),
+    );
+    for data in ["s.ndjson", "eve.json", "dns.log"] {
+        let says = [
+            data,
+            "on a cluster, data is CSV or Parquet",
+            "honeyguide convert DATA --out data.parquet",
+        ];
+        refused(&["inspect", data], 2, &says);
+    }
+    // What one machine would search for is said not to be searched for, and only where it matters.
+    folder.write("ids.csv", "id,n\n12,0.5\n");
+    for (data, expected) in [("ids.csv", true), (TESTING[0], false)] {
+        let args = ["inspect", data, "--cluster", cluster.url()];
+        let said = folder.done(&args).stderr;
+        let note = "do not search CSV";
+        assert_eq!(said.contains(note), expected, "{data}: {said}");
+    }
     folder.write("bad.csv", "a,b\n1,2\n3\n4,5\n");
     refused(&["inspect", "bad.csv"], 1, &["bad.csv: line 3", "1 field,"]);
     // An error of the query itself is not the loss of an executor, so the client does not wait for another executor.

@@ -184,3 +184,141 @@ fn events_of_other_types_are_left_out_with_a_note() {
         assert_eq!(watched["anomalous"], answer["anomalous"], "{data}");
     }
 }
+
+/// Returns the values of the rows of a table of lookups.
+fn values(table: &str) -> impl Iterator<Item = Vec<&str>> {
+    table.lines().skip(1).map(|line| line.split(',').collect())
+}
+
+/// Returns the only item of a list of texts, or nothing.
+fn item(list: &str) -> &str {
+    list.trim_matches(['[', ']', '\''])
+}
+
+/// Returns lookups as Suricata writes them, with the labels as further keys.
+fn as_eve(table: &str) -> String {
+    let lines = values(table).map(|row| {
+        let is_query = row[1] != "10.20.0.2";
+        let mut dns = serde_json::json!({
+            "version": 3, "type": "request", "opcode": 0, "rcode": "NOERROR",
+            "queries": [{"rrname": row[3], "rrtype": item(row[8])}],
+        });
+        if !is_query {
+            dns["type"] = "response".into();
+            dns["answers"] = serde_json::json!([{"rdata": item(row[4]), "ttl": 60}]);
+        }
+        let event = serde_json::json!({
+            "timestamp": row[0], "event_type": "dns", "src_ip": row[1], "dest_ip": row[2], "dns": dns,
+            "sus": row[13].parse::<i64>().ok(), "evil": row[14].parse::<i64>().ok(),
+        });
+        event.to_string() + "\n{\"event_type\":\"flow\"}\n"
+    });
+    lines.collect()
+}
+
+/// Returns responses in Zeek's own format, with the labels as further fields.
+fn as_zeek(table: &str) -> String {
+    let header = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n\
+        #fields\tts\tid.orig_h\tid.resp_h\tquery\tqclass_name\tqtype_name\trcode\tanswers\tTTLs\tsus\tevil\n\
+        #types\ttime\taddr\taddr\tstring\tstring\tstring\tcount\tvector[string]\tvector[interval]\tcount\tcount\n";
+    let lines = values(table).map(|row| {
+        let time = chrono::DateTime::parse_from_rfc3339(row[0]).expect("a time");
+        let seconds = time.timestamp();
+        let [kind, answer] = [row[8], row[4]].map(item);
+        format!(
+            "{seconds}.000000\t{}\t{}\t{}\tC_INTERNET\t{kind}\t{}\t{answer}\t60.000000\t{}\t{}\n",
+            row[2], row[1], row[3], row[10], row[13], row[14]
+        )
+    });
+    header.to_owned() + &lines.collect::<String>() + "#close\t2026-03-02-12-00-00\n"
+}
+
+/// Returns the rows of a table, with its header, that `is_kept` keeps.
+fn rows_of(table: &str, is_kept: impl Fn(&[&str]) -> bool) -> String {
+    let lines = table.lines().enumerate();
+    let kept = lines.filter(|(at, line)| *at == 0 || is_kept(&line.split(',').collect::<Vec<_>>()));
+    kept.map(|(_, line)| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn logs_of_suricata_and_zeek_give_what_the_same_table_gives() {
+    // Both call a host by its address, and only Zeek says the class.
+    let all = lookups(400).replace("ip-10-20-2-", "10.20.2.");
+    let responses = rows_of(&all, |row| row[1] == "10.20.0.2");
+    for (name, table, write) in [
+        (
+            "eve.json",
+            all.replace("['IN']", ""),
+            as_eve as fn(&str) -> String,
+        ),
+        ("dns.log", responses, as_zeek),
+    ] {
+        let folder = Folder::new();
+        let benign = rows_of(&table, |row| row[14] == "0");
+        folder.write("train.csv", &benign);
+        folder.write("test.csv", &table);
+        folder.write(&format!("train-{name}"), write(&benign));
+        folder.write(&format!("test-{name}"), write(&table));
+        let events = (table.lines().count() - 1) as u64;
+        let of = |from: &str| {
+            let (train, test) = match from {
+                "csv" => ("train.csv".to_owned(), "test.csv".to_owned()),
+                name => (format!("train-{name}"), format!("test-{name}")),
+            };
+            let model = format!("{from}-model");
+            let done = |args: &[&str]| folder.done(args).stdout;
+            done(&[
+                "train",
+                &train,
+                "--false-positive-rate",
+                "0.01",
+                "--out",
+                &model,
+            ]);
+            let query = "SELECT Timestamp, DnsQuery, score, anomalous FROM events ORDER BY 1, 2, 3";
+            let scores = done(&["sql", query, &test, "--model", &model]);
+            let judged = valid_answer(&done(&["evaluate", &model, &test, "--json"]));
+            let incidents = valid_answer(&done(&["incidents", &model, &test, "--json"]));
+            let drift = valid_answer(&done(&["drift", &model, &test, "--json"]));
+            let lake = format!("{from}-lake");
+            done(&[
+                "convert",
+                &test,
+                "--partition-by",
+                "SensorId",
+                "--out",
+                &lake,
+            ]);
+            assert_eq!(done(&["sql", query, &lake, "--model", &model]), scores);
+            (
+                scores,
+                judged["labels"].clone(),
+                incidents["incidents"].clone(),
+                drift["features"].clone(),
+            )
+        };
+        let [of_table, of_log] = [of("csv"), of(name)];
+        assert!(of_table.0.contains(",true\n"), "{}", of_table.0);
+        assert!(of_table == of_log, "{name}: {of_table:#?}\n{of_log:#?}");
+        let (model, test) = (format!("{name}-model"), format!("test-{name}"));
+        for args in [
+            format!("score {model} {test}"),
+            format!("explain {model} {test} --row 3"),
+            format!("inspect {test} --recipe dns"),
+            format!("embed {test} --epochs 1 --out map.csv"),
+            format!("explore {test} --out explore.html"),
+            format!("report {model} {test} --out report.html"),
+        ] {
+            folder.done(&args.split(' ').collect::<Vec<_>>());
+        }
+        let watched = folder.done(&["watch", &model, &test, "--json"]);
+        let watched = valid_answer(&watched.stdout);
+        assert_eq!(watched["ledger"]["scored"], events, "{name}");
+        assert_eq!(watched["ledger"]["malformed"], 0, "{name}");
+        assert_eq!(
+            watched["anomalous"],
+            of_log.0.matches(",true\n").count(),
+            "{name}"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use honeyguide::{Error, Format};
+use honeyguide::{Error, Format, are_csv};
 
 use crate::input::{READ_BYTES, is_csv};
 use crate::position::Position;
@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(1);
 /// The endings of the names of compressed files, which are not read.
 const PACKED: [&[u8]; 4] = [b".gz", b".zst", b".xz", b".bz2"];
+/// The most bytes of a header.
+const MAX_HEADER_BYTES: u64 = 1 << 16;
 /// The number of first bytes by which a file is known.
 const HEAD_BYTES: usize = 256;
 
@@ -72,6 +74,9 @@ fn followed(
             input,
             "the file was replaced or emptied meanwhile",
         ));
+    }
+    if let Some(file) = &current {
+        records.add(&file.header()?);
     }
     while !queue.is_closed() {
         let Some(file) = &mut current else {
@@ -207,6 +212,19 @@ impl Followed {
             head: self.head.clone(),
             offset: self.offset - pending,
         }))
+    }
+
+    /// Returns the header of a log in Zeek's own format, as far as it was read: the lines after the place where reading stopped
+    /// cannot be read without it.
+    fn header(&self) -> io::Result<Vec<u8>> {
+        let length = self.offset.min(MAX_HEADER_BYTES);
+        let mut header = vec![0; usize::try_from(length).unwrap_or_default()];
+        self.file.read_exact_at(&mut header, 0)?;
+        let is_header = self.head.starts_with(b"#") && are_csv(&self.head) == Some(false);
+        let lines = header.split_inclusive(|byte| *byte == b'\n');
+        let lines = lines.take_while(|line| is_header && line.starts_with(b"#"));
+        let whole = lines.filter(|line| line.ends_with(b"\n"));
+        Ok(whole.flatten().copied().collect())
     }
 
     /// Reads on, and returns the number of bytes; 0 where there is nothing new.
@@ -421,6 +439,42 @@ mod tests {
         };
         assert_eq!(test.records(3), ["{\"a\":2}", "{\"a\":3}", "{\"a\":4}"]);
         assert_eq!(test.restarts, [Restart::Renamed, Restart::Renamed]);
+    }
+
+    #[test]
+    fn the_header_of_a_log_of_zeek_comes_again_before_the_lines_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let header = "#separator \\x09\n#fields\ta\n";
+        let text = format!("{header}1\n2\n#close\tx\n");
+        for (offset, expected) in [
+            (
+                header.len() + 2,
+                &["#separator \\x09", "#fields\ta", "2"][..],
+            ),
+            (16, &["#separator \\x09", "#fields\ta", "1", "2"]),
+            (0, &["#separator \\x09", "#fields\ta", "1", "2"]),
+        ] {
+            std::fs::write(&path, &text).expect("space");
+            let file = std::fs::metadata(&path).expect("a file");
+            let from = Position {
+                device: file.dev(),
+                inode: file.ino(),
+                head: text.as_bytes()[..offset].to_vec(),
+                offset: offset as u64,
+            };
+            let queue = Arc::new(Queue::new(1, 1 << 20));
+            let (to, followed) = (Arc::clone(&queue), path.clone());
+            std::thread::spawn(move || follow(&to, 0, &followed, None, Some(&from)));
+            let mut test = Test {
+                folder: tempfile::tempdir().expect("a folder"),
+                records: Vec::new(),
+                restarts: Vec::new(),
+                queue,
+            };
+            let all = [expected, &["#close\tx"]].concat();
+            assert_eq!(test.records(all.len()), all, "{offset}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Cutting bytes into whole records.
 
-use honeyguide::{MAX_RECORD_BYTES, record_end};
+use honeyguide::{MAX_RECORD_BYTES, are_csv, record_end};
 
 use crate::queue::Chunk;
 
@@ -12,14 +12,14 @@ const MAX_QUOTED_BYTES: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     bytes: Vec<u8>,
-    /// Whether the records are CSV; `None` before the first byte that tells.
+    /// Whether the records are CSV; `None` before the first bytes that tell.
     is_csv: Option<bool>,
     /// Whether the rest of a record that is too long is being left out.
     skips: bool,
 }
 
 impl Records {
-    /// Returns a cutter of records, which are CSV or not if `is_csv` says so, and what their first byte tells otherwise.
+    /// Returns a cutter of records, which are CSV or not if `is_csv` says so, and what their first bytes tell otherwise.
     pub fn new(is_csv: Option<bool>) -> Self {
         Self {
             is_csv,
@@ -39,11 +39,14 @@ impl Records {
 
     /// Takes the whole records of input `input`, if there is one. At the end of the input, the rest is one too.
     pub fn take(&mut self, input: usize, is_end: bool) -> Option<Chunk> {
-        let start = |byte: &&u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
         if self.is_csv.is_none() {
-            self.is_csv = Some(*self.bytes.iter().find(start)? != b'{');
+            self.is_csv = are_csv(&self.bytes);
         }
-        let is_csv = self.is_csv.unwrap_or(false);
+        // At the end, a few bytes that might have begun a header are lines as well.
+        let is_csv = match self.is_csv {
+            None if !is_end || self.bytes.trim_ascii().is_empty() => return None,
+            is_csv => is_csv.unwrap_or(true),
+        };
         let mut records = Vec::new();
         let mut at = 0;
         while at < self.bytes.len() {
@@ -125,6 +128,21 @@ mod tests {
                 "{size}"
             );
             assert_eq!(records(json, size).len(), 2, "{size}");
+        }
+    }
+
+    #[test]
+    fn quotes_mean_nothing_in_the_lines_of_zeek() {
+        let text = b"#separator \\x09\n#fields\ta\n\"open\t,\"\nlast\n";
+        let expected = ["#separator \\x09", "#fields\ta", "\"open\t,\"", "last"];
+        let csv = b"#sepal,\"b\nc\"\n1,2\n";
+        for size in 1..text.len() {
+            let expected = expected.map(|record| record.as_bytes().to_vec());
+            assert_eq!(records(text, size), expected, "{size}");
+            assert_eq!(records(csv, size).len(), 2, "{size}");
+            // What ends before it tells what it is.
+            assert_eq!(records(b"#sep", size), [b"#sep"]);
+            assert_eq!(records(b"\n \n", size).len(), 0);
         }
     }
 

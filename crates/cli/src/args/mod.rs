@@ -98,7 +98,8 @@ pub struct Global {
     /// Print no progress and no remarks
     #[arg(long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Format of DATA: csv, ndjson, tracee, eve, zeek, parquet or arrow [default: by the file names]; also the format of a table
+    /// Format of DATA: csv, ndjson, tracee, eve, zeek, parquet or arrow [default: by the file names, or
+    /// by the first bytes]; also the format of a table
     /// that --out - writes [default: csv]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Data")]
     pub format: Option<Format>,

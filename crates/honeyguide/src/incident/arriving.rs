@@ -80,7 +80,7 @@ impl LiveEvents {
     /// # Errors
     /// Fails when the records lack a column of the model's recipe.
     pub fn with_model(&self, engine: &Engine, model: &Model) -> Result<Self> {
-        let (format, source) = (self.format.clone(), self.source.clone());
+        let (format, source) = (self.format.after(&self.decoder), self.source.clone());
         let (clock, options) = (self.clock.clone(), self.options.clone());
         Self::new(engine, model, format, source, clock, options)
     }

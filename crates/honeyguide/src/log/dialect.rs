@@ -1,15 +1,15 @@
-//! The programs whose lines of JSON are read as the columns of a log.
+//! The programs whose lines are read as the columns of a log.
 
 use std::fmt;
 
-/// A program that writes the events of a log as lines of JSON in a form of its own.
+/// A program that writes the events of a log as lines in a form of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// The sensor Tracee, in any of its versions: kernel calls.
     Tracee,
     /// Suricata's EVE: the events of type `dns` become lookups.
     Eve,
-    /// Zeek's `dns.log`: lookups.
+    /// Zeek's `dns.log`, as JSON or in Zeek's own format: lookups.
     Zeek,
 }
 

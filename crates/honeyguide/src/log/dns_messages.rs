@@ -7,6 +7,7 @@
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
+use super::Log;
 use super::dialect::Dialect;
 
 /// The object of a line.
@@ -143,20 +144,9 @@ impl Message {
     }
 
     fn of_zeek(object: &Object) -> Result<Self, String> {
-        let is_there = |key: &&str| object.get(*key).is_some_and(|value| !value.is_null());
-        let lacks: Vec<&str> = ["ts", "id.orig_h", "id.resp_h"]
-            .into_iter()
-            .filter(|key| !is_there(key))
-            .collect();
-        let is_dns = ["query", "qtype_name", "rcode_name", "trans_id"]
-            .iter()
-            .any(is_there);
-        if !lacks.is_empty() || !is_dns {
-            let lacks = lacks.first().copied().unwrap_or("query");
-            return Err(format!(
-                "not a line of Zeek's dns.log: there is no `{lacks}`"
-            ));
-        }
+        let is_there = |key: &str| object.get(key).is_some_and(|value| !value.is_null());
+        check_zeek(is_there)
+            .map_err(|lacks| format!("not a line of Zeek's dns.log: there is no `{lacks}`"))?;
         let answers = texts(object.get("answers"));
         let code = response_code(object.get("rcode"));
         let code = code.or_else(|| response_code(object.get("rcode_name")));
@@ -186,15 +176,42 @@ impl Message {
     }
 }
 
+/// Checks that there are the keys of a line of Zeek's `dns.log`.
+///
+/// # Errors
+/// Fails with a key that is not there.
+pub(crate) fn check_zeek(is_there: impl Fn(&str) -> bool) -> Result<(), &'static str> {
+    let mut required = ["ts", "id.orig_h", "id.resp_h"].into_iter();
+    if let Some(lacks) = required.find(|key| !is_there(key)) {
+        return Err(lacks);
+    }
+    let one_of = ["query", "qtype_name", "rcode_name", "trans_id"];
+    match one_of.into_iter().any(is_there) {
+        true => Ok(()),
+        false => Err("query"),
+    }
+}
+
+/// Returns whether the values of a key are a column of their own. Those that have the name of a column of the log are none,
+/// unless that is a label.
+pub(crate) fn is_further(dialect: Dialect, key: &str) -> bool {
+    let keys: &[&str] = match dialect {
+        Dialect::Eve => &EVE_KEYS,
+        _ => &ZEEK_KEYS,
+    };
+    let log = Log::dns();
+    !keys.contains(&key) && (log.column_type(key).is_none() || log.is_label(key))
+}
+
 /// Returns the values of a line that become no column of the log, with the names of their own columns.
 pub(crate) fn further(dialect: Dialect, object: &Object) -> impl Iterator<Item = (String, &Value)> {
-    let (keys, inner): (&[&str], _) = match dialect {
-        Dialect::Eve => (&EVE_KEYS, object.get("dns").and_then(Value::as_object)),
-        _ => (&ZEEK_KEYS, None),
+    let inner = match dialect {
+        Dialect::Eve => object.get("dns").and_then(Value::as_object),
+        _ => None,
     };
     let own = object
         .iter()
-        .filter(|(key, _)| !keys.contains(&key.as_str()));
+        .filter(move |(key, _)| is_further(dialect, key));
     let own = own.map(|(key, value)| (key.clone(), value));
     let inner = inner.into_iter().flatten();
     let inner = inner.filter(|(key, _)| !EVE_DNS_KEYS.contains(&key.as_str()));
@@ -244,14 +261,20 @@ fn eve_answers(dns: &Object) -> (Vec<String>, Vec<String>) {
     (one("rdata"), one("ttl"))
 }
 
-/// Returns the time of a line of Zeek's: seconds since 1970, or text.
+/// Returns the time of a line of Zeek's: text, or seconds or milliseconds since 1970. As seconds, the latter would be after
+/// the year 5000.
 fn zeek_time(time: Option<&Value>) -> Option<String> {
-    match time? {
+    const FIRST_MILLISECONDS: f64 = 1e11;
+    let number = match time? {
         Value::String(text) => match text.parse::<f64>() {
-            Ok(seconds) => moment(seconds),
-            Err(_) => Some(text.clone()),
+            Ok(number) => number,
+            Err(_) => return Some(text.clone()),
         },
-        time => moment(time.as_f64()?),
+        time => time.as_f64()?,
+    };
+    match number.abs() < FIRST_MILLISECONDS {
+        true => moment(number),
+        false => moment(number / 1e3),
     }
 }
 

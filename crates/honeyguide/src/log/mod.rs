@@ -11,6 +11,7 @@ mod kernel_calls;
 mod label_names;
 mod table;
 pub(crate) mod tracee;
+pub(crate) mod zeek_tsv;
 
 use std::fmt;
 use std::sync::Arc;

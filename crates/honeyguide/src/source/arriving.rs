@@ -1,4 +1,4 @@
-//! Records that arrive one by one, as lines of JSON or records of CSV, and become batches of rows.
+//! Records that arrive one by one, as lines of JSON or of Zeek's own format or as records of CSV, and become batches of rows.
 //!
 //! The first records tell the format and the columns, as they do for a file. What comes later does not change them: a
 //! record that the columns cannot take is refused, and the others go on.
@@ -27,6 +27,7 @@ use super::text::{self, INFERENCE_RECORDS};
 use super::values::{Builder, Cell, Value, expected};
 use super::{Format, ReadOptions, Source, typed};
 use crate::error::{Error, Result};
+use crate::log::zeek_tsv::{TsvReader, is_tsv};
 use crate::log::{Dialect, Log};
 use crate::wording::of_them;
 
@@ -47,11 +48,12 @@ pub(crate) struct RecordFormat {
 #[derive(Debug, Clone)]
 enum Kind {
     /// CSV, with the header and the number of its fields.
-    Csv {
-        header: Vec<u8>,
-        fields: usize,
+    Csv { header: Vec<u8>, fields: usize },
+    /// Lines, with the header that holds for the next one, if they have headers.
+    Lines {
+        layout: Layout,
+        header: Option<TsvReader>,
     },
-    Json(Layout),
 }
 
 /// The reason why a record is no row.
@@ -94,7 +96,7 @@ impl RecordFormat {
             Format::Csv(_) => csv_columns(name, first, &missing)?,
             format @ (Format::Json(_) | Format::Dialect(..)) => {
                 let dialect = options.format.map(|_| format.dialect());
-                json_columns(name, first, dialect, &missing)?
+                columns_of_lines(name, first, dialect, &missing)?
             }
             Format::Parquet | Format::Arrow => {
                 let name = name.display();
@@ -137,6 +139,17 @@ impl RecordFormat {
         Ok((format, source))
     }
 
+    /// Returns the format of the records that come after those which `decoder` has read.
+    pub fn after(&self, decoder: &RecordDecoder) -> Self {
+        let mut format = self.clone();
+        if let (Kind::Lines { header, .. }, Decoder::Json(decoder)) =
+            (&mut format.kind, &decoder.decoder)
+        {
+            *header = decoder.header().cloned();
+        }
+        format
+    }
+
     /// Returns whether the records are CSV.
     pub fn is_csv(&self) -> bool {
         matches!(self.kind, Kind::Csv { .. })
@@ -156,7 +169,7 @@ impl RecordFormat {
         });
         let schema = schema_of(&columns);
         let decoder = match &self.kind {
-            Kind::Json(layout) => {
+            Kind::Lines { layout, header } => {
                 let scan = JsonScan {
                     layout: *layout,
                     columns: self.columns.clone(),
@@ -165,7 +178,11 @@ impl RecordFormat {
                     log: self.log.clone(),
                     counts: Arc::default(),
                 };
-                Decoder::Json(Box::new(JsonDecoder::new(&scan, &places)))
+                let mut decoder = JsonDecoder::new(&scan, &places);
+                if let Some(header) = header {
+                    decoder.set_header(header.clone());
+                }
+                Decoder::Json(Box::new(decoder))
             }
             Kind::Csv { header, fields } => Decoder::Csv(Box::new(CsvDecoder {
                 reader: csv_core::Reader::new(),
@@ -203,8 +220,9 @@ impl RecordDecoder {
     pub fn push(&mut self, record: &[u8]) -> std::result::Result<(), Unread> {
         match &mut self.decoder {
             Decoder::Csv(decoder) => decoder.push(record),
-            Decoder::Json(decoder) => match decoder.push(record.trim_ascii()) {
+            Decoder::Json(decoder) => match decoder.push(without_return(record)) {
                 Ok(_) => Ok(()),
+                Err(Refusal::Header) => Err(Unread::NoEvent("a header".into())),
                 Err(Refusal::Misfit(column)) => Err(Unread::Malformed(format!(
                     "`{column}`: a value of another type than the first records have there"
                 ))),
@@ -284,7 +302,7 @@ struct CsvDecoder {
 
 impl CsvDecoder {
     fn push(&mut self, record: &[u8]) -> std::result::Result<(), Unread> {
-        let record = record.strip_suffix(b"\r").unwrap_or(record);
+        let record = without_return(record);
         if without_mark(record) == self.header {
             return Err(Unread::NoEvent("a header".into()));
         }
@@ -389,8 +407,8 @@ fn csv_columns(name: &Path, first: &[u8], missing: &Missing) -> Result<(Kind, Ve
     Ok((kind, columns.collect()))
 }
 
-/// Returns the columns of lines of JSON as the first of them tell.
-fn json_columns(
+/// Returns the columns of lines of JSON or of Zeek's own format as the first of them tell.
+fn columns_of_lines(
     name: &Path,
     first: &[u8],
     dialect: Option<Option<Dialect>>,
@@ -399,7 +417,41 @@ fn json_columns(
     let origin = Origin::Stream(name.to_owned());
     let text = Box::new(Cursor::new(first.to_vec()));
     let (found, _) = json::columns_of_stream(text, &origin, dialect, missing)?;
-    Ok((Kind::Json(found.layout), found.columns))
+    let kind = Kind::Lines {
+        layout: found.layout,
+        header: (found.layout == Layout::ZeekTsv).then(|| header_of(first)),
+    };
+    Ok((kind, found.columns))
+}
+
+/// Returns the header with which `text` begins.
+fn header_of(text: &[u8]) -> TsvReader {
+    let mut header = TsvReader::default();
+    let lines = without_mark(text).split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    for line in lines.take_while(|line| line.starts_with(b"#")) {
+        // No line of a header is one of values.
+        let _ = header.read(without_return(line));
+    }
+    header
+}
+
+/// Returns a record without the carriage return that ends it.
+fn without_return(record: &[u8]) -> &[u8] {
+    record.strip_suffix(b"\r").unwrap_or(record)
+}
+
+/// Returns whether records that begin with `start` are CSV, in which a line end within quotes ends no record; `None` if more
+/// bytes are needed to tell.
+#[must_use]
+pub fn are_csv(start: &[u8]) -> Option<bool> {
+    // A file that was emptied under its writer begins with zeros.
+    let is_text = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
+    let from = start.iter().position(is_text)?;
+    match &start[from..] {
+        [b'{', ..] => Some(false),
+        text => is_tsv(text).map(|is_tsv| !is_tsv),
+    }
 }
 
 /// Returns where the first record of `bytes` ends, after its line end; `None` if it does not. A line end within a quoted

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::batches::Batches;
 use super::column::Column;
-use super::leading_zeros::{ZeroFiles, first_in};
+use super::leading_zeros::first_in;
+use super::lossy::LossyNumbers;
 use super::node::NodeStore;
 use super::notes::zeros_are_lost;
 use super::probe::SourceFile;
@@ -41,9 +42,9 @@ pub(super) struct Files {
     pub missing: Arc<Missing>,
     /// Whether CSV has values that the engine's reader cannot read, so that it is read here.
     pub has_odd_values: bool,
-    /// The files in which numbers with leading zeros were met.
-    pub zero_files: Arc<ZeroFiles>,
-    /// Those of them that were searched for the columns.
+    /// What was met in CSV that numbers lose.
+    pub lossy: Arc<LossyNumbers>,
+    /// The files with leading zeros that were searched for the columns.
     pub searched: BTreeSet<PathBuf>,
     /// The columns of which it was said that leading zeros are lost.
     pub zero_columns: BTreeSet<String>,
@@ -60,8 +61,8 @@ impl Files {
         strict: bool,
         missing: Missing,
     ) -> Result<Self> {
-        let zero_files = Arc::default();
-        let store = SourceStore::new(files.iter().map(|file| &file.file), Arc::clone(&zero_files))?;
+        let lossy = Arc::default();
+        let store = SourceStore::new(files.iter().map(|file| &file.file), Arc::clone(&lossy))?;
         Ok(Self {
             files,
             line_breaks_in_values: false,
@@ -70,7 +71,7 @@ impl Files {
             strict,
             has_odd_values: !missing.is_empty(),
             missing: Arc::new(missing),
-            zero_files,
+            lossy,
             searched: BTreeSet::new(),
             zero_columns: BTreeSet::new(),
         })
@@ -131,7 +132,7 @@ impl Files {
         let mut found: Vec<(String, PathBuf, String)> = Vec::new();
         for file in &self.files {
             let path = &file.file.path;
-            if !self.zero_files.has(&file.file) || !self.searched.insert(path.clone()) {
+            if !self.lossy.zero_files.has(&file.file) || !self.searched.insert(path.clone()) {
                 continue;
             }
             let own = file.inside().iter().map(|own| {

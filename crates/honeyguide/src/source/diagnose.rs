@@ -27,19 +27,22 @@ const SHOWN_CHARACTERS: usize = 60;
 
 /// A way of reading the data with which a scan that failed can succeed.
 pub(super) enum Remedy {
-    /// Read a column whose first values suggested another type as this one.
-    Widen {
-        column: String,
-        data_type: DataType,
-        /// What is to be said of the new type.
-        note: Option<String>,
-    },
+    /// Read columns whose first values suggested another type as these.
+    Widen(Vec<Widened>),
     /// Expect values of CSV that are written in an unusual way.
     OddValues,
     /// Expect line breaks inside quoted values.
     LineBreaks,
     /// Read batches of at most this number of rows, because some texts are long.
     SmallBatches(usize),
+}
+
+/// A column, and the type that holds all of its values.
+pub(super) struct Widened {
+    pub column: String,
+    pub data_type: DataType,
+    /// What is to be said of the new type.
+    pub note: Option<String>,
 }
 
 /// Returns a remedy for the engine's `error`, or `None` where nothing is known of it.
@@ -59,7 +62,7 @@ pub(super) fn explain(
         return Err(own.again());
     }
     if let Some(misfit) = Misfit::of(error) {
-        return widened(source, &misfit.column).map(Some);
+        return widened(source, needed, &misfit.column).map(Some);
     }
     let mut line_breaks = false;
     for file in source.contents.files() {
@@ -211,7 +214,9 @@ impl TextScan<'_> {
                 Ok(()) if self.reads_odd_values || column.data_type == DataType::Utf8 => {}
                 Ok(()) if is_plain(value, column) => {}
                 Ok(()) => return Ok(Some(Remedy::OddValues)),
-                Err(Unfit::Narrow) => return widened(self.source, &column.name).map(Some),
+                Err(Unfit::Narrow) => {
+                    return widened(self.source, self.needed, &column.name).map(Some);
+                }
                 Err(Unfit::Kind) => return Err(self.wrong_type(&place(), value, column, row)),
             }
         }
@@ -261,39 +266,72 @@ fn is_plain(value: &str, column: &Column) -> bool {
 
 /// Returns how to read `column`, one of whose values its type cannot hold: as the narrowest type that holds the numbers
 /// of all files. Numbers are never widened to text: a feature would silently disappear. Times are, because no feature
-/// reads them as numbers.
+/// reads them as numbers. Where fractions are to blame that may be in any column of doubles, all of those that are `needed`
+/// are looked at.
 ///
 /// # Errors
 /// Fails when a file cannot be read.
-fn widened(source: &Source, column: &str) -> Result<Remedy> {
+fn widened(source: &Source, needed: &BTreeSet<String>, column: &str) -> Result<Remedy> {
     let found = source.columns().iter().find(|own| own.name == column);
-    let widen = |data_type, note| Remedy::Widen {
-        column: column.to_owned(),
-        data_type,
-        note,
-    };
-    let subject = || notes::listed([column].into_iter());
     if found.is_some_and(|column| column.data_type == TIME) {
         let note = format!(
             "{} read as text, because some values are no times",
-            subject()
+            notes::listed([column].into_iter())
         );
-        return Ok(widen(DataType::Utf8, Some(note)));
+        return Ok(Remedy::Widen(vec![Widened {
+            column: column.to_owned(),
+            data_type: DataType::Utf8,
+            note: Some(note),
+        }]));
     }
-    let mut numbers = Numbers::default();
+    let mut names = vec![column.to_owned()];
+    if source.met_long_fractions() {
+        let doubles = source.columns().iter().filter(|own| {
+            own.inferred && own.data_type == DataType::Float64 && needed.contains(&own.name)
+        });
+        names.extend(
+            doubles
+                .map(|own| own.name.clone())
+                .filter(|name| name != column),
+        );
+    }
+    let numbers = numbers_of(source, &names)?;
+    let widened = names.into_iter().zip(numbers).map(|(column, numbers)| {
+        let data_type = match numbers.data_type() {
+            DataType::Utf8 => DataType::Float64,
+            exact => exact,
+        };
+        let loses_digits = numbers.lose_digits_as(&data_type);
+        let listed = notes::listed([column.as_str()].into_iter());
+        Widened {
+            note: loses_digits.then(|| notes::lost_digits(&listed)),
+            column,
+            data_type,
+        }
+    });
+    Ok(Remedy::Widen(widened.collect()))
+}
+
+/// Returns what the values of each of some columns of text ask of a type, in all files that have it.
+fn numbers_of(source: &Source, columns: &[String]) -> Result<Vec<Numbers>> {
+    let mut numbers = vec![Numbers::default(); columns.len()];
     for file in source.contents.files() {
-        let mut inside = file.columns.iter().take(file.n_inside);
-        if file.file.format.is_text() && inside.any(|own| own.name == column) {
-            let seen = late::all_values(file, column, source.missing())?;
-            numbers = numbers.and(seen.numbers());
+        if !file.file.format.is_text() {
+            continue;
+        }
+        let inside = &file.columns[..file.n_inside];
+        let has = |name: &&String| inside.iter().any(|own| own.name == **name);
+        let names: Vec<String> = columns.iter().filter(has).cloned().collect();
+        let seen = late::all_values(file, &names, source.missing())?;
+        for (name, seen) in names.iter().zip(seen) {
+            for (_, all) in columns
+                .iter()
+                .zip(&mut numbers)
+                .filter(|(own, _)| *own == name)
+            {
+                *all = all.and(seen.numbers());
+            }
         }
     }
-    let data_type = match numbers.data_type() {
-        DataType::Utf8 => DataType::Float64,
-        exact => exact,
-    };
-    let note = numbers
-        .lose_digits_as(&data_type)
-        .then(|| notes::lost_digits(&subject()));
-    Ok(widen(data_type, note))
+    Ok(numbers)
 }

@@ -1,6 +1,7 @@
-//! Columns as the engine reads them from CSV, of which values that it may have changed are refused: whole numbers that
-//! doubles may have rounded, and texts that are not UTF-8.
+//! Columns as the engine reads them from CSV, of which values that it may have changed are refused: numbers that doubles may
+//! have rounded, and texts that are not UTF-8.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, StringArray};
@@ -12,12 +13,14 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::lossy::LossyNumbers;
 use super::values::{FIRST_GAP, Misfit};
 
 /// Returns the values of `expr`, which are doubles or texts of the column called `column`. Its evaluation fails with a
-/// [`Misfit`] at doubles that are so great that digits may be lost, and with another error at texts that are not UTF-8, so
-/// that the file is looked at.
-pub(super) fn exact(expr: Expr, column: &str) -> Expr {
+/// [`Misfit`] at doubles that are so great that digits may be lost, and at any doubles when long fractions were `met` in the text,
+/// which the engine takes before it makes numbers of it. It fails with another error at texts that are not UTF-8, so that
+/// the file is looked at.
+pub(super) fn exact(expr: Expr, column: &str, met: &Arc<LossyNumbers>) -> Expr {
     let function = Exact {
         signature: Signature::uniform(
             1,
@@ -25,14 +28,31 @@ pub(super) fn exact(expr: Expr, column: &str) -> Expr {
             Volatility::Immutable,
         ),
         column: column.to_owned(),
+        met: Arc::clone(met),
     };
     ScalarUDF::from(function).call(vec![expr])
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Exact {
     signature: Signature,
     column: String,
+    met: Arc<LossyNumbers>,
+}
+
+/// Two of them are the same function if they do the same with the same source.
+impl PartialEq for Exact {
+    fn eq(&self, other: &Self) -> bool {
+        self.column == other.column && Arc::ptr_eq(&self.met, &other.met)
+    }
+}
+
+impl Eq for Exact {}
+
+impl Hash for Exact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.column.hash(state);
+    }
 }
 
 impl ScalarUDFImpl for Exact {
@@ -70,7 +90,7 @@ impl ScalarUDFImpl for Exact {
                 .flatten()
                 .any(|number| may_be_rounded(&number)),
         };
-        if found {
+        if found || self.met.long_fractions.are_there() {
             let column = self.column.clone();
             return Err(DataFusionError::External(Box::new(Misfit { column })));
         }

@@ -103,7 +103,8 @@ pub(super) trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl DataFile {
-    /// Opens a local file. `format` overrules what its name says of how its rows are written.
+    /// Opens a local file. `format` overrules what its name says of how its rows are written. Where neither tells, its first
+    /// bytes can.
     ///
     /// # Errors
     /// Fails when it is not a regular file, when it cannot be read, and when its format is not known.
@@ -111,17 +112,21 @@ impl DataFile {
         let named = path
             .file_name()
             .and_then(|name| Format::of_name(&name.to_string_lossy()));
-        if named.is_none() && format.is_none() {
-            return Err(unknown_format(&path));
-        }
         let bytes = regular_file_bytes(&path)?;
         let file = Self {
             bytes,
             partitions: partitions(&path),
             location: Location::Local(path.clone()),
             pages: None,
-            format: named.or(format).unwrap_or(Format::Parquet),
+            format: named.or(format).unwrap_or(Format::Csv(Compression::None)),
             path,
+        };
+        let format = match (format, named) {
+            (None, None) => {
+                let told = file.told()?;
+                Some(told.ok_or_else(|| unknown_format(&file.path))?)
+            }
+            (format, _) => format,
         };
         file.with_format(format)
     }
@@ -187,8 +192,13 @@ impl DataFile {
     }
 
     fn sniffed(&self) -> Result<Format> {
+        Ok(self.told()?.unwrap_or(Format::Csv(Compression::None)))
+    }
+
+    /// Returns the format that the first bytes tell beyond doubt.
+    fn told(&self) -> Result<Option<Format>> {
         let compression = Compression::sniff(&self.start(Compression::None)?);
-        Ok(Format::sniff(&self.start(compression)?))
+        Ok(Format::told(&self.start(compression)?))
     }
 
     /// Reads the first bytes after decompression.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::log::Dialect;
+use crate::log::zeek_tsv::is_tsv;
 use crate::output::TableFormat;
 
 /// The format of a file's rows.
@@ -12,7 +13,7 @@ pub enum Format {
     Csv(Compression),
     /// Newline-delimited JSON: one object per line.
     Json(Compression),
-    /// Newline-delimited JSON in the form of a program, read as the columns of BETH.
+    /// Lines in the form of a program, read as the columns of BETH: newline-delimited JSON, or Zeek's own format.
     Dialect(Dialect, Compression),
     /// Apache Parquet.
     Parquet,
@@ -68,19 +69,27 @@ impl Format {
         }
     }
 
-    /// Returns the format that the first bytes of a file tell: binary formats have magic bytes, JSON has a brace.
-    /// Anything else is taken for CSV.
+    /// Returns the format that the first bytes of a file tell, as [`told`](Self::told) does. Anything else is taken for CSV.
     pub(crate) fn sniff(start: &[u8]) -> Self {
+        Self::told(start).unwrap_or(Self::Csv(Compression::None))
+    }
+
+    /// Returns the format that the first bytes of a file tell beyond doubt: binary formats have magic bytes, JSON has a
+    /// brace, and Zeek's own format a name. CSV may begin with anything.
+    pub(super) fn told(start: &[u8]) -> Option<Self> {
         if start.starts_with(b"PAR1") {
-            return Self::Parquet;
+            return Some(Self::Parquet);
         }
         if start.starts_with(b"ARROW1") {
-            return Self::Arrow;
+            return Some(Self::Arrow);
         }
         let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
-        match text.trim_ascii_start().first() {
-            Some(b'{') => Self::Json(Compression::None),
-            _ => Self::Csv(Compression::None),
+        match text.trim_ascii_start() {
+            [b'{', ..] => Some(Self::Json(Compression::None)),
+            text if is_tsv(text) == Some(true) => {
+                Some(Self::Dialect(Dialect::Zeek, Compression::None))
+            }
+            _ => None,
         }
     }
 
@@ -207,7 +216,12 @@ mod tests {
             (&b"PAR1...."[..], Format::Parquet),
             (b"ARROW1\0\0", Format::Arrow),
             (b"\xEF\xBB\xBF {\"a\":1}", Format::Json(Compression::None)),
+            (
+                b"#separator \\x09",
+                Format::Dialect(Dialect::Zeek, Compression::None),
+            ),
             (b"a,b\n", Format::Csv(Compression::None)),
+            (b"#separators,b\n", Format::Csv(Compression::None)),
             (b"", Format::Csv(Compression::None)),
         ] {
             assert_eq!(Format::sniff(start), expected);

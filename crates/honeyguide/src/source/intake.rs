@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -112,6 +112,8 @@ pub(crate) struct ScanLog {
     /// The pieces by the name of their text and their first byte.
     pieces: Mutex<BTreeMap<(PathBuf, u64), (Origin, Piece)>>,
     malformed_args: Arc<AtomicU64>,
+    /// Whether numbers of CSV are read where nobody searches the text for what they lose.
+    loses_in_silence: AtomicBool,
 }
 
 /// The counts of one piece of a text.
@@ -162,6 +164,16 @@ impl Piece {
 }
 
 impl ScanLog {
+    /// Notes that numbers of CSV are read where nobody searches the text for what they lose.
+    pub fn note_silence(&self) {
+        self.loses_in_silence.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether that was noted.
+    pub fn loses_in_silence(&self) -> bool {
+        self.loses_in_silence.load(Ordering::Relaxed)
+    }
+
     /// Returns the counter of values of `args` that could not be read.
     pub fn malformed_args(&self) -> &Arc<AtomicU64> {
         &self.malformed_args

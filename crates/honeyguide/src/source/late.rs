@@ -65,13 +65,16 @@ fn first_values(file: &SourceFile, names: &[String], missing: &Missing) -> Resul
     values(file, names, missing, INFERENCE_RECORDS)
 }
 
-/// Returns all values of the column `name` in a file of text.
+/// Returns all values of each of the columns `names` in a file of text.
 ///
 /// # Errors
 /// Fails when the file cannot be read.
-pub(super) fn all_values(file: &SourceFile, name: &str, missing: &Missing) -> Result<Seen> {
-    let mut seen = values(file, &[name.to_owned()], missing, usize::MAX)?;
-    Ok(seen.remove(0))
+pub(super) fn all_values(
+    file: &SourceFile,
+    names: &[String],
+    missing: &Missing,
+) -> Result<Vec<Seen>> {
+    values(file, names, missing, usize::MAX)
 }
 
 /// Returns the first `most` values of each of the columns `names`.

@@ -28,6 +28,8 @@ mod json;
 mod lake;
 mod late;
 mod leading_zeros;
+mod long_fractions;
+mod lossy;
 mod node;
 mod notes;
 mod number;
@@ -60,7 +62,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchReader};
 
-pub use arriving::{MAX_RECORD_BYTES, Unread, record_end};
+pub use arriving::{MAX_RECORD_BYTES, Unread, are_csv, record_end};
 pub(crate) use arriving::{RecordDecoder, RecordFormat};
 pub use column::Column;
 pub(crate) use column::{listed_columns, with_columns};
@@ -489,6 +491,11 @@ impl Source {
     /// Returns whether CSV is known to have values that are written in an unusual way.
     fn reads_odd_values(&self) -> bool {
         matches!(&self.contents, Contents::Files(files) if files.has_odd_values)
+    }
+
+    /// Returns whether CSV was found to have fractions with more digits than doubles keep.
+    fn met_long_fractions(&self) -> bool {
+        matches!(&self.contents, Contents::Files(files) if files.lossy.long_fractions.are_there())
     }
 
     /// Returns whether quoted values are known to hold line breaks.

@@ -26,7 +26,7 @@ use url::Url;
 
 use super::file::{DataFile, Location};
 use super::format::{Compression, Format};
-use super::leading_zeros::ZeroFiles;
+use super::lossy::LossyNumbers;
 use super::store::{self, read_only, refusal};
 use crate::engine::BATCH_ROWS;
 use crate::error::{Error, Result};
@@ -94,8 +94,8 @@ pub(super) struct NodeStore {
     options: StorageOptions,
     local: LocalFileSystem,
     opened: Mutex<HashMap<ObjectPath, DataFile>>,
-    /// Nobody asks a machine of a cluster for leading zeros.
-    zero_files: Arc<ZeroFiles>,
+    /// Nobody asks a machine of a cluster for it.
+    lossy: Arc<LossyNumbers>,
 }
 
 impl NodeStore {
@@ -105,7 +105,7 @@ impl NodeStore {
             options,
             local: LocalFileSystem::new(),
             opened: Mutex::default(),
-            zero_files: Arc::default(),
+            lossy: Arc::default(),
         }
     }
 
@@ -186,7 +186,7 @@ impl std::fmt::Display for NodeStore {
 impl ObjectStore for NodeStore {
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
         let file = self.file(location).map_err(refusal)?;
-        store::get(&file, &self.local, options, BATCH_ROWS, &self.zero_files).await
+        store::get(&file, &self.local, options, BATCH_ROWS, &self.lossy).await
     }
 
     async fn get_ranges(

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use super::column::Column;
 use super::found::FoundColumn;
 use super::seen::Seen;
+use super::text::INFERENCE_RECORDS;
 use crate::naming::parameter;
 
 /// The most columns that one note names.
@@ -156,6 +157,15 @@ pub(super) fn lost_digits(listed: &str) -> String {
     format!(
         "{listed} read as floating-point numbers, which keep about 16 digits; some values have more, so that figures of \
          them are not exact"
+    )
+}
+
+/// Returns the note that a cluster reads numbers of CSV in tables of no known log.
+pub(super) fn not_searched() -> String {
+    format!(
+        "the machines of a cluster do not search CSV: if numbers after the first {INFERENCE_RECORDS} records have leading \
+         zeros, or more than 16 digits, these are lost; conversion to Parquet on one machine keeps the digits and names the \
+         columns with zeros"
     )
 }
 

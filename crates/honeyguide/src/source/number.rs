@@ -4,6 +4,8 @@ use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 
 /// The number of significant digits up to which doubles hold every decimal apart from all others.
 const DOUBLE_DIGITS: usize = 15;
+/// The most digits after the point that the exact value of a double has: that of 2^-1074.
+const MOST_DOUBLE_FRACTION: usize = 1074;
 
 /// What the literals of numbers ask of a type that is to hold them all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,10 +113,15 @@ impl Numbers {
 
 /// Returns whether a double that was read from digits before and after a point still tells them all.
 fn is_kept(value: f64, before: &str, after: &str) -> bool {
+    let after = after.trim_end_matches('0');
+    if after.len() > MOST_DOUBLE_FRACTION {
+        return false;
+    }
     let before = if before.is_empty() { "0" } else { before };
     let written = format!("{:.*}", after.len(), value.abs());
     let mut parts = written.splitn(2, '.');
-    parts.next() == Some(before) && parts.next().unwrap_or_default() == after
+    let (whole, fraction) = (parts.next(), parts.next().unwrap_or_default());
+    whole == Some(before) && fraction == after
 }
 
 /// Returns whether a double is this whole number, and not only near it.
@@ -195,6 +202,10 @@ mod tests {
             ("9007199254740992", false),
             ("0.1", false),
             ("123456789.12345678901", true),
+            ("0.5000000000000000000000", false),
+            (&format!("0.{}1", "0".repeat(100_000)), true),
+            (&format!("0.5{}", "0".repeat(100_000)), false),
+            (&"9".repeat(100_000), true),
         ] {
             let numbers = Numbers::of(literal).unwrap();
             assert_eq!(

@@ -12,7 +12,7 @@ use super::format::Format;
 use super::found::{Evidence, FoundColumn};
 use super::json::{self, Layout};
 use super::pages::Pages;
-use super::seen::{Missing, TIME};
+use super::seen::{Missing, Seen, TIME};
 use super::{arrow, pandas, parquet, text};
 use crate::error::{Error, Result};
 use crate::log::Log;
@@ -86,6 +86,27 @@ impl FoundFile {
             rows,
             file,
         })
+    }
+
+    /// Returns whether the lines are messages of DNS.
+    pub fn is_of_messages(&self) -> bool {
+        self.layout.is_of_messages()
+    }
+
+    /// Returns the columns within the file.
+    pub fn inside(&self) -> &[FoundColumn] {
+        &self.columns[..self.n_inside]
+    }
+
+    /// Adds those of the columns `names` that the file does not have, as columns within it of which no value was seen.
+    pub fn add_valueless(&mut self, names: &[String]) {
+        for name in names {
+            if self.columns.iter().all(|column| column.name != *name) {
+                let column = FoundColumn::of_text(name, Seen::default());
+                self.columns.insert(self.n_inside, column);
+                self.n_inside += 1;
+            }
+        }
     }
 
     /// Returns the names of the columns.

@@ -9,7 +9,8 @@ use datafusion::error::DataFusionError;
 use super::column::{Column, schema_of};
 use super::file::DataFile;
 use super::intake::{Piece, ScanLog};
-use super::leading_zeros::{ZeroFiles, begins_with_zero};
+use super::leading_zeros::begins_with_zero;
+use super::lossy::LossyNumbers;
 use super::place::{LineStart, Origin};
 use super::seen::Missing;
 use super::text::Records;
@@ -28,7 +29,7 @@ pub(super) struct CsvScan {
     pub missing: Arc<Missing>,
     pub counts: Arc<ScanLog>,
     /// Where files are added that have numbers with leading zeros.
-    pub zero_files: Arc<ZeroFiles>,
+    pub lossy: Arc<LossyNumbers>,
 }
 
 /// A record that does not fit the columns. A diagnosis finds it again, and what is to be done.
@@ -52,7 +53,7 @@ pub(super) struct BatchReader {
     buffer: String,
     piece: Piece,
     counts: Arc<ScanLog>,
-    zero_files: Arc<ZeroFiles>,
+    lossy: Arc<LossyNumbers>,
     has_zeros: bool,
     is_over: bool,
 }
@@ -86,7 +87,7 @@ impl BatchReader {
             buffer: String::new(),
             piece: Piece::default(),
             counts: Arc::clone(&scan.counts),
-            zero_files: Arc::clone(&scan.zero_files),
+            lossy: Arc::clone(&scan.lossy),
             has_zeros: false,
             is_over: false,
             file,
@@ -172,7 +173,7 @@ impl Drop for BatchReader {
     /// Records the counts, also where a query has enough rows before the end.
     fn drop(&mut self) {
         if self.has_zeros {
-            self.zero_files.add(&self.file);
+            self.lossy.zero_files.add(&self.file);
         }
         let piece = std::mem::take(&mut self.piece);
         self.counts.record(&self.origin, 0, piece);

@@ -129,13 +129,15 @@ impl FileSource for RowsSource {
         }
     }
 
-    /// Returns whether files can be divided, which compressed text and the records of CSV cannot.
+    /// Returns whether files can be divided, which compressed text, the records of CSV and lines below a header cannot.
     fn supports_repartitioning(&self) -> bool {
-        if matches!(self.rows, Rows::Csv(_)) {
-            return false;
-        }
+        let is_divisible = match &self.rows {
+            Rows::Arrow => true,
+            Rows::Csv(_) => false,
+            Rows::Json(scan) => scan.layout.is_divisible(),
+        };
         let mut files = self.files.values();
-        files.all(|file| file.format.compression() == Compression::None)
+        is_divisible && files.all(|file| file.format.compression() == Compression::None)
     }
 }
 

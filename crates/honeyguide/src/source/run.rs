@@ -9,7 +9,8 @@ use datafusion::error::DataFusionError;
 use super::Source;
 use super::common_type::common_type;
 use super::contents::Contents;
-use super::diagnose::{self, Remedy};
+use super::diagnose::{self, Remedy, Widened};
+use super::notes;
 use crate::engine::Reading;
 use crate::error::{Error, Result};
 
@@ -51,6 +52,9 @@ impl Source {
         self.later_notes
             .extend(self.contents.lost_zeros(&self.columns)?);
         self.counts.notes = self.later_notes.clone();
+        if self.scan_log.loses_in_silence() {
+            self.counts.notes.push(notes::not_searched());
+        }
         match &self.counts.intake {
             Some(intake) => intake.check(),
             None => Ok(()),
@@ -98,29 +102,36 @@ impl Source {
             Remedy::LineBreaks => files.line_breaks_in_values = true,
             Remedy::OddValues => files.has_odd_values = true,
             Remedy::SmallBatches(rows) => files.store.shrink_batches(rows),
-            Remedy::Widen {
-                column,
-                data_type,
-                note,
-            } => {
-                self.later_notes.extend(note);
-                let text = files.files.iter_mut();
-                let text = text.filter(|file| file.file.format.is_text());
-                let read = text.flat_map(|file| file.inside_mut());
-                for widened in read.filter(|read| read.name == column) {
-                    widened.data_type = data_type.clone();
-                    // All values are known to have this type, as far as they have one.
-                    widened.inferred = false;
-                }
-                let own = self.columns.iter_mut().find(|own| own.name == column);
-                if let Some(own) = own {
-                    // Files that store types may have another one.
-                    let is_same = !own.inferred && own.data_type != DataType::Null;
-                    let both = common_type(&own.data_type, &data_type).filter(|_| is_same);
-                    own.data_type = both.unwrap_or(data_type);
-                    own.inferred = false;
-                }
-            }
+            Remedy::Widen(columns) => columns.into_iter().for_each(|column| self.widen(column)),
+        }
+    }
+
+    /// Reads a column as another type from now on.
+    fn widen(&mut self, widened: Widened) {
+        let Widened {
+            column,
+            data_type,
+            note,
+        } = widened;
+        let Contents::Files(files) = &mut self.contents else {
+            return;
+        };
+        self.later_notes.extend(note);
+        let text = files.files.iter_mut();
+        let text = text.filter(|file| file.file.format.is_text());
+        let read = text.flat_map(|file| file.inside_mut());
+        for read in read.filter(|read| read.name == column) {
+            read.data_type = data_type.clone();
+            // All values are known to have this type, as far as they have one.
+            read.inferred = false;
+        }
+        let own = self.columns.iter_mut().find(|own| own.name == column);
+        if let Some(own) = own {
+            // Files that store types may have another one.
+            let is_same = !own.inferred && own.data_type != DataType::Null;
+            let both = common_type(&own.data_type, &data_type).filter(|_| is_same);
+            own.data_type = both.unwrap_or(data_type);
+            own.inferred = false;
         }
     }
 }

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::file::{DataFile, Stored};
 use super::format::{Compression, Format};
-use super::leading_zeros::{ZeroFiles, ZeroSearch};
+use super::lossy::{LossSearch, LossyNumbers};
 use super::pages::Fault;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
@@ -44,17 +44,17 @@ pub(super) struct SourceStore {
     url: String,
     /// The most rows of a batch. It becomes smaller when texts are found to be long.
     batch_rows: AtomicUsize,
-    zero_files: Arc<ZeroFiles>,
+    lossy: Arc<LossyNumbers>,
 }
 
 impl SourceStore {
-    /// Returns a store of `files`. It adds those in which it meets numbers with leading zeros to `zero_files`.
+    /// Returns a store of `files`. It adds what it meets in them to `lossy`.
     ///
     /// # Errors
     /// Fails when a file is gone, and when a path is not UTF-8.
     pub fn new<'a>(
         files: impl Iterator<Item = &'a DataFile>,
-        zero_files: Arc<ZeroFiles>,
+        lossy: Arc<LossyNumbers>,
     ) -> crate::error::Result<Self> {
         let located = files.map(|file| Ok((file.store_path()?, file.clone())));
         let files: HashMap<_, _> = located.collect::<crate::error::Result<_>>()?;
@@ -63,7 +63,7 @@ impl SourceStore {
             files: Arc::new(files),
             local: LocalFileSystem::new(),
             batch_rows: AtomicUsize::new(BATCH_ROWS),
-            zero_files,
+            lossy,
         })
     }
 
@@ -119,7 +119,7 @@ impl ObjectStore for SourceStore {
             &self.local,
             options,
             self.batch_rows(),
-            &self.zero_files,
+            &self.lossy,
         )
         .await
     }
@@ -164,14 +164,14 @@ impl ObjectStore for SourceStore {
     }
 }
 
-/// Returns the bytes of a file for the engine: CSV decompressed and checked, anything else as it is stored. The file is added
-/// to `zero_files` if numbers with leading zeros are among those of CSV.
+/// Returns the bytes of a file for the engine: CSV decompressed and checked, anything else as it is stored. What is met
+/// in CSV that numbers lose is added to `lossy`.
 pub(super) async fn get(
     file: &DataFile,
     local: &LocalFileSystem,
     options: GetOptions,
     batch_rows: usize,
-    zero_files: &Arc<ZeroFiles>,
+    lossy: &Arc<LossyNumbers>,
 ) -> Result<GetResult> {
     let found = match file.stored() {
         Stored::Here(_) => {
@@ -183,8 +183,8 @@ pub(super) async fn get(
     if !matches!(file.format, Format::Csv(_)) {
         return Ok(found);
     }
-    let zero_files = Arc::clone(zero_files);
-    let text = WatchedText::open(file.clone(), &found.range, batch_rows, zero_files)?;
+    let lossy = Arc::clone(lossy);
+    let text = WatchedText::open(file.clone(), &found.range, batch_rows, lossy)?;
     let payload = GetResultPayload::Stream(stream::iter(text).boxed());
     Ok(GetResult { payload, ..found })
 }
@@ -261,8 +261,8 @@ struct WatchedText {
     position: u64,
     watch: Watch,
     batch: BatchWatch,
-    zeros: ZeroSearch,
-    zero_files: Arc<ZeroFiles>,
+    search: LossSearch,
+    lossy: Arc<LossyNumbers>,
     /// The same text parsed as records, as far as that was necessary.
     records: Option<Records>,
     failed: bool,
@@ -273,7 +273,7 @@ impl WatchedText {
         file: DataFile,
         range: &std::ops::Range<u64>,
         batch_rows: usize,
-        zero_files: Arc<ZeroFiles>,
+        lossy: Arc<LossyNumbers>,
     ) -> Result<Self> {
         let input: Box<dyn Read + Send> = if file.format.compression() == Compression::None {
             let stored = file.read_from(range.start).map_err(refusal)?;
@@ -287,8 +287,8 @@ impl WatchedText {
             position: range.start,
             watch: Watch::default(),
             batch: BatchWatch::new(batch_rows),
-            zeros: ZeroSearch::default(),
-            zero_files,
+            search: LossSearch::default(),
+            lossy,
             records: None,
             failed: false,
         })
@@ -304,9 +304,7 @@ impl WatchedText {
             .map_err(refusal)?;
         self.position += read as u64;
         self.batch.check(&chunk).map_err(refusal)?;
-        if self.zeros.finds_first_in(&chunk) {
-            self.zero_files.add(&self.file);
-        }
+        self.search.search(&chunk, &self.file, &self.lossy);
         if self.watch.is_suspicious_after(&chunk) {
             self.read_records()?;
             self.watch = Watch::default();

@@ -110,7 +110,7 @@ impl Source {
         let table = RowsTable(Parts::new(schema_of(read), parts));
         context
             .read_table(Arc::new(table))?
-            .select(self.selection(read, false))
+            .select(self.selection(read, None))
     }
 
     /// Returns the columns that record batches or a stream are read with.
@@ -155,6 +155,9 @@ impl Source {
         {
             return Err(out_of_reader(&first.file).into());
         }
+        if is_distributed && self.infers_numbers(first, inside) {
+            self.scan_log.note_silence();
+        }
         let each = group
             .iter()
             .map(|file| engine_file(file, outside, is_distributed));
@@ -189,7 +192,19 @@ impl Source {
         let table = context.read_table(Arc::new(table))?;
         let is_read_by_engine =
             matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);
-        table.select(self.selection(&columns, is_read_by_engine && !is_distributed))
+        let is_watched = is_read_by_engine && !is_distributed;
+        table.select(self.selection(&columns, is_watched.then_some(&files.lossy)))
+    }
+
+    /// Returns whether the first records of a file of CSV, whose columns within it are `columns`, tell the type of numbers
+    /// that no log has.
+    fn infers_numbers(&self, file: &SourceFile, columns: &[Column]) -> bool {
+        let is_inferred =
+            |column: &Column| column.inferred && self.log.column_type(&column.name).is_none();
+        matches!(file.file.format, Format::Csv(_))
+            && columns
+                .iter()
+                .any(|column| column.data_type.is_numeric() && is_inferred(column))
     }
 
     /// Returns who reads the rows of `file`, whose columns within it are `columns`.
@@ -200,7 +215,7 @@ impl Source {
                     columns: columns.to_vec(),
                     missing: Arc::clone(&files.missing),
                     counts: Arc::clone(&self.scan_log),
-                    zero_files: Arc::clone(&files.zero_files),
+                    lossy: Arc::clone(&files.lossy),
                 };
                 Reader::Ours(Rows::Csv(scan), files.store.files())
             }

@@ -16,6 +16,7 @@ use super::contents::Contents;
 use super::exact::exact;
 use super::file::{Chunks, DataFile};
 use super::format::Format;
+use super::lossy::LossyNumbers;
 use super::{Source, arrow};
 use crate::error::{Error, Result};
 use crate::functions::{Target, Unconvertible, fault};
@@ -190,19 +191,20 @@ impl Source {
         Target::of(&column.data_type).filter(|_| column.data_type != read.data_type)
     }
 
-    /// Returns the columns as expressions over a table that has the columns `read`. With `is_watched`, numbers that doubles
-    /// may have rounded are refused.
-    pub(super) fn selection(&self, read: &[Column], is_watched: bool) -> Vec<Expr> {
+    /// Returns the columns as expressions over a table that has the columns `read`. Numbers that doubles may have
+    /// rounded are refused where the text was searched, which tells what it `met`.
+    pub(super) fn selection(&self, read: &[Column], met: Option<&Arc<LossyNumbers>>) -> Vec<Expr> {
         let selected = self.columns.iter().map(|column| {
             let read = read.iter().find(|read| read.name == column.name);
             let read = read.unwrap_or(column);
             let value = conversion(read, column, &self.log);
             let is_double = column.data_type == DataType::Float64 && column.inferred;
             let is_text = column.data_type == DataType::Utf8;
-            if is_watched && read == column && (is_double || is_text) {
-                exact(value, &column.name).alias(&column.name)
-            } else {
-                value
+            match met {
+                Some(met) if read == column && (is_double || is_text) => {
+                    exact(value, &column.name, met).alias(&column.name)
+                }
+                _ => value,
             }
         });
         selected.collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::DataType;
 
-use super::column::{Column, names_of};
+use super::column::{Column, check_count, names_of};
 use super::common_type::common_type;
 use super::found::Evidence;
 use super::probe::{FoundFile, SourceFile};
@@ -25,12 +25,14 @@ pub(super) struct United {
     pub rounded: Vec<String>,
 }
 
-/// Unites the columns of `found`, which may come in another order in every file.
+/// Unites the columns of `found`, which may come in another order in every file. Messages of DNS may lack any columns but those
+/// of their log.
 ///
 /// # Errors
 /// Fails when there is no file, when files have different columns, and when no type holds the values of a column in all
 /// files.
-pub(super) fn unite(found: Vec<FoundFile>) -> Result<United> {
+pub(super) fn unite(mut found: Vec<FoundFile>) -> Result<United> {
+    complete(&mut found)?;
     let first = found
         .first()
         .ok_or_else(|| Error::usage("no data was named"))?;
@@ -61,6 +63,27 @@ pub(super) fn unite(found: Vec<FoundFile>) -> Result<United> {
         indexes,
         log,
     })
+}
+
+/// Gives each file of DNS messages the columns that others of these files have. Programs leave out what a message does not
+/// have, so the first lines of a file need not show all keys.
+///
+/// # Errors
+/// Fails when there are too many columns.
+fn complete(found: &mut [FoundFile]) -> Result<()> {
+    let mut names: Vec<String> = Vec::new();
+    let mut known = BTreeSet::new();
+    for file in found.iter().filter(|file| file.is_of_messages()) {
+        let inside = file.inside().iter();
+        let new = inside.filter(|column| known.insert(column.name.clone()));
+        names.extend(new.map(|column| column.name.clone()));
+    }
+    let files = found.iter_mut().filter(|file| file.is_of_messages());
+    for file in files {
+        file.add_valueless(&names);
+        check_count(&file.file.path, file.columns.len())?;
+    }
+    Ok(())
 }
 
 /// Returns whether a file stores a column as integers of 64 bits or as decimals, of which a double may lose digits.

@@ -181,12 +181,13 @@ impl Cell {
         Some(buffer)
     }
 
-    /// Returns whether a column needs the digits of the value as they are written, which a double does not have.
-    pub fn needs_digits(&self, column: &Column) -> bool {
+    /// Returns whether a column needs the digits of the value as they are written, which a double does not have. The line of
+    /// the value may have a fraction of many digits.
+    pub fn needs_digits(&self, column: &Column, has_long_fraction: bool) -> bool {
         match (self.value, &column.data_type) {
             (Value::Number(_), DataType::Utf8 | DataType::Decimal128(..)) => true,
             (Value::Number(number), DataType::Float64) => {
-                column.inferred && number.abs() >= FIRST_GAP
+                column.inferred && (has_long_fraction || number.abs() >= FIRST_GAP)
             }
             _ => false,
         }

@@ -350,6 +350,84 @@ async fn great_whole_numbers_beside_fractions_keep_all_digits_or_it_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_any_length_are_read() {
+    let tiny = format!("0.{}1", "0".repeat(70_000));
+    let folder = Folder::with(&[
+        ("x.csv", format!("n\n0.5\n{tiny}\n")),
+        ("x.ndjson", format!("{{\"n\":0.5}}\n{{\"n\":{tiny}}}\n")),
+    ]);
+    for file in ["x.csv", "x.ndjson"] {
+        let query = "SELECT min(n), max(n) FROM events";
+        assert_eq!(plain_row(&folder, file, query).await, "0.0,0.5", "{file}");
+        let said = notes(&folder, file);
+        assert_eq!(said.len(), 1, "{file}: {said:?}");
+        assert!(said[0].contains("column `n` is read as floating-point numbers"));
+    }
+}
+
+/// Python's decimals, sorted, are the oracle: two of the fractions are one double.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_fractions_keep_all_digits_wherever_they_are() {
+    let long = ["0.12345678901234567891", "0.12345678901234567892"];
+    let csv = |first: &[&str], last: &[&str]| {
+        let rows = first.iter().copied().chain([".5"; 1500]);
+        let rows = rows.chain(last.iter().copied());
+        rows.fold("m,n,s\n".to_owned(), |text, number| {
+            text + &format!("0.25,{number},x\n")
+        })
+    };
+    let json = |first: &[&str], last: &[&str]| {
+        let rows = first.iter().copied().chain(["0.5"; 1500]);
+        let rows = rows.chain(last.iter().copied());
+        rows.fold(String::new(), |text, number| {
+            text + &format!("{{\"m\":0.25,\"n\":{number},\"s\":\"x\"}}\n")
+        })
+    };
+    let exponent = csv(&[], &long) + "0.25,1e3,x\n";
+    let beside = csv(&[], &[]) + "0.25,0.5,0.12345678901234567891\n";
+    let folder = Folder::with(&[
+        ("early.csv", csv(&long, &[])),
+        ("late.csv", csv(&[], &long)),
+        ("early.ndjson", json(&long, &[])),
+        ("late.ndjson", json(&[], &long)),
+        ("exponent.csv", exponent),
+        ("beside.csv", beside),
+    ]);
+    let query = "SELECT count(DISTINCT n), min(n), max(n), max(m) FROM events";
+    for file in ["early.csv", "late.csv", "early.ndjson", "late.ndjson"] {
+        assert_eq!(
+            plain_row(&folder, file, query).await,
+            "3,0.12345678901234567891,0.50000000000000000000,0.25",
+            "{file}"
+        );
+        assert!(notes(&folder, file).is_empty(), "{file}");
+        let query = "SELECT n FROM events WHERE n < 0.12345678901234567892";
+        assert_eq!(
+            plain_row(&folder, file, query).await,
+            "0.12345678901234567891",
+            "{file}"
+        );
+    }
+    // Nothing is lost of a text, and numbers with exponents are doubles.
+    assert_eq!(
+        plain_row(&folder, "beside.csv", query).await,
+        "1,0.5,0.5,0.25"
+    );
+    let found = plain_row(&folder, "exponent.csv", query).await;
+    assert_eq!(found, "3,0.12345678901234568,1000.0,0.25");
+    let mut source = folder.source(&["exponent.csv"]);
+    inspect(&engine(2), &mut source).await.expect("a table");
+    let said = &source.counts().notes;
+    let [note] = &said[..] else {
+        panic!("not one note: {said:?}");
+    };
+    assert!(
+        note.contains("column `n` is read as floating-point numbers"),
+        "{note}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_byte_order_mark_is_no_part_of_the_first_line() {
     let folder = Folder::with(&[
         ("one.ndjson", "\u{feff}{\"id\":1,\"v\":10}\n"),

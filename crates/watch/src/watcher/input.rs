@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use honeyguide::incident::LiveEvents;
-use honeyguide::{Error, ErrorKind, MAX_RECORD_BYTES, Model, Result, Unread};
+use honeyguide::{Error, ErrorKind, MAX_RECORD_BYTES, Model, Result, Unread, are_csv};
 
 use super::scoring::Scoring;
 use super::summary::{InputSummary, Restarts};
@@ -67,11 +67,19 @@ impl Held {
         self.records.len() > LEARNT_RECORDS || self.bytes > LEARNT_BYTES
     }
 
-    /// Returns whether they were held for long enough. A header alone tells nothing of the types of CSV.
+    /// Returns whether they were held for long enough, and have values.
     fn are_due(&self) -> bool {
-        let first = self.records.first().map(|record| record.trim_ascii_start());
-        let is_json = first.is_some_and(|first| first.starts_with(b"{"));
-        is_due(self.since, LEARNT_TIME) && (is_json || self.records.len() > 1)
+        is_due(self.since, LEARNT_TIME) && self.have_values()
+    }
+
+    /// Returns whether the records have values: those after the header of CSV, and lines that do not begin as those of a header
+    /// of Zeek's.
+    fn have_values(&self) -> bool {
+        let is_value = |record: &Vec<u8>| !record.trim_ascii_start().starts_with(b"#");
+        match self.records.first().and_then(|first| are_csv(first)) {
+            Some(true) => self.records.len() > 1,
+            _ => self.records.iter().any(is_value),
+        }
     }
 
     /// Returns the records as lines.

@@ -1,4 +1,4 @@
-//! Lines of JSON as rows of columns, wherever the lines come from.
+//! Lines as rows of columns, wherever the lines come from.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,8 +17,10 @@ use super::tracee_cells::TraceeCells;
 use super::{Layout, pick, schema};
 use crate::log::Dialect;
 use crate::log::tracee::{Form, Recognised, no_event};
+use crate::log::zeek_tsv::TsvReader;
 use crate::source::column::{Column, schema_of};
 use crate::source::intake::{LateKeys, TraceeEvents};
+use crate::source::long_fractions::has_long_fraction;
 use crate::source::seen::Missing;
 use crate::source::values::{Builder, Unfit, expected};
 
@@ -31,6 +33,8 @@ pub(in crate::source) struct JsonDecoder {
     dialect: Option<Dialect>,
     tracee: Option<TraceeCells>,
     events: Option<TraceeEvents>,
+    /// Whether doubles may lose digits of the wanted columns.
+    has_doubles: bool,
     /// The columns that are wanted, with their values.
     columns: Vec<(Column, Builder)>,
     /// The other columns whose values can make a line a bad one. Their cells follow those of `columns`.
@@ -52,6 +56,8 @@ enum LineReader {
     /// Lines of Tracee's structured form.
     Structured(StructuredReader),
     Dns(DnsReader),
+    /// Lines of Zeek's own format, of which the headers say how they are read.
+    ZeekTsv(TsvReader, DnsReader),
 }
 
 /// The reason why a line is not a row.
@@ -61,6 +67,8 @@ pub(in crate::source) enum Refusal {
     Misfit(String),
     /// The line is an object of another kind than the lines of the text.
     Other(String),
+    /// The line belongs to a header.
+    Header,
     /// Anything else, in words.
     Line(String),
 }
@@ -97,6 +105,10 @@ impl JsonDecoder {
             // Some keys of Tracee's are left out on purpose.
             Layout::Tracee(_) => LineReader::Rows(RowReader::new(fields, None)),
             Layout::Dns(dialect) => LineReader::Dns(DnsReader::new(dialect, &fields, known)),
+            Layout::ZeekTsv => LineReader::ZeekTsv(
+                TsvReader::default(),
+                DnsReader::new(Dialect::Zeek, &fields, known),
+            ),
         };
         Self {
             lines,
@@ -104,6 +116,9 @@ impl JsonDecoder {
             events: form.map(|_| TraceeEvents::default()),
             tracee,
             schema: schema_of(&wanted),
+            has_doubles: wanted
+                .iter()
+                .any(|column| column.inferred && column.data_type == DataType::Float64),
             columns: wanted
                 .into_iter()
                 .map(|column| {
@@ -124,8 +139,14 @@ impl JsonDecoder {
     /// that is refused adds nothing.
     ///
     /// # Errors
-    /// Fails when the line is not a JSON object, or has a value that its column cannot take.
+    /// Fails when the line cannot be read, is a header, or has a value that its column cannot take.
     pub fn push(&mut self, line: &[u8]) -> Result<u64, Refusal> {
+        if let LineReader::ZeekTsv(values, messages) = &mut self.lines {
+            let object = values.read(line).map_err(Refusal::Line)?;
+            messages.read(&object.ok_or(Refusal::Header)?);
+            return self.push_cells(line).map(|()| 0);
+        }
+        let line = line.trim_ascii();
         let strict = match self.read(line) {
             Ok(()) => return self.push_cells(line).map(|()| 0),
             Err(error) => error,
@@ -141,12 +162,15 @@ impl JsonDecoder {
         pushed
     }
 
-    /// Reads a line into the cells.
+    /// Reads a line of JSON into the cells.
     fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
         match &mut self.lines {
             LineReader::Rows(reader) => reader.read(line).map(|_| ()),
             LineReader::Structured(reader) => reader.read(line),
-            LineReader::Dns(reader) => reader.read(line),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => {
+                reader.read(&serde_json::from_slice(line)?);
+                Ok(())
+            }
         }
     }
 
@@ -155,7 +179,9 @@ impl JsonDecoder {
         let (cells, path_is_empty) = match &mut self.lines {
             LineReader::Rows(reader) => (reader.cells(), None),
             LineReader::Structured(reader) => reader.cells(),
-            LineReader::Dns(reader) => (reader.cells().map_err(Refusal::Other)?, None),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => {
+                (reader.cells().map_err(Refusal::Other)?, None)
+            }
         };
         let recognised = match &self.tracee {
             None => None,
@@ -168,12 +194,13 @@ impl JsonDecoder {
             }
         };
         let wanted = self.columns.iter().map(|(column, _)| column);
+        let may_lose_digits = self.has_doubles && has_long_fraction(line);
         for (column, cell) in wanted.clone().zip(cells.iter_mut()) {
-            complete(cell, column, line, &self.missing);
+            complete(cell, column, line, may_lose_digits, &self.missing);
             cell.check(column).map_err(|unfit| refusal(column, unfit))?;
         }
         for (column, cell) in self.checked.iter().zip(&mut cells[self.columns.len()..]) {
-            complete(cell, column, line, &self.missing);
+            complete(cell, column, line, false, &self.missing);
             // What a wider type holds is no fault of the line.
             if cell.check(column) == Err(Unfit::Kind) {
                 return Err(refusal(column, Unfit::Kind));
@@ -192,6 +219,21 @@ impl JsonDecoder {
             } += 1;
         }
         Ok(())
+    }
+
+    /// Returns the header that holds for the next line, if the lines have headers.
+    pub fn header(&self) -> Option<&TsvReader> {
+        match &self.lines {
+            LineReader::ZeekTsv(header, _) => Some(header),
+            _ => None,
+        }
+    }
+
+    /// Sets the header that holds for the next line, where lines have headers.
+    pub fn set_header(&mut self, header: TsvReader) {
+        if let LineReader::ZeekTsv(known, _) = &mut self.lines {
+            *known = header;
+        }
     }
 
     /// Returns whether the rows since the last batch are to become one, of at most `batch_rows` rows.
@@ -230,7 +272,7 @@ impl JsonDecoder {
         match &mut self.lines {
             LineReader::Rows(reader) => reader.take_late_keys(),
             LineReader::Structured(_) => LateKeys::default(),
-            LineReader::Dns(reader) => reader.take_late_keys(),
+            LineReader::Dns(reader) | LineReader::ZeekTsv(_, reader) => reader.take_late_keys(),
         }
     }
 }
@@ -242,11 +284,18 @@ fn reason(error: &serde_json::Error) -> String {
     format!("column {}: not a JSON object: {what}", error.column())
 }
 
-/// Makes a null of a text that stands for a missing value, and gives a number its digits where `column` needs them.
-fn complete(cell: &mut Cell, column: &Column, line: &[u8], missing: &Missing) {
+/// Makes a null of a text that stands for a missing value, and gives a number its digits where `column` needs them, also
+/// those of a fraction if doubles may lose some in the line.
+fn complete(
+    cell: &mut Cell,
+    column: &Column,
+    line: &[u8],
+    may_lose_digits: bool,
+    missing: &Missing,
+) {
     if cell.value == Value::Text && missing.has(&cell.text) {
         cell.value = Value::Null;
-    } else if cell.needs_digits(column)
+    } else if cell.needs_digits(column, may_lose_digits)
         && let Some(digits) = pick::number(line, &column.name)
     {
         cell.set_text(digits);

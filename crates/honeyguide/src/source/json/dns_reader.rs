@@ -1,4 +1,4 @@
-//! Lines of Suricata and of Zeek, read into the cells of the columns of a log of DNS.
+//! Objects of Suricata and of Zeek, read into the cells of the columns of a log of DNS.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::log::dns_messages::{self, Message, Object};
 use crate::log::{Dialect, Notation};
 use crate::source::intake::LateKeys;
 
-/// A reader of lines. Its cells are those of the columns that are wanted.
+/// A reader of objects. Its cells are those of the columns that are wanted.
 pub(super) struct DnsReader {
     dialect: Dialect,
     wanted: Vec<(String, Notation)>,
@@ -18,7 +18,7 @@ pub(super) struct DnsReader {
     /// All columns of the text.
     columns: HashSet<String>,
     late: LateKeys,
-    /// Why the last line is no message, if it is none.
+    /// Why the last object is no message, if it is none.
     other: Option<String>,
 }
 
@@ -37,17 +37,13 @@ impl DnsReader {
         }
     }
 
-    /// Reads one line.
-    ///
-    /// # Errors
-    /// Fails when the line is not a JSON object.
-    pub fn read(&mut self, line: &[u8]) -> serde_json::Result<()> {
-        let object: Object = serde_json::from_slice(line)?;
-        let message = match Message::of(self.dialect, &object) {
+    /// Reads the object of a line.
+    pub fn read(&mut self, object: &Object) {
+        let message = match Message::of(self.dialect, object) {
             Ok(message) => message,
             Err(why) => {
                 self.other = Some(why);
-                return Ok(());
+                return;
             }
         };
         self.other = None;
@@ -57,20 +53,19 @@ impl DnsReader {
         for ((column, _), cell) in self.wanted.iter().zip(&mut self.cells) {
             message.fill(column, cell);
         }
-        for (name, value) in dns_messages::further(self.dialect, &object) {
+        for (name, value) in dns_messages::further(self.dialect, object) {
             if let Some(at) = self.wanted.iter().position(|(wanted, _)| *wanted == name) {
                 set(&mut self.cells[at], value, self.wanted[at].1);
             } else if !self.columns.contains(&name) {
                 self.late.add(&name);
             }
         }
-        Ok(())
     }
 
-    /// Returns the values of the last line.
+    /// Returns the values of the last object.
     ///
     /// # Errors
-    /// Fails with the reason why that line is no message.
+    /// Fails with the reason why that object is no message.
     pub fn cells(&mut self) -> Result<&mut [Cell], String> {
         match self.other.take() {
             Some(why) => Err(why),

@@ -20,7 +20,7 @@ pub(super) struct Lines<R> {
     line: Vec<u8>,
 }
 
-/// One line without its end.
+/// One line without its end, which is a line feed or a carriage return and a line feed.
 pub(super) struct Line<'a> {
     pub start: LineStart,
     /// The bytes of the line; `None` if it is longer than [`MAX_RECORD_BYTES`].
@@ -90,7 +90,9 @@ impl<R: Read> Lines<R> {
         if start.offset == 0 {
             bytes = without_mark(bytes);
         }
-        let bytes = Some(bytes.trim_ascii());
+        bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let bytes = Some(bytes);
         Ok(Some(Line { start, bytes }))
     }
 

@@ -33,7 +33,8 @@ pub(in crate::source) fn for_each_value(
         let Some(line) = line else {
             break;
         };
-        let Some(bytes) = line.bytes.filter(|bytes| may_have_values(bytes, &finders)) else {
+        let bytes = line.bytes.map(<[u8]>::trim_ascii);
+        let Some(bytes) = bytes.filter(|bytes| may_have_values(bytes, &finders)) else {
             continue;
         };
         let found = match values(bytes, &keys) {

@@ -99,7 +99,7 @@ impl BatchReader {
                 self.is_over = true;
                 break;
             };
-            if bytes.is_some_and(<[u8]>::is_empty) {
+            if bytes.is_some_and(|line| line.trim_ascii().is_empty()) {
                 continue;
             }
             let too_long = || Refusal::Line(format!("longer than {MAX_RECORD_BYTES} bytes"));
@@ -112,6 +112,7 @@ impl BatchReader {
                     self.piece.events += 1;
                     self.piece.add_replaced(start, replaced);
                 }
+                Err(Refusal::Header) => {}
                 Err(Refusal::Misfit(column)) => return Err(self.misfit(column, start)),
                 Err(Refusal::Line(why) | Refusal::Other(why)) if self.strict => {
                     let error = self.origin.line_error(start, &why);

@@ -1,4 +1,4 @@
-//! Inferring the columns of JSON: those of its first lines, or Tracee's.
+//! Finding the columns of lines: those that the first objects of JSON have, those of Tracee, or those of Zeek's header.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -14,6 +14,7 @@ use super::row::Field;
 use crate::error::{Error, Result};
 use crate::log::dns_messages::{self, Message};
 use crate::log::tracee::{self, Form};
+use crate::log::zeek_tsv::{TsvReader, is_tsv};
 use crate::log::{Dialect, Log};
 use crate::naming::parameter;
 use crate::source::column::MAX_COLUMNS;
@@ -27,17 +28,19 @@ use crate::source::text::INFERENCE_RECORDS;
 /// The most bytes of a stream that are kept while its columns are inferred.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
+/// The most lines of a header.
+const MAX_HEADER_LINES: u64 = 1000;
+
 /// The columns and the kind of a text's lines, as its first lines show them.
 pub(in crate::source) struct FoundLines {
     pub columns: Vec<FoundColumn>,
     pub layout: Layout,
 }
 
-/// Infers the columns of a JSON file from its first lines. They also tell the dialect of the lines, where
-/// `dialect` does not.
+/// Finds the columns of a file from its first lines. They also tell the dialect of the lines, where `dialect` does not.
 ///
 /// # Errors
-/// Fails when the file cannot be read, and when none of its first lines is an object.
+/// Fails when the file cannot be read, and when none of its first lines is an object or a header.
 pub(in crate::source) fn columns(
     file: &DataFile,
     dialect: Option<Option<Dialect>>,
@@ -45,11 +48,11 @@ pub(in crate::source) fn columns(
 ) -> Result<FoundLines> {
     let mut lines = Lines::new(file.read()?);
     let origin = Origin::File(file.clone());
-    let (objects, line) = first_objects(&mut lines, &origin)?;
-    FoundLines::of(&objects, dialect, missing, &origin, line)
+    let first = First::read(&mut lines, &origin, dialect)?;
+    FoundLines::of(&first, dialect, missing, &origin)
 }
 
-/// Infers the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
+/// Finds the columns of a stream as [`columns`] does for a file. Returns with them the whole stream, as it was before.
 ///
 /// # Errors
 /// Fails as [`columns`] does.
@@ -63,9 +66,9 @@ pub(in crate::source) fn columns_of_stream(
         input,
         bytes: Vec::new(),
     };
-    let (objects, line) = first_objects(&mut Lines::new(&mut kept), origin)?;
+    let first = First::read(&mut Lines::new(&mut kept), origin, dialect)?;
     let whole = Cursor::new(kept.bytes).chain(kept.input);
-    let found = FoundLines::of(&objects, dialect, missing, origin, line)?;
+    let found = FoundLines::of(&first, dialect, missing, origin)?;
     Ok((found, Box::new(whole)))
 }
 
@@ -85,17 +88,20 @@ impl Read for Kept {
 }
 
 impl FoundLines {
-    /// Returns what the first objects of a text say. The first of them is in line `line`.
+    /// Returns what the first lines of a text say.
     ///
     /// # Errors
-    /// Fails when the objects must be events of Tracee and none is one.
+    /// Fails when the lines must be events of a dialect and none is one.
     fn of(
-        objects: &[Object],
+        first: &First,
         dialect: Option<Option<Dialect>>,
         missing: &Missing,
         origin: &Origin,
-        line: u64,
     ) -> Result<Self> {
+        let (objects, line) = match first {
+            First::Objects(objects, line) => (objects.as_slice(), *line),
+            First::Header(header, line) => return Self::of_header(header, origin, *line),
+        };
         let values: Vec<HashMap<&str, Value>> = objects.iter().map(Object::values).collect();
         let forms = values.iter();
         let forms = forms.filter_map(|object| Form::of(|key| object.get(key)));
@@ -151,18 +157,50 @@ impl FoundLines {
             .flat_map(|(object, _)| dns_messages::further(dialect, object))
             .filter_map(|(name, value)| Some((name, to_raw_value(value).ok()?)))
             .collect();
-        let log = Log::dns();
-        let own = log.sensed_columns();
-        let own = own.map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()));
         let further = plain_columns(further.iter(), missing);
-        let further = further
-            .into_iter()
-            .filter(|column| log.column_type(&column.name).is_none());
         Ok(Self {
-            columns: own.chain(further).collect(),
+            columns: own_columns().chain(further).collect(),
             layout: Layout::Dns(dialect),
         })
     }
+
+    /// Returns the columns of a log of DNS, and the other fields of a header, which ends in line `line`.
+    ///
+    /// # Errors
+    /// Fails when the header is that of another log, or does not say what its lines hold.
+    fn of_header(header: &TsvReader, origin: &Origin, line: u64) -> Result<Self> {
+        let place = origin.path().display();
+        if let Err(why) = header.check() {
+            return Err(Error::data(format!("{place}: line {line}: {why}")).hint(
+                "a log in Zeek's own format begins with `#separator` and names its fields in `#fields` and `#types`",
+            ));
+        }
+        let names: Vec<&str> = header.fields().map(|(name, _)| name).collect();
+        if let Err(lacks) = dns_messages::check_zeek(|key| names.contains(&key)) {
+            let path = header.path().unwrap_or("log without a name");
+            return Err(Error::data(format!(
+                "{place}: this is Zeek's {path:.40}, not its dns.log: there is no field `{lacks}`"
+            ))
+            .hint(
+                "of Zeek's logs in its own format only dns.log is read; Zeek writes the others as JSON with \
+                 LogAscii::use_json=T, and such lines are read as a table",
+            ));
+        }
+        let further = header
+            .fields()
+            .filter(|(name, _)| dns_messages::is_further(Dialect::Zeek, name));
+        let further = further.map(|(name, data_type)| FoundColumn::stored(name, data_type));
+        Ok(Self {
+            columns: own_columns().chain(further).collect(),
+            layout: Layout::ZeekTsv,
+        })
+    }
+}
+
+/// Returns the columns of every log of DNS.
+fn own_columns() -> impl Iterator<Item = FoundColumn> {
+    let own = Log::dns().sensed_columns();
+    own.map(|(name, data_type)| FoundColumn::stored(*name, data_type.clone()))
 }
 
 /// Returns objects as maps of their values.
@@ -271,65 +309,117 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// Returns the objects in the first lines, at most [`INFERENCE_RECORDS`] objects in at most twice as many lines, and the
-/// number of the line of the first.
-///
-/// # Errors
-/// Fails when the text cannot be read, and when there is no object.
-fn first_objects(lines: &mut Lines<impl Read>, origin: &Origin) -> Result<(Vec<Object>, u64)> {
-    let mut objects = Vec::new();
-    let mut first_line = 1;
-    let mut first_fault = None;
-    for number in 1..=2 * INFERENCE_RECORDS as u64 {
-        let line = lines
-            .next()
-            .map_err(|error| origin.read_error(number, error))?;
-        let Some(line) = line else {
-            break;
-        };
-        let bytes = line.bytes.unwrap_or(b"too long");
-        if bytes.is_empty() {
-            continue;
-        }
-        match lenient::parse(bytes) {
-            Some(object) => {
-                if objects.is_empty() {
-                    first_line = number;
-                }
-                objects.push(object);
+/// What the first lines of a text hold.
+enum First {
+    /// Objects, and the number of the line of the first.
+    Objects(Vec<Object>, u64),
+    /// The header of a text in Zeek's own format, and the number of its last line.
+    Header(TsvReader, u64),
+}
+
+impl First {
+    /// Reads the first lines: at most [`INFERENCE_RECORDS`] objects in at most twice as many lines, or a header, where the
+    /// lines may be Zeek's.
+    ///
+    /// # Errors
+    /// Fails when the text cannot be read, and when there is neither an object nor a header.
+    fn read(
+        lines: &mut Lines<impl Read>,
+        origin: &Origin,
+        dialect: Option<Option<Dialect>>,
+    ) -> Result<Self> {
+        let may_be_header = dialect.is_none_or(|dialect| dialect == Some(Dialect::Zeek));
+        let mut objects = Vec::new();
+        let mut first_line = 1;
+        let mut first_fault = None;
+        for number in 1..=2 * INFERENCE_RECORDS as u64 {
+            let Some(bytes) = next_line(lines, origin, number)? else {
+                break;
+            };
+            let bytes = bytes.trim_ascii();
+            if bytes.is_empty() {
+                continue;
             }
-            None => {
-                if let Some(error) = utf_16_error(&origin.path().display(), number, bytes) {
-                    return Err(error);
+            let is_first = objects.is_empty() && first_fault.is_none();
+            if is_first && may_be_header && is_tsv(bytes) == Some(true) {
+                return Self::read_header(bytes.to_vec(), lines, origin, number);
+            }
+            match lenient::parse(bytes) {
+                Some(object) => {
+                    if objects.is_empty() {
+                        first_line = number;
+                    }
+                    objects.push(object);
                 }
-                first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
+                None => {
+                    if let Some(error) = utf_16_error(&origin.path().display(), number, bytes) {
+                        return Err(error);
+                    }
+                    first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
+                }
+            }
+            if objects.len() == INFERENCE_RECORDS {
+                break;
             }
         }
-        if objects.len() == INFERENCE_RECORDS {
-            break;
+        match first_fault {
+            _ if !objects.is_empty() => Ok(Self::Objects(objects, first_line)),
+            Some((line, is_list)) => Err(no_objects(origin, dialect.flatten(), line, is_list)),
+            None => Err(Error::data(format!(
+                "{}: the {} is empty",
+                origin.path().display(),
+                origin.kind()
+            ))
+            .hint("newline-delimited JSON has one object per line")),
         }
     }
-    match first_fault {
-        Some((line, is_list)) if objects.is_empty() => Err(no_objects(origin, line, is_list)),
-        None if objects.is_empty() => Err(Error::data(format!(
-            "{}: the {} is empty",
-            origin.path().display(),
-            origin.kind()
-        ))
-        .hint("newline-delimited JSON has one object per line")),
-        _ => Ok((objects, first_line)),
+
+    /// Reads a header, of which the first line is line `number`.
+    fn read_header(
+        first: Vec<u8>,
+        lines: &mut Lines<impl Read>,
+        origin: &Origin,
+        mut number: u64,
+    ) -> Result<Self> {
+        let mut header = TsvReader::default();
+        // No line of a header is one of values.
+        let _ = header.read(&first);
+        while !header.is_complete() && number < MAX_HEADER_LINES {
+            match next_line(lines, origin, number + 1)? {
+                Some(line) if line.starts_with(b"#") => {
+                    let _ = header.read(line);
+                }
+                _ => break,
+            }
+            number += 1;
+        }
+        Ok(Self::Header(header, number))
     }
 }
 
-fn no_objects(origin: &Origin, line: u64, is_list: bool) -> Error {
+/// Returns the next line, which has the number `number`.
+fn next_line<'l>(
+    lines: &'l mut Lines<impl Read>,
+    origin: &Origin,
+    number: u64,
+) -> Result<Option<&'l [u8]>> {
+    let line = lines
+        .next()
+        .map_err(|error| origin.read_error(number, error))?;
+    Ok(line.map(|line| line.bytes.unwrap_or(b"too long")))
+}
+
+fn no_objects(origin: &Origin, dialect: Option<Dialect>, line: u64, is_list: bool) -> Error {
     let error = Error::data(format!(
         "{}: line {line}: not a JSON object, and none of the next lines is one",
         origin.path().display()
     ));
-    error.hint(if is_list {
-        "this is a list: write one object per line, as in jq -c '.[]' FILE"
-    } else {
-        "newline-delimited JSON has one object per line; jq -c . FILE writes it so"
+    error.hint(match dialect {
+        _ if is_list => "this is a list: write one object per line, as in jq -c '.[]' FILE",
+        Some(Dialect::Zeek) => {
+            "a log in Zeek's own format begins with the line `#separator`, which zeek-cut keeps with -C"
+        }
+        _ => "newline-delimited JSON has one object per line; jq -c . FILE writes it so",
     })
 }
 

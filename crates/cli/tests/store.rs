@@ -198,7 +198,7 @@ fn incidents_have_their_events() {
     assert!(shown.contains("kept, the highest:"), "{shown}");
 }
 
-/// A watch of standard input with a store.
+/// A watch with a store and metrics.
 struct Watch {
     child: Child,
     /// The address of its metrics.
@@ -343,6 +343,41 @@ fn a_kill_is_a_gap_of_a_pipe_that_shows_on_its_incidents() {
     );
     let shown = folder.done(&["incidents", "--store", "store.db"]).stdout;
     assert!(shown.contains("events may be missing: "), "{shown}");
+}
+
+#[test]
+fn a_kill_is_a_gap_of_every_address() {
+    let folder = Folder::with_model(2000);
+    let addresses = ["tcp://127.0.0.1:0", "http://127.0.0.1:0"];
+    let listen = ["--listen", addresses[0], "--listen", addresses[1]];
+    let args = [&WATCH[..2], &WATCH[3..], &listen].concat();
+    let mut watch = Watch::start(&mut folder.command(&args));
+    let saved = || {
+        folder
+            .path("store.db")
+            .exists()
+            .then(|| listed(&folder)["saved"].clone())
+    };
+    let saved = || saved().filter(|saved| !saved.is_null());
+    wait_for("moment", saved);
+    watch.child.kill().expect("a watch that runs");
+    watch.child.wait().expect("a status");
+    let saved = saved().expect("a moment");
+    assert_eq!(listed(&folder)["gaps"], serde_json::json!([]));
+    let watch = Watch::start(&mut folder.command(&args));
+    wait_for("gaps", || {
+        (listed(&folder)["gaps"] != serde_json::json!([])).then_some(())
+    });
+    watch.stop();
+    let gaps = listed(&folder)["gaps"].clone();
+    let gaps: Vec<(&Value, &Value)> = gaps
+        .as_array()
+        .expect("gaps")
+        .iter()
+        .map(|gap| (&gap["input"], &gap["start"]))
+        .collect();
+    let [tcp, http] = addresses.map(Value::from);
+    assert_eq!(gaps, [(&tcp, &saved), (&http, &saved)]);
 }
 
 #[test]

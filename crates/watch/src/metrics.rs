@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use honeyguide::prometheus::{self, Text, label};
+use honeyguide::wording::printable;
 use honeyguide::{Error, Result};
 use tokio::runtime::Builder;
 
@@ -59,17 +60,26 @@ fn router(status: Arc<Status>, store: Option<PathBuf>) -> Router {
         async { ([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], text) }
     };
     let health = move || {
-        let is_alive = healthy.now().is_alive();
-        async move {
-            match is_alive {
-                true => (StatusCode::OK, "ok\n"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "the watch gives no sign\n"),
-            }
-        }
+        let answer = health(&healthy.now());
+        async move { answer }
     };
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
+}
+
+/// Returns the answer to whoever asks how a watch is.
+fn health(now: &Now) -> (StatusCode, String) {
+    let why = match &now.store_failure {
+        _ if !now.is_alive() => "the watch gives no sign".to_owned(),
+        Some(failure) => {
+            let seconds = failure.since.elapsed().as_secs();
+            let why = printable(&failure.why);
+            format!("since {seconds} s the store cannot be written, and no event is taken: {why}")
+        }
+        None => return (StatusCode::OK, "ok\n".to_owned()),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
 }
 
 /// Returns what waits in the store at `path`. A store that cannot be read at the moment shows no receivers.
@@ -128,6 +138,7 @@ fn text(now: &Now, receivers: &[Waiting], time: DateTime<Utc>) -> String {
             &[(&model, 1)],
         );
     }
+    store(&mut text, now);
     outbox(&mut text, receivers, time);
     text.finish()
 }
@@ -166,6 +177,31 @@ fn records(text: &mut Text, now: &Now) {
         "honeyguide_watch_late_events_total",
         "Events that came after later ones of their host had been folded.",
         &[("", now.late)],
+    );
+}
+
+/// Adds what is known of the store, if there is one.
+fn store(text: &mut Text, now: &Now) {
+    let Some(bytes) = now.store_bytes else { return };
+    text.gauge(
+        "honeyguide_watch_store_failing",
+        "1 if the store cannot be written, so that no event is taken, else 0.",
+        u8::from(now.store_failure.is_some()),
+    );
+    text.gauge(
+        "honeyguide_watch_store_bytes",
+        "Bytes that the store uses.",
+        bytes,
+    );
+    text.counter(
+        "honeyguide_watch_removed_incidents_total",
+        "Incidents that were removed from the store because of their age or its size.",
+        &[("", now.removed_incidents)],
+    );
+    text.gauge(
+        "honeyguide_watch_incidents_beyond_budget",
+        "Incidents of the day that alerts do not tell of, because there were more than --incidents-per-day.",
+        now.beyond_budget,
     );
 }
 

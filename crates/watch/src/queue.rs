@@ -1,7 +1,7 @@
 //! The queue between the threads that read inputs and the one that scores. It is bounded by bytes: when it is full, the
 //! readers wait, and with them whoever writes to a pipe.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::position::Position;
 
 /// The number of bytes from which on a queue is full.
 pub const QUEUE_BYTES: usize = 32 << 20;
-/// The least time between two gaps that are recorded because records were refused.
+/// The least time between two gaps of an input that are recorded because its records were refused.
 const GAP_PAUSE: Duration = Duration::from_secs(1);
 /// The cause of such a gap.
 const REFUSED: &str = "records were refused because the queue was full";
@@ -93,8 +93,8 @@ struct State {
     received: u64,
     /// The number of them that were refused because the queue was full.
     refused: u64,
-    /// When a gap was last recorded because records were refused.
-    last_gap: Option<Instant>,
+    /// When a gap was last recorded because records of an input were refused, by the number of the input.
+    last_gaps: BTreeMap<usize, Instant>,
     /// The number of inputs that are not over.
     open: usize,
     is_closed: bool,
@@ -111,7 +111,7 @@ impl Queue {
                 waiting: 0,
                 received: 0,
                 refused: 0,
-                last_gap: None,
+                last_gaps: BTreeMap::new(),
                 open: inputs,
                 is_closed: false,
             }),
@@ -161,8 +161,9 @@ impl Queue {
         state.received += records;
         if state.bytes >= self.limit {
             state.refused += records;
-            if state.last_gap.is_none_or(|last| now - last >= GAP_PAUSE) {
-                state.last_gap = Some(now);
+            let last = state.last_gaps.get(&chunk.input);
+            if last.is_none_or(|last| now - *last >= GAP_PAUSE) {
+                state.last_gaps.insert(chunk.input, now);
                 state.sent.push_back(Sent::Gap(chunk.input, REFUSED));
             }
             return Offered::Full;
@@ -265,27 +266,33 @@ mod tests {
 
     #[test]
     fn records_that_are_offered_to_a_full_queue_are_refused_and_counted() {
-        let queue = Queue::new(1, 100);
-        let offer = |bytes| {
+        let queue = Queue::new(2, 100);
+        let offer_to = |input, bytes| {
             let Sent::Records(chunk) = chunk(bytes) else {
                 panic!("no records");
             };
-            queue.offer(chunk)
+            queue.offer(Chunk { input, ..chunk })
         };
+        let offer = |bytes| offer_to(0, bytes);
         assert_eq!(offer(100), Offered::Taken);
-        assert_eq!([offer(1), offer(1)], [Offered::Full; 2]);
-        assert_eq!(queue.counts(), (3, 1, 2));
+        assert_eq!(
+            [offer(1), offer(1), offer_to(1, 1), offer_to(1, 1)],
+            [Offered::Full; 4]
+        );
+        assert_eq!(queue.counts(), (5, 1, 4));
         assert!(matches!(
             queue.take(Duration::ZERO),
             Taken::Sent(Sent::Records(_))
         ));
-        assert!(matches!(
-            queue.take(Duration::ZERO),
-            Taken::Sent(Sent::Gap(0, _))
-        ));
+        for refused in [0, 1] {
+            assert!(matches!(
+                queue.take(Duration::ZERO),
+                Taken::Sent(Sent::Gap(input, _)) if input == refused
+            ));
+        }
         assert!(
             matches!(queue.take(Duration::ZERO), Taken::Nothing),
-            "one gap for both"
+            "one gap for both records of an input"
         );
         assert_eq!(offer(1), Offered::Taken);
         queue.close();

@@ -5,14 +5,20 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use honeyguide::incident::WATERMARK;
-use honeyguide_watch::ListenAddress;
+use honeyguide_watch::{ListenAddress, StoreLimits};
 
-use super::numbers::number;
+use super::numbers::{bytes, number, whole};
 use super::paths::output;
 use super::receivers::Receivers;
 
 /// The longest time for which an event can wait for earlier ones, in seconds.
 const MAX_WATERMARK: f64 = 3600.0;
+
+/// The longest time for which incidents can be kept, in days: a century.
+const MAX_KEEP_DAYS: u32 = 36_525;
+/// The default size of a store, and the least one, which leaves room for the state of the watch.
+const KEEP_SIZE: &str = "4G";
+const LEAST_KEEP_SIZE: u64 = 16 << 20;
 
 const EXAMPLES: &str = "Examples:
   tracee --output json | honeyguide watch model.json -
@@ -24,6 +30,15 @@ const EXAMPLES: &str = "Examples:
   honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
       --syslog unix:/dev/log
   honeyguide watch model.json --listen http://127.0.0.1:9912 --listen unix:/run/honeyguide.sock";
+
+/// Reads the size of a store.
+fn keep_size(text: &str) -> Result<u64, String> {
+    let size = bytes(text)?;
+    match size >= LEAST_KEEP_SIZE {
+        true => Ok(size),
+        false => Err("must be at least 16M".to_owned()),
+    }
+}
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
@@ -58,6 +73,16 @@ pub struct Watch {
     /// How long an event waits for earlier ones of its host, by the times of the events; later ones are counted as late
     #[arg(long, value_name = "SECONDS", default_value_t = WATERMARK, value_parser = number(0.0, MAX_WATERMARK), allow_negative_numbers = true)]
     pub watermark: f64,
+    /// Let alerts tell of at most so many incidents a day, in UTC; the others are stored, and one digest after the day says how
+    /// many they were
+    #[arg(long, value_name = "N", requires = "store", default_value_t = StoreLimits::default().incidents_per_day)]
+    pub incidents_per_day: u64,
+    /// Remove incidents from the store that have ended, so many days after their last change
+    #[arg(long, value_name = "DAYS", requires = "store", default_value_t = StoreLimits::default().keep.days, value_parser = whole(1, MAX_KEEP_DAYS))]
+    pub keep_days: u32,
+    /// Let the store hold at most so much, such as 512M or 4G: of the incidents that have ended, the oldest are removed first
+    #[arg(long, value_name = "BYTES", requires = "store", default_value = KEEP_SIZE, value_parser = keep_size)]
+    pub keep_size: u64,
     /// Serve /metrics for Prometheus and /healthz at this address of this machine, such as 127.0.0.1:9911
     #[arg(long, value_name = "IP:PORT")]
     pub metrics: Option<SocketAddr>,

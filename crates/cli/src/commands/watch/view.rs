@@ -117,6 +117,11 @@ fn picture(now: &Now, rate: f64, width: usize) -> String {
             count(ledger.in_flight),
         ),
     ];
+    if let Some(failure) = &now.store_failure {
+        let time = duration(failure.since.elapsed().as_secs_f64());
+        let why = printable(&failure.why);
+        lines.push(format!("no event is taken for {time}: {why}"));
+    }
     let mut incidents: Vec<(&String, &OpenIncident)> = now.open.iter().collect();
     incidents.sort_by(|one, other| other.1.score.total_cmp(&one.1.score));
     for (id, incident) in incidents.iter().take(SHOWN) {

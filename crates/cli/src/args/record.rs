@@ -29,17 +29,24 @@ pub struct Record {
     /// [default: 256M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub rotate: Option<u64>,
-    /// Record only this cgroup and those below it: a folder below /sys/fs/cgroup, or its path after 0:: in
-    /// /proc/PID/cgroup
+    #[command(flatten)]
+    pub filter: SensorFilter,
+}
+
+/// The processes whose calls a sensor takes: all, or those of which every option that is given holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, ClapArgs)]
+pub struct SensorFilter {
+    /// Let the sensor take only calls of this cgroup and those below it: a folder below /sys/fs/cgroup, or its path after
+    /// 0:: in /proc/PID/cgroup
     #[arg(long, value_name = "PATH", conflicts_with = "container")]
     pub cgroup: Option<PathBuf>,
-    /// Record only this container: its identifier, or the first characters of it
+    /// Let the sensor take only calls of this container: its identifier, or the first characters of it
     #[arg(long, value_name = "ID")]
     pub container: Option<String>,
-    /// Record only processes in this mount namespace: the number in /proc/PID/ns/mnt
+    /// Let the sensor take only calls of processes in this mount namespace: the number in /proc/PID/ns/mnt
     #[arg(long, value_name = "N")]
     pub mount_namespace: Option<u32>,
-    /// Record only processes of this user, by number
+    /// Let the sensor take only calls of processes of this user, by number
     #[arg(long, value_name = "UID")]
     pub user: Option<u32>,
 }

@@ -67,13 +67,13 @@ impl Held {
         self.records.len() > LEARNT_RECORDS || self.bytes > LEARNT_BYTES
     }
 
-    /// Returns whether they were held for long enough. A header alone tells nothing of the types of values.
+    /// Returns whether they were held for long enough, and have values.
     fn are_due(&self) -> bool {
         is_due(self.since, LEARNT_TIME) && self.have_values()
     }
 
-    /// Returns whether there are values: those after the header of CSV, and lines that do not begin as those of a header of
-    /// Zeek's.
+    /// Returns whether the records have values: those after the header of CSV, and lines that do not begin as those of a header
+    /// of Zeek's.
     fn have_values(&self) -> bool {
         let is_value = |record: &Vec<u8>| !record.trim_ascii_start().starts_with(b"#");
         match self.records.first().and_then(|first| are_csv(first)) {

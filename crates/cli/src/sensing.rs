@@ -39,7 +39,6 @@ mod with {
 
     use super::{Command, Failure};
     use crate::args::SensorFilter;
-    use crate::commands::record;
 
     /// The time between two looks into the ring buffer.
     pub const PERIOD: Duration = Duration::from_millis(10);
@@ -47,7 +46,7 @@ mod with {
     const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
     /// A sensor that has been started.
-    pub struct Started(pub Sensor);
+    pub struct Started(pub Box<Sensor>);
 
     /// Starts the sensor if `command` needs it. It is started while there is only one thread, so that all threads
     /// lack the capabilities that it gives up.
@@ -57,7 +56,7 @@ mod with {
     pub fn start(command: &Command) -> Result<Option<Started>, Failure> {
         let (filter, files) = match command {
             Command::Record(args) => {
-                record::check_destination(args)?;
+                args.check_destination()?;
                 (&args.filter, vec![args.out.as_path()])
             }
             Command::Watch(args) if args.sensor => (&args.filter, args.written_files()),
@@ -78,7 +77,7 @@ mod with {
         let sensor = Sensor::start(&filter).map_err(failed)?;
         let are_foreign = files.into_iter().any(is_of_another_user);
         sensor.drop_capabilities(are_foreign).map_err(failed)?;
-        Ok(Some(Started(sensor)))
+        Ok(Some(Started(Box::new(sensor))))
     }
 
     /// Says which events of BETH the sensor does not record on this kernel.

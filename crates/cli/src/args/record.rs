@@ -1,8 +1,12 @@
 //! `honeyguide record`.
 
+#[cfg(feature = "sensor")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+#[cfg(feature = "sensor")]
+use honeyguide::{Error, is_url, output::TableFormat};
 
 use super::numbers::whole;
 
@@ -31,6 +35,33 @@ pub struct Record {
     pub rotate: Option<u64>,
     #[command(flatten)]
     pub filter: SensorFilter,
+}
+
+#[cfg(feature = "sensor")]
+impl Record {
+    /// Returns whether `out` names a folder: one that exists, or a name without the ending of a format.
+    pub fn is_folder(&self) -> bool {
+        self.out != Path::new("-") && (self.out.is_dir() || TableFormat::of(&self.out).is_err())
+    }
+
+    /// Checks what can be checked of the destination before the sensor starts.
+    ///
+    /// # Errors
+    /// Fails when it is a folder on another machine, and when files are to follow a single one.
+    pub fn check_destination(&self) -> Result<(), Error> {
+        let shown = self.out.display();
+        match self.is_folder() {
+            true if is_url(&self.out.to_string_lossy()) => Err(Error::usage(format!(
+                "{shown}: a folder of recordings is on this host"
+            ))
+            .hint("name a file, which ends in .parquet, .arrow, .ndjson or .csv")),
+            false if self.rotate.is_some() => Err(Error::usage(format!(
+                "{shown}: a file, but --rotate begins others"
+            ))
+            .hint("name a folder in which to write them")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The processes whose calls a sensor takes: all, or those of which every option that is given holds.

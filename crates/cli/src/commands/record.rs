@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::sensing::Started;
 
 #[cfg(feature = "sensor")]
-pub use with::{check_destination, run};
+pub use with::run;
 
 /// Never runs, since nothing can have been started.
 #[cfg(not(feature = "sensor"))]
@@ -17,12 +17,12 @@ pub async fn run(_: &Context, _: Record, started: Started) -> Result<(), Failure
 #[cfg(feature = "sensor")]
 mod with {
     use std::io::{self, Write};
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    use honeyguide::output::{TableFormat, create_folder};
+    use honeyguide::Error;
+    use honeyguide::output::create_folder;
     use honeyguide::recording::RecordingFile;
-    use honeyguide::{Error, is_url};
     use sensor::{Counts, Event, Sensor};
     use serde::Serialize;
 
@@ -37,27 +37,6 @@ mod with {
     const ROTATE: u64 = 256 << 20;
     /// The bytes of an event beside its texts, before compression.
     const EVENT_BYTES: u64 = 128;
-
-    /// Checks what can be checked of the destination before the sensor starts.
-    pub fn check_destination(args: &Record) -> Result<(), Error> {
-        let shown = args.out.display();
-        match is_folder(&args.out) {
-            true if is_url(&args.out.to_string_lossy()) => Err(Error::usage(format!(
-                "{shown}: a folder of recordings is on this host"
-            ))
-            .hint("name a file, which ends in .parquet, .arrow, .ndjson or .csv")),
-            false if args.rotate.is_some() => Err(Error::usage(format!(
-                "{shown}: a file, but --rotate begins others"
-            ))
-            .hint("name a folder in which to write them")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns whether `out` names a folder: one that exists, or a name without the ending of a format.
-    fn is_folder(out: &Path) -> bool {
-        out != Path::new("-") && (out.is_dir() || TableFormat::of(out).is_err())
-    }
 
     /// What was recorded.
     #[derive(Serialize)]
@@ -148,7 +127,7 @@ mod with {
 
     impl<'c> Recorder<'c> {
         fn new(context: &'c Context, args: &Record) -> Result<Self, Failure> {
-            let is_folder = is_folder(&args.out);
+            let is_folder = args.is_folder();
             if is_folder {
                 create_folder(&args.out)?;
             }

@@ -22,12 +22,14 @@ pub enum InputKind {
     Pipe,
     /// Others send records to an address.
     Listening,
+    /// This process makes the records.
+    Sensor,
 }
 
 impl InputKind {
     /// Returns whether what comes while no watch is running is lost.
     pub(crate) fn goes_on_without_a_watch(self) -> bool {
-        matches!(self, Self::Pipe | Self::Listening)
+        matches!(self, Self::Pipe | Self::Listening | Self::Sensor)
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod alert;
 mod database;
+mod feed;
 mod follow;
 mod formats;
 mod gap;
@@ -27,6 +28,7 @@ mod tables;
 mod watcher;
 
 pub use alert::{ALERT_FORMAT, ALERT_VERSION};
+pub use feed::Feed;
 pub use follow::follow;
 pub use formats::{SyslogFormat, WebhookFormat};
 pub use gap::Gap;

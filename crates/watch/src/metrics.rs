@@ -161,6 +161,7 @@ fn records(text: &mut Text, now: &Now) {
             (r#"{outcome="unusable"}"#, ledger.dropped.unusable),
             (r#"{outcome="stopped"}"#, ledger.dropped.stopped),
             (r#"{outcome="refused"}"#, ledger.dropped.refused),
+            (r#"{outcome="lost"}"#, ledger.dropped.lost),
         ],
     );
     text.gauge(
@@ -267,7 +268,7 @@ mod tests {
     fn busy() -> Now {
         let mut now = Now {
             ledger: Ledger {
-                received: 28,
+                received: 36,
                 scored: 1,
                 malformed: 2,
                 dropped: Dropped {
@@ -275,6 +276,7 @@ mod tests {
                     unusable: 4,
                     stopped: 5,
                     refused: 7,
+                    lost: 8,
                 },
                 in_flight: 6,
             },
@@ -309,10 +311,11 @@ mod tests {
             "unusable",
             "stopped",
             "refused",
+            "lost",
         ];
         let outcomes =
             outcomes.map(|outcome| of(&format!("records_total{{outcome=\"{outcome}\"}}")));
-        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]);
+        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0]);
         let sum = outcomes.iter().sum::<f64>() + of("in_flight_records");
         assert_eq!(of("received_records_total"), sum);
         assert_eq!(of("latency_seconds_bucket{le=\"0.1\"}"), 0.0);

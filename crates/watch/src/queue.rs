@@ -16,6 +16,21 @@ const GAP_PAUSE: Duration = Duration::from_secs(1);
 /// The cause of such a gap.
 const REFUSED: &str = "records were refused because the queue was full";
 
+/// The cause of a gap in the events of a sensor.
+const LOST: &str = "the sensor lost events because its ring buffer was full";
+
+/// The numbers of records since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub received: u64,
+    /// Those that wait.
+    pub waiting: u64,
+    /// Those that were refused because the queue was full.
+    pub refused: u64,
+    /// Those that were lost before they came.
+    pub lost: u64,
+}
+
 /// Whole records of one input.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -93,6 +108,8 @@ struct State {
     received: u64,
     /// The number of them that were refused because the queue was full.
     refused: u64,
+    /// The number of events that were lost before they came. They are among those that came.
+    lost: u64,
     /// When a gap was last recorded because records of an input were refused, by the number of the input.
     last_gaps: BTreeMap<usize, Instant>,
     /// The number of inputs that are not over.
@@ -111,6 +128,7 @@ impl Queue {
                 waiting: 0,
                 received: 0,
                 refused: 0,
+                lost: 0,
                 last_gaps: BTreeMap::new(),
                 open: inputs,
                 is_closed: false,
@@ -223,10 +241,27 @@ impl Queue {
         (state.bytes as u64, first)
     }
 
-    /// Returns the numbers of records that came, that wait, and that were refused.
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+    /// Counts events of the input number `input` that were lost before they came, and records the gap.
+    pub(crate) fn add_lost(&self, input: usize, events: u64) {
+        if events == 0 {
+            return;
+        }
+        let mut state = self.state();
+        state.received += events;
+        state.lost += events;
+        state.sent.push_back(Sent::Gap(input, LOST));
+        self.filled.notify_one();
+    }
+
+    /// Returns the numbers of records.
+    pub(crate) fn counts(&self) -> Counts {
         let state = self.state();
-        (state.received, state.waiting, state.refused)
+        Counts {
+            received: state.received,
+            waiting: state.waiting,
+            refused: state.refused,
+            lost: state.lost,
+        }
     }
 }
 
@@ -235,6 +270,30 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    /// The records that came, that wait, that were refused and that were lost.
+    fn counts(queue: &Queue) -> [u64; 4] {
+        let Counts {
+            received,
+            waiting,
+            refused,
+            lost,
+        } = queue.counts();
+        [received, waiting, refused, lost]
+    }
+
+    #[test]
+    fn events_that_were_lost_are_counted_and_a_gap() {
+        let queue = Queue::new(1, 100);
+        queue.add_lost(0, 0);
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Nothing));
+        queue.add_lost(0, 7);
+        assert_eq!(counts(&queue), [7, 0, 0, 7]);
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::Gap(0, LOST))
+        ));
+    }
 
     fn chunk(bytes: usize) -> Sent {
         Sent::Records(Chunk {
@@ -253,10 +312,10 @@ mod tests {
         let writer = Arc::clone(&queue);
         let writer = std::thread::spawn(move || writer.send(chunk(1)));
         std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(queue.counts(), (2, 2, 0), "the third waits");
+        assert_eq!(counts(&queue), [2, 2, 0, 0], "the third waits");
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
         assert!(writer.join().expect("no panic"));
-        assert_eq!(queue.counts(), (3, 2, 0));
+        assert_eq!(counts(&queue), [3, 2, 0, 0]);
         queue.close();
         assert!(!queue.send(chunk(1)));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
@@ -279,7 +338,7 @@ mod tests {
             [offer(1), offer(1), offer_to(1, 1), offer_to(1, 1)],
             [Offered::Full; 4]
         );
-        assert_eq!(queue.counts(), (5, 1, 4));
+        assert_eq!(counts(&queue), [5, 1, 4, 0]);
         assert!(matches!(
             queue.take(Duration::ZERO),
             Taken::Sent(Sent::Records(_))

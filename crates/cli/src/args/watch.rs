@@ -1,7 +1,7 @@
 //! `honeyguide watch`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use honeyguide::incident::WATERMARK;
@@ -10,6 +10,7 @@ use honeyguide_watch::{ListenAddress, StoreLimits};
 use super::numbers::{bytes, number, whole};
 use super::paths::output;
 use super::receivers::Receivers;
+use super::record::SensorFilter;
 
 /// The longest time for which an event can wait for earlier ones, in seconds.
 const MAX_WATERMARK: f64 = 3600.0;
@@ -29,7 +30,8 @@ const EXAMPLES: &str = "Examples:
       --webhook http://127.0.0.1:9093/api/v2/alerts --webhook-format alertmanager
   honeyguide watch model.json /var/log/tracee.json --follow --store incidents.db \\
       --syslog unix:/dev/log
-  honeyguide watch model.json --listen http://127.0.0.1:9912 --listen unix:/run/honeyguide.sock";
+  honeyguide watch model.json --listen http://127.0.0.1:9912 --listen unix:/run/honeyguide.sock
+  honeyguide watch model.json --sensor --store incidents.db";
 
 /// Reads the size of a store.
 fn keep_size(text: &str) -> Result<u64, String> {
@@ -46,7 +48,7 @@ pub struct Watch {
     /// The model file: a path or a URL
     pub model: PathBuf,
     /// Files of CSV or lines of JSON, or - for standard input
-    #[arg(required_unless_present = "listen", value_name = "INPUT")]
+    #[arg(required_unless_present_any = ["listen", "sensor"], value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Read files on as they grow, also after they are renamed and begun anew, or emptied
     #[arg(long)]
@@ -55,6 +57,11 @@ pub struct Watch {
     /// can be given several times
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<ListenAddress>,
+    /// Take the kernel calls of this host from the sensor, without an end; needs root, or CAP_BPF and CAP_PERFMON
+    #[arg(long)]
+    pub sensor: bool,
+    #[command(flatten)]
+    pub filter: SensorFilter,
     /// A file with the bearer token that senders over HTTP must know; needed where other machines can connect
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub listen_token_file: Option<PathBuf>,
@@ -88,4 +95,13 @@ pub struct Watch {
     pub metrics: Option<SocketAddr>,
     #[command(flatten)]
     pub receivers: Receivers,
+}
+
+impl Watch {
+    /// Returns the files that the watch writes.
+    #[cfg_attr(not(feature = "sensor"), expect(dead_code, reason = "the sensor asks"))]
+    pub fn written_files(&self) -> Vec<&Path> {
+        let files = [&self.alerts, &self.store].into_iter().flatten();
+        files.map(PathBuf::as_path).collect()
+    }
 }

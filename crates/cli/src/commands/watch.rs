@@ -3,6 +3,7 @@
 mod models;
 mod onlookers;
 mod receivers;
+mod sensor;
 mod view;
 
 use std::fs::File;
@@ -17,21 +18,24 @@ use std::time::Duration;
 use honeyguide::incident::{Change, LiveOptions};
 use honeyguide::{Error, Model, Token, is_url, marks};
 use honeyguide_watch::{
-    End, InputKind, Keep, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store,
-    StoreLimits, Summary, Watcher, follow, read_stream,
+    End, Feed, InputKind, Keep, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings,
+    Store, StoreLimits, Summary, Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
-use crate::args::Watch;
+use crate::args::{SensorFilter, Watch};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, print_anomalous, print_change, printable};
+use crate::sensing::Started;
 use crate::signals::stop_signal;
 use view::View;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
+/// The name of the sensor among the inputs.
+const SENSOR: &str = "sensor";
 /// The time for which alerts are still delivered after the end: of all inputs, and after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const LAST_DELIVERIES_OF_STOPPED: Duration = Duration::from_millis(300);
@@ -41,10 +45,16 @@ const SHOWN_BAD: usize = 3;
 #[derive(Serialize)]
 struct Watched(Summary);
 
-pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
+/// Watches until all inputs are over, or a signal arrives. `started` is the sensor, if the watch has one.
+pub async fn run(context: &Context, args: Watch, started: Option<Started>) -> Result<(), Failure> {
     let signal = stop_signal();
+    check_sensor(context, &args)?;
     let model = context.model(&args.model)?;
-    let inputs = open_all(context, &args)?;
+    let mut inputs = open_all(context, &args)?;
+    if let Some(started) = started {
+        sensor::remark(context, &started);
+        inputs.push((SENSOR.into(), Input::Sensor(started)));
+    }
     let view = View::new(!context.json() && !context.global().quiet);
     let reports = Reports::open(context, &args, view.clone())?;
     let read = context.global().read_options()?;
@@ -111,6 +121,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             Input::Stream(stream, _) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
             Input::Listening(listener) => listener.serve(&queue, at, format),
+            Input::Sensor(started) => sensor::read(started, Feed::new(&queue, at)),
         });
         // A thread that waits for a pipe cannot be woken: it ends with the process.
         if listens {
@@ -151,6 +162,8 @@ enum Input {
     Followed,
     /// Others send it events.
     Listening(Listener),
+    /// The sensor of this program.
+    Sensor(Started),
 }
 
 impl Input {
@@ -159,6 +172,7 @@ impl Input {
             Self::Stream(_, kind) => *kind,
             Self::Followed => InputKind::Followed,
             Self::Listening(_) => InputKind::Listening,
+            Self::Sensor(_) => InputKind::Sensor,
         }
     }
 }
@@ -201,6 +215,26 @@ fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Fa
         inputs.push((listener.name().to_owned(), Input::Listening(listener)));
     }
     Ok(inputs)
+}
+
+/// Checks the options of the sensor.
+///
+/// # Errors
+/// Fails when there are options of a sensor without one, and when a format is given for its events.
+fn check_sensor(context: &Context, args: &Watch) -> Result<(), Error> {
+    if !args.sensor && args.filter != SensorFilter::default() {
+        return Err(Error::usage(
+            "--cgroup, --container, --mount-namespace and --user: the sensor filters with them",
+        )
+        .hint("add --sensor, or leave them out"));
+    }
+    if args.sensor && context.global().format.is_some() {
+        return Err(
+            Error::usage("--format: the events of the sensor have a format of their own")
+                .hint("leave it out, or watch other inputs with it in another process"),
+        );
+    }
+    Ok(())
 }
 
 /// Opens an input. A file that is followed need not be there yet.
@@ -402,13 +436,14 @@ impl Outcome for Watched {
         )?;
         writeln!(
             out,
-            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} not scored.",
+            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} lost, {} not scored.",
             of_them(ledger.received, "record", "records"),
             count(ledger.scored),
             count(ledger.malformed),
             count(ledger.dropped.no_event),
             count(ledger.dropped.unusable),
             count(ledger.dropped.refused),
+            count(ledger.dropped.lost),
             count(ledger.dropped.stopped + ledger.in_flight),
         )?;
         writeln!(

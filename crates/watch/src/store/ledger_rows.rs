@@ -29,6 +29,7 @@ pub(super) fn write_ledger(
         ("unusable", dropped.unusable),
         ("stopped", dropped.stopped),
         ("refused", dropped.refused),
+        ("lost", dropped.lost),
         ("in_flight", in_flight),
         ("anomalous", anomalous),
     ] {
@@ -59,6 +60,7 @@ pub(super) fn read_ledger(connection: &Connection) -> rusqlite::Result<Ledger> {
             stopped: records("stopped")?,
             // Stores of earlier versions do not count them.
             refused: records("refused").optional()?.unwrap_or(0),
+            lost: records("lost").optional()?.unwrap_or(0),
         },
         in_flight: records("in_flight")?,
     })

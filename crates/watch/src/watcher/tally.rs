@@ -1,7 +1,7 @@
 //! What became of the records, in numbers.
 
 use crate::ledger::{BadRecord, BadRecords, Dropped, Ledger};
-use crate::queue::Queue;
+use crate::queue::{Counts, Queue};
 
 /// The numbers of records and events by what became of them, over all runs with the same store.
 #[derive(Default)]
@@ -57,13 +57,19 @@ impl Tally {
 
     /// Returns the ledger. `inside` is the number of records that were taken from the queue and are not scored.
     pub fn ledger(&self, queue: &Queue, inside: u64) -> Ledger {
-        let (received, queued, refused) = queue.counts();
+        let Counts {
+            received,
+            waiting,
+            refused,
+            lost,
+        } = queue.counts();
         Ledger {
-            in_flight: queued + inside,
+            in_flight: waiting + inside,
             scored: self.scored,
             malformed: self.malformed,
             dropped: Dropped {
                 refused: self.dropped.refused + refused,
+                lost: self.dropped.lost + lost,
                 ..self.dropped
             },
             received: self.received_before + received,

@@ -113,7 +113,7 @@ fn picture(now: &Now, rate: f64, width: usize) -> String {
             count(ledger.received),
             count(ledger.scored),
             count(ledger.malformed),
-            count(dropped.no_event + dropped.unusable + dropped.stopped + dropped.refused),
+            count(dropped.all()),
             count(ledger.in_flight),
         ),
     ];

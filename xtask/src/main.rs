@@ -26,6 +26,7 @@ Tasks:
   test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed, and those of the
                    Python package if Python 3.11 or newer is. With ARGs, run only `cargo test` and pass them to it
   python           Build the wheel of the Python package in a virtual environment and run its tests
+  kills [N]        Kill nodes of a cluster N times (default: 200) while commands run on it, and compare their answers
   fuzz [TARGET]... [--seconds N] [--seed S]
                    Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour. Every run makes
                    other random choices, unless S is given and is not 0
@@ -33,6 +34,9 @@ Tasks:
   bpf              Compile the part of the sensor that runs in the kernel, with Debian's clang-14, and record its hash
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
+
+/// The number of kills without an argument.
+const KILLS: u32 = 200;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,6 +59,11 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
         ["python"] => python::run(),
+        ["kills"] => test::kill_nodes(KILLS),
+        ["kills", number] => match number.parse() {
+            Ok(number) if number > 0 => test::kill_nodes(number),
+            _ => Err(Error::Usage(USAGE)),
+        },
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["arrows"] => arrows::run(),
         ["bpf"] => bpf::build(),

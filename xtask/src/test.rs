@@ -43,6 +43,39 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The variable that tells the tests of a cluster how often each kills a node.
+const KILLS_VARIABLE: &str = "HONEYGUIDE_TEST_KILLS";
+/// The number of tests that kill nodes.
+const KILLING_TESTS: u32 = 3;
+
+/// Runs `cargo xtask kills`: the tests that kill nodes of a cluster, with at least `kills` kills together.
+///
+/// # Errors
+/// The tests do not compile or fail.
+pub fn kill_nodes(kills: u32) -> Result<()> {
+    let mut tests = cargo([
+        "test",
+        "--workspace",
+        "--features",
+        features::CLUSTER,
+        "--test",
+        "cluster",
+        "--",
+        "--nocapture",
+        "kills_at_random_moments",
+    ]);
+    let each = kills.div_ceil(KILLING_TESTS);
+    let mut totals = Totals::default();
+    each_line(tests.env(KILLS_VARIABLE, each.to_string()), |line| {
+        println!("{line}");
+        totals.add(line);
+    })?;
+    match totals.passed {
+        0 => Err(Error::NoTests),
+        _ => Ok(()),
+    }
+}
+
 /// Tests pages in a browser and adds the results to `totals`.
 fn test_pages(totals: &mut Totals) -> Result<()> {
     match Tools::find() {

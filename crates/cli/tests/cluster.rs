@@ -373,8 +373,11 @@ fn answer(folder: &Folder, run: &Run, out: Option<&str>) -> (String, Option<Vec<
     (run.stdout.clone(), written)
 }
 
-/// The number of runs of one command in which a node is killed. All commands together have at least 40 of them.
+/// The number of runs of one command in which a node is killed, unless the variable says another. All commands together have
+/// at least 40 of them.
 const KILLS: usize = 14;
+/// The variable with another number, which `cargo xtask kills` sets.
+const KILLS_VARIABLE: &str = "HONEYGUIDE_TEST_KILLS";
 
 /// Runs `args` again and again, and kills an executor or the scheduler at a random time of each run.
 ///
@@ -389,7 +392,9 @@ fn assert_same_despite_kills(args: &[&str], out: Option<&str>, mut times: Random
     let usual = begin.elapsed();
     assert!(answer(&folder, &on_cluster, out) == local, "{args:?}");
     let (mut answered, mut refused) = (0, 0);
-    for kill in 0..KILLS {
+    let kills = std::env::var(KILLS_VARIABLE).ok();
+    let kills = kills.map_or(KILLS, |kills| kills.parse().expect("a number of kills"));
+    for kill in 0..kills {
         let after = times.next(usual);
         let is_scheduler = kill % 7 == 6;
         let run = run_with_kill(&folder, &mut cluster, args, after, |cluster| {
@@ -425,7 +430,7 @@ fn assert_same_despite_kills(args: &[&str], out: Option<&str>, mut times: Random
             cluster.add_executor();
         }
     }
-    println!("{KILLS} kills: {answered} right answers, {refused} refusals");
+    println!("{kills} kills: {answered} right answers, {refused} refusals");
 }
 
 #[test]

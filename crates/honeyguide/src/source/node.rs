@@ -27,6 +27,7 @@ use url::Url;
 use super::file::{DataFile, Location};
 use super::format::{Compression, Format};
 use super::lossy::LossyNumbers;
+use super::parquet;
 use super::store::{self, read_only, refusal};
 use crate::engine::BATCH_ROWS;
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub(super) const STORE_URL: &str = "source://nodes/";
 const NO_VERSION: &str = "-";
 /// The most files whose connections are kept. When there are more, all connections are dropped.
 const MAX_OPENED: usize = 4096;
+/// The rows of batches that suit texts of any length: a machine of a cluster cannot repeat a scan with smaller batches.
+const ANY_BATCH_ROWS: usize = 1;
 /// The formats that the engine itself reads. Every process can read them.
 const FORMATS: [(&str, Format); 4] = [
     ("csv", Format::Csv(Compression::None)),
@@ -153,14 +156,18 @@ impl NodeStore {
             }
             Location::Local(path.clone())
         };
-        Ok(DataFile {
+        let mut file = DataFile {
             path,
             format: *format,
             bytes,
             partitions: Vec::new(),
             location,
             pages: None,
-        })
+        };
+        if file.format == Format::Parquet {
+            file.pages = Some(parquet::open(&file)?.pages);
+        }
+        Ok(file)
     }
 
     fn remote(&self, url: &str, bytes: u64, version: &str) -> Result<Location> {
@@ -195,7 +202,7 @@ impl ObjectStore for NodeStore {
         ranges: &[std::ops::Range<u64>],
     ) -> StoreResult<Vec<Bytes>> {
         let file = self.file(location).map_err(refusal)?;
-        store::get_ranges(&file, &self.local, ranges, BATCH_ROWS).await
+        store::get_ranges(&file, &self.local, ranges, ANY_BATCH_ROWS).await
     }
 
     async fn put_opts(
@@ -260,8 +267,12 @@ impl ObjectStoreRegistry for NodeStores {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::*;
+    use crate::output::TableWriter;
 
     fn file(name: &str) -> (tempfile::TempDir, DataFile) {
         let folder = tempfile::tempdir().unwrap();
@@ -296,6 +307,36 @@ mod tests {
         let store = NodeStore::new(StorageOptions::default());
         let error = store.file(&name).unwrap_err().to_string();
         assert!(error.contains("12 bytes here, and 8 where"), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn damaged_pages_and_footers_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        let values = Int64Array::from_iter_values(0..1000);
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(values) as ArrayRef)]).unwrap();
+        let mut writer = TableWriter::create(path.as_path(), batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let sound = std::fs::read(&path).unwrap();
+        let file = DataFile::local(path.clone(), None).unwrap();
+        let ranges: Vec<_> = parquet::open(&file).unwrap().pages.places().collect();
+        let read = async |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let store = NodeStore::new(StorageOptions::default());
+            store.get_ranges(&store_path(&file).unwrap(), &ranges).await
+        };
+        assert_eq!(read(&sound).await.unwrap().len(), ranges.len());
+        let mut page = sound.clone();
+        let header = ranges[0].start as usize;
+        page[header..header + 8].fill(0xFF);
+        let error = read(&page).await.unwrap_err().to_string();
+        assert!(error.contains("column a, page at byte"), "{error}");
+        let mut footer = sound.clone();
+        let end = footer.len();
+        footer[end - 40..end - 8].fill(0xFF);
+        let error = read(&footer).await.unwrap_err().to_string();
+        assert!(error.contains("not a readable Parquet file"), "{error}");
     }
 
     #[test]

@@ -22,8 +22,11 @@ use thrift::{I32, STRUCT, Walk};
 /// The most bytes of a page after decompression, if that is more than [`MAX_RATIO`] times its own.
 const MAX_PAGE_BYTES: u64 = 256 << 20;
 const MAX_RATIO: u64 = 16;
-/// The size of a compressed page up to which no decompressor can do harm.
+/// The size of a compressed page up to which gzip and LZ4 can do no harm: they make some 1,000 and 255 bytes of each. Brotli
+/// makes any number of a few.
 const SMALL_PAGE_BYTES: usize = 64 << 10;
+/// The bytes that the decompressor of Brotli reads at once.
+const BROTLI_BUFFER_BYTES: usize = 4096;
 /// The encoding in which a value repeats the beginning of the one before.
 const DELTA_BYTE_ARRAY: i64 = 7;
 
@@ -125,12 +128,21 @@ impl Chunk {
 
     /// Checks that a page is not decompressed to more than it says, where the engine's decompressor reads to the end.
     fn check_decompression(&self, header: &Header, page: &[u8]) -> Result<(), String> {
-        if self.meta.compression_codec() != CompressionCodec::GZIP || page.len() <= SMALL_PAGE_BYTES
-        {
-            return Ok(());
-        }
+        let is_small = page.len() <= SMALL_PAGE_BYTES;
+        let text: Box<dyn Read> = match self.meta.compression_codec() {
+            CompressionCodec::GZIP if !is_small => {
+                Box::new(flate2::bufread::MultiGzDecoder::new(page))
+            }
+            // A page in the form of Hadoop says how long its parts are. One in frames is read to the end.
+            CompressionCodec::LZ4 if !is_small => {
+                Box::new(lz4_flex::frame::FrameDecoder::new(page))
+            }
+            CompressionCodec::BROTLI => {
+                Box::new(brotli::Decompressor::new(page, BROTLI_BUFFER_BYTES))
+            }
+            _ => return Ok(()),
+        };
         let most = header.decompressed.unsigned_abs();
-        let text = flate2::bufread::MultiGzDecoder::new(page);
         let found = std::io::copy(&mut text.take(most + 1), &mut std::io::sink());
         // What cannot be decompressed is left to the engine's message.
         match found {
@@ -243,5 +255,77 @@ impl ChunkReader for Placed {
         let mut bytes = vec![0; length.min(self.page.len())];
         self.get_read(start)?.read_exact(&mut bytes)?;
         Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use datafusion::parquet::basic::{BrotliLevel, Compression, GzipLevel};
+    use datafusion::parquet::schema::parser::parse_message_type;
+    use datafusion::parquet::schema::types::SchemaDescriptor;
+
+    use super::*;
+
+    /// Returns `text` as a page.
+    fn page(compression: Compression, text: &[u8]) -> Vec<u8> {
+        match compression {
+            Compression::GZIP(_) => {
+                let level = flate2::Compression::default();
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+                writer.write_all(text).unwrap();
+                writer.finish().unwrap()
+            }
+            Compression::BROTLI(_) => {
+                let mut page = Vec::new();
+                let mut writer = brotli::CompressorWriter::new(&mut page, 4096, 5, 22);
+                writer.write_all(text).unwrap();
+                drop(writer);
+                page
+            }
+            _ => {
+                let mut writer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                writer.write_all(text).unwrap();
+                writer.finish().unwrap()
+            }
+        }
+    }
+
+    /// Returns whether a page that holds `text` may claim to hold `claimed` bytes.
+    fn is_accepted(compression: Compression, text: &[u8], claimed: usize) -> bool {
+        let schema = parse_message_type("message m { required binary a; }").unwrap();
+        let schema = SchemaDescriptor::new(Arc::new(schema));
+        let meta = ColumnChunkMetaData::builder(schema.column(0));
+        let meta = meta.set_compression(compression).build().unwrap();
+        let header = Header {
+            decompressed: claimed as i64,
+            ..Header::default()
+        };
+        let chunk = Chunk { place: 0..1, meta };
+        let checked = chunk.check_decompression(&header, &page(compression, text));
+        checked.is_ok()
+    }
+
+    #[test]
+    fn a_page_holds_no_more_than_it_claims() {
+        // No codec makes much less of these bytes.
+        let mut state = 1_u64;
+        let mut byte = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let text: Vec<u8> = (0..4 * SMALL_PAGE_BYTES).map(|_| byte()).collect();
+        let gzip = Compression::GZIP(GzipLevel::default());
+        let brotli = Compression::BROTLI(BrotliLevel::default());
+        for compression in [gzip, brotli, Compression::LZ4] {
+            assert!(is_accepted(compression, &text, text.len()), "{compression}");
+            let less = text.len() - 1;
+            assert!(!is_accepted(compression, &text, less), "{compression}");
+        }
+        // Brotli makes much of little.
+        assert!(!is_accepted(brotli, &vec![0; 1 << 20], 1000));
     }
 }

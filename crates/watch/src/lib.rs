@@ -10,6 +10,8 @@ mod alert;
 mod database;
 mod follow;
 mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod input;
 mod ledger;
 mod listen;

@@ -13,6 +13,7 @@ mod memory;
 mod progress;
 mod render;
 mod run;
+mod sensing;
 mod signals;
 
 use std::ffi::OsString;

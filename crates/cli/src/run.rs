@@ -9,10 +9,11 @@ use honeyguide::{Engine, Error, remove_leftovers, until_stopped};
 
 use crate::args::{Args, Command};
 use crate::cluster;
-use crate::commands::{self, record};
+use crate::commands;
 use crate::context::Context;
 use crate::failure::{Failure, Stop};
 use crate::progress;
+use crate::sensing::{self, Started};
 use crate::signals::stop_signal;
 
 /// The time after a signal in which work ends in an orderly way. Work that still computes then is cut off.
@@ -28,12 +29,10 @@ const STACK_BYTES: usize = 32 << 20;
 
 /// Runs the command that `args` ask for, on a thread with a large stack.
 pub fn run(args: Args) -> Result<(), Failure> {
-    // A recording gives up capabilities while there is one thread only. It plans no queries.
-    if matches!(args.command, Command::Record(_)) {
-        return run_here(args);
-    }
+    // Threads inherit the capabilities of the one that starts them.
+    let started = sensing::start(&args.command)?;
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let running = thread.spawn(move || run_here(args));
+    let running = thread.spawn(move || run_here(args, started));
     let running =
         running.map_err(|error| Error::usage(format!("cannot start a thread: {error}")))?;
     running
@@ -41,9 +40,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn run_here(args: Args) -> Result<(), Failure> {
-    // Threads inherit the capabilities of the one that starts them.
-    let started = record::start(&args.command)?;
+fn run_here(args: Args, started: Option<Started>) -> Result<(), Failure> {
     let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.global.threads.unwrap_or(available);
     let no_threads = |error: &dyn std::fmt::Display| {
@@ -109,7 +106,7 @@ async fn note_signal(stopped: Arc<OnceLock<Stop>>) {
 /// Runs the command with an engine on this machine or on a cluster.
 async fn work(
     args: Args,
-    started: Option<record::Started>,
+    started: Option<Started>,
     threads: NonZeroUsize,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {

@@ -321,11 +321,15 @@ fn alertmanager_shows_incidents_while_they_are_open() {
     let config = format!("--config.file={}", folder.path("am.yml").display());
     let storage = format!("--storage.path={}", folder.path("am").display());
     let listen = format!("--web.listen-address=127.0.0.1:{port}");
-    let _server = start(
-        &alertmanager,
-        &[&config, &storage, &listen, "--cluster.listen-address="],
-    );
-    wait_for("Alertmanager", || active(port));
+    let begin = || {
+        let server = start(
+            &alertmanager,
+            &[&config, &storage, &listen, "--cluster.listen-address="],
+        );
+        wait_for("Alertmanager", || active(port));
+        server
+    };
+    let server = begin();
     let url = format!("http://127.0.0.1:{port}/api/v2/alerts");
     let args = [
         "watch",
@@ -340,13 +344,14 @@ fn alertmanager_shows_incidents_while_they_are_open() {
         "--webhook-format",
         "alertmanager",
     ];
-    let mut child = folder.command(&[&args[..], &["--follow"]].concat());
-    let child = child
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a watch");
-    let open = wait_for("alert", || active(port).filter(|alerts| !alerts.is_empty()));
+    let watch = || {
+        let mut command = folder.command(&[&args[..], &["--follow"]].concat());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("a watch")
+    };
+    let shown = || wait_for("alert", || active(port).filter(|alerts| !alerts.is_empty()));
+    let child = watch();
+    let open = shown();
     let incident = open[0]["labels"]["incident"]
         .as_str()
         .expect("a label")
@@ -358,6 +363,15 @@ fn alertmanager_shows_incidents_while_they_are_open() {
             .as_str()
             .is_some_and(|text| text.contains(&incident))
     );
+    signal(&child, "TERM");
+    assert_eq!(wait_for_end(child).status, 0);
+    // An Alertmanager that has forgotten everything hears of the incident again from a watch that has nothing new to tell.
+    drop(server);
+    fs::remove_dir_all(folder.path("am")).expect("a folder");
+    let _server = begin();
+    assert!(active(port).is_some_and(|alerts| alerts.is_empty()));
+    let child = watch();
+    assert_eq!(shown()[0]["labels"]["incident"], incident.as_str());
     signal(&child, "TERM");
     assert_eq!(wait_for_end(child).status, 0);
     // The end of all inputs closes the incidents, which a new store begins with.

@@ -1,11 +1,12 @@
-//! `record`: what it writes is read by the other commands, and every end leaves whole files or none.
+//! `record`: what it writes is read by the other commands, and every end leaves whole files or none. `watch --sensor`: it
+//! scores what a recording of the same calls holds.
 //!
 //! These tests need root and a kernel with BTF. Where they cannot run, each says so in one line.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", feature = "sensor"))]
 
 mod common;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -168,6 +169,69 @@ fn a_recording_is_read_by_the_other_commands() {
     }
 }
 
+/// A recording beside the watch is the witness: both see the same calls, and the batch command scores the recording.
+#[test]
+fn a_watch_scores_the_calls_of_the_sensor() {
+    if !can_record() {
+        return;
+    }
+    let folder = Folder::new();
+    let usual = "for i in 1 2 3 4 5 6 7 8; do ls /etc; cat /etc/hostname; done";
+    let mut work = Work::new(usual);
+    end(
+        record(&folder, &mut work, &["--out", "usual.parquet"]),
+        "TERM",
+    );
+    let train = ["train", "usual.parquet", "--contamination", "0.01"];
+    folder.done(&[&train[..], &["--trees", "20", "--out", "m.json"]].concat());
+
+    let done = folder.path("done");
+    let script = format!("{usual}; head -c 3 /etc/passwd; touch {}", done.display());
+    let mut work = Work::new(&script);
+    let watch = folder
+        .command(&[
+            "watch",
+            "m.json",
+            "--sensor",
+            "--mount-namespace",
+            &work.namespace,
+            "--alerts",
+            "alerts.jsonl",
+            "--json",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut watch = watch.expect("the command starts");
+    let mut stderr = BufReader::new(watch.stderr.take().expect("a pipe"));
+    let mut note = String::new();
+    stderr.read_line(&mut note).expect("a note");
+    assert!(note.contains("not recorded here"), "{note}");
+    watch.stderr = Some(stderr.into_inner());
+    let recording = record(&folder, &mut work, &["--out", "r.ndjson"]);
+    let since = Instant::now();
+    while !done.exists() {
+        assert!(since.elapsed() < PATIENCE, "the work goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (_, recorded) = end(recording, "TERM");
+    signal(&watch, "TERM");
+    let run = wait_for_end(watch);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let watched = valid_answer(&run.stdout);
+    let ledger = &watched["ledger"];
+    assert_eq!(ledger["dropped"]["lost"], 0, "{ledger}");
+    assert_eq!(ledger["scored"], recorded["emitted"], "{ledger}");
+    assert_eq!(ledger["received"], ledger["scored"], "{ledger}");
+    assert_eq!(watched["inputs"][0]["name"], "sensor");
+    let scored = folder.done(&["score", "m.json", "r.ndjson", "--json"]);
+    let scored = valid_answer(&scored.stdout);
+    assert!(scored["anomalous"].as_u64() > Some(0), "{scored}");
+    assert_eq!(watched["anomalous"], scored["anomalous"]);
+    let alerts = String::from_utf8(folder.read("alerts.jsonl")).expect("text");
+    assert!(alerts.contains("head"), "{alerts}");
+}
+
 #[test]
 fn a_folder_holds_files_of_the_asked_size() {
     if !can_record() {
@@ -247,6 +311,11 @@ fn calls_that_cannot_work_are_refused() {
         &["record", "--out", "s3://bucket/calls"],
         2,
         &["on this host"],
+    );
+    folder.refused(
+        &["watch", "m.json", "a.csv", "--user", "0"],
+        2,
+        &["--sensor", "filters"],
     );
     if !can_record() {
         return;

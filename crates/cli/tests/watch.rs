@@ -2,9 +2,6 @@
 //! cleanly.
 
 mod common;
-#[path = "../../watch/src/outbox/faults.rs"]
-#[allow(dead_code, reason = "the tests of the outbox use more of it")]
-mod faults;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use common::schema::valid_answer;
 use common::{Folder, event, event_with, events, signal, wait_for_end};
-use faults::{Answer, Server};
 use serde_json::Value;
 
 /// The alerts in a text.
@@ -313,163 +309,8 @@ fn a_followed_file_is_read_on_through_rotations() {
 }
 
 #[test]
-fn a_watch_that_is_killed_goes_on_where_it_was() {
-    let folder = Folder::new();
-    folder.done(&[
-        "simulate", "--out", "logs", "--events", "40000", "--seed", "5",
-    ]);
-    let train = [
-        "train",
-        "logs/labelled_training_data.csv",
-        "--trees",
-        "20",
-        "--out",
-        "model.json",
-    ];
-    folder.done(&train);
-    let text = String::from_utf8(folder.read("logs/labelled_testing_data.csv")).expect("text");
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let data = "logs/labelled_testing_data.csv";
-    let found = folder.done(&["incidents", "model.json", data, "--top", "10000", "--json"]);
-    let found = valid_answer(&found.stdout);
-    std::fs::create_dir(folder.path("live")).expect("a folder");
-    // Waits grow with each failure after another, so that some alerts are taken in between.
-    let answers = (0..8).flat_map(|_| {
-        let (broken, lost) = (Answer::Status(500, ""), Answer::Lost);
-        [broken, Answer::Taken, lost, Answer::Taken]
-    });
-    let server = Server::begin(answers.collect());
-    let url = server.url();
-    let args = [
-        "watch",
-        "model.json",
-        "live/log.csv",
-        "--follow",
-        "--store",
-        "store.db",
-        "--watermark",
-        "1",
-        "--alerts",
-        "alerts.jsonl",
-        "--webhook",
-        &url,
-        "--json",
-    ];
-    let start = || {
-        let mut command = folder.command(&args);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("a watch")
-    };
-    let append = |lines: &[&str]| {
-        let file = std::fs::OpenOptions::new();
-        let mut file = file
-            .clone()
-            .create(true)
-            .append(true)
-            .open(folder.path("live/log.csv"))
-            .expect("a file");
-        file.write_all(lines.concat().as_bytes()).expect("space");
-    };
-    // The file grows by a twentieth each time, and is renamed twice. The watch is killed at moments that a fixed sequence
-    // draws, also while it starts.
-    let mut draw = 12_345_u64;
-    let mut random = || {
-        draw = draw
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        draw >> 33
-    };
-    for (round, part) in lines.chunks(lines.len().div_ceil(20)).enumerate() {
-        append(part);
-        let mut child = start();
-        std::thread::sleep(Duration::from_millis(random() % 2500));
-        if round == 7 || round == 13 {
-            let old = folder.path(&format!("live/log.csv.{round}"));
-            std::fs::rename(folder.path("live/log.csv"), old).expect("a renamed file");
-            append(&lines[..1]);
-        }
-        std::thread::sleep(Duration::from_millis(random() % 1500));
-        child.kill().expect("a watch that runs");
-        child.wait().expect("a status");
-    }
-    let child = start();
-    let end = Instant::now() + Duration::from_secs(120);
-    let stored = loop {
-        std::thread::sleep(Duration::from_millis(500));
-        // The store is read while the watch writes it.
-        let stored = folder.done(&[
-            "incidents",
-            "--store",
-            "store.db",
-            "--top",
-            "10000",
-            "--json",
-        ]);
-        let stored = valid_answer(&stored.stdout);
-        let events = |incident: &Value| incident["incident"]["events"].as_u64().expect("a number");
-        let sum: u64 = stored["incidents"]
-            .as_array()
-            .expect("incidents")
-            .iter()
-            .map(events)
-            .sum();
-        let receivers = stored["receivers"].as_array().expect("receivers").iter();
-        let waiting: u64 = receivers
-            .filter_map(|receiver| receiver["alerts"].as_u64())
-            .sum();
-        if found["anomalous"] == sum && waiting == 0 || Instant::now() > end {
-            break stored;
-        }
-    };
-    signal(&child, "TERM");
-    let run = wait_for_end(child);
-    assert_eq!(run.status, 0, "{}", run.stderr);
-    let answer = valid_answer(&run.stdout);
-    assert_balanced(&answer);
-    assert_eq!(
-        answer["ledger"]["scored"], found["events"],
-        "every event once"
-    );
-    assert_eq!(answer["anomalous"], found["anomalous"]);
-    assert_eq!(
-        stored["gaps"].as_array().map(Vec::len),
-        Some(0),
-        "{}",
-        stored["gaps"]
-    );
-    let listed = stored["incidents"].as_array().expect("incidents").iter();
-    let incidents: BTreeMap<&str, &Value> = listed
-        .map(|row| {
-            (
-                row["incident"]["id"].as_str().expect("an id"),
-                &row["incident"],
-            )
-        })
-        .collect();
-    let expected = found["incidents"].as_array().expect("incidents").iter();
-    let expected: BTreeMap<&str, &Value> = expected
-        .map(|incident| (incident["id"].as_str().expect("an id"), incident))
-        .collect();
-    assert_eq!(incidents, expected);
-    // Every incident was told of at least once, and the same id tells the same, in the file and at the webhook.
-    let mut told: BTreeMap<String, Value> = BTreeMap::new();
-    for alert in alerts(&String::from_utf8(folder.read("alerts.jsonl")).expect("text")) {
-        let id = alert["id"].as_str().expect("an id").to_owned();
-        if let Some(known) = told.insert(id, alert.clone()) {
-            assert_eq!(known, alert);
-        }
-    }
-    for id in expected.keys() {
-        assert!(told.contains_key(&format!("{id}:1")), "{id}");
-    }
-    let mut taken: BTreeMap<String, Value> = BTreeMap::new();
-    for request in server.taken() {
-        let alert: Value = serde_json::from_str(&request.body).expect("an alert");
-        taken.insert(alert["id"].as_str().expect("an id").to_owned(), alert);
-    }
-    let ids = |alerts: &BTreeMap<String, Value>| alerts.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(ids(&taken), ids(&told));
-    assert!(taken == told, "the same alerts");
+fn what_is_no_store_is_refused() {
+    let folder = Folder::with_model(300);
     folder.refused(
         &["incidents", "--store", "missing.db"],
         1,
@@ -477,7 +318,7 @@ fn a_watch_that_is_killed_goes_on_where_it_was() {
     );
     folder.refused(&["incidents", "--store", "model.json"], 1, &["the store"]);
     folder.refused(
-        &["watch", "model.json", data, "--store", "model.json"],
+        &["watch", "model.json", "good.csv", "--store", "model.json"],
         1,
         &["the store"],
     );

@@ -11,6 +11,9 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
+use serde::Serializer;
+use serde::ser::SerializeMap;
+
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::output::{Destination, TableWriter};
@@ -48,6 +51,36 @@ pub enum Recorded<'v> {
 pub fn columns() -> impl Iterator<Item = &'static str> {
     let log = Log::kernel_calls().sensed_columns();
     log.chain(&FURTHER_COLUMNS).map(|(name, _)| *name)
+}
+
+/// Appends an event as an object of JSON on one line, without the line's end, with a value for each of [`columns`].
+/// Commands read it as the row that [`RecordingFile::write`] writes.
+///
+/// # Errors
+/// Fails when there are more or fewer values than columns.
+pub fn write_json<'v>(
+    event: impl IntoIterator<Item = Recorded<'v>>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let failed = |error: serde_json::Error| Error::internal(format!("an event as JSON: {error}"));
+    let mut values = event.into_iter();
+    let mut serializer = serde_json::Serializer::new(out);
+    let mut object = serializer.serialize_map(None).map_err(failed)?;
+    for name in columns() {
+        let entry = match values.next() {
+            Some(Recorded::Number(value)) => object.serialize_entry(name, &value),
+            Some(Recorded::Seconds(value)) => object.serialize_entry(name, &value),
+            Some(Recorded::Text(value)) => object.serialize_entry(name, &value),
+            None => return Err(Error::internal("an event of a recording lacks values")),
+        };
+        entry.map_err(failed)?;
+    }
+    if values.next().is_some() {
+        return Err(Error::internal(
+            "an event of a recording has too many values",
+        ));
+    }
+    object.end().map_err(failed)
 }
 
 /// A file of a recording that is being written.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use honeyguide::{Error, Result};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The time for which a reader or a writer waits for another one.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
@@ -34,11 +34,50 @@ pub(crate) fn readable(path: &Path) -> Result<Connection> {
     connection.map_err(|error| failed(path, &error))
 }
 
+/// Why a database could not be read or written.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub error: Error,
+    /// Whether it may be over soon: another program holds the database, or the disk is full or fails.
+    pub may_pass: bool,
+}
+
+impl Fault {
+    pub fn new(path: &Path, error: &rusqlite::Error) -> Self {
+        use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        let passing = [DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure];
+        Self {
+            error: failed(path, error),
+            may_pass: error
+                .sqlite_error_code()
+                .is_some_and(|code| passing.contains(&code)),
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        fault.error
+    }
+}
+
 /// Returns the error of a database.
 pub(crate) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+    use ErrorCode::{
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly,
+    };
     let path = path.display();
-    Error::data(format!("{path}: the store: {error}"))
-        .hint("is the disk full, the file damaged, or no store of honeyguide watch?")
+    let hint = match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => "another program holds the store: let it end",
+        Some(DiskFull) => "make room on the disk",
+        Some(ReadOnly) => "let the user of this process write the file and its folder",
+        Some(DatabaseCorrupt) => {
+            "the file is damaged: keep it, bring back a copy, or choose another name to begin a new store"
+        }
+        Some(NotADatabase) => "choose another name: a store is created where there is none",
+        _ => "is the disk full, the file damaged, or no store of honeyguide watch?",
+    };
+    Error::data(format!("{path}: the store: {error}")).hint(hint)
 }
 
 /// Returns a time as it is stored.

@@ -11,6 +11,28 @@ use crate::records::Records;
 /// The number of bytes that are read at once.
 pub(crate) const READ_BYTES: usize = 1 << 18;
 
+/// How records come to an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A file is read to its end, by every watch from its beginning.
+    File,
+    /// A file is read on as it grows. The store holds the place.
+    Followed,
+    /// A pipe is read to its end.
+    Pipe,
+    /// Others send records to an address.
+    Listening,
+    /// This process makes the records.
+    Sensor,
+}
+
+impl InputKind {
+    /// Returns whether what comes while no watch is running is lost.
+    pub(crate) fn goes_on_without_a_watch(self) -> bool {
+        matches!(self, Self::Pipe | Self::Listening | Self::Sensor)
+    }
+}
+
 /// Reads the input number `input`, which messages call `name`, to its end, and sends its records to `queue`. Returns when
 /// the input is over or the queue is closed. `format` is that of the records, if it is known.
 pub fn read_stream(

@@ -35,6 +35,8 @@ pub struct Dropped {
     pub stopped: u64,
     /// Records of requests that were refused because the queue was full. A sender that sends them again is not known to.
     pub refused: u64,
+    /// Events that a sensor lost before the watch received them, because its ring buffer was full. They count as received.
+    pub lost: u64,
 }
 
 /// A record that could not be read.
@@ -58,18 +60,26 @@ pub(crate) struct BadRecords {
     has_new: bool,
 }
 
-impl Ledger {
-    /// Returns whether every record that was received is in one of the other numbers.
+impl Dropped {
+    /// Returns the number of records that were left out for any reason.
     #[must_use]
-    pub fn is_balanced(&self) -> bool {
-        let Dropped {
+    pub fn all(&self) -> u64 {
+        let Self {
             no_event,
             unusable,
             stopped,
             refused,
-        } = self.dropped;
-        let dropped = no_event + unusable + stopped + refused;
-        self.received == self.scored + self.malformed + dropped + self.in_flight
+            lost,
+        } = *self;
+        no_event + unusable + stopped + refused + lost
+    }
+}
+
+impl Ledger {
+    /// Returns whether every record that was received is in one of the other numbers.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.received == self.scored + self.malformed + self.dropped.all() + self.in_flight
     }
 }
 

@@ -8,10 +8,12 @@
 
 mod alert;
 mod database;
+mod feed;
 mod follow;
 mod formats;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod gap;
 mod input;
 mod ledger;
 mod listen;
@@ -27,10 +29,12 @@ mod systemd;
 mod tables;
 mod watcher;
 
-pub use alert::{ALERT_FORMAT, ALERT_VERSION, Alert};
+pub use alert::{ALERT_FORMAT, ALERT_VERSION};
+pub use feed::Feed;
 pub use follow::follow;
 pub use formats::{SyslogFormat, WebhookFormat};
-pub use input::read_stream;
+pub use gap::Gap;
+pub use input::{InputKind, read_stream};
 pub use ledger::{BadRecord, Dropped, Ledger, MAX_BAD_RECORDS};
 pub use listen::{ListenAddress, Listener, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED_BYTES};
 pub use metrics::serve_metrics;
@@ -41,8 +45,8 @@ pub use outbox::{
 };
 pub use position::Position;
 pub use queue::{QUEUE_BYTES, Queue};
-pub use status::{Latency, Now, OpenIncident, STUCK, Status};
-pub use store::{Gap, Store, Stored, StoredRow};
+pub use status::{Latency, Now, OpenIncident, STUCK, Status, StoreFailure};
+pub use store::{Keep, Store, StoreLimits, Stored, StoredEvent, StoredRow};
 pub use systemd::Systemd;
 pub use tables::{StoreTable, store_tables};
 pub use watcher::{End, InputSummary, Report, Restarts, Settings, Summary, Watcher};

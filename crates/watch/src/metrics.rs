@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use honeyguide::prometheus::{self, Text, label};
+use honeyguide::wording::printable;
 use honeyguide::{Error, Result};
 use tokio::runtime::Builder;
 
@@ -59,17 +60,26 @@ fn router(status: Arc<Status>, store: Option<PathBuf>) -> Router {
         async { ([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], text) }
     };
     let health = move || {
-        let is_alive = healthy.now().is_alive();
-        async move {
-            match is_alive {
-                true => (StatusCode::OK, "ok\n"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "the watch gives no sign\n"),
-            }
-        }
+        let answer = health(&healthy.now());
+        async move { answer }
     };
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
+}
+
+/// Returns the answer to whoever asks how a watch is.
+fn health(now: &Now) -> (StatusCode, String) {
+    let why = match &now.store_failure {
+        _ if !now.is_alive() => "the watch gives no sign".to_owned(),
+        Some(failure) => {
+            let seconds = failure.since.elapsed().as_secs();
+            let why = printable(&failure.why);
+            format!("since {seconds} s the store cannot be written, and no event is taken: {why}")
+        }
+        None => return (StatusCode::OK, "ok\n".to_owned()),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
 }
 
 /// Returns what waits in the store at `path`. A store that cannot be read at the moment shows no receivers.
@@ -128,6 +138,7 @@ fn text(now: &Now, receivers: &[Waiting], time: DateTime<Utc>) -> String {
             &[(&model, 1)],
         );
     }
+    store(&mut text, now);
     outbox(&mut text, receivers, time);
     text.finish()
 }
@@ -150,6 +161,7 @@ fn records(text: &mut Text, now: &Now) {
             (r#"{outcome="unusable"}"#, ledger.dropped.unusable),
             (r#"{outcome="stopped"}"#, ledger.dropped.stopped),
             (r#"{outcome="refused"}"#, ledger.dropped.refused),
+            (r#"{outcome="lost"}"#, ledger.dropped.lost),
         ],
     );
     text.gauge(
@@ -166,6 +178,31 @@ fn records(text: &mut Text, now: &Now) {
         "honeyguide_watch_late_events_total",
         "Events that came after later ones of their host had been folded.",
         &[("", now.late)],
+    );
+}
+
+/// Adds what is known of the store, if there is one.
+fn store(text: &mut Text, now: &Now) {
+    let Some(bytes) = now.store_bytes else { return };
+    text.gauge(
+        "honeyguide_watch_store_failing",
+        "1 if the store cannot be written, so that no event is taken, else 0.",
+        u8::from(now.store_failure.is_some()),
+    );
+    text.gauge(
+        "honeyguide_watch_store_bytes",
+        "Bytes that the store uses.",
+        bytes,
+    );
+    text.counter(
+        "honeyguide_watch_removed_incidents_total",
+        "Incidents that were removed from the store because of their age or its size.",
+        &[("", now.removed_incidents)],
+    );
+    text.gauge(
+        "honeyguide_watch_incidents_beyond_budget",
+        "Incidents of the day that alerts do not tell of, because there were more than --incidents-per-day.",
+        now.beyond_budget,
     );
 }
 
@@ -231,7 +268,7 @@ mod tests {
     fn busy() -> Now {
         let mut now = Now {
             ledger: Ledger {
-                received: 28,
+                received: 36,
                 scored: 1,
                 malformed: 2,
                 dropped: Dropped {
@@ -239,6 +276,7 @@ mod tests {
                     unusable: 4,
                     stopped: 5,
                     refused: 7,
+                    lost: 8,
                 },
                 in_flight: 6,
             },
@@ -273,10 +311,11 @@ mod tests {
             "unusable",
             "stopped",
             "refused",
+            "lost",
         ];
         let outcomes =
             outcomes.map(|outcome| of(&format!("records_total{{outcome=\"{outcome}\"}}")));
-        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]);
+        assert_eq!(outcomes, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0]);
         let sum = outcomes.iter().sum::<f64>() + of("in_flight_records");
         assert_eq!(of("received_records_total"), sum);
         assert_eq!(of("latency_seconds_bucket{le=\"0.1\"}"), 0.0);

@@ -1,7 +1,7 @@
 //! The queue between the threads that read inputs and the one that scores. It is bounded by bytes: when it is full, the
 //! readers wait, and with them whoever writes to a pipe.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,25 @@ use crate::position::Position;
 
 /// The number of bytes from which on a queue is full.
 pub const QUEUE_BYTES: usize = 32 << 20;
-/// The least time between two gaps that are recorded because records were refused.
+/// The least time between two gaps of an input that are recorded because its records were refused.
 const GAP_PAUSE: Duration = Duration::from_secs(1);
 /// The cause of such a gap.
 const REFUSED: &str = "records were refused because the queue was full";
+
+/// The cause of a gap in the events of a sensor.
+const LOST: &str = "the sensor lost events because its ring buffer was full";
+
+/// The numbers of records since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub received: u64,
+    /// Those that wait.
+    pub waiting: u64,
+    /// Those that were refused because the queue was full.
+    pub refused: u64,
+    /// Those that were lost before they came.
+    pub lost: u64,
+}
 
 /// Whole records of one input.
 #[derive(Debug, Default)]
@@ -93,8 +108,10 @@ struct State {
     received: u64,
     /// The number of them that were refused because the queue was full.
     refused: u64,
-    /// When a gap was last recorded because records were refused.
-    last_gap: Option<Instant>,
+    /// The number of events that were lost before they came. They are among those that came.
+    lost: u64,
+    /// When a gap was last recorded because records of an input were refused, by the number of the input.
+    last_gaps: BTreeMap<usize, Instant>,
     /// The number of inputs that are not over.
     open: usize,
     is_closed: bool,
@@ -111,7 +128,8 @@ impl Queue {
                 waiting: 0,
                 received: 0,
                 refused: 0,
-                last_gap: None,
+                lost: 0,
+                last_gaps: BTreeMap::new(),
                 open: inputs,
                 is_closed: false,
             }),
@@ -161,8 +179,9 @@ impl Queue {
         state.received += records;
         if state.bytes >= self.limit {
             state.refused += records;
-            if state.last_gap.is_none_or(|last| now - last >= GAP_PAUSE) {
-                state.last_gap = Some(now);
+            let last = state.last_gaps.get(&chunk.input);
+            if last.is_none_or(|last| now - *last >= GAP_PAUSE) {
+                state.last_gaps.insert(chunk.input, now);
                 state.sent.push_back(Sent::Gap(chunk.input, REFUSED));
             }
             return Offered::Full;
@@ -222,10 +241,27 @@ impl Queue {
         (state.bytes as u64, first)
     }
 
-    /// Returns the numbers of records that came, that wait, and that were refused.
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+    /// Counts events of the input number `input` that were lost before they came, and records the gap.
+    pub(crate) fn add_lost(&self, input: usize, events: u64) {
+        if events == 0 {
+            return;
+        }
+        let mut state = self.state();
+        state.received += events;
+        state.lost += events;
+        state.sent.push_back(Sent::Gap(input, LOST));
+        self.filled.notify_one();
+    }
+
+    /// Returns the numbers of records.
+    pub(crate) fn counts(&self) -> Counts {
         let state = self.state();
-        (state.received, state.waiting, state.refused)
+        Counts {
+            received: state.received,
+            waiting: state.waiting,
+            refused: state.refused,
+            lost: state.lost,
+        }
     }
 }
 
@@ -234,6 +270,30 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    /// The records that came, that wait, that were refused and that were lost.
+    fn counts(queue: &Queue) -> [u64; 4] {
+        let Counts {
+            received,
+            waiting,
+            refused,
+            lost,
+        } = queue.counts();
+        [received, waiting, refused, lost]
+    }
+
+    #[test]
+    fn events_that_were_lost_are_counted_and_a_gap() {
+        let queue = Queue::new(1, 100);
+        queue.add_lost(0, 0);
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Nothing));
+        queue.add_lost(0, 7);
+        assert_eq!(counts(&queue), [7, 0, 0, 7]);
+        assert!(matches!(
+            queue.take(Duration::ZERO),
+            Taken::Sent(Sent::Gap(0, LOST))
+        ));
+    }
 
     fn chunk(bytes: usize) -> Sent {
         Sent::Records(Chunk {
@@ -252,10 +312,10 @@ mod tests {
         let writer = Arc::clone(&queue);
         let writer = std::thread::spawn(move || writer.send(chunk(1)));
         std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(queue.counts(), (2, 2, 0), "the third waits");
+        assert_eq!(counts(&queue), [2, 2, 0, 0], "the third waits");
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
         assert!(writer.join().expect("no panic"));
-        assert_eq!(queue.counts(), (3, 2, 0));
+        assert_eq!(counts(&queue), [3, 2, 0, 0]);
         queue.close();
         assert!(!queue.send(chunk(1)));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Sent(_)));
@@ -265,27 +325,33 @@ mod tests {
 
     #[test]
     fn records_that_are_offered_to_a_full_queue_are_refused_and_counted() {
-        let queue = Queue::new(1, 100);
-        let offer = |bytes| {
+        let queue = Queue::new(2, 100);
+        let offer_to = |input, bytes| {
             let Sent::Records(chunk) = chunk(bytes) else {
                 panic!("no records");
             };
-            queue.offer(chunk)
+            queue.offer(Chunk { input, ..chunk })
         };
+        let offer = |bytes| offer_to(0, bytes);
         assert_eq!(offer(100), Offered::Taken);
-        assert_eq!([offer(1), offer(1)], [Offered::Full; 2]);
-        assert_eq!(queue.counts(), (3, 1, 2));
+        assert_eq!(
+            [offer(1), offer(1), offer_to(1, 1), offer_to(1, 1)],
+            [Offered::Full; 4]
+        );
+        assert_eq!(counts(&queue), [5, 1, 4, 0]);
         assert!(matches!(
             queue.take(Duration::ZERO),
             Taken::Sent(Sent::Records(_))
         ));
-        assert!(matches!(
-            queue.take(Duration::ZERO),
-            Taken::Sent(Sent::Gap(0, _))
-        ));
+        for refused in [0, 1] {
+            assert!(matches!(
+                queue.take(Duration::ZERO),
+                Taken::Sent(Sent::Gap(input, _)) if input == refused
+            ));
+        }
         assert!(
             matches!(queue.take(Duration::ZERO), Taken::Nothing),
-            "one gap for both"
+            "one gap for both records of an input"
         );
         assert_eq!(offer(1), Offered::Taken);
         queue.close();

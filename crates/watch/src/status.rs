@@ -8,6 +8,7 @@ use honeyguide::incident::Incident;
 use honeyguide::prometheus::Histogram;
 
 use crate::ledger::Ledger;
+use crate::store::Written;
 
 /// The time without a sign after which a watch counts as stuck.
 pub const STUCK: Duration = Duration::from_secs(30);
@@ -42,8 +43,25 @@ pub struct Now {
     pub latency: Latency,
     /// The SHA-256 of the model file; `None` if the model comes from no file.
     pub model: Option<String>,
+    /// Why the store cannot be written, if it cannot.
+    pub store_failure: Option<StoreFailure>,
+    /// The number of incidents of the day that are beyond the budget of alerts.
+    pub beyond_budget: u64,
+    /// The number of incidents that were removed from the store.
+    pub removed_incidents: u64,
+    /// The number of bytes that the store uses; `None` if there is none.
+    pub store_bytes: Option<u64>,
     /// When the watch gave the last sign.
     pub sign: Option<Instant>,
+}
+
+/// A store that cannot be written at the moment.
+#[derive(Debug, Clone)]
+pub struct StoreFailure {
+    /// Since when.
+    pub since: Instant,
+    /// Why.
+    pub why: String,
 }
 
 /// What is shown of an incident that is open.
@@ -93,6 +111,17 @@ impl Now {
     pub fn lag(&self) -> Duration {
         self.oldest
             .map_or(Duration::ZERO, |oldest| oldest.elapsed())
+    }
+
+    /// Notes what a store says after a moment.
+    pub(crate) fn note_store(&mut self, written: Written) {
+        let Written {
+            beyond_budget,
+            removed,
+            bytes,
+        } = written;
+        (self.beyond_budget, self.removed_incidents) = (beyond_budget, removed);
+        self.store_bytes = Some(bytes);
     }
 
     /// Notes an incident that is open, or has ended.

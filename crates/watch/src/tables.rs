@@ -35,7 +35,7 @@ enum Kind {
     Time,
 }
 
-/// A table: its name in queries and in the store, the column by which it is sorted, and its columns.
+/// A table: its name in queries and in the store, the columns by which it is sorted, and its columns.
 type Layout = (
     &'static str,
     &'static str,
@@ -43,7 +43,7 @@ type Layout = (
     &'static [(&'static str, Kind)],
 );
 
-const LAYOUTS: [Layout; 4] = [
+const LAYOUTS: [Layout; 7] = [
     (
         "incidents",
         "incident",
@@ -63,6 +63,8 @@ const LAYOUTS: [Layout; 4] = [
             ("simulated", Kind::Boolean),
             ("opened", Kind::Time),
             ("changed", Kind::Time),
+            ("told", Kind::Boolean),
+            ("verdict", Kind::Text),
             ("incident", Kind::Text),
         ],
     ),
@@ -75,6 +77,41 @@ const LAYOUTS: [Layout; 4] = [
             ("start", Kind::Time),
             ("end", Kind::Time),
             ("cause", Kind::Text),
+            ("lost", Kind::Text),
+        ],
+    ),
+    (
+        "incident_gaps",
+        "incident_gap",
+        "incident, number",
+        &[
+            ("incident", Kind::Text),
+            ("input", Kind::Text),
+            ("start", Kind::Time),
+            ("end", Kind::Time),
+            ("cause", Kind::Text),
+        ],
+    ),
+    (
+        "incident_events",
+        "event",
+        "incident, number",
+        &[
+            ("incident", Kind::Text),
+            ("number", Kind::Integer),
+            ("time", Kind::Number),
+            ("score", Kind::Number),
+            ("event", Kind::Text),
+        ],
+    ),
+    (
+        "days",
+        "day",
+        "day",
+        &[
+            ("day", Kind::Text),
+            ("told", Kind::Integer),
+            ("beyond", Kind::Integer),
         ],
     ),
     (

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::numbers::bytes;
+
 const EXAMPLES: &str = "Examples, on one machine:
   honeyguide cluster scheduler
   honeyguide cluster executor --scheduler 127.0.0.1:50050
@@ -105,7 +107,7 @@ pub struct Executor {
     pub slots: Option<NonZeroUsize>,
     /// Memory for grouping and sorting in all tasks, such as 48G [default: 70 % of the memory of the machine or its
     /// control group]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<u64>,
     /// Time to wait for the scheduler at the start
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
@@ -117,43 +119,4 @@ pub struct Executor {
 /// Returns a parser of a number of seconds from `lowest` to a day.
 fn seconds(lowest: u64) -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(lowest..=86_400)
-}
-
-/// Reads a number of bytes, or of KiB, MiB, GiB or TiB as in `512M`, `48G` or `48GiB`.
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no number of bytes; write it as 512M or 48G");
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let power = match &text[digits.len()..] {
-        "" | "B" => 0,
-        "K" | "KiB" => 1,
-        "M" | "MiB" => 2,
-        "G" | "GiB" => 3,
-        "T" | "TiB" => 4,
-        _ => return Err(wrong()),
-    };
-    let bytes = number.checked_mul(1 << (10 * power)).ok_or_else(wrong)?;
-    (bytes > 0).then_some(bytes).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_bytes;
-
-    #[test]
-    fn bytes_may_have_a_unit() {
-        for (text, expected) in [
-            ("1", 1),
-            ("7B", 7),
-            ("3K", 3 << 10),
-            ("512M", 512 << 20),
-            ("48GiB", 48 << 30),
-            ("2T", 2 << 40),
-        ] {
-            assert_eq!(parse_bytes(text), Ok(expected), "{text}");
-        }
-        for text in ["", "0", "G", "-1", "1.5G", "1 G", "1Q", "99999999T"] {
-            assert!(parse_bytes(text).is_err(), "{text}");
-        }
-    }
 }

@@ -53,7 +53,7 @@ pub use man::Man;
 pub use on_cluster::OnCluster;
 pub use receivers::Receivers;
 pub use recipes::Recipes;
-pub use record::Record;
+pub use record::{Record, SensorFilter};
 pub use report::Report;
 pub use reproduce::Reproduce;
 pub use sample::Sample;
@@ -236,6 +236,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// Returns whether the command cannot run without the sensor.
+    #[cfg_attr(
+        feature = "sensor",
+        expect(dead_code, reason = "a build without the sensor asks")
+    )]
+    pub fn needs_sensor(&self) -> bool {
+        match self {
+            Self::Record(_) => true,
+            Self::Watch(command) => command.sensor,
+            _ => false,
+        }
+    }
+
     /// Returns the cluster arguments of a command that can run on a cluster.
     pub fn on_cluster(&self) -> Option<&OnCluster> {
         match self {

@@ -1,8 +1,12 @@
 //! `honeyguide record`.
 
+#[cfg(feature = "sensor")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+#[cfg(feature = "sensor")]
+use honeyguide::{Error, is_url, output::TableFormat};
 
 use super::numbers::whole;
 
@@ -29,17 +33,51 @@ pub struct Record {
     /// [default: 256M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub rotate: Option<u64>,
-    /// Record only this cgroup and those below it: a folder below /sys/fs/cgroup, or its path after 0:: in
-    /// /proc/PID/cgroup
+    #[command(flatten)]
+    pub filter: SensorFilter,
+}
+
+#[cfg(feature = "sensor")]
+impl Record {
+    /// Returns whether `out` names a folder: one that exists, or a name without the ending of a format.
+    pub fn is_folder(&self) -> bool {
+        self.out != Path::new("-") && (self.out.is_dir() || TableFormat::of(&self.out).is_err())
+    }
+
+    /// Checks what can be checked of the destination before the sensor starts.
+    ///
+    /// # Errors
+    /// Fails when it is a folder on another machine, and when files are to follow a single one.
+    pub fn check_destination(&self) -> Result<(), Error> {
+        let shown = self.out.display();
+        match self.is_folder() {
+            true if is_url(&self.out.to_string_lossy()) => Err(Error::usage(format!(
+                "{shown}: a folder of recordings is on this host"
+            ))
+            .hint("name a file, which ends in .parquet, .arrow, .ndjson or .csv")),
+            false if self.rotate.is_some() => Err(Error::usage(format!(
+                "{shown}: a file, but --rotate begins others"
+            ))
+            .hint("name a folder in which to write them")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The processes whose calls a sensor takes: all, or those of which every option that is given holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, ClapArgs)]
+pub struct SensorFilter {
+    /// Let the sensor take only calls of this cgroup and those below it: a folder below /sys/fs/cgroup, or its path after
+    /// 0:: in /proc/PID/cgroup
     #[arg(long, value_name = "PATH", conflicts_with = "container")]
     pub cgroup: Option<PathBuf>,
-    /// Record only this container: its identifier, or the first characters of it
+    /// Let the sensor take only calls of this container: its identifier, or the first characters of it
     #[arg(long, value_name = "ID")]
     pub container: Option<String>,
-    /// Record only processes in this mount namespace: the number in /proc/PID/ns/mnt
+    /// Let the sensor take only calls of processes in this mount namespace: the number in /proc/PID/ns/mnt
     #[arg(long, value_name = "N")]
     pub mount_namespace: Option<u32>,
-    /// Record only processes of this user, by number
+    /// Let the sensor take only calls of processes of this user, by number
     #[arg(long, value_name = "UID")]
     pub user: Option<u32>,
 }

@@ -83,6 +83,10 @@ impl Outcome for Listed {
                 count(more)
             )?,
         }
+        if stored.removed > 0 {
+            let removed = of_them(stored.removed, "older incident was", "older incidents were");
+            writeln!(out, "{removed} removed.")?;
+        }
         let ledger = &stored.ledger;
         writeln!(
             out,

@@ -30,12 +30,13 @@ use honeyguide::Error;
 use crate::args::Command;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::sensing::Started;
 
-/// Runs one command. `started` is what [`record::start`] has started for it.
+/// Runs one command. `started` is what [`crate::sensing::start`] has started for it.
 pub async fn dispatch(
     context: &Context,
     command: Command,
-    started: Option<record::Started>,
+    started: Option<Started>,
 ) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(context, args).await,
@@ -48,7 +49,7 @@ pub async fn dispatch(
         Command::Import(args) => import::run(context, args).await,
         Command::Score(args) => score::run(context, args).await,
         Command::Incidents(args) => incidents::run(context, args).await,
-        Command::Watch(args) => watch::run(context, args).await,
+        Command::Watch(args) => watch::run(context, args, started).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Evaluate(args) => evaluate::run(context, args).await,
         Command::Convert(args) => convert::run(context, args).await,

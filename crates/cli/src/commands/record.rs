@@ -1,28 +1,12 @@
 //! `honeyguide record`.
 
-use crate::args::{Command, Record};
+use crate::args::Record;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::sensing::Started;
 
 #[cfg(feature = "sensor")]
-pub use with::{Started, run, start};
-
-/// What `record` starts before there are threads. There is none without the feature `sensor`.
-#[cfg(not(feature = "sensor"))]
-pub struct Started(std::convert::Infallible);
-
-/// Starts nothing, or fails with a hint on how to build a program that can record.
-#[cfg(not(feature = "sensor"))]
-pub fn start(command: &Command) -> Result<Option<Started>, Failure> {
-    match command {
-        Command::Record(_) => Err(honeyguide::Error::usage(
-            "honeyguide record: this honeyguide was built without the sensor",
-        )
-        .hint("build one with it, in its source folder: cargo install --locked --path crates/cli")
-        .into()),
-        _ => Ok(None),
-    }
-}
+pub use with::run;
 
 /// Never runs, since nothing can have been started.
 #[cfg(not(feature = "sensor"))]
@@ -33,93 +17,26 @@ pub async fn run(_: &Context, _: Record, started: Started) -> Result<(), Failure
 #[cfg(feature = "sensor")]
 mod with {
     use std::io::{self, Write};
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    use honeyguide::output::{TableFormat, create_folder};
-    use honeyguide::recording::{Recorded, RecordingFile};
-    use honeyguide::{Error, is_url};
-    use sensor::{Counts, Event, Filter, Sensor, SensorError};
+    use honeyguide::Error;
+    use honeyguide::output::create_folder;
+    use honeyguide::recording::RecordingFile;
+    use sensor::{Counts, Event, Sensor};
     use serde::Serialize;
 
-    use super::{Command, Context, Failure, Record};
+    use super::{Context, Failure, Record, Started};
     use crate::context::Outcome;
     use crate::json::{self, JsonFormat};
     use crate::render::{count, of_them, printable};
+    use crate::sensing::{PERIOD, absent_events, boot_id, failed, values};
     use crate::signals::stop_signal;
 
-    /// The time between two looks into the ring buffer.
-    const PERIOD: Duration = Duration::from_millis(10);
-    /// The file with the identifier of the boot, which tells apart times and processes of two boots.
-    const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
     /// The size at which another file is begun, in bytes before compression.
     const ROTATE: u64 = 256 << 20;
     /// The bytes of an event beside its texts, before compression.
     const EVENT_BYTES: u64 = 128;
-
-    /// A sensor that has been started.
-    pub struct Started(Sensor);
-
-    /// Starts the sensor if `command` is to record. It is started while there is only one thread, so that all threads
-    /// lack the capabilities that it gives up.
-    pub fn start(command: &Command) -> Result<Option<Started>, Failure> {
-        let Command::Record(args) = command else {
-            return Ok(None);
-        };
-        check_destination(args)?;
-        let filter = Filter {
-            cgroup: args.cgroup.clone(),
-            container: args.container.clone(),
-            mount_namespace: args.mount_namespace,
-            user: args.user,
-        };
-        let sensor = Sensor::start(&filter).map_err(failed)?;
-        let is_foreign = is_of_another_user(&args.out);
-        sensor.drop_capabilities(is_foreign).map_err(failed)?;
-        Ok(Some(Started(sensor)))
-    }
-
-    /// Checks what can be checked of the destination before the sensor starts.
-    fn check_destination(args: &Record) -> Result<(), Error> {
-        let shown = args.out.display();
-        match is_folder(&args.out) {
-            true if is_url(&args.out.to_string_lossy()) => Err(Error::usage(format!(
-                "{shown}: a folder of recordings is on this host"
-            ))
-            .hint("name a file, which ends in .parquet, .arrow, .ndjson or .csv")),
-            false if args.rotate.is_some() => Err(Error::usage(format!(
-                "{shown}: a file, but --rotate begins others"
-            ))
-            .hint("name a folder in which to write them")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns whether `out` names a folder: one that exists, or a name without the ending of a format.
-    fn is_folder(out: &Path) -> bool {
-        out != Path::new("-") && (out.is_dir() || TableFormat::of(out).is_err())
-    }
-
-    /// Returns whether the nearest folder of `out` that exists belongs to another user, so that writing there takes the
-    /// capabilities of root.
-    fn is_of_another_user(out: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
-        let owner = absolute
-            .ancestors()
-            .filter(|path| path.is_dir())
-            .find_map(|path| path.metadata().ok());
-        let own = Path::new("/proc/self").metadata();
-        matches!((owner, own), (Some(owner), Ok(own)) if owner.uid() != own.uid())
-    }
-
-    fn failed(error: SensorError) -> Error {
-        let message = error.to_string();
-        match error.hint_text() {
-            Some(hint) => Error::data(message).hint(hint),
-            None => Error::data(message),
-        }
-    }
 
     /// What was recorded.
     #[derive(Serialize)]
@@ -165,11 +82,8 @@ mod with {
 
     /// Records until the time is over or a signal arrives.
     pub async fn run(context: &Context, args: Record, started: Started) -> Result<(), Failure> {
-        let Started(mut sensor) = started;
-        let absent = sensor.absent_events().join(", ");
-        context.remark(&format!(
-            "note: events that are not recorded here: {absent}"
-        ));
+        let mut sensor = started.0;
+        context.remark(&absent_events(&sensor));
         let begin = Instant::now();
         let end = args
             .seconds
@@ -213,19 +127,18 @@ mod with {
 
     impl<'c> Recorder<'c> {
         fn new(context: &'c Context, args: &Record) -> Result<Self, Failure> {
-            let is_folder = is_folder(&args.out);
+            let is_folder = args.is_folder();
             if is_folder {
                 create_folder(&args.out)?;
             }
-            let boot_id = std::fs::read_to_string(BOOT_ID)
-                .map_err(|error| Error::io("read", Path::new(BOOT_ID), error))?;
+            let boot_id = boot_id()?;
             let began = SystemTime::now().duration_since(UNIX_EPOCH);
             let mut recorder = Self {
                 context,
                 out: args.out.clone(),
                 is_folder,
                 rotate: args.rotate.unwrap_or(ROTATE),
-                boot_id: boot_id.trim().to_owned(),
+                boot_id,
                 began: began.map_or(0, |time| time.as_secs()),
                 file: None,
                 bytes: 0,
@@ -337,35 +250,6 @@ mod with {
                 description,
             })
         }
-    }
-
-    /// Returns the values of an event for [`honeyguide::recording::columns`].
-    fn values<'v>(event: &'v Event<'_>, boot_id: &'v str) -> [Recorded<'v>; 20] {
-        let number = |value: u32| Recorded::Number(i64::from(value));
-        let seconds = |nanoseconds: u64| Recorded::Seconds(nanoseconds as f64 / 1e9);
-        [
-            seconds(event.time),
-            number(event.process),
-            number(event.thread),
-            number(event.parent),
-            number(event.user),
-            number(event.mount_namespace),
-            Recorded::Text(Some(event.process_name)),
-            Recorded::Text(Some(event.host_name)),
-            Recorded::Number(event.id),
-            Recorded::Text(Some(event.name)),
-            // The addresses of callers are not recorded.
-            Recorded::Text(Some("[]")),
-            Recorded::Number(event.arguments_number),
-            Recorded::Number(event.returned),
-            Recorded::Text(Some(event.arguments)),
-            Recorded::Text(Some(boot_id)),
-            seconds(event.process_start),
-            Recorded::Text(event.executable),
-            Recorded::Text(event.cgroup),
-            Recorded::Text(event.container),
-            Recorded::Text(event.system_call),
-        ]
     }
 
     impl Description {

@@ -3,6 +3,7 @@
 mod models;
 mod onlookers;
 mod receivers;
+mod sensor;
 mod view;
 
 use std::fs::File;
@@ -14,25 +15,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use chrono::Utc;
 use honeyguide::incident::{Change, LiveOptions};
 use honeyguide::{Error, Model, Token, is_url, marks};
 use honeyguide_watch::{
-    Alert, End, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings, Store, Summary,
-    Watcher, follow, read_stream,
+    End, Feed, InputKind, Keep, ListenAddress, Listener, QUEUE_BYTES, Queue, Report, Settings,
+    Store, StoreLimits, Summary, Watcher, follow, read_stream,
 };
 use serde::Serialize;
 
-use crate::args::Watch;
+use crate::args::{SensorFilter, Watch};
 use crate::context::{Context, Outcome};
 use crate::failure::Failure;
 use crate::json::{self, JsonFormat};
 use crate::render::{count, of_them, print_anomalous, print_change, printable};
+use crate::sensing::Started;
 use crate::signals::stop_signal;
 use view::View;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
+/// The name of the sensor among the inputs.
+const SENSOR: &str = "sensor";
 /// The time for which alerts are still delivered after the end: of all inputs, and after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const LAST_DELIVERIES_OF_STOPPED: Duration = Duration::from_millis(300);
@@ -42,12 +45,18 @@ const SHOWN_BAD: usize = 3;
 #[derive(Serialize)]
 struct Watched(Summary);
 
-pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
+/// Watches until all inputs are over, or a signal arrives. `started` is the sensor, if the watch has one.
+pub async fn run(context: &Context, args: Watch, started: Option<Started>) -> Result<(), Failure> {
     let signal = stop_signal();
+    check_sensor(context, &args)?;
     let model = context.model(&args.model)?;
-    let inputs = open_all(context, &args)?;
+    let mut inputs = open_all(context, &args)?;
+    if let Some(started) = started {
+        sensor::remark(context, &started);
+        inputs.push((SENSOR.into(), Input::Sensor(started)));
+    }
     let view = View::new(!context.json() && !context.global().quiet);
-    let reports = Reports::open(context, &args, &model, view.clone())?;
+    let reports = Reports::open(context, &args, view.clone())?;
     let read = context.global().read_options()?;
     if read.strict {
         return Err(
@@ -63,6 +72,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             by: args.incident_by,
         },
         watermark: args.watermark,
+        is_simulated: context.is_simulated(),
         read,
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -72,15 +82,22 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
             stopped.store(true, Ordering::Relaxed);
         }
     });
-    let names = inputs.iter().map(|(name, _)| name.clone());
-    let mut watcher = Watcher::new(context.engine.clone(), model, names, settings);
+    let kinds = inputs
+        .iter()
+        .map(|(name, input)| (name.clone(), input.kind()));
+    let mut watcher = Watcher::new(context.engine.clone(), model, kinds, settings);
     let mut deliveries = None;
+    let limits = StoreLimits {
+        incidents_per_day: args.incidents_per_day,
+        keep: Keep {
+            days: args.keep_days,
+            bytes: args.keep_size,
+        },
+    };
     let positions = match &args.store {
         None => vec![None; inputs.len()],
         Some(path) => {
-            let is_stream = |input: &(PathBuf, Input)| !matches!(input.1, Input::Followed);
-            let streams: Vec<bool> = inputs.iter().map(is_stream).collect();
-            let mut store = Store::open(path)?;
+            let mut store = Store::open(path, limits)?;
             let writes_file = args.alerts.is_some();
             deliveries = Some(receivers::begin(
                 context,
@@ -89,7 +106,7 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
                 &mut store,
                 writes_file,
             )?);
-            watcher.keep_in(store, &streams, context.is_simulated())?
+            watcher.keep_in(store)?
         }
     };
     models::follow(args.model, context.storage()?, watcher.models())?;
@@ -99,11 +116,12 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
     let mut listening = Vec::new();
     for (at, ((name, input), from)) in inputs.into_iter().zip(positions).enumerate() {
         let queue = Arc::clone(&queue);
-        let listens = matches!(input, Input::Listening(_));
+        let listens = input.kind() == InputKind::Listening;
         let reader = thread::spawn(move || match input {
-            Input::Stream(stream) => read_stream(&queue, at, &name, stream, format),
+            Input::Stream(stream, _) => read_stream(&queue, at, &name, stream, format),
             Input::Followed => follow(&queue, at, &name, format, from.as_ref()),
             Input::Listening(listener) => listener.serve(&queue, at, format),
+            Input::Sensor(started) => sensor::read(started, Feed::new(&queue, at)),
         });
         // A thread that waits for a pipe cannot be woken: it ends with the process.
         if listens {
@@ -138,12 +156,25 @@ pub async fn run(context: &Context, args: Watch) -> Result<(), Failure> {
 
 /// An input.
 enum Input {
-    /// It is read to its end.
-    Stream(Box<dyn Read + Send>),
+    /// It is read to its end: a pipe or a file.
+    Stream(Box<dyn Read + Send>, InputKind),
     /// A file that is read on as it grows.
     Followed,
     /// Others send it events.
     Listening(Listener),
+    /// The sensor of this program.
+    Sensor(Started),
+}
+
+impl Input {
+    fn kind(&self) -> InputKind {
+        match self {
+            Self::Stream(_, kind) => *kind,
+            Self::Followed => InputKind::Followed,
+            Self::Listening(_) => InputKind::Listening,
+            Self::Sensor(_) => InputKind::Sensor,
+        }
+    }
 }
 
 /// Opens the inputs.
@@ -186,11 +217,31 @@ fn open_all(context: &Context, args: &Watch) -> Result<Vec<(PathBuf, Input)>, Fa
     Ok(inputs)
 }
 
+/// Checks the options of the sensor.
+///
+/// # Errors
+/// Fails when there are options of a sensor without one, and when a format is given for its events.
+fn check_sensor(context: &Context, args: &Watch) -> Result<(), Error> {
+    if !args.sensor && args.filter != SensorFilter::default() {
+        return Err(Error::usage(
+            "--cgroup, --container, --mount-namespace and --user: the sensor filters with them",
+        )
+        .hint("add --sensor, or leave them out"));
+    }
+    if args.sensor && context.global().format.is_some() {
+        return Err(
+            Error::usage("--format: the events of the sensor have a format of their own")
+                .hint("leave it out, or watch other inputs with it in another process"),
+        );
+    }
+    Ok(())
+}
+
 /// Opens an input. A file that is followed need not be there yet.
 fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Failure> {
     let shown = name.display();
     if name == Path::new(STANDARD_INPUT) {
-        return Ok(Input::Stream(Box::new(io::stdin())));
+        return Ok(Input::Stream(Box::new(io::stdin()), InputKind::Pipe));
     }
     if is_url(&name.to_string_lossy()) {
         let refused = Error::usage(format!("{shown}: a watch reads files and standard input"));
@@ -215,9 +266,13 @@ fn open(context: &Context, name: &Path, is_followed: bool) -> Result<Input, Fail
         }
         opened => opened.map_err(|error| Error::io("open", name, error))?,
     };
+    let kind = match file.metadata() {
+        Ok(meta) if meta.is_file() => InputKind::File,
+        _ => InputKind::Pipe,
+    };
     Ok(match is_followed {
         true => Input::Followed,
-        false => Input::Stream(Box::new(file)),
+        false => Input::Stream(Box::new(file), kind),
     })
 }
 
@@ -230,19 +285,15 @@ struct Reports {
     shown: Option<Out>,
     /// The file of alerts.
     file: Option<Out>,
-    /// Whether somebody receives alerts.
-    makes_alerts: bool,
     /// Whether notes are left out.
     is_quiet: bool,
-    model: Option<String>,
-    is_simulated: bool,
     /// Whether the reader of standard output has closed it.
     closed: Arc<AtomicBool>,
     view: View,
 }
 
 impl Reports {
-    fn open(context: &Context, args: &Watch, model: &Model, view: View) -> Result<Self, Failure> {
+    fn open(context: &Context, args: &Watch, view: View) -> Result<Self, Failure> {
         let standard_output = || -> Out { ("standard output".into(), Box::new(io::stdout())) };
         let file: Option<Out> = match &args.alerts {
             Some(path) if path == Path::new("-") => {
@@ -263,19 +314,20 @@ impl Reports {
             }
             None => None,
         };
-        let receivers = &args.receivers;
         Ok(Self {
             shown: (file.is_none() && !context.json()).then(standard_output),
-            makes_alerts: file.is_some()
-                || !receivers.webhook.is_empty()
-                || !receivers.syslog.is_empty(),
             file,
             is_quiet: context.global().quiet,
-            model: model.origin().map(|origin| origin.sha256.clone()),
-            is_simulated: context.is_simulated(),
             closed: Arc::default(),
             view,
         })
+    }
+
+    /// Prints a line for people.
+    fn print(&self, line: &str) {
+        let print = || -> io::Result<()> { writeln!(io::stderr(), "{}", printable(line)) };
+        // A line that cannot be written ends no watch.
+        let _ = self.view.print(print);
     }
 
     /// Returns the error of a write to `path`, and notes whether a reader has closed it.
@@ -326,41 +378,27 @@ impl Report for Reports {
         written.map_err(|(path, error)| self.failed(&path, error))
     }
 
-    fn alerts(
-        &mut self,
-        changes: &[Change],
-        times_are_dates: Option<bool>,
-    ) -> Result<Vec<(String, String)>, Error> {
-        if !self.makes_alerts {
-            return Ok(Vec::new());
-        }
-        let model = self.model.as_deref();
-        let alerts = changes.iter().map(|change| {
-            let time = Utc::now();
-            let alert = Alert::new(change, time, model, times_are_dates, self.is_simulated);
-            let json = serde_json::to_string(&alert);
-            let json = json.map_err(|error| Error::internal(format!("an alert: {error}")))?;
-            Ok((alert.id().to_owned(), json))
-        });
-        alerts.collect()
+    fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     fn model(&mut self, model: Result<&Model, &Error>) {
-        let note = match model {
+        match model {
             Ok(model) => {
-                let fingerprint = model.origin().map(|origin| origin.sha256.clone());
-                let shown = fingerprint.as_deref().unwrap_or("not from a file");
-                let note = format!("note: the model was replaced; its SHA-256 is {shown}");
-                self.model = fingerprint;
-                note
+                let origin = model.origin().map(|origin| origin.sha256.as_str());
+                let shown = origin.unwrap_or("not from a file");
+                if !self.is_quiet {
+                    self.print(&format!(
+                        "note: the model was replaced; its SHA-256 is {shown}"
+                    ));
+                }
             }
-            Err(error) => format!("warning: the model is not replaced: {error}"),
-        };
-        if model.is_err() || !self.is_quiet {
-            let print = || -> io::Result<()> { writeln!(io::stderr(), "{}", printable(&note)) };
-            // A note that cannot be written ends no watch.
-            let _ = self.view.print(print);
+            Err(error) => self.warn(&format!("the model is not replaced: {error}")),
         }
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.print(&format!("warning: {text}"));
     }
 
     fn write(&mut self, alerts: &[&str]) -> Result<(), Error> {
@@ -385,6 +423,7 @@ impl Outcome for Watched {
             forgotten_hosts,
             bad_records,
             first_unusable,
+            beyond_budget,
             ..
         } = &self.0;
         writeln!(
@@ -397,13 +436,14 @@ impl Outcome for Watched {
         )?;
         writeln!(
             out,
-            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} not scored.",
+            "{} received: {} scored, {} malformed, {} without an event, {} unusable, {} refused, {} lost, {} not scored.",
             of_them(ledger.received, "record", "records"),
             count(ledger.scored),
             count(ledger.malformed),
             count(ledger.dropped.no_event),
             count(ledger.dropped.unusable),
             count(ledger.dropped.refused),
+            count(ledger.dropped.lost),
             count(ledger.dropped.stopped + ledger.in_flight),
         )?;
         writeln!(
@@ -411,6 +451,13 @@ impl Outcome for Watched {
             "{} found.",
             of_them(*incidents, "incident", "incidents")
         )?;
+        if *beyond_budget > 0 {
+            let beyond = of_them(*beyond_budget, "incident is", "incidents are");
+            writeln!(
+                out,
+                "{beyond} beyond the budget of the day: stored, not in alerts. --incidents-per-day sets it."
+            )?;
+        }
         if *late > 0 {
             let late = of_them(*late, "event", "events");
             writeln!(out, "{late} came late: --watermark waits for longer.")?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use honeyguide::incident::{Change, Incident, Incidents, Names};
 use honeyguide::wording::{duration, moment};
-use honeyguide_watch::StoredRow;
+use honeyguide_watch::{StoredEvent, StoredRow};
 use serde::Deserialize;
 
 use super::screen::line_width;
@@ -63,6 +63,8 @@ pub fn print_incidents(found: &Incidents, out: &mut dyn Write) -> io::Result<()>
 
 /// The number of reasons of a stored incident that are shown.
 const STORED_REASONS: usize = 3;
+/// The number of its events that are shown.
+const STORED_EVENTS: usize = 3;
 
 /// Prints an incident of a store: its first line, and its strongest reasons.
 pub fn print_stored(number: usize, row: &StoredRow, out: &mut dyn Write) -> io::Result<()> {
@@ -109,7 +111,37 @@ pub fn print_stored(number: usize, row: &StoredRow, out: &mut dyn Write) -> io::
         let text = wrapped(&printable(&reason.text), room).join("\n     ");
         writeln!(out, "   - {text}")?;
     }
+    for gap in &row.gaps {
+        let (start, end, input, cause) = (&gap.start, &gap.end, &gap.input, &gap.cause);
+        let line = format!("   events may be missing: {start} to {end}: {input}: {cause}");
+        writeln!(out, "{}", printable(&line))?;
+    }
+    if !row.told {
+        writeln!(
+            out,
+            "   beyond the budget of its day: alerts do not tell of it"
+        )?;
+    }
+    print_highest(row, out)?;
     writeln!(out)
+}
+
+/// Prints the highest of the events of a stored incident that are kept.
+fn print_highest(row: &StoredRow, out: &mut dyn Write) -> io::Result<()> {
+    let mut events: Vec<&StoredEvent> = row.events.iter().collect();
+    events.sort_by(|one, other| other.score.total_cmp(&one.score));
+    if !events.is_empty() {
+        let kept = of_them(events.len() as u64, "event is", "events are");
+        writeln!(out, "   {kept} kept, the highest:")?;
+    }
+    for event in events.iter().take(STORED_EVENTS) {
+        let time = event.time.map_or_else(String::new, |time| {
+            moment(time, row.times_are_dates.unwrap_or(false)) + "  "
+        });
+        let line = format!("     {time}{:.4}  {}", event.score, event.event.get());
+        writeln!(out, "{}", fitted(&printable(&line), line_width()))?;
+    }
+    Ok(())
 }
 
 /// Prints what has changed of an incident on one line.

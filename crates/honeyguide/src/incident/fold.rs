@@ -105,6 +105,11 @@ impl HostFold {
         self.opened
     }
 
+    /// Returns the number of anomalous events so far.
+    pub fn n_anomalous(&self) -> u64 {
+        self.events
+    }
+
     /// Iterates over the open incidents, in the order in which they were opened.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
         self.open.values()

@@ -1,6 +1,6 @@
 //! Incidents of events that arrive one by one: the fold of the batch commands, and what changes with every step of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -9,13 +9,14 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
-use super::Incident;
 use super::arriving::{LiveEvents, ScoredEvents};
 use super::fold::{HostFold, Outcome};
 use super::hosts::Hosts;
 use super::query::{HOST, IncidentQuery};
+use super::recent::Recent;
 use super::scan::Fold;
 use super::waiting::{HostTimes, Released, Waiting};
+use super::{Incident, IncidentEvent};
 use crate::error::{Error, Result};
 
 /// The time in seconds for which an event waits for earlier ones by default.
@@ -37,8 +38,10 @@ pub struct LiveIncidents {
     ended: Vec<Incident>,
     /// Incidents that became parts of others and are not reported yet, each with the id of that one.
     merged: Vec<(Incident, String)>,
-    /// The ids of such incidents since the last call of [`take_merged`](Self::take_merged).
-    merged_ids: Vec<String>,
+    /// The ids of both since the last call of [`take_merged`](Self::take_merged).
+    merged_ids: Vec<(String, String)>,
+    /// The events that came lately, if they are kept.
+    recent: Option<Recent>,
     reported: HashMap<String, Reported>,
     /// When the last event of each host came.
     seen: HashMap<Option<String>, f64>,
@@ -141,6 +144,7 @@ impl LiveIncidents {
             ended: Vec::new(),
             merged: Vec::new(),
             merged_ids: Vec::new(),
+            recent: None,
             reported: HashMap::new(),
             seen: HashMap::new(),
             counts: LiveCounts::default(),
@@ -205,7 +209,7 @@ impl LiveIncidents {
         }
         self.hosts = Some(hosts);
         for (incident, into) in std::mem::take(&mut self.merged) {
-            self.merged_ids.push(incident.id.clone());
+            self.merged_ids.push((incident.id.clone(), into.clone()));
             // Nobody was told of the others.
             if let Some(known) = self.reported.remove(&incident.id) {
                 changes.push(Change {
@@ -250,8 +254,20 @@ impl LiveIncidents {
         known.map_or((0, false), |known| (known.revision, known.is_closed))
     }
 
-    /// Takes the ids of the incidents that became parts of others since the last call.
-    pub fn take_merged(&mut self) -> Vec<String> {
+    /// Keeps events of incidents from now on, for [`take_events`](Self::take_events).
+    pub fn keep_events(&mut self) {
+        self.recent.get_or_insert_default();
+    }
+
+    /// Takes the events since the last call by the ids of their incidents, if they are kept: of each incident the first, the
+    /// highest and the newest of them, at most [`MAX_KEPT_EVENTS`](super::MAX_KEPT_EVENTS).
+    pub fn take_events(&mut self) -> BTreeMap<String, Vec<IncidentEvent>> {
+        self.recent.as_mut().map(Recent::take).unwrap_or_default()
+    }
+
+    /// Takes the ids of the incidents that became parts of others since the last call, each with the id of that one, in the
+    /// order in which they did.
+    pub fn take_merged(&mut self) -> Vec<(String, String)> {
         std::mem::take(&mut self.merged_ids)
     }
 
@@ -352,7 +368,9 @@ impl LiveIncidents {
             if let Some(hosts) = self.hosts.take() {
                 fold.hosts = hosts;
             }
+            fold.recent = self.recent.take();
             let pushed = fold.push(&rows);
+            self.recent = fold.recent.take();
             self.ended.extend(fold.take_ended());
             self.merged.extend(fold.take_merged());
             self.counts.folded += rows.num_rows() as u64;

@@ -37,6 +37,7 @@ mod merged;
 mod open;
 mod processes;
 mod query;
+mod recent;
 mod scan;
 mod table;
 mod waiting;
@@ -56,6 +57,7 @@ pub use live::{
     Change, ChangeKind, KeptIncidents, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS,
     MAX_LIVE_PROCESSES, UPDATE_SECONDS, WATERMARK,
 };
+pub use recent::{FIRST_EVENTS, HIGHEST_EVENTS, IncidentEvent, MAX_KEPT_EVENTS, NEWEST_EVENTS};
 pub(crate) use scan::assign;
 pub(crate) use scan::judge_incidents;
 pub use scan::{find_incident, incidents};

@@ -20,7 +20,8 @@ use super::query::{
     ADDRESS, DESCRIBED, ENDS, HOST, IncidentQuery, PARENT, PATH, PROCESS, PROGRAM, SCORES, SECONDS,
     USER,
 };
-use super::{ColumnValue, Incident, IncidentOptions, Incidents};
+use super::recent::Recent;
+use super::{ColumnValue, Incident, IncidentEvent, IncidentOptions, Incidents};
 use crate::cells::texts;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -207,6 +208,8 @@ pub(super) struct Fold {
     anomalous: u64,
     /// The incidents that became parts of others, each with the id of that one.
     merged: Vec<(Incident, String)>,
+    /// The events that came lately, if they are kept.
+    pub recent: Option<Recent>,
 }
 
 /// What is told of the row of an anomalous event: the id of its incident.
@@ -245,6 +248,7 @@ impl Fold {
             events: 0,
             anomalous: 0,
             merged: Vec::new(),
+            recent: None,
         }
     }
 
@@ -307,6 +311,7 @@ impl Fold {
         let time = columns.time(row);
         let labels = columns.classes(&self.labels, row)?;
         let (listed, judge, merged) = (&mut self.listed, &mut self.judge, &mut self.merged);
+        let mut recent = self.recent.as_mut();
         let mut told = |outcome| match outcome {
             Outcome::Ended { incident, .. } => {
                 let held = judge.end(&incident.id);
@@ -314,6 +319,9 @@ impl Fold {
             }
             Outcome::Merged { incident, into, .. } => {
                 judge.merge(&incident.id, &into);
+                if let Some(recent) = &mut recent {
+                    recent.merge(&incident.id, &into);
+                }
                 merged.push((incident, into));
             }
         };
@@ -343,8 +351,18 @@ impl Fold {
             address: described.text(ADDRESS, at),
             event: &event,
         };
+        let number = fold.n_anomalous() + 1;
         judged.incident = fold.see(time, &about, Some(&anomalous), &mut told);
         judge.see(&judged);
+        if let (Some(recent), Some(incident)) = (&mut self.recent, judged.incident) {
+            let event = IncidentEvent {
+                number,
+                time,
+                score,
+                event: event(),
+            };
+            recent.add(incident, event);
+        }
         match judged.incident {
             Some(id) => joined(row, id),
             None => Ok(()),

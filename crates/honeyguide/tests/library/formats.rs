@@ -3,12 +3,13 @@
 use std::io::Write as _;
 
 use crate::common::{
-    Folder, engine, events, events_as_json, json_with_late_keys, recipe, small_forest, small_model,
-    written,
+    Folder, answer, engine, events, events_as_json, json_with_late_keys, recipe, small_forest,
+    small_model, written,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use honeyguide::inspect::inspect;
+use honeyguide::recording::{Recorded, RecordingFile, columns, write_json};
 use honeyguide::sample::{SampleOptions, sample};
 use honeyguide::score::{ScoreOptions, Selection, explain_event, score_to_file};
 use honeyguide::sql::{Database, TextFormat};
@@ -256,6 +257,40 @@ async fn files_in_another_format_than_their_names_say_are_refused() {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_recording_is_the_same_in_a_file_and_as_a_line_of_json() {
+    let event = |text: &'static str| {
+        columns().map(move |name| match name {
+            "timestamp" | "processStartTime" => Recorded::Seconds(1.000_000_123_4),
+            "processId" | "threadId" | "parentProcessId" | "userId" | "mountNamespace"
+            | "eventId" | "argsNum" | "returnValue" => Recorded::Number(i64::MIN),
+            "cgroup" => Recorded::Text(None),
+            _ => Recorded::Text(Some(text)),
+        })
+    };
+    let folder = Folder::new();
+    let path = folder.path("a.parquet");
+    let mut file = RecordingFile::create(path.as_path()).expect("a file");
+    let mut lines = Vec::new();
+    for text in ["/tmp/a\"b\\c\n\u{1}é", "\u{2028}", ""] {
+        file.write(event(text)).expect("a row");
+        write_json(event(text), &mut lines).expect("a line");
+        lines.push(b'\n');
+    }
+    file.finish("{}").expect("a file");
+    std::fs::write(folder.path("a.ndjson"), lines).expect("a file");
+    let query = "SELECT * FROM events";
+    let of = async |name: &str| {
+        let source = folder.source(&[name]);
+        answer(&engine(1), source, query, TextFormat::Json).await
+    };
+    assert_eq!(of("a.parquet").await, of("a.ndjson").await);
+    let mut out = Vec::new();
+    assert!(write_json(event("x").skip(1), &mut out).is_err());
+    let more = event("x").chain([Recorded::Number(1)]);
+    assert!(write_json(more, &mut out).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

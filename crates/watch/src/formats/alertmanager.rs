@@ -4,6 +4,7 @@ use chrono::Duration;
 use honeyguide::incident::{ChangeKind, QUIET_SECONDS};
 use serde_json::{Value, json};
 
+use super::day::Day;
 use super::told::Told;
 use super::{PRODUCT, date};
 
@@ -39,6 +40,9 @@ pub(super) fn document(told: &Told) -> Value {
     for (number, reason) in (1..).zip(told.reasons(REASONS)) {
         annotations[format!("reason_{number}")] = reason.into_owned().into();
     }
+    if let Some(lost) = told.lost() {
+        annotations["gaps"] = lost.into();
+    }
     let ends = match told.kind {
         ChangeKind::Closed => told.time,
         ChangeKind::Opened | ChangeKind::Updated => told.time + Duration::seconds(ACTIVE_SECONDS),
@@ -53,10 +57,36 @@ pub(super) fn document(told: &Told) -> Value {
     }])
 }
 
+/// Returns a list of the alert of a day, which is active for a day.
+pub(super) fn digest(day: &Day) -> Value {
+    let mut labels = json!({
+        "alertname": "HoneyguideDigest",
+        "source": PRODUCT,
+        "day": day.digest.day,
+    });
+    if day.simulated {
+        labels["simulated"] = "true".into();
+    }
+    json!([{
+        "labels": labels,
+        "annotations": {
+            "summary": day.summary(),
+            "id": day.id,
+            "kind": Day::KIND,
+            "severity": day.severity().name(),
+            "told": day.digest.told.to_string(),
+            "beyond": day.digest.beyond.to_string(),
+        },
+        "startsAt": date(day.time),
+        "endsAt": date(day.time + Duration::days(1)),
+    }])
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
 
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, told};
     use super::*;
 
@@ -73,7 +103,9 @@ mod tests {
         let time = |value: &Value| {
             DateTime::parse_from_rfc3339(value.as_str().expect("a time")).expect("a time")
         };
-        for alert in [&updated[0], &closed[0]] {
+        let digest = digest(&day(&digest_with("web-1")));
+        assert_eq!(digest[0]["annotations"]["beyond"], "1017");
+        for alert in [&updated[0], &closed[0], &digest[0]] {
             assert!(time(&alert["startsAt"]) < time(&alert["endsAt"]));
             for map in ["labels", "annotations"] {
                 let values = alert[map].as_object().expect("a map").values();

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use honeyguide::wording::printable;
 
+use super::day::Day;
+use super::severity::Severity;
 use super::told::Told;
 use super::{PRODUCT, VERSION, cut};
 
@@ -16,16 +18,8 @@ const NAMES: usize = 5;
 pub(super) fn line(told: &Told) -> String {
     let incident = &told.incident;
     let kind = told.kind.name();
-    let mut line = format!(
-        "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|incident-{kind}|{}|{}|",
-        header(&told.title()),
-        told.severity().cef()
-    );
-    let mut add = |key: &str, value: &str| {
-        let space = if line.ends_with('|') { "" } else { " " };
-        // Writing to a `String` cannot fail.
-        let _ = write!(line, "{space}{key}={}", extension(cut(value, VALUE_BYTES)));
-    };
+    let mut line = Line::new(&format!("incident-{kind}"), &told.title(), told.severity());
+    let mut add = |key: &str, value: &str| line.add(key, value);
     add("externalId", &told.id);
     add("rt", &told.time.timestamp_millis().to_string());
     for (key, time) in [("start", told.first()), ("end", told.last())] {
@@ -51,6 +45,10 @@ pub(super) fn line(told: &Told) -> String {
     }
     add("cfp1Label", "score");
     add("cfp1", &format!("{:.4}", incident.score));
+    if !told.gaps.is_empty() {
+        add("cn1Label", "gaps");
+        add("cn1", &told.gaps.len().to_string());
+    }
     let addresses = incident.addresses.first(NAMES).join(", ");
     let reasons: Vec<_> = told.reasons(2).collect();
     let labelled = [
@@ -71,7 +69,47 @@ pub(super) fn line(told: &Told) -> String {
         add(&format!("{key}Label"), label);
         add(key, value);
     }
-    line
+    line.0
+}
+
+/// Returns the alert of a day as one line without an end.
+pub(super) fn digest(day: &Day) -> String {
+    let mut line = Line::new(Day::KIND, &day.title(), day.severity());
+    let (begins, ends) = day.span();
+    let named: Vec<String> = day.named(NAMES).collect();
+    line.add("externalId", &day.id);
+    line.add("rt", &day.time.timestamp_millis().to_string());
+    line.add("start", &begins.timestamp_millis().to_string());
+    line.add("end", &ends.timestamp_millis().to_string());
+    line.add("cnt", &day.digest.beyond.to_string());
+    line.add("msg", &day.summary());
+    line.add("cs1Label", "incidents");
+    line.add("cs1", &named.join("; "));
+    if day.simulated {
+        line.add("cs5Label", "data");
+        line.add("cs5", "simulated");
+    }
+    line.0
+}
+
+/// A line with its header, to which values are added.
+struct Line(String);
+
+impl Line {
+    fn new(kind: &str, title: &str, severity: Severity) -> Self {
+        let (title, severity) = (header(title), severity.cef());
+        Self(format!(
+            "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|{kind}|{title}|{severity}|"
+        ))
+    }
+
+    /// Adds a value to the extension.
+    fn add(&mut self, key: &str, value: &str) {
+        let space = if self.0.ends_with('|') { "" } else { " " };
+        let value = extension(cut(value, VALUE_BYTES));
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.0, "{space}{key}={value}");
+    }
 }
 
 /// Returns a text as a field of the header.
@@ -88,6 +126,7 @@ fn extension(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, alert_with, told};
     use super::*;
 
@@ -171,6 +210,14 @@ mod tests {
         for key in ["dhost", "duser", "dproc", "cs2"] {
             assert_eq!(values[key], shown, "{key}");
         }
+    }
+
+    #[test]
+    fn the_digest_of_a_day_is_read_as_it_was_sent() {
+        let (header, values) = read(&digest(&day(&digest_with("a|b=c"))));
+        assert_eq!(header[4..], ["digest", "digest of 2026-10-01", "6"]);
+        assert_eq!(values["cnt"], "1017");
+        assert!(values["cs1"].starts_with("9f2c4b1a7d3e5f60 on a|b=c, score"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use honeyguide::wording::printable;
 use serde_json::{Value, json};
 
+use super::day::Day;
 use super::told::{Names, Told};
 use super::{cut, date};
 
@@ -36,9 +37,31 @@ pub(super) fn document(told: &Told) -> Value {
         "addresses": names(&incident.addresses),
         "paths": names(&incident.paths),
         "reasons": reasons,
+        "gaps": told.gaps.len(),
         "model": told.model,
     });
     if told.simulated {
+        document["simulated"] = true.into();
+    }
+    document
+}
+
+/// Returns the alert of a day as an object.
+pub(super) fn digest(day: &Day) -> Value {
+    let mut document = json!({
+        "id": day.id,
+        "time": date(day.time),
+        "kind": Day::KIND,
+        "revision": day.revision,
+        "day": day.digest.day,
+        "told": day.digest.told,
+        "beyond": day.digest.beyond,
+        "score": day.score(),
+        "severity": day.severity().name(),
+        "incidents": day.named(LISTED).map(|named| short(&named)).collect::<Vec<_>>(),
+        "model": day.model,
+    });
+    if day.simulated {
         document["simulated"] = true.into();
     }
     document
@@ -56,6 +79,7 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, alert_with, told};
     use super::*;
 
@@ -73,6 +97,9 @@ mod tests {
             let reason = alert["incident"]["reasons"][0].clone();
             alert["incident"]["reasons"] = vec![reason; 10].into();
             let bytes = document(&told(&alert)).to_string().len();
+            assert!(bytes < RECEIVED_BYTES - 200, "{hostile:?}: {bytes}");
+            let digest = digest(&day(&digest_with(&hostile.repeat(50_000))));
+            let bytes = digest.to_string().len();
             assert!(bytes < RECEIVED_BYTES - 200, "{hostile:?}: {bytes}");
         }
         let short = document(&told(&self::alert()));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::day::Day;
 use super::told::{Process, Told};
 use super::{PRODUCT, VERSION, date};
 
@@ -39,6 +40,7 @@ pub(super) fn document(told: &Told) -> Value {
             "score": incident.score,
             "severity": told.severity().name(),
             "events": incident.events,
+            "gaps": told.gaps.len(),
             "reasons": incident.reasons.iter().map(|reason| &reason.text).collect::<Vec<_>>(),
             "paths": incident.paths.first(usize::MAX),
             "new_programs": incident.new_programs.first(usize::MAX),
@@ -58,6 +60,50 @@ pub(super) fn document(told: &Told) -> Value {
         if let Some(program) = &incident.started_by {
             document["process"]["entry_leader"] = json!({ "name": program });
         }
+    }
+    document
+}
+
+/// Returns the alert of a day as a document.
+pub(super) fn digest(day: &Day) -> Value {
+    let (begins, ends) = day.span();
+    let mut document = json!({
+        "@timestamp": date(day.time),
+        "ecs": { "version": ECS_VERSION },
+        "message": day.summary(),
+        "tags": match day.simulated {
+            true => vec!["simulated"],
+            false => Vec::new(),
+        },
+        "event": {
+            "kind": "alert",
+            "category": ["intrusion_detection"],
+            "type": ["info"],
+            "action": "incidents-digest",
+            "id": day.id,
+            "sequence": day.revision,
+            "module": PRODUCT,
+            "dataset": "honeyguide.alert",
+            "created": date(day.time),
+            "severity": day.severity().elastic(),
+            "risk_score": day.score(),
+            "start": date(begins),
+            "end": date(ends),
+        },
+        "rule": { "name": "honeyguide digest", "category": "anomaly", "uuid": day.uid() },
+        "observer": { "vendor": PRODUCT, "product": PRODUCT, "version": VERSION },
+        "related": { "hosts": day.hosts() },
+        "Honeyguide": {
+            "kind": Day::KIND,
+            "day": day.digest.day,
+            "told": day.digest.told,
+            "beyond": day.digest.beyond,
+            "severity": day.severity().name(),
+            "incidents": day.digest.highest.iter().map(|one| &one.id).collect::<Vec<_>>(),
+        },
+    });
+    if let Some(model) = &day.model {
+        document["rule"]["version"] = model.as_str().into();
     }
     document
 }
@@ -107,6 +153,7 @@ mod tests {
 
     use chrono::DateTime;
 
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, told};
     use super::*;
 
@@ -146,16 +193,27 @@ mod tests {
 
     #[test]
     fn every_field_is_one_of_the_schema_and_has_its_type() {
-        let known: Value = serde_json::from_str(FIELDS).expect("a fixture");
         let mut alert = alert();
         alert["simulated"] = true.into();
         let document = document(&told(&alert));
+        let found = checked(&document);
+        assert_eq!(found["event.start"], "2026-10-01T12:00:00.250Z");
+        assert_eq!(found["related.ip"], &json!(["198.51.100.7"]));
+        assert_eq!(found["process.parent.pid"], &json!(77));
+        let digest = digest(&day(&digest_with("web-1")));
+        let found = checked(&digest);
+        assert_eq!(found["related.hosts"], &json!(["web-1"]));
+        assert_eq!(found["event.end"], "2026-10-02T00:00:00.000Z");
+        assert_eq!(found["Honeyguide.beyond"], &json!(1017));
+    }
+
+    /// Returns the leaves of a document, all of which are fields of the schema or in the own name.
+    fn checked(document: &Value) -> BTreeMap<String, &Value> {
+        let known: Value = serde_json::from_str(FIELDS).expect("a fixture");
         let mut found = BTreeMap::new();
-        leaves("", &document, &mut found);
-        let mut own = 0;
+        leaves("", document, &mut found);
         for (name, value) in &found {
             if name.starts_with("Honeyguide.") {
-                own += 1;
                 continue;
             }
             let field = &known["fields"][name];
@@ -176,9 +234,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(own, 9);
-        assert_eq!(found["event.start"], "2026-10-01T12:00:00.250Z");
-        assert_eq!(found["related.ip"], &json!(["198.51.100.7"]));
-        assert_eq!(found["process.parent.pid"], &json!(77));
+        found
     }
 }

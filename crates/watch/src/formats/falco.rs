@@ -4,6 +4,7 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use super::PRODUCT;
+use super::day::Day;
 use super::told::Told;
 
 /// The number of reasons that are fields.
@@ -33,6 +34,39 @@ pub(super) fn document(told: &Told) -> Value {
     document
 }
 
+/// Returns the alert of a day in the shape of Falco's.
+pub(super) fn digest(day: &Day) -> Value {
+    let mut tags = vec!["anomaly", PRODUCT];
+    if day.simulated {
+        tags.push("simulated");
+    }
+    let mut fields = json!({
+        "honeyguide.id": day.id,
+        "honeyguide.kind": Day::KIND,
+        "honeyguide.revision": day.revision,
+        "honeyguide.day": day.digest.day,
+        "honeyguide.told": day.digest.told,
+        "honeyguide.beyond": day.digest.beyond,
+        "honeyguide.score": day.score(),
+        "honeyguide.severity": day.severity().name(),
+    });
+    for (number, incident) in (1..).zip(day.named(NAMES)) {
+        fields[format!("honeyguide.incident.{number}")] = incident.into();
+    }
+    let digits = day.digest.day.format("%Y%m%d").to_string();
+    json!({
+        "output": day.summary(),
+        "output_fields": fields,
+        "priority": day.severity().priority(),
+        "rule": "honeyguide digest",
+        "source": PRODUCT,
+        "tags": tags,
+        "time": day.time.to_rfc3339_opts(SecondsFormat::Nanos, true),
+        "hostname": "",
+        "uuid": uuid(&format!("{digits:0>16}"), day.revision),
+    })
+}
+
 fn fields(told: &Told) -> Map<String, Value> {
     let incident = &told.incident;
     let mut fields = Map::new();
@@ -46,6 +80,9 @@ fn fields(told: &Told) -> Map<String, Value> {
     add("honeyguide.score", incident.score.into());
     add("honeyguide.severity", told.severity().name().into());
     add("honeyguide.events", incident.events.into());
+    if !told.gaps.is_empty() {
+        add("honeyguide.gaps", told.gaps.len().into());
+    }
     if let Some((process, _)) = incident.main_process() {
         add("proc.pid", process.process.into());
         if let Some(program) = process.program() {
@@ -97,12 +134,24 @@ fn uuid(id: &str, revision: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, alert_with, told};
     use super::*;
 
     #[test]
     fn an_alert_has_the_fields_and_the_types_of_falcos_output() {
-        let document = document(&told(&alert()));
+        let alert = document(&told(&alert()));
+        assert_of_falco(&alert);
+        assert_eq!(alert["time"], "2026-10-01T12:00:05.120000000Z");
+        assert_eq!(alert["priority"], "Warning");
+        assert_eq!(alert["output_fields"]["proc.pid"], 99);
+        let digest = digest(&day(&digest_with("web-1")));
+        assert_of_falco(&digest);
+        assert_eq!(digest["output_fields"]["honeyguide.beyond"], 1017);
+        assert_eq!(digest["uuid"], "00000000-2026-8100-8100-000000000001");
+    }
+
+    fn assert_of_falco(document: &Value) {
         let texts = [
             "output", "priority", "rule", "source", "time", "hostname", "uuid",
         ];
@@ -122,9 +171,6 @@ mod tests {
             "{fields:?}"
         );
         assert_eq!(document.as_object().map(Map::len), Some(texts.len() + 2));
-        assert_eq!(document["time"], "2026-10-01T12:00:05.120000000Z");
-        assert_eq!(document["priority"], "Warning");
-        assert_eq!(fields["proc.pid"], 99);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod alertmanager;
 mod cef;
 mod compact;
+mod day;
 mod ecs;
 mod falco;
 mod ocsf;
@@ -11,7 +12,10 @@ mod severity;
 mod told;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde_json::Value;
 
+use day::Day;
 use told::Told;
 #[cfg(test)]
 pub(crate) use told::tests::told_alert;
@@ -54,6 +58,30 @@ pub(crate) struct SyslogEntry {
     pub message: String,
 }
 
+/// What an alert tells of.
+enum Telling {
+    Incident(Box<Told>),
+    Day(Day),
+}
+
+impl Telling {
+    /// Reads an alert from its JSON.
+    ///
+    /// # Errors
+    /// Fails when the text is no alert.
+    fn read(json: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            kind: &'a str,
+        }
+        let Kind { kind } = serde_json::from_str(json)?;
+        match kind {
+            Day::KIND => serde_json::from_str(json).map(Self::Day),
+            _ => serde_json::from_str(json).map(Self::Incident),
+        }
+    }
+}
+
 impl WebhookFormat {
     /// Returns its name.
     #[must_use]
@@ -72,14 +100,19 @@ impl WebhookFormat {
     /// # Errors
     /// Fails when the text is no alert.
     pub(crate) fn body(self, alert: &str) -> serde_json::Result<String> {
-        let document = match self {
+        type Documents = (fn(&Told) -> Value, fn(&Day) -> Value);
+        let (of_incident, of_day): Documents = match self {
             Self::Honeyguide => return Ok(alert.to_owned()),
-            Self::Falco => falco::document,
-            Self::Ecs => ecs::document,
-            Self::Ocsf => ocsf::document,
-            Self::Alertmanager => alertmanager::document,
+            Self::Falco => (falco::document, falco::digest),
+            Self::Ecs => (ecs::document, ecs::digest),
+            Self::Ocsf => (ocsf::document, ocsf::digest),
+            Self::Alertmanager => (alertmanager::document, alertmanager::digest),
         };
-        Ok(document(&Told::read(alert)?).to_string())
+        let document = match Telling::read(alert)? {
+            Telling::Incident(told) => of_incident(&told),
+            Telling::Day(day) => of_day(&day),
+        };
+        Ok(document.to_string())
     }
 }
 
@@ -98,14 +131,24 @@ impl SyslogFormat {
     /// # Errors
     /// Fails when the text is no alert.
     pub(crate) fn entry(self, alert: &str) -> serde_json::Result<SyslogEntry> {
-        let told = Told::read(alert)?;
-        Ok(SyslogEntry {
-            time: date(told.time),
-            severity: told.severity().syslog(),
-            kind: told.kind.name(),
-            message: match self {
-                Self::Json => compact::document(&told).to_string(),
-                Self::Cef => cef::line(&told),
+        Ok(match Telling::read(alert)? {
+            Telling::Incident(told) => SyslogEntry {
+                time: date(told.time),
+                severity: told.severity().syslog(),
+                kind: told.kind.name(),
+                message: match self {
+                    Self::Json => compact::document(&told).to_string(),
+                    Self::Cef => cef::line(&told),
+                },
+            },
+            Telling::Day(day) => SyslogEntry {
+                time: date(day.time),
+                severity: day.severity().syslog(),
+                kind: Day::KIND,
+                message: match self {
+                    Self::Json => compact::digest(&day).to_string(),
+                    Self::Cef => cef::digest(&day),
+                },
             },
         })
     }
@@ -123,10 +166,10 @@ fn cut(text: &str, bytes: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
+    use super::day::tests::digest_with;
     use super::told::tests::alert_with;
     use super::*;
+    use honeyguide::wording::printable;
 
     /// Texts that could end a string, a line or a field, or act on a terminal.
     const HOSTILE: [&str; 6] = [
@@ -156,8 +199,24 @@ mod tests {
                 assert_eq!(body.pointer(host), Some(&text.into()), "{}", format.name());
                 assert_eq!(body.get("forged"), None);
             }
-            for format in [SyslogFormat::Json, SyslogFormat::Cef] {
-                let entry = format.entry(&alert).expect("an alert");
+            let digest = digest_with(text).to_string();
+            for format in [Falco, Ecs, Ocsf, Alertmanager] {
+                let body = format.body(&digest).expect("an alert");
+                assert_eq!(body.lines().count(), 1, "{}: {body}", format.name());
+                let body: Value = serde_json::from_str(&body).expect("JSON");
+                assert_eq!(body.get("forged"), None);
+                let told = body.to_string();
+                let shown = printable(text).into_owned();
+                let shown = Value::from(shown).to_string();
+                assert!(told.contains(shown.trim_matches('"')), "{told}");
+                assert!(told.contains("1,017 incidents beyond"), "{told}");
+            }
+            let both = [alert, digest];
+            for (format, alert) in [SyslogFormat::Json, SyslogFormat::Cef]
+                .into_iter()
+                .flat_map(|format| both.iter().map(move |alert| (format, alert)))
+            {
+                let entry = format.entry(alert).expect("an alert");
                 let is_plain = |character: char| !character.is_control();
                 assert!(
                     entry.message.chars().all(is_plain),

@@ -3,6 +3,7 @@
 use honeyguide::incident::ChangeKind;
 use serde_json::{Value, json};
 
+use super::day::Day;
 use super::told::{Process, Told};
 use super::{PRODUCT, VERSION};
 
@@ -48,7 +49,7 @@ pub(super) fn document(told: &Told) -> Value {
         "status": status_name,
         "is_alert": told.kind != ChangeKind::Closed,
         "risk_score": incident.score.round() as i64,
-        "metadata": metadata(told),
+        "metadata": metadata(&told.id, told.revision, told.kind.name(), told.simulated),
         "finding_info": finding(told),
     });
     if let Some(host) = &incident.host {
@@ -70,33 +71,69 @@ pub(super) fn document(told: &Told) -> Value {
     document
 }
 
-fn metadata(told: &Told) -> Value {
+/// Returns the alert of a day as a finding.
+pub(super) fn digest(day: &Day) -> Value {
+    let (severity, severity_name) = day.severity().ocsf();
+    let (begins, ends) = day.span();
+    let mut finding = about(&day.uid(), day.model.as_deref());
+    finding["title"] = day.title().into();
+    finding["desc"] = day.summary().into();
+    json!({
+        "activity_id": 1,
+        "activity_name": "Create",
+        "category_uid": CATEGORY,
+        "category_name": "Findings",
+        "class_uid": CLASS,
+        "class_name": "Detection Finding",
+        "type_uid": CLASS * 100 + 1,
+        "type_name": "Detection Finding: Create",
+        "time": day.time.timestamp_millis(),
+        "start_time": begins.timestamp_millis(),
+        "end_time": ends.timestamp_millis(),
+        "message": day.summary(),
+        "severity_id": severity,
+        "severity": severity_name,
+        "status_id": NEW,
+        "status": "New",
+        "is_alert": true,
+        "risk_score": day.score().round() as i64,
+        "metadata": metadata(&day.id, day.revision, Day::KIND, day.simulated),
+        "finding_info": finding,
+    })
+}
+
+fn metadata(id: &str, revision: u64, kind: &str, simulated: bool) -> Value {
     let mut metadata = json!({
         "version": OCSF_VERSION,
         "product": { "name": PRODUCT, "vendor_name": PRODUCT, "version": VERSION },
-        "uid": told.id,
-        "sequence": told.revision,
-        "event_code": told.kind.name(),
+        "uid": id,
+        "sequence": revision,
+        "event_code": kind,
     });
-    if told.simulated {
+    if simulated {
         metadata["labels"] = json!(["simulated"]);
     }
     metadata
 }
 
-fn finding(told: &Told) -> Value {
-    let incident = &told.incident;
+/// Returns what is found by a model.
+fn about(uid: &str, model: Option<&str>) -> Value {
     let mut finding = json!({
-        "uid": incident.id,
-        "title": told.title(),
-        "desc": told.summary(),
+        "uid": uid,
         "types": ["Anomaly"],
-        "modified_time": told.time.timestamp_millis(),
         "analytic": { "name": "isolation forest", "type_id": LEARNING, "type": "Learning (ML/DL)" },
     });
-    if let Some(model) = &told.model {
-        finding["analytic"]["uid"] = model.as_str().into();
+    if let Some(model) = model {
+        finding["analytic"]["uid"] = model.into();
     }
+    finding
+}
+
+fn finding(told: &Told) -> Value {
+    let mut finding = about(&told.incident.id, told.model.as_deref());
+    finding["title"] = told.title().into();
+    finding["desc"] = told.summary().into();
+    finding["modified_time"] = told.time.timestamp_millis().into();
     for (name, time) in [
         ("first_seen_time", told.first()),
         ("last_seen_time", told.last()),
@@ -158,6 +195,7 @@ fn analysis(told: &Told) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::tests::{day, digest_with};
     use super::super::told::tests::{alert, told};
     use super::*;
 
@@ -243,6 +281,15 @@ mod tests {
             );
             assert_eq!(document["is_alert"], kind != "closed");
         }
+    }
+
+    #[test]
+    fn the_digest_of_a_day_is_a_finding_too() {
+        let schema: Value = serde_json::from_str(SCHEMA).expect("a fixture");
+        let document = digest(&day(&digest_with("web-1")));
+        check(&schema, "detection_finding", &document, "finding");
+        assert_eq!(document["finding_info"]["uid"], "digest-2026-10-01");
+        assert_eq!(document["severity"], "Medium");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use honeyguide::wording::{of_them, printable};
 use serde::Deserialize;
 
 use super::severity::Severity;
+use crate::gap::Gap;
 
 /// The number of names of a kind, and of reasons, that a summary names.
 const SUMMARY_NAMES: usize = 3;
@@ -25,6 +26,9 @@ pub(crate) struct Told {
     #[serde(default)]
     pub simulated: bool,
     pub incident: Incident,
+    /// The times in which events of the incident may have been lost.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
 }
 
 /// What the formats take of an incident.
@@ -114,14 +118,6 @@ impl Incident {
 }
 
 impl Told {
-    /// Reads an alert from its JSON.
-    ///
-    /// # Errors
-    /// Fails when the text is no alert.
-    pub fn read(json: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(json)
-    }
-
     pub fn severity(&self) -> Severity {
         Severity::of(self.incident.score)
     }
@@ -162,7 +158,23 @@ impl Told {
             true => String::new(),
             false => format!(": {}", reasons.join("; ")),
         };
-        format!("{}: score {score:.2}, {events}{reasons}", self.title())
+        let gaps = self
+            .lost()
+            .map_or_else(String::new, |lost| format!("; {lost}"));
+        format!(
+            "{}: score {score:.2}, {events}{reasons}{gaps}",
+            self.title()
+        )
+    }
+
+    /// Returns in which times events may have been lost, in words; `None` if there are none.
+    pub fn lost(&self) -> Option<String> {
+        let (first, last) = (self.gaps.first()?, self.gaps.last()?);
+        let (start, end) = (&first.start, &last.end);
+        let gaps = of_them(self.gaps.len() as u64, "gap", "gaps");
+        Some(format!(
+            "events may be missing: {gaps} from {start} to {end}"
+        ))
     }
 
     /// Returns the strongest reasons in words.
@@ -218,7 +230,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn told(alert: &Value) -> Told {
-        Told::read(&alert.to_string()).expect("an alert")
+        serde_json::from_value(alert.clone()).expect("an alert")
     }
 
     #[test]
@@ -244,6 +256,19 @@ pub(crate) mod tests {
             summary.chars().all(|character| !character.is_control()),
             "{summary}"
         );
+    }
+
+    #[test]
+    fn a_summary_says_that_events_may_be_missing() {
+        let mut alert = alert();
+        let gap = |minute: u32| {
+            let time = |second: u32| format!("2026-10-01T12:{minute:02}:{second:02}.000Z");
+            json!({ "input": "-", "start": time(1), "end": time(9), "cause": "no watch was running" })
+        };
+        alert["gaps"] = json!([gap(0), gap(5)]);
+        let summary = told(&alert).summary();
+        let said = "; events may be missing: 2 gaps from 2026-10-01T12:00:01.000Z to 2026-10-01T12:05:09.000Z";
+        assert!(summary.ends_with(said), "{summary}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
 
 use super::receivers::{Failure, Receiver, waiting};
-use super::{Syslog, Webhook, delivered, failed, lose, next};
+use super::{Syslog, Webhook, delivered, failed, lose, next, open};
 use crate::database::{readable, writable};
 
 /// The time after which a receiver looks for new alerts.
@@ -123,6 +123,7 @@ impl Deliveries {
                 name: name.clone(),
                 receiver,
                 first_wait,
+                told_all: None,
                 failures: 0,
                 failure: None,
             };
@@ -181,6 +182,8 @@ struct Delivery {
     name: String,
     receiver: Box<dyn Receiver>,
     first_wait: Duration,
+    /// When the receiver was last told of all open incidents.
+    told_all: Option<Instant>,
     /// The number of failures since the last success.
     failures: u32,
     failure: Option<String>,
@@ -225,25 +228,23 @@ impl Delivery {
     /// Fails when they could not be sent, and returns for how long to wait.
     fn step(&mut self, runtime: &Runtime) -> std::result::Result<Option<usize>, Duration> {
         let name = self.name.clone();
-        let alerts = next(&self.connection, &name, self.receiver.at_once());
-        let alerts =
-            alerts.map_err(|error| self.note(Failure::new(format!("the store: {error}"))))?;
-        let Some(last) = alerts.last().map(|alert| alert.number) else {
+        let batch = next(&self.connection, &name, self.receiver.at_once());
+        let batch =
+            batch.map_err(|error| self.note(Failure::new(format!("the store: {error}"))))?;
+        let Some(batch) = batch else {
+            self.tell_again(runtime)?;
             return Ok(None);
         };
-        match self.receiver.send(&alerts, runtime) {
+        match self.receiver.send(&batch.alerts, runtime) {
             Ok(()) => {
-                let noted = delivered(&self.connection, &name, last, alerts.len() as u64);
+                let noted = delivered(&self.connection, &name, &batch);
                 noted.map_err(|error| self.note(Failure::new(format!("the store: {error}"))))?;
-                if self.failure.take().is_some() {
-                    (self.notice)(&format!("{name} takes alerts again"));
-                }
-                self.failures = 0;
-                Ok(Some(alerts.len()))
+                self.succeed();
+                Ok(Some(batch.alerts.len()))
             }
             Err(failure) if failure.is_refusal && self.failures + 1 >= REFUSALS => {
                 let cause = format!("the receiver refused alerts: {}", failure.why);
-                let noted = lose(&self.connection, &name, last, &cause);
+                let noted = lose(&self.connection, &name, batch.last, &cause);
                 self.note(failure);
                 noted.map_err(|_| LONGEST_WAIT)?;
                 self.failures = 0;
@@ -251,6 +252,41 @@ impl Delivery {
             }
             Err(failure) => Err(self.note(failure)),
         }
+    }
+
+    /// Tells of the open incidents again if the receiver forgets them and it is time.
+    ///
+    /// # Errors
+    /// Fails when it could not be told, and returns for how long to wait.
+    fn tell_again(&mut self, runtime: &Runtime) -> std::result::Result<(), Duration> {
+        let Some(pause) = self.receiver.forgets_after() else {
+            return Ok(());
+        };
+        if self.told_all.is_some_and(|told| told.elapsed() < pause) {
+            return Ok(());
+        }
+        let open = open::alerts(&self.connection, Utc::now());
+        let open = open.map_err(|error| self.note(Failure::new(format!("the store: {error}"))))?;
+        let sent = match open.is_empty() {
+            true => Ok(()),
+            false => self.receiver.send(&open, runtime),
+        };
+        match sent {
+            Ok(()) => {
+                self.told_all = Some(Instant::now());
+                self.succeed();
+                Ok(())
+            }
+            Err(failure) => Err(self.note(failure)),
+        }
+    }
+
+    /// Notes that the receiver takes alerts.
+    fn succeed(&mut self) {
+        if self.failure.take().is_some() {
+            (self.notice)(&format!("{} takes alerts again", self.name));
+        }
+        self.failures = 0;
     }
 
     /// Notes a failure. Returns for how long to wait.
@@ -284,6 +320,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::formats::{WebhookFormat, told_alert};
     use crate::outbox::faults::{Answer, Server};
     use crate::outbox::{TABLES, add, set_receivers};
@@ -301,7 +338,7 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
             let connection = Connection::open(folder.path().join("store.db")).expect("a database");
-            let gap = "CREATE TABLE gap (number INTEGER PRIMARY KEY, input TEXT, start TEXT, end TEXT, cause TEXT);";
+            let gap = "CREATE TABLE gap (number INTEGER PRIMARY KEY, input TEXT, start TEXT, end TEXT, cause TEXT, lost TEXT);";
             let tables = format!("PRAGMA journal_mode = WAL; {TABLES}{gap}");
             connection.execute_batch(&tables).expect("tables");
             Self {
@@ -316,14 +353,14 @@ mod tests {
         fn fill(&mut self, alerts: &[(u32, u64)]) {
             let transaction = self.connection.transaction().expect("a transaction");
             for (incident, revision) in alerts {
-                let (id, alert) = told_alert(&format!("{incident:016x}"), *revision);
-                add(&transaction, &[(id, alert)], Utc::now()).expect("room");
+                let (id, json) = told_alert(&format!("{incident:016x}"), *revision);
+                add(&transaction, &[Alert { id, json }], Utc::now()).expect("room");
             }
             transaction.commit().expect("room");
         }
 
         fn begin(&mut self, servers: &[&Server]) -> Deliveries {
-            let mut receivers: Vec<(String, Box<dyn Receiver>)> = Vec::new();
+            let mut receivers = Named::new();
             for (number, server) in servers.iter().enumerate() {
                 let times = (Duration::from_secs(5), self.answer_time);
                 let webhook = Webhook::with_times(
@@ -334,6 +371,10 @@ mod tests {
                 );
                 receivers.push((number.to_string(), Box::new(webhook.expect("a webhook"))));
             }
+            self.begin_with(receivers)
+        }
+
+        fn begin_with(&mut self, receivers: Named) -> Deliveries {
             let names: Vec<String> = receivers.iter().map(|(name, _)| name.clone()).collect();
             set_receivers(&mut self.connection, &names).expect("a store");
             let notices = Arc::clone(&self.notices);
@@ -506,6 +547,50 @@ mod tests {
         let taken = server.taken();
         assert_eq!(taken.len(), 1);
         assert_eq!(taken[0].path, "/new");
+    }
+
+    /// Adds an incident to the store.
+    fn add_incident(outbox: &Outbox, id: &str, state: &str, told: bool) {
+        let (_, alert) = told_alert(id, 3);
+        let alert: Value = serde_json::from_str(&alert).expect("JSON");
+        let incident = alert["incident"].to_string();
+        let sql = "INSERT INTO incident VALUES (?, 3, 1, 'abc', 0, ?, ?, ?, 41.0)";
+        let values = rusqlite::params![id, incident, state, told];
+        outbox.connection.execute(sql, values).expect("room");
+    }
+
+    #[test]
+    fn a_receiver_that_forgets_hears_again_of_the_incidents_that_are_open() {
+        let server = Server::begin(vec![Answer::Status(500, "")]);
+        let mut outbox = Outbox::new();
+        let incidents =
+            "CREATE TABLE incident (id TEXT, revision INTEGER, times_are_dates INTEGER, model TEXT,
+                         simulated INTEGER, incident TEXT, state TEXT, told INTEGER, score REAL)";
+        outbox.connection.execute_batch(incidents).expect("a table");
+        for (id, state, told) in [
+            ("a", "open", true),
+            ("b", "closed", true),
+            ("c", "open", false),
+        ] {
+            add_incident(&outbox, id, state, told);
+        }
+        let webhook = Webhook::new(&server.url(), WebhookFormat::Alertmanager, None);
+        let mut webhook = webhook.expect("a webhook");
+        assert_eq!(webhook.forgets_after, Some(Duration::from_secs(60)));
+        webhook.forgets_after = Some(Duration::from_millis(20));
+        let deliveries = outbox.begin_with(vec![("am".to_owned(), Box::new(webhook))]);
+        let end = Instant::now() + Duration::from_secs(20);
+        while server.taken().len() < 3 {
+            assert!(Instant::now() < end);
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(deliveries.finish(Duration::from_secs(1)).is_empty());
+        for request in server.taken() {
+            let body: Value = serde_json::from_str(&request.body).expect("JSON");
+            assert_eq!(body[0]["labels"]["incident"], "a");
+            assert_eq!(body[0]["annotations"]["id"], "a:3");
+            assert_eq!(body[0]["annotations"]["kind"], "updated");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod deliver;
 #[cfg(test)]
 mod faults;
+mod open;
 mod receivers;
 mod syslog;
 mod webhook;
@@ -14,6 +15,7 @@ mod webhook;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::alert::Alert;
 use crate::database::text;
 
 pub(crate) use deliver::named;
@@ -34,6 +36,7 @@ const NO_ROOM: &str = "more alerts waited than the outbox can hold, and the olde
 /// The cause of a gap of alerts for a receiver that is not one any more.
 const NOT_NAMED: &str = "alerts waited for a receiver that a later watch did not name";
 
+/// The tables of the outbox in the first version of the store. Later versions change them by steps of their own.
 pub(crate) const TABLES: &str = "
 CREATE TABLE alert (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,24 +56,33 @@ CREATE TABLE receiver (
 ) STRICT;
 ";
 
-/// An alert that waits.
+/// Alerts that wait for a receiver.
 #[derive(Debug)]
-pub(crate) struct Alert {
-    pub number: i64,
-    /// The id of the incident and the revision.
-    pub id: String,
-    /// The alert as JSON.
-    pub json: String,
+pub(crate) struct Batch {
+    /// The first ones, at least one.
+    pub alerts: Vec<Alert>,
+    /// The number of the last of them in the order of all alerts.
+    last: i64,
 }
 
-/// Adds alerts, which are pairs of an id and JSON. If there are too many, the oldest are dropped, and a gap of each receiver
+/// Returns whether somebody receives alerts.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub(crate) fn has_receivers(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare("SELECT EXISTS (SELECT * FROM receiver)")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Adds alerts. If there are too many, the oldest are dropped, and a gap of each receiver
 /// that did not have them says so.
 ///
 /// # Errors
 /// Fails when the store cannot be written.
 pub(crate) fn add(
     transaction: &Transaction,
-    alerts: &[(String, String)],
+    alerts: &[Alert],
     time: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     if alerts.is_empty() {
@@ -78,8 +90,8 @@ pub(crate) fn add(
     }
     let mut add =
         transaction.prepare("INSERT INTO alert (id, time, bytes, alert) VALUES (?, ?, ?, ?)")?;
-    for (id, alert) in alerts {
-        add.execute(params![id, text(time), alert.len() as u64, alert])?;
+    for Alert { id, json } in alerts {
+        add.execute(params![id, text(time), json.len() as u64, json])?;
     }
     bound(transaction, MAX_WAITING, MAX_WAITING_BYTES)
 }
@@ -124,7 +136,7 @@ fn lose(connection: &Connection, name: &str, last: i64, cause: &str) -> rusqlite
     )?;
     if grown == 0 {
         connection.execute(
-            "INSERT INTO gap (input, start, end, cause) VALUES (?, ?, ?, ?)",
+            "INSERT INTO gap (input, start, end, cause, lost) VALUES (?, ?, ?, ?, 'alerts')",
             params![name, start, end, cause],
         )?;
         connection.execute(
@@ -183,7 +195,7 @@ pub(crate) fn set_receivers(
     transaction.commit()
 }
 
-/// Returns the first alerts, at most `limit`, that a receiver does not have.
+/// Returns the first alerts, at most `limit`, that a receiver does not have; `None` if it has all.
 ///
 /// # Errors
 /// Fails when the store cannot be read.
@@ -191,30 +203,33 @@ pub(crate) fn next(
     connection: &Connection,
     name: &str,
     limit: u64,
-) -> rusqlite::Result<Vec<Alert>> {
+) -> rusqlite::Result<Option<Batch>> {
     let mut query = connection.prepare(
         "SELECT number, id, alert FROM alert WHERE number > (SELECT delivered FROM receiver WHERE name = ?)
          ORDER BY number LIMIT ?",
     )?;
-    let alerts = query.query_map(params![name, limit], |row| {
-        Ok(Alert {
-            number: row.get(0)?,
+    let waiting = query.query_map(params![name, limit], |row| {
+        let alert = Alert {
             id: row.get(1)?,
             json: row.get(2)?,
-        })
+        };
+        Ok((row.get::<_, i64>(0)?, alert))
     })?;
-    alerts.collect()
+    let (numbers, alerts): (Vec<i64>, Vec<Alert>) = waiting
+        .collect::<rusqlite::Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    Ok(numbers.last().map(|&last| Batch { alerts, last }))
 }
 
-/// Notes that a receiver has `alerts` more, up to number `last`.
+/// Notes that a receiver has the alerts of a batch.
 ///
 /// # Errors
 /// Fails when the store cannot be written.
 pub(crate) fn delivered(
     connection: &Connection,
     name: &str,
-    last: i64,
-    alerts: u64,
+    batch: &Batch,
 ) -> rusqlite::Result<()> {
     // An overflow may have moved the receiver farther meanwhile.
     connection
@@ -222,7 +237,7 @@ pub(crate) fn delivered(
             "UPDATE receiver SET delivered = max(delivered, ?), sent = sent + ?, gap = NULL, failing_since = NULL,
              failure = NULL WHERE name = ?",
         )?
-        .execute(params![last, alerts, name])?;
+        .execute(params![batch.last, batch.alerts.len() as u64, name])?;
     clean(connection)
 }
 
@@ -248,7 +263,7 @@ mod tests {
     /// A store in memory with these receivers.
     fn outbox(receivers: &[&str]) -> Connection {
         let mut connection = Connection::open_in_memory().expect("memory");
-        let gap = "CREATE TABLE gap (number INTEGER PRIMARY KEY, input TEXT, start TEXT, end TEXT, cause TEXT);";
+        let gap = "CREATE TABLE gap (number INTEGER PRIMARY KEY, input TEXT, start TEXT, end TEXT, cause TEXT, lost TEXT);";
         connection
             .execute_batch(&format!("{TABLES}{gap}"))
             .expect("tables");
@@ -266,15 +281,26 @@ mod tests {
         for id in ids {
             let transaction = connection.transaction().expect("a transaction");
             let time = DateTime::from_timestamp(i64::from(id), 0).expect("a time");
-            add(&transaction, &[(id.to_string(), "{}".to_owned())], time).expect("room");
+            let alert = Alert {
+                id: id.to_string(),
+                json: "{}".to_owned(),
+            };
+            add(&transaction, &[alert], time).expect("room");
             bound(&transaction, most, bytes).expect("room");
             transaction.commit().expect("room");
         }
     }
 
     fn ids(connection: &Connection, name: &str) -> Vec<String> {
-        let alerts = next(connection, name, 100).expect("alerts");
-        alerts.into_iter().map(|alert| alert.id).collect()
+        let batch = next(connection, name, 100).expect("alerts");
+        let alerts = batch.into_iter().flat_map(|batch| batch.alerts);
+        alerts.map(|alert| alert.id).collect()
+    }
+
+    /// Notes that a receiver has the next alerts, at most `limit`.
+    fn deliver(connection: &Connection, name: &str, limit: u64) {
+        let batch = next(connection, name, limit).expect("alerts");
+        delivered(connection, name, &batch.expect("some wait")).expect("room");
     }
 
     fn gaps(connection: &Connection) -> Vec<(String, String, String)> {
@@ -294,15 +320,13 @@ mod tests {
     fn each_receiver_has_its_own_place_and_what_all_have_is_deleted() {
         let mut outbox = outbox(&["a", "b"]);
         fill(&mut outbox, 1..4, 100, 1000);
-        let first = next(&outbox, "a", 2).expect("alerts");
-        delivered(&outbox, "a", first[1].number, 2).expect("room");
+        deliver(&outbox, "a", 2);
         assert_eq!(ids(&outbox, "a"), ["3"]);
         assert_eq!(ids(&outbox, "b"), ["1", "2", "3"]);
         assert_eq!(count(&outbox), 3);
-        let all = next(&outbox, "b", 100).expect("alerts");
-        delivered(&outbox, "b", all[2].number, 3).expect("room");
+        deliver(&outbox, "b", 100);
         assert_eq!(count(&outbox), 1);
-        delivered(&outbox, "a", all[2].number, 1).expect("room");
+        deliver(&outbox, "a", 100);
         assert_eq!(count(&outbox), 0);
         // Numbers are not used again, so that no receiver is ahead of a new alert.
         fill(&mut outbox, 4..5, 100, 1000);
@@ -333,8 +357,7 @@ mod tests {
     fn an_overflow_drops_the_oldest_alerts_and_is_one_gap() {
         let mut outbox = outbox(&["a", "b"]);
         fill(&mut outbox, 1..4, 5, 1000);
-        let all = next(&outbox, "b", 100).expect("alerts");
-        delivered(&outbox, "b", all[2].number, 3).expect("room");
+        deliver(&outbox, "b", 100);
         fill(&mut outbox, 4..10, 5, 1000);
         assert_eq!(ids(&outbox, "a"), ["5", "6", "7", "8", "9"]);
         let second = |at: u32| format!("1970-01-01T00:00:{at:02}.000Z");
@@ -354,8 +377,7 @@ mod tests {
             .expect("counts");
         assert_eq!(lost, [4, 1]);
         // After a success, the next overflow is another gap.
-        let all = next(&outbox, "a", 1).expect("alerts");
-        delivered(&outbox, "a", all[0].number, 1).expect("room");
+        deliver(&outbox, "a", 1);
         fill(&mut outbox, 10..12, 5, 1000);
         assert_eq!(gaps(&outbox).iter().filter(|gap| gap.0 == "a").count(), 2);
     }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::Alert;
+use crate::alert::Alert;
 
 /// A receiver of alerts.
 pub(crate) trait Receiver: Send {
@@ -21,6 +21,11 @@ pub(crate) trait Receiver: Send {
 
     /// Returns the greatest number of alerts that are sent together.
     fn at_once(&self) -> u64;
+
+    /// Returns the time after which the receiver must hear again of incidents that are open; `None` if it remembers them.
+    fn forgets_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Why a receiver does not have an alert.

@@ -21,8 +21,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::Alert;
 use super::receivers::{Failure, Receiver};
+use crate::alert::Alert;
 use crate::formats::SyslogFormat;
 
 /// The facility of entries: security and authorization messages.

@@ -8,13 +8,15 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USE
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::runtime::Runtime;
 
-use super::Alert;
 use super::receivers::{Failure, Receiver};
+use crate::alert::Alert;
 use crate::formats::WebhookFormat;
 
 /// The time within which a connection must be made, and within which a request must be answered.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// The time after which Alertmanager is told of open incidents again.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// The header with the id of the alert, by which a receiver can drop what it has.
 const ID: &str = "Idempotency-Key";
 
@@ -25,6 +27,8 @@ pub struct Webhook {
     format: WebhookFormat,
     authorization: Option<HeaderValue>,
     client: Client,
+    /// The time after which it must hear again of open incidents; `None` if it remembers them.
+    pub(super) forgets_after: Option<Duration>,
 }
 
 impl Webhook {
@@ -76,6 +80,8 @@ impl Webhook {
             format,
             authorization,
             client,
+            // Alertmanager keeps alerts in memory alone, and takes one of which it hears no more for over.
+            forgets_after: (format == WebhookFormat::Alertmanager).then_some(TELL_AGAIN),
         })
     }
 
@@ -192,6 +198,10 @@ impl Receiver for Webhook {
     /// An alert of several that failed would make all of them go out again.
     fn at_once(&self) -> u64 {
         1
+    }
+
+    fn forgets_after(&self) -> Option<Duration> {
+        self.forgets_after
     }
 }
 

@@ -113,10 +113,15 @@ fn picture(now: &Now, rate: f64, width: usize) -> String {
             count(ledger.received),
             count(ledger.scored),
             count(ledger.malformed),
-            count(dropped.no_event + dropped.unusable + dropped.stopped + dropped.refused),
+            count(dropped.all()),
             count(ledger.in_flight),
         ),
     ];
+    if let Some(failure) = &now.store_failure {
+        let time = duration(failure.since.elapsed().as_secs_f64());
+        let why = printable(&failure.why);
+        lines.push(format!("no event is taken for {time}: {why}"));
+    }
     let mut incidents: Vec<(&String, &OpenIncident)> = now.open.iter().collect();
     incidents.sort_by(|one, other| other.1.score.total_cmp(&one.1.score));
     for (id, incident) in incidents.iter().take(SHOWN) {

@@ -1,0 +1,65 @@
+//! What an earlier run left, from which a watch goes on.
+
+use chrono::{DateTime, Utc};
+use honeyguide::incident::KeptIncidents;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::ledger_rows::{read_ledger, records};
+use super::moment::StoredInput;
+use crate::ledger::Ledger;
+use crate::position::Position;
+
+/// What a store holds of an earlier run.
+#[derive(Debug)]
+pub(crate) struct Earlier {
+    pub saved: DateTime<Utc>,
+    pub ledger: Ledger,
+    pub anomalous: u64,
+    pub inputs: Vec<(String, StoredInput)>,
+    pub kept: KeptIncidents,
+}
+
+/// Reads what an earlier run left; `None` if there was none.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub(super) fn earlier(connection: &Connection) -> rusqlite::Result<Option<Earlier>> {
+    let state = connection.query_row("SELECT saved, incidents FROM state", [], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?))
+    });
+    let Some((saved, state)) = state.optional()? else {
+        return Ok(None);
+    };
+    let mut query = connection.prepare(
+        "SELECT name, first, records, device, inode, head, offset, waiting FROM input ORDER BY name",
+    )?;
+    let mut inputs = Vec::new();
+    let mut waiting = Vec::new();
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let position = match row.get::<_, Option<i64>>(6)? {
+            None => None,
+            Some(offset) => Some(Position {
+                device: row.get::<_, i64>(3)?.cast_unsigned(),
+                inode: row.get::<_, i64>(4)?.cast_unsigned(),
+                head: row.get(5)?,
+                offset: offset.cast_unsigned(),
+            }),
+        };
+        let input = StoredInput {
+            first: Some(row.get(1)?),
+            records: row.get(2)?,
+            position,
+        };
+        inputs.push((row.get(0)?, input));
+        waiting.push(row.get(7)?);
+    }
+    let saved = DateTime::parse_from_rfc3339(&saved).map(|saved| saved.to_utc());
+    Ok(Some(Earlier {
+        saved: saved.unwrap_or(DateTime::UNIX_EPOCH),
+        ledger: read_ledger(connection)?,
+        anomalous: records(connection, "anomalous")?,
+        kept: KeptIncidents { state, waiting },
+        inputs,
+    }))
+}

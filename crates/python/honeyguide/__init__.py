@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from honeyguide._pipeline import Table as Table
     from honeyguide._pipeline import inspect as inspect
     from honeyguide._pipeline import read as read
+    from honeyguide._pipeline import set_num_threads as set_num_threads
     from honeyguide._pipeline import sql as sql
     from honeyguide._pipeline import train as train
     from honeyguide._umap import UMAP as UMAP
@@ -33,6 +34,7 @@ _MODULES = {
     "Table": "honeyguide._pipeline",
     "inspect": "honeyguide._pipeline",
     "read": "honeyguide._pipeline",
+    "set_num_threads": "honeyguide._pipeline",
     "sql": "honeyguide._pipeline",
     "train": "honeyguide._pipeline",
 }
@@ -49,6 +51,7 @@ __all__ = [
     "__version__",
     "inspect",
     "read",
+    "set_num_threads",
     "sql",
     "train",
 ]

@@ -1,6 +1,7 @@
 """The pipeline: events of files, tables and streams, models, scores and SQL."""
 
 import json
+import operator
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 if not hasattr(_native, "train"):
     raise ImportError("this build has only the estimators: install honeyguide with its default features")
+
+
+# More threads than this are a mistake, and cost memory each.
+_MAX_THREADS = 1024
 
 
 class ReadOptions(TypedDict, total=False):
@@ -352,3 +357,13 @@ def read(data: Any, **options: Unpack[ReadOptions]) -> Table:
 def inspect(data: Any, **options: Unpack[ReadOptions]) -> dict[str, Any]:
     """Describes data: columns, values, labels, correlations and what stands out."""
     return json.loads(_told(_native.inspect(data, _reading(options))))
+
+
+def set_num_threads(n_threads: int | None) -> None:
+    """Limits the threads of the pipeline: those of queries, and those of forests. None means one for each processor.
+
+    It holds for calls from now on. Results do not depend on the number. Estimators have `n_jobs` instead.
+    """
+    if n_threads is not None and (isinstance(n_threads, bool) or not 1 <= operator.index(n_threads) <= _MAX_THREADS):
+        raise ValueError(f"n_threads must be from 1 to {_MAX_THREADS}, or None for all processors, got {n_threads!r}")
+    _native.set_num_threads(0 if n_threads is None else operator.index(n_threads))

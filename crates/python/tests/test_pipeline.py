@@ -346,3 +346,42 @@ def test_events_of_other_types_are_told(tmp_path):
     with pytest.warns(UserWarning, match="1 lines are not DNS events of Suricata .* an event of type `flow`"):
         table = hg.read(tmp_path / "eve.json")
     assert len(table) == 1
+
+
+def test_the_number_of_threads_can_be_limited(today, model, tmp_path):
+    model.save(tmp_path / "model.json")
+    program = """
+import sys
+from pathlib import Path
+import honeyguide as hg
+
+hg.set_num_threads(int(sys.argv[3]))
+scores = hg.Model.load(sys.argv[1]).score(sys.argv[2]).to_arrow()["score"]
+
+def name(task):
+    try:
+        return (task / "comm").read_text()
+    except OSError:
+        # A thread that was over meanwhile.
+        return ""
+
+names = [name(task) for task in Path("/proc/self/task").iterdir()]
+print(sum(name.startswith("honeyguide-") for name in names), *scores.to_pylist())
+"""
+
+    def run(number):
+        arguments = [tmp_path / "model.json", today, str(number)]
+        command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        found, *scores = run.stdout.split()
+        assert int(found) == number
+        return scores
+
+    assert run(1) == run(3)
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 1025])
+def test_other_numbers_of_threads_are_refused(number):
+    with pytest.raises(ValueError, match="n_threads must be from 1 to 1024"):
+        hg.set_num_threads(number)

@@ -1,10 +1,12 @@
 //! The statistics of one column, accumulated batch by batch.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, PrimitiveArray, StringArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use learn::describe::{Census, Domain, KeyCounts, NumberCounts, Running, TextCounts};
 use learn::stats::Quantiles;
@@ -35,9 +37,15 @@ struct Numbers {
     counts: NumberCounts,
     /// The counts of the exact values as text, where two of them can be the same 64-bit number.
     decimals: Option<TextCounts>,
+    /// The moments of the values less the origin.
     running: Running,
     infinite: u64,
-    /// The values of the last batch, NaN where there is no finite value.
+    /// A value that is so great that floats cannot tell its neighbours apart, or 0. Differences from it keep their digits. It
+    /// is in units of the last digit of a decimal.
+    origin: i128,
+    /// How many units of the last digit of a decimal make 1; 1 for whole numbers.
+    unit: f64,
+    /// The values of the last batch less the origin, NaN where there is no finite value.
     batch: Vec<f64>,
 }
 
@@ -56,6 +64,8 @@ impl ColumnTally {
                 decimals: column.data_type.is_decimal().then(TextCounts::default),
                 running: Running::default(),
                 infinite: 0,
+                origin: 0,
+                unit: unit_of(&column.data_type),
                 batch: Vec::new(),
             })),
         };
@@ -108,7 +118,8 @@ impl ColumnTally {
         }
     }
 
-    /// Returns the numbers of the last batch, NaN where there is no finite value.
+    /// Returns the numbers of the last batch, NaN where there is no finite value. All numbers of a column are less by the same
+    /// number, if they are so great that floats cannot tell them apart.
     pub fn last_batch(&self) -> &[f64] {
         match &self.values {
             Values::Numbers(numbers) => &numbers.batch,
@@ -168,7 +179,13 @@ impl ColumnTally {
 impl Numbers {
     /// Adds the values of `array`. Returns the number of values that are not missing.
     fn push(&mut self, array: &ArrayRef) -> Result<u64> {
-        let floats = as_floats(array)?;
+        if self.running.count == 0 {
+            self.origin = great_value(array).unwrap_or(0);
+        }
+        let floats = match self.origin {
+            0 => as_floats(array)?,
+            origin => differences(array, origin)?,
+        };
         let floats = floats.as_primitive::<Float64Type>();
         self.batch.clear();
         self.batch.extend_from_slice(floats.values());
@@ -178,7 +195,11 @@ impl Numbers {
                 .for_each(|(value, _)| *value = f64::NAN);
         }
         match self.counts.domain() {
-            Domain::Float => self.counts.push_floats(&self.batch),
+            Domain::Float if self.origin == 0 => self.counts.push_floats(&self.batch),
+            Domain::Float => {
+                let floats = present::<Float64Type>(array)?;
+                self.counts.push_floats(floats.values());
+            }
             Domain::Signed => {
                 let integers = present::<Int64Type>(array)?;
                 self.counts.push_signed(integers.values());
@@ -219,27 +240,24 @@ impl Numbers {
     }
 
     fn summary(&mut self) -> Option<NumericSummary> {
+        let running = match self.origin {
+            0 => self.running,
+            origin => self.running.moved_by(origin as f64 / self.unit),
+        };
         let sorted = self.counts.sorted().into_iter();
         let finite: Vec<(f64, f64)> = sorted
             .filter(|cell| cell.0.is_finite())
-            .map(|(number, count)| {
-                (
-                    number.clamp(self.running.min, self.running.max),
-                    count as f64,
-                )
-            })
+            .map(|(number, count)| (number.clamp(running.min, running.max), count as f64))
             .collect();
         // Some integers and decimals are no 64-bit floats.
         let is_rounded = match self.counts.domain() {
             Domain::Float => {
                 self.decimals.is_some() && self.keys().distinct() != self.counts.keys().distinct()
             }
-            Domain::Signed | Domain::Unsigned => {
-                self.running.min.min(-self.running.max) < -LARGEST_WHOLE
-            }
+            Domain::Signed | Domain::Unsigned => running.min.min(-running.max) < -LARGEST_WHOLE,
         };
         let exact = self.counts.is_exact() && !is_rounded;
-        NumericSummary::new(&finite, &self.running, self.infinite, exact)
+        NumericSummary::new(&finite, &running, self.infinite, exact)
     }
 }
 
@@ -305,6 +323,49 @@ pub(super) fn as_texts(array: &ArrayRef) -> Result<StringArray> {
 /// Fails when the type has no cast to floats, which is a defect.
 pub(super) fn as_floats(array: &ArrayRef) -> Result<ArrayRef> {
     cast_to(array, &DataType::Float64)
+}
+
+/// Returns a value that is so great that not every number near it is a float, in units of its last digit, if there is one.
+fn great_value(array: &ArrayRef) -> Option<i128> {
+    digits(array)?
+        .flatten()
+        .find(|value| value.unsigned_abs() >= LARGEST_WHOLE as u128)
+}
+
+/// Returns the values less `origin` as floats.
+fn differences(array: &ArrayRef, origin: i128) -> Result<ArrayRef> {
+    let unit = unit_of(array.data_type());
+    let all = digits(array).ok_or_else(|| Error::internal("differences of other than numbers"))?;
+    // A difference that no 128 bits hold has no digits that a float keeps.
+    let less = |value: i128| {
+        value
+            .checked_sub(origin)
+            .map_or(value as f64 - origin as f64, |less| less as f64)
+    };
+    let floats: Float64Array = all
+        .map(|value| value.map(|value| less(value) / unit))
+        .collect();
+    Ok(Arc::new(floats))
+}
+
+/// Returns the values of whole numbers and decimals in units of their last digit; `None` for other types.
+fn digits(array: &ArrayRef) -> Option<Box<dyn Iterator<Item = Option<i128>> + '_>> {
+    if let Some(integers) = array.as_primitive_opt::<Int64Type>() {
+        return Some(Box::new(integers.iter().map(|value| value.map(i128::from))));
+    }
+    if let Some(integers) = array.as_primitive_opt::<UInt64Type>() {
+        return Some(Box::new(integers.iter().map(|value| value.map(i128::from))));
+    }
+    let decimals = array.as_primitive_opt::<Decimal128Type>()?;
+    Some(Box::new(decimals.iter()))
+}
+
+/// Returns how many units of the last digit of a value make 1.
+fn unit_of(data_type: &DataType) -> f64 {
+    match data_type {
+        DataType::Decimal128(_, scale) => 10_f64.powi(i32::from(*scale)),
+        _ => 1.0,
+    }
 }
 
 fn is_binary(data_type: &DataType) -> bool {

@@ -232,7 +232,23 @@ async fn numbers_that_are_one_float_are_told_apart() {
             found.top.iter().any(|top| top.value == value),
             "{value} in {what}"
         );
-        assert!(!found.numeric.expect("numbers").exact, "{what}");
+        let numeric = found.numeric.expect("numbers");
+        assert!(!numeric.exact, "{what}");
+        // statistics.stdev(range(1000)), in units of the last digit.
+        let unit = match value.contains('.') {
+            true => 1e-4,
+            false => 1.0,
+        };
+        let expected = 288.819_436_095_749_6 * unit;
+        let std = numeric.std.expect("a deviation");
+        // Decimals of 256 bits are read as floats.
+        let is_rounded = found.data_type.starts_with("Decimal256");
+        assert!(
+            is_rounded || (std / expected - 1.0).abs() < 1e-12,
+            "{std} in {what}"
+        );
+        let start: f64 = value.parse().expect("a number");
+        assert!((numeric.mean / start - 1.0).abs() < 1e-12, "{what}");
     }
     let great = UInt64Array::from_iter_values((0..1000).map(|i| u64::MAX - i));
     let found = inspected_array(Arc::new(great)).await;

@@ -347,6 +347,18 @@ impl Running {
         self.unit = unit;
     }
 
+    /// Returns the same for numbers that are greater by `distance`. Deviations from the mean keep their digits.
+    pub fn moved_by(self, distance: f64) -> Self {
+        if self.count == 0 {
+            return self;
+        }
+        let (min, max) = (self.min + distance, self.max + distance);
+        let mut moved = Self { min, max, ..self };
+        moved.change_unit(unit_for(self.unit, [min, max].into_iter()));
+        moved.origin += distance / moved.unit;
+        moved
+    }
+
     /// Returns whether the numbers are all the same, or none.
     pub fn is_constant(&self) -> bool {
         self.min >= self.max

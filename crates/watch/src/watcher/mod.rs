@@ -52,8 +52,6 @@ pub struct Watcher {
     scoring: Scoring,
     saving: Option<Saving>,
     models: Arc<Models>,
-    /// When the last record came.
-    last_record: Instant,
 }
 
 impl Watcher {
@@ -73,7 +71,6 @@ impl Watcher {
             scoring: Scoring::new(engine, model, settings),
             saving: None,
             models: Arc::default(),
-            last_record: Instant::now(),
         }
     }
 
@@ -144,9 +141,10 @@ impl Watcher {
             if let Some(model) = self.models.take() {
                 self.replace_model(model, report)?;
             }
-            let pause = self.saving.as_ref().map(|saving| saving.pause);
+            let has_news = self.scoring.incidents.has_news();
+            let pause = self.saving.as_ref().map(|saving| saving.pause(has_news));
             if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
-                self.end_waiting()?;
+                self.end_waiting(queue)?;
                 self.tell(queue, (stop, report), None)?;
                 last_report = Instant::now();
                 debug_assert!(self.ledger(queue).is_balanced());
@@ -288,10 +286,7 @@ impl Watcher {
     fn take(&mut self, sent: Sent, stop: &AtomicBool, report: &mut impl Report) -> Result<()> {
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         match sent {
-            Sent::Records(chunk) => {
-                self.last_record = Instant::now();
-                inputs[chunk.input].take(&chunk, scoring)
-            }
+            Sent::Records(chunk) => inputs[chunk.input].take(&chunk, scoring),
             Sent::Gap(at, cause) => match &self.saving {
                 Some(saving) => {
                     let status = &scoring.status;
@@ -315,16 +310,15 @@ impl Watcher {
         }
     }
 
-    /// Lets events wait no longer for earlier ones if none has come for the time of the watermark.
-    fn end_waiting(&mut self) -> Result<()> {
+    /// Lets the events of hosts of which nothing has come for the time of the watermark wait no longer for earlier ones, unless
+    /// these may be among what has come and is not scored.
+    fn end_waiting(&mut self, queue: &Queue) -> Result<()> {
         let scoring = &mut self.scoring;
-        let silence = self.last_record.elapsed().as_secs_f64();
-        let is_silent = silence >= scoring.settings.watermark;
-        let waits = scoring.incidents.waiting() > 0;
-        let has_unscored = self.inputs.iter().any(Input::has_unscored);
-        if is_silent && waits && !has_unscored {
-            let now = scoring.now();
-            return scoring.incidents.wait_no_longer(now);
+        let is_queued = queue.counts().waiting > 0;
+        let has_unscored = is_queued || self.inputs.iter().any(Input::has_unscored);
+        if scoring.incidents.waiting() > 0 && !has_unscored {
+            let (now, watermark) = (scoring.now(), scoring.settings.watermark);
+            return scoring.incidents.end_silences(now, watermark);
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ impl Watcher {
         stop: &AtomicBool,
         report: &mut impl Report,
     ) -> Result<Summary> {
-        let mut last_report = Instant::now();
+        let (mut last_report, mut last_look) = (Instant::now(), Instant::now());
         let end = loop {
             self.publish(queue);
             if stop.load(Ordering::Relaxed) {
@@ -141,10 +141,13 @@ impl Watcher {
             if let Some(model) = self.models.take() {
                 self.replace_model(model, report)?;
             }
+            if last_look.elapsed() >= BATCH_TIME {
+                self.end_waiting(queue)?;
+                last_look = Instant::now();
+            }
             let has_news = self.scoring.incidents.has_news();
             let pause = self.saving.as_ref().map(|saving| saving.pause(has_news));
             if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
-                self.end_waiting(queue)?;
                 self.tell(queue, (stop, report), None)?;
                 last_report = Instant::now();
                 debug_assert!(self.ledger(queue).is_balanced());
@@ -311,16 +314,15 @@ impl Watcher {
     }
 
     /// Lets the events of hosts of which nothing has come for the time of the watermark wait no longer for earlier ones, unless
-    /// these may be among what has come and is not scored.
+    /// these may be among what is queued.
     fn end_waiting(&mut self, queue: &Queue) -> Result<()> {
-        let scoring = &mut self.scoring;
-        let is_queued = queue.counts().waiting > 0;
-        let has_unscored = is_queued || self.inputs.iter().any(Input::has_unscored);
-        if scoring.incidents.waiting() > 0 && !has_unscored {
-            let (now, watermark) = (scoring.now(), scoring.settings.watermark);
-            return scoring.incidents.end_silences(now, watermark);
+        if self.scoring.incidents.waiting() == 0 || queue.counts().waiting > 0 {
+            return Ok(());
         }
-        Ok(())
+        self.score()?;
+        let scoring = &mut self.scoring;
+        let (now, watermark) = (scoring.now(), scoring.settings.watermark);
+        scoring.incidents.end_silences(now, watermark)
     }
 
     /// Scores what was received. After a stop, only for a while.

@@ -23,8 +23,9 @@ use crate::store::{Earlier, Moment, Store, StoredIncident};
 /// The least time between two moments that are stored, and where an incident has opened or ended.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 const LEAST_PAUSE_OF_NEWS: Duration = Duration::from_millis(100);
-/// The time between two such moments is this many times what it takes to store one.
+/// The time between two such moments is at least this many times what it takes to store one.
 const PAUSE_PER_WORK: u32 = 20;
+const PAUSE_PER_WORK_OF_NEWS: u32 = 4;
 /// The time after which a store that could not be written is tried again, and between two looks whether the watch is to end.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -207,11 +208,10 @@ impl Saving {
 
     /// Returns the time until a moment is stored again. It is shorter if there are news.
     pub fn pause(&self, has_news: bool) -> Duration {
-        let least = match has_news {
-            true => LEAST_PAUSE_OF_NEWS,
-            false => LEAST_PAUSE,
-        };
-        least.max(self.work * PAUSE_PER_WORK)
+        match has_news {
+            true => LEAST_PAUSE_OF_NEWS.max(self.work * PAUSE_PER_WORK_OF_NEWS),
+            false => LEAST_PAUSE.max(self.work * PAUSE_PER_WORK),
+        }
     }
 }
 

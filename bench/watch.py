@@ -167,8 +167,9 @@ def latency(honeyguide, folder, events, rate, seconds):
     found = probes.latencies()
     missing = len(probes.written) - len(found)
     part = lambda share: found[min(len(found) - 1, int(share * len(found)))] * 1000
-    if found:
-        print(f"| from the line to the stored incident, {actual:,.0f} events/s | p99 {part(0.99):.0f} ms | p50 {part(0.5):.0f} ms, longest {part(1):.0f} ms |")
+    if not found:
+        raise SystemExit("no probe became an incident: a model of more --events tells them apart")
+    print(f"| from the line to the stored incident, {actual:,.0f} events/s | p99 {part(0.99):.0f} ms | p50 {part(0.5):.0f} ms, longest {part(1):.0f} ms |")
     print(f"| anomalous events without an incident in time | {missing} of {len(probes.written)} | |")
     print(f"| memory at this rate for {seconds} s | {peak:.0f} MiB | by minute: {', '.join(curve)} |")
     print(f"  {answer['ledger']}")

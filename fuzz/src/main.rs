@@ -1,7 +1,7 @@
 //! The program of the fuzz targets: libFuzzer, which calls the target that the argument `--target=NAME` names.
 //!
-//! It is one program, because every program links the query engine. The targets are in `honeyguide::fuzzing`, which
-//! exists only if the code is compiled for fuzzing, as `cargo xtask fuzz` does.
+//! It is one program, because every program links the query engine. The targets are in `honeyguide::fuzzing` and
+//! `honeyguide_watch::fuzzing`, which exist only if the code is compiled for fuzzing, as `cargo xtask fuzz` does.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(not(fuzzing))]
@@ -13,6 +13,9 @@ mod fuzzing {
 
     use honeyguide::fuzzing::{TARGETS, Target};
     use libfuzzer_sys::fuzz_target;
+
+    /// The targets of other crates than the library.
+    const FURTHER: [Target; 1] = [Target::new("body", honeyguide_watch::fuzzing::body)];
 
     static TARGET: OnceLock<&Target> = OnceLock::new();
 
@@ -29,11 +32,10 @@ mod fuzzing {
             let name = argument.strip_prefix("--target=")?;
             Some(name.to_owned())
         });
-        let target = TARGETS
-            .iter()
-            .find(|target| Some(target.name) == name.as_deref());
+        let targets = || TARGETS.iter().chain(&FURTHER);
+        let target = targets().find(|target| Some(target.name) == name.as_deref());
         target.unwrap_or_else(|| {
-            let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+            let names: Vec<_> = targets().map(|target| target.name).collect();
             eprintln!(
                 "error: no such target; write --target=NAME, with one of {}",
                 names.join(", ")

@@ -5,7 +5,7 @@ mod args;
 mod cluster;
 mod commands;
 mod context;
-mod environment;
+pub mod environment;
 mod escaping;
 mod failure;
 mod json;

@@ -60,6 +60,15 @@ fn a_page_shows_its_command_without_the_number_of_threads() {
         let again = explore_page(&folder, &[&explored[..], &threads].concat());
         assert!(again == first.1, "explore, {threads:?}");
     }
+    // Without them the command would not read the same events.
+    folder.write("good.log", folder.read("good.csv"));
+    let reading = ["--format", "csv", "--null", "NA"];
+    let judged = report_page(&folder, &[&["good.log"][..], &reading].concat());
+    let says = "honeyguide report model.json good.log --format csv --null NA --out page.html";
+    assert!(shown(&judged).contains(says), "{says}");
+    let explored = explore_page(&folder, &[&["good.log"][..], &reading].concat());
+    let says = "honeyguide explore good.log --format csv --null NA --out page.html";
+    assert!(shown(&explored).contains(says), "{says}");
 }
 
 #[test]

@@ -241,6 +241,48 @@ fn events_of_a_pipe_are_reported_while_it_is_open_and_a_signal_ends_the_watch() 
 }
 
 #[test]
+fn a_host_that_falls_silent_is_told_of_while_others_go_on() {
+    let folder = Folder::with_model(2000);
+    let args = [
+        "watch",
+        "model.json",
+        "-",
+        "--watermark",
+        "0.5",
+        "--alerts",
+        "alerts.jsonl",
+    ];
+    let mut command = folder.command(&args);
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("a watch");
+    let mut input = child.stdin.take().expect("a pipe");
+    // The only event of a host is an anomalous one.
+    let mut send = |text: String| {
+        input
+            .write_all(text.as_bytes())
+            .expect("a watch that reads")
+    };
+    send(events(100) + &event_with(100, 4, "4242").replace("host-1", "host-9") + "\n");
+    let end = Instant::now() + Duration::from_secs(60);
+    let is_told = || {
+        let text = std::fs::read_to_string(folder.path("alerts.jsonl")).unwrap_or_default();
+        text.contains("\"host-9\"")
+    };
+    let mut second = 100;
+    while !is_told() {
+        assert!(Instant::now() < end, "the event of a silent host waits");
+        second += 1;
+        send(event(second).replace("host-1", "host-2") + "\n");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("a status").code(), Some(0));
+}
+
+#[test]
 fn a_followed_file_is_read_on_through_rotations() {
     let folder = Folder::with_model(2000);
     let text = events(900);

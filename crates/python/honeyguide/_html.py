@@ -1,4 +1,4 @@
-"""Tables in notebooks: HTML without scripts, in which everything that comes from data is escaped."""
+"""Tables and pages in notebooks: HTML whose scripts, if any, are confined, and in which all that comes from data is escaped."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -16,6 +16,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | None]], caption:
     return (
         f"<div><small>{html.escape(caption)}</small><table><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def frame(page: str, title: str) -> str:
+    """Returns a page in a frame of its own, whose scripts reach nothing outside of it."""
+    return (
+        f'<iframe sandbox="allow-scripts" title="{html.escape(title)}" srcdoc="{html.escape(page)}" '
+        'style="width: 100%; height: 40em; border: 1px solid #ccc"></iframe>'
     )
 
 

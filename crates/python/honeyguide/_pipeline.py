@@ -1,12 +1,13 @@
 """The pipeline: events of files, tables and streams, models, scores and SQL."""
 
 import json
+import operator
 import os
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from honeyguide import _html, _native
+from honeyguide import _files, _html, _native
 
 if TYPE_CHECKING:
     import pandas
@@ -18,10 +19,14 @@ if not hasattr(_native, "train"):
     raise ImportError("this build has only the estimators: install honeyguide with its default features")
 
 
+# More threads than this are a mistake, and cost memory each.
+_MAX_THREADS = 1024
+
+
 class ReadOptions(TypedDict, total=False):
     """How data are read. Every function that takes data has these keyword arguments.
 
-    format : "csv", "ndjson", "tracee", "parquet" or "arrow", whatever the names of the files say.
+    format : "csv", "ndjson", "tracee", "eve", "zeek", "parquet" or "arrow", whatever the names of the files say.
     null_values : the texts that stand for a missing value, besides an empty field.
     strict : whether a line of JSON that cannot be read is an error; otherwise it is left out, with a warning.
     host_column, time_column : the columns of hosts and of times, instead of those that the log has.
@@ -133,6 +138,30 @@ class Table:
         return _html.table(shown, self._rows.head(_html.ROWS, len(shown)), caption)
 
 
+class Report:
+    """A page that judges a model's results on data: scores, incidents, alerts and the most anomalous events.
+
+    A notebook shows it in a frame that cannot reach the notebook. `evaluation` are the figures of `Model.evaluate`.
+    """
+
+    def __init__(self, html: str, evaluation: dict[str, Any]) -> None:
+        self.html = html
+        self.evaluation = evaluation
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the page to a file, which needs no network to be read."""
+        if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
+            raise ValueError(f"{os.fspath(path)}: a page is written as HTML, and its name must end in .html")
+        _files.write_bytes(path, self.html.encode())
+
+    def __repr__(self) -> str:
+        found = self.evaluation
+        return f"Report on {found['events']:,} events, {found['anomalous']:,} of them anomalous"
+
+    def _repr_html_(self) -> str:
+        return _html.frame(self.html, repr(self))
+
+
 class Model:
     """A trained model: a recipe of features, an isolation forest and a threshold. `train` makes one, and `load` reads one."""
 
@@ -210,6 +239,11 @@ class Model:
     def evaluate(self, data: Any, *, label: str | None = None, **options: Unpack[ReadOptions]) -> dict[str, Any]:
         """Compares scores and verdicts with the labels of the data."""
         return json.loads(_told(self._model.evaluate(data, _reading(options), label)))
+
+    def report(self, data: Any, *, label: str | None = None, **options: Unpack[ReadOptions]) -> Report:
+        """Judges scores and verdicts as `evaluate` does, and makes a page of the results. Data need no labels for it."""
+        html, evaluation = _told(self._model.report(data, _reading(options), label))
+        return Report(html, json.loads(evaluation))
 
     def drift(self, data: Any, **options: Unpack[ReadOptions]) -> dict[str, Any]:
         """Compares data with the events of the training."""
@@ -323,3 +357,13 @@ def read(data: Any, **options: Unpack[ReadOptions]) -> Table:
 def inspect(data: Any, **options: Unpack[ReadOptions]) -> dict[str, Any]:
     """Describes data: columns, values, labels, correlations and what stands out."""
     return json.loads(_told(_native.inspect(data, _reading(options))))
+
+
+def set_num_threads(n_threads: int | None) -> None:
+    """Limits the threads of the pipeline: those of queries, and those of forests. None means one for each processor.
+
+    It holds for calls from now on. Results do not depend on the number. Estimators have `n_jobs` instead.
+    """
+    if n_threads is not None and (isinstance(n_threads, bool) or not 1 <= operator.index(n_threads) <= _MAX_THREADS):
+        raise ValueError(f"n_threads must be from 1 to {_MAX_THREADS}, or None for all processors, got {n_threads!r}")
+    _native.set_num_threads(0 if n_threads is None else operator.index(n_threads))

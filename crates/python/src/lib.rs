@@ -39,6 +39,10 @@ mod _native {
 
     #[cfg(feature = "pipeline")]
     #[pymodule_export]
+    use super::pipeline::runtime::set_num_threads;
+
+    #[cfg(feature = "pipeline")]
+    #[pymodule_export]
     use super::pipeline::table::Rows;
 
     /// The release of the package.

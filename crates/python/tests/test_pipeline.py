@@ -1,10 +1,13 @@
 """The pipeline: data of all kinds, models, scores and SQL."""
 
+import http.server
+import json
 import multiprocessing
 import pickle
 import subprocess
 import sys
 import sysconfig
+import threading
 import warnings
 from pathlib import Path
 
@@ -206,7 +209,7 @@ def test_errors_are_pythons_own_and_name_no_flags(today, model, tmp_path):
 
 def test_remarks_are_warnings(tmp_path):
     (tmp_path / "events.ndjson").write_text('{"a": 1}\nnot JSON\n{"a": 2}\n')
-    with pytest.warns(UserWarning, match="1 lines of JSON could not be read"):
+    with pytest.warns(UserWarning, match="1 lines could not be read"):
         table = hg.read(tmp_path / "events.ndjson")
     assert len(table) == 2
     with pytest.raises(ValueError):
@@ -272,3 +275,113 @@ def test_notebooks_show_few_rows_and_run_nothing(model):
     assert shown.count("<tr>") == 11 and shown.count("<th>") == 20 and len(shown) < 20_000
     assert "50 rows, 31 columns; the first 10 rows and 20 columns" in shown
     assert f"{model.threshold:.4f}" in model._repr_html_()
+
+
+def test_a_report_is_a_page_with_the_figures_of_the_evaluation(today, model, tmp_path):
+    report = model.report(today, label="evil")
+    assert report.evaluation == model.evaluate(today, label="evil")
+    assert repr(report) == f"Report on {report.evaluation['events']:,} events, {report.evaluation['anomalous']:,} of them anomalous"
+    report.save(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == report.html
+    shown = report._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts" ') and "<script" not in shown
+    with pytest.raises(ValueError, match="must end in .html"):
+        report.save(tmp_path / "report.pdf")
+    assert not (tmp_path / "report.pdf").exists()
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """A bucket with one object, which only the right key may read."""
+
+    def do_GET(self):
+        is_known = "Credential=the-key/" in self.headers.get("Authorization", "")
+        if not is_known or self.path.split("?")[0] != "/lake/events.csv":
+            self.send_error(403)
+            return
+        content = self.server.content
+        wanted = self.headers.get("Range")
+        first, last = map(int, wanted.removeprefix("bytes=").split("-")) if wanted else (0, len(content) - 1)
+        piece = content[first : last + 1]
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{first + len(piece) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(piece)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Mon, 02 Mar 2026 08:30:00 GMT")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(piece)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_credentials_come_from_the_environment(monkeypatch):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        server.content = b"a,b\n1,2\n"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "eu-west-1",
+            "AWS_SECRET_ACCESS_KEY": "a secret",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-key")
+        assert hg.read("s3://lake/events.csv").to_polars().rows() == [(1, 2)]
+        # What the caller says counts.
+        with pytest.raises(OSError):
+            hg.read("s3://lake/events.csv", storage_options={"aws_access_key_id": "another-key"})
+        server.shutdown()
+
+
+def test_events_of_other_types_are_told(tmp_path):
+    lookup = {"timestamp": "2026-03-02T08:30:00Z", "event_type": "dns", "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2"}
+    lookup["dns"] = {"type": "query", "rrname": "www.example.com", "rrtype": "A"}
+    lines = [json.dumps(line) for line in (lookup, {"event_type": "flow"})]
+    (tmp_path / "eve.json").write_text("\n".join(lines))
+    with pytest.warns(UserWarning, match="1 lines are not DNS events of Suricata .* an event of type `flow`"):
+        table = hg.read(tmp_path / "eve.json")
+    assert len(table) == 1
+
+
+def test_the_number_of_threads_can_be_limited(today, model, tmp_path):
+    model.save(tmp_path / "model.json")
+    program = """
+import sys
+from pathlib import Path
+import honeyguide as hg
+
+hg.set_num_threads(int(sys.argv[3]))
+scores = hg.Model.load(sys.argv[1]).score(sys.argv[2]).to_arrow()["score"]
+
+def name(task):
+    try:
+        return (task / "comm").read_text()
+    except OSError:
+        # A thread that was over meanwhile.
+        return ""
+
+names = [name(task) for task in Path("/proc/self/task").iterdir()]
+print(sum(name.startswith("honeyguide-") for name in names), *scores.to_pylist())
+"""
+
+    def run(number):
+        arguments = [tmp_path / "model.json", today, str(number)]
+        command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        found, *scores = run.stdout.split()
+        assert int(found) == number
+        return scores
+
+    assert run(1) == run(3)
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 1025])
+def test_other_numbers_of_threads_are_refused(number):
+    with pytest.raises(ValueError, match="n_threads must be from 1 to 1024"):
+        hg.set_num_threads(number)

@@ -11,6 +11,8 @@ mod database;
 mod feed;
 mod follow;
 mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gap;
 mod input;
 mod ledger;

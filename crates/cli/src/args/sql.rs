@@ -30,7 +30,8 @@ pub struct Sql {
     /// Data for a table with this name; data given twice under one name forms one table
     #[arg(long = "table", value_name = "NAME=DATA", value_parser = parse_table)]
     pub tables: Vec<(String, String)>,
-    /// Store of honeyguide watch, which may be running: adds the tables `incidents`, `gaps`, `ledger` and `bad_records`
+    /// Store of honeyguide watch, which may be running: adds the tables `incidents`, `incident_events`, `incident_gaps`, `gaps`,
+    /// `days`, `ledger` and `bad_records`
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
     /// Model whose columns `score` and `anomalous` are added to every table that has the columns it reads, and which adds

@@ -64,8 +64,7 @@ pub async fn write(context: &Context, args: &args::Explore) -> Result<Exploratio
             args.model.as_ref().and_then(|path| path.to_str()),
         )
         .options("--label", &args.label)
-        .option("--host-column", context.global().host_column.as_deref())
-        .option("--time-column", context.global().time_column.as_deref())
+        .reading(context.global())
         .option("--out", args.out.to_str())
         .finish();
     let exploration = explore(&context.engine, &mut source, feature_source, &args.label).await?;

@@ -84,8 +84,7 @@ pub async fn write(
         .path(&args.model)
         .data(&args.data)
         .option("--label", label)
-        .option("--host-column", context.global().host_column.as_deref())
-        .option("--time-column", context.global().time_column.as_deref())
+        .reading(context.global())
         .option("--out", args.out.to_str())
         .finish();
     let report = report(&context.engine, model, &mut source, label).await?;

@@ -15,7 +15,7 @@ use super::hosts::Hosts;
 use super::query::{HOST, IncidentQuery};
 use super::recent::Recent;
 use super::scan::Fold;
-use super::waiting::{HostTimes, Released, Waiting};
+use super::waiting::{HostTimes, Release, Released, Waiting};
 use super::{Incident, IncidentEvent};
 use crate::error::{Error, Result};
 
@@ -42,6 +42,8 @@ pub struct LiveIncidents {
     merged_ids: Vec<(String, String)>,
     /// The events that came lately, if they are kept.
     recent: Option<Recent>,
+    /// Whether an incident has opened or ended since the last call of [`changes`](Self::changes).
+    has_news: bool,
     reported: HashMap<String, Reported>,
     /// When the last event of each host came.
     seen: HashMap<Option<String>, f64>,
@@ -145,6 +147,7 @@ impl LiveIncidents {
             merged: Vec::new(),
             merged_ids: Vec::new(),
             recent: None,
+            has_news: false,
             reported: HashMap::new(),
             seen: HashMap::new(),
             counts: LiveCounts::default(),
@@ -157,8 +160,18 @@ impl LiveIncidents {
     /// # Errors
     /// Fails when the engine does, which is a defect.
     pub fn add(&mut self, events: &ScoredEvents, now: f64) -> Result<()> {
-        self.waiting.add(events)?;
-        let released = self.waiting.release(false)?;
+        self.waiting.add(events, now)?;
+        let released = self.waiting.release(Release::Due)?;
+        self.fold(released, now)
+    }
+
+    /// Folds the events of hosts of which nothing has come for `seconds`. No earlier one is expected of them.
+    ///
+    /// # Errors
+    /// Fails when the engine does, which is a defect.
+    pub fn end_silences(&mut self, now: f64, seconds: f64) -> Result<()> {
+        let silent = Release::SilentSince(now - seconds);
+        let released = self.waiting.release(silent)?;
         self.fold(released, now)
     }
 
@@ -167,7 +180,7 @@ impl LiveIncidents {
     /// # Errors
     /// Fails when the engine does, which is a defect.
     pub fn wait_no_longer(&mut self, now: f64) -> Result<()> {
-        let released = self.waiting.release(true)?;
+        let released = self.waiting.release(Release::All)?;
         self.fold(released, now)
     }
 
@@ -193,9 +206,17 @@ impl LiveIncidents {
         }
     }
 
+    /// Returns whether an incident has opened or ended, also as a part of another, since the last call of
+    /// [`changes`](Self::changes).
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
     /// Returns what has changed by `now`. An incident that gets more events is updated at most once in [`UPDATE_SECONDS`].
     /// A host of which no event comes is taken to go on in its time, so that its incidents end.
     pub fn changes(&mut self, now: f64) -> Vec<Change> {
+        self.has_news = false;
         let mut changes = Vec::new();
         let Some(hosts) = self.hosts.take() else {
             return changes;
@@ -341,7 +362,7 @@ impl LiveIncidents {
                 continue;
             };
             live.waiting
-                .add(&events.scored_before(from_ipc(waiting)?)?)?;
+                .add(&events.scored_before(from_ipc(waiting)?)?, now)?;
         }
         live.waiting.late = state.late;
         live.counts = state.counts;
@@ -373,6 +394,7 @@ impl LiveIncidents {
             self.recent = fold.recent.take();
             self.ended.extend(fold.take_ended());
             self.merged.extend(fold.take_merged());
+            self.has_news |= fold.take_opened() > 0;
             self.counts.folded += rows.num_rows() as u64;
             self.counts.anomalous += fold.take_anomalous();
             let hosts = rows.column(HOST).as_string::<i32>();
@@ -386,6 +408,7 @@ impl LiveIncidents {
             self.hosts = Some(std::mem::replace(&mut fold.hosts, Hosts::at_once()));
             pushed?;
         }
+        self.has_news |= !self.ended.is_empty() || !self.merged.is_empty();
         self.forget_hosts();
         Ok(())
     }

@@ -206,6 +206,8 @@ pub(super) struct Fold {
     judge: Judge,
     events: u64,
     anomalous: u64,
+    /// The number of incidents that were opened.
+    opened: u64,
     /// The incidents that became parts of others, each with the id of that one.
     merged: Vec<(Incident, String)>,
     /// The events that came lately, if they are kept.
@@ -247,6 +249,7 @@ impl Fold {
             judge: Judge::new(0),
             events: 0,
             anomalous: 0,
+            opened: 0,
             merged: Vec::new(),
             recent: None,
         }
@@ -351,7 +354,7 @@ impl Fold {
             address: described.text(ADDRESS, at),
             event: &event,
         };
-        let number = fold.n_anomalous() + 1;
+        let (number, opened) = (fold.n_anomalous() + 1, fold.opened());
         judged.incident = fold.see(time, &about, Some(&anomalous), &mut told);
         judge.see(&judged);
         if let (Some(recent), Some(incident)) = (&mut self.recent, judged.incident) {
@@ -363,10 +366,12 @@ impl Fold {
             };
             recent.add(incident, event);
         }
-        match judged.incident {
+        let taken = match judged.incident {
             Some(id) => joined(row, id),
             None => Ok(()),
-        }
+        };
+        self.opened += fold.opened() - opened;
+        taken
     }
 
     /// Returns the reasons of an anomalous event; none if the model cannot be explained.
@@ -402,6 +407,11 @@ impl Fold {
     /// Takes the incidents that became parts of others, each with the id of that one.
     pub fn take_merged(&mut self) -> Vec<(Incident, String)> {
         std::mem::take(&mut self.merged)
+    }
+
+    /// Takes the number of incidents that were opened since the last call.
+    pub fn take_opened(&mut self) -> u64 {
+        std::mem::take(&mut self.opened)
     }
 
     /// Takes the number of anomalous events since the last call.

@@ -37,6 +37,31 @@ pub(super) struct HostTimes {
     /// All events before this time were folded.
     #[serde(with = "kept::time")]
     folded: f64,
+    /// When the last event came, by the clock of the caller.
+    #[serde(skip)]
+    came: f64,
+}
+
+/// Which events need not wait any longer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Release {
+    /// Those after which one of their host has come that is later by the watermark.
+    Due,
+    /// These, and all of hosts of which nothing has come since a time of the caller's clock.
+    SilentSince(f64),
+    /// All.
+    All,
+}
+
+impl Release {
+    /// Returns whether all events of a host are released.
+    fn is_of_all(self, host: &HostTimes) -> bool {
+        match self {
+            Self::Due => false,
+            Self::SilentSince(time) => host.came <= time,
+            Self::All => true,
+        }
+    }
 }
 
 /// A batch of which some events wait.
@@ -115,8 +140,8 @@ impl Waiting {
         self.hosts.remove(&host.map(Arc::from));
     }
 
-    /// Adds events.
-    pub fn add(&mut self, scored: &ScoredEvents) -> Result<()> {
+    /// Adds events that came at `now`.
+    pub fn add(&mut self, scored: &ScoredEvents, now: f64) -> Result<()> {
         let rows = &scored.rows;
         if rows.num_rows() == 0 {
             return Ok(());
@@ -138,7 +163,9 @@ impl Waiting {
             let known = self.hosts.entry(host.clone()).or_insert(HostTimes {
                 latest: f64::NEG_INFINITY,
                 folded: f64::NEG_INFINITY,
+                came: now,
             });
+            known.came = now;
             if let Some(time) = time {
                 self.late += u64::from(time < known.folded);
                 known.latest = known.latest.max(time);
@@ -161,11 +188,10 @@ impl Waiting {
         Ok(())
     }
 
-    /// Returns the events that need not wait any longer, or `all` that wait, by host and time. Events without a time do not
-    /// wait.
-    pub fn release(&mut self, all: bool) -> Result<Vec<Released>> {
+    /// Returns the events that need not wait any longer, by host and time. Events without a time do not wait.
+    pub fn release(&mut self, which: Release) -> Result<Vec<Released>> {
         for times in self.hosts.values_mut() {
-            let horizon = match all {
+            let horizon = match which.is_of_all(times) {
                 true => times.latest,
                 false => times.latest - self.watermark,
             };
@@ -173,7 +199,7 @@ impl Waiting {
         }
         let (hosts, events) = (&self.hosts, std::mem::take(&mut self.events));
         let waits = |event: &Event| match (event.time, hosts.get(&event.host)) {
-            (Some(time), Some(times)) => !all && time >= times.folded,
+            (Some(time), Some(times)) => !which.is_of_all(times) && time >= times.folded,
             _ => false,
         };
         let (kept, mut released): (Vec<_>, Vec<_>) = events.into_iter().partition(waits);

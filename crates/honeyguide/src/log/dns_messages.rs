@@ -150,7 +150,7 @@ impl Message {
         let answers = texts(object.get("answers"));
         let code = response_code(object.get("rcode"));
         let code = code.or_else(|| response_code(object.get("rcode_name")));
-        let is_response = code.is_some() || !answers.is_empty();
+        let is_response = is_there("rcode") || is_there("rcode_name") || !answers.is_empty();
         let [client, server] = ["id.orig_h", "id.resp_h"].map(|key| text(object, key));
         let (source, destination) = match is_response {
             true => (server, client.clone()),
@@ -170,7 +170,11 @@ impl Message {
             types: text(object, "qtype_name").into_iter().collect(),
             answers,
             ttls: texts(object.get("TTLs")),
-            response_code: code.or(Some(0)),
+            // A query without a response has no code, as in BETH; a code that nobody knows is not success.
+            response_code: match is_there("rcode") || is_there("rcode_name") {
+                true => code,
+                false => Some(0),
+            },
             op_code: object.get("opcode").and_then(number).or(Some(0)),
         })
     }
@@ -262,20 +266,19 @@ fn eve_answers(dns: &Object) -> (Vec<String>, Vec<String>) {
 }
 
 /// Returns the time of a line of Zeek's: text, or seconds or milliseconds since 1970. As seconds, the latter would be after
-/// the year 5000.
+/// the year 5000. What is no time stays as it is, and the column refuses it.
 fn zeek_time(time: Option<&Value>) -> Option<String> {
     const FIRST_MILLISECONDS: f64 = 1e11;
-    let number = match time? {
-        Value::String(text) => match text.parse::<f64>() {
-            Ok(number) => number,
-            Err(_) => return Some(text.clone()),
-        },
-        time => time.as_f64()?,
+    let time = time?;
+    let number = match time {
+        Value::String(text) => text.parse().ok(),
+        time => time.as_f64(),
     };
-    match number.abs() < FIRST_MILLISECONDS {
+    let moment = number.and_then(|number| match number < FIRST_MILLISECONDS {
         true => moment(number),
         false => moment(number / 1e3),
-    }
+    });
+    moment.or_else(|| Some(scalar(time).unwrap_or_else(|| time.to_string())))
 }
 
 /// Returns a number of seconds since 1970 as a time in ISO 8601. Zeek's times have microseconds.

@@ -445,3 +445,95 @@ async fn a_later_header_holds_for_the_lines_that_arrive_after_it() {
     push(&mut events, &values);
     assert_eq!(events.score().expect("scores").expect("events").len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_values_of_zeek_are_bad_lines_or_missing_but_never_other_values() {
+    let line = ZEEK.lines().next().expect("a line");
+    for (json, tsv, expected) in [
+        // Milliseconds, as of JSON::TS_MILLIS.
+        (
+            "1772440200250",
+            "1772440200250",
+            Some("2026-03-02T08:30:00.250,0\n"),
+        ),
+        ("-1.5", "-1.5", Some("1969-12-31T23:59:58.500,0\n")),
+        (
+            "\"2026-03-02T08:30:00Z\"",
+            "2026-03-02T08:30:00Z",
+            Some("2026-03-02T08:30:00,0\n"),
+        ),
+        ("1e30", "1e30", None),
+        ("-1e12", "-1e12", None),
+        ("\"nan\"", "nan", None),
+        ("\"yesterday\"", "yesterday", None),
+        ("{}", "later", None),
+    ] {
+        let folder = Folder::with(&[
+            ("a.ndjson", ZEEK.replace("1772440200.25", json)),
+            ("a.log", ZEEK_TSV.replace("1772440200.250000", tsv)),
+        ]);
+        for name in ["a.ndjson", "a.log"] {
+            let found = counts(&folder, name).await.intake.expect("lines");
+            assert_eq!(
+                (found.events, found.bad_lines),
+                (2 + u64::from(expected.is_some()), expected.is_none().into()),
+                "{name} {json}"
+            );
+            if let Some(expected) = expected {
+                let query = r#"SELECT "Timestamp", "DnsResponseCode" FROM events WHERE "DnsQuery" LIKE 'www%'"#;
+                assert_eq!(
+                    rows(folder.source(&[name]), query).await,
+                    expected,
+                    "{name} {json}"
+                );
+            }
+        }
+    }
+    for (code, name, expected) in [
+        ("3", "NOERROR", "3,10.20.0.2\n"),
+        ("null", "REFUSED", "5,10.20.0.2\n"),
+        ("null", "rcode-77", ",10.20.0.2\n"),
+        ("\"many\"", "rcode-77", ",10.20.0.2\n"),
+    ] {
+        let line = line
+            .replace("\"rcode\":0", &format!("\"rcode\":{code}"))
+            .replace("NOERROR", name);
+        let folder = Folder::with(&[("a.ndjson", line)]);
+        let query = r#"SELECT "DnsResponseCode", "SourceIP" FROM events"#;
+        assert_eq!(
+            rows(folder.source(&["a.ndjson"]), query).await,
+            expected,
+            "{code} {name}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_line_cannot_overwrite_what_the_message_says_but_labels_count() {
+    let spoofed = |text: &str, at: &str| {
+        text.replace(
+            at,
+            &format!("\"DnsQuery\":\"spoof.example\",\"evil\":1,{at}"),
+        )
+    };
+    let folder = Folder::with(&[
+        ("eve.ndjson", spoofed(EVE_3, "\"event_type\"")),
+        ("zeek.ndjson", spoofed(ZEEK, "\"uid\"")),
+        (
+            "dns.log",
+            ZEEK_TSV
+                .replace("\tuid\t", "\tDnsQuery\t")
+                .replace("\trejected\n", "\tevil\n")
+                .replace("\tF\n", "\t1\n")
+                .replace("\tbool\n", "\tcount\n"),
+        ),
+    ]);
+    for name in ["eve.ndjson", "zeek.ndjson", "dns.log"] {
+        let query = r#"SELECT count(*) FILTER (WHERE "DnsQuery" = 'spoof.example' OR "DnsQuery" LIKE 'C%'), min(evil), arrow_typeof(min(evil)) FROM events"#;
+        assert_eq!(
+            rows(folder.source(&[name]), query).await,
+            "0,1,Int64\n",
+            "{name}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use honeyguide::arrow::array::RecordBatchReader;
 use honeyguide::arrow::datatypes::SchemaRef;
 use honeyguide::arrow::record_batch::RecordBatch;
 use honeyguide::{Error, Format, ReadOptions, Source, StorageOptions, is_url};
+use honeyguide_cli::environment;
 use pyo3::exceptions::{PyFileNotFoundError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -131,7 +132,7 @@ impl Reading {
     }
 }
 
-/// Returns the settings of object stores.
+/// Returns the settings of object stores: the options, and what the environment has besides.
 ///
 /// # Errors
 /// No store has a setting of such a name.
@@ -142,6 +143,7 @@ pub fn storage(options: &BTreeMap<String, String>) -> PyResult<StorageOptions> {
             .set(&format!("{name}={value}"))
             .map_err(|error| exception(&error))?;
     }
+    environment::add_found(&mut storage);
     Ok(storage)
 }
 
@@ -165,8 +167,18 @@ pub fn remarks(source: &Source) -> Vec<String> {
     }
     if let Some(intake) = counts.intake.as_ref().filter(|intake| intake.bad_lines > 0) {
         remarks.push(format!(
-            "{} lines of JSON could not be read and were left out",
+            "{} lines could not be read and were left out",
             intake.bad_lines
+        ));
+    }
+    if let Some(intake) = counts.intake.as_ref()
+        && let Some(dialect) = intake.dialect.filter(|_| intake.other_lines > 0)
+    {
+        remarks.push(format!(
+            "{} lines are not {} and were left out; the first: {}",
+            intake.other_lines,
+            dialect.events(),
+            intake.first_other_lines.join("; ")
         ));
     }
     if source.is_simulated() {

@@ -7,5 +7,5 @@ mod data;
 mod errors;
 pub mod functions;
 pub mod model;
-mod runtime;
+pub mod runtime;
 pub mod table;

@@ -1,17 +1,19 @@
 //! A model as a class for the package's Python code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use honeyguide::drift::drift;
 use honeyguide::evaluate::evaluate;
 use honeyguide::incident::{IncidentOptions, incidents};
 use honeyguide::output::Destination;
+use honeyguide::report::report;
 use honeyguide::score::{
     Listing, ScoreOptions, Selection, explain_event, most_anomalous, score_to_batches,
     score_to_file,
 };
 use honeyguide::{Engine, Error, Model, Source};
+use pages::Origin;
 use pyo3::prelude::*;
 use serde::Serialize;
 
@@ -186,6 +188,33 @@ impl TrainedModel {
             move |engine, model, mut source| async move {
                 let found = evaluate(&engine, &model, &mut source, label.as_deref()).await?;
                 answer(&found, &source)
+            },
+        )
+    }
+
+    /// Makes the page of a report, and returns it with the evaluation.
+    fn report(
+        &self,
+        py: Python<'_>,
+        data: Data,
+        reading: Reading,
+        label: Option<String>,
+    ) -> PyResult<((String, String), Vec<String>)> {
+        self.with(
+            py,
+            data,
+            &reading,
+            move |engine, model, mut source| async move {
+                let report = report(&engine, &model, &mut source, label.as_deref()).await?;
+                let origin = Origin {
+                    command: "honeyguide.Model.report",
+                    model: &model,
+                    model_file: Path::new("a model in memory"),
+                    source: &source,
+                };
+                let page = pages::report(&report, origin)?;
+                let (evaluation, remarks) = answer(&report.evaluation, &source)?;
+                Ok(((page.html().to_owned(), evaluation), remarks))
             },
         )
     }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,24 @@ struct Runtime {
 
 /// It is locked only while Python's global lock is held. A process therefore never forks while it is locked.
 static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+
+/// The greatest number of threads of each pool; 0 for as many as there are processors.
+static MOST_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Limits the number of threads that calls from now on have; 0 is the number of processors. Calls that run go on with the
+/// threads that they have.
+#[pyfunction]
+pub fn set_num_threads(n_threads: usize) {
+    let mut known = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    MOST_THREADS.store(n_threads, Ordering::Relaxed);
+    // A forked process has no threads to end, and is told so when it calls.
+    if known
+        .as_ref()
+        .is_some_and(|runtime| runtime.process == std::process::id())
+    {
+        *known = None;
+    }
+}
 
 /// Runs the work that `make` makes, and returns its result.
 ///
@@ -122,7 +141,8 @@ fn start(process: u32) -> PyResult<Runtime> {
             }
         }));
     });
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(MOST_THREADS.load(Ordering::Relaxed)).unwrap_or(all);
     let refused = |error: &dyn std::fmt::Display| {
         PyRuntimeError::new_err(format!("{threads} threads cannot be started: {error}"))
     };

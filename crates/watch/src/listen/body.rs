@@ -18,7 +18,7 @@ struct Wrapped<'a> {
 
 /// Returns the records of a body as those of the input number `input`; `None` if there are none. `is_csv` says whether they
 /// are CSV, if that is known. What is no JSON is cut into lines, so that each bad one is counted.
-pub(super) fn records(body: &[u8], input: usize, is_csv: Option<bool>) -> Option<Chunk> {
+pub(crate) fn records(body: &[u8], input: usize, is_csv: Option<bool>) -> Option<Chunk> {
     let is_json = || {
         body.trim_ascii_start()
             .first()

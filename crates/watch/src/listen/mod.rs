@@ -15,6 +15,8 @@ use std::{fs, io, thread};
 use honeyguide::{Error, Format, Result, Token};
 
 pub use address::ListenAddress;
+#[cfg(any(test, fuzzing))]
+pub(crate) use body::records as body_records;
 pub use http::MAX_BODY_BYTES;
 pub use lines::{MAX_CONNECTIONS, MAX_UNFINISHED_BYTES};
 

@@ -133,11 +133,6 @@ impl Input {
         self.arrived
     }
 
-    /// Returns whether events were read that are not scored.
-    pub fn has_unscored(&self) -> bool {
-        self.unscored > 0
-    }
-
     /// Takes why the columns could not be learnt.
     pub fn into_fault(self) -> Option<Error> {
         self.fault

@@ -52,8 +52,6 @@ pub struct Watcher {
     scoring: Scoring,
     saving: Option<Saving>,
     models: Arc<Models>,
-    /// When the last record came.
-    last_record: Instant,
 }
 
 impl Watcher {
@@ -73,7 +71,6 @@ impl Watcher {
             scoring: Scoring::new(engine, model, settings),
             saving: None,
             models: Arc::default(),
-            last_record: Instant::now(),
         }
     }
 
@@ -127,7 +124,7 @@ impl Watcher {
         stop: &AtomicBool,
         report: &mut impl Report,
     ) -> Result<Summary> {
-        let mut last_report = Instant::now();
+        let (mut last_report, mut last_look) = (Instant::now(), Instant::now());
         let end = loop {
             self.publish(queue);
             if stop.load(Ordering::Relaxed) {
@@ -144,9 +141,13 @@ impl Watcher {
             if let Some(model) = self.models.take() {
                 self.replace_model(model, report)?;
             }
-            let pause = self.saving.as_ref().map(|saving| saving.pause);
+            if last_look.elapsed() >= BATCH_TIME {
+                self.end_waiting(queue)?;
+                last_look = Instant::now();
+            }
+            let has_news = self.scoring.incidents.has_news();
+            let pause = self.saving.as_ref().map(|saving| saving.pause(has_news));
             if last_report.elapsed() >= pause.unwrap_or(BATCH_TIME) {
-                self.end_waiting()?;
                 self.tell(queue, (stop, report), None)?;
                 last_report = Instant::now();
                 debug_assert!(self.ledger(queue).is_balanced());
@@ -288,10 +289,7 @@ impl Watcher {
     fn take(&mut self, sent: Sent, stop: &AtomicBool, report: &mut impl Report) -> Result<()> {
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         match sent {
-            Sent::Records(chunk) => {
-                self.last_record = Instant::now();
-                inputs[chunk.input].take(&chunk, scoring)
-            }
+            Sent::Records(chunk) => inputs[chunk.input].take(&chunk, scoring),
             Sent::Gap(at, cause) => match &self.saving {
                 Some(saving) => {
                     let status = &scoring.status;
@@ -315,18 +313,16 @@ impl Watcher {
         }
     }
 
-    /// Lets events wait no longer for earlier ones if none has come for the time of the watermark.
-    fn end_waiting(&mut self) -> Result<()> {
-        let scoring = &mut self.scoring;
-        let silence = self.last_record.elapsed().as_secs_f64();
-        let is_silent = silence >= scoring.settings.watermark;
-        let waits = scoring.incidents.waiting() > 0;
-        let has_unscored = self.inputs.iter().any(Input::has_unscored);
-        if is_silent && waits && !has_unscored {
-            let now = scoring.now();
-            return scoring.incidents.wait_no_longer(now);
+    /// Lets the events of hosts of which nothing has come for the time of the watermark wait no longer for earlier ones, unless
+    /// these may be among what is queued.
+    fn end_waiting(&mut self, queue: &Queue) -> Result<()> {
+        if self.scoring.incidents.waiting() == 0 || queue.counts().waiting > 0 {
+            return Ok(());
         }
-        Ok(())
+        self.score()?;
+        let scoring = &mut self.scoring;
+        let (now, watermark) = (scoring.now(), scoring.settings.watermark);
+        scoring.incidents.end_silences(now, watermark)
     }
 
     /// Scores what was received. After a stop, only for a while.

@@ -20,10 +20,12 @@ use crate::position::Position;
 use crate::status::{Status, StoreFailure};
 use crate::store::{Earlier, Moment, Store, StoredIncident};
 
-/// The least time between two moments that are stored.
+/// The least time between two moments that are stored, and where an incident has opened or ended.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
-/// The time between two such moments is this many times what it takes to store one.
+const LEAST_PAUSE_OF_NEWS: Duration = Duration::from_millis(100);
+/// The time between two such moments is at least this many times what it takes to store one.
 const PAUSE_PER_WORK: u32 = 20;
+const PAUSE_PER_WORK_OF_NEWS: u32 = 4;
 /// The time after which a store that could not be written is tried again, and between two looks whether the watch is to end.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -35,8 +37,8 @@ pub(super) struct Saving {
     store: Store,
     /// When a moment was stored last, also by an earlier run.
     last: DateTime<Utc>,
-    /// The time until one is stored again.
-    pub pause: Duration,
+    /// The time that it took.
+    work: Duration,
 }
 
 /// What a watch does while its store cannot be written.
@@ -122,7 +124,7 @@ impl Saving {
         let saving = Self {
             store,
             last,
-            pause: LEAST_PAUSE,
+            work: Duration::ZERO,
         };
         Ok((saving, positions))
     }
@@ -200,8 +202,16 @@ impl Saving {
             patience.report.write(&alerts.collect::<Vec<_>>())?;
             patience.insist(|| self.store.delivered(&batch))?;
         }
-        self.pause = LEAST_PAUSE.max(begun.elapsed() * PAUSE_PER_WORK);
+        self.work = begun.elapsed();
         Ok(())
+    }
+
+    /// Returns the time until a moment is stored again. It is shorter if there are news.
+    pub fn pause(&self, has_news: bool) -> Duration {
+        match has_news {
+            true => LEAST_PAUSE_OF_NEWS.max(self.work * PAUSE_PER_WORK_OF_NEWS),
+            false => LEAST_PAUSE.max(self.work * PAUSE_PER_WORK),
+        }
     }
 }
 

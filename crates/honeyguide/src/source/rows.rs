@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -25,6 +26,7 @@ use super::format::Compression;
 use super::json::{self, JsonScan};
 use super::records::{self, CsvScan};
 use super::slices::Slices;
+use super::wide::Gathered;
 use crate::engine::BATCH_ROWS;
 use crate::error::Error;
 
@@ -149,6 +151,20 @@ struct Opener {
     batch_rows: usize,
 }
 
+/// Returns `batches` up to those whose rows are so long that operators should gather fewer of them.
+fn checked(
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    let mut gathered = Gathered::new(batch_rows);
+    batches.map(move |batch| {
+        let batch = batch?;
+        let added = gathered.add(batch.num_rows(), batch.get_array_memory_size());
+        added.map_err(|wide| DataFusionError::External(Box::new(wide)))?;
+        Ok(batch)
+    })
+}
+
 impl FileOpener for Opener {
     fn open(&self, part: PartitionedFile) -> Result<FileOpenFuture> {
         let location = &part.object_meta.location;
@@ -163,16 +179,43 @@ impl FileOpener for Opener {
                     let batches = arrow::BatchReader::open(file, range, &wanted, batch_rows)?;
                     stream::iter(Slices::new(batches, batch_rows)).boxed()
                 }
-                Rows::Csv(scan) => stream::iter(records::BatchReader::open(
-                    &scan, file, &wanted, batch_rows,
-                )?)
-                .boxed(),
-                Rows::Json(scan) => stream::iter(json::BatchReader::open(
-                    &scan, file, range, &wanted, batch_rows,
-                )?)
-                .boxed(),
+                Rows::Csv(scan) => {
+                    let batches = records::BatchReader::open(&scan, file, &wanted, batch_rows)?;
+                    stream::iter(checked(batches, batch_rows)).boxed()
+                }
+                Rows::Json(scan) => {
+                    let batches = json::BatchReader::open(&scan, file, range, &wanted, batch_rows)?;
+                    stream::iter(checked(batches, batch_rows)).boxed()
+                }
             })
         };
         Ok(async move { opened() }.boxed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+
+    use super::*;
+    use crate::error::cause_of;
+    use crate::source::wide::Wide;
+
+    #[test]
+    fn rows_that_are_too_long_for_the_batches_of_operators_end_a_scan() {
+        let batch = |rows: usize, bytes: usize| {
+            let texts = StringArray::from(vec!["x".repeat(bytes); rows]);
+            RecordBatch::try_from_iter([("a", Arc::new(texts) as ArrayRef)])
+                .map_err(DataFusionError::from)
+        };
+        let ordinary = (0..40).map(|_| batch(1024, 1000));
+        assert!(checked(ordinary, BATCH_ROWS).all(|batch| batch.is_ok()));
+        let long = (0..40).map(|_| batch(4, 1 << 20));
+        let mut read = checked(long, BATCH_ROWS).skip_while(Result::is_ok);
+        let error = read.next().expect("too much").expect_err("an end");
+        let wide: &Wide = cause_of(&error).expect("the finding");
+        assert!((32..=64).contains(&wide.batch_rows), "{wide:?}");
+        let long = (0..40).map(|_| batch(4, 1 << 20));
+        assert!(checked(long, wide.batch_rows).all(|batch| batch.is_ok()));
     }
 }

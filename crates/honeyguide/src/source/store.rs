@@ -27,7 +27,7 @@ use super::lossy::{LossSearch, LossyNumbers};
 use super::pages::Fault;
 use super::rows::Files;
 use super::text::{MAX_RECORD_BYTES, Records};
-use super::wide::Wide;
+use super::wide::{Gathered, Wide};
 use crate::engine::BATCH_ROWS;
 use crate::storage::remote::RemoteFile;
 use crate::wording::hex;
@@ -380,22 +380,17 @@ impl Watch {
     }
 }
 
-/// The bytes of the records of a batch.
+/// The records of a text, counted in chunks.
 #[derive(Debug)]
 struct BatchWatch {
-    batch_rows: usize,
-    /// Of the batch that is under way.
-    records: usize,
-    bytes: usize,
+    gathered: Gathered,
     is_quoted: bool,
 }
 
 impl BatchWatch {
     fn new(batch_rows: usize) -> Self {
         Self {
-            batch_rows,
-            records: 0,
-            bytes: 0,
+            gathered: Gathered::new(batch_rows),
             is_quoted: false,
         }
     }
@@ -405,22 +400,15 @@ impl BatchWatch {
     /// # Errors
     /// Fails when the records are so long that batches should have fewer of them.
     fn check(&mut self, chunk: &[u8]) -> std::result::Result<(), Wide> {
+        let mut records = 0;
         for at in memchr2_iter(b'"', b'\n', chunk) {
             if chunk[at] == b'"' {
                 self.is_quoted = !self.is_quoted;
             } else if !self.is_quoted {
-                self.records += 1;
+                records += 1;
             }
         }
-        self.bytes += chunk.len();
-        let each = self.bytes / (self.records + 1);
-        if Wide::is_too_much(self.bytes) {
-            Wide::check(each, self.batch_rows)?;
-        }
-        if self.records >= self.batch_rows {
-            (self.records, self.bytes) = (0, 0);
-        }
-        Ok(())
+        self.gathered.add(records, chunk.len())
     }
 }
 

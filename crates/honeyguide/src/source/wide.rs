@@ -41,6 +41,41 @@ impl Wide {
     }
 }
 
+/// The rows that operators gather into a batch.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    batch_rows: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Returns none, of batches of `batch_rows` rows.
+    pub fn new(batch_rows: usize) -> Self {
+        Self {
+            batch_rows,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// Fails when they are so long that batches should have fewer of them.
+    pub fn add(&mut self, rows: usize, bytes: usize) -> Result<(), Wide> {
+        self.rows += rows;
+        self.bytes += bytes;
+        if Wide::is_too_much(self.bytes) {
+            Wide::check(self.bytes / (self.rows + 1), self.batch_rows)?;
+        }
+        if self.rows >= self.batch_rows {
+            (self.rows, self.bytes) = (0, 0);
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Wide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -57,6 +92,18 @@ impl std::error::Error for Wide {}
 mod tests {
     use super::*;
     use crate::engine::BATCH_ROWS;
+
+    #[test]
+    fn a_few_long_rows_among_short_ones_change_nothing() {
+        let mut gathered = Gathered::new(100);
+        for _ in 0..1000 {
+            assert_eq!(gathered.add(1, 32 << 20), Ok(()));
+            assert_eq!(gathered.add(99, 99), Ok(()));
+        }
+        let mut gathered = Gathered::new(100);
+        assert_eq!(gathered.add(2, 64 << 20), Ok(()));
+        assert_eq!(gathered.add(2, 64 << 20), Err(Wide { batch_rows: 2 }));
+    }
 
     #[test]
     fn longer_texts_have_fewer_rows() {

@@ -25,7 +25,7 @@ use crate::source::place::Origin;
 use crate::source::seen::{Missing, Seen};
 use crate::source::text::INFERENCE_RECORDS;
 
-/// The most bytes of a stream that are kept while its columns are inferred.
+/// The bytes of lines after which no more are read to infer columns. Those of a stream are kept until then.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
 /// The most lines of a header.
@@ -318,8 +318,8 @@ enum First {
 }
 
 impl First {
-    /// Reads the first lines: at most [`INFERENCE_RECORDS`] objects in at most twice as many lines, or a header, where the
-    /// lines may be Zeek's.
+    /// Reads the first lines: at most [`INFERENCE_RECORDS`] objects in at most twice as many lines and some
+    /// [`MAX_KEPT_BYTES`], or a header, where the lines may be Zeek's.
     ///
     /// # Errors
     /// Fails when the text cannot be read, and when there is neither an object nor a header.
@@ -332,10 +332,12 @@ impl First {
         let mut objects = Vec::new();
         let mut first_line = 1;
         let mut first_fault = None;
+        let mut read = 0;
         for number in 1..=2 * INFERENCE_RECORDS as u64 {
             let Some(bytes) = next_line(lines, origin, number)? else {
                 break;
             };
+            read += bytes.len();
             let bytes = bytes.trim_ascii();
             if bytes.is_empty() {
                 continue;
@@ -358,7 +360,7 @@ impl First {
                     first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
                 }
             }
-            if objects.len() == INFERENCE_RECORDS {
+            if objects.len() == INFERENCE_RECORDS || read >= MAX_KEPT_BYTES {
                 break;
             }
         }

@@ -2,6 +2,7 @@
 //! that is compiled for fuzzing.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::listen::body_records;
 
@@ -50,7 +51,7 @@ fn records(input: &[u8], is_csv: Option<bool>) -> Vec<Vec<u8>> {
 }
 
 /// Returns the values that a body of JSON consists of; `None` for any other body.
-fn events(input: &[u8]) -> Option<Vec<Value>> {
+fn events(input: &[u8]) -> Option<Vec<&RawValue>> {
     let text = std::str::from_utf8(input).ok()?;
     match text.trim_ascii_start().chars().next()? {
         '[' => serde_json::from_str(text).ok(),
@@ -62,15 +63,20 @@ fn events(input: &[u8]) -> Option<Vec<Value>> {
     }
 }
 
-fn compare(found: &[Vec<u8>], events: &[Value]) {
+fn compare(found: &[Vec<u8>], events: &[&RawValue]) {
     assert_eq!(found.len(), events.len(), "events");
     for (found, event) in found.iter().zip(events) {
         assert!(!found.contains(&b'\n'), "a record of several lines");
+        // A number that is too great for a float is none to serde_json.
+        let Ok(event) = serde_json::from_str::<Value>(event.get()) else {
+            assert_eq!(found.len(), event.get().len(), "another text");
+            continue;
+        };
         // An event that is wrapped is text of any kind.
         let inner = event.get("event").and_then(Value::as_str);
         if inner.is_none_or(|inner| !inner.trim().starts_with('{')) {
             let read: Value = serde_json::from_slice(found).expect("a record of JSON");
-            assert_eq!(read, *event);
+            assert_eq!(read, event);
         }
     }
 }

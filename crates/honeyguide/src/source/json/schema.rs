@@ -331,7 +331,7 @@ impl First {
         let may_be_header = dialect.is_none_or(|dialect| dialect == Some(Dialect::Zeek));
         let mut objects = Vec::new();
         let mut first_line = 1;
-        let mut first_fault = None;
+        let (mut first_fault, mut utf_16) = (None, None);
         let mut read = 0;
         for number in 1..=2 * INFERENCE_RECORDS as u64 {
             let Some(bytes) = next_line(lines, origin, number)? else {
@@ -354,9 +354,8 @@ impl First {
                     objects.push(object);
                 }
                 None => {
-                    if let Some(error) = utf_16_error(&origin.path().display(), number, bytes) {
-                        return Err(error);
-                    }
+                    let place = origin.path().display();
+                    utf_16 = utf_16.or_else(|| utf_16_error(&place, number, bytes));
                     first_fault.get_or_insert((number, bytes.first() == Some(&b'[')));
                 }
             }
@@ -366,6 +365,8 @@ impl First {
         }
         match first_fault {
             _ if !objects.is_empty() => Ok(Self::Objects(objects, first_line)),
+            // Between objects, such a line is a bad one like others.
+            Some(_) if let Some(error) = utf_16 => Err(error),
             Some((line, is_list)) => Err(no_objects(origin, dialect.flatten(), line, is_list)),
             None => Err(Error::data(format!(
                 "{}: the {} is empty",

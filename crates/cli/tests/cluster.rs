@@ -175,6 +175,32 @@ fn queries_give_the_same_answer() {
             assert_same(&folder, &cluster, &args, None);
         }
     }
+    large_files_give_the_same_answer(&folder, &cluster);
+}
+
+/// Asks for all pages of a file that is not read whole with its footer.
+fn large_files_give_the_same_answer(folder: &Folder, cluster: &Cluster) {
+    // Texts that cannot be compressed.
+    let row = |row: u64| {
+        let [a, b, c] = [
+            0x9e37_79b9_7f4a_7c15,
+            0xbf58_476d_1ce4_e5b9,
+            0x94d0_49bb_1331_11eb,
+        ]
+        .map(|factor: u64| {
+            (row + 1)
+                .wrapping_mul(factor)
+                .rotate_left(31)
+                .wrapping_mul(factor)
+        });
+        format!("{row},{a:016x}{b:016x}{c:016x}\n")
+    };
+    let rows: String = (0..60_000).map(row).collect();
+    folder.write("large.csv", format!("n,t\n{rows}"));
+    folder.done(&["convert", "large.csv", "--out", "large.parquet"]);
+    assert!(folder.read("large.parquet").len() > 1 << 20);
+    let query = "SELECT count(*), sum(n), sum(length(t)), max(t) FROM events";
+    assert_same(folder, cluster, &["sql", query, "large.parquet"], None);
 }
 
 #[test]

@@ -150,8 +150,6 @@ impl Engine {
         config.options_mut().execution.sort_spill_reservation_bytes =
             (memory / (2 * threads.get())).clamp(least, most);
         config.options_mut().execution.collect_statistics = false;
-        // The length of a filter is not checked before it is read.
-        config.options_mut().execution.parquet.bloom_filter_on_read = false;
         let sequential = match &others {
             Some(others) => {
                 config = others.configure(config);

@@ -5,13 +5,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::DateTime;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::{Path as ObjectPath, PathPart};
-use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
-use datafusion::parquet::file::reader::{ChunkReader, Length};
 use percent_encoding::percent_decode_str;
 
 use super::format::{Compression, Format, SNIFFED_BYTES, endings};
@@ -59,43 +56,6 @@ pub(super) enum Location {
 pub(super) enum Stored<'a> {
     Here(&'a Path),
     There(&'a RemoteFile),
-}
-
-/// A file as the reader of Parquet takes it: pieces from any position.
-pub(super) struct Chunks {
-    file: DataFile,
-}
-
-impl Chunks {
-    pub fn of(file: &DataFile) -> Self {
-        Self { file: file.clone() }
-    }
-}
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.file.bytes
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = Box<dyn ReadSeek>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let read = self.file.read_from(start);
-        read.map_err(|error| ParquetError::External(Box::new(error)))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let mut bytes = Vec::with_capacity(length.min(BUFFER_BYTES));
-        self.get_read(start)?
-            .take(length as u64)
-            .read_to_end(&mut bytes)?;
-        if bytes.len() < length {
-            return Err(ParquetError::EOF("the file is shorter than it was".into()));
-        }
-        Ok(bytes.into())
-    }
 }
 
 /// Bytes that can be read from any position on.

@@ -42,6 +42,7 @@ mod readable;
 mod records;
 mod rows;
 mod run;
+mod seekable;
 mod seen;
 mod slices;
 mod store;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::Result as EngineResult;
 use datafusion::object_store::ObjectStore;
@@ -20,6 +19,7 @@ use super::files_table::{Division, FilesTable, Reader};
 use super::format::{Compression, Format};
 use super::json::{JsonScan, Layout};
 use super::node;
+use super::parquet;
 use super::probe::SourceFile;
 use super::records::CsvScan;
 use super::rows::Rows;
@@ -225,7 +225,7 @@ impl Source {
                     .with_newlines_in_values(!files.can_be_split(file, columns));
                 Reader::Engine(Arc::new(csv))
             }
-            Format::Parquet => Reader::Engine(Arc::new(ParquetFormat::default())),
+            Format::Parquet => Reader::Engine(Arc::new(parquet::engine_format())),
             Format::Arrow => Reader::Ours(Rows::Arrow, files.store.files()),
             Format::Json(_) | Format::Dialect(..) => {
                 let scan = self.json_scan(file.layout, columns, files.strict, &files.missing);

@@ -14,9 +14,10 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::column::Column;
 use super::contents::Contents;
 use super::exact::exact;
-use super::file::{Chunks, DataFile};
+use super::file::DataFile;
 use super::format::Format;
 use super::lossy::LossyNumbers;
+use super::seekable::Chunks;
 use super::{Source, arrow};
 use crate::error::{Error, Result};
 use crate::functions::{Target, Unconvertible, fault};
@@ -156,8 +157,6 @@ fn misfit_in(
 
 /// Reads the column with the index `at` of a file in a format that stores types.
 fn column(file: &DataFile, at: usize) -> Result<Arrays<'static>> {
-    let failed =
-        |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", file.path.display()));
     match file.format {
         Format::Arrow => {
             let batches = arrow::BatchReader::open(file.clone(), None, &[at], 1)?;
@@ -167,17 +166,20 @@ fn column(file: &DataFile, at: usize) -> Result<Arrays<'static>> {
             })))
         }
         Format::Parquet => {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(Chunks::of(file));
+            let chunks = Chunks::of(file);
+            let (path, failure) = (file.path.clone(), chunks.failure.clone());
+            let failed = move |error: &dyn std::fmt::Display| {
+                failure.or(|| Error::data(format!("{}: {error}", path.display())))
+            };
+            let builder = ParquetRecordBatchReaderBuilder::try_new(chunks);
             let builder = builder.map_err(|error| failed(&error))?;
             let mask = ProjectionMask::roots(builder.parquet_schema(), [at]);
             let batches = builder.with_projection(mask).build();
-            let path = file.path.clone();
-            Ok(Box::new(batches.map_err(|error| failed(&error))?.map(
-                move |batch| match batch {
-                    Ok(batch) => Ok(Arc::clone(batch.column(0))),
-                    Err(error) => Err(Error::data(format!("{}: {error}", path.display()))),
-                },
-            )))
+            let batches = batches.map_err(|error| failed(&error))?;
+            Ok(Box::new(batches.map(move |batch| match batch {
+                Ok(batch) => Ok(Arc::clone(batch.column(0))),
+                Err(error) => Err(failed(&error)),
+            })))
         }
         Format::Csv(_) | Format::Json(_) | Format::Dialect(..) => Ok(Box::new(std::iter::empty())),
     }

@@ -2,6 +2,11 @@
 //!
 //! The expected answers were worked out with Python's `csv`, `json`, `decimal` and `datetime`.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::ipc::writer::FileWriter;
+use datafusion::parquet::arrow::ArrowWriter;
 use honeyguide::sql::TextFormat;
 use honeyguide::{ReadOptions, Source, StorageOptions, sql::Database};
 
@@ -69,6 +74,22 @@ async fn asked(url: &str, query: &str) -> honeyguide::Result<String> {
     Ok(text)
 }
 
+/// Returns the numbers 9 and 10 as Parquet and as an Arrow IPC file.
+fn typed_files() -> [Vec<u8>; 2] {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![9, 10]));
+    let batch = RecordBatch::try_from_iter([("a", numbers)]).expect("equal lengths");
+    let mut parquet = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut parquet, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("memory");
+    writer.close().expect("memory");
+    let mut arrow = Vec::new();
+    let mut writer = FileWriter::try_new(&mut arrow, &batch.schema()).expect("a writer");
+    writer.write(&batch).expect("memory");
+    writer.finish().expect("memory");
+    drop(writer);
+    [parquet, arrow]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_request_never_changes_an_answer() {
     let faults: [fn(usize) -> Answer; 12] = [
@@ -88,16 +109,28 @@ async fn a_failed_request_never_changes_an_answer() {
     let csv = "a\n9\n10\n".to_owned();
     let json = "{\"a\":9}\n{\"a\":10}\n".to_owned();
     let long = (0..2000).fold("a\n".to_owned(), |text, _| text + "\n") + "9\n10\n";
-    for (name, content) in [("x.csv", csv), ("x.ndjson", json), ("long.csv", long)] {
+    let [parquet, arrow] = typed_files();
+    let contents = [
+        ("x.csv", csv.into_bytes()),
+        ("x.ndjson", json.into_bytes()),
+        ("long.csv", long.into_bytes()),
+        ("x.parquet", parquet),
+        ("x.arrow", arrow),
+    ];
+    for (name, content) in contents {
         let mut failures = 0;
         for fault in faults {
-            let server = Server::start(content.clone().into_bytes(), fault);
+            let server = Server::start(content.clone(), fault);
             let url = format!("{}/{name}", server.url);
             match asked(&url, "SELECT max(a) FROM events").await {
                 Ok(text) => assert_eq!(text, "max(events.a)\n10\n", "{name}"),
                 Err(error) => {
                     let text = error.to_string();
                     assert!(text.contains("replaced") || text.contains("403"), "{text}");
+                    assert!(
+                        !text.contains("readable") && !text.contains("damaged"),
+                        "{text}"
+                    );
                     failures += 1;
                 }
             }

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::common::{Folder, answer, engine, events, recipe, small_model};
-use datafusion::arrow::array::{ArrayRef, Int64Array};
-use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use honeyguide::score::{ScoreOptions, score_to_file};
 use honeyguide::sql::TextFormat;
 use honeyguide::{Error, ErrorKind, Model, ReadOptions, TrainOptions, train};
@@ -102,34 +102,47 @@ async fn csv_and_parquet_go_together_only_with_equal_columns() {
     }
 }
 
-/// Readers of Parquet fetch the last 512 KiB of a file for its footer. In a large file they begin within a page.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_can_be_larger_than_what_is_fetched_for_its_footer() {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 1) as i64
-    };
-    let numbers: Vec<i64> = (0..200_000).map(|_| next()).collect();
-    let column: ArrayRef = Arc::new(Int64Array::from(numbers.clone()));
-    let batch = RecordBatch::try_from_iter([("a", column)]).expect("a batch");
-    let folder = Folder::new();
-    let file = File::create(folder.path("large.parquet")).expect("a temporary file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
-    writer.write(&batch).expect("space");
-    writer.close().expect("space");
-    assert!(folder.read("large.parquet").len() > 2 * (512 << 10));
-    let query = "SELECT count(*) AS n, min(a) AS least, max(a) AS most FROM events";
-    let source = folder.source(&["large.parquet"]);
-    let (least, most) = (numbers.iter().min(), numbers.iter().max());
-    assert_eq!(
-        answer(&engine(2), source, query, TextFormat::Csv).await,
-        format!(
-            "n,least,most\n200000,{},{}\n",
-            least.unwrap(),
-            most.unwrap()
-        )
-    );
+async fn files_of_megabytes_are_read_with_and_without_an_index_of_their_pages() {
+    const ROWS: i64 = 60_000;
+    let folder = Folder::with::<&str>(&[]);
+    let numbers = (0..ROWS).collect::<Int64Array>();
+    let texts =
+        (0..ROWS).map(|row| format!("{:040x}", (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let texts = texts.map(Some).collect::<StringArray>();
+    let columns: [(&str, ArrayRef); 2] = [("n", Arc::new(numbers)), ("t", Arc::new(texts))];
+    let batch = RecordBatch::try_from_iter(columns).expect("equal lengths");
+    for statistics in [EnabledStatistics::Page, EnabledStatistics::None] {
+        let properties = WriterProperties::builder()
+            .set_statistics_enabled(statistics)
+            .set_offset_index_disabled(statistics == EnabledStatistics::None)
+            .set_max_row_group_row_count(Some(25_000))
+            .build();
+        let file = File::create(folder.path("large.parquet")).expect("a temporary file");
+        let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));
+        let mut writer = writer.expect("a writer");
+        writer.write(&batch).expect("space");
+        writer.close().expect("space");
+        assert!(folder.read("large.parquet").len() > 1 << 20);
+        for (filter, low, high) in [
+            ("", 0, ROWS),
+            ("WHERE n BETWEEN 31000 AND 31099", 31_000, 31_100),
+        ] {
+            let query = format!("SELECT count(*), sum(n), sum(length(t)) FROM events {filter}");
+            let engine = engine(2);
+            let found = answer(
+                &engine,
+                folder.source(&["large.parquet"]),
+                &query,
+                TextFormat::Csv,
+            );
+            let (rows, sum) = (high - low, (low..high).sum::<i64>());
+            let expected = format!("{rows},{sum},{}", 40 * rows);
+            assert_eq!(
+                found.await.lines().nth(1),
+                Some(expected.as_str()),
+                "{statistics:?} {filter}"
+            );
+        }
+    }
 }

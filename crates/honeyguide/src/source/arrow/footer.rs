@@ -1,7 +1,7 @@
 //! The footer of an Arrow IPC file: its schema, and where its messages are. Nothing of it is used before it is checked
 //! against the size of the file.
 
-use std::io::{Read, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -9,7 +9,7 @@ use datafusion::arrow::ipc::convert::fb_to_schema;
 use datafusion::arrow::ipc::{Block, MetadataVersion, root_as_footer};
 
 use crate::caught::caught;
-use crate::source::file::ReadSeek;
+use crate::source::seekable::Seekable;
 
 /// The bytes of a file after its footer: the footer's length and a magic number.
 const TRAILER_BYTES: u64 = 10;
@@ -34,7 +34,7 @@ impl Footer {
     ///
     /// # Errors
     /// Fails with a message that says what of the footer is damaged.
-    pub fn read(input: &mut dyn ReadSeek, bytes: u64) -> Result<Self, String> {
+    pub fn read(input: &mut Seekable, bytes: u64) -> Result<Self, String> {
         let footer = footer_bytes(input, bytes)?;
         let start = bytes - TRAILER_BYTES - footer.len() as u64;
         let footer = root_as_footer(&footer).map_err(|error| format!("its footer: {error}"))?;
@@ -63,7 +63,7 @@ impl Footer {
     }
 }
 
-fn footer_bytes(input: &mut dyn ReadSeek, bytes: u64) -> Result<Vec<u8>, String> {
+fn footer_bytes(input: &mut Seekable, bytes: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let end = bytes
         .checked_sub(TRAILER_BYTES)

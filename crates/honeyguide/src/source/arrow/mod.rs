@@ -5,8 +5,7 @@ mod footer;
 mod lz4;
 mod shared;
 
-use std::fmt::Display;
-use std::io::SeekFrom;
+use std::io::{Read, Seek, SeekFrom};
 
 use datafusion::arrow::buffer::{Buffer, MutableBuffer};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -16,7 +15,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result as EngineResult;
 use datafusion::error::DataFusionError;
 
-use super::file::{DataFile, ReadSeek};
+use super::file::DataFile;
+use super::seekable::Seekable;
 use super::wide::Wide;
 use crate::caught::caught;
 use crate::error::{Error, Result};
@@ -27,8 +27,9 @@ use footer::Footer;
 /// # Errors
 /// Fails when the file cannot be read, or is not an Arrow IPC file.
 pub(super) fn schema(file: &DataFile) -> Result<SchemaRef> {
-    let mut input = file.open()?;
-    let footer = Footer::read(&mut *input, file.bytes).map_err(|why| damaged(file, &why))?;
+    let mut input = Seekable::open(file)?;
+    let footer = Footer::read(&mut input, file.bytes);
+    let footer = footer.map_err(|why| input.failure.or(|| damaged(file, &why)))?;
     Ok(footer.schema)
 }
 
@@ -39,12 +40,12 @@ pub(super) fn schema(file: &DataFile) -> Result<SchemaRef> {
 pub(super) fn check(file: &DataFile) -> Result<()> {
     let mut reader = Reader::open(file, None)?;
     while let Some(batch) = reader.next() {
-        batch.map_err(|why| damaged(file, &why))?;
+        batch.map_err(|why| reader.failed(file, &why))?;
     }
     Ok(())
 }
 
-fn damaged(file: &DataFile, why: &dyn Display) -> Error {
+fn damaged(file: &DataFile, why: &str) -> Error {
     Error::data(format!(
         "{}: not a readable Arrow IPC file: {why}",
         file.path.display()
@@ -56,7 +57,7 @@ fn damaged(file: &DataFile, why: &dyn Display) -> Error {
 
 /// A reader of batches. What a file says of lengths and places is checked before the decoder sees it.
 struct Reader {
-    input: Box<dyn ReadSeek>,
+    input: Seekable,
     decoder: FileDecoder,
     batches: Vec<Block>,
     /// The index of the next batch.
@@ -65,15 +66,16 @@ struct Reader {
 
 impl Reader {
     fn open(file: &DataFile, wanted: Option<&[usize]>) -> Result<Self> {
-        let mut input = file.open()?;
-        let failed = |why: String| damaged(file, &why);
-        let footer = Footer::read(&mut *input, file.bytes).map_err(failed)?;
+        let mut input = Seekable::open(file)?;
+        let failure = input.failure.clone();
+        let failed = |why: String| failure.or(|| damaged(file, &why));
+        let footer = Footer::read(&mut input, file.bytes).map_err(failed)?;
         let mut decoder = FileDecoder::new(footer.schema, footer.version);
         if let Some(wanted) = wanted {
             decoder = decoder.with_projection(wanted.to_vec());
         }
         for (index, block) in footer.dictionaries.iter().enumerate() {
-            let read = read_block(&mut *input, block).and_then(|block_bytes| {
+            let read = read_block(&mut input, block).and_then(|block_bytes| {
                 let read = caught(|| decoder.read_dictionary(block, &block_bytes));
                 read?.map_err(|error| error.to_string())
             });
@@ -87,10 +89,15 @@ impl Reader {
         })
     }
 
+    /// Returns why a batch could not be read.
+    fn failed(&self, file: &DataFile, why: &str) -> Error {
+        self.input.failure.or(|| damaged(file, why))
+    }
+
     fn next(&mut self) -> Option<std::result::Result<RecordBatch, String>> {
         while let Some(block) = self.batches.get(self.next) {
             self.next += 1;
-            let read = read_block(&mut *self.input, block).and_then(|bytes| {
+            let read = read_block(&mut self.input, block).and_then(|bytes| {
                 let read = caught(|| self.decoder.read_record_batch(block, &bytes));
                 read?.map_err(|error| error.to_string())
             });
@@ -109,7 +116,7 @@ impl Reader {
 }
 
 /// Reads a message with its body, and checks what the message says of the body.
-fn read_block(input: &mut dyn ReadSeek, block: &Block) -> std::result::Result<Buffer, String> {
+fn read_block(input: &mut Seekable, block: &Block) -> std::result::Result<Buffer, String> {
     let (metadata, body) = footer::lengths(block)?;
     let mut bytes = MutableBuffer::from_len_zeroed(metadata + body);
     let place = SeekFrom::Start(block.offset().unsigned_abs());
@@ -176,7 +183,7 @@ impl Iterator for BatchReader {
             }
             Err(why) => {
                 self.left = 0;
-                Some(Err(damaged(&self.file, &why).into()))
+                Some(Err(self.reader.failed(&self.file, &why).into()))
             }
         }
     }

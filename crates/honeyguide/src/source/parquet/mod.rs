@@ -2,18 +2,20 @@
 
 mod footer;
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReaderBuilder,
 };
 use datafusion::parquet::file::metadata::ParquetMetaData;
-use datafusion::parquet::file::reader::ChunkReader;
+use datafusion::parquet::file::reader::{ChunkReader, Length};
 
-use super::file::{Chunks, DataFile};
+use super::file::DataFile;
 use super::pages::{Fault, Pages};
+use super::seekable::Chunks;
 use super::wide::Wide;
 use crate::caught::caught;
 use crate::error::{Error, Result};
@@ -32,28 +34,41 @@ pub(super) struct Found {
     pub pages: Arc<Pages>,
 }
 
+/// Returns how the engine reads files: the pages of a column in a group of rows at once, and neither pages nor filters of
+/// which an index says the place, because the place and the length of those would not be checked. Metadata is read apart
+/// from pages, for [`Pages::check`] takes what lies within a column for its pages.
+pub(super) fn engine_format() -> ParquetFormat {
+    let mut options = TableParquetOptions::default();
+    options.global.enable_page_index = false;
+    options.global.bloom_filter_on_read = false;
+    options.global.metadata_size_hint = None;
+    ParquetFormat::default().with_options(options)
+}
+
 /// Reads the footer of a file.
 ///
 /// # Errors
-/// Fails when the file is no Parquet, or its footer is damaged.
+/// Fails when the file cannot be read or is no Parquet, or when its footer is damaged.
 pub(super) fn open(file: &DataFile) -> Result<Found> {
-    read(file).map_err(|why| {
+    let chunks = Chunks::of(file);
+    let damage = |why| {
         Error::data(format!(
             "{}: not a readable Parquet file: {why}",
             file.path.display()
         ))
         .hint("the file was cut off or is of another format: copy it again or check its name")
-    })
+    };
+    read(&chunks).map_err(|why| chunks.failure.or(|| damage(why)))
 }
 
-fn read(file: &DataFile) -> std::result::Result<Found, String> {
-    let chunks = Chunks::of(file);
-    let end = check_footer(&chunks, file.bytes)?;
+fn read(chunks: &Chunks) -> std::result::Result<Found, String> {
+    let bytes = chunks.len();
+    let end = check_footer(chunks, bytes)?;
     // This reads the Arrow schema that writers of Arrow store in the metadata, too.
-    let metadata = caught(|| ArrowReaderMetadata::load(&chunks, Default::default()))
+    let metadata = caught(|| ArrowReaderMetadata::load(chunks, Default::default()))
         .map_err(|why| format!("its footer: {why}"))?
         .map_err(|error| error.to_string())?;
-    let rows = check_metadata(metadata.metadata(), file.bytes)?;
+    let rows = check_metadata(metadata.metadata(), bytes)?;
     let pages = caught(|| Pages::of(metadata.metadata()))?;
     if let Some(place) = pages.places().find(|place| place.end > end) {
         return Err(format!(
@@ -158,26 +173,25 @@ fn are_indexes_within(
 /// # Errors
 /// Fails when the file cannot be read.
 pub(super) fn check(file: &DataFile) -> Result<()> {
-    check_all(file).map_err(|why: Box<dyn Display>| {
-        Error::data(format!(
-            "{}: damaged Parquet file: {why}",
-            file.path.display()
-        ))
-        .hint("copy or write the file again")
-    })
+    let chunks = Chunks::of(file);
+    let failure = chunks.failure.clone();
+    let damage = |why| {
+        let place = file.path.display();
+        Error::data(format!("{place}: damaged Parquet file: {why}"))
+            .hint("copy or write the file again")
+    };
+    check_all(chunks).map_err(|why| failure.or(|| damage(why)))
 }
 
-fn check_all(file: &DataFile) -> std::result::Result<(), Box<dyn Display>> {
-    let say = |why: String| Box::new(why) as Box<dyn Display>;
-    let found = read(file).map_err(say)?;
-    let chunks = Chunks::of(file);
+fn check_all(chunks: Chunks) -> std::result::Result<(), String> {
+    let found = read(&chunks)?;
     let mut batch_rows = crate::engine::BATCH_ROWS;
     for place in found.pages.places() {
         let bytes = chunks.get_bytes(place.start, (place.end - place.start) as usize);
-        let bytes = bytes.map_err(|error| say(error.to_string()))?;
+        let bytes = bytes.map_err(|error| error.to_string())?;
         match found.pages.check(place.start, &bytes, batch_rows) {
             Ok(()) => {}
-            Err(Fault::Damage(why)) => return Err(say(why)),
+            Err(Fault::Damage(why)) => return Err(why),
             Err(Fault::Wide(Wide { batch_rows: fewer })) => batch_rows = fewer,
         }
     }
@@ -190,5 +204,5 @@ fn check_all(file: &DataFile) -> std::result::Result<(), Box<dyn Display>> {
         }
         Ok(())
     });
-    read.and_then(|outcome| outcome).map_err(say)
+    read.and_then(|outcome| outcome)
 }

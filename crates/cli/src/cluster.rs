@@ -1,10 +1,16 @@
 //! The engine for commands that run on a cluster.
 
+#[cfg(feature = "cluster")]
+use std::path::Path;
 use std::sync::Arc;
 
 use honeyguide::{Engine, Error, Progress};
+#[cfg(feature = "cluster")]
+use honeyguide_cluster::{Access, Token};
 
 use crate::args::OnCluster;
+#[cfg(feature = "cluster")]
+use crate::args::Tls;
 
 /// Returns an engine on the cluster at `url`. Jobs that are run again are reported on standard error.
 #[cfg(feature = "cluster")]
@@ -16,25 +22,36 @@ pub async fn engine(
 ) -> Result<Engine, Error> {
     use std::time::Duration;
 
-    use honeyguide_cluster::{ClientSettings, Cluster, Token};
+    use honeyguide_cluster::{ClientSettings, Cluster};
 
     let notice = move |text: &str| {
         if !quiet {
             eprintln!("note: {}", honeyguide::wording::printable(text));
         }
     };
-    let token = options
-        .token_file
-        .as_deref()
-        .map(Token::from_file)
-        .transpose()?;
     let settings = ClientSettings {
         job_time: Duration::from_secs(options.cluster_timeout),
-        token,
+        access: access(options.token_file.as_deref(), &options.tls)?,
         notice: Box::new(notice),
     };
     let cluster = Cluster::connect(url, settings).await?;
     Ok(Engine::distributed(Arc::new(cluster))?.with_progress(progress))
+}
+
+/// Reads what keeps strangers out of a cluster.
+///
+/// # Errors
+/// A file cannot be read, or holds something else.
+#[cfg(feature = "cluster")]
+pub fn access(token: Option<&Path>, tls: &Tls) -> Result<Access, Error> {
+    let token = token.map(Token::from_file).transpose()?;
+    let tls = match (&tls.tls_cert, &tls.tls_key, &tls.tls_ca) {
+        (Some(certificate), Some(key), Some(authority)) => {
+            Some(honeyguide_cluster::Tls::read(certificate, key, authority)?)
+        }
+        _ => None,
+    };
+    Ok(Access { token, tls })
 }
 
 /// Fails, because this program was built without the feature `cluster`.

@@ -112,8 +112,11 @@ async fn work(
 ) -> Result<(), Failure> {
     let Args { command, global } = args;
     let progress = progress::reporter(global.quiet);
-    let on_cluster = command.on_cluster();
-    let engine = match on_cluster.and_then(|options| Some((options.url()?, options))) {
+    let on_cluster = match command.on_cluster() {
+        Some(options) => options.url()?.map(|url| (url, options)),
+        None => None,
+    };
+    let engine = match on_cluster {
         Some((url, options)) => cluster::engine(url, options, global.quiet, progress).await?,
         None => Engine::new(threads)?.with_progress(progress),
     };

@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Node, page, wait_until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 /// Runs the command to its end.
@@ -389,5 +390,74 @@ fn an_executor_waits_for_its_scheduler() {
     wait_until(
         || executor.metric("honeyguide_executor_joined") == 1.0,
         || executor.log(),
+    );
+}
+
+/// Writes an authority, and a certificate of this machine with its key. Returns the arguments that name the files.
+fn certificates(folder: &TempDir) -> [String; 6] {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).expect("a certificate");
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+    let write = |name: &str, pem: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, pem).expect("space");
+        path.display().to_string()
+    };
+    let option = |name: &str| format!("--tls-{name}");
+    [
+        option("cert"),
+        write("cert.pem", certificate.pem()),
+        option("key"),
+        write("key.pem", key.serialize_pem()),
+        option("ca"),
+        write("ca.pem", authority.pem()),
+    ]
+}
+
+#[test]
+fn a_cluster_with_certificates_and_a_token_answers_friends_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("token"), "0123456789abcdef").expect("a token");
+    fs::set_permissions(path("token"), fs::Permissions::from_mode(0o600)).expect("a mode");
+    fs::write(path("data.csv"), "a\n1\n2\n").expect("data");
+    let (token, data) = (path("token"), path("data.csv"));
+    let tls = certificates(&folder);
+    let tls: Vec<&str> = tls.iter().map(String::as_str).collect();
+    let token = ["--token-file", token.as_str()];
+    let node =
+        |args: &[&str]| Node::start(&[args, &tls, &token].concat(), &folder.path().join(args[0]));
+    let scheduler = node(&["scheduler", "--bind", "127.0.0.1:0"]);
+    let address = scheduler.address.to_string();
+    let _executor = node(&["executor", "--scheduler", &address]);
+    let query = [
+        "sql",
+        "SELECT sum(a) FROM events",
+        &data,
+        "--cluster",
+        &address,
+    ];
+    let friend = honeyguide(&[&query[..], &tls, &token].concat());
+    assert_eq!(
+        String::from_utf8_lossy(&friend.stdout),
+        "sum(events.a)\n3\n"
+    );
+    refused(&query, 1, &["cannot be reached"]);
+    refused(&[&query[..], &tls].concat(), 2, &["--token-file"]);
+    refused(
+        &[&query[..], &tls[..2]].concat(),
+        2,
+        &["--tls-key", "--tls-ca"],
+    );
+    refused(&[&query[..3], &tls].concat(), 2, &["--cluster"]);
+    assert_eq!(
+        page(scheduler.address, "/healthz"),
+        None,
+        "an answer without TLS"
     );
 }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use honeyguide::{Error, Result, redacted};
 use url::Url;
 
+use crate::access::Access;
+
 /// The port of a scheduler whose address has no port.
 const DEFAULT_PORT: u16 = 50050;
 const SCHEME: &str = "df";
@@ -20,8 +22,8 @@ pub struct SchedulerAddress {
 
 impl SchedulerAddress {
     /// Returns the URL of the scheduler's calls and pages, without a slash at the end.
-    pub fn http(&self) -> String {
-        format!("http://{self}")
+    pub(crate) fn url(&self, access: &Access) -> String {
+        format!("{}://{self}", access.scheme())
     }
 
     /// Returns whether this is a loopback address, which other machines cannot reach.
@@ -85,7 +87,8 @@ mod tests {
         ] {
             let address: SchedulerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), expected, "{text}");
-            assert_eq!(address.http(), format!("http://{expected}"));
+            let url = address.url(&Access::default());
+            assert_eq!(url, format!("http://{expected}"));
         }
     }
 

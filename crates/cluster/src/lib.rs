@@ -6,11 +6,17 @@
 
 mod access;
 mod address;
+#[cfg(test)]
+mod certificates;
 mod client;
 mod codec;
 mod executor;
 mod faults;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod job_id;
+#[cfg(test)]
+mod local_nodes;
 mod metrics;
 mod plans;
 mod port;
@@ -20,6 +26,7 @@ mod status;
 #[cfg(test)]
 mod strangers;
 
+pub use access::{Access, Tls};
 pub use address::SchedulerAddress;
 pub use client::{ClientSettings, Cluster};
 pub use executor::{Executor, ExecutorSettings};

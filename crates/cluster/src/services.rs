@@ -19,10 +19,10 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use honeyguide::{StorageOptions, Token, node};
+use honeyguide::{StorageOptions, node};
 use tonic::transport::Endpoint;
 
-use crate::access::Credentials;
+use crate::access::{Access, Credentials};
 use crate::codec::PlanCodec;
 
 /// The largest message that nodes send and accept, in bytes. A plan can be large, because it lists every file by name
@@ -46,7 +46,7 @@ pub(crate) type Change = Arc<
 /// Returns the change that sets timeouts on a connection, so that calls fail when the other node is gone, and shows
 /// `credentials` in every call.
 pub(crate) fn watchful(credentials: Credentials) -> Change {
-    Arc::new(move |endpoint| Ok(credentials.on(with_timeouts(endpoint))?))
+    Arc::new(move |endpoint| Ok(with_timeouts(credentials.on(endpoint)?)))
 }
 
 /// Sets timeouts on a connection.
@@ -64,38 +64,30 @@ pub struct NodeServices {
     object_stores: Arc<dyn ObjectStoreRegistry>,
     functions: Vec<Arc<ScalarUDF>>,
     codec: Arc<dyn PhysicalExtensionCodec>,
-    token: Option<Token>,
+    access: Access,
 }
 
 impl NodeServices {
-    /// Returns the services of a node that uses its own settings, `storage`, to access object stores. `token` is the
-    /// token of the cluster, if it has one.
-    pub fn new(storage: &StorageOptions, token: Option<Token>) -> Self {
+    /// Returns the services of a node that uses its own settings, `storage`, to access object stores, and `access` to keep
+    /// strangers out.
+    pub fn new(storage: &StorageOptions, access: Access) -> Self {
         Self {
             object_stores: node::object_stores(storage),
             functions: node::functions(),
             codec: Arc::new(PlanCodec::new(storage)),
-            token,
+            access,
         }
     }
 
     /// Returns the default settings of a session, which a client's settings override.
     pub(crate) fn session_config(&self) -> SessionConfig {
         SessionConfig::new_with_ballista()
-            .with_ballista_override_create_grpc_client_endpoint(watchful(self.credentials()))
+            .with_ballista_override_create_grpc_client_endpoint(watchful(self.access.credentials()))
     }
 
-    /// Returns the token of the cluster, if it has one.
-    pub(crate) fn token(&self) -> Option<&Token> {
-        self.token.as_ref()
-    }
-
-    /// Returns what this node shows other nodes.
-    pub(crate) fn credentials(&self) -> Credentials {
-        Credentials {
-            token: self.token.clone(),
-            secret: None,
-        }
+    /// Returns what keeps strangers out.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Returns the codec that writes and reads plans.

@@ -1,7 +1,6 @@
 //! Attacks of strangers on a scheduler and an executor on loopback, over their ports.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,129 +27,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{CsvReadOptions, SessionConfig, SessionContext};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use honeyguide::StorageOptions;
-use tempfile::TempDir;
-use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::access::{Credentials, Secret};
+use crate::Access;
+use crate::access::Secret;
 use crate::codec::PlanCodec;
-use crate::{
-    ClientSettings, Cluster, Executor, ExecutorSettings, NodeServices, Scheduler,
-    SchedulerSettings, Token,
-};
+use crate::local_nodes::{Nodes, with_token};
 
 const TOKEN: &str = "0123456789abcdef";
-
-/// A scheduler and an executor in this process, which end with this value.
-struct Nodes {
-    scheduler: SocketAddr,
-    executor: SocketAddr,
-    folder: TempDir,
-    _work: JoinSet<()>,
-}
-
-impl Nodes {
-    async fn start(token: Option<&str>) -> Self {
-        let token = token.and_then(Token::new);
-        let services = NodeServices::new(&StorageOptions::default(), token);
-        let settings = SchedulerSettings {
-            bind: loopback(),
-            ..SchedulerSettings::default()
-        };
-        let scheduler = Scheduler::bind(&settings, services.clone()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let at = scheduler.address();
-        let settings = ExecutorSettings {
-            scheduler: at.to_string().parse().unwrap(),
-            bind: loopback(),
-            advertise: None,
-            work_dir: Some(folder.path().join("work")),
-            slots: 1,
-            memory: Some(64 << 20),
-            patience: Duration::from_secs(60),
-            insecure: false,
-        };
-        let executor = Executor::bind(settings, services).await.unwrap();
-        let address = executor.address();
-        let mut work = JoinSet::new();
-        work.spawn(async { scheduler.serve(std::future::pending()).await.unwrap() });
-        work.spawn(async { executor.serve(std::future::pending()).await.unwrap() });
-        Self {
-            scheduler: at,
-            executor: address,
-            folder,
-            _work: work,
-        }
-    }
-
-    /// Connects a client and waits until the executor has joined.
-    async fn client(&self, token: Option<&str>) -> honeyguide::Result<Cluster> {
-        let settings = ClientSettings {
-            job_time: Duration::from_secs(60),
-            token: token.and_then(Token::new),
-            notice: Box::new(|_| {}),
-        };
-        Cluster::connect(&format!("df://{}", self.scheduler), settings).await
-    }
-
-    async fn to(&self, address: SocketAddr, token: Option<&str>) -> Channel {
-        self.channel(address, token, None).await
-    }
-
-    async fn channel(
-        &self,
-        address: SocketAddr,
-        token: Option<&str>,
-        secret: Option<Secret>,
-    ) -> Channel {
-        let token = token.and_then(Token::new);
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let endpoint = Credentials { token, secret }.on(endpoint).unwrap();
-        endpoint.connect().await.unwrap()
-    }
-
-    /// Returns the folder of the executor's results.
-    fn results(&self) -> PathBuf {
-        let work = fs::read_dir(self.folder.path().join("work")).unwrap();
-        let work = work.map(|entry| entry.unwrap().path()).next().unwrap();
-        work.join("results")
-    }
-
-    /// Returns a sample of a node's page of metrics.
-    async fn metric(&self, node: SocketAddr, sample: &str, token: Option<&str>) -> f64 {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut request = client.get(format!("http://{node}/metrics"));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let page = request.send().await.unwrap().text().await.unwrap();
-        let line = page.lines().find_map(|line| line.strip_prefix(sample));
-        line.unwrap_or_else(|| panic!("{page}"))
-            .trim()
-            .parse()
-            .unwrap()
-    }
-
-    async fn executors(&self) -> f64 {
-        self.metric(self.scheduler, "honeyguide_scheduler_executors ", None)
-            .await
-    }
-
-    async fn refused(&self, node: &str, what: &str) -> f64 {
-        let sample = format!(r#"honeyguide_{node}_refused_total{{what="{what}"}}"#);
-        let address = match node {
-            "scheduler" => self.scheduler,
-            _ => self.executor,
-        };
-        self.metric(address, &sample, None).await
-    }
-}
-
-fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
 
 /// Returns a plan that counts the rows of a file, such as our clients send.
 async fn counting(folder: &Path) -> Arc<dyn ExecutionPlan> {
@@ -193,8 +78,8 @@ fn encoded(plan: Arc<dyn ExecutionPlan>) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_with_a_writer_inside_writes_nothing() {
-    let nodes = Nodes::start(None).await;
-    nodes.client(None).await.unwrap();
+    let nodes = Nodes::start(Access::default()).await;
+    nodes.client(Access::default()).await.unwrap();
     let plan = counting(nodes.folder.path()).await;
     let target = nodes.folder.path().join("written-by-a-stranger");
     let writer = ShuffleWriterExec::try_new(
@@ -258,7 +143,7 @@ fn write_result(folder: &Path, job: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_outside_of_the_results_is_handed_out() {
-    let nodes = Nodes::start(None).await;
+    let nodes = Nodes::start(Access::default()).await;
     let (own, linked, file) = (
         "01234567-89ab-cdef-0123-456789abcdef",
         "11234567-89ab-cdef-0123-456789abcdef",
@@ -292,8 +177,8 @@ async fn no_file_outside_of_the_results_is_handed_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_messages_have_no_effect() {
-    let nodes = Nodes::start(None).await;
-    nodes.client(None).await.unwrap();
+    let nodes = Nodes::start(Access::default()).await;
+    nodes.client(Access::default()).await.unwrap();
     let log = |channel| SchedulerGrpcClient::new(channel);
     // A stranger joins, as an executor of its own. The other one keeps its name.
     let own = Secret::draw();
@@ -375,11 +260,11 @@ async fn forged_messages_have_no_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_token_only_healthz_answers() {
-    let nodes = Nodes::start(Some(TOKEN)).await;
-    nodes.client(Some(TOKEN)).await.unwrap();
+    let nodes = Nodes::start(with_token(Some(TOKEN))).await;
+    nodes.client(with_token(Some(TOKEN))).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for token in [None, Some("0123456789abcdeX")] {
-        let refused = nodes.client(token).await.unwrap_err();
+        let refused = nodes.client(with_token(token)).await.unwrap_err();
         assert!(
             refused.hint_text().unwrap().contains("--token-file"),
             "{refused}"

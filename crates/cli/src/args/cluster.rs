@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::Tls;
+
 use super::numbers::bytes;
 
 const EXAMPLES: &str = "Examples, on one machine:
@@ -59,7 +61,7 @@ pub enum Node {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SCHEDULER_EXAMPLES)]
 pub struct Scheduler {
-    /// Address to listen on; beyond loopback, --token-file or --insecure is needed
+    /// Address to listen on; beyond loopback, --token-file, --tls-cert or --insecure is needed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:50050")]
     pub bind: SocketAddr,
     /// Time without a heartbeat after which an executor counts as lost and its jobs are run again
@@ -81,8 +83,10 @@ pub struct Access {
     /// File with the token that every request to this node must show, except for /healthz
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Listen beyond loopback without a token; anyone who can reach the port can then use the cluster
-    #[arg(long, conflicts_with = "token_file")]
+    #[command(flatten)]
+    pub tls: Tls,
+    /// Listen beyond loopback without a token and without TLS; anyone who can reach the port can then use the cluster
+    #[arg(long, conflicts_with_all = ["token_file", "tls_cert"])]
     pub insecure: bool,
 }
 
@@ -92,7 +96,7 @@ pub struct Executor {
     /// Address of the scheduler
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: String,
-    /// Address to listen on, with port 0 for any free port; beyond loopback, --token-file or --insecure is needed
+    /// Address to listen on, with port 0 for any free port; beyond loopback, --token-file, --tls-cert or --insecure is needed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub bind: SocketAddr,
     /// Host name or address at which other machines reach this executor [default: the address of --bind; for 0.0.0.0

@@ -50,7 +50,7 @@ pub use incident_by::IncidentBy;
 pub use incidents::Incidents;
 pub use inspect::Inspect;
 pub use man::Man;
-pub use on_cluster::OnCluster;
+pub use on_cluster::{OnCluster, Tls};
 pub use receivers::Receivers;
 pub use recipes::Recipes;
 pub use record::{Record, SensorFilter};

@@ -22,12 +22,12 @@ mod with {
     use std::time::Duration;
 
     use honeyguide_cluster::{
-        Executor, ExecutorSettings, NodeServices, Scheduler, SchedulerSettings, Token,
+        Executor, ExecutorSettings, NodeServices, Scheduler, SchedulerSettings,
     };
     use log::LevelFilter;
 
     use super::{Cluster, Context, Failure};
-    use crate::args::cluster::{self, Node};
+    use crate::args::cluster::{self, Access, Node};
     use crate::signals::stop_signal;
 
     /// Runs a scheduler or an executor until SIGINT or SIGTERM.
@@ -35,12 +35,8 @@ mod with {
         log_to_standard_error(context);
         let (Node::Scheduler(cluster::Scheduler { access, .. })
         | Node::Executor(cluster::Executor { access, .. })) = &args.node;
-        let token = access
-            .token_file
-            .as_deref()
-            .map(Token::from_file)
-            .transpose()?;
-        let services = NodeServices::new(&context.global().storage()?, token);
+        let access = crate::cluster::access(access.token_file.as_deref(), &access.tls)?;
+        let services = NodeServices::new(&context.global().storage()?, access);
         match args.node {
             Node::Scheduler(args) => scheduler(args, services).await,
             Node::Executor(args) => executor(context, args, services).await,
@@ -57,7 +53,7 @@ mod with {
         };
         let stop = stop();
         let scheduler = Scheduler::bind(&settings, services).await?;
-        announce("scheduler", scheduler.address(), args.access.insecure);
+        announce("scheduler", scheduler.address(), &args.access);
         Ok(scheduler.serve(stop).await?)
     }
 
@@ -81,7 +77,7 @@ mod with {
         };
         let stop = stop();
         let executor = Executor::bind(settings, services).await?;
-        announce("executor", executor.address(), args.access.insecure);
+        announce("executor", executor.address(), &args.access);
         Ok(executor.serve(stop).await?)
     }
 
@@ -96,10 +92,10 @@ mod with {
     }
 
     /// Prints the address, which scripts wait for, and a warning if strangers can use it.
-    fn announce(node: &str, address: SocketAddr, insecure: bool) {
+    fn announce(node: &str, address: SocketAddr, access: &Access) {
         eprintln!("{node} listening on {address}");
-        if !address.ip().is_loopback() {
-            let why = match insecure {
+        if !address.ip().is_loopback() && access.tls.tls_cert.is_none() {
+            let why = match access.insecure {
                 true => "it asks nobody for a token",
                 false => "its traffic is not encrypted",
             };

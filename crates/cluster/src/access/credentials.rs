@@ -14,6 +14,8 @@ use tonic::codegen::http::HeaderMap;
 use tonic::codegen::http::header::{AUTHORIZATION, USER_AGENT};
 use tonic::transport::{Endpoint, Error};
 
+use super::Tls;
+
 /// The product of `User-Agent` whose version is the cluster's token.
 const TOKEN: &str = "honeyguide-token/";
 /// The product of `User-Agent` whose version is the secret of an executor.
@@ -52,15 +54,21 @@ impl Secret {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Credentials {
     pub(crate) token: Option<Token>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) secret: Option<Secret>,
 }
 
 impl Credentials {
-    /// Returns `endpoint` with these credentials in every call.
+    /// Returns `endpoint` with these credentials in every call. With TLS, settings of the endpoint are made afterwards if
+    /// its URL says `http`.
     ///
     /// # Errors
-    /// Never, because tokens and secrets consist of characters that a header may have.
+    /// Never, because tokens and secrets consist of characters that a header may have, and certificates were read before.
     pub(crate) fn on(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        let endpoint = match &self.tls {
+            Some(tls) => tls.over(endpoint)?,
+            None => endpoint,
+        };
         let token = self.token.as_ref();
         let token = token.map(|token| format!("{TOKEN}{}", token.reveal()));
         let secret = self.secret.as_ref();
@@ -117,6 +125,7 @@ mod tests {
         let token = Token::new("0123456789abcdef");
         let all = Credentials {
             token,
+            tls: None,
             secret: Some(secret.clone()),
         };
         let shown = format!("{all:?}");

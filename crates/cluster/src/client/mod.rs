@@ -20,10 +20,10 @@ use datafusion::physical_plan::{
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use honeyguide::{Distribute, Error, Result, Token};
+use honeyguide::{Distribute, Error, Result};
 use reqwest::StatusCode;
 
-use crate::access::Credentials;
+use crate::access::{Access, Credentials, tls};
 use crate::address::SchedulerAddress;
 use crate::codec::PlanCodec;
 use crate::plans;
@@ -41,8 +41,8 @@ const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 pub struct ClientSettings {
     /// The longest time for one run of a job.
     pub job_time: Duration,
-    /// The token of the cluster, if it has one.
-    pub token: Option<Token>,
+    /// What the cluster asks of its clients.
+    pub access: Access,
     /// A function that is called with a sentence for the user when a job is run again.
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -52,7 +52,7 @@ pub struct ClientSettings {
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
-    /// The scheduler's address as `http://HOST:PORT`.
+    /// The scheduler's address as `http://HOST:PORT` or `https://HOST:PORT`.
     address: String,
     /// The scheduler's URL as the caller wrote it.
     url: String,
@@ -76,9 +76,12 @@ impl Cluster {
     /// The URL is not valid, no scheduler answers there, the cluster has no executor, or it runs another version of
     /// honeyguide.
     pub async fn connect(url: &str, settings: ClientSettings) -> Result<Self> {
-        let address = url.parse::<SchedulerAddress>()?.http();
-        let http = reqwest::Client::builder()
-            .no_proxy()
+        let address = url.parse::<SchedulerAddress>()?.url(&settings.access);
+        let mut http = reqwest::Client::builder().no_proxy();
+        if let Some(tls) = &settings.access.tls {
+            http = http.use_preconfigured_tls(tls.client());
+        }
+        let http = http
             .build()
             .map_err(|error| Error::internal(format!("an HTTP client: {error}")))?;
         let mut inner = Inner {
@@ -180,14 +183,11 @@ impl Inner {
 
     /// Returns what this client shows the nodes.
     fn credentials(&self) -> Credentials {
-        Credentials {
-            token: self.settings.token.clone(),
-            secret: None,
-        }
+        self.settings.access.credentials()
     }
 
     fn refused_token(&self) -> Error {
-        let what = match &self.settings.token {
+        let what = match &self.settings.access.token {
             Some(_) => "the cluster has another token",
             None => "the cluster asks for its token",
         };
@@ -227,6 +227,9 @@ impl Inner {
 fn reason(error: &reqwest::Error, limit: Duration) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", limit.as_secs());
+    }
+    if let Some(why) = tls::cause(error) {
+        return format!("TLS: {why}");
     }
     let words = match error.status() {
         Some(status) => return format!("it answers {status}"),

@@ -30,10 +30,10 @@ use self::folder::WorkFolder;
 use self::orders::Orders;
 use self::results::Results;
 use self::session::{Membership, Session};
-use crate::access::{Credentials, Guard, Secret, check_exposure};
+use crate::access::{Credentials, Guard, Secret};
 use crate::address::SchedulerAddress;
 use crate::metrics::{CONTENT_TYPE, ExecutorMetrics};
-use crate::port;
+use crate::port::{self, Peer, Port};
 use crate::services::{MAX_MESSAGE_BYTES, NodeServices};
 
 /// The longest time to connect to the scheduler.
@@ -64,7 +64,7 @@ pub struct ExecutorSettings {
     pub memory: Option<u64>,
     /// The time during which an executor tries to reach the scheduler at its start.
     pub patience: Duration,
-    /// Whether to listen where other machines can connect although the cluster has no token.
+    /// Whether to listen where other machines can connect although nothing keeps strangers out.
     pub insecure: bool,
 }
 
@@ -138,7 +138,9 @@ impl Executor {
     /// The settings cannot work, the port is not available, or the folder cannot be created.
     pub async fn bind(settings: ExecutorSettings, services: NodeServices) -> Result<Self> {
         settings.check()?;
-        check_exposure(settings.bind, services.token().is_some(), settings.insecure)?;
+        services
+            .access()
+            .check_exposure(settings.bind, settings.insecure)?;
         let slots = settings.slots.max(1);
         let memory = settings.memory;
         let memory = memory.unwrap_or_else(|| memory::default_budget(slots));
@@ -181,10 +183,14 @@ impl Executor {
     /// The scheduler cannot be reached at the start, or the system refuses connections.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let listener = port::without_delay(self.listener);
+        let Membership {
+            services, metrics, ..
+        } = &shared.membership;
+        let refusals = Arc::clone(&metrics.refusals);
+        let port = Port::new(self.listener, services.access().tls.as_ref(), refusals);
         let mut server = JoinSet::new();
-        let router = router(&shared).into_make_service();
-        server.spawn(axum::serve(listener, router).into_future());
+        let router = router(&shared).into_make_service_with_connect_info::<Peer>();
+        server.spawn(axum::serve(port, router).into_future());
         let failed = |error| port::failed("serve on", self.address, error);
         let result = tokio::select! {
             () = stop => Ok(()),
@@ -215,7 +221,7 @@ fn router(shared: &Arc<Shared>) -> Router {
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
     let orders = ExecutorGrpcServer::new(Orders(Arc::clone(shared)));
-    let token = services.token().cloned();
+    let token = services.access().token.clone();
     let shared = Arc::clone(shared);
     let calls = Routes::new(results).add_service(orders);
     let pages = vec![("/metrics", get(async move || shared.metrics()))];
@@ -225,6 +231,7 @@ fn router(shared: &Arc<Shared>) -> Router {
 /// Joins the cluster and works, and joins again whenever the connection to the scheduler is lost. Returns only if the
 /// scheduler was not reached within `patience`.
 async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration) -> Error {
+    let access = shared.membership.services.access();
     let begun = Instant::now();
     let mut was_joined = false;
     let mut is_told = false;
@@ -233,9 +240,10 @@ async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration)
         let secret = Secret::draw();
         let credentials = Credentials {
             secret: Some(secret.clone()),
-            ..shared.membership.services.credentials()
+            ..access.credentials()
         };
-        let why = match connect(scheduler, &credentials).await {
+        let url = scheduler.url(access);
+        let why = match connect(url, &credentials).await {
             Ok(channel) => {
                 let session = Arc::new(shared.membership.begin(channel, secret));
                 shared.set_session(Some(Arc::clone(&session)));
@@ -262,11 +270,8 @@ async fn work(shared: &Shared, scheduler: &SchedulerAddress, patience: Duration)
     }
 }
 
-async fn connect(
-    scheduler: &SchedulerAddress,
-    credentials: &Credentials,
-) -> std::result::Result<Channel, String> {
-    let endpoint = Endpoint::from_shared(scheduler.http()).map_err(|error| error.to_string())?;
+async fn connect(url: String, credentials: &Credentials) -> std::result::Result<Channel, String> {
+    let endpoint = Endpoint::from_shared(url).map_err(|error| error.to_string())?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)

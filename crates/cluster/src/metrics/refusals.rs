@@ -25,15 +25,18 @@ pub(crate) enum Refusal {
     Result,
     /// A task that this executor must not run.
     Task,
+    /// A connection without TLS, or with a certificate that the authority of the cluster has not signed.
+    Certificate,
 }
 
-const KINDS: [(Refusal, &str); 6] = [
+const KINDS: [(Refusal, &str); 7] = [
     (Refusal::Token, r#"{what="token"}"#),
     (Refusal::Plan, r#"{what="plan"}"#),
     (Refusal::Identity, r#"{what="identity"}"#),
     (Refusal::JobId, r#"{what="job"}"#),
     (Refusal::Result, r#"{what="result"}"#),
     (Refusal::Task, r#"{what="task"}"#),
+    (Refusal::Certificate, r#"{what="certificate"}"#),
 ];
 
 /// The number of refusals of each kind.

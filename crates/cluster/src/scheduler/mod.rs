@@ -20,7 +20,7 @@ use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use honeyguide::{Error, Result, Token};
+use honeyguide::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tonic::service::Routes;
@@ -28,10 +28,10 @@ use tonic::service::Routes;
 use self::calls::{Asked, Calls};
 use self::members::Members;
 use self::removals::{CountedRemovals, Removals};
-use crate::access::{Credentials, Guard, check_exposure};
+use crate::access::{Access, Credentials, Guard};
 use crate::job_id::JobIds;
 use crate::metrics::{CONTENT_TYPE, SchedulerMetrics};
-use crate::port;
+use crate::port::{self, Peer, Port};
 use crate::services::{Change, MAX_MESSAGE_BYTES, NodeServices, with_timeouts};
 use crate::status::{ClusterStatus, STATUS_PATH};
 
@@ -53,7 +53,7 @@ pub struct SchedulerSettings {
     pub check_every: Duration,
     /// The time for which executors keep a finished job's results for its client.
     pub keep_results: Duration,
-    /// Whether to listen where other machines can connect although the cluster has no token.
+    /// Whether to listen where other machines can connect although nothing keeps strangers out.
     pub insecure: bool,
 }
 
@@ -109,7 +109,9 @@ impl Scheduler {
     /// # Errors
     /// The port is not available, or strangers could reach it.
     pub async fn bind(settings: &SchedulerSettings, services: NodeServices) -> Result<Self> {
-        check_exposure(settings.bind, services.token().is_some(), settings.insecure)?;
+        services
+            .access()
+            .check_exposure(settings.bind, settings.insecure)?;
         let (listener, address) = port::listen(settings.bind).await?;
         let node = Node::start(settings, services).await?;
         Ok(Self {
@@ -136,14 +138,13 @@ impl Scheduler {
         } = self;
         let watch = tokio::spawn(node.clone().cancel_in_vain());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let router = node
-            .router()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let server =
-            axum::serve(port::without_delay(listener), router).with_graceful_shutdown(async {
-                // An error means that the sender was dropped, which also ends the server.
-                let _ = ended.await;
-            });
+        let refusals = Arc::clone(&node.metrics.refusals);
+        let port = Port::new(listener, node.access.tls.as_ref(), refusals);
+        let router = node.router().into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(port, router).with_graceful_shutdown(async {
+            // An error means that the sender was dropped, which also ends the server.
+            let _ = ended.await;
+        });
         let mut server = std::pin::pin!(server.into_future());
         let result = tokio::select! {
             result = &mut server => result,
@@ -166,19 +167,19 @@ struct Node {
     removals: Arc<Removals>,
     asked: Arc<Asked>,
     members: Arc<Members>,
-    token: Option<Token>,
+    access: Access,
 }
 
 /// Returns the change of connections to executors. The scheduler shows each executor the secret that the two share.
 fn to_executors(members: Arc<Members>, services: &NodeServices) -> Change {
-    let own = services.credentials();
+    let own = services.access().credentials();
     Arc::new(move |endpoint| {
         let address = endpoint.uri().authority().map(|address| address.as_str());
         let credentials = Credentials {
             secret: address.and_then(|address| members.secret_at(address)),
             ..own.clone()
         };
-        Ok(credentials.on(with_timeouts(endpoint))?)
+        Ok(with_timeouts(credentials.on(endpoint)?))
     })
 }
 
@@ -187,7 +188,7 @@ impl Node {
         let members = Arc::<Members>::default();
         let config = settings.config(to_executors(Arc::clone(&members), &services));
         let config = Arc::new(config);
-        let (codec, token) = (services.codec(), services.token().cloned());
+        let (codec, access) = (services.codec(), services.access().clone());
         let defaults = services.clone();
         let memory = BallistaCluster::new_memory(
             config.scheduler_id.clone(),
@@ -217,7 +218,7 @@ impl Node {
             removals,
             asked: Arc::default(),
             members,
-            token,
+            access,
         })
     }
 
@@ -237,7 +238,7 @@ impl Node {
         let metrics = get(async move || pages.metrics().await);
         let status = get(async move || Json(status.status().await));
         let guard = Guard {
-            token: self.token.clone(),
+            token: self.access.token.clone(),
             refusals: Arc::clone(&self.metrics.refusals),
         };
         let pages = vec![("/metrics", metrics), (STATUS_PATH, status)];

@@ -593,6 +593,28 @@ async fn marks_on_axes_are_read_as_the_recipe_means_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_interval_of_the_timeline_is_as_long_as_the_others() {
+    let folder = Folder::with(&[("good.csv", events(300))]);
+    let page = explore_page(&folder, "good.csv", None).await;
+    let line = &chart(&page, "timeline")["plot"]["data"][0].clone();
+    let numbers = |key: &str| -> Vec<f64> {
+        let values = line[key].as_array().expect("numbers").iter();
+        values
+            .map(|value| value.as_f64().expect("a number"))
+            .collect()
+    };
+    let (edges, steps) = (numbers("x"), numbers("y"));
+    let intervals = steps.len() - 1;
+    assert_eq!(edges.len(), intervals + 1);
+    assert_eq!(steps[..intervals].iter().sum::<f64>(), 300.0);
+    assert_eq!(steps[intervals], steps[intervals - 1]);
+    // Marks on an axis are rounded.
+    let width = edges[1] - edges[0];
+    let mut widths = edges.windows(2).map(|edge| edge[1] - edge[0]);
+    assert!(widths.all(|other| (other / width - 1.0).abs() < 1e-3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_only_written_to_a_name_that_says_html() {
     let folder = Folder::with(&[("hits.csv", HITS)]);
     let mut source = folder.source(&["hits.csv"]);

@@ -6,7 +6,8 @@ use honeyguide::drift::{Closeness, Drift, FeatureDrift, PSI_FAR, PSI_SOME};
 
 use super::screen::prose_width;
 use super::{
-    TextTable, count, fitted, heading, of_them, percent, percent_of, printable, shortened, wrapped,
+    TextTable, count, fitted, heading, number, of_them, percent, percent_of, printable, shortened,
+    wrapped,
 };
 
 /// The number of features that are shown, those with the greatest shift.
@@ -47,12 +48,18 @@ pub fn print_drift(drift: &Drift, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{table}")?;
     let meaning = format!(
         "PSI: population stability index, and what chance alone makes of so many events. A feature has shifted if the \
-         difference has a probability of at most {:.1e} by chance, and the rest of the index is {PSI_SOME} or more; far from \
+         difference has a probability of at most {} by chance, and the rest of the index is {PSI_SOME} or more; far from \
          {PSI_FAR} on. The last column is the share of the events with values that training never saw.",
-        drift.significance
+        number(two_digits(drift.significance))
     );
     writeln!(out, "{}", wrapped(&meaning, prose_width()).join("\n"))?;
     print_unseen(&features, out)
+}
+
+/// Rounds a number to two digits.
+fn two_digits(value: f64) -> f64 {
+    let rounded = format!("{value:.1e}").parse();
+    rounded.unwrap_or(value)
 }
 
 fn shift(closeness: Closeness) -> &'static str {

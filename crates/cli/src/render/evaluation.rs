@@ -80,8 +80,6 @@ fn print_label(label: &LabelEvaluation, recipe: &str, out: &mut dyn Write) -> io
     incidents.map_or(Ok(()), |incidents| print_incidents(incidents, &name, out))
 }
 
-/// The time in host days below which a rate per host and day says nothing: about an hour.
-const SHORTEST_DAYS: f64 = 0.04;
 /// The largest number of attacks that are printed.
 const PRINTED_ATTACKS: usize = 20;
 
@@ -94,7 +92,7 @@ fn print_incidents(figures: &IncidentFigures, label: &str, out: &mut dyn Write) 
         count(figures.incidents)
     )?;
     match figures.unlabelled_rate {
-        Some(rate) if rate.host_days < SHORTEST_DAYS => writeln!(
+        Some(rate) if rate.is_of_too_short_a_time() => writeln!(
             out,
             ". The events span {}, too short a time for a rate per host and day.",
             duration(rate.host_days * 86_400.0)

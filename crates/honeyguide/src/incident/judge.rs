@@ -81,6 +81,14 @@ pub struct Found {
 }
 
 impl IncidentRate {
+    /// The recorded time in days below which a rate says nothing: about an hour.
+    const SHORTEST_DAYS: f64 = 0.04;
+
+    /// Returns whether the recorded time is too short for a rate per host and day.
+    pub fn is_of_too_short_a_time(&self) -> bool {
+        self.host_days < Self::SHORTEST_DAYS
+    }
+
     /// Returns the rate of `incidents` in so many host days; `None` if no time passed.
     pub(crate) fn new(incidents: u64, host_days: f64) -> Option<Self> {
         let [low, high] = poisson_interval(incidents, CONFIDENCE);

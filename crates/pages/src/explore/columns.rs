@@ -194,7 +194,8 @@ impl Bars {
         let (layout, is_lying) = match &self.places {
             Places::Upright(_) => (layout.x_axis(self.values.clone()).y_axis(counts), false),
             Places::Lying(_) => {
-                let counts = if is_log { counts } else { counts.n_ticks(4) };
+                let counts = if is_log { counts } else { counts.n_ticks(3) };
+                let counts = counts.tick_angle(0.0);
                 (layout.x_axis(counts).y_axis(self.values.clone()), true)
             }
         };

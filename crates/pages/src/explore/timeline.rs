@@ -18,10 +18,11 @@ const LINES: usize = 3;
 /// Draws the events of each interval: a line for each of a few hosts, or a heatmap with a row for each of many.
 pub fn chart(timeline: &Timeline, places: &Places, log: &Log) -> Chart {
     let intervals = timeline.counts.first().map_or(0, Vec::len);
-    let starts = (0..intervals).map(|slot| timeline.start(slot));
+    // One more than there are intervals: the last one ends there.
+    let edges = (0..=intervals).map(|slot| timeline.start(slot));
     let clock = &timeline.clock;
     let x = TimeAxis::new(clock.first, clock.last, clock.is_date, log);
-    let times = starts.map(|start| x.at(start)).collect();
+    let times = edges.map(|edge| x.at(edge)).collect();
     let names = (0..timeline.counts.len()).map(|host| label(&host_name(places, host)));
     let (traces, y) = traces(timeline, names.collect(), times);
     let layout = Layout::new()
@@ -29,7 +30,7 @@ pub fn chart(timeline: &Timeline, places: &Places, log: &Log) -> Chart {
         .x_axis(x.axis)
         .y_axis(y);
     let alt = format!(
-        "Events in every {}.{}",
+        "Events in intervals of {}.{}",
         duration(timeline.width),
         busiest(timeline, log)
     );
@@ -38,6 +39,7 @@ pub fn chart(timeline: &Timeline, places: &Places, log: &Log) -> Chart {
     chart
 }
 
+/// Draws counts between times, of which there is one more.
 fn traces(
     timeline: &Timeline,
     names: Vec<String>,
@@ -55,7 +57,8 @@ fn traces(
     }
     let hosts = names.into_iter().zip(&timeline.counts).zip(SERIES);
     let lines = hosts.map(|((name, counts), color)| -> Box<dyn Trace> {
-        Scatter::new(times.clone(), counts.clone())
+        let steps = counts.iter().chain(counts.last()).copied();
+        Scatter::new(times.clone(), steps.collect())
             .name(name)
             .mode(Mode::Lines)
             .line(Line::new().shape(LineShape::Hv).width(1.5).color(color))

@@ -300,6 +300,10 @@ fn against_incidents(evaluation: &LabelEvaluation) -> Vec<String> {
         count(figures.unlabelled)
     );
     let unlabelled = match figures.unlabelled_rate {
+        Some(rate) if rate.is_of_too_short_a_time() => format!(
+            "{unlabelled}. The events span {}, too short a time for a rate per host and day.",
+            duration(rate.host_days * 86_400.0)
+        ),
         Some(rate) => format!(
             "{unlabelled}: {:.2} per host and day of recorded time (95 % interval from {:.2} to {:.2}; the recorded time of \
              all hosts together is {:.2} days).",

@@ -17,21 +17,23 @@ const OLDEST: (u32, u32) = (3, 11);
 /// Runs `cargo xtask python`.
 ///
 /// # Errors
-/// There is no Python that is new enough, pip cannot install what `crates/python/tests/requirements.txt` pins, the wheel
-/// cannot be built, or a test fails.
+/// There is no Python that is new enough, pip cannot install what the files of requirements in `crates/python/tests` pin,
+/// the wheel cannot be built, or a test fails.
 pub fn run() -> Result<()> {
     features::check()?;
     let environment = Environment::prepare().map_err(Error::NoPython)?;
     environment.test(|line| println!("{line}"))
 }
 
-/// A virtual environment with the packages that the tests need.
+/// What the tests need: the newest libraries that the package works with, and the oldest ones.
 pub struct Environment {
     dir: PathBuf,
+    newest: Venv,
+    oldest: Venv,
 }
 
 impl Environment {
-    /// Makes the virtual environment, or returns a sentence that says what is missing.
+    /// Makes the virtual environments, or returns a sentence that says what is missing.
     pub fn prepare() -> std::result::Result<Self, String> {
         let version = "import sys; print(*sys.version_info[:2])";
         let found = output(&mut command("python3", ["-c", version]))
@@ -42,27 +44,38 @@ impl Environment {
             return Err(format!("python3 is {found}, and {major}.{minor} is needed"));
         }
         let dir = target_dir("python").map_err(|error| error.to_string())?;
-        let environment = Self { dir };
-        environment
-            .install(&[
-                "--requirement",
-                &format!("{PACKAGE}/tests/requirements.txt"),
-            ])
-            .map_err(|_| "pip cannot install what its tests need".to_owned())?;
-        Ok(environment)
+        let venv = |name, requirements| {
+            let venv = Venv(dir.join(name));
+            let requirements = format!("{PACKAGE}/tests/{requirements}");
+            venv.install(&["--requirement", &requirements])
+                .map_err(|_| format!("pip cannot install {requirements}"))?;
+            Ok::<_, String>(venv)
+        };
+        Ok(Self {
+            newest: venv("venv", "requirements.txt")?,
+            oldest: venv("oldest", "requirements-oldest.txt")?,
+            dir,
+        })
     }
 
-    /// Builds the wheel, installs it and runs the tests. Passes each line that they print to `consume`.
+    /// Builds the wheel and installs it. Runs all tests with the newest libraries, and scikit-learn's checks with the oldest
+    /// ones too. Passes each line that they print to `consume`.
     ///
     /// # Errors
     /// The wheel cannot be built or a test fails.
-    pub fn test(&self, consume: impl FnMut(&str)) -> Result<()> {
+    pub fn test(&self, mut consume: impl FnMut(&str)) -> Result<()> {
         let wheel = self.wheel()?;
-        self.install(&["--force-reinstall", "--no-deps", &wheel.to_string_lossy()])?;
-        // The program `pytest` does not find the package's source in the current folder, as `python -m pytest` would.
-        let mut pytest = command(self.program("pytest"), ["--quiet", "tests"]);
-        pytest.current_dir(root().join(PACKAGE));
-        each_line(&mut pytest, consume)
+        for (venv, tests) in [
+            (&self.newest, "tests"),
+            (&self.oldest, "tests/test_checks.py"),
+        ] {
+            venv.install(&["--force-reinstall", "--no-deps", &wheel.to_string_lossy()])?;
+            // The program `pytest` does not find the package's source in the current folder, as `python -m pytest` would.
+            let mut pytest = command(venv.program("pytest"), ["--quiet", tests]);
+            pytest.current_dir(root().join(PACKAGE));
+            each_line(&mut pytest, &mut consume)?;
+        }
+        Ok(())
     }
 
     /// Builds the wheel with the profile and in the target folder of `cargo run`, and returns its path.
@@ -71,12 +84,13 @@ impl Environment {
         if wheels.exists() {
             std::fs::remove_dir_all(&wheels).map_err(Error::file(&wheels))?;
         }
-        let mut maturin = command(self.program("maturin"), ["build", "--profile", "dev"]);
+        let maturin = self.newest.program("maturin");
+        let mut maturin = command(maturin, ["build", "--profile", "dev"]);
         without_package(&mut maturin);
         maturin
             .args(["--manifest-path", &format!("{PACKAGE}/Cargo.toml")])
             .args(["--auditwheel", "skip", "--interpreter"])
-            .arg(self.program("python"))
+            .arg(self.newest.program("python"))
             .arg("--out")
             .arg(&wheels);
         if let Some(target) = self.dir.parent() {
@@ -93,11 +107,16 @@ impl Environment {
             }),
         }
     }
+}
 
-    /// Installs packages with pip, in an environment that is made if there is none.
+/// The folder of a virtual environment.
+struct Venv(PathBuf);
+
+impl Venv {
+    /// Installs packages with pip. Makes the environment first if there is none.
     fn install(&self, arguments: &[&str]) -> Result<()> {
         if !self.program("pip").exists() {
-            run_command(command("python3", ["-m", "venv", "--clear"]).arg(self.venv()))?;
+            run_command(command("python3", ["-m", "venv", "--clear"]).arg(&self.0))?;
         }
         let options = [
             "-m",
@@ -114,10 +133,6 @@ impl Environment {
     }
 
     fn program(&self, name: &str) -> PathBuf {
-        self.venv().join("bin").join(name)
-    }
-
-    fn venv(&self) -> PathBuf {
-        self.dir.join("venv")
+        self.0.join("bin").join(name)
     }
 }

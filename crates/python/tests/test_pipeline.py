@@ -243,24 +243,6 @@ def test_a_forked_child_gets_an_error_and_a_spawned_one_reads(today, method, ans
     assert child.exitcode == 0
 
 
-def test_ctrl_c_ends_a_call(tmp_path):
-    program = (
-        "import honeyguide as hg, itertools, os, pyarrow as pa, signal, threading, time\n"
-        "batch = pa.RecordBatch.from_pydict({'a': list(range(1000))})\n"
-        "endless = pa.RecordBatchReader.from_batches(batch.schema, itertools.repeat(batch))\n"
-        "threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "begun = time.monotonic()\n"
-        "try:\n"
-        "    hg.sql('SELECT count(*) FROM e', tables={'e': endless})\n"
-        "except KeyboardInterrupt:\n"
-        "    print('interrupted', time.monotonic() - begun < 10, flush=True)\n"
-        "os._exit(0)\n"
-    )
-    arguments = [sys.executable, "-c", program]
-    result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert result.stdout.strip() == "interrupted True", result.stderr
-
-
 def test_a_table_says_what_it_holds(today):
     table = hg.sql("SELECT processId, eventName FROM events LIMIT 3", tables={"events": today})
     assert repr(table).startswith("Table of 3 rows: processId: Int64, eventName: ")

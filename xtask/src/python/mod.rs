@@ -1,15 +1,17 @@
-//! Builds the wheel of the Python package and runs its tests.
+//! Builds the wheel of the Python package, runs its tests and measures it.
+
+mod facts;
+mod venv;
 
 use std::path::PathBuf;
 
-use crate::command::{
-    command, each_line, output, root, run as run_command, target_dir, without_package,
-};
+use crate::command::{command, each_line, output, root, target_dir};
 use crate::error::{Error, Result};
 use crate::features;
 
-/// The folder of the package.
-const PACKAGE: &str = "crates/python";
+pub use facts::print_facts;
+use venv::PACKAGE;
+pub use venv::Venv;
 
 /// The oldest Python that the package supports.
 const OLDEST: (u32, u32) = (3, 11);
@@ -45,11 +47,9 @@ impl Environment {
         }
         let dir = target_dir("python").map_err(|error| error.to_string())?;
         let venv = |name, requirements| {
-            let venv = Venv(dir.join(name));
             let requirements = format!("{PACKAGE}/tests/{requirements}");
-            venv.install(&["--requirement", &requirements])
-                .map_err(|_| format!("pip cannot install {requirements}"))?;
-            Ok::<_, String>(venv)
+            Venv::with(dir.join(name), &requirements)
+                .map_err(|_| format!("pip cannot install {requirements}"))
         };
         Ok(Self {
             newest: venv("venv", "requirements.txt")?,
@@ -64,75 +64,20 @@ impl Environment {
     /// # Errors
     /// The wheel cannot be built or a test fails.
     pub fn test(&self, mut consume: impl FnMut(&str)) -> Result<()> {
-        let wheel = self.wheel()?;
+        // The profile and the target folder of `cargo run`, so that nothing is compiled twice.
+        let target = target_dir("")?;
+        let wheels = self.dir.join("wheels");
+        let wheel = self.newest.wheel(&wheels, &target, &["--profile", "dev"])?;
         for (venv, tests) in [
             (&self.newest, "tests"),
             (&self.oldest, "tests/test_checks.py"),
         ] {
-            venv.install(&["--force-reinstall", "--no-deps", &wheel.to_string_lossy()])?;
+            venv.install_wheel(&wheel)?;
             // The program `pytest` does not find the package's source in the current folder, as `python -m pytest` would.
             let mut pytest = command(venv.program("pytest"), ["--quiet", tests]);
             pytest.current_dir(root().join(PACKAGE));
             each_line(&mut pytest, &mut consume)?;
         }
         Ok(())
-    }
-
-    /// Builds the wheel with the profile and in the target folder of `cargo run`, and returns its path.
-    fn wheel(&self) -> Result<PathBuf> {
-        let wheels = self.dir.join("wheels");
-        if wheels.exists() {
-            std::fs::remove_dir_all(&wheels).map_err(Error::file(&wheels))?;
-        }
-        let maturin = self.newest.program("maturin");
-        let mut maturin = command(maturin, ["build", "--profile", "dev"]);
-        without_package(&mut maturin);
-        maturin
-            .args(["--manifest-path", &format!("{PACKAGE}/Cargo.toml")])
-            .args(["--auditwheel", "skip", "--interpreter"])
-            .arg(self.newest.program("python"))
-            .arg("--out")
-            .arg(&wheels);
-        if let Some(target) = self.dir.parent() {
-            maturin.env("CARGO_TARGET_DIR", target);
-        }
-        run_command(&mut maturin)?;
-        let mut files = std::fs::read_dir(&wheels).map_err(Error::file(&wheels))?;
-        match files.next() {
-            Some(Ok(file)) => Ok(file.path()),
-            _ => Err(Error::Output {
-                command: "maturin build".to_owned(),
-                what: "no wheel",
-                line: String::new(),
-            }),
-        }
-    }
-}
-
-/// The folder of a virtual environment.
-struct Venv(PathBuf);
-
-impl Venv {
-    /// Installs packages with pip. Makes the environment first if there is none.
-    fn install(&self, arguments: &[&str]) -> Result<()> {
-        if !self.program("pip").exists() {
-            run_command(command("python3", ["-m", "venv", "--clear"]).arg(&self.0))?;
-        }
-        let options = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ];
-        let mut pip = command(self.program("python"), options);
-        run_command(
-            pip.args(["--retries", "1", "--timeout", "30"])
-                .args(arguments),
-        )
-    }
-
-    fn program(&self, name: &str) -> PathBuf {
-        self.0.join("bin").join(name)
     }
 }

@@ -5,6 +5,7 @@ usage: peers.py WORK --file FILE --features N [--rows N] [--repeat N]
 WORK is one of
   sklearn-score    score all rows in one call (scikit-learn, score_samples)
   sklearn-one-row  score rows with one call per row; the figures are per call
+  sklearn-fit      fit on the rows (scikit-learn)
   isotree-fit      fit on the rows (isotree, axis-parallel)
   shap-explain     explain all rows in one call (shap, TreeExplainer over a scikit-learn forest)
 
@@ -51,6 +52,11 @@ def sklearn_one_row(rows, limit):
     return len(singles), work
 
 
+def sklearn_fit(rows, _):
+    rows = rows.astype(np.float32)
+    return len(rows), lambda: sklearn_forest(rows)
+
+
 def isotree_fit(rows, _):
     from isotree import IsolationForest
 
@@ -73,6 +79,7 @@ def shap_explain(rows, limit):
 WORKS = {
     "sklearn-score": sklearn_score,
     "sklearn-one-row": sklearn_one_row,
+    "sklearn-fit": sklearn_fit,
     "isotree-fit": isotree_fit,
     "shap-explain": shap_explain,
 }

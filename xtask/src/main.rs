@@ -27,6 +27,8 @@ Tasks:
   test [ARG]...    Run every test, including the tests in a browser if npm and Chromium are installed, and those of the
                    Python package if Python 3.11 or newer is. With ARGs, run only `cargo test` and pass them to it
   python           Build the wheel of the Python package in a virtual environment and run its tests
+  wheel [WHEEL]    Print the size of a wheel, the time of its import and the libraries that it needs. Without WHEEL, build
+                   one in the release profile, which takes half an hour
   kills [N]        Kill nodes of a cluster N times (default: 200) while commands run on it, and compare their answers
   fuzz [TARGET]... [--seconds N] [--seed S]
                    Fuzz the TARGETs, or all, each for N seconds; without N, they share an hour. Every run makes
@@ -63,6 +65,8 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["test", arguments @ ..] => test::run(arguments),
         ["python"] => python::run(),
+        ["wheel"] => python::print_facts(None),
+        ["wheel", wheel] => python::print_facts(Some(Path::new(wheel))),
         ["kills"] => test::kill_nodes(KILLS),
         ["kills", number] => match number.parse() {
             Ok(number) if number > 0 => test::kill_nodes(number),

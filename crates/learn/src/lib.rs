@@ -10,6 +10,7 @@
 //!   pass.
 //! - [`exact_sum`]: sums of doubles that do not depend on the order of their terms.
 //! - [`iforest`]: isolation forests with scikit-learn's parameters and results.
+//! - [`monitor`]: progress of long work, and its cancellation.
 //! - [`metrics`]: ROC AUC, average precision and confusion matrices for weighted scores with ties.
 //! - [`scaling`] and [`stats`]: standard scaling, weighted moments and quantiles.
 //! - [`umap`]: UMAP embeddings of rows in few dimensions, and of new rows in an existing embedding
@@ -30,6 +31,7 @@ pub mod iforest;
 pub mod matrix;
 pub mod metrics;
 mod mix;
+pub mod monitor;
 pub mod real;
 pub mod rng;
 pub mod sampling;

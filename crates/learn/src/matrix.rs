@@ -1,5 +1,6 @@
 //! The input of every algorithm in this crate: a matrix of weighted rows.
 
+use crate::monitor;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -191,6 +192,7 @@ impl Matrix {
     pub fn sort_rows_tracked(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.n_rows()).collect();
         order.sort_unstable_by(|&a, &b| {
+            monitor::check();
             // Ties are broken by weight, so that fractional weights are always added in the same
             // order.
             compare_rows(self.row(a), self.row(b)).then(self.weights[a].total_cmp(&self.weights[b]))

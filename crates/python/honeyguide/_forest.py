@@ -46,7 +46,8 @@ class IsolationForest(OutlierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         The seed. None draws a seed, which `seed_` keeps.
     verbose : int, default=0
-        Has no effect. It exists because scikit-learn's forest has it.
+        Above 0, progress is shown from the beginning, and also where the output is neither a terminal nor a notebook. Needs
+        the package tqdm.
     warm_start : bool, default=False
         Whether `fit` adds trees to those that are there.
     extension_level : int, default=0
@@ -145,8 +146,8 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         categories = self.categories_ if grows else _rows.find_categories(X, self.categorical_features)
         rows = _rows.encoded(self, X, categories, reset=not grows)
         weights = _rows.weights(sample_weight, rows)
-        n_threads = _settings.n_threads(self.n_jobs)
-        forest = self._grown(rows, weights, n_threads) if grows else self._new(rows, weights, categories, n_threads)
+        threads = _settings.threads(self.n_jobs, self.verbose)
+        forest = self._grown(rows, weights, threads) if grows else self._new(rows, weights, categories, threads)
         self._take(forest, categories)
         self._shared = {name: getattr(self, name) for name in _SHARED}
         return self
@@ -156,7 +157,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         rows: NDArray[np.float64],
         weights: NDArray[np.float64] | None,
         categories: _rows.Categories,
-        n_threads: int,
+        threads: tuple[int, bool],
     ) -> Forest:
         n_events = len(rows) if weights is None else weights.sum()
         if isinstance(self.max_samples, Integral) and self.max_samples > n_events:
@@ -182,10 +183,10 @@ class IsolationForest(OutlierMixin, BaseEstimator):
             novelty=self.novelty,
             cardinalities=[None if known is None else len(known) for known in categories] if categories else [],
             seed=_settings.seed_of(self.random_state),
-            n_threads=n_threads,
+            threads=threads,
         )
 
-    def _grown(self, rows: NDArray[np.float64], weights: NDArray[np.float64] | None, n_threads: int) -> Forest:
+    def _grown(self, rows: NDArray[np.float64], weights: NDArray[np.float64] | None, threads: tuple[int, bool]) -> Forest:
         for name, before in self._shared.items():
             if getattr(self, name) != before:
                 raise ValueError(
@@ -200,7 +201,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
             )
         if n_more == 0:
             warnings.warn("Warm-start fitting without increasing n_estimators does not fit new trees.", stacklevel=4)
-        return self._forest.grown(rows, weights, n_more, n_threads)
+        return self._forest.grown(rows, weights, n_more, threads)
 
     def _take(self, forest: Forest, categories: _rows.Categories) -> None:
         """Makes the attributes of a fitted estimator."""
@@ -237,7 +238,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
     def _scores(self, X: Any, offset: float) -> NDArray[np.float64]:
         rows = self._values(X)
-        return self._forest.score_samples(rows, offset, _settings.n_threads(self.n_jobs))
+        return self._forest.score_samples(rows, offset, _settings.threads(self.n_jobs, self.verbose))
 
     def predict(self, X: Any) -> NDArray[np.int_]:
         """Returns -1 for anomalies and 1 for other rows."""
@@ -246,7 +247,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
     def path_lengths(self, X: Any) -> NDArray[np.float64]:
         """Returns the mean number of splits that isolate each row, over the trees. Fewer are more anomalous."""
         rows = self._values(X)
-        return self._forest.path_lengths(rows, _settings.n_threads(self.n_jobs))
+        return self._forest.path_lengths(rows, _settings.threads(self.n_jobs, self.verbose))
 
     @property
     def expected_value_(self) -> float:
@@ -261,7 +262,7 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         unit and the sign are those of shap's TreeExplainer for scikit-learn's forest.
         """
         rows = self._values(X)
-        return self._forest.shap_values(rows, _settings.n_threads(self.n_jobs))
+        return self._forest.shap_values(rows, _settings.threads(self.n_jobs, self.verbose))
 
     def explain(self, X: Any) -> "shap.Explanation":
         """Returns the Shapley values as a `shap.Explanation`, which shap's plots take. Needs the package shap."""

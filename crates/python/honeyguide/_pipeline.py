@@ -3,6 +3,7 @@
 import json
 import operator
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
@@ -52,6 +53,31 @@ _READ_OPTIONS: dict[str, Any] = {
     "follow_links": False,
     "storage_options": {},
 }
+
+
+def _given(data: Any) -> Any:
+    """Returns data with texts in the place of what has polars' type Null, whose form in Arrow other libraries refuse.
+
+    Such a column has no values, so that nothing changes but its type.
+    """
+    polars = sys.modules.get("polars")
+    if polars is None or not isinstance(data, polars.DataFrame):
+        return data
+    types = {name: _typed(polars, dtype) for name, dtype in data.schema.items()}
+    return data.cast({name: dtype for name, dtype in types.items() if dtype != data.schema[name]})
+
+
+def _typed(polars: Any, dtype: Any) -> Any:
+    """Returns a type of polars with texts in the place of Null."""
+    if dtype == polars.Null:
+        return polars.String
+    if isinstance(dtype, polars.List):
+        return polars.List(_typed(polars, dtype.inner))
+    if isinstance(dtype, polars.Array):
+        return polars.Array(_typed(polars, dtype.inner), dtype.size)
+    if isinstance(dtype, polars.Struct):
+        return polars.Struct({field.name: _typed(polars, field.dtype) for field in dtype.fields})
+    return dtype
 
 
 def _reading(options: ReadOptions) -> dict[str, Any]:
@@ -207,7 +233,7 @@ class Model:
         `explain` adds the strongest reasons, and `incidents` the id of the incident that an anomalous event belongs to.
         """
         scoring = _scoring(only_anomalous, explain, incidents, incident_by)
-        return Table(_told(self._model.score(data, _reading(options), scoring)))
+        return Table(_told(self._model.score(_given(data), _reading(options), scoring)))
 
     def score_to(
         self,
@@ -222,38 +248,38 @@ class Model:
     ) -> dict[str, Any]:
         """Writes what `score` returns to a file or an object, in bounded memory. Returns the numbers of events."""
         scoring = _scoring(only_anomalous, explain, incidents, incident_by)
-        return json.loads(_told(self._model.score_to(data, _reading(options), os.fspath(path), scoring)))
+        return json.loads(_told(self._model.score_to(_given(data), _reading(options), os.fspath(path), scoring)))
 
     def top(
         self, data: Any, n: int = 10, *, only_anomalous: bool = False, **options: Unpack[ReadOptions]
     ) -> dict[str, Any]:
         """Returns the `n` most anomalous events, each with its reasons, under `anomalies`."""
-        return json.loads(_told(self._model.top(data, _reading(options), n, only_anomalous)))
+        return json.loads(_told(self._model.top(_given(data), _reading(options), n, only_anomalous)))
 
     def explain(
         self, data: Any, *, row: int | None = None, where: str | None = None, **options: Unpack[ReadOptions]
     ) -> dict[str, Any]:
         """Explains the score of the event in `row`, counted from 1, or of the first for which the SQL `where` is true."""
-        return json.loads(_told(self._model.explain(data, _reading(options), row, where)))
+        return json.loads(_told(self._model.explain(_given(data), _reading(options), row, where)))
 
     def evaluate(self, data: Any, *, label: str | None = None, **options: Unpack[ReadOptions]) -> dict[str, Any]:
         """Compares scores and verdicts with the labels of the data."""
-        return json.loads(_told(self._model.evaluate(data, _reading(options), label)))
+        return json.loads(_told(self._model.evaluate(_given(data), _reading(options), label)))
 
     def report(self, data: Any, *, label: str | None = None, **options: Unpack[ReadOptions]) -> Report:
         """Judges scores and verdicts as `evaluate` does, and makes a page of the results. Data need no labels for it."""
-        html, evaluation = _told(self._model.report(data, _reading(options), label))
+        html, evaluation = _told(self._model.report(_given(data), _reading(options), label))
         return Report(html, json.loads(evaluation))
 
     def drift(self, data: Any, **options: Unpack[ReadOptions]) -> dict[str, Any]:
         """Compares data with the events of the training."""
-        return json.loads(_told(self._model.drift(data, _reading(options))))
+        return json.loads(_told(self._model.drift(_given(data), _reading(options))))
 
     def incidents(
         self, data: Any, limit: int = 10, *, by: Sequence[str] = (), **options: Unpack[ReadOptions]
     ) -> dict[str, Any]:
         """Returns the incidents with the highest scores: anomalous events of a host that belong together."""
-        return json.loads(_told(self._model.incidents(data, _reading(options), limit, list(by))))
+        return json.loads(_told(self._model.incidents(_given(data), _reading(options), limit, list(by))))
 
     def __repr__(self) -> str:
         model = self._model
@@ -329,7 +355,7 @@ def train(
         "false_positive_rate": false_positive_rate,
         "incidents_per_host_day": incidents_per_host_day,
     }
-    return Model(_told(_native.train(data, _reading(options), training, calibrate)))
+    return Model(_told(_native.train(_given(data), _reading(options), training, _given(calibrate))))
 
 
 def sql(
@@ -345,18 +371,18 @@ def sql(
     With a model, each table has the columns `score` and `anomalous`, and there is the table `incidents`.
     """
     native = None if model is None else model._model
-    named = list((tables or {}).items())
+    named = [(name, _given(data)) for name, data in (tables or {}).items()]
     return Table(_told(_native.sql(query, named, _reading(options), native, list(incident_by))))
 
 
 def read(data: Any, **options: Unpack[ReadOptions]) -> Table:
     """Returns the rows of data in their order, with the types of the log that they are."""
-    return Table(_told(_native.read(data, _reading(options))))
+    return Table(_told(_native.read(_given(data), _reading(options))))
 
 
 def inspect(data: Any, **options: Unpack[ReadOptions]) -> dict[str, Any]:
     """Describes data: columns, values, labels, correlations and what stands out."""
-    return json.loads(_told(_native.inspect(data, _reading(options))))
+    return json.loads(_told(_native.inspect(_given(data), _reading(options))))
 
 
 def set_num_threads(n_threads: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What estimators make of the parameters `n_jobs` and `random_state`."""
+"""What estimators make of the parameters `n_jobs`, `verbose` and `random_state`."""
 
 import os
 from functools import lru_cache
@@ -27,6 +27,11 @@ def n_threads(n_jobs: int | None) -> int:
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: give a number of threads, or -1 for all processors")
     return int(n_jobs) if n_jobs > 0 else max(_processors() + 1 + int(n_jobs), 1)
+
+
+def threads(n_jobs: int | None, verbose: int | bool = False) -> tuple[int, bool]:
+    """Returns the number of threads for `n_jobs`, and whether progress is shown at once."""
+    return n_threads(n_jobs), bool(verbose)
 
 
 def seed_of(random_state: Any) -> int:

@@ -68,7 +68,8 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_jobs : int or None, default=None
         The number of threads. None means all processors, within the limit of OMP_NUM_THREADS; -1 means all.
     verbose : bool, default=False
-        Has no effect. It exists because umap-learn has it.
+        Whether progress is shown from the beginning, and also where the output is neither a terminal nor a notebook. Needs
+        the package tqdm.
 
     Attributes
     ----------
@@ -153,7 +154,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             _rows.weights(sample_weight, rows),
             **{name: getattr(self, name) for name in _PARAMETERS},
             seed=_settings.seed_of(self.random_state),
-            n_threads=_settings.n_threads(self.n_jobs),
+            threads=_settings.threads(self.n_jobs, self.verbose),
         )
         self._take(embedding)
         return self
@@ -176,7 +177,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "_embedding")
         rows = _rows.numeric(self, _rows.frame(X), reset=False, allow_nan=False)
-        return self._embedding.transform(rows, _settings.n_threads(self.n_jobs))
+        return self._embedding.transform(rows, _settings.threads(self.n_jobs, self.verbose))
 
     @property
     def _n_features_out(self) -> int:
@@ -193,7 +194,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         content = _files.read(path, "umap")
         data = content["umap"]
         try:
-            embedding = Embedding.from_json(json.dumps(data), _settings.n_threads(None))
+            embedding = Embedding.from_json(json.dumps(data), _settings.threads(None))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
         params = {name: _files.parameter(data["params"][name]) for name in _PARAMETERS}
@@ -213,5 +214,5 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if "_embedding" in state:
-            state["_embedding"] = Embedding.from_json(state["_embedding"], _settings.n_threads(None))
+            state["_embedding"] = Embedding.from_json(state["_embedding"], _settings.threads(None))
         super().__setstate__(state)

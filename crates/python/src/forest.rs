@@ -12,7 +12,7 @@ use pyo3::types::PyType;
 use crate::amount::Amount;
 use crate::arrays::{Rows, matrix, values};
 use crate::errors::value_error;
-use crate::threads;
+use crate::threads::{Threads, run};
 
 /// A fitted forest, which never changes.
 #[pyclass(frozen, module = "honeyguide._native")]
@@ -25,7 +25,7 @@ impl Forest {
     #[staticmethod]
     #[pyo3(signature = (
         rows, weights, *, n_estimators, max_samples, contamination, max_features, bootstrap, extension_level, novelty,
-        cardinalities, seed, n_threads
+        cardinalities, seed, threads
     ))]
     #[allow(clippy::too_many_arguments)]
     fn fit(
@@ -41,7 +41,7 @@ impl Forest {
         novelty: &str,
         cardinalities: Vec<Option<u32>>,
         seed: u64,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Forest> {
         let params = IsolationForestParams::new()
             .n_estimators(n_estimators)
@@ -57,7 +57,7 @@ impl Forest {
             .column_kinds(kinds(&cardinalities))
             .seed(seed);
         let mut matrix = matrix(&rows, weights.as_ref())?;
-        let forest = threads::run(py, n_threads, || {
+        let forest = run(py, threads, || {
             matrix.sort_rows();
             params.fit(&matrix)
         })?;
@@ -71,10 +71,10 @@ impl Forest {
         rows: Rows<'_>,
         weights: Option<PyReadonlyArray1<'_, f64>>,
         n_more: usize,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Forest> {
         let mut matrix = matrix(&rows, weights.as_ref())?;
-        let forest = threads::run(py, n_threads, || {
+        let forest = run(py, threads, || {
             matrix.sort_rows();
             let mut forest = self.0.clone();
             forest.grow(&matrix, n_more).map(|()| forest)
@@ -88,7 +88,7 @@ impl Forest {
         py: Python<'py>,
         rows: Rows<'py>,
         offset: f64,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let values = values(&rows, self.0.n_features())?;
         let scores = if values.len() == self.0.n_features() {
@@ -97,7 +97,7 @@ impl Forest {
                 .map(|score| vec![-score - offset])
                 .map_err(value_error)?
         } else {
-            let scores = threads::run(py, n_threads, || {
+            let scores = run(py, threads, || {
                 let mut scores = self.0.scores(values)?;
                 scores
                     .iter_mut()
@@ -114,10 +114,10 @@ impl Forest {
         &self,
         py: Python<'py>,
         rows: Rows<'py>,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let values = values(&rows, self.0.n_features())?;
-        let lengths = threads::run(py, n_threads, || self.0.mean_path_lengths(values))?;
+        let lengths = run(py, threads, || self.0.mean_path_lengths(values))?;
         Ok(PyArray1::from_vec(py, lengths.map_err(value_error)?))
     }
 
@@ -126,11 +126,11 @@ impl Forest {
         &self,
         py: Python<'py>,
         rows: Rows<'py>,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let values = values(&rows, self.0.n_features())?;
         let unit = self.unit();
-        let contributions = threads::run(py, n_threads, || {
+        let contributions = run(py, threads, || {
             let mut contributions = self.0.explain_rows(values)?;
             contributions.iter_mut().for_each(|value| *value *= unit);
             Ok::<_, learn::iforest::ExplainError>(contributions)

@@ -13,6 +13,7 @@ mod forest;
 mod pipeline;
 mod threads;
 mod umap;
+mod waiting;
 
 use pyo3::prelude::*;
 

@@ -1,63 +1,121 @@
-//! The thread pools that work runs on.
+//! The thread pools that work of the estimators runs on.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use learn::monitor::Monitor;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::{PyResult, Python};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::waiting::{Progress, Work, wait};
+
 /// The maximum number of threads of a pool. Results do not depend on the number, so more are not an error.
 const MAX_THREADS: usize = 256;
 
-/// The pools by their number of threads, and the process that they belong to.
+/// Threads that run one piece of work at a time, and what follows it.
+struct Pool {
+    threads: ThreadPool,
+    monitor: Arc<Monitor>,
+}
+
+/// The pools that wait for work, by their number of threads, and the process that they belong to.
 struct Pools {
     process: u32,
-    pools: BTreeMap<usize, Arc<ThreadPool>>,
+    idle: BTreeMap<usize, Pool>,
 }
 
 /// It is locked only while Python's global lock is held. A process therefore never forks while it is locked.
 static POOLS: Mutex<Pools> = Mutex::new(Pools {
     process: 0,
-    pools: BTreeMap::new(),
+    idle: BTreeMap::new(),
 });
 
-/// Runs `work` on `n_threads` threads, from 1 on, while other threads of Python go on.
+/// The number of threads of a call, from 1 on, and whether it shows its progress at once, and also where it may not be
+/// seen.
+#[derive(Clone, Copy, pyo3::FromPyObject)]
+pub struct Threads(usize, bool);
+
+/// Runs `work` on threads, while other threads of Python go on.
 ///
 /// # Errors
-/// The operating system refuses to start the threads.
+/// The operating system refuses to start the threads, or Ctrl-C is pressed.
 pub fn run<R: Send>(
     py: Python<'_>,
-    n_threads: usize,
+    Threads(number, is_verbose): Threads,
     work: impl FnOnce() -> R + Send,
 ) -> PyResult<R> {
-    let pool = pool(n_threads.clamp(1, MAX_THREADS))?;
-    Ok(py.detach(|| pool.install(work)))
+    let number = number.clamp(1, MAX_THREADS);
+    let pool = take(number)?;
+    let monitor = &*pool.monitor;
+    let (sender, receiver) = sync_channel(1);
+    // The scope ends when the work has: what the work borrows lives as long as it does.
+    let result = pool.threads.in_place_scope(|scope| {
+        scope.spawn(move |_| {
+            // The receiver is there as long as the scope is.
+            let _ = sender.send(monitor.run(work));
+        });
+        wait(py, monitor, receiver, is_verbose)
+    });
+    give_back(number, pool);
+    // Work that sends nothing panics, and the scope passes the panic on.
+    let result = result?.flatten();
+    result.ok_or_else(|| PyRuntimeError::new_err("the work was cancelled"))
 }
 
-/// Returns the pool with this many threads. A forked child has none of its parent's threads, so it starts its own.
-fn pool(n_threads: usize) -> PyResult<Arc<ThreadPool>> {
+impl Work for Monitor {
+    const TIME_TO_END: Option<Duration> = None;
+
+    fn progress(&self) -> Option<Progress> {
+        let progress = Monitor::progress(self);
+        (!progress.stage.is_empty()).then(|| Progress {
+            what: progress.stage.to_owned(),
+            done: progress.done,
+            total: Some(progress.total),
+        })
+    }
+
+    fn cancel(&self) {
+        Monitor::cancel(self);
+    }
+}
+
+/// Returns an idle pool with this many threads, or a new one. A forked child has none of its parent's threads, so it
+/// starts its own.
+fn take(number: usize) -> PyResult<Pool> {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     if pools.process != process {
         pools.process = process;
         // To drop a pool is to call its threads, which this process does not have.
-        std::mem::forget(std::mem::take(&mut pools.pools));
+        std::mem::forget(std::mem::take(&mut pools.idle));
     }
-    if let Some(pool) = pools.pools.get(&n_threads) {
-        return Ok(pool.clone());
+    match pools.idle.remove(&number) {
+        Some(pool) => Ok(pool),
+        None => start(number),
     }
-    let name = |thread| format!("honeyguide-{thread}");
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(n_threads)
-        .thread_name(name)
+}
+
+fn start(number: usize) -> PyResult<Pool> {
+    let monitor = Monitor::new();
+    let of_thread = Arc::clone(&monitor);
+    let threads = ThreadPoolBuilder::new()
+        .num_threads(number)
+        .thread_name(|thread| format!("honeyguide-{thread}"))
+        .start_handler(move |_| of_thread.attach())
         .build()
         .map_err(|error| {
             PyRuntimeError::new_err(format!(
-                "{n_threads} threads cannot be started: {error}; set n_jobs to a smaller number"
+                "{number} threads cannot be started: {error}; set n_jobs to a smaller number"
             ))
         })?;
-    let pool = Arc::new(pool);
-    pools.pools.insert(n_threads, pool.clone());
-    Ok(pool)
+    Ok(Pool { threads, monitor })
+}
+
+/// Keeps a pool for the next work. One of each size is kept.
+fn give_back(number: usize, pool: Pool) {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.idle.entry(number).or_insert(pool);
 }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::arrays::{Rows, matrix, values};
 use crate::errors::value_error;
-use crate::threads;
+use crate::threads::{Threads, run};
 
 /// A fitted embedding, which never changes.
 #[pyclass(frozen, module = "honeyguide._native")]
@@ -18,7 +18,7 @@ impl Embedding {
     #[staticmethod]
     #[pyo3(signature = (
         rows, weights, *, n_neighbors, n_components, metric, n_epochs, learning_rate, init, min_dist, spread,
-        set_op_mix_ratio, local_connectivity, repulsion_strength, negative_sample_rate, seed, n_threads
+        set_op_mix_ratio, local_connectivity, repulsion_strength, negative_sample_rate, seed, threads
     ))]
     #[allow(clippy::too_many_arguments)]
     fn fit(
@@ -38,7 +38,7 @@ impl Embedding {
         repulsion_strength: f64,
         negative_sample_rate: usize,
         seed: u64,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Embedding> {
         let params = UmapParams::new()
             .n_neighbors(n_neighbors)
@@ -55,7 +55,7 @@ impl Embedding {
             .negative_sample_rate(negative_sample_rate)
             .seed(seed);
         let matrix = matrix(&rows, weights.as_ref())?;
-        let umap = threads::run(py, n_threads, || params.fit(&matrix))?;
+        let umap = run(py, threads, || params.fit(&matrix))?;
         Ok(Embedding(umap.map_err(value_error)?))
     }
 
@@ -70,10 +70,10 @@ impl Embedding {
         &self,
         py: Python<'py>,
         rows: Rows<'py>,
-        n_threads: usize,
+        threads: Threads,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let values = values(&rows, self.0.n_features())?;
-        let placed = threads::run(py, n_threads, || self.0.transform(values))?;
+        let placed = run(py, threads, || self.0.transform(values))?;
         self.array(py, placed.map_err(value_error)?)
     }
 
@@ -84,9 +84,9 @@ impl Embedding {
 
     /// Reads an embedding from its JSON, and checks all of it.
     #[staticmethod]
-    fn from_json(py: Python<'_>, text: &str, n_threads: usize) -> PyResult<Embedding> {
+    fn from_json(py: Python<'_>, text: &str, threads: Threads) -> PyResult<Embedding> {
         let data: UmapData = serde_json::from_str(text).map_err(value_error)?;
-        let umap = threads::run(py, n_threads, || Umap::try_from(data))?;
+        let umap = run(py, threads, || Umap::try_from(data))?;
         Ok(Embedding(umap.map_err(value_error)?))
     }
 

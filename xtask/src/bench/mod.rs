@@ -13,6 +13,7 @@ use std::process::Command;
 
 use crate::command::{build, command, output, root, run as run_command, shown, target_dir};
 use crate::error::{Error, Result};
+use crate::python::Venv;
 use crate::statistics::median;
 
 use machine::Machine;
@@ -92,7 +93,7 @@ impl Programs {
             Ok((subject, build(&[&package[..], &example].concat())?))
         });
         let ours = ours.collect::<Result<_>>()?;
-        let python = python(&dir.join("venv"))?;
+        let python = python(&dir)?;
         let data = dir.join("data");
         if Data::ALL
             .into_iter()
@@ -132,6 +133,7 @@ impl Programs {
         let subject = work.data.subject();
         let mut process = match work.program {
             Program::Ours => command(self.program_of(subject), [work.name]),
+            Program::Package => command(&self.python, ["bench/package.py", work.name]),
             Program::Peer => command(&self.python, [subject.script(), work.name]),
         };
         let data = self.dir.join("data");
@@ -145,7 +147,7 @@ impl Programs {
         if let Some(rows) = work.rows(extent) {
             process.args(["--rows", &rows.to_string()]);
         }
-        if work.program == Program::Ours {
+        if work.program != Program::Peer {
             process.args(["--threads", &work.threads.to_string()]);
         }
         if (work.program, subject) == (Program::Ours, Subject::Forest) {
@@ -160,19 +162,12 @@ impl Programs {
     }
 }
 
-/// Returns the Python of the virtual environment `venv`, in which it installs what `bench/requirements.txt` pins.
-fn python(venv: &Path) -> Result<PathBuf> {
-    let python = venv.join("bin/python");
-    if !python.exists() {
-        run_command(command("python3", ["-m", "venv"]).arg(venv))?;
-    }
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
-    run_command(command(&python, pip).args(["--requirement", "bench/requirements.txt"]))?;
-    Ok(python)
+/// Returns the Python of a virtual environment in `dir` with what `bench/requirements.txt` pins, and with the estimators of
+/// our package in the release profile.
+fn python(dir: &Path) -> Result<PathBuf> {
+    let venv = Venv::with(dir.join("venv"), "bench/requirements.txt")?;
+    let release = ["--release", "--no-default-features"];
+    let wheel = venv.wheel(&dir.join("wheels"), &dir.join("target"), &release)?;
+    venv.install_wheel(&wheel)?;
+    Ok(venv.program("python"))
 }

@@ -26,10 +26,14 @@ pub enum Goal {
     AtMost(f64),
 }
 
-/// One of the two programs of a subject.
+/// One of the programs of a subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Program {
+    /// Our crate `learn`.
     Ours,
+    /// Our Python package, which gets arrays of NumPy and returns them.
+    Package,
+    /// Another library.
     Peer,
 }
 
@@ -90,6 +94,13 @@ impl Work {
     const fn peer(name: &'static str, data: Data, repeat: usize) -> Self {
         Self {
             program: Program::Peer,
+            ..Self::ours(name, data, repeat)
+        }
+    }
+
+    const fn package(name: &'static str, data: Data, repeat: usize) -> Self {
+        Self {
+            program: Program::Package,
             ..Self::ours(name, data, repeat)
         }
     }
@@ -331,6 +342,78 @@ pub const PAIRS: &[Pair] = &[
         time: Time::Cpu,
         peer_name: "umap-learn",
         goal: Goal::OneIn(5.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "in Python: score 1,000,000 × 10 continuous rows, per row",
+        ours: Work::package("score", Data::Normal, 3),
+        peer: Work::peer("sklearn-score", Data::Normal, 1),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(9.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "in Python: score 763,144 × 7 rows, 542 distinct, per row",
+        ours: Work::package("score", Data::BethLike, 5),
+        peer: Work::peer("sklearn-score", Data::BethLike, 1),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(90.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "in Python: score one row in one call",
+        ours: Work::package("one-row", Data::Normal, 5),
+        peer: Work::peer("sklearn-one-row", Data::Normal, 3),
+        time: Time::CpuPerRow,
+        peer_name: "scikit-learn",
+        goal: Goal::AtMost(50_000.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "in Python: fit on 763,144 × 7 rows",
+        ours: Work::package("fit", Data::BethLike, 5),
+        peer: Work::peer("isotree-fit", Data::BethLike, 15),
+        time: Time::Cpu,
+        peer_name: "isotree",
+        goal: Goal::OneIn(1.8),
+        rounds: 5,
+    },
+    Pair {
+        name: "in Python: fit on 763,144 × 7 rows",
+        ours: Work::package("fit", Data::BethLike, 5),
+        peer: Work::peer("sklearn-fit", Data::BethLike, 3),
+        time: Time::Cpu,
+        peer_name: "scikit-learn",
+        goal: Goal::OneIn(1.0),
+        rounds: 5,
+    },
+    Pair {
+        name: "in Python: explain 10,000 × 10 rows, per row",
+        ours: Work::package("explain", Data::Normal, 3).limit(10_000),
+        peer: Work::peer("shap-explain", Data::Normal, 1).limit(10_000),
+        time: Time::CpuPerRow,
+        peer_name: "shap",
+        goal: Goal::OneIn(18.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "in Python: embed 25,000 × 7 rows, a few hundred distinct",
+        ours: Work::package("fit-transform", Data::BethSample, 3),
+        peer: Work::peer("fit", Data::BethSample, 1),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(45.0),
+        rounds: 3,
+    },
+    Pair {
+        name: "in Python: embed 25,000 × 10 continuous rows",
+        ours: Work::package("fit-transform", Data::Mixture, 1),
+        peer: Work::peer("fit", Data::Mixture, 1),
+        time: Time::Cpu,
+        peer_name: "umap-learn",
+        goal: Goal::OneIn(2.7),
         rounds: 3,
     },
 ];

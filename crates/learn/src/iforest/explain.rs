@@ -7,6 +7,7 @@ use super::shapley::shapley_values;
 use super::simd::Instructions;
 use super::tree::Rule;
 use super::{IsolationForest, ScoreError};
+use crate::monitor;
 
 /// An explanation of a row's score: the contribution of each column to the row's normalised path
 /// length.
@@ -79,10 +80,12 @@ impl IsolationForest {
         let scale = self.normalised()(1.0) / self.trees.len() as f64;
         let instructions = Instructions::best();
         let chunk = ROWS_PER_TASK * self.n_features;
+        monitor::begin("rows", rows.len() / self.n_features);
         let tasks = contributions
             .par_chunks_mut(chunk)
             .zip(rows.par_chunks(chunk));
         tasks.for_each(|(out, rows)| {
+            monitor::check();
             shapley_values(
                 &self.trees,
                 rows,
@@ -92,6 +95,7 @@ impl IsolationForest {
                 out,
             );
             out.iter_mut().for_each(|sum| *sum *= scale);
+            monitor::step(rows.len() / self.n_features);
         });
         Ok(contributions)
     }

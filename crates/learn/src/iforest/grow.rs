@@ -5,7 +5,12 @@ use super::params::{IsolationForestParams, Novelty};
 use super::sample::Sample;
 use super::tree::{Node, PathLengths, Plane, Rule, Tree};
 use crate::matrix::{ColumnKind, Matrix};
+use crate::monitor;
 use crate::rng::Rng;
+
+/// The number of rows from which on a node is large enough to look for a cancellation. The whole subtree of a smaller
+/// node takes less than a millisecond.
+const ROWS_WORTH_CHECKING: usize = 4096;
 
 /// The inputs that all trees of a fit share.
 pub(super) struct Fit<'a> {
@@ -75,6 +80,9 @@ impl Grower<'_> {
     /// Appends the subtree of `rows`, which are indices into the sample. Only the first `n_varying`
     /// columns can vary among these rows.
     fn grow(&mut self, rows: &mut [u32], depth: u32, mut n_varying: usize) {
+        if rows.len() >= ROWS_WORTH_CHECKING {
+            monitor::check();
+        }
         let at = self.tree.nodes.len();
         let events = rows
             .iter()

@@ -70,6 +70,7 @@ use std::fmt;
 use rayon::prelude::*;
 
 use crate::matrix::{ColumnKind, Matrix};
+use crate::monitor;
 use crate::rng::Rng;
 use crate::stats;
 use grow::Fit;
@@ -282,10 +283,14 @@ impl IsolationForest {
             path_lengths: PathLengths::new(self.sample_size),
         };
         let streams = self.trees.len()..n_estimators;
+        monitor::begin("trees", streams.len());
         self.trees.par_extend(streams.into_par_iter().map(|stream| {
+            monitor::check();
             let mut rng = Rng::new(params.seed, stream as u64);
             let sample = sampler.draw(&mut rng);
-            fit.grow_tree(sample, &mut rng)
+            let tree = fit.grow_tree(sample, &mut rng);
+            monitor::step(1);
+            tree
         }));
         self.params = params;
         self.packings = Packings::default();

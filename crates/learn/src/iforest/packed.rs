@@ -31,6 +31,7 @@ use super::first_cuts::FirstCuts;
 use super::perfect::{GROUP, NODE_ENTRIES, Outside, PackedTree, Rows};
 use super::simd::{Instructions, Surroundings, Tile};
 use super::tree::{Rule, Tree};
+use crate::monitor;
 
 /// The code of a missing value at nodes that send missing values right. It is also the rank of
 /// padding nodes, which send even this code left.
@@ -152,6 +153,7 @@ impl PackedForest {
             .chunks(TILE_ROWS * n_features)
             .zip(out.chunks_mut(TILE_ROWS));
         for (rows, out) in tiles {
+            monitor::check();
             for (i, group) in rows.chunks(GROUP * n_features).enumerate() {
                 for (at, column) in self.columns.iter().enumerate() {
                     let values = group.iter().skip(column.feature).step_by(n_features);

@@ -11,7 +11,7 @@ use super::simd::Instructions;
 use super::tree::{Tree, average_path_length, summable};
 use super::walk::Walk;
 use super::{InputPrecision, IsolationForest, is_unseen};
-use crate::real;
+use crate::{monitor, real};
 
 /// The reason why rows cannot be scored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -256,6 +256,10 @@ impl IsolationForest {
             out.iter_mut()
                 .for_each(|length| *length = function(*length));
         };
+        let is_shared = out.len() > rows_per_task;
+        if is_shared {
+            monitor::begin("rows", out.len());
+        }
         let task = |(rows, out): (&[f64], &mut [f64])| {
             let distinct = if repeat {
                 find_distinct(rows, self.n_features, out)
@@ -270,11 +274,17 @@ impl IsolationForest {
             out.iter_mut()
                 .for_each(|number| *number = mapped[*number as usize]);
         };
-        if out.len() <= rows_per_task {
-            task((rows, out));
-        } else {
+        if is_shared {
             let tasks = rows.par_chunks(rows_per_task * self.n_features);
-            tasks.zip(out.par_chunks_mut(rows_per_task)).for_each(task);
+            let tasks = tasks.zip(out.par_chunks_mut(rows_per_task));
+            tasks.for_each(|(rows, out)| {
+                monitor::check();
+                let done = out.len();
+                task((rows, out));
+                monitor::step(done);
+            });
+        } else {
+            task((rows, out));
         }
     }
 
@@ -317,6 +327,7 @@ impl IsolationForest {
         let mut survivals = Vec::new();
         let together = rows.chunks(ROWS_TOGETHER * self.n_features);
         for (rows, sums) in together.zip(out.chunks_mut(ROWS_TOGETHER)) {
+            monitor::check();
             match walks {
                 Some(walks) => walks.add_path_lengths(rows, self.n_features, &mut survivals, sums),
                 None => self.add_path_lengths(rows, sums),

@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use super::draws::Draws;
+use crate::monitor;
 
 /// The number of additional vectors, which make the wanted ones converge sooner.
 const GUARDS: usize = 4;
@@ -74,6 +75,8 @@ pub(super) fn leading(
         if converged {
             break;
         }
+        monitor::begin("rounds", effort.rounds);
+        monitor::step(round);
         if round > 0 {
             block.filter(operator, values[columns - 1]);
         }
@@ -137,6 +140,7 @@ impl Block<'_> {
             .par_chunks_mut(columns)
             .with_min_len(CHUNK / 4)
             .enumerate();
+        monitor::check();
         rows.for_each(|(row, sums)| {
             operator.row_times(row, x, sums);
             let range = row * columns..(row + 1) * columns;
@@ -156,6 +160,7 @@ impl Block<'_> {
     /// the Gram–Schmidt process applied twice (Giraud, Langou & Rozložník 2005).
     fn orthonormalise(&mut self, round: u64) {
         for column in 0..self.columns {
+            monitor::check();
             if self.orthogonalise(column) {
                 continue;
             }

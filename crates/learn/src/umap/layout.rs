@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::draws::Draws;
 use super::force::{Kernel, Pass, Positions, Turn, with_positions};
 use super::fuzzy::Graph;
+use crate::monitor;
 
 /// The number of turns of an epoch.
 const CLASSES: usize = 4;
@@ -45,6 +46,7 @@ impl Descent {
     pub fn run(&self, graph: &Graph, start: Vec<f32>) -> Vec<f32> {
         let schedule = Schedule::of(graph, self.epochs, self.seed);
         let (mut now, mut next) = (start.clone(), start);
+        monitor::begin("epochs", self.epochs);
         for epoch in 0..self.epochs {
             for turn in 0..CLASSES {
                 let class = (epoch + turn) % CLASSES;
@@ -53,6 +55,7 @@ impl Descent {
                 });
                 std::mem::swap(&mut now, &mut next);
             }
+            monitor::step(1);
         }
         now
     }
@@ -67,6 +70,7 @@ impl Descent {
         next: &mut [f32],
     ) {
         let task = |(task, rows): (usize, &mut [f32])| {
+            monitor::check();
             for (place, row) in rows.chunks_exact_mut(self.dim).zip(task * ROWS_PER_TASK..) {
                 self.move_row(schedule, row * CLASSES + class, epoch, all, place);
             }

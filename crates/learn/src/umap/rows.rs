@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use crate::matrix::compare_rows;
+use crate::monitor;
 
 /// The distinct rows of some rows.
 pub(super) struct DistinctRows {
@@ -22,7 +23,10 @@ impl DistinctRows {
         let mut order: Vec<u32> = (0..n_rows as u32)
             .filter(|&i| includes(i as usize))
             .collect();
-        order.par_sort_unstable_by(|&a, &b| compare_rows(row(a), row(b)).then(a.cmp(&b)));
+        order.par_sort_unstable_by(|&a, &b| {
+            monitor::check();
+            compare_rows(row(a), row(b)).then(a.cmp(&b))
+        });
         let mut distinct = DistinctRows {
             values: Vec::new(),
             places: vec![None; n_rows],

@@ -9,6 +9,7 @@ use super::force::{Pass, Positions, Turn, with_positions};
 use super::fuzzy::Bandwidth;
 use super::layout::{frequency, is_due, rate_at};
 use super::rows::DistinctRows;
+use crate::monitor;
 
 /// The number of epochs of a fit per epoch of a new row. New rows start among settled neighbours,
 /// so a fifteenth of the epochs suffices; a third, as in umap-learn, changes the trustworthiness by
@@ -98,12 +99,16 @@ impl Umap {
         let dim = self.n_components();
         let distinct = DistinctRows::of(self.n_features, rows, |_| true);
         let points = self.space.points(&distinct.values);
+        monitor::begin("rows", distinct.len(self.n_features));
         let mut placed = vec![0.0; distinct.len(self.n_features) * dim];
         placed
             .par_chunks_mut(dim)
             .zip(points.par_chunks(self.space.width()))
             .with_min_len(32)
-            .for_each(|(place, point)| self.place(point, place));
+            .for_each(|(place, point)| {
+                self.place(point, place);
+                monitor::step(1);
+            });
         let places = distinct.places.iter().flatten();
         let rows = places.map(|&at| &placed[at as usize * dim..][..dim]);
         rows.flatten().copied().collect()

@@ -8,7 +8,7 @@ use honeyguide::arrow::datatypes::SchemaRef;
 use honeyguide::arrow::record_batch::RecordBatch;
 use honeyguide::{Error, Format, ReadOptions, Source, StorageOptions, is_url};
 use honeyguide_cli::environment;
-use pyo3::exceptions::{PyFileNotFoundError, PyTypeError};
+use pyo3::exceptions::{PyException, PyFileNotFoundError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use pyo3_arrow::input::AnyRecordBatch;
@@ -46,6 +46,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Data {
         if !is_arrow {
             return Err(unknown(&object));
         }
+        Self::of_arrow(&object).map_err(|error| refused(object.py(), error))
+    }
+}
+
+/// Returns an error of the crate that reads Arrow's capsules as a `ValueError` if it has no kind of its own.
+fn refused(py: Python<'_>, error: PyErr) -> PyErr {
+    match error.get_type(py).is(py.get_type::<PyException>()) {
+        true => value_error(error.value(py)),
+        false => error,
+    }
+}
+
+impl Data {
+    /// Takes a table or a stream of Arrow.
+    fn of_arrow(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let batches: AnyRecordBatch = object.extract()?;
         // What has a length holds its rows; what has none gives them once.
         if object.hasattr("__len__")? {
@@ -54,9 +69,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Data {
         }
         Ok(Self::Stream(batches.into_reader()?))
     }
-}
 
-impl Data {
     /// Opens the data.
     ///
     /// # Errors

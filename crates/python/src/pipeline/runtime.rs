@@ -3,24 +3,21 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use honeyguide::{Engine, Error, panics_are_caught};
+use honeyguide::{Engine, Error, Progress as Receiver, panics_are_caught};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::sync::Notify;
 
 use super::errors::exception;
+use crate::waiting::{Progress, Work, wait};
 
 /// The stack of a thread that plans or runs queries. The engine walks plans recursively, and its frames are large in a
 /// development build.
 const STACK_BYTES: usize = 32 << 20;
-/// The interval at which a waiting call looks for Ctrl-C.
-const TICK: Duration = Duration::from_millis(100);
-/// The time that work has to end after Ctrl-C. A computation that holds its thread goes on in the background.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The threads of a process.
 struct Runtime {
@@ -62,48 +59,95 @@ where
     F: Future<Output = Result<T, Error>>,
 {
     let runtime = runtime()?;
-    let cancelled = Arc::new(Notify::new());
-    let (sender, mut receiver) = sync_channel(1);
+    let call = Arc::new(Call::default());
+    let (sender, receiver) = sync_channel(1);
     let work = {
-        let (runtime, cancelled) = (Arc::clone(&runtime), Arc::clone(&cancelled));
-        move || drive(&runtime, &cancelled, make, &sender)
+        let (runtime, call) = (Arc::clone(&runtime), Arc::clone(&call));
+        move || drive(&runtime, &call, make, &sender)
     };
     runtime.pool.spawn(work);
-    loop {
-        let received;
-        (received, receiver) = py.detach(move || (receiver.recv_timeout(TICK), receiver));
-        match received {
-            Ok(Some(result)) => return result.map_err(|error| exception(&error)),
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => {
-                return Err(PyRuntimeError::new_err(
-                    "a defect in honeyguide ended the work; please report it",
-                ));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
+    match wait(py, &*call, receiver, false)?.flatten() {
+        Some(result) => result.map_err(|error| exception(&error)),
+        None => Err(PyRuntimeError::new_err(
+            "a defect in honeyguide ended the work; please report it",
+        )),
+    }
+}
+
+/// The work of a call, as the call sees it: what the engine reports of it, and a way to cancel it.
+#[derive(Default)]
+struct Call {
+    cancelled: Notify,
+    reading: Mutex<Option<Reading>>,
+}
+
+/// What the engine reads.
+struct Reading {
+    what: String,
+    rows: u64,
+    expected_rows: Option<u64>,
+}
+
+impl Call {
+    fn reading(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receiver for Call {
+    fn begin(&self, what: &str, expected_rows: Option<u64>) {
+        *self.reading() = Some(Reading {
+            what: what.to_owned(),
+            rows: 0,
+            expected_rows,
+        });
+    }
+
+    fn rows(&self, rows: u64) {
+        if let Some(reading) = &mut *self.reading() {
+            reading.rows = rows;
         }
-        if let Err(interrupt) = py.check_signals() {
-            cancelled.notify_one();
-            let _ = py.detach(move || receiver.recv_timeout(PATIENCE));
-            return Err(interrupt);
-        }
+    }
+
+    fn end(&self) {
+        *self.reading() = None;
+    }
+}
+
+impl Work for Call {
+    /// A computation that holds its thread goes on in the background.
+    const TIME_TO_END: Option<Duration> = Some(Duration::from_millis(800));
+
+    fn progress(&self) -> Option<Progress> {
+        self.reading().as_ref().map(|reading| Progress {
+            what: reading.what.clone(),
+            done: reading.rows,
+            total: reading.expected_rows,
+        })
+    }
+
+    fn cancel(&self) {
+        self.cancelled.notify_one();
     }
 }
 
 /// Drives the work to its end and sends the result, or `None` if the work panics or is cancelled.
 fn drive<T, F>(
     runtime: &Runtime,
-    cancelled: &Notify,
+    call: &Arc<Call>,
     make: impl FnOnce(Engine) -> F,
     sender: &SyncSender<Option<Result<T, Error>>>,
 ) where
     F: Future<Output = Result<T, Error>>,
 {
+    let engine = runtime.engine.clone();
+    let engine = engine.with_progress(Arc::clone(call) as Arc<dyn Receiver>);
     let work = || {
         runtime.tokio.block_on(async {
             tokio::select! {
                 biased;
-                () = cancelled.notified() => None,
-                result = make(runtime.engine.clone()) => Some(result),
+                () = call.cancelled.notified() => None,
+                result = make(engine) => Some(result),
             }
         })
     };

@@ -34,6 +34,7 @@ use super::quadrature::gauss_legendre;
 use super::simd::{Instructions, Kernel};
 use super::tree::{Rule, Tree};
 use super::{InputPrecision, MAX_SAMPLES};
+use crate::monitor;
 
 /// The number of rows that one walk handles.
 const LANES: usize = 16;
@@ -59,6 +60,7 @@ pub(super) fn shapley_values(
     let mut state = outside::State::new();
     let mut rules = Rules::default();
     for tree in trees {
+        monitor::check();
         if !tree.is_plain() {
             outside::add_contributions(tree, &mut blocks, &mut rules, &mut state, instructions);
             continue;

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::forest::{Forest, Points};
 use super::nearest::Nearest;
 use super::shortlist::{Entry, insert};
+use crate::monitor;
 use crate::umap::draws::Draws;
 use crate::umap::space::Sum;
 
@@ -34,7 +35,9 @@ impl Lists {
     /// Finds `k` near neighbours of each point. `k` must be less than the number of points.
     pub fn of<S: Sum>(points: Points<S>, forest: &Forest, k: usize, seed: u64) -> Lists {
         let mut lists = Lists::start(points, forest, k);
+        // Rounds end when hardly anything changes, so their number is not known.
         for round in 0..ROUNDS {
+            monitor::begin("neighbours", lists.entries.len() / k.max(1));
             let hubs = Hubs::of(&mut lists, Draws::new(seed, round, 0).next_u64());
             let changed = lists.improve(points, &hubs);
             if (changed as f64) < LEAST_CHANGED * lists.entries.len() as f64 {
@@ -63,6 +66,7 @@ impl Lists {
             searches
                 .with_min_len(256)
                 .for_each(|(id, (nearest, leaf))| {
+                    monitor::check();
                     for &other in *leaf {
                         nearest.offer_once(points.key(id as u32, other), other);
                     }
@@ -92,6 +96,7 @@ impl Lists {
         lists
             .with_min_len(64)
             .map(|(id, list)| {
+                monitor::step(1);
                 let mut changed = 0;
                 let mut look = |other: u32| {
                     let last = list[list.len() - 1].key;

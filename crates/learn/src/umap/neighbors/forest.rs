@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::part::Part;
+use crate::monitor;
 use crate::umap::draws::Draws;
 use crate::umap::space::Sum;
 
@@ -118,6 +119,7 @@ impl Tree {
         depth: u32,
         members: &mut [(f64, u32)],
     ) {
+        monitor::check();
         let own = &mut members[part.start..part.end];
         if depth == 0 {
             own.sort_unstable_by_key(|member| member.1);

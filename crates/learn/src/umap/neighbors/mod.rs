@@ -11,6 +11,7 @@ mod tree;
 use rayon::prelude::*;
 
 use super::space::{Space, Sum, with_sum};
+use crate::monitor;
 use descent::Lists;
 use forest::{Forest, Points};
 use graph_search::GraphSearch;
@@ -106,6 +107,7 @@ fn is_exact_cheap(tree: &KdTree, width: usize, points: &[f64], k: usize) -> bool
         return true;
     }
     let probes = (0..PROBES).into_par_iter().map(|probe| {
+        monitor::check();
         let point = probe * (n / PROBES);
         tree.search(
             &points[point * width..][..width],
@@ -122,10 +124,12 @@ fn exact(space: &Space, points: &[f64], tree: &KdTree, k: usize) -> Neighbors {
     // Points are searched in the order of the leaves, so that consecutive searches access the same
     // memory.
     let searches = tree.order().par_iter().with_min_len(64);
+    monitor::begin("neighbours", tree.len());
     let found: Vec<Vec<(f64, u32)>> = searches
         .map(|&id| {
             let mut nearest = Nearest::new(k, Some(id));
             tree.search(&points[id as usize * width..][..width], &mut nearest);
+            monitor::step(1);
             nearest.into_found()
         })
         .collect();

@@ -6,6 +6,7 @@
 
 use super::nearest::Nearest;
 use super::part::Part;
+use crate::monitor;
 use crate::umap::space::{Norm, Sum, with_sum};
 
 /// The maximum number of points of a leaf.
@@ -64,6 +65,7 @@ impl KdTree {
     }
 
     fn build(&mut self, part: Part, depth: u32, points: &[f64], ids: &mut [u32]) {
+        monitor::check();
         let members = &mut ids[part.start..part.end];
         if depth == 0 {
             members.sort_unstable();

@@ -32,9 +32,9 @@ pub(super) struct Outside {
     /// Codes above this one may be outside of the node's range.
     pub(super) highs: Vec<u16>,
     /// The column that each node splits.
-    features: Vec<u32>,
+    pub(super) features: Vec<u32>,
     /// The range of each node.
-    ranges: Vec<Range>,
+    pub(super) ranges: Vec<Range>,
 }
 
 impl Outside {
@@ -69,15 +69,23 @@ impl Outside {
         // The deepest nodes come first, because a length is the expectation below its node.
         for &entry in found.iter().rev() {
             let (place, row) = ((entry / GROUP as u32) as usize, entry as usize % GROUP);
-            let at = row * rows.n_features + self.features[place] as usize;
-            // The last group of a tile can have more rows than there are values.
-            if let Some(&value) = rows.values.get(at) {
-                let after = f64::from(place.ilog2() + 1);
-                lengths[row] = shortened(lengths[row], after, self.ranges[place].survival(value));
-            }
+            let after = f64::from(place.ilog2() + 1);
+            lengths[row] = shortened(lengths[row], after, self.survival(entry, rows));
         }
         for (length, &survival) in lengths.iter_mut().zip(first) {
             *length = summable(shortened(*length, 1.0, survival));
+        }
+    }
+
+    /// Returns the probability that the row of an entry survives the split at its place.
+    #[inline(always)]
+    pub(super) fn survival(&self, entry: u32, rows: Rows<'_>) -> f64 {
+        let (place, row) = ((entry / GROUP as u32) as usize, entry as usize % GROUP);
+        let at = row * rows.n_features + self.features[place] as usize;
+        // The last group of a tile can have more rows than there are values.
+        match rows.values.get(at) {
+            Some(&value) => self.ranges[place].survival(value),
+            None => 1.0,
         }
     }
 }

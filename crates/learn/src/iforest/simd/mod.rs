@@ -78,6 +78,7 @@ impl Instructions {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("popcnt")
             {
                 sets.push(Instructions(Set::Avx512));
             }
@@ -99,7 +100,7 @@ impl Instructions {
             // SAFETY: `available` creates this value only when the processor supports AVX2.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: `available` creates this value only when the processor supports the four
+            // SAFETY: `available` creates this value only when the processor supports the five
             // extensions.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { run_avx512(kernel) },
@@ -132,7 +133,7 @@ impl Instructions {
         match self.0 {
             // SAFETY: as in `run`.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 if avx512::can_walk(depth, tile.stride()) => unsafe {
+            Set::Avx512 if avx512::can_walk(depth, tile.columns()) => unsafe {
                 avx512::walk(trees, depth, tile, surroundings);
             },
             _ => match surroundings {

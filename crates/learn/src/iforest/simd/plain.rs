@@ -6,7 +6,6 @@ use crate::iforest::perfect::{GROUP, PackedTree, found};
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
-    let stride = tile.stride();
     for tree in trees {
         for (codes, sums) in tile.groups() {
             let mut places = [1; GROUP];
@@ -14,7 +13,7 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
             // independent.
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[row * stride + usize::from(tree.columns[*place])];
+                    let code = codes[usize::from(tree.columns[*place])][row];
                     *place = 2 * *place + usize::from(code > tree.ranks[*place]);
                 }
             }
@@ -36,7 +35,7 @@ pub(super) fn walk_outside(
     tile: &mut Tile,
     surroundings: Surroundings<'_>,
 ) {
-    let (stride, n_rows) = (tile.stride(), tile.sums().len());
+    let n_rows = tile.sums().len();
     for (number, tree) in trees.iter().enumerate() {
         let Some(outside) = &tree.outside else {
             continue;
@@ -47,7 +46,7 @@ pub(super) fn walk_outside(
             let (mut entries, mut n_found) = ([0; MAX_FOUND + 1], 0);
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[row * stride + usize::from(tree.columns[*place])];
+                    let code = codes[usize::from(tree.columns[*place])][row];
                     entries[n_found] = found(*place, row);
                     let maybe = (code < outside.lows[*place]) | (code > outside.highs[*place]);
                     n_found += usize::from(maybe);

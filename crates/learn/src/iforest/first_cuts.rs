@@ -1,6 +1,7 @@
 //! The first cuts of many trees, for many rows.
 
 use super::novelty::Range;
+use super::perfect::GROUP;
 use super::tree::Tree;
 
 /// The ranges of the samples of all trees, arranged to find the few that a value is outside of.
@@ -45,12 +46,11 @@ impl FirstCuts {
         }
     }
 
-    /// Writes to `out` for each tree and row the probability that the row survives the first cuts of the tree. The
-    /// probabilities of a tree are `stride` places apart from those of the next.
-    pub(super) fn survivals(&self, rows: &[f64], stride: usize, out: &mut Vec<f64>) {
-        out.clear();
-        out.resize(self.n_trees * stride, 1.0);
-        for (row, values) in rows.chunks_exact(self.columns.len()).enumerate() {
+    /// Writes to `out` the probability for each tree and row that the row survives the first cuts of the tree.
+    pub(super) fn survivals(&self, rows: &[f64], out: &mut Survivals) {
+        let n_features = self.columns.len();
+        out.clear(self.n_trees, rows.len() / n_features);
+        for (row, values) in rows.chunks_exact(n_features).enumerate() {
             // The factors of a tree are multiplied in the order of the columns, which fixes the rounding.
             for (column, &value) in self.columns.iter().zip(values) {
                 let below = column
@@ -62,9 +62,96 @@ impl FirstCuts {
                     .iter()
                     .take_while(|(range, _)| value > range.high);
                 for (range, tree) in below.chain(above) {
-                    out[tree * stride + row] *= range.survival(value);
+                    out.multiply(*tree, row, range.survival(value));
                 }
             }
+        }
+    }
+}
+
+/// For each of many trees and rows, the probability that the row survives the first cuts of the tree. Most are 1.
+#[derive(Debug, Default)]
+pub(super) struct Survivals {
+    /// The number of groups of rows.
+    n_groups: usize,
+    /// For each tree and group, the rows that the first cuts may set apart, one bit each.
+    cut: Vec<u32>,
+    /// For each tree and group, the probabilities of the rows whose bits are set; the others have no meaning.
+    probabilities: Vec<[f64; GROUP]>,
+}
+
+impl Survivals {
+    /// Sets all probabilities to 1.
+    fn clear(&mut self, n_trees: usize, n_rows: usize) {
+        self.n_groups = n_rows.div_ceil(GROUP);
+        let n = n_trees * self.n_groups;
+        self.cut.clear();
+        self.cut.resize(n, 0);
+        self.probabilities.resize(n, [1.0; GROUP]);
+    }
+
+    #[inline]
+    fn multiply(&mut self, tree: usize, row: usize, survival: f64) {
+        let (at, row) = (tree * self.n_groups + row / GROUP, row % GROUP);
+        let probability = &mut self.probabilities[at][row];
+        let before = if self.cut[at] >> row & 1 == 1 {
+            *probability
+        } else {
+            1.0
+        };
+        *probability = before * survival;
+        self.cut[at] |= 1 << row;
+    }
+
+    /// Returns the probabilities of a tree.
+    pub(super) fn of_tree(&self, tree: usize) -> TreeSurvivals<'_> {
+        let groups = tree * self.n_groups..(tree + 1) * self.n_groups;
+        TreeSurvivals {
+            cut: &self.cut[groups.clone()],
+            probabilities: &self.probabilities[groups],
+        }
+    }
+}
+
+/// The probabilities of rows in one tree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TreeSurvivals<'a> {
+    cut: &'a [u32],
+    probabilities: &'a [[f64; GROUP]],
+}
+
+impl<'a> TreeSurvivals<'a> {
+    /// Returns the probabilities of a group of [`GROUP`] rows.
+    #[inline(always)]
+    pub(super) fn of_group(self, group: usize) -> GroupSurvivals<'a> {
+        GroupSurvivals {
+            cut: self.cut[group],
+            probabilities: &self.probabilities[group],
+        }
+    }
+
+    /// Returns the probability of a row.
+    #[inline(always)]
+    pub(super) fn of_row(self, row: usize) -> f64 {
+        self.of_group(row / GROUP).of_row(row % GROUP)
+    }
+}
+
+/// The probabilities of a group of rows in one tree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GroupSurvivals<'a> {
+    cut: u32,
+    probabilities: &'a [f64; GROUP],
+}
+
+impl GroupSurvivals<'_> {
+    /// Returns the probability of a row of the group.
+    #[inline(always)]
+    pub(super) fn of_row(self, row: usize) -> f64 {
+        if self.cut >> row & 1 == 1 {
+            self.probabilities[row]
+        } else {
+            1.0
         }
     }
 }

@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use super::InputPrecision;
-use super::first_cuts::FirstCuts;
+use super::first_cuts::{FirstCuts, Survivals};
 use super::perfect::{GROUP, NODE_ENTRIES, Outside, PackedTree, Rows};
 use super::simd::{Instructions, Surroundings, Tile};
 use super::tree::{Rule, Tree};
@@ -143,12 +143,13 @@ impl PackedForest {
         instructions: Instructions,
         out: &mut [f64],
     ) {
-        let mut tile = Tile::new(TILE_ROWS.min(out.len()), self.columns.len());
-        let mut survivals = Vec::new();
+        let mut tile = Tile::new(self.columns.len());
+        let mut survivals = Survivals::default();
         let tiles = rows
             .chunks(TILE_ROWS * n_features)
             .zip(out.chunks_mut(TILE_ROWS));
         for (rows, out) in tiles {
+            tile.resize(out.len());
             for (i, group) in rows.chunks(GROUP * n_features).enumerate() {
                 for (at, column) in self.columns.iter().enumerate() {
                     let values = group.iter().skip(column.feature).step_by(n_features);
@@ -157,8 +158,7 @@ impl PackedForest {
                 }
             }
             let surroundings = self.first_cuts.as_ref().map(|first_cuts| {
-                let stride = tile.sums().len();
-                first_cuts.survivals(rows, stride, &mut survivals);
+                first_cuts.survivals(rows, &mut survivals);
                 Surroundings {
                     rows: Rows {
                         values: rows,

@@ -1,5 +1,6 @@
 //! Perfect binary trees in heap order, which are walked without branches.
 
+use super::first_cuts::GroupSurvivals;
 use super::novelty::{Range, shortened};
 use super::tree::summable;
 
@@ -57,31 +58,20 @@ impl Outside {
 
     /// Shortens the path lengths of a group of rows. Each entry of `found` is a place in the tree, from the root
     /// downwards, and a row of the group that may be outside there; see [`found`]. `rows` are the values of the group's
-    /// rows, and `first` the probabilities that they survive the first cuts of the tree.
-    #[inline(always)]
-    pub(super) fn shorten(
-        &self,
-        found: &[u32],
-        rows: Rows<'_>,
-        first: &[f64],
-        lengths: &mut [f64; GROUP],
-    ) {
+    /// rows.
+    pub(super) fn shorten(&self, found: &[u32], rows: Rows<'_>, lengths: &mut [f64; GROUP]) {
         // The deepest nodes come first, because a length is the expectation below its node.
         for &entry in found.iter().rev() {
-            let (place, row) = ((entry / GROUP as u32) as usize, entry as usize % GROUP);
-            let after = f64::from(place.ilog2() + 1);
-            lengths[row] = shortened(lengths[row], after, self.survival(entry, rows));
-        }
-        for (length, &survival) in lengths.iter_mut().zip(first) {
-            *length = summable(shortened(*length, 1.0, survival));
+            let after = f64::from(place_of(entry).ilog2() + 1);
+            let length = &mut lengths[row_of(entry)];
+            *length = shortened(*length, after, self.survival(entry, rows));
         }
     }
 
     /// Returns the probability that the row of an entry survives the split at its place.
-    #[inline(always)]
     pub(super) fn survival(&self, entry: u32, rows: Rows<'_>) -> f64 {
-        let (place, row) = ((entry / GROUP as u32) as usize, entry as usize % GROUP);
-        let at = row * rows.n_features + self.features[place] as usize;
+        let place = place_of(entry);
+        let at = row_of(entry) * rows.n_features + self.features[place] as usize;
         // The last group of a tile can have more rows than there are values.
         match rows.values.get(at) {
             Some(&value) => self.ranges[place].survival(value),
@@ -104,4 +94,24 @@ pub(super) const GROUP: usize = 32;
 #[inline(always)]
 pub(super) fn found(place: usize, row: usize) -> u32 {
     (place * GROUP + row) as u32
+}
+
+/// Returns the place of an entry.
+#[inline(always)]
+fn place_of(entry: u32) -> usize {
+    entry as usize / GROUP
+}
+
+/// Returns the row of an entry.
+#[inline(always)]
+fn row_of(entry: u32) -> usize {
+    entry as usize % GROUP
+}
+
+/// Adds to each sum the path length of its row, given the length without the first cuts of the tree.
+#[inline(always)]
+pub(super) fn add_cut(lengths: &[f64; GROUP], first: GroupSurvivals<'_>, sums: &mut [f64; GROUP]) {
+    for (row, (sum, length)) in sums.iter_mut().zip(lengths).enumerate() {
+        *sum += summable(shortened(*length, 1.0, first.of_row(row)));
+    }
 }

@@ -11,9 +11,9 @@ use std::array;
 
 use super::Surroundings;
 use super::tile::Tile;
+use crate::iforest::first_cuts::GroupSurvivals;
 use crate::iforest::novelty::{Range, shortened};
-use crate::iforest::perfect::{GROUP, Outside, PackedTree, Rows};
-use crate::iforest::tree::summable;
+use crate::iforest::perfect::{GROUP, Outside, PackedTree, Rows, add_cut};
 
 /// The maximum number of levels of splits that the node tables hold.
 const MAX_DEPTH: u32 = 8;
@@ -29,19 +29,21 @@ pub(super) fn can_walk(depth: u32, columns: usize) -> bool {
     depth <= MAX_DEPTH && columns <= MAX_COLUMNS
 }
 
-/// See [`super::Instructions::walk`]. [`can_walk`] must have returned true.
+/// See [`super::Instructions::walk`]. [`can_walk`] must have returned true, and the processor must have AVX-512 VBMI2 if
+/// `words` is set.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
 pub(super) fn walk(
     trees: &[PackedTree],
     depth: u32,
     tile: &mut Tile,
     surroundings: Option<Surroundings<'_>>,
+    words: bool,
 ) {
     match tile.columns() % BLOCK {
-        2 => walk_columns::<2>(trees, depth, tile, surroundings),
-        4 => walk_columns::<4>(trees, depth, tile, surroundings),
-        6 => walk_columns::<6>(trees, depth, tile, surroundings),
-        _ => walk_columns::<8>(trees, depth, tile, surroundings),
+        2 => walk_columns::<2>(trees, depth, tile, surroundings, words),
+        4 => walk_columns::<4>(trees, depth, tile, surroundings, words),
+        6 => walk_columns::<6>(trees, depth, tile, surroundings, words),
+        _ => walk_columns::<8>(trees, depth, tile, surroundings, words),
     }
 }
 
@@ -52,15 +54,23 @@ fn walk_columns<const LAST: usize>(
     depth: u32,
     tile: &mut Tile,
     surroundings: Option<Surroundings<'_>>,
+    words: bool,
 ) {
     // Walks of different trees are independent, so four trees are walked together.
     let (fours, rest) = trees.as_chunks::<4>();
     if let Some(surroundings) = surroundings {
         for (i, four) in fours.iter().enumerate() {
-            walk_outside::<LAST, 4>(four.each_ref(), 4 * i, depth, tile, surroundings);
+            walk_outside::<LAST, 4>(four.each_ref(), 4 * i, depth, tile, surroundings, words);
         }
         for (i, tree) in rest.iter().enumerate() {
-            walk_outside::<LAST, 1>([tree], 4 * fours.len() + i, depth, tile, surroundings);
+            walk_outside::<LAST, 1>(
+                [tree],
+                4 * fours.len() + i,
+                depth,
+                tile,
+                surroundings,
+                words,
+            );
         }
         return;
     }
@@ -102,33 +112,62 @@ fn walk_outside<const LAST: usize, const TREES: usize>(
     depth: u32,
     tile: &mut Tile,
     surroundings: Surroundings<'_>,
+    words: bool,
 ) {
     let nodes = trees.map(Nodes::of);
-    let n_rows = tile.sums().len();
+    let mut paths = [const { Path::new() }; TREES];
     let mut lists = [const { FoundList::new() }; TREES];
     for (group, (codes, sums)) in tile.groups().enumerate() {
         let codes = Codes::<LAST>::load(codes);
-        lists.iter_mut().for_each(|list| list.n_found = 0);
-        let places = go_to_leaves::<LAST, TREES, true>(&codes, &nodes, depth, &mut lists);
-        for (i, tree) in trees.into_iter().enumerate() {
-            let Some(outside) = &tree.outside else {
-                continue;
-            };
-            let mut lengths = [0.0; GROUP];
-            let (chunks, _) = lengths.as_chunks_mut::<8>();
-            for (chunk, found) in chunks.iter_mut().zip(leaves_at(&tree.leaves, places[i])) {
-                store_lanes(chunk, found);
+        let places = go_to_leaves::<LAST, TREES, true>(&codes, &nodes, depth, &mut paths);
+        let rows = surroundings.group(group);
+        // All divisions come before the first path is shortened, so that the paths of one tree do not wait for them.
+        for ((list, path), tree) in lists.iter_mut().zip(&paths).zip(trees) {
+            list.collect(path, depth, words);
+            if let Some(outside) = &tree.outside {
+                list.compute_survivals(outside, rows);
             }
-            let (rows, first) = surroundings.group(number + i, group, n_rows);
-            add_shortened(outside, &mut lists[i], rows, first, &mut lengths, sums);
+        }
+        for (i, tree) in trees.into_iter().enumerate() {
+            let lengths = leaves_at(&tree.leaves, places[i]);
+            let first = surroundings.survivals.of_tree(number + i).of_group(group);
+            add_shortened(&lists[i], lengths, first, sums);
         }
     }
 }
 
-/// The entries of rows that may be outside in one tree, from the root downwards, with space for what is computed of them.
+/// The way of a group of rows down one tree.
+struct Path {
+    /// The place of each row on each level.
+    places: [[u16; GROUP]; MAX_DEPTH as usize],
+    /// The rows that may be outside on each level.
+    outside: [__mmask32; MAX_DEPTH as usize],
+}
+
+impl Path {
+    const fn new() -> Path {
+        Path {
+            places: [[0; GROUP]; MAX_DEPTH as usize],
+            outside: [0; MAX_DEPTH as usize],
+        }
+    }
+
+    /// Returns the entries of all rows on a level. Places are below 256 and rows below 32, so that an entry has 13 bits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn entries(&self, level: usize) -> __m512i {
+        let rows: [u16; GROUP] = array::from_fn(|row| row as u16);
+        _mm512_or_si512(
+            _mm512_slli_epi16::<5>(load(&self.places[level])),
+            load(&rows),
+        )
+    }
+}
+
+/// The entries of rows that may be outside in one tree, from the root downwards, and what is computed of them.
 struct FoundList {
-    /// Places and rows, as [`found`](crate::iforest::perfect::found) puts them together.
-    entries: [u32; Self::CAPACITY],
+    /// Places and rows, as [`found`](crate::iforest::perfect::found) puts them together. Of eight levels, they fit 16 bits.
+    entries: [u16; Self::CAPACITY],
     n_found: usize,
     /// For each entry, the number of splits down to its place.
     depths: [f64; Self::CAPACITY],
@@ -138,7 +177,7 @@ struct FoundList {
 
 impl FoundList {
     /// Every row may be outside at every level, and the last vector is stored whole.
-    const CAPACITY: usize = GROUP * MAX_DEPTH as usize + 16;
+    const CAPACITY: usize = GROUP * MAX_DEPTH as usize + GROUP;
 
     const fn new() -> FoundList {
         FoundList {
@@ -149,97 +188,115 @@ impl FoundList {
         }
     }
 
-    /// Appends the lanes that the mask chooses.
+    /// Replaces the entries with those of the rows that may be outside on their way. `words` must be set only if the
+    /// processor has AVX-512 VBMI2.
     #[inline]
-    #[target_feature(enable = "avx512f,popcnt")]
-    fn append(&mut self, chosen: __mmask16, entries: __m512i) {
-        let place: &mut [u32; 16] = self.entries[self.n_found..]
-            .first_chunk_mut()
-            .expect("a walk appends at most one entry per row and level");
-        let packed = _mm512_maskz_compress_epi32(chosen, entries);
-        // SAFETY: the array is 512 bits long, and unaligned stores are allowed.
-        unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), packed) };
-        self.n_found += chosen.count_ones() as usize;
+    #[target_feature(enable = "avx512f,avx512bw,popcnt")]
+    fn collect(&mut self, path: &Path, depth: u32, words: bool) {
+        self.n_found = 0;
+        if words {
+            // SAFETY: the caller has checked that the processor supports the instructions.
+            unsafe { self.collect_words(path, depth) }
+        } else {
+            self.collect_halves(path, depth);
+        }
     }
-}
 
-/// Appends to the list the rows whose codes may be outside of the ranges of their nodes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,popcnt")]
-fn find_outside<const LEVEL: u8>(
-    outside: &Outside,
-    code: __m512i,
-    places: __m512i,
-    list: &mut FoundList,
-) {
-    let below = _mm512_cmplt_epu16_mask(code, entry::<LEVEL>(entries(&outside.lows), places));
-    let above = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(entries(&outside.highs), places));
-    let chosen = below | above;
-    // Places are below 256 and rows below 32, so that an entry has 13 bits.
-    let rows: [u16; GROUP] = array::from_fn(|row| row as u16);
-    let found = _mm512_or_si512(_mm512_slli_epi16::<5>(places), load(&rows));
-    let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(found));
-    let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(found));
-    list.append(chosen as __mmask16, low);
-    list.append((chosen >> 16) as __mmask16, high);
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    fn collect_words(&mut self, path: &Path, depth: u32) {
+        for (level, chosen) in path.outside.into_iter().enumerate().take(depth as usize) {
+            let packed = _mm512_maskz_compress_epi16(chosen, path.entries(level));
+            // SAFETY: the array is 512 bits long, and unaligned stores are allowed.
+            unsafe { _mm512_storeu_si512(self.end::<GROUP>().as_mut_ptr().cast(), packed) };
+            self.n_found += chosen.count_ones() as usize;
+        }
+    }
+
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,popcnt")]
+    fn collect_halves(&mut self, path: &Path, depth: u32) {
+        for (level, chosen) in path.outside.into_iter().enumerate().take(depth as usize) {
+            let entries = path.entries(level);
+            let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(entries));
+            let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(entries));
+            for (half, chosen) in [
+                (low, chosen as __mmask16),
+                (high, (chosen >> 16) as __mmask16),
+            ] {
+                let packed = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(chosen, half));
+                // SAFETY: the array is 256 bits long, and unaligned stores are allowed.
+                unsafe { _mm256_storeu_si256(self.end::<16>().as_mut_ptr().cast(), packed) };
+                self.n_found += chosen.count_ones() as usize;
+            }
+        }
+    }
+
+    /// Returns the space behind the last entry.
+    #[inline]
+    fn end<const N: usize>(&mut self) -> &mut [u16; N] {
+        self.entries[self.n_found..]
+            .first_chunk_mut()
+            .expect("a walk appends at most one entry per row and level")
+    }
+
+    /// Computes the depths and the survivals of the entries, as [`Range::survival`] does.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn compute_survivals(&mut self, outside: &Outside, rows: Rows<'_>) {
+        let (entries, _) = self.entries.as_chunks::<8>();
+        let (depths, _) = self.depths.as_chunks_mut::<8>();
+        let (survivals, _) = self.survivals.as_chunks_mut::<8>();
+        let one = _mm512_set1_pd(1.0);
+        for i in 0..self.n_found.div_ceil(8) {
+            // SAFETY: the array is 128 bits long, and unaligned loads are allowed.
+            let entry = unsafe { _mm_loadu_si128(entries[i].as_ptr().cast()) };
+            let entry = _mm256_cvtepu16_epi32(entry);
+            let place = _mm256_srli_epi32::<5>(entry);
+            let value = values_of(entry, place, outside, rows);
+            let (low, high) = ends_at(&outside.ranges, place);
+            let beyond = _mm512_max_pd(_mm512_sub_pd(low, value), _mm512_sub_pd(value, high));
+            let is_beyond = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(beyond, _mm512_setzero_pd());
+            let width = _mm512_sub_pd(high, low);
+            let whole = _mm512_add_pd(width, beyond);
+            store_lanes(
+                &mut survivals[i],
+                _mm512_mask_div_pd(one, is_beyond, width, whole),
+            );
+            let level = _mm512_getexp_pd(_mm512_cvtepi32_pd(place));
+            store_lanes(&mut depths[i], _mm512_add_pd(level, one));
+            let most = _mm512_set1_pd(f64::MAX);
+            if _mm512_mask_cmp_pd_mask::<_CMP_NLE_UQ>(is_beyond, whole, most) != 0 {
+                for (entry, survival) in entries[i].iter().zip(&mut survivals[i]) {
+                    *survival = outside.survival(u32::from(*entry), rows);
+                }
+            }
+        }
+    }
 }
 
 /// Adds to each sum the path length of its row, shortened as [`Outside::shorten`] does it. It is compiled once for all
 /// walks.
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn add_shortened(
-    outside: &Outside,
-    list: &mut FoundList,
-    rows: Rows<'_>,
-    first: &[f64],
-    lengths: &mut [f64; GROUP],
+    list: &FoundList,
+    leaves: [__m512d; 4],
+    first: GroupSurvivals<'_>,
     sums: &mut [f64; GROUP],
 ) {
-    compute_survivals(outside, list, rows);
+    let mut lengths = [0.0; GROUP];
+    for (lengths, leaves) in lengths.as_chunks_mut().0.iter_mut().zip(leaves) {
+        store_lanes(lengths, leaves);
+    }
     let n = list.n_found;
     let found = list.entries[..n].iter().zip(&list.depths[..n]);
     // The deepest nodes come first, because a length is the expectation below its node.
     for ((&entry, &depth), &survival) in found.zip(&list.survivals[..n]).rev() {
-        let length = &mut lengths[entry as usize % GROUP];
-        let shorter = depth + survival * (*length - depth);
-        *length = if survival < 1.0 { shorter } else { *length };
+        let length = &mut lengths[usize::from(entry) % GROUP];
+        *length = shortened(*length, depth, survival);
     }
-    for ((sum, length), &survival) in sums.iter_mut().zip(lengths).zip(first) {
-        *sum += summable(shortened(*length, 1.0, survival));
-    }
-}
-
-/// Computes the depths and the survivals of the entries, as [`Range::survival`](crate::iforest::novelty::Range::survival)
-/// does.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn compute_survivals(outside: &Outside, list: &mut FoundList, rows: Rows<'_>) {
-    let (entries, _) = list.entries.as_chunks::<8>();
-    let (depths, _) = list.depths.as_chunks_mut::<8>();
-    let (survivals, _) = list.survivals.as_chunks_mut::<8>();
-    let one = _mm512_set1_pd(1.0);
-    for i in 0..list.n_found.div_ceil(8) {
-        // SAFETY: the array is 256 bits long, and unaligned loads are allowed.
-        let entry = unsafe { _mm256_loadu_si256(entries[i].as_ptr().cast()) };
-        let place = _mm256_srli_epi32::<5>(entry);
-        let value = values_of(entry, place, outside, rows);
-        let (low, high) = ends_at(&outside.ranges, place);
-        let beyond = _mm512_max_pd(_mm512_sub_pd(low, value), _mm512_sub_pd(value, high));
-        let is_beyond = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(beyond, _mm512_setzero_pd());
-        let width = _mm512_sub_pd(high, low);
-        let whole = _mm512_add_pd(width, beyond);
-        let survival = _mm512_mask_div_pd(one, is_beyond, width, whole);
-        store_lanes(&mut survivals[i], survival);
-        let depth = _mm512_add_pd(_mm512_getexp_pd(_mm512_cvtepi32_pd(place)), one);
-        store_lanes(&mut depths[i], depth);
-        let infinite = _mm512_mask_cmp_pd_mask::<_CMP_NLT_UQ>(is_beyond, whole, _mm512_set1_pd(f64::INFINITY));
-        if infinite != 0 {
-            for (entry, survival) in entries[i].iter().zip(&mut survivals[i]) {
-                *survival = outside.survival(*entry, rows);
-            }
-        }
-    }
+    add_cut(&lengths, first, sums);
 }
 
 /// Returns the value that the row of each entry has in the column of the entry's place; NaN where there is no such row.
@@ -283,7 +340,13 @@ fn ends_at(ranges: &[Range], places: __m256i) -> (__m512d, __m512d) {
 struct Nodes<'a> {
     columns: &'a Entries,
     ranks: &'a Entries,
-    outside: Option<&'a Outside>,
+    bounds: Option<Bounds<'a>>,
+}
+
+/// The bounds beyond which codes may be outside, by node.
+struct Bounds<'a> {
+    lows: &'a Entries,
+    highs: &'a Entries,
 }
 
 impl<'a> Nodes<'a> {
@@ -291,7 +354,10 @@ impl<'a> Nodes<'a> {
         Nodes {
             columns: entries(&tree.columns),
             ranks: entries(&tree.ranks),
-            outside: tree.outside.as_ref(),
+            bounds: tree.outside.as_ref().map(|outside| Bounds {
+                lows: entries(&outside.lows),
+                highs: entries(&outside.highs),
+            }),
         }
     }
 }
@@ -312,37 +378,37 @@ const SEVENTH: u8 = 1;
 const EIGHTH: u8 = 2;
 
 /// Moves every lane in every tree from the root to the last level, and returns the positions there. Where `OUTSIDE` is
-/// set, it appends to the list of each tree the rows that may be outside on their way.
+/// set, it notes the paths and the rows that may be outside on them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,popcnt")]
 fn go_to_leaves<const LAST: usize, const TREES: usize, const OUTSIDE: bool>(
     codes: &Codes<LAST>,
     nodes: &[Nodes; TREES],
     depth: u32,
-    lists: &mut [FoundList],
+    paths: &mut [Path],
 ) -> [__m512i; TREES] {
     let mut places = [_mm512_set1_epi16(1); TREES];
     let mut turns = [[0; 3]; TREES];
     if depth > 0 {
-        go_down_top::<1, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, lists);
+        go_down_top::<1, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, paths);
     }
     if depth > 1 {
-        go_down_top::<2, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, lists);
+        go_down_top::<2, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, paths);
     }
     if depth > 2 {
-        go_down_top::<4, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, lists);
+        go_down_top::<4, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, paths);
     }
     if depth > 3 {
-        go_down_top::<8, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, lists);
+        go_down_top::<8, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, &mut turns, paths);
     }
-    for _ in 4..depth.min(6) {
-        go_down::<UPPER, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, lists);
+    for level in 4..depth.min(6) as usize {
+        go_down::<UPPER, LAST, TREES, OUTSIDE>(level, codes, nodes, &mut places, paths);
     }
     if depth > 6 {
-        go_down::<SEVENTH, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, lists);
+        go_down::<SEVENTH, LAST, TREES, OUTSIDE>(6, codes, nodes, &mut places, paths);
     }
     if depth > 7 {
-        go_down::<EIGHTH, LAST, TREES, OUTSIDE>(codes, nodes, &mut places, lists);
+        go_down::<EIGHTH, LAST, TREES, OUTSIDE>(7, codes, nodes, &mut places, paths);
     }
     places
 }
@@ -356,14 +422,18 @@ fn go_down_top<const WIDTH: usize, const LAST: usize, const TREES: usize, const 
     nodes: &[Nodes; TREES],
     places: &mut [__m512i; TREES],
     turns: &mut [[__mmask32; 3]; TREES],
-    lists: &mut [FoundList],
+    paths: &mut [Path],
 ) {
     for tree in 0..TREES {
         let columns: &[u16] = &nodes[tree].columns[0][WIDTH..2 * WIDTH];
         let of_nodes: [__m512i; WIDTH] =
             array::from_fn(|node| load(&codes.all[usize::from(columns[node])]));
         let code = choose(&of_nodes, turns[tree]);
-        let right = turn::<UPPER, OUTSIDE>(&nodes[tree], code, &mut places[tree], lists.get_mut(tree));
+        if OUTSIDE {
+            let level = WIDTH.ilog2() as usize;
+            note_outside::<UPPER>(level, &nodes[tree], code, places[tree], &mut paths[tree]);
+        }
+        let right = turn::<UPPER>(&nodes[tree], code, &mut places[tree]);
         turns[tree] = [right, turns[tree][0], turns[tree][1]];
     }
 }
@@ -372,29 +442,45 @@ fn go_down_top<const WIDTH: usize, const LAST: usize, const TREES: usize, const 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,popcnt")]
 fn go_down<const LEVEL: u8, const LAST: usize, const TREES: usize, const OUTSIDE: bool>(
+    level: usize,
     codes: &Codes<LAST>,
     nodes: &[Nodes; TREES],
     places: &mut [__m512i; TREES],
-    lists: &mut [FoundList],
+    paths: &mut [Path],
 ) {
     for tree in 0..TREES {
         let code = codes.fetch(entry::<LEVEL>(nodes[tree].columns, places[tree]));
-        turn::<LEVEL, OUTSIDE>(&nodes[tree], code, &mut places[tree], lists.get_mut(tree));
+        if OUTSIDE {
+            note_outside::<LEVEL>(level, &nodes[tree], code, places[tree], &mut paths[tree]);
+        }
+        turn::<LEVEL>(&nodes[tree], code, &mut places[tree]);
     }
+}
+
+/// Notes the places, and the rows whose codes may be outside of the ranges there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn note_outside<const LEVEL: u8>(
+    level: usize,
+    nodes: &Nodes,
+    code: __m512i,
+    places: __m512i,
+    path: &mut Path,
+) {
+    let Some(bounds) = &nodes.bounds else {
+        return;
+    };
+    let below = _mm512_cmplt_epu16_mask(code, entry::<LEVEL>(bounds.lows, places));
+    let above = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(bounds.highs, places));
+    path.outside[level] = below | above;
+    // SAFETY: the array is 512 bits long, and unaligned stores are allowed.
+    unsafe { _mm512_storeu_si512(path.places[level].as_mut_ptr().cast(), places) };
 }
 
 /// Moves the position of every lane to the child that its code decides for, and returns the lanes that go right.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,popcnt")]
-fn turn<const LEVEL: u8, const OUTSIDE: bool>(
-    nodes: &Nodes,
-    code: __m512i,
-    places: &mut __m512i,
-    list: Option<&mut FoundList>,
-) -> __mmask32 {
-    if OUTSIDE && let (Some(outside), Some(list)) = (nodes.outside, list) {
-        find_outside::<LEVEL>(outside, code, *places, list);
-    }
+fn turn<const LEVEL: u8>(nodes: &Nodes, code: __m512i, places: &mut __m512i) -> __mmask32 {
     let right = _mm512_cmpgt_epu16_mask(code, entry::<LEVEL>(nodes.ranks, *places));
     let doubled = _mm512_add_epi16(*places, *places);
     *places = _mm512_mask_add_epi16(doubled, right, doubled, _mm512_set1_epi16(1));
@@ -431,7 +517,9 @@ impl<'a, const LAST: usize> Codes<'a, LAST> {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(all: &'a [[u16; GROUP]]) -> Self {
-        let (rest, last) = all.split_last_chunk::<LAST>().expect("a tile has whole blocks and a last one");
+        let (rest, last) = all
+            .split_last_chunk::<LAST>()
+            .expect("a tile has whole blocks and a last one");
         Codes {
             all,
             blocks: rest.as_chunks().0,

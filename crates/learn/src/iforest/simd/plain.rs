@@ -2,7 +2,7 @@
 
 use super::Surroundings;
 use super::tile::Tile;
-use crate::iforest::perfect::{GROUP, PackedTree, found};
+use crate::iforest::perfect::{GROUP, PackedTree, add_cut, found};
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
@@ -35,11 +35,11 @@ pub(super) fn walk_outside(
     tile: &mut Tile,
     surroundings: Surroundings<'_>,
 ) {
-    let n_rows = tile.sums().len();
     for (number, tree) in trees.iter().enumerate() {
         let Some(outside) = &tree.outside else {
             continue;
         };
+        let first = surroundings.survivals.of_tree(number);
         for (group, (codes, sums)) in tile.groups().enumerate() {
             let mut places = [1; GROUP];
             // One entry more than needed, because an entry is written before it is known whether it counts.
@@ -54,11 +54,8 @@ pub(super) fn walk_outside(
                 }
             }
             let mut lengths = places.map(|place| tree.leaves[place - tree.leaves.len()]);
-            let (rows, first) = surroundings.group(number, group, n_rows);
-            outside.shorten(&entries[..n_found], rows, first, &mut lengths);
-            for (sum, length) in sums.iter_mut().zip(lengths) {
-                *sum += length;
-            }
+            outside.shorten(&entries[..n_found], surroundings.group(group), &mut lengths);
+            add_cut(&lengths, first.of_group(group), sums);
         }
     }
 }

@@ -14,16 +14,21 @@ pub(in crate::iforest) struct Tile {
 }
 
 impl Tile {
-    /// Creates a tile of `rows` rows with one code in each of `columns` columns, all 0. The number of columns is rounded
-    /// up to an even number, and there are at least two, so that vector instructions can choose between pairs.
-    pub(in crate::iforest) fn new(rows: usize, columns: usize) -> Tile {
-        let groups = rows.div_ceil(GROUP);
-        let columns = columns.max(1).next_multiple_of(2);
+    /// Creates a tile without rows that has a code in each of `columns` columns. The number of columns is rounded up to an
+    /// even number, and there are at least two, so that vector instructions can choose between pairs.
+    pub(in crate::iforest) fn new(columns: usize) -> Tile {
         Tile {
-            codes: vec![[0; GROUP]; groups * columns],
-            sums: vec![0.0; groups * GROUP],
-            columns,
+            codes: Vec::new(),
+            sums: Vec::new(),
+            columns: columns.max(1).next_multiple_of(2),
         }
+    }
+
+    /// Sets the number of rows. The last group can have more rows than that.
+    pub(in crate::iforest) fn resize(&mut self, rows: usize) {
+        let groups = rows.div_ceil(GROUP);
+        self.codes.resize(groups * self.columns, [0; GROUP]);
+        self.sums.resize(groups * GROUP, 0.0);
     }
 
     /// Returns the codes of a column for the rows of a group.

@@ -69,46 +69,69 @@ impl FirstCuts {
     }
 }
 
-/// For each of many trees and rows, the probability that the row survives the first cuts of the tree. Most are 1.
+/// For each of many trees and rows, the probability that the row survives the first cuts of the tree. Most are 1, and only
+/// the others are kept.
 #[derive(Debug, Default)]
 pub(super) struct Survivals {
     /// The number of groups of rows.
     n_groups: usize,
     /// For each tree and group, the rows that the first cuts may set apart, one bit each.
     cut: Vec<u32>,
-    /// For each tree and group, the probabilities of the rows whose bits are set; the others have no meaning.
-    probabilities: Vec<[f64; GROUP]>,
+    /// For each tree and group, the number of the tree's probabilities before the group's.
+    starts: Vec<u32>,
+    /// For each tree, the probabilities of the rows whose bits are set, in the order of the rows. The probabilities of
+    /// the next tree begin after [`room`](Self::room) places.
+    probabilities: Vec<f64>,
+    /// For each tree, the number of its probabilities.
+    counts: Vec<u32>,
 }
 
 impl Survivals {
     /// Sets all probabilities to 1.
     fn clear(&mut self, n_trees: usize, n_rows: usize) {
         self.n_groups = n_rows.div_ceil(GROUP);
-        let n = n_trees * self.n_groups;
         self.cut.clear();
-        self.cut.resize(n, 0);
-        self.probabilities.resize(n, [1.0; GROUP]);
+        self.cut.resize(n_trees * self.n_groups, 0);
+        self.starts.clear();
+        self.starts.resize(n_trees * self.n_groups, 0);
+        self.counts.clear();
+        self.counts.resize(n_trees, 0);
+        self.probabilities.resize(n_trees * self.room(), 1.0);
     }
 
+    /// Returns the number of places for the probabilities of a tree. It is not a power of two, so that the places of
+    /// different trees do not compete for the same lines of the cache.
+    fn room(&self) -> usize {
+        self.n_groups * GROUP + 8
+    }
+
+    /// Multiplies the probability of a tree and a row. The row must not be before that of the last call.
     #[inline]
     fn multiply(&mut self, tree: usize, row: usize, survival: f64) {
-        let (at, row) = (tree * self.n_groups + row / GROUP, row % GROUP);
-        let probability = &mut self.probabilities[at][row];
-        let before = if self.cut[at] >> row & 1 == 1 {
-            *probability
-        } else {
+        let (at, bit) = (tree * self.n_groups + row / GROUP, 1 << (row % GROUP));
+        if self.cut[at] == 0 {
+            self.starts[at] = self.counts[tree];
+        }
+        let is_new = self.cut[at] & bit == 0;
+        self.cut[at] |= bit;
+        self.counts[tree] += u32::from(is_new);
+        let last = tree * self.room() + self.counts[tree] as usize - 1;
+        let before = if is_new {
             1.0
+        } else {
+            self.probabilities[last]
         };
-        *probability = before * survival;
-        self.cut[at] |= 1 << row;
+        self.probabilities[last] = before * survival;
     }
 
     /// Returns the probabilities of a tree.
     pub(super) fn of_tree(&self, tree: usize) -> TreeSurvivals<'_> {
         let groups = tree * self.n_groups..(tree + 1) * self.n_groups;
+        let first = tree * self.room();
         TreeSurvivals {
             cut: &self.cut[groups.clone()],
-            probabilities: &self.probabilities[groups],
+            starts: &self.starts[groups],
+            probabilities: &self.probabilities[first..first + self.room()],
         }
     }
 }
@@ -117,7 +140,8 @@ impl Survivals {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TreeSurvivals<'a> {
     cut: &'a [u32],
-    probabilities: &'a [[f64; GROUP]],
+    starts: &'a [u32],
+    probabilities: &'a [f64],
 }
 
 impl<'a> TreeSurvivals<'a> {
@@ -126,32 +150,27 @@ impl<'a> TreeSurvivals<'a> {
     pub(super) fn of_group(self, group: usize) -> GroupSurvivals<'a> {
         GroupSurvivals {
             cut: self.cut[group],
-            probabilities: &self.probabilities[group],
+            cut_only: &self.probabilities[self.starts[group] as usize..],
         }
-    }
-
-    /// Returns the probability of a row.
-    #[inline(always)]
-    pub(super) fn of_row(self, row: usize) -> f64 {
-        self.of_group(row / GROUP).of_row(row % GROUP)
     }
 }
 
 /// The probabilities of a group of rows in one tree.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GroupSurvivals<'a> {
-    cut: u32,
-    probabilities: &'a [f64; GROUP],
+    /// The rows whose probability can be below 1, one bit each.
+    pub(super) cut: u32,
+    /// The probabilities of these rows, and more.
+    pub(super) cut_only: &'a [f64],
 }
 
 impl GroupSurvivals<'_> {
-    /// Returns the probability of a row of the group.
-    #[inline(always)]
-    pub(super) fn of_row(self, row: usize) -> f64 {
-        if self.cut >> row & 1 == 1 {
-            self.probabilities[row]
-        } else {
-            1.0
-        }
+    /// Returns the probability of each row.
+    pub(super) fn of_rows(self) -> [f64; GROUP] {
+        let mut rest = self.cut_only.iter();
+        std::array::from_fn(|row| match self.cut >> row & 1 {
+            1 => *rest.next().expect("there is a probability for each bit"),
+            _ => 1.0,
+        })
     }
 }

@@ -19,7 +19,7 @@
 //! ([`MISSING_RIGHT`]).
 //!
 //! With novelty, the walk also notes where a code may be outside of a node's range. Few are. Their path lengths are
-//! shortened one by one, from the values of the rows, so that codes decide nothing but which rows are looked at.
+//! shortened afterwards, from the values of the rows, so that codes decide nothing but which rows are looked at.
 //!
 //! Rows are coded in tiles. A tile goes through all trees while its codes are in the fastest cache.
 //! The walks are in [`super::simd`].

@@ -1,6 +1,5 @@
 //! Perfect binary trees in heap order, which are walked without branches.
 
-use super::first_cuts::GroupSurvivals;
 use super::novelty::{Range, shortened};
 use super::tree::summable;
 
@@ -108,10 +107,11 @@ fn row_of(entry: u32) -> usize {
     entry as usize % GROUP
 }
 
-/// Adds to each sum the path length of its row, given the length without the first cuts of the tree.
+/// Adds to each sum the path length of its row. `lengths` are the path lengths if the rows survive the first cuts of the
+/// tree, and `first` the probabilities that they do.
 #[inline(always)]
-pub(super) fn add_cut(lengths: &[f64; GROUP], first: GroupSurvivals<'_>, sums: &mut [f64; GROUP]) {
-    for (row, (sum, length)) in sums.iter_mut().zip(lengths).enumerate() {
-        *sum += summable(shortened(*length, 1.0, first.of_row(row)));
+pub(super) fn add_cut(lengths: &[f64; GROUP], first: &[f64; GROUP], sums: &mut [f64; GROUP]) {
+    for ((sum, length), survival) in sums.iter_mut().zip(lengths).zip(first) {
+        *sum += summable(shortened(*length, 1.0, *survival));
     }
 }

@@ -7,6 +7,7 @@
 
 use super::first_cuts::TreeSurvivals;
 use super::novelty::{Range, shortened};
+use super::perfect::GROUP;
 use super::tree::{MAX_DEPTH, Rule, Tree, summable};
 
 /// The number of rows that go down a tree together: enough to hide the latency of loading a node,
@@ -96,14 +97,18 @@ impl Walk {
                 });
             }
             Some(first) => {
-                let numbered = grouped.zip((0..).step_by(ROWS_ABREAST));
-                numbered.for_each(|((rows, sums), row)| {
-                    let first = std::array::from_fn(|lane| first.of_row(row + lane));
+                let survivals: Vec<f64> = (0..(n_in_groups + last_rows.len() / n_features)
+                    .div_ceil(GROUP))
+                    .flat_map(|group| first.of_group(group).of_rows())
+                    .collect();
+                let (first, last_first) = survivals.split_at(n_in_groups);
+                let (first, _) = first.as_chunks();
+                grouped.zip(first).for_each(|((rows, sums), first)| {
                     self.add_outside_group(rows, n_features, first, sums);
                 });
-                single.zip(n_in_groups..).for_each(|((rows, sum), row)| {
-                    let first = [first.of_row(row)];
-                    self.add_outside_group(rows, n_features, first, std::array::from_mut(sum));
+                single.zip(last_first).for_each(|((row, sum), first)| {
+                    let first = std::array::from_ref(first);
+                    self.add_outside_group(row, n_features, first, std::array::from_mut(sum));
                 });
             }
         }
@@ -129,7 +134,7 @@ impl Walk {
         &self,
         rows: &[f64],
         n_features: usize,
-        first: [f64; N],
+        first: &[f64; N],
         sums: &mut [f64; N],
     ) {
         let mut at = [0; N];
@@ -152,7 +157,7 @@ impl Walk {
             let survival = self.ranges[at as usize].survival(value);
             lengths[lane] = shortened(lengths[lane], f64::from(after), survival);
         }
-        for ((sum, length), survival) in sums.iter_mut().zip(lengths).zip(first) {
+        for ((sum, length), &survival) in sums.iter_mut().zip(lengths).zip(first) {
             *sum += summable(shortened(length, 1.0, survival));
         }
     }

@@ -121,9 +121,11 @@ fn walk_outside<const LAST: usize, const TREES: usize>(
         let codes = Codes::<LAST>::load(codes);
         let places = go_to_leaves::<LAST, TREES, true>(&codes, &nodes, depth, &mut paths);
         let rows = surroundings.group(group);
-        // All divisions come before the first path is shortened, so that the paths of one tree do not wait for them.
-        for ((list, path), tree) in lists.iter_mut().zip(&paths).zip(trees) {
+        // Each step is done for all trees before the next step, which would otherwise wait for what was just stored.
+        for (list, path) in lists.iter_mut().zip(&paths) {
             list.collect(path, depth, words);
+        }
+        for (list, tree) in lists.iter_mut().zip(trees) {
             if let Some(outside) = &tree.outside {
                 list.compute_survivals(outside, rows);
             }
@@ -278,7 +280,7 @@ impl FoundList {
 /// Adds to each sum the path length of its row, shortened as [`Outside::shorten`] does it. It is compiled once for all
 /// walks.
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
 fn add_shortened(
     list: &FoundList,
     leaves: [__m512d; 4],
@@ -296,7 +298,25 @@ fn add_shortened(
         let length = &mut lengths[usize::from(entry) % GROUP];
         *length = shortened(*length, depth, survival);
     }
-    add_cut(&lengths, first, sums);
+    add_cut(&lengths, &survivals_of(first), sums);
+}
+
+/// Returns the probabilities that the rows of a group survive the first cuts.
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn survivals_of(first: GroupSurvivals<'_>) -> [f64; GROUP] {
+    let mut survivals = [1.0; GROUP];
+    let mut rest = first.cut_only;
+    for (i, survivals) in survivals.as_chunks_mut().0.iter_mut().enumerate() {
+        let cut = (first.cut >> (8 * i)) as __mmask8;
+        let (these, others) = rest.split_at(cut.count_ones() as usize);
+        // SAFETY: as many floats are read as the mask has bits.
+        let expanded =
+            unsafe { _mm512_mask_expandloadu_pd(_mm512_set1_pd(1.0), cut, these.as_ptr()) };
+        store_lanes(survivals, expanded);
+        rest = others;
+    }
+    survivals
 }
 
 /// Returns the value that the row of each entry has in the column of the entry's place; NaN where there is no such row.

@@ -6,8 +6,8 @@
 //! 5). AVX2 is therefore used for [`Kernel`]s only.
 //!
 //! Every instruction set gives the same bits: integer comparisons choose the branches, path lengths
-//! of rows that lie outside are computed by one function, and all are added in tree order with the
-//! same 64-bit additions.
+//! of rows that lie outside come from the same 64-bit operations in the same order, each of which
+//! IEEE 754 rounds correctly, and all are added in tree order.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

@@ -55,7 +55,7 @@ pub(super) fn walk_outside(
             }
             let mut lengths = places.map(|place| tree.leaves[place - tree.leaves.len()]);
             outside.shorten(&entries[..n_found], surroundings.group(group), &mut lengths);
-            add_cut(&lengths, first.of_group(group), sums);
+            add_cut(&lengths, &first.of_group(group).of_rows(), sums);
         }
     }
 }

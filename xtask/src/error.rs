@@ -53,6 +53,8 @@ pub enum Error {
     Fuzzing(String),
     #[error("the Python package cannot be tested: {0}")]
     NoPython(String),
+    #[error("the stage cannot be played: {0}")]
+    Stage(String),
     #[error("no test ran")]
     NoTests,
     #[error("AUROC is more than two standard errors away from scikit-learn's on {0}")]

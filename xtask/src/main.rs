@@ -11,6 +11,7 @@ mod features;
 mod fuzz;
 mod python;
 mod servers;
+mod stage;
 mod statistics;
 mod test;
 
@@ -32,6 +33,9 @@ Tasks:
                    other random choices, unless S is given and is not 0
   arrows           Check that modules of a crate do not use one another in a circle
   bpf              Compile the part of the sensor that runs in the kernel, with Debian's clang-14, and record its hash
+  stage DIR [--full] [--seconds N] [--honeyguide PROGRAM]
+                   Play ordinary work and break-ins on hosts that are namespaces of this machine, for four minutes, an hour
+                   (--full) or N seconds, and write labelled recordings of them to DIR. Needs root and the sensor
   adbench DIR      Compare the AUROC on the labelled sets in DIR with scikit-learn's; write docs/accuracy.md
   bench [--quick]  Compare the speed of forests and embeddings with Python libraries; write docs/benchmarks.md";
 
@@ -67,6 +71,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["arrows"] => arrows::run(),
         ["bpf"] => bpf::build(),
+        ["stage", arguments @ ..] => stage::run(arguments, USAGE),
         ["adbench", dir] => adbench::run(Path::new(dir)),
         ["bench"] => bench::run(bench::Extent::Full),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick),

@@ -1,7 +1,14 @@
-//! Parquet files: damaged files are refused, and so is data that has scores already.
+//! Parquet files: large ones are read, damaged files are refused, and so is data that has scores already.
 
-use crate::common::{Folder, engine, events, recipe, small_model};
+use std::fs::File;
+use std::sync::Arc;
+
+use crate::common::{Folder, answer, engine, events, recipe, small_model};
+use datafusion::arrow::array::{ArrayRef, Int64Array};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::parquet::arrow::ArrowWriter;
 use honeyguide::score::{ScoreOptions, score_to_file};
+use honeyguide::sql::TextFormat;
 use honeyguide::{Error, ErrorKind, Model, ReadOptions, TrainOptions, train};
 
 /// Creates a folder with a table of events as CSV, the same table with scores as Parquet, and the model of the scores.
@@ -93,4 +100,36 @@ async fn csv_and_parquet_go_together_only_with_equal_columns() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+/// Readers of Parquet fetch the last 512 KiB of a file for its footer. In a large file they begin within a page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_can_be_larger_than_what_is_fetched_for_its_footer() {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 1) as i64
+    };
+    let numbers: Vec<i64> = (0..200_000).map(|_| next()).collect();
+    let column: ArrayRef = Arc::new(Int64Array::from(numbers.clone()));
+    let batch = RecordBatch::try_from_iter([("a", column)]).expect("a batch");
+    let folder = Folder::new();
+    let file = File::create(folder.path("large.parquet")).expect("a temporary file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("space");
+    writer.close().expect("space");
+    assert!(folder.read("large.parquet").len() > 2 * (512 << 10));
+    let query = "SELECT count(*) AS n, min(a) AS least, max(a) AS most FROM events";
+    let source = folder.source(&["large.parquet"]);
+    let (least, most) = (numbers.iter().min(), numbers.iter().max());
+    assert_eq!(
+        answer(&engine(2), source, query, TextFormat::Csv).await,
+        format!(
+            "n,least,most\n200000,{},{}\n",
+            least.unwrap(),
+            most.unwrap()
+        )
+    );
 }

@@ -8,7 +8,6 @@ mod witness;
 mod work;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use sensor::LOST_EVENTS;
 
@@ -255,7 +254,7 @@ fn a_stopped_reader_loses_events_and_counts_them_exactly() {
     let script = format!(
         "import os\nfor _ in range({CLOSES}):\n    try: os.close(12345)\n    except OSError: pass\n"
     );
-    let (recorded, counts) = work::record_after(&python(&script), Duration::from_secs(4));
+    let (recorded, counts) = work::record_when_over(&python(&script));
     let lost: u64 = counts.iter().map(|counts| counts.lost).sum();
     let emitted: u64 = counts.iter().map(|counts| counts.emitted).sum();
     assert!(lost > 0, "the ring buffer held everything");
@@ -316,7 +315,8 @@ fn users_are_told_apart_in_the_kernel() {
 #[test]
 fn cgroups_are_told_apart_in_the_kernel() {
     let Some(_turn) = Turn::wait() else { return };
-    let Some(cgroup) = work::Cgroup::create() else {
+    let name = format!("honeyguide-test-{}", std::process::id());
+    let Some(cgroup) = work::Cgroup::create(&name) else {
         return eprintln!("not tested: no cgroup of version 2 can be made");
     };
     let filter = sensor::Filter {
@@ -329,13 +329,6 @@ fn cgroups_are_told_apart_in_the_kernel() {
     );
     let recorded = work::record_with(filter, &shell(&script));
     only(&recorded, "openat", ("pathname", "'/inside'"));
-    let name = cgroup
-        .path()
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned();
     for event in &recorded {
         assert!(!event.has("pathname", "'/outside'"), "{event:?}");
         assert!(
@@ -346,6 +339,55 @@ fn cgroups_are_told_apart_in_the_kernel() {
             "{event:?}"
         );
     }
+}
+
+#[test]
+fn containers_are_told_apart_in_the_kernel() {
+    let Some(_turn) = Turn::wait() else { return };
+    let [ours, other] = [1, 2].map(|last| format!("{:063x}{last}", std::process::id()));
+    let name = |id: &str| format!("docker-{id}.scope");
+    let cgroups = [&ours, &other].map(|id| work::Cgroup::create(&name(id)));
+    let [Some(container), Some(beside)] = cgroups else {
+        return eprintln!("not tested: no cgroup of version 2 can be made");
+    };
+    let filter = sensor::Filter {
+        container: Some(ours.clone()),
+        ..sensor::Filter::default()
+    };
+    let script = format!(
+        "echo $$ > {}/cgroup.procs; cat /beside; echo $$ > {}/cgroup.procs; cat /inside",
+        beside.path().display(),
+        container.path().display()
+    );
+    let recorded = work::record_with(filter, &shell(&script));
+    only(&recorded, "openat", ("pathname", "'/inside'"));
+    for event in &recorded {
+        assert!(!event.has("pathname", "'/beside'"), "{event:?}");
+        assert_eq!(event.container.as_ref(), Some(&ours), "{event:?}");
+    }
+}
+
+#[test]
+fn calls_of_32_bit_programs_have_their_own_numbers() {
+    let Some(_turn) = Turn::wait() else { return };
+    // Code that makes the call `number(a, b, c)` as 32-bit programs do, in memory that they can address.
+    let recorded = record(&python(
+        "import ctypes, mmap\n\
+         MAP_PRIVATE, MAP_ANONYMOUS, MAP_32BIT = 2, 32, 64\n\
+         memory = mmap.mmap(-1, 4096, flags=MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, prot=7)\n\
+         memory.write(bytes.fromhex('53 89f8 89f3 4189c8 89d1 4489c2 cd80 5b c3'))\n\
+         memory[64:74] = b'/none/of32'\n\
+         place = ctypes.addressof(ctypes.c_char.from_buffer(memory))\n\
+         call = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int] * 4)(place)\n\
+         for number, a, b in [(5, place + 64, 1), (6, -7, 0), (37, 0, 0)]: call(number, a, b, 0)\n",
+    ));
+    let opened = only(&recorded, "openat", ("pathname", "'/none/of32'"));
+    assert_eq!((opened.returned, opened.id), (-2, 257), "{opened:?}");
+    assert_eq!(opened.system_call.as_deref(), Some("open"));
+    assert!(opened.has("flags", "'O_WRONLY'"), "{opened:?}");
+    let closed = only(&recorded, "close", ("fd", "-7"));
+    assert_eq!(closed.returned, -9);
+    assert_eq!(only(&recorded, "kill", ("sig", "0")).returned, 0);
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub struct Recorded {
     pub process_start: u64,
     pub executable: Option<String>,
     pub cgroup: Option<String>,
+    pub container: Option<String>,
 }
 
 impl Recorded {
@@ -52,6 +53,7 @@ impl Recorded {
             process_start: event.process_start,
             executable: event.executable.map(str::to_owned),
             cgroup: event.cgroup.map(str::to_owned),
+            container: event.container.map(str::to_owned),
         }
     }
 
@@ -146,19 +148,16 @@ fn namespace(process: &str) -> Option<u32> {
 
 /// Runs a program in a mount namespace of its own and returns its events.
 pub fn record(command: &[String]) -> Vec<Recorded> {
-    record_after(command, Duration::ZERO).0
+    record_with(Filter::default(), command)
 }
 
-/// Records a program, and does not read for `pause` at first. Returns its events and what was counted.
-pub fn record_after(command: &[String], pause: Duration) -> (Vec<Recorded>, Vec<Counts>) {
-    let (child, namespace) = start(command);
+/// Records a program, and does not read before it has ended. Returns its events and what was counted.
+pub fn record_when_over(command: &[String]) -> (Vec<Recorded>, Vec<Counts>) {
+    let (mut child, namespace) = start(command);
     let mut sensor = Sensor::start(&within(namespace)).expect("the sensor starts");
+    begin(&mut child);
+    child.wait().unwrap();
     let mut events = Vec::new();
-    run(
-        child,
-        || std::thread::sleep(pause),
-        &mut [(&mut sensor, &mut events)],
-    );
     let counts = sensor
         .finish(&mut |event| events.push(Recorded::of(event)))
         .unwrap();
@@ -172,7 +171,7 @@ pub fn record_twice(command: &[String]) -> [Vec<Recorded>; 2] {
     let mut events = [Vec::new(), Vec::new()];
     let [first, second] = &mut sensors;
     let [left, right] = &mut events;
-    run(child, || (), &mut [(first, left), (second, right)]);
+    run(child, &mut [(first, left), (second, right)]);
     for (sensor, events) in sensors.iter_mut().zip(&mut events) {
         sensor
             .finish(&mut |event| events.push(Recorded::of(event)))
@@ -190,7 +189,7 @@ pub fn record_with(filter: Filter, command: &[String]) -> Vec<Recorded> {
     };
     let mut sensor = Sensor::start(&filter).expect("the sensor starts");
     let mut events = Vec::new();
-    run(child, || (), &mut [(&mut sensor, &mut events)]);
+    run(child, &mut [(&mut sensor, &mut events)]);
     sensor
         .finish(&mut |event| events.push(Recorded::of(event)))
         .unwrap();
@@ -204,12 +203,16 @@ fn within(namespace: u32) -> Filter {
     }
 }
 
-/// Lets a program begin and reads its events until it ends.
-fn run(mut child: Child, before: impl FnOnce(), sensors: &mut [(&mut Sensor, &mut Vec<Recorded>)]) {
+/// Lets a program begin that waits for it.
+fn begin(child: &mut Child) {
     let mut input = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut input, b"go\n").unwrap();
+}
+
+/// Lets a program begin and reads its events until it ends.
+fn run(mut child: Child, sensors: &mut [(&mut Sensor, &mut Vec<Recorded>)]) {
+    begin(&mut child);
     let since = Instant::now();
-    before();
     while child.try_wait().unwrap().is_none() {
         for (sensor, events) in &mut *sensors {
             sensor.read(&mut |event| events.push(Recorded::of(event)));
@@ -233,12 +236,12 @@ pub struct Cgroup(PathBuf);
 
 impl Cgroup {
     /// Creates a cgroup; returns `None` where that is impossible.
-    pub fn create() -> Option<Self> {
+    pub fn create(name: &str) -> Option<Self> {
         let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
         let root = roots
             .iter()
             .find(|root| root.join("cgroup.controllers").exists())?;
-        let path = root.join(format!("honeyguide-test-{}", std::process::id()));
+        let path = root.join(name);
         std::fs::create_dir(&path).ok()?;
         Some(Self(path))
     }

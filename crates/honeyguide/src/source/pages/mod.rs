@@ -35,6 +35,8 @@ const DELTA_BYTE_ARRAY: i64 = 7;
 pub(super) struct Pages {
     /// In the order of their places.
     chunks: Vec<Chunk>,
+    /// The end of the last chunk.
+    end: u64,
 }
 
 /// The pages of one column in one group of rows.
@@ -66,7 +68,11 @@ impl Pages {
         });
         let mut chunks: Vec<Chunk> = chunks.collect();
         chunks.sort_by_key(|chunk| chunk.place.start);
-        Self { chunks }
+        let end = chunks.iter().map(|chunk| chunk.place.end).max();
+        Self {
+            chunks,
+            end: end.unwrap_or(0),
+        }
     }
 
     /// Returns the places of all chunks.
@@ -74,8 +80,8 @@ impl Pages {
         self.chunks.iter().map(|chunk| chunk.place.clone())
     }
 
-    /// Checks bytes that begin at `start`. Those that are not of pages are not checked here. Batches will have
-    /// `batch_rows` rows.
+    /// Checks bytes that begin at `start`. Those that are not of pages are not checked here, nor those that go beyond all
+    /// chunks: they are the end of the file with its footer, which may begin anywhere. Batches will have `batch_rows` rows.
     ///
     /// # Errors
     /// Fails with the damage, or with the number of rows with which batches are small enough.
@@ -84,6 +90,9 @@ impl Pages {
             .chunks
             .partition_point(|chunk| chunk.place.start <= start);
         let chunk = behind.checked_sub(1).map(|index| &self.chunks[index]);
+        if start.saturating_add(bytes.len() as u64) > self.end {
+            return Ok(());
+        }
         match chunk.filter(|chunk| start < chunk.place.end) {
             Some(chunk) => chunk.check(start, bytes, batch_rows),
             None => Ok(()),

@@ -21,7 +21,9 @@
 //! Missing values are inside of every range. Categories have no range: an unseen category follows the branch with fewer
 //! events, in every form.
 
-/// The range of a column's values among some events. The ends belong to it.
+/// The range of a column's values among some events. The ends belong to it. Vector instructions read the fields as two
+/// floats.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Range {
     pub(super) low: f64,

@@ -19,15 +19,15 @@
 //! ([`MISSING_RIGHT`]).
 //!
 //! With novelty, the walk also notes where a code may be outside of a node's range. Few are. Their path lengths are
-//! shortened one by one, from the values of the rows, so that codes decide nothing but which rows are looked at.
+//! shortened afterwards, from the values of the rows, so that codes decide nothing but which rows are looked at.
 //!
-//! Rows are coded in tiles, row-major with a power of two of codes per row. A tile goes through all
-//! trees while its codes are in the fastest cache. The walks are in [`super::simd`].
+//! Rows are coded in tiles. A tile goes through all trees while its codes are in the fastest cache.
+//! The walks are in [`super::simd`].
 
 use std::collections::BTreeMap;
 
 use super::InputPrecision;
-use super::first_cuts::FirstCuts;
+use super::first_cuts::{FirstCuts, Survivals};
 use super::perfect::{GROUP, NODE_ENTRIES, Outside, PackedTree, Rows};
 use super::simd::{Instructions, Surroundings, Tile};
 use super::tree::{Rule, Tree};
@@ -60,8 +60,6 @@ struct Column {
 #[derive(Debug)]
 pub(super) struct PackedForest {
     columns: Vec<Column>,
-    /// The number of codes per row, a power of two.
-    stride: usize,
     /// The number of levels of splits.
     depth: u32,
     trees: Vec<PackedTree>,
@@ -121,7 +119,6 @@ impl PackedForest {
                 .iter()
                 .map(|tree| pack(tree, depth, with_missing, &codes))
                 .collect(),
-            stride: codes.len().next_power_of_two().max(4),
             columns: codes
                 .into_iter()
                 .map(|(key, (_, list))| Column::new(key, list))
@@ -147,23 +144,23 @@ impl PackedForest {
         instructions: Instructions,
         out: &mut [f64],
     ) {
-        let mut tile = Tile::new(TILE_ROWS.min(out.len()), self.stride);
-        let mut survivals = Vec::new();
+        let mut tile = Tile::new(self.columns.len());
+        let mut survivals = Survivals::default();
         let tiles = rows
             .chunks(TILE_ROWS * n_features)
             .zip(out.chunks_mut(TILE_ROWS));
         for (rows, out) in tiles {
             monitor::check();
+            tile.resize(out.len());
             for (i, group) in rows.chunks(GROUP * n_features).enumerate() {
                 for (at, column) in self.columns.iter().enumerate() {
                     let values = group.iter().skip(column.feature).step_by(n_features);
                     let values = values.map(|&value| input.round(value));
-                    column.write_codes(values, tile.codes(at, i * GROUP), instructions);
+                    column.write_codes(values, tile.codes(i, at), instructions);
                 }
             }
             let surroundings = self.first_cuts.as_ref().map(|first_cuts| {
-                let stride = tile.sums().len();
-                first_cuts.survivals(rows, stride, &mut survivals);
+                first_cuts.survivals(rows, &mut survivals);
                 Surroundings {
                     rows: Rows {
                         values: rows,
@@ -190,20 +187,20 @@ impl Column {
     }
 
     /// Writes the codes of the values of up to [`GROUP`] rows.
-    fn write_codes<'a>(
+    fn write_codes(
         &self,
         values: impl Iterator<Item = f64>,
-        codes: impl Iterator<Item = &'a mut u16>,
+        codes: &mut [u16; GROUP],
         instructions: Instructions,
     ) {
-        let (mut group, mut ranks) = ([0.0; GROUP], [0; GROUP]);
+        let mut group = [0.0; GROUP];
         group
             .iter_mut()
             .zip(values)
             .for_each(|(place, value)| *place = value);
-        instructions.rank(&self.thresholds, &group, &mut ranks);
-        for ((code, rank), value) in codes.zip(ranks).zip(group) {
-            *code = if value.is_nan() { self.missing } else { rank };
+        instructions.rank(&self.thresholds, &group, codes);
+        for (code, value) in codes.iter_mut().zip(group) {
+            *code = if value.is_nan() { self.missing } else { *code };
         }
     }
 }

@@ -32,9 +32,9 @@ pub(super) struct Outside {
     /// Codes above this one may be outside of the node's range.
     pub(super) highs: Vec<u16>,
     /// The column that each node splits.
-    features: Vec<u32>,
+    pub(super) features: Vec<u32>,
     /// The range of each node.
-    ranges: Vec<Range>,
+    pub(super) ranges: Vec<Range>,
 }
 
 impl Outside {
@@ -57,27 +57,24 @@ impl Outside {
 
     /// Shortens the path lengths of a group of rows. Each entry of `found` is a place in the tree, from the root
     /// downwards, and a row of the group that may be outside there; see [`found`]. `rows` are the values of the group's
-    /// rows, and `first` the probabilities that they survive the first cuts of the tree.
-    #[inline(always)]
-    pub(super) fn shorten(
-        &self,
-        found: &[u32],
-        rows: Rows<'_>,
-        first: &[f64],
-        lengths: &mut [f64; GROUP],
-    ) {
+    /// rows.
+    pub(super) fn shorten(&self, found: &[u32], rows: Rows<'_>, lengths: &mut [f64; GROUP]) {
         // The deepest nodes come first, because a length is the expectation below its node.
         for &entry in found.iter().rev() {
-            let (place, row) = ((entry / GROUP as u32) as usize, entry as usize % GROUP);
-            let at = row * rows.n_features + self.features[place] as usize;
-            // The last group of a tile can have more rows than there are values.
-            if let Some(&value) = rows.values.get(at) {
-                let after = f64::from(place.ilog2() + 1);
-                lengths[row] = shortened(lengths[row], after, self.ranges[place].survival(value));
-            }
+            let after = f64::from(place_of(entry).ilog2() + 1);
+            let length = &mut lengths[row_of(entry)];
+            *length = shortened(*length, after, self.survival(entry, rows));
         }
-        for (length, &survival) in lengths.iter_mut().zip(first) {
-            *length = summable(shortened(*length, 1.0, survival));
+    }
+
+    /// Returns the probability that the row of an entry survives the split at its place.
+    pub(super) fn survival(&self, entry: u32, rows: Rows<'_>) -> f64 {
+        let place = place_of(entry);
+        let at = row_of(entry) * rows.n_features + self.features[place] as usize;
+        // The last group of a tile can have more rows than there are values.
+        match rows.values.get(at) {
+            Some(&value) => self.ranges[place].survival(value),
+            None => 1.0,
         }
     }
 }
@@ -96,4 +93,25 @@ pub(super) const GROUP: usize = 32;
 #[inline(always)]
 pub(super) fn found(place: usize, row: usize) -> u32 {
     (place * GROUP + row) as u32
+}
+
+/// Returns the place of an entry.
+#[inline(always)]
+fn place_of(entry: u32) -> usize {
+    entry as usize / GROUP
+}
+
+/// Returns the row of an entry.
+#[inline(always)]
+fn row_of(entry: u32) -> usize {
+    entry as usize % GROUP
+}
+
+/// Adds to each sum the path length of its row. `lengths` are the path lengths if the rows survive the first cuts of the
+/// tree, and `first` the probabilities that they do.
+#[inline(always)]
+pub(super) fn add_cut(lengths: &[f64; GROUP], first: &[f64; GROUP], sums: &mut [f64; GROUP]) {
+    for ((sum, length), survival) in sums.iter_mut().zip(lengths).zip(first) {
+        *sum += summable(shortened(*length, 1.0, *survival));
+    }
 }

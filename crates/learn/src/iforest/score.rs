@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::distinct::{find_distinct, rows_repeat};
-use super::first_cuts::FirstCuts;
+use super::first_cuts::{FirstCuts, Survivals};
 use super::packed::PackedForest;
 use super::simd::Instructions;
 use super::tree::{Tree, average_path_length, summable};
@@ -99,17 +99,14 @@ impl Walks {
         &self,
         rows: &[f64],
         n_features: usize,
-        survivals: &mut Vec<f64>,
+        survivals: &mut Survivals,
         sums: &mut [f64],
     ) {
         if let Some(first_cuts) = &self.first_cuts {
-            first_cuts.survivals(rows, sums.len(), survivals);
+            first_cuts.survivals(rows, survivals);
         }
         for (number, walk) in self.trees.iter().enumerate() {
-            let first = self
-                .first_cuts
-                .as_ref()
-                .map(|_| &survivals[number * sums.len()..][..sums.len()]);
+            let first = self.first_cuts.as_ref().map(|_| survivals.of_tree(number));
             walk.add_path_lengths(rows, n_features, first, sums);
         }
     }
@@ -324,7 +321,7 @@ impl IsolationForest {
         } else {
             None
         };
-        let mut survivals = Vec::new();
+        let mut survivals = Survivals::default();
         let together = rows.chunks(ROWS_TOGETHER * self.n_features);
         for (rows, sums) in together.zip(out.chunks_mut(ROWS_TOGETHER)) {
             monitor::check();

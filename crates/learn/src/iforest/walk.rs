@@ -5,7 +5,9 @@
 //! together without branches, so that the loads of different rows overlap. A row that has reached
 //! its leaf stays there until the loop ends.
 
+use super::first_cuts::TreeSurvivals;
 use super::novelty::{Range, shortened};
+use super::perfect::GROUP;
 use super::tree::{MAX_DEPTH, Rule, Tree, summable};
 
 /// The number of rows that go down a tree together: enough to hide the latency of loading a node,
@@ -79,7 +81,7 @@ impl Walk {
         &self,
         rows: &[f64],
         n_features: usize,
-        first: Option<&[f64]>,
+        first: Option<TreeSurvivals<'_>>,
         sums: &mut [f64],
     ) {
         let (groups, rest) = sums.as_chunks_mut::<ROWS_ABREAST>();
@@ -95,16 +97,19 @@ impl Walk {
                 });
             }
             Some(first) => {
-                let (first, last_first) = first.split_at(n_in_groups);
-                let first = first.chunks(ROWS_ABREAST);
+                let survivals: Vec<f64> = (0..(n_in_groups + last_rows.len() / n_features)
+                    .div_ceil(GROUP))
+                    .flat_map(|group| first.of_group(group).of_rows())
+                    .collect();
+                let (first, last_first) = survivals.split_at(n_in_groups);
+                let (first, _) = first.as_chunks();
                 grouped.zip(first).for_each(|((rows, sums), first)| {
                     self.add_outside_group(rows, n_features, first, sums);
                 });
-                single
-                    .zip(last_first.chunks(1))
-                    .for_each(|((row, sum), first)| {
-                        self.add_outside_group(row, n_features, first, std::array::from_mut(sum));
-                    });
+                single.zip(last_first).for_each(|((row, sum), first)| {
+                    let first = std::array::from_ref(first);
+                    self.add_outside_group(row, n_features, first, std::array::from_mut(sum));
+                });
             }
         }
     }
@@ -129,7 +134,7 @@ impl Walk {
         &self,
         rows: &[f64],
         n_features: usize,
-        first: &[f64],
+        first: &[f64; N],
         sums: &mut [f64; N],
     ) {
         let mut at = [0; N];
@@ -180,7 +185,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iforest::first_cuts::FirstCuts;
+    use crate::iforest::first_cuts::{FirstCuts, Survivals};
     use crate::iforest::{IsolationForest, IsolationForestParams, MaxSamples, Novelty};
     use crate::rng::Rng;
     use crate::{ColumnKind, Matrix};
@@ -223,16 +228,14 @@ mod tests {
             let mut rows = values(n_features * n_rows, 9);
             rows[..2].copy_from_slice(&[f64::INFINITY, f64::NEG_INFINITY]);
             let first_cuts = FirstCuts::of(&forest.trees, n_features);
-            let mut survivals = Vec::new();
+            let mut survivals = Survivals::default();
             if let Some(first_cuts) = &first_cuts {
-                first_cuts.survivals(&rows, n_rows, &mut survivals);
+                first_cuts.survivals(&rows, &mut survivals);
             }
             for (number, tree) in forest.trees.iter().enumerate() {
                 let walk = Walk::new(tree).unwrap();
                 let mut sums = vec![0.5; n_rows];
-                let first = first_cuts
-                    .as_ref()
-                    .map(|_| &survivals[number * n_rows..][..n_rows]);
+                let first = first_cuts.as_ref().map(|_| survivals.of_tree(number));
                 walk.add_path_lengths(&rows, n_features, first, &mut sums);
                 let expected = rows
                     .chunks(n_features)

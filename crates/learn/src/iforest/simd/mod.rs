@@ -6,8 +6,8 @@
 //! 5). AVX2 is therefore used for [`Kernel`]s only.
 //!
 //! Every instruction set gives the same bits: integer comparisons choose the branches, path lengths
-//! of rows that lie outside are computed by one function, and all are added in tree order with the
-//! same 64-bit additions.
+//! of rows that lie outside come from the same 64-bit operations in the same order, each of which
+//! IEEE 754 rounds correctly, and all are added in tree order.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -16,6 +16,7 @@ mod tile;
 
 pub(super) use tile::Tile;
 
+use super::first_cuts::Survivals;
 use super::perfect::{GROUP, PackedTree, Rows};
 
 /// An instruction set that this processor supports.
@@ -32,6 +33,9 @@ enum Set {
     /// 512-bit vectors, with permutations of 16-bit numbers.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The same, with compression of 16-bit numbers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi2,
 }
 
 /// What path lengths depend on in a forest that is not plain.
@@ -39,21 +43,20 @@ enum Set {
 pub(super) struct Surroundings<'a> {
     /// The values of the tile's rows.
     pub(super) rows: Rows<'a>,
-    /// For each tree and then each row of the tile, the probability that the row survives the tree's first cuts.
-    pub(super) survivals: &'a [f64],
+    /// The probabilities that the rows survive the first cuts of the trees.
+    pub(super) survivals: &'a Survivals,
 }
 
-impl Surroundings<'_> {
-    /// Returns the values of the rows of a group, and for each the probability that it survives the first cuts of a
-    /// tree. `n_rows` is the number of rows of the tile.
-    fn group(&self, tree: usize, group: usize, n_rows: usize) -> (Rows<'_>, &[f64]) {
-        let first = group * GROUP;
-        let start = self.rows.values.len().min(first * self.rows.n_features);
-        let rows = Rows {
-            values: &self.rows.values[start..],
+impl<'a> Surroundings<'a> {
+    /// Returns the values of the rows of a group.
+    fn group(&self, group: usize) -> Rows<'a> {
+        let values = self.rows.values.len();
+        let start = values.min(group * GROUP * self.rows.n_features);
+        let end = values.min(start + GROUP * self.rows.n_features);
+        Rows {
+            values: &self.rows.values[start..end],
             ..self.rows
-        };
-        (rows, &self.survivals[tree * n_rows + first..][..GROUP])
+        }
     }
 }
 
@@ -78,8 +81,12 @@ impl Instructions {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("popcnt")
             {
                 sets.push(Instructions(Set::Avx512));
+                if is_x86_feature_detected!("avx512vbmi2") {
+                    sets.push(Instructions(Set::Avx512Vbmi2));
+                }
             }
         }
         sets
@@ -99,10 +106,10 @@ impl Instructions {
             // SAFETY: `available` creates this value only when the processor supports AVX2.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: `available` creates this value only when the processor supports the four
+            // SAFETY: `available` creates this value only when the processor supports the five
             // extensions.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { run_avx512(kernel) },
+            Set::Avx512 | Set::Avx512Vbmi2 => unsafe { run_avx512(kernel) },
         }
     }
 
@@ -113,7 +120,7 @@ impl Instructions {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as in `run`.
-            Set::Avx512 => unsafe { avx512::rank(thresholds, values, ranks) },
+            Set::Avx512 | Set::Avx512Vbmi2 => unsafe { avx512::rank(thresholds, values, ranks) },
             _ => plain::rank(thresholds, values, ranks),
         }
     }
@@ -130,10 +137,11 @@ impl Instructions {
     ) {
         tile.clear_sums();
         match self.0 {
-            // SAFETY: as in `run`.
+            // SAFETY: as in `run`, and `words` is set only for processors with AVX-512 VBMI2.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 if avx512::can_walk(depth, tile.stride()) => unsafe {
-                avx512::walk(trees, depth, tile, surroundings);
+            Set::Avx512 | Set::Avx512Vbmi2 if avx512::can_walk(depth, tile.columns()) => unsafe {
+                let words = self.0 == Set::Avx512Vbmi2;
+                avx512::walk(trees, depth, tile, surroundings, words);
             },
             _ => match surroundings {
                 None => plain::walk(trees, depth, tile),

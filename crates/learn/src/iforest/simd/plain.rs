@@ -2,11 +2,10 @@
 
 use super::Surroundings;
 use super::tile::Tile;
-use crate::iforest::perfect::{GROUP, PackedTree, found};
+use crate::iforest::perfect::{GROUP, PackedTree, add_cut, found};
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
-    let stride = tile.stride();
     for tree in trees {
         for (codes, sums) in tile.groups() {
             let mut places = [1; GROUP];
@@ -14,7 +13,7 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
             // independent.
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[row * stride + usize::from(tree.columns[*place])];
+                    let code = codes[usize::from(tree.columns[*place])][row];
                     *place = 2 * *place + usize::from(code > tree.ranks[*place]);
                 }
             }
@@ -36,18 +35,18 @@ pub(super) fn walk_outside(
     tile: &mut Tile,
     surroundings: Surroundings<'_>,
 ) {
-    let (stride, n_rows) = (tile.stride(), tile.sums().len());
     for (number, tree) in trees.iter().enumerate() {
         let Some(outside) = &tree.outside else {
             continue;
         };
+        let first = surroundings.survivals.of_tree(number);
         for (group, (codes, sums)) in tile.groups().enumerate() {
             let mut places = [1; GROUP];
             // One entry more than needed, because an entry is written before it is known whether it counts.
             let (mut entries, mut n_found) = ([0; MAX_FOUND + 1], 0);
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[row * stride + usize::from(tree.columns[*place])];
+                    let code = codes[usize::from(tree.columns[*place])][row];
                     entries[n_found] = found(*place, row);
                     let maybe = (code < outside.lows[*place]) | (code > outside.highs[*place]);
                     n_found += usize::from(maybe);
@@ -55,11 +54,8 @@ pub(super) fn walk_outside(
                 }
             }
             let mut lengths = places.map(|place| tree.leaves[place - tree.leaves.len()]);
-            let (rows, first) = surroundings.group(number, group, n_rows);
-            outside.shorten(&entries[..n_found], rows, first, &mut lengths);
-            for (sum, length) in sums.iter_mut().zip(lengths) {
-                *sum += length;
-            }
+            outside.shorten(&entries[..n_found], surroundings.group(group), &mut lengths);
+            add_cut(&lengths, &first.of_group(group).of_rows(), sums);
         }
     }
 }

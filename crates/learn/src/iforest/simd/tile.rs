@@ -4,35 +4,36 @@ use crate::iforest::perfect::GROUP;
 
 /// A tile: rows of 16-bit codes, and one sum per row.
 ///
-/// The storage holds a whole number of groups, so that vector instructions can load whole groups.
+/// Rows are kept in groups. The codes of a group are laid out column by column, so that a vector holds the codes of one
+/// column for all rows of the group.
 #[derive(Debug)]
 pub(in crate::iforest) struct Tile {
-    codes: Vec<u16>,
+    codes: Vec<[u16; GROUP]>,
     sums: Vec<f64>,
-    stride: usize,
+    columns: usize,
 }
 
 impl Tile {
-    /// Creates a tile of `rows` rows with `stride` codes each, all 0.
-    pub(in crate::iforest) fn new(rows: usize, stride: usize) -> Tile {
-        let rows = rows.next_multiple_of(GROUP);
+    /// Creates a tile without rows that has a code in each of `columns` columns. The number of columns is rounded up to an
+    /// even number, and there are at least two, so that vector instructions can choose between pairs.
+    pub(in crate::iforest) fn new(columns: usize) -> Tile {
         Tile {
-            codes: vec![0; rows * stride],
-            sums: vec![0.0; rows],
-            stride,
+            codes: Vec::new(),
+            sums: Vec::new(),
+            columns: columns.max(1).next_multiple_of(2),
         }
     }
 
-    /// Returns the code with index `at` of each row, beginning at row `first`.
-    pub(in crate::iforest) fn codes(
-        &mut self,
-        at: usize,
-        first: usize,
-    ) -> impl Iterator<Item = &mut u16> {
-        self.codes[first * self.stride..]
-            .iter_mut()
-            .skip(at)
-            .step_by(self.stride)
+    /// Sets the number of rows. The last group can have more rows than that.
+    pub(in crate::iforest) fn resize(&mut self, rows: usize) {
+        let groups = rows.div_ceil(GROUP);
+        self.codes.resize(groups * self.columns, [0; GROUP]);
+        self.sums.resize(groups * GROUP, 0.0);
+    }
+
+    /// Returns the codes of a column for the rows of a group.
+    pub(in crate::iforest) fn codes(&mut self, group: usize, column: usize) -> &mut [u16; GROUP] {
+        &mut self.codes[group * self.columns + column]
     }
 
     /// Returns the sum of each row.
@@ -46,17 +47,13 @@ impl Tile {
     }
 
     /// Returns the number of codes per row.
-    pub(super) fn stride(&self) -> usize {
-        self.stride
+    pub(super) fn columns(&self) -> usize {
+        self.columns
     }
 
-    /// Returns the groups of rows: for each, the codes from the group's first row to the end of the
-    /// tile, and the group's sums.
-    pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[u16], &mut [f64; GROUP])> {
+    /// Returns the groups of rows: for each, the codes by column, and the group's sums.
+    pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[[u16; GROUP]], &mut [f64; GROUP])> {
         let (sums, _) = self.sums.as_chunks_mut::<GROUP>();
-        let (codes, size) = (&self.codes, GROUP * self.stride);
-        sums.iter_mut()
-            .enumerate()
-            .map(move |(i, sums)| (&codes[i * size..], sums))
+        self.codes.chunks_exact(self.columns).zip(sums)
     }
 }

@@ -145,6 +145,14 @@ struct Ready {
 }
 
 impl Ready {
+    /// Returns whether two events are of the same host.
+    fn is_of_host(&self, other: &Self) -> bool {
+        match (&self.host, &other.host) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+
     fn timed(host: &Host, event: Event) -> Self {
         Self {
             host: host.clone(),
@@ -540,7 +548,10 @@ impl<Q> Waiting<Q> {
 
     /// Compares two events by host, time, layout and arrival.
     fn order(&self, left: &Ready, right: &Ready) -> Ordering {
-        let order = left.host.cmp(&right.host);
+        let order = match left.is_of_host(right) {
+            true => Ordering::Equal,
+            false => left.host.cmp(&right.host),
+        };
         let order = order.then(left.event.time.total_cmp(&right.event.time));
         let layout = |ready: &Ready| match ready.has_time {
             true => self.batches[&ready.event.batch].layout,
@@ -559,7 +570,7 @@ impl<Q> Waiting<Q> {
             left.has_time
                 && right.has_time
                 && is_same_time
-                && left.host == right.host
+                && left.is_of_host(right)
                 && layout(left) == layout(right)
         };
         let mut ties: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();

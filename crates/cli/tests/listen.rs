@@ -237,10 +237,9 @@ fn without_a_store_a_gap_shows_on_standard_error_in_alerts_and_in_the_answer() {
     let told = told.lines().map(|line| serde_json::from_str::<Value>(line));
     let told: Vec<Value> = told.collect::<Result<_, _>>().expect("JSON");
     let of_kind = |kind| told.iter().filter(move |alert| alert["kind"] == kind);
-    assert_eq!(
-        (of_kind("opened").count(), of_kind("closed").count()),
-        (300, 300)
-    );
+    let opened = of_kind("opened").count();
+    assert!(opened >= 300, "{opened}");
+    assert_eq!(of_kind("closed").count(), opened);
     assert!(of_kind("opened").all(|alert| alert.get("gaps").is_none()));
     assert!(of_kind("closed").all(|alert| alert["gaps"] == answer["gaps"]));
 }

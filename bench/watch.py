@@ -1,12 +1,19 @@
-"""Measures `honeyguide watch`, for docs/watch.md: `python3 bench/watch.py HONEYGUIDE [--seconds S] [--rate R]`.
+"""Measures `honeyguide watch`, for docs/benchmarks.md. It needs Linux, cargo, and a machine without other load:
 
-1. Events a second of JSON lines, from a file to verdicts and stored incidents, on one core: the watch is bound to one
-   processor and reads a short and a long file; the difference of the times leaves out the start.
-2. The time from the writing of a line into the watch's pipe until its incident is in the store, while R events a second
-   come, and the memory meanwhile. Ten times a second, one event is an anomalous one of a host of its own.
-   With --seconds 3600 it is a soak, and the memory is printed every minute.
+    cargo build --release
+    python3 bench/watch.py target/release/honeyguide                  # everything; the soak takes an hour
+    python3 bench/watch.py target/release/honeyguide --minutes 5      # a shorter soak
+    python3 bench/watch.py target/release/honeyguide --only throughput
 
-The script needs only the standard library and a machine without other load."""
+1. Throughput: events a second of JSON lines, from a file to verdicts and stored incidents. The watch and all its threads
+   are bound to one processor. It reads a short and a long file in turn, and the difference of the CPU times leaves out the
+   start. Beside it, on the same processor and the same lines, stands a JSON parser alone (bench/parse_lines, sonic-rs).
+2. Latency: the time from the writing of a line into the watch's pipe until a reader of the store sees its incident, at a
+   rate of events. Ten times a second, one event is an anomalous one of a host of its own.
+3. Soak: the same for an hour, with the memory of the watch (its resident set) once a minute.
+
+The script prints rows for docs/benchmarks.md, each with its goal. Without --minutes 60 or more it says that memory was
+measured for a shorter time. The events are simulated, and in the columns of BETH."""
 
 import argparse
 import csv
@@ -24,6 +31,11 @@ from pathlib import Path
 # The part of a second in which one chunk of events is written, and the number of chunks between two probes.
 CHUNK = 0.01
 PROBE_CHUNKS = 10
+# The first seconds, in which a watch starts and learns the columns, have no probes.
+WARM_UP = 5
+# The number of times that the events of the short file stand in the long one.
+REPEATS = 10
+GOALS = {"rate": 500_000, "share": 0.5, "latency": 250, "memory": 200}
 NUMBERS = {
     "timestamp": float,
     "processId": int,
@@ -37,6 +49,10 @@ NUMBERS = {
 }
 
 
+def row(what, figure, spread, goal, is_met):
+    print(f"| {what} | {figure} | {spread} | {goal} | {'met' if is_met else 'missed'} |", flush=True)
+
+
 def prepare(honeyguide, folder, events):
     """Writes simulated logs and a model. Returns the events of the quiet log as dictionaries."""
     run = lambda *args: subprocess.run([honeyguide, *args], cwd=folder, check=True, capture_output=True)
@@ -44,79 +60,111 @@ def prepare(honeyguide, folder, events):
     run("train", "logs/labelled_training_data.csv", "--out", "model.json")
     found = []
     with open(folder / "logs/labelled_training_data.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            row.pop("sus"), row.pop("evil")
-            found.append({name: NUMBERS.get(name, str)(value) for name, value in row.items()})
+        for line in csv.DictReader(file):
+            line.pop("sus"), line.pop("evil")
+            found.append({name: NUMBERS.get(name, str)(value) for name, value in line.items()})
     return found
 
 
-def watch(honeyguide, folder, source, store, *more):
-    # One processor: the threads of the watch share it.
-    bound = ["taskset", "-c", "0"] if source != "-" else []
-    command = [honeyguide, "watch", "model.json", source, "--store", store, "--threads", "1", "--json", *more]
-    return bound + command
+def on_one_core(command, cpu):
+    return ["taskset", "-c", str(cpu), *command]
 
 
-def throughput(honeyguide, folder, events, rounds=3):
-    """Prints the events a second of a file, and the memory."""
+def watch(honeyguide, source, store, *more):
+    return [honeyguide, "watch", "model.json", source, "--store", store, "--threads", "1", "--json", *more]
+
+
+def cpu_and_memory(command, folder):
+    """Runs a watch to its end. Returns its answer, its CPU time in seconds and its peak memory in MiB."""
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    answer = json.load(child.stdout)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    assert status == 0, status
+    return answer, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def parser(folder):
+    """Builds the JSON parser. Returns its path, or None where it cannot be built."""
+    source = Path(__file__).resolve().parent / "parse_lines"
+    target = folder / "parser"
+    command = ["cargo", "build", "--release", "--quiet", "--manifest-path", source / "Cargo.toml", "--target-dir", target]
+    try:
+        subprocess.run(command, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"the JSON parser is left out: {error}", flush=True)
+        return None
+    return target / "release/parse-lines"
+
+
+def throughput(honeyguide, folder, events, cpu, rounds):
+    """Prints the events a second of a file beside those of a JSON parser, and the peak memory."""
     short, long = folder / "short.ndjson", folder / "long.ndjson"
-    text = "".join(json.dumps(event) + "\n" for event in events)
     span = events[-1]["timestamp"] - events[0]["timestamp"] + 1
-    short.write_text(text)
+    short.write_text("".join(json.dumps(event) + "\n" for event in events))
     with long.open("w") as out:
         # Times go on, so that no event is late.
-        for repeat in range(10):
+        for repeat in range(REPEATS):
             for event in events:
                 out.write(json.dumps({**event, "timestamp": event["timestamp"] + repeat * span}) + "\n")
-    rates, peaks = [], []
+    parse = parser(folder)
+    rates, alone, peaks = [], [], []
+    # In turn, so that a change of the machine's speed meets both.
     for _ in range(rounds):
         times = []
         for file in (short, long):
-            store = folder / "t.db"
             for left in folder.glob("t.db*"):
                 left.unlink()
-            begun = time.monotonic()
-            child = subprocess.Popen(watch(honeyguide, folder, str(file), str(store)), cwd=folder, stdout=subprocess.PIPE)
-            answer = json.load(child.stdout)
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = status
-            assert status == 0, status
-            times.append((time.monotonic() - begun, answer["ledger"]["scored"]))
+            command = on_one_core(watch(honeyguide, str(file), str(folder / "t.db")), cpu)
+            answer, seconds, peak = cpu_and_memory(command, folder)
+            assert answer["late"] == 0 and answer["ledger"]["malformed"] == 0, answer
+            times.append((seconds, answer["ledger"]["scored"]))
         (short_time, few), (long_time, many) = times
         rates.append((many - few) / (long_time - short_time))
-        peaks.append(usage.ru_maxrss / 1024)
-    print(f"| JSON lines → verdicts and stored incidents, one core | {statistics.median(rates):,.0f} events/s | lowest {min(rates):,.0f} |")
-    print(f"| its peak memory | {max(peaks):.0f} MiB | |", flush=True)
+        peaks.append(peak)
+        if parse:
+            text = subprocess.run(on_one_core([parse, long], cpu), check=True, capture_output=True, text=True).stdout
+            lines, seconds = text.split()
+            alone.append(int(lines) / float(seconds))
+    rate, size = statistics.median(rates), short.stat().st_size / len(events)
+    what = f"JSON lines of {size:.0f} bytes → verdicts and stored incidents, one core"
+    row(what, f"{rate:,.0f} events/s", f"{min(rates):,.0f} – {max(rates):,.0f}", f"≥ {GOALS['rate']:,}", rate >= GOALS["rate"])
+    if alone:
+        parsed, share = statistics.median(alone), [ours / its for ours, its in zip(rates, alone)]
+        name = "the same, as a part of what a JSON parser alone (sonic-rs) does on the core"
+        spread = f"the parser: {parsed:,.0f} lines/s; {min(share):.2f} – {max(share):.2f}"
+        row(name, f"{statistics.median(share):.2f}", spread, f"≥ {GOALS['share']}", statistics.median(share) >= GOALS["share"])
+    row("peak memory meanwhile", f"{max(peaks):.0f} MiB", "", f"≤ {GOALS['memory']} MiB", max(peaks) <= GOALS["memory"])
+    short.unlink(), long.unlink()
 
 
 class Probes:
     """The times at which anomalous events were written, and at which their incidents were first seen in the store."""
 
     def __init__(self, store):
-        self.store, self.written, self.seen = store, {}, {}
+        self.store, self.written, self.seen, self.latencies = store, {}, set(), []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.look)
 
+    def write(self, host):
+        self.written[host] = time.monotonic()
+
     def look(self):
-        connection = None
+        connection, last = None, 0
         while not self.ended.is_set():
             time.sleep(0.002)
             try:
                 connection = connection or sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)
-                rows = connection.execute("SELECT host FROM incident WHERE host LIKE 'probe-%' AND opened > ?", (self.since(),)).fetchall()
+                # Rows are added in the order of their numbers: only what is new is read.
+                rows = connection.execute("SELECT rowid, host FROM incident WHERE rowid > ?", (last,)).fetchall()
             except sqlite3.Error:
                 continue
             now = time.monotonic()
-            for (host,) in rows:
-                self.seen.setdefault(host, now)
-
-    @staticmethod
-    def since():
-        # Only what is new, so that the search stays short in a soak.
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 20))
-
-    def latencies(self):
-        return sorted(self.seen[host] - written for host, written in self.written.items() if host in self.seen)
+            for number, host in rows:
+                last = max(last, number)
+                if host in self.written and host not in self.seen:
+                    self.seen.add(host)
+                    self.latencies.append(now - self.written[host])
 
 
 def memory(pid):
@@ -124,72 +172,103 @@ def memory(pid):
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def latency(honeyguide, folder, events, rate, seconds):
-    """Prints the time from the arrival of an event to its stored incident at a rate of events, and the memory."""
-    store = folder / "l.db"
-    per_chunk = max(1, round(rate * CHUNK))
-    mark = "@" * 17
-    body = [json.dumps({**event, "timestamp": mark}).replace(f'"{mark}"', mark) + "\n" for event in events]
-    chunks = ["".join(body[at : at + per_chunk]).encode() for at in range(0, len(body) - per_chunk, per_chunk)]
-    probe = {**events[0], "processName": "xmrig", "userId": 1001, "eventName": "connect", "returnValue": -1, "timestamp": mark}
-    child = subprocess.Popen(
-        watch(honeyguide, folder, "-", str(store), "--watermark", "0"), cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    probes = Probes(store)
-    probes.thread.start()
-    peak, curve, written = 0, [], 0
-    begun = time.monotonic()
-    for number in range(round(seconds / CHUNK)):
-        stamp = f"{time.time():.6f}".encode()
-        chunk = chunks[number % len(chunks)]
-        if number % PROBE_CHUNKS == 0 and number * CHUNK > 5:
+class Load:
+    """Events that are written into the pipe of a watch at a rate, with the times of their writing, and probes among them."""
+
+    def __init__(self, events, rate):
+        self.mark = "@" * 17
+        self.per_chunk = max(1, round(rate * CHUNK))
+        stamped = lambda event: json.dumps({**event, "timestamp": self.mark}).replace(f'"{self.mark}"', self.mark) + "\n"
+        self.stamped = stamped
+        body = [stamped(event) for event in events]
+        starts = range(0, len(body) - self.per_chunk, self.per_chunk)
+        self.chunks = ["".join(body[at : at + self.per_chunk]).encode() for at in starts]
+        self.probe = {**events[0], "processName": "xmrig", "userId": 1001, "eventName": "connect", "returnValue": -1}
+
+    def chunk(self, number, probes):
+        chunk = self.chunks[number % len(self.chunks)]
+        if number % PROBE_CHUNKS == 0 and number * CHUNK > WARM_UP:
             host = f"probe-{number}"
-            line = json.dumps({**probe, "hostName": host, "processId": 10_000 + number}).replace(f'"{mark}"', mark)
-            chunk = chunk + line.encode() + b"\n"
-            probes.written[host] = time.monotonic()
-        child.stdin.write(chunk.replace(mark.encode(), stamp))
+            chunk += self.stamped({**self.probe, "hostName": host, "processId": 10_000 + number % 20_000}).encode()
+            probes.write(host)
+        return chunk.replace(self.mark.encode(), f"{time.time():.6f}".encode())
+
+
+def soak(honeyguide, folder, events, rate, seconds):
+    """Prints the time from the arrival of an event to its stored incident at a rate of events, and the memory."""
+    store, load = folder / "l.db", Load(events, rate)
+    command = watch(honeyguide, "-", str(store), "--watermark", "0")
+    child = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    probes, curve = Probes(store), []
+    probes.thread.start()
+    begun, longest_delay = time.monotonic(), 0
+    for number in range(round(seconds / CHUNK)):
+        child.stdin.write(load.chunk(number, probes))
         child.stdin.flush()
-        written += per_chunk
         if number % 100 == 0:
-            peak = max(peak, memory(child.pid))
-        if number % 6000 == 0:
-            curve.append(f"{memory(child.pid):.0f}")
+            curve.append((time.monotonic() - begun, memory(child.pid)))
         ahead = begun + (number + 1) * CHUNK - time.monotonic()
+        longest_delay = max(longest_delay, -ahead)
         if ahead > 0:
             time.sleep(ahead)
-    actual = written / (time.monotonic() - begun)
+    took = time.monotonic() - begun
     time.sleep(3)
     probes.ended.set()
     probes.thread.join()
     child.stdin.close()
     answer = json.load(child.stdout)
     assert child.wait() == 0
-    found = probes.latencies()
-    missing = len(probes.written) - len(found)
-    part = lambda share: found[min(len(found) - 1, int(share * len(found)))] * 1000
+    report(probes, curve, took, longest_delay, answer)
+
+
+def report(probes, curve, took, longest_delay, answer):
+    found, missing = sorted(probes.latencies), len(probes.written) - len(probes.latencies)
     if not found:
         raise SystemExit("no probe became an incident: a model of more --events tells them apart")
-    print(f"| from the line to the stored incident, {actual:,.0f} events/s | p99 {part(0.99):.0f} ms | p50 {part(0.5):.0f} ms, longest {part(1):.0f} ms |")
-    print(f"| anomalous events without an incident in time | {missing} of {len(probes.written)} | |")
-    print(f"| memory at this rate for {seconds} s | {peak:.0f} MiB | by minute: {', '.join(curve)} |")
-    print(f"  {answer['ledger']}")
+    part = lambda share: found[min(len(found) - 1, int(share * len(found)))] * 1000
+    scored = answer["ledger"]["scored"]
+    what = f"from the line to the stored incident, at {scored / took:,.0f} events/s"
+    spread = f"median {part(0.5):.0f} ms, longest {part(1):.0f} ms, {len(found):,} incidents"
+    row(what, f"99 of 100 within {part(0.99):.0f} ms", spread, f"≤ {GOALS['latency']} ms", part(0.99) <= GOALS["latency"])
+    row("anomalous events whose incidents did not come in time", f"{missing}", f"of {len(probes.written):,}", "0", missing == 0)
+    peak = max(size for _, size in curve)
+    minutes = took / 60
+    by_minute = [max(size for at, size in curve if minute <= at / 60 < minute + 1) for minute in range(max(1, int(minutes)))]
+    first, last = statistics.median(by_minute[: max(1, len(by_minute) // 6)]), by_minute[-1]
+    spread = f"{first:.0f} MiB in the first sixth, {last:.0f} MiB at the end"
+    row(f"memory in {minutes:.0f} minutes at this rate", f"{peak:.0f} MiB", spread, f"≤ {GOALS['memory']} MiB", peak <= GOALS["memory"])
+    print("\nMemory in MiB, the highest of each minute:")
+    for at in range(0, len(by_minute), 12):
+        print("    " + " ".join(f"{size:4.0f}" for size in by_minute[at : at + 12]))
+    print(f"\nThe writer was behind by at most {longest_delay * 1000:.0f} ms. Ledger: {answer['ledger']}", flush=True)
+
+
+def machine():
+    cpu = next((line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    load = " ".join(f"{one:.2f}" for one in os.getloadavg())
+    return f"{cpu}, {os.cpu_count()} processors, Linux {os.uname().release}, load average before {load}"
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("binary")
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--rate", type=int, default=50_000)
-    parser.add_argument("--seconds", type=int, default=60)
-    given = parser.parse_args()
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("binary")
+    options.add_argument("--events", type=int, default=200_000, help="simulated events from which everything is made")
+    options.add_argument("--rate", type=int, default=50_000, help="events a second of the soak")
+    options.add_argument("--minutes", type=float, default=60, help="length of the soak")
+    options.add_argument("--rounds", type=int, default=5, help="rounds of the throughput")
+    options.add_argument("--cpu", type=int, default=0, help="the processor of the throughput")
+    options.add_argument("--only", choices=["throughput", "soak"])
+    given = options.parse_args()
     honeyguide = os.path.abspath(given.binary)
     folder = Path(tempfile.mkdtemp())
     try:
         events = prepare(honeyguide, folder, given.events)
-        print(f"{len(events):,} simulated events")
-        print("| what | | |\n|---|--:|---|")
-        throughput(honeyguide, folder, events)
-        latency(honeyguide, folder, events, given.rate, given.seconds)
+        print(f"Measured on {machine()}\n")
+        print("| what | figure | spread | goal | result |\n|---|--:|---|---|---|", flush=True)
+        if given.only != "soak":
+            throughput(honeyguide, folder, events, given.cpu, given.rounds)
+        if given.only != "throughput":
+            soak(honeyguide, folder, events, given.rate, given.minutes * 60)
     finally:
         shutil.rmtree(folder)
 

@@ -8,13 +8,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use common::{Folder, signal, wait_for_end};
+use common::{Folder, signal, wait_for, wait_for_end};
 use serde_json::Value;
-
-/// The longest wait for something that another process does.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that is ended with the test.
 struct Server(Child);
@@ -53,18 +49,6 @@ fn start(program: &Path, args: &[&str]) -> Server {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
-}
-
-/// Waits until `found` returns something.
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < end, "no {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// A folder with a model and a log with a simulated break-in.

@@ -8,10 +8,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use common::schema::valid_answer;
-use common::{Folder, events_as_json, signal};
+use common::{Folder, events_as_json, signal, wait_for};
 use serde_json::Value;
 
 const EVENTS: usize = 900;
@@ -53,7 +54,12 @@ impl Watch {
     }
 
     /// Ends the watch, and returns its answer.
-    fn stop(mut self) -> Value {
+    fn stop(self) -> Value {
+        self.end().0
+    }
+
+    /// Ends the watch, and returns its answer and what it said.
+    fn end(mut self) -> (Value, String) {
         signal(&self.child, "TERM");
         let mut out = String::new();
         let stdout = self.child.stdout.as_mut().expect("a pipe");
@@ -62,7 +68,7 @@ impl Watch {
         self.stderr.read_to_string(&mut rest).expect("text");
         let status = self.child.wait().expect("a status");
         assert_eq!(status.code(), Some(0), "{rest}");
-        valid_answer(&out)
+        (valid_answer(&out), rest)
     }
 }
 
@@ -185,6 +191,57 @@ fn several_senders_of_lines_are_read_at_once() {
     assert_eq!(answer["ledger"]["scored"], EVENTS);
     assert_eq!(answer["inputs"].as_array().map(Vec::len), Some(2));
     assert!(!folder.path("events.sock").exists());
+}
+
+/// A pipe at the place of the file of alerts. It holds the watch up until somebody reads it.
+fn pipe_of_alerts(folder: &Folder) -> PathBuf {
+    let path = folder.path("alerts.jsonl");
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.is_ok_and(|status| status.success()), "a pipe");
+    path
+}
+
+#[test]
+fn without_a_store_a_gap_shows_on_standard_error_in_alerts_and_in_the_answer() {
+    let folder = Folder::with_model(2000);
+    let alerts = pipe_of_alerts(&folder);
+    let watch = Watch::start(&folder, &["http://127.0.0.1:0"], &["--watermark", "0"]);
+    let place = watch.places[0].clone();
+    // Each of many hosts has one anomalous event, and their alerts are more than the pipe holds.
+    let text = events_as_json(300);
+    let mut events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .collect();
+    let mut odd = events[299].clone();
+    odd["userId"] = 4242.into();
+    events.extend((0..300).map(|host| {
+        odd["hostName"] = format!("host-{host}").into();
+        odd.clone()
+    }));
+    let (status, answer) = post(&place, "", &Value::from(events).to_string());
+    assert_eq!(status, 200, "{answer}");
+    let junk = "x".repeat(1 << 20);
+    wait_for("full queue", || {
+        (post(&place, "", &junk).0 == 503).then_some(())
+    });
+    let reader = std::thread::spawn(move || fs::read_to_string(alerts).expect("alerts"));
+    let (answer, said) = watch.end();
+    let cause = "records were refused because the queue was full";
+    let warning = format!("warning: http://127.0.0.1:0: events may be missing: {cause}");
+    assert_eq!(said.matches(&warning).count(), 1, "{said}");
+    let gaps = answer["gaps"].as_array().expect("gaps");
+    assert_eq!((gaps.len(), &gaps[0]["cause"]), (1, &cause.into()));
+    assert!(answer["ledger"]["dropped"]["refused"].as_u64() > Some(0));
+    let told = reader.join().expect("alerts");
+    let told = told.lines().map(|line| serde_json::from_str::<Value>(line));
+    let told: Vec<Value> = told.collect::<Result<_, _>>().expect("JSON");
+    let of_kind = |kind| told.iter().filter(move |alert| alert["kind"] == kind);
+    let opened = of_kind("opened").count();
+    assert!(opened >= 300, "{opened}");
+    assert_eq!(of_kind("closed").count(), opened);
+    assert!(of_kind("opened").all(|alert| alert.get("gaps").is_none()));
+    assert!(of_kind("closed").all(|alert| alert["gaps"] == answer["gaps"]));
 }
 
 #[test]

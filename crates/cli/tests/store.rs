@@ -7,27 +7,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::schema::valid_answer;
-use common::{Folder, HEADER, event, events, signal, wait_for_end};
+use common::{Folder, HEADER, event, events, signal, wait_for, wait_for_end};
 use rusqlite::Connection;
 use serde_json::Value;
 
 /// The longest wait for something that another process does.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until `found` returns something.
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < end, "no {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// The alerts in the file of alerts.
 fn alerts(folder: &Folder) -> Vec<Value> {

@@ -142,7 +142,7 @@ pub use scorer::{Contributions, Scorer, Scores};
 pub use secret::redacted;
 pub use source::{
     Column, Compression, DataFile, Format, Intake, MAX_RECORD_BYTES, ReadOptions, ReplacedTexts,
-    ScanCounts, Source, TraceeEvents, Unread, are_csv, record_end,
+    ScanCounts, Source, TraceeEvents, Unread, are_csv, record_end, text_start,
 };
 pub use storage::{StorageOptions, follow_when_sending, is_url, until_stopped};
 pub use token::{Token, secret_in};

@@ -9,7 +9,7 @@ use crate::queue::{Queue, Sent};
 use crate::records::Records;
 
 /// The number of bytes that are read at once.
-pub(crate) const READ_BYTES: usize = 1 << 18;
+pub(crate) const READ_BYTES: usize = 1 << 16;
 
 /// How records come to an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -179,6 +179,28 @@ fn records(text: &mut Text, now: &Now) {
         "Events that came after later ones of their host had been folded.",
         &[("", now.late)],
     );
+    text.counter(
+        "honeyguide_watch_early_events_total",
+        "Events that waited for earlier ones for a shorter time, because too many waited.",
+        &[("", now.early)],
+    );
+    text.counter(
+        "honeyguide_watch_clock_jumps_total",
+        "How often the clock of a host went back by more than a quarter of an hour, so that its incidents ended.",
+        &[("", now.clock_jumps)],
+    );
+    let gaps = now.gaps.iter();
+    let gaps: Vec<(String, u64)> = gaps
+        .map(|(input, gaps)| (label("input", input), *gaps))
+        .collect();
+    let gaps: Vec<(&str, u64)> = gaps.iter().map(|(at, gaps)| (at.as_str(), *gaps)).collect();
+    if !gaps.is_empty() {
+        text.counter(
+            "honeyguide_watch_gaps_total",
+            "Times in which events of an input may have been lost.",
+            &gaps,
+        );
+    }
 }
 
 /// Adds what is known of the store, if there is one.
@@ -285,6 +307,7 @@ mod tests {
             ..Now::default()
         };
         now.latency.0.add(0.2, 3);
+        now.gaps.insert("unix:/run/a \"b\"".to_owned(), 3);
         now
     }
 
@@ -320,6 +343,7 @@ mod tests {
         assert_eq!(of("received_records_total"), sum);
         assert_eq!(of("latency_seconds_bucket{le=\"0.1\"}"), 0.0);
         assert_eq!(of("latency_seconds_bucket{le=\"0.25\"}"), 3.0);
+        assert_eq!(of(r#"gaps_total{input="unix:/run/a \"b\""}"#), 3.0);
         let receiver = |name: &str| of(&format!(r#"{name}{{receiver="webhook https://h \"a\""}}"#));
         assert_eq!(receiver("outbox_alerts"), 7.0);
         assert_eq!(receiver("outbox_age_seconds"), 3600.0);

@@ -1,6 +1,6 @@
 //! Cutting bytes into whole records.
 
-use honeyguide::{MAX_RECORD_BYTES, are_csv, record_end};
+use honeyguide::{MAX_RECORD_BYTES, are_csv, record_end, text_start};
 
 use crate::queue::Chunk;
 
@@ -40,6 +40,9 @@ impl Records {
     /// Takes the whole records of input `input`, if there is one. At the end of the input, the rest is one too.
     pub fn take(&mut self, input: usize, is_end: bool) -> Option<Chunk> {
         if self.is_csv.is_none() {
+            // What says nothing is not held, however much of it there is.
+            let start = text_start(&self.bytes).unwrap_or(self.bytes.len());
+            self.bytes.drain(..start);
             self.is_csv = are_csv(&self.bytes);
         }
         // At the end, a few bytes that might have begun a header are lines as well.
@@ -153,6 +156,22 @@ mod tests {
         let found = records(&text, 4096);
         assert_eq!(found.len(), 20_002);
         assert_eq!(found[1], b"1,\"open");
+    }
+
+    #[test]
+    fn nothing_is_held_of_what_comes_before_the_first_text() {
+        let mut records = Records::new(None);
+        for start in [&b"\xEF\xBB\xBF"[..], b"\n  \r\n", b"\0\0\0\0", b"\t"] {
+            for _ in 0..1000 {
+                records.add(start);
+                assert!(records.take(0, false).is_none());
+                assert_eq!(records.pending(), Some(0));
+            }
+        }
+        records.add(b"{\"a\":1}\n");
+        let chunk = records.take(0, false).expect("a record");
+        let (start, end) = chunk.records[0];
+        assert_eq!(&chunk.bytes[start..end], b"{\"a\":1}");
     }
 
     #[test]

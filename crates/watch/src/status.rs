@@ -29,6 +29,12 @@ pub struct Now {
     pub anomalous: u64,
     /// The number of events that came after later ones of their host had been folded.
     pub late: u64,
+    /// The number of events that waited for earlier ones for a shorter time, because too many waited.
+    pub early: u64,
+    /// How often the clock of a host went back, so that its incidents ended.
+    pub clock_jumps: u64,
+    /// The number of times in which events may have been lost, by the name of the input.
+    pub gaps: BTreeMap<String, u64>,
     /// The number of incidents that were opened.
     pub opened: u64,
     /// The number of hosts that were forgotten because there were too many.

@@ -55,7 +55,9 @@ pub fn run(extent: Extent) -> Result<()> {
         Extent::Full => root().join("docs/benchmarks.md"),
         Extent::Quick => programs.dir.join("benchmarks.md"),
     };
-    fs::write(&page, report(&results, &machine, extent)).map_err(Error::file(&page))?;
+    let before = fs::read_to_string(root().join("docs/benchmarks.md")).unwrap_or_default();
+    let text = report(&results, &machine, extent) + report::live_section(&before);
+    fs::write(&page, text).map_err(Error::file(&page))?;
     println!("wrote {}", page.display());
     Ok(())
 }

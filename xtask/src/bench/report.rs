@@ -30,6 +30,9 @@ repetitions. The times below are medians over the rounds. \"Times as fast\" is t
 lowest and the highest ratio follow it.
 ";
 
+/// Where the section of live detection begins.
+const LIVE: &str = "\n## Live detection\n";
+
 /// Returns the page in Markdown.
 pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> String {
     let mut page = format!("# Speed compared with other libraries\n\n{PROTOCOL}\n");
@@ -43,6 +46,11 @@ pub fn report(results: &[PairResult], machine: &Machine, extent: Extent) -> Stri
     }
     write!(page, "\n{}", environment(machine)).expect("a string takes every write");
     page
+}
+
+/// Returns the section of a page that `bench/watch.py` measures, which stands at its end.
+pub fn live_section(page: &str) -> &str {
+    page.find(LIVE).map_or("", |at| &page[at..])
 }
 
 /// Returns a pair's row of the table. On a busy machine, a goal for wall time stays open.
@@ -136,6 +144,13 @@ mod tests {
         let row = row(&result(Time::CpuPerRow, &rounds), false);
         let end = "| scikit-learn | 4.68 µs | 400 ns | **11.0** | 10.0 – 12.0 | ≥ 10 | met |";
         assert!(row.ends_with(end), "{row}");
+    }
+
+    #[test]
+    fn the_section_of_live_detection_is_kept() {
+        let page = include_str!("../../../docs/benchmarks.md");
+        assert!(live_section(page).starts_with("\n## Live detection\n"));
+        assert_eq!(live_section("# Speed\n"), "");
     }
 
     #[test]

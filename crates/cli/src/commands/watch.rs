@@ -419,8 +419,11 @@ impl Outcome for Watched {
             ledger,
             anomalous,
             late,
+            early,
+            gaps,
             incidents,
             forgotten_hosts,
+            clock_jumps,
             bad_records,
             first_unusable,
             beyond_budget,
@@ -462,9 +465,29 @@ impl Outcome for Watched {
             let late = of_them(*late, "event", "events");
             writeln!(out, "{late} came late: --watermark waits for longer.")?;
         }
+        if *early > 0 {
+            let early = of_them(*early, "event", "events");
+            writeln!(
+                out,
+                "{early} waited for a shorter time than --watermark, because too many waited."
+            )?;
+        }
+        if let Some(last) = gaps.last() {
+            let found = of_them(gaps.len() as u64, "gap", "gaps");
+            let last = format!("{}: {}", last.input, last.cause);
+            let last = printable(&last);
+            writeln!(out, "{found}: events may be missing. The last of {last}.")?;
+        }
         if *forgotten_hosts > 0 {
             let hosts = of_them(*forgotten_hosts, "host", "hosts");
             writeln!(out, "{hosts} forgotten, because there were too many.")?;
+        }
+        if *clock_jumps > 0 {
+            let times = of_them(*clock_jumps, "time", "times");
+            writeln!(
+                out,
+                "The clock of a host went back {times}, which ended its incidents."
+            )?;
         }
         if let Some(why) = first_unusable {
             writeln!(out, "The first unusable event: {}", printable(why))?;

@@ -7,7 +7,7 @@
 
 use std::process::{Child, Command, Output};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[path = "../../../honeyguide/tests/library/common/events.rs"]
 mod events;
@@ -26,6 +26,9 @@ pub use lookups::{LOOKUP_HEADER, Lookup, lookups};
 
 /// The longest time that a command may take. It is many times what any command needs on a busy machine.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
+
+/// The longest wait for something that another process does.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The outcome of a run of the command.
 #[derive(Debug)]
@@ -119,6 +122,18 @@ pub fn wait_for_end(child: Child) -> Run {
         panic!("a command did not end within {LONGEST_RUN:?}");
     });
     Run::from_output(output.expect("an exit status"))
+}
+
+/// Waits until `found` returns something that another process does, and panics if it never does.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LONGEST_WAIT;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "no {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Sends a signal, which is given by its name, to a command that was started.

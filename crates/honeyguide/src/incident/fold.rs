@@ -1,15 +1,19 @@
 //! The fold of one host's events, in the order of time, to its incidents.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kept;
+use super::kept::{self, KeptPart, Parts};
 use super::merged::Merged;
 use super::open::{Anomalous, Open, Subject};
-use super::processes::{Lineage, MAX_PROCESSES, ProcessId, Processes, SeenProcess, Sighting};
+use super::processes::{
+    Lineage, MAX_PROCESSES, NO_LINEAGES, ProcessId, Processes, Seen, SeenProcess, Sighting,
+};
+use super::tracked::Tracked;
 use super::{ColumnValue, Incident, QUIET_SECONDS};
+use crate::error::Result;
 use crate::log::Lineages;
 
 /// The greatest number of ended incidents whose successors name them.
@@ -54,7 +58,7 @@ pub(super) struct Placed<'a> {
 }
 
 /// The incidents of one host: those that are open, and what they need to know of its processes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(super) struct HostFold {
     host: Option<String>,
     processes: Processes,
@@ -64,20 +68,38 @@ pub(super) struct HostFold {
     /// The number of anomalous events.
     events: u64,
     /// The open incident of each subject with an anomalous event.
-    #[serde(with = "kept::pairs")]
-    members: HashMap<Subject, u64>,
+    members: Tracked<Subject, u64>,
     /// The open incident of each session root.
-    #[serde(with = "kept::pairs")]
-    roots: HashMap<ProcessId, u64>,
+    roots: Tracked<ProcessId, u64>,
     /// The open incident that each merged one became a part of.
-    #[serde(default)]
     merged: Merged,
     /// The ids of ended incidents by their session root or values.
-    #[serde(with = "kept::pairs")]
-    ended: HashMap<Subject, String>,
+    ended: Tracked<Subject, String>,
     /// The time at which incidents that are over were last looked for.
+    swept: f64,
+    /// What has changed, if it is noted.
+    changed: Option<Changed>,
+}
+
+/// What of the fold of a host has changed since it was taken, beside the entries of its maps.
+#[derive(Debug, Default)]
+struct Changed {
+    /// Whether the host had an event.
+    is_seen: bool,
+    /// The numbers of the incidents that were opened, changed or ended, for a store of the state.
+    open: BTreeSet<u64>,
+    /// The numbers of the same, for a store of incidents.
+    grown: BTreeSet<u64>,
+}
+
+/// What is kept of the fold of a host beside the entries of its maps.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    opened: u64,
+    events: u64,
     #[serde(with = "kept::time")]
     swept: f64,
+    processes: Seen,
 }
 
 impl HostFold {
@@ -88,11 +110,107 @@ impl HostFold {
             open: BTreeMap::new(),
             opened: 0,
             events: 0,
-            members: HashMap::new(),
-            roots: HashMap::new(),
+            members: Tracked::default(),
+            roots: Tracked::default(),
             merged: Merged::default(),
-            ended: HashMap::new(),
+            ended: Tracked::default(),
             swept: f64::NEG_INFINITY,
+            changed: None,
+        }
+    }
+
+    /// Returns a fold to which what was kept of it is given.
+    pub fn empty(host: Option<String>) -> Self {
+        Self::new(host, &NO_LINEAGES)
+    }
+
+    /// Returns whether an incident is open.
+    pub fn has_open_incidents(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Returns whether something has changed since changes were taken, if they are noted.
+    pub fn has_changed(&self) -> bool {
+        self.changed.as_ref().is_some_and(|changed| changed.is_seen)
+    }
+
+    /// Notes what changes from now on.
+    pub fn track(&mut self) {
+        self.changed.get_or_insert_default();
+        self.processes.known_mut().track();
+        self.members.track();
+        self.roots.track();
+        self.merged.0.track();
+        self.ended.track();
+    }
+
+    /// Takes the incidents that are open and have changed since the last call, if changes are noted.
+    pub fn take_grown(&mut self) -> Vec<&Open> {
+        let grown = self.changed.as_mut().map(|changed| &mut changed.grown);
+        let grown = grown.map(std::mem::take).unwrap_or_default();
+        let open = grown.iter().filter_map(|number| self.open.get(number));
+        open.collect()
+    }
+
+    /// Gives `parts` what has changed since the last call, if changes are noted.
+    ///
+    /// # Errors
+    /// Fails when a part cannot be written as JSON, which is a defect.
+    pub fn take_changes(&mut self, parts: &mut Parts) -> Result<()> {
+        let Some(changed) = &mut self.changed else {
+            return Ok(());
+        };
+        changed.is_seen = false;
+        let head = Head {
+            opened: self.opened,
+            events: self.events,
+            swept: self.swept,
+            processes: self.processes.seen(),
+        };
+        parts.set(KeptPart::Host, &(), Some(&head))?;
+        for number in std::mem::take(&mut changed.open) {
+            parts.set(KeptPart::Open, &number, self.open.get(&number))?;
+        }
+        let known = self.processes.known_mut();
+        known.take_changes(|id, process| parts.set(KeptPart::Process, id, process))?;
+        let members = &mut self.members;
+        members.take_changes(|subject, number| parts.set(KeptPart::Member, subject, number))?;
+        let roots = &mut self.roots;
+        roots.take_changes(|root, number| parts.set(KeptPart::Root, root, number))?;
+        let merged = &mut self.merged.0;
+        merged.take_changes(|younger, older| parts.set(KeptPart::Merged, younger, older))?;
+        let ended = &mut self.ended;
+        ended.take_changes(|subject, id| parts.set(KeptPart::Ended, subject, id))
+    }
+
+    /// Takes a part that was kept, before changes are noted.
+    ///
+    /// # Errors
+    /// Fails when it is damaged.
+    pub fn restore(&mut self, part: KeptPart, key: &str, value: &str) -> Result<()> {
+        let read = kept::read::<u64>;
+        match part {
+            KeptPart::Host => {
+                let head: Head = kept::read(value)?;
+                (self.opened, self.events, self.swept) = (head.opened, head.events, head.swept);
+                self.processes.restore_seen(head.processes);
+            }
+            KeptPart::Open => drop(self.open.insert(read(key)?, kept::read(value)?)),
+            KeptPart::Process => self.processes.restore(read(key)?, kept::read(value)?),
+            KeptPart::Member => self.members.insert(kept::read(key)?, read(value)?),
+            KeptPart::Root => self.roots.insert(read(key)?, read(value)?),
+            KeptPart::Merged => self.merged.0.insert(read(key)?, read(value)?),
+            KeptPart::Ended => self.ended.insert(kept::read(key)?, kept::read(value)?),
+            KeptPart::Counts | KeptPart::Reported | KeptPart::Name | KeptPart::Times => {}
+        }
+        Ok(())
+    }
+
+    /// Notes that an incident has changed.
+    fn note(&mut self, number: u64) {
+        if let Some(changed) = &mut self.changed {
+            changed.open.insert(number);
+            changed.grown.insert(number);
         }
     }
 
@@ -111,7 +229,7 @@ impl HostFold {
     }
 
     /// Iterates over the open incidents, in the order in which they were opened.
-    pub fn open_incidents(&self) -> impl Iterator<Item = &Open> {
+    pub fn open_incidents(&self) -> impl ExactSizeIterator<Item = &Open> {
         self.open.values()
     }
 
@@ -134,6 +252,9 @@ impl HostFold {
         anomalous: Option<&Anomalous>,
         told: &mut impl FnMut(Outcome),
     ) -> Option<&str> {
+        if let Some(changed) = &mut self.changed {
+            changed.is_seen = true;
+        }
         let process = match about {
             About::Process(seen) => {
                 let Sighting { id, finds_parent } = self.processes.see(seen);
@@ -191,6 +312,7 @@ impl HostFold {
         };
         self.events += 1;
         self.members.insert(subject, number);
+        self.note(number);
         let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
         if let Some(family) = family {
@@ -228,6 +350,7 @@ impl HostFold {
         };
         self.roots.remove(&path[0]);
         self.roots.insert(*root, number);
+        self.note(number);
         if let Some(open) = self.open.get_mut(&number) {
             open.add_family(&self.processes, family);
         }
@@ -246,6 +369,8 @@ impl HostFold {
                 into: into.id().to_owned(),
             });
             into.take_over(open);
+            self.note(younger);
+            self.note(older);
         }
         older
     }
@@ -337,6 +462,7 @@ impl HostFold {
             .retain(|_, number| !numbers.contains(&merged.latest(*number)));
         self.merged.forget(numbers);
         for number in numbers {
+            self.note(*number);
             if let Some(open) = self.open.remove(number) {
                 told(Outcome::Ended {
                     number: *number,
@@ -360,8 +486,8 @@ impl HostFold {
 
 /// Forgets the incidents of processes that are forgotten themselves, if there are many.
 fn forget_members(
-    members: &mut HashMap<Subject, u64>,
-    roots: &mut HashMap<ProcessId, u64>,
+    members: &mut Tracked<Subject, u64>,
+    roots: &mut Tracked<ProcessId, u64>,
     processes: &Processes,
 ) {
     if members.len() < MAX_MEMBERS {
@@ -633,5 +759,79 @@ mod tests {
         let open = told.fold.as_ref().map(|fold| fold.open.len());
         assert_eq!(open, Some(MAX_OPEN / 2 + 1));
         assert_eq!(told.finish().len(), MAX_OPEN + 1);
+    }
+
+    /// What a store that is told of all changes holds.
+    type Stored = std::collections::HashMap<kept::KeptKey, String>;
+
+    /// Stores what has changed of a fold.
+    fn store(fold: &mut HostFold, stored: &mut Stored) {
+        let mut parts = Vec::new();
+        let mut changes = Parts {
+            host: 1,
+            parts: &mut parts,
+        };
+        fold.take_changes(&mut changes).expect("JSON");
+        for (key, value) in parts {
+            match value {
+                Some(value) => stored.insert(key, value),
+                None => stored.remove(&key),
+            };
+        }
+    }
+
+    fn restored(stored: &Stored) -> HostFold {
+        let mut fold = HostFold::empty(Some("h".into()));
+        for (key, value) in stored {
+            fold.restore(key.part, &key.key, value).expect("a part");
+        }
+        fold.set_lineages(Log::kernel_calls().lineages());
+        fold.track();
+        fold
+    }
+
+    #[test]
+    fn a_fold_that_is_stored_in_parts_and_restored_goes_on_as_if_nothing_had_happened() {
+        let run = |stops: usize| {
+            let mut told = Told::new();
+            let (mut stored, mut draw) = (Stored::new(), 1_u64);
+            told.fold.iter_mut().for_each(HostFold::track);
+            let mut time = 0.0;
+            for step in 0..1500_usize {
+                draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let of = |shift: u32, limit: u64| (draw >> shift) % limit;
+                // Sometimes a quarter of an hour passes, so that incidents end.
+                time += if of(20, 100) == 0 {
+                    1000.0
+                } else {
+                    of(25, 30) as f64
+                };
+                let number = 2 + of(33, 60) as i64;
+                let parent = [1, 2 + number / 3, number / 2][of(40, 3) as usize];
+                let program = ["sshd", "bash", "curl"][of(43, 3) as usize];
+                let about = About::Process(SeenProcess {
+                    number,
+                    parent: Some(parent),
+                    program: Some(program),
+                    ends: of(46, 50) == 0,
+                });
+                let row = (of(52, 4) == 0).then(|| of(55, 20));
+                told.see_about(time, &about, row, &[]);
+                if stops > 0 && step % stops == 0 {
+                    let fold = told.fold.as_mut().expect("a fold");
+                    store(fold, &mut stored);
+                    told.fold = Some(restored(&stored));
+                }
+            }
+            let kept: usize = stored.len();
+            (told.finish(), kept)
+        };
+        let (expected, _) = run(0);
+        assert!(expected.len() > 20, "{}", expected.len());
+        for stops in [9, 100] {
+            let (found, kept) = run(stops);
+            assert_eq!(found, expected, "{stops}");
+            assert!(kept > 50);
+        }
     }
 }

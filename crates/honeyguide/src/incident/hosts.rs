@@ -12,6 +12,8 @@ pub(super) struct Hosts {
     current: Option<HostFold>,
     /// The other hosts; `None` if all events of a host follow one another, so that it ends where the next one begins.
     others: Option<HashMap<Option<String>, HostFold>>,
+    /// Whether folds note what changes.
+    tracks: bool,
 }
 
 impl Hosts {
@@ -20,6 +22,7 @@ impl Hosts {
         Self {
             current: None,
             others: None,
+            tracks: false,
         }
     }
 
@@ -28,6 +31,7 @@ impl Hosts {
         Self {
             current: None,
             others: Some(HashMap::new()),
+            tracks: false,
         }
     }
 
@@ -37,7 +41,14 @@ impl Hosts {
         Self {
             current: None,
             others: Some(folds.into_iter().map(named).collect()),
+            tracks: false,
         }
+    }
+
+    /// Lets folds note what changes from now on.
+    pub fn track(&mut self) {
+        self.tracks = true;
+        self.iter_mut().for_each(HostFold::track);
     }
 
     /// Returns the fold of `host`. What becomes of the incidents of a host that ends with it is given to `told`.
@@ -62,7 +73,14 @@ impl Hosts {
                 fold.set_lineages(lineages);
             }
         }
-        let new = || HostFold::new(host.map(str::to_owned), lineages);
+        let tracks = self.tracks;
+        let new = || {
+            let mut fold = HostFold::new(host.map(str::to_owned), lineages);
+            if tracks {
+                fold.track();
+            }
+            fold
+        };
         self.current.get_or_insert_with(new)
     }
 
@@ -81,6 +99,12 @@ impl Hosts {
     pub fn iter(&self) -> impl Iterator<Item = &HostFold> {
         let others = self.others.iter().flat_map(HashMap::values);
         self.current.iter().chain(others)
+    }
+
+    /// Iterates over the folds, to take what has changed of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut HostFold> {
+        let others = self.others.iter_mut().flat_map(HashMap::values_mut);
+        self.current.iter_mut().chain(others)
     }
 
     /// Returns the fold of `host`, if one of its events was seen.

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::arriving::{LiveEvents, ScoredEvents};
 use super::fold::{HostFold, Outcome};
 use super::hosts::Hosts;
+use super::kept::{self, Kept, KeptBatch, KeptChanges, KeptPart, Parts};
+use super::open::Open;
 use super::query::{HOST, IncidentQuery};
 use super::recent::Recent;
 use super::scan::Fold;
-use super::waiting::{HostTimes, Release, Released, Waiting};
+use super::tracked::Tracked;
+use super::waiting::{BatchChange, HostTimes, Release, Released, Waiting};
 use super::{Incident, IncidentEvent};
 use crate::error::{Error, Result};
 
@@ -26,12 +29,14 @@ pub const WATERMARK: f64 = 2.0;
 pub const MAX_LIVE_HOSTS: usize = 4096;
 /// The greatest number of processes of all hosts that are remembered. Beyond it hosts are forgotten as above.
 pub const MAX_LIVE_PROCESSES: usize = 1 << 20;
+/// The greatest number of incidents of all hosts that are open at once. Beyond it hosts are forgotten as above.
+pub const MAX_LIVE_INCIDENTS: usize = 1 << 16;
 /// The time in seconds between two updates of an incident.
 pub const UPDATE_SECONDS: f64 = 60.0;
 
 /// The incidents of events that arrive one by one.
 pub struct LiveIncidents {
-    waiting: Waiting,
+    waiting: Waiting<IncidentQuery>,
     folds: Vec<(Arc<IncidentQuery>, Fold)>,
     hosts: Option<Hosts>,
     /// Incidents that have ended and are not reported yet.
@@ -44,30 +49,67 @@ pub struct LiveIncidents {
     recent: Option<Recent>,
     /// Whether an incident has opened or ended since the last call of [`changes`](Self::changes).
     has_news: bool,
-    reported: HashMap<String, Reported>,
+    reported: Tracked<String, Reported>,
     /// When the last event of each host came.
     seen: HashMap<Option<String>, f64>,
     counts: LiveCounts,
-    /// The number of events of each open incident when it was last given out by [`grown`](Self::grown).
-    given: HashMap<String, u64>,
+    numbers: Numbers,
 }
 
-/// The state of live incidents, from which they go on later.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptIncidents {
-    /// The processes, the open incidents and the counts, as JSON of this release.
-    pub state: String,
-    /// The events of each input that wait for earlier ones, as a stream of Arrow IPC; `None` if there are none.
-    pub waiting: Vec<Option<Vec<u8>>>,
+/// The numbers by which a store knows hosts, if there is one.
+#[derive(Debug)]
+struct Numbers {
+    known: HashMap<Option<String>, u64>,
+    next: u64,
+    /// The numbers of hosts that were forgotten and are not taken yet.
+    forgotten: Vec<u64>,
+    /// Whether all that was kept is to be forgotten.
+    is_anew: bool,
 }
 
-/// What is kept as JSON.
-#[derive(Serialize, Deserialize)]
-struct State<F> {
-    hosts: Vec<F>,
-    times: Vec<(Option<String>, HostTimes)>,
+impl Numbers {
+    fn new() -> Self {
+        Self {
+            known: HashMap::new(),
+            next: 1,
+            forgotten: Vec::new(),
+            is_anew: false,
+        }
+    }
+
+    /// Returns the number of a host, whose name is one of `parts` if it is new.
+    fn of(&mut self, host: Option<&str>, changes: &mut KeptChanges) -> Result<u64> {
+        let host = host.map(str::to_owned);
+        if let Some(number) = self.known.get(&host) {
+            return Ok(*number);
+        }
+        let mut parts = Parts {
+            host: self.next,
+            parts: &mut changes.parts,
+        };
+        parts.set(KeptPart::Name, &(), Some(&host))?;
+        self.known.insert(host, self.next);
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    fn forget(&mut self, host: &Option<String>) {
+        self.forgotten.extend(self.known.remove(host));
+    }
+
+    fn forget_all(&mut self) {
+        self.known.clear();
+        self.is_anew = true;
+    }
+}
+
+/// What is kept of all hosts together.
+#[derive(Default, Serialize, Deserialize)]
+struct Counts {
     late: u64,
-    reported: HashMap<String, Reported>,
+    #[serde(default)]
+    early: u64,
+    next_host: u64,
     counts: LiveCounts,
 }
 
@@ -80,14 +122,20 @@ pub struct LiveCounts {
     pub anomalous: u64,
     /// The number of events that came after later ones of their host had been folded. They are in incidents all the same.
     pub late: u64,
+    /// The number of events that waited for earlier ones for a shorter time, because too many waited.
+    #[serde(default)]
+    pub early: u64,
     /// The number of incidents that were opened.
     pub opened: u64,
     /// The number of hosts that were forgotten because there were too many.
     pub forgotten_hosts: u64,
+    /// How often the clock of a host went back by more than [`QUIET_SECONDS`](super::QUIET_SECONDS), so that its incidents ended.
+    #[serde(default)]
+    pub clock_jumps: u64,
 }
 
 /// What is known of an incident that was reported.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Reported {
     revision: u64,
     events: u64,
@@ -148,10 +196,10 @@ impl LiveIncidents {
             merged_ids: Vec::new(),
             recent: None,
             has_news: false,
-            reported: HashMap::new(),
+            reported: Tracked::default(),
             seen: HashMap::new(),
             counts: LiveCounts::default(),
-            given: HashMap::new(),
+            numbers: Numbers::new(),
         }
     }
 
@@ -160,7 +208,7 @@ impl LiveIncidents {
     /// # Errors
     /// Fails when the engine does, which is a defect.
     pub fn add(&mut self, events: &ScoredEvents, now: f64) -> Result<()> {
-        self.waiting.add(events, now)?;
+        self.waiting.add(&events.query, &events.rows, now)?;
         let released = self.waiting.release(Release::Due)?;
         self.fold(released, now)
     }
@@ -193,8 +241,8 @@ impl LiveIncidents {
     /// Returns the number of incidents that are open.
     #[must_use]
     pub fn open_incidents(&self) -> usize {
-        let reported = self.reported.values();
-        reported.filter(|reported| !reported.is_closed).count()
+        let reported = self.reported.iter();
+        reported.filter(|(_, known)| !known.is_closed).count()
     }
 
     /// Returns what became of the events so far.
@@ -202,6 +250,7 @@ impl LiveIncidents {
     pub fn counts(&self) -> LiveCounts {
         LiveCounts {
             late: self.waiting.late,
+            early: self.waiting.early,
             ..self.counts
         }
     }
@@ -221,7 +270,7 @@ impl LiveIncidents {
         let Some(hosts) = self.hosts.take() else {
             return changes;
         };
-        for fold in hosts.iter() {
+        for fold in hosts.iter().filter(|fold| fold.has_open_incidents()) {
             let seen = self.seen.get(&fold.host().map(str::to_owned));
             let silent = seen.map_or(0.0, |seen| now - seen);
             let time = self.waiting.latest(fold.host());
@@ -264,7 +313,9 @@ impl LiveIncidents {
             self.close(incident, now, &mut changes);
         }
         self.reported.clear();
-        self.waiting.set_times([]);
+        self.waiting.forget_all();
+        self.seen.clear();
+        self.numbers.forget_all();
         Ok(changes)
     }
 
@@ -275,9 +326,15 @@ impl LiveIncidents {
         known.map_or((0, false), |known| (known.revision, known.is_closed))
     }
 
-    /// Keeps events of incidents from now on, for [`take_events`](Self::take_events).
-    pub fn keep_events(&mut self) {
+    /// Notes from now on what is to be stored: events of incidents for [`take_events`](Self::take_events), incidents for
+    /// [`take_grown`](Self::take_grown), and the state for [`take_changes`](Self::take_changes).
+    pub fn track(&mut self) {
         self.recent.get_or_insert_default();
+        self.waiting.track();
+        self.reported.track();
+        if let Some(hosts) = &mut self.hosts {
+            hosts.track();
+        }
     }
 
     /// Takes the events since the last call by the ids of their incidents, if they are kept: of each incident the first, the
@@ -292,87 +349,149 @@ impl LiveIncidents {
         std::mem::take(&mut self.merged_ids)
     }
 
-    /// Returns the incidents that are open and have got events since the last call.
-    pub fn grown(&mut self) -> Vec<Incident> {
-        let mut grown = Vec::new();
-        let mut given = HashMap::new();
-        for fold in self.hosts.iter().flat_map(Hosts::iter) {
-            for open in fold.open_incidents() {
-                if self.given.get(open.id()) != Some(&open.events()) {
-                    grown.push(open.incident());
-                }
-                given.insert(open.id().to_owned(), open.events());
-            }
-        }
-        self.given = given;
-        grown
+    /// Takes the incidents that are open and have changed since the last call, if that is noted.
+    pub fn take_grown(&mut self) -> Vec<Incident> {
+        let hosts = self.hosts.iter_mut().flat_map(Hosts::iter_mut);
+        let grown = hosts.flat_map(HostFold::take_grown);
+        grown.map(Open::incident).collect()
     }
 
-    /// Returns the state, from which [`restored`](Self::restored) goes on. `inputs` are the events of all inputs. What has
-    /// ended must have been reported by [`changes`](Self::changes).
+    /// Takes what has changed of the state since the last call, if that is noted. `inputs` are the events of all inputs. What
+    /// has ended must have been reported by [`changes`](Self::changes). A store that takes all changes has what
+    /// [`restored`](Self::restored) goes on from.
     ///
     /// # Errors
     /// Fails when the engine does, which is a defect.
-    pub fn keep(&self, inputs: &[Option<&LiveEvents>]) -> Result<KeptIncidents> {
-        let waiting = inputs.iter().map(|events| {
-            let rows = events.map_or(Ok(Vec::new()), |events| {
-                self.waiting.rows_of(events.query())
-            })?;
-            let rows = rows.into_iter().next();
-            rows.map(|released| to_ipc(&released.rows)).transpose()
-        });
-        let times = self.waiting.times();
-        let times = times.map(|(host, times)| (host.as_deref().map(str::to_owned), *times));
-        let state = State {
-            hosts: self.hosts.iter().flat_map(Hosts::iter).collect(),
-            times: times.collect(),
+    pub fn take_changes(&mut self, inputs: &[Option<&LiveEvents>]) -> Result<KeptChanges> {
+        let mut changes = KeptChanges {
+            is_anew: std::mem::take(&mut self.numbers.is_anew),
+            forgotten: std::mem::take(&mut self.numbers.forgotten),
+            ..KeptChanges::default()
+        };
+        for (host, times) in self.waiting.take_times() {
+            let host = self.numbers.of(host.as_deref(), &mut changes)?;
+            let parts = &mut changes.parts;
+            Parts { host, parts }.set(KeptPart::Times, &(), Some(&times))?;
+        }
+        for fold in self.hosts.iter_mut().flat_map(Hosts::iter_mut) {
+            if fold.has_changed() {
+                let host = self.numbers.of(fold.host(), &mut changes)?;
+                let parts = &mut changes.parts;
+                fold.take_changes(&mut Parts { host, parts })?;
+            }
+        }
+        let counts = Counts {
             late: self.waiting.late,
-            reported: self.reported.clone(),
+            early: self.waiting.early,
+            next_host: self.numbers.next,
             counts: self.counts,
         };
-        let state = serde_json::to_string(&state);
-        Ok(KeptIncidents {
-            state: state.map_err(|error| Error::internal(format!("live incidents: {error}")))?,
-            waiting: waiting.collect::<Result<_>>()?,
-        })
+        let mut parts = Parts {
+            host: 0,
+            parts: &mut changes.parts,
+        };
+        parts.set(KeptPart::Counts, &(), Some(&counts))?;
+        let reported = &mut self.reported;
+        reported.take_changes(|id, known| parts.set(KeptPart::Reported, id, known))?;
+        self.waiting.take_batches(|change| {
+            match change {
+                BatchChange::IsOver(number) => changes.over.push(number),
+                BatchChange::Waits(number, query, rows) => {
+                    let mut inputs = inputs.iter();
+                    let is_of = |events: &&LiveEvents| Arc::ptr_eq(events.query(), query);
+                    let input = inputs.position(|events| events.as_ref().is_some_and(is_of));
+                    let input = input.ok_or_else(|| {
+                        Error::internal("events wait that no input has read".to_owned())
+                    })?;
+                    let rows = to_ipc(rows)?;
+                    changes.waiting.push(KeptBatch {
+                        input,
+                        number,
+                        rows,
+                    });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(changes)
     }
 
-    /// Returns the incidents that were kept at `now`. `inputs` are the events of the same inputs.
+    /// Returns the incidents that were kept at `now`, and notes what is to be stored. `inputs` are the events of the same
+    /// inputs.
     ///
     /// # Errors
     /// Fails when what was kept is damaged, or another model reads other columns.
     pub fn restored(
         watermark: f64,
-        kept: &KeptIncidents,
+        kept: Kept,
         inputs: &[Option<&LiveEvents>],
         now: f64,
     ) -> Result<Self> {
-        let state: State<HostFold> = serde_json::from_str(&kept.state)
-            .map_err(|error| Error::data(format!("the state of live incidents: {error}")))?;
         let mut live = Self::new(watermark);
-        live.seen = state
-            .hosts
-            .iter()
-            .map(|fold| (fold.host().map(str::to_owned), now))
-            .collect();
-        live.hosts = Some(Hosts::kept(state.hosts));
-        live.waiting.set_times(state.times);
-        for (waiting, events) in kept.waiting.iter().zip(inputs) {
-            let (Some(waiting), Some(events)) = (waiting, events) else {
-                continue;
-            };
-            live.waiting
-                .add(&events.scored_before(from_ipc(waiting)?)?, now)?;
+        let names = names(&kept)?;
+        let mut folds: HashMap<u64, HostFold> = HashMap::new();
+        for (key, value) in &kept.parts {
+            let host = names.get(&key.host);
+            match (key.part, host) {
+                (KeptPart::Counts, _) => {
+                    let counts: Counts = kept::read(value)?;
+                    (live.waiting.late, live.waiting.early) = (counts.late, counts.early);
+                    (live.counts, live.numbers.next) = (counts.counts, counts.next_host);
+                }
+                (KeptPart::Reported, _) => {
+                    let known = Reported {
+                        at: now,
+                        ..kept::read(value)?
+                    };
+                    live.reported.insert(kept::read(&key.key)?, known);
+                }
+                (KeptPart::Name, _) | (_, None) => {}
+                (KeptPart::Times, Some(host)) => {
+                    let times: HostTimes = kept::read(value)?;
+                    live.waiting.restore_times(host.as_deref(), times, now);
+                }
+                (part, Some(host)) => {
+                    let fold = folds.entry(key.host);
+                    let fold = fold.or_insert_with(|| HostFold::empty(host.clone()));
+                    fold.restore(part, &key.key, value)?;
+                }
+            }
         }
-        live.waiting.late = state.late;
-        live.counts = state.counts;
-        live.reported = state.reported;
-        live.reported.values_mut().for_each(|known| known.at = now);
+        let folds: Vec<HostFold> = folds.into_values().collect();
+        let seen = folds
+            .iter()
+            .map(|fold| (fold.host().map(str::to_owned), now));
+        live.seen = seen.collect();
+        live.hosts = Some(Hosts::kept(folds));
+        live.numbers.known = names
+            .into_iter()
+            .map(|(number, host)| (host, number))
+            .collect();
+        live.track();
+        let mut waiting = kept.waiting;
+        waiting.sort_unstable_by_key(|batch| batch.number);
+        for batch in waiting {
+            if let Some(Some(events)) = inputs.get(batch.input) {
+                let scored = events.scored_before(from_ipc(&batch.rows)?)?;
+                let (query, rows) = (&scored.query, &scored.rows);
+                live.waiting.restore(batch.number, query, rows, now)?;
+            }
+        }
         Ok(live)
     }
 
     /// Folds events in their order.
-    fn fold(&mut self, released: Vec<Released>, now: f64) -> Result<()> {
+    fn fold(&mut self, released: Vec<Released<IncidentQuery>>, now: f64) -> Result<()> {
+        self.fold_rows(released, now)?;
+        for host in self.waiting.take_jumped() {
+            // What was remembered of the host is of another time.
+            self.forget_host(host.as_deref(), now)?;
+            self.counts.clock_jumps += 1;
+        }
+        self.forget_hosts(now)
+    }
+
+    fn fold_rows(&mut self, released: Vec<Released<IncidentQuery>>, now: f64) -> Result<()> {
         for Released { query, rows } in released {
             let known = self
                 .folds
@@ -409,44 +528,61 @@ impl LiveIncidents {
             pushed?;
         }
         self.has_news |= !self.ended.is_empty() || !self.merged.is_empty();
-        self.forget_hosts();
         Ok(())
     }
 
-    /// Forgets the hosts of which nothing was seen for longest, if there are too many.
-    fn forget_hosts(&mut self) {
-        let Some(hosts) = &mut self.hosts else { return };
-        let mut known: usize = hosts.iter().count();
-        let mut processes: usize = hosts.iter().map(HostFold::n_processes).sum();
-        let too_many = |known, processes| {
-            known > 1 && (known > MAX_LIVE_HOSTS || processes > MAX_LIVE_PROCESSES)
-        };
-        if !too_many(known, processes) {
-            return;
+    /// Forgets the hosts of which nothing was seen for longest, if there are too many. Their events wait no longer.
+    fn forget_hosts(&mut self, now: f64) -> Result<()> {
+        if !self.size().is_too_large() {
+            return Ok(());
         }
-        let mut oldest: Vec<_> = self
-            .seen
-            .iter()
-            .map(|(host, seen)| (*seen, host.clone()))
-            .collect();
+        let seen = self.seen.iter();
+        let mut oldest: Vec<_> = seen.map(|(host, seen)| (*seen, host.clone())).collect();
         oldest.sort_unstable_by(|left, right| {
-            left.0
-                .total_cmp(&right.0)
-                .then_with(|| left.1.cmp(&right.1))
+            let order = left.0.total_cmp(&right.0);
+            order.then_with(|| left.1.cmp(&right.1))
         });
+        let mut size = self.size();
         for (_, host) in oldest {
-            if !too_many(known, processes) {
+            if !size.is_too_large() {
                 break;
             }
-            let fold = hosts.get(host.as_deref());
-            processes -= fold.map_or(0, HostFold::n_processes);
-            known -= usize::from(fold.is_some());
-            let ended = &mut self.ended;
-            hosts.end(host.as_deref(), &mut |outcome| push_ended(ended, outcome));
-            self.waiting.forget(host.as_deref());
-            self.seen.remove(&host);
+            let fold = self
+                .hosts
+                .as_ref()
+                .and_then(|hosts| hosts.get(host.as_deref()));
+            size.remove(fold);
+            self.forget_host(host.as_deref(), now)?;
             self.counts.forgotten_hosts += 1;
         }
+        Ok(())
+    }
+
+    /// Forgets a host. Its events wait no longer, and its incidents end.
+    fn forget_host(&mut self, host: Option<&str>, now: f64) -> Result<()> {
+        let waiting = self.waiting.release_host(host)?;
+        self.fold_rows(waiting, now)?;
+        let ended = &mut self.ended;
+        if let Some(hosts) = &mut self.hosts {
+            hosts.end(host, &mut |outcome| push_ended(ended, outcome));
+        }
+        self.has_news |= !self.ended.is_empty();
+        let host = host.map(str::to_owned);
+        self.waiting.forget(host.as_deref());
+        self.numbers.forget(&host);
+        self.seen.remove(&host);
+        Ok(())
+    }
+
+    /// Returns how much is remembered.
+    fn size(&self) -> Size {
+        let mut size = Size::default();
+        for fold in self.hosts.iter().flat_map(Hosts::iter) {
+            size.hosts += 1;
+            size.processes += fold.n_processes();
+            size.incidents += fold.open_incidents().len();
+        }
+        size
     }
 
     /// Adds what has changed of the open incidents of a host whose time is `time`.
@@ -459,7 +595,7 @@ impl LiveIncidents {
     ) {
         for open in fold.open_incidents() {
             let is_over = open.is_over(time);
-            match self.reported.get_mut(open.id()) {
+            match self.reported.get(open.id()) {
                 None => {
                     self.open(open.incident(), now, changes);
                     if is_over {
@@ -470,20 +606,28 @@ impl LiveIncidents {
                     self.close(open.incident(), now, changes);
                 }
                 Some(known) if known.events < open.events() && now - known.at >= UPDATE_SECONDS => {
-                    known.revision += 1;
-                    (known.events, known.at) = (open.events(), now);
-                    // Delayed events can join an incident that a silence seemed to end.
-                    known.is_closed = false;
-                    changes.push(Change {
-                        kind: ChangeKind::Updated,
-                        revision: known.revision,
-                        incident: open.incident(),
-                        merged_into: None,
-                    });
+                    self.update(open, now, changes);
                 }
                 Some(_) => {}
             }
         }
+    }
+
+    /// Adds that an incident has more events.
+    fn update(&mut self, open: &Open, now: f64, changes: &mut Vec<Change>) {
+        let Some(known) = self.reported.get_mut(&open.id().to_owned()) else {
+            return;
+        };
+        known.revision += 1;
+        (known.events, known.at) = (open.events(), now);
+        // Delayed events can join an incident that a silence seemed to end.
+        known.is_closed = false;
+        changes.push(Change {
+            kind: ChangeKind::Updated,
+            revision: known.revision,
+            incident: open.incident(),
+            merged_into: None,
+        });
     }
 
     /// Adds that an incident was opened.
@@ -506,15 +650,14 @@ impl LiveIncidents {
 
     /// Adds that an incident is over, unless that was reported and no event came since.
     fn close(&mut self, incident: Incident, now: f64, changes: &mut Vec<Change>) {
-        if !self.reported.contains_key(&incident.id) {
-            self.open(incident.clone(), now, changes);
+        match self.reported.get(&incident.id) {
+            None => self.open(incident.clone(), now, changes),
+            Some(known) if known.is_closed && known.events == incident.events => return,
+            Some(_) => {}
         }
         let Some(known) = self.reported.get_mut(&incident.id) else {
             return;
         };
-        if known.is_closed && known.events == incident.events {
-            return;
-        }
         known.revision += 1;
         (known.events, known.at, known.is_closed) = (incident.events, now, true);
         changes.push(Change {
@@ -524,6 +667,47 @@ impl LiveIncidents {
             merged_into: None,
         });
     }
+}
+
+/// How much is remembered of all hosts together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    hosts: usize,
+    processes: usize,
+    incidents: usize,
+}
+
+impl Size {
+    /// Returns whether it is more than is remembered of several hosts.
+    fn is_too_large(self) -> bool {
+        let Self {
+            hosts,
+            processes,
+            incidents,
+        } = self;
+        let is_beyond = hosts > MAX_LIVE_HOSTS
+            || processes > MAX_LIVE_PROCESSES
+            || incidents > MAX_LIVE_INCIDENTS;
+        hosts > 1 && is_beyond
+    }
+
+    /// Takes a host away.
+    fn remove(&mut self, fold: Option<&HostFold>) {
+        if let Some(fold) = fold {
+            self.hosts -= 1;
+            self.processes -= fold.n_processes();
+            self.incidents -= fold.open_incidents().len();
+        }
+    }
+}
+
+/// Returns the names of the hosts that were kept, by their numbers.
+fn names(kept: &Kept) -> Result<HashMap<u64, Option<String>>> {
+    let parts = kept.parts.iter();
+    let names = parts.filter(|(key, _)| key.part == KeptPart::Name);
+    names
+        .map(|(key, name)| Ok((key.host, kept::read(name)?)))
+        .collect()
 }
 
 /// Adds an incident that has ended.

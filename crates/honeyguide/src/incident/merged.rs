@@ -1,12 +1,12 @@
 //! Open incidents of one host that became parts of others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use super::tracked::Tracked;
 
 /// The numbers of merged incidents, each with the older one that it became a part of.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Merged(BTreeMap<u64, u64>);
+#[derive(Debug, Default)]
+pub(super) struct Merged(pub Tracked<u64, u64>);
 
 impl Merged {
     /// Adds that the incident `younger` became a part of `older`.
@@ -23,18 +23,18 @@ impl Merged {
             latest = *into;
         }
         let mut current = number;
-        while let Some(into) = self.0.get_mut(&current) {
-            current = std::mem::replace(into, latest);
-            if current == latest {
-                break;
-            }
+        while let Some(into) = self.0.get(&current).copied()
+            && into != latest
+        {
+            self.0.insert(current, latest);
+            current = into;
         }
         latest
     }
 
     /// Forgets what became a part of the incidents `numbers`, which end.
     pub fn forget(&mut self, numbers: &BTreeSet<u64>) {
-        let all: Vec<u64> = self.0.keys().copied().collect();
+        let all: Vec<u64> = self.0.iter().map(|(number, _)| *number).collect();
         let ended = all
             .into_iter()
             .filter(|number| numbers.contains(&self.latest(*number)));
@@ -59,6 +59,7 @@ mod tests {
         let latest = [100, 50, 2, 1, 201, 7].map(|number| merged.latest(number));
         assert_eq!(latest, [1, 1, 1, 1, 200, 1]);
         merged.forget(&BTreeSet::from([1]));
-        assert_eq!(merged.0, BTreeMap::from([(201, 200)]));
+        let left: Vec<_> = merged.0.iter().collect();
+        assert_eq!(left, [(&201, &200)]);
     }
 }

@@ -40,6 +40,8 @@ mod query;
 mod recent;
 mod scan;
 mod table;
+mod timeline;
+mod tracked;
 mod waiting;
 
 use serde::{Deserialize, Serialize};
@@ -53,14 +55,16 @@ pub(crate) use assigned::{Assigned, AssignedReader};
 pub(crate) use counts::{IncidentsByPlace, count_incidents};
 pub(crate) use held_out::{ChosenThreshold, HeldOutScores, held_out_events};
 pub use judge::{Attack, Found, IncidentFigures, IncidentRate, MAX_ATTACKS};
+pub use kept::{Kept, KeptBatch, KeptChanges, KeptKey, KeptPart, kept_parts};
 pub use live::{
-    Change, ChangeKind, KeptIncidents, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS,
+    Change, ChangeKind, LiveCounts, LiveIncidents, MAX_LIVE_HOSTS, MAX_LIVE_INCIDENTS,
     MAX_LIVE_PROCESSES, UPDATE_SECONDS, WATERMARK,
 };
 pub use recent::{FIRST_EVENTS, HIGHEST_EVENTS, IncidentEvent, MAX_KEPT_EVENTS, NEWEST_EVENTS};
 pub(crate) use scan::assign;
 pub(crate) use scan::judge_incidents;
 pub use scan::{find_incident, incidents};
+pub use waiting::MAX_WAITING_BYTES;
 
 /// An incident ends when this time passes without an anomalous event, in seconds.
 pub const QUIET_SECONDS: f64 = 900.0;

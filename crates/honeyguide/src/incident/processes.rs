@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kept;
+use super::tracked::Tracked;
 use crate::log::Lineages;
 
 /// The greatest number of processes of a host that are remembered. When there are twice as many, those of which nothing
@@ -44,7 +45,7 @@ pub(super) struct Sighting {
 }
 
 /// A process that an event or a child has shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Process {
     /// The number of the process.
     pub number: i64,
@@ -61,13 +62,11 @@ pub(super) struct Process {
 }
 
 /// The processes of one host.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Processes {
-    #[serde(skip, default = "no_lineages")]
     lineages: &'static Lineages,
-    #[serde(with = "kept::pairs")]
-    known: HashMap<ProcessId, Process>,
-    #[serde(with = "kept::pairs")]
+    known: Tracked<ProcessId, Process>,
+    /// The last process of each number.
     by_number: HashMap<i64, ProcessId>,
     /// The identity of the next process.
     next: ProcessId,
@@ -86,14 +85,18 @@ pub(super) struct Lineage {
     pub root: ProcessId,
 }
 
-/// Returns what is known of families before the log is.
-fn no_lineages() -> &'static Lineages {
-    static NONE: Lineages = Lineages {
-        inits: &[],
-        starters: &[],
-        ends: &[],
-    };
-    &NONE
+/// What is known of families before the log is.
+pub(super) static NO_LINEAGES: Lineages = Lineages {
+    inits: &[],
+    starters: &[],
+    ends: &[],
+};
+
+/// What is kept of processes beside each of them.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Seen {
+    next: ProcessId,
+    events: u64,
 }
 
 impl Processes {
@@ -106,11 +109,37 @@ impl Processes {
     pub fn new(lineages: &'static Lineages) -> Self {
         Self {
             lineages,
-            known: HashMap::new(),
+            known: Tracked::default(),
             by_number: HashMap::new(),
             next: 0,
             events: 0,
         }
+    }
+
+    /// Returns the processes, of which changes are to be noted and taken.
+    pub fn known_mut(&mut self) -> &mut Tracked<ProcessId, Process> {
+        &mut self.known
+    }
+
+    /// Returns what is kept beside each process.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            next: self.next,
+            events: self.events,
+        }
+    }
+
+    /// Takes what was kept beside each process.
+    pub fn restore_seen(&mut self, seen: Seen) {
+        (self.next, self.events) = (seen.next, seen.events);
+    }
+
+    /// Takes a process that was kept.
+    pub fn restore(&mut self, id: ProcessId, process: Process) {
+        // The last process of a number has the greatest identity, and is forgotten last.
+        let last = self.by_number.entry(process.number).or_insert(id);
+        *last = id.max(*last);
+        self.known.insert(id, process);
     }
 
     /// Takes what an event says of its process.

@@ -34,6 +34,9 @@ use crate::wording::of_them;
 /// The length of the longest record that is read, in bytes.
 pub const MAX_RECORD_BYTES: usize = text::MAX_RECORD_BYTES as usize;
 
+/// The number of bytes of records of CSV after which their rows become a batch.
+const BATCH_BYTES: usize = 8 << 20;
+
 /// The format and the columns of records that arrive one by one.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordFormat {
@@ -202,6 +205,7 @@ impl RecordFormat {
                 cells: Vec::new(),
                 buffer: String::new(),
                 rows: 0,
+                bytes: 0,
             })),
         };
         RecordDecoder {
@@ -235,7 +239,7 @@ impl RecordDecoder {
     /// Returns whether the rows since the last batch are to become one, of at most `rows` rows.
     pub fn is_full(&self, rows: usize) -> bool {
         match &self.decoder {
-            Decoder::Csv(decoder) => decoder.rows >= rows,
+            Decoder::Csv(decoder) => decoder.rows >= rows || decoder.bytes >= BATCH_BYTES,
             Decoder::Json(decoder) => decoder.is_full(rows),
         }
     }
@@ -297,7 +301,9 @@ struct CsvDecoder {
     ends: Vec<usize>,
     cells: Vec<Cell>,
     buffer: String,
+    /// The rows since the last batch, and the bytes of their records.
     rows: usize,
+    bytes: usize,
 }
 
 impl CsvDecoder {
@@ -337,6 +343,7 @@ impl CsvDecoder {
             builder.append(cell, &mut self.buffer);
         }
         self.rows += 1;
+        self.bytes += record.len();
         Ok(())
     }
 
@@ -368,6 +375,7 @@ impl CsvDecoder {
         schema: &SchemaRef,
     ) -> std::result::Result<Option<RecordBatch>, datafusion::arrow::error::ArrowError> {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         if rows == 0 {
             return Ok(None);
         }
@@ -441,14 +449,19 @@ fn without_return(record: &[u8]) -> &[u8] {
     record.strip_suffix(b"\r").unwrap_or(record)
 }
 
+/// Returns the place of the first byte that tells something: not of white space, of a byte order mark, or of the zeros with
+/// which a file begins that was emptied under its writer.
+#[must_use]
+pub fn text_start(start: &[u8]) -> Option<usize> {
+    let is_text = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
+    start.iter().position(is_text)
+}
+
 /// Returns whether records that begin with `start` are CSV, in which a line end within quotes ends no record; `None` if more
 /// bytes are needed to tell.
 #[must_use]
 pub fn are_csv(start: &[u8]) -> Option<bool> {
-    // A file that was emptied under its writer begins with zeros.
-    let is_text = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF".contains(byte);
-    let from = start.iter().position(is_text)?;
-    match &start[from..] {
+    match &start[text_start(start)?..] {
         [b'{', ..] => Some(false),
         text => is_tsv(text).map(|is_tsv| !is_tsv),
     }

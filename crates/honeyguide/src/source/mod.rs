@@ -63,7 +63,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchReader};
 
-pub use arriving::{MAX_RECORD_BYTES, Unread, are_csv, record_end};
+pub use arriving::{MAX_RECORD_BYTES, Unread, are_csv, record_end, text_start};
 pub(crate) use arriving::{RecordDecoder, RecordFormat};
 pub use column::Column;
 pub(crate) use column::{listed_columns, with_columns};

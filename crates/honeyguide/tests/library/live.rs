@@ -18,22 +18,23 @@ use crate::break_in::break_in;
 use crate::common::{Folder, engine, failed, small_forest, with_threshold};
 
 /// A model of benign hosts, and the events of the host that is broken into.
-struct Replay {
-    folder: Folder,
-    engine: Engine,
-    model: Model,
+pub struct Replay {
+    pub folder: Folder,
+    pub engine: Engine,
+    pub model: Model,
 }
 
 /// What a replay gave.
-struct Replayed {
-    scores: Vec<u64>,
-    anomalous: u64,
-    changes: Vec<Change>,
-    counts: LiveCounts,
+#[derive(Default)]
+pub struct Replayed {
+    pub scores: Vec<u64>,
+    pub anomalous: u64,
+    pub changes: Vec<Change>,
+    pub counts: LiveCounts,
 }
 
 impl Replay {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (folder, model) = break_in().await;
         Self {
             folder,
@@ -43,7 +44,7 @@ impl Replay {
     }
 
     /// The incidents that the batch command finds, by id.
-    async fn batch(&self, name: &str) -> BTreeMap<String, Incident> {
+    pub async fn batch(&self, name: &str) -> BTreeMap<String, Incident> {
         let options = IncidentOptions {
             limit: 10_000,
             ..IncidentOptions::default()
@@ -54,7 +55,7 @@ impl Replay {
     }
 
     /// The bits of the scores that the batch command writes.
-    async fn scores(&self, name: &str) -> Vec<u64> {
+    pub async fn scores(&self, name: &str) -> Vec<u64> {
         let path = self.folder.path("scored.csv");
         let mut source = self.folder.source(&[name]);
         let options = ScoreOptions::default();
@@ -82,12 +83,7 @@ impl Replay {
         let events = LiveEvents::open(&self.engine, &self.model, first, &read, options);
         let mut events = events.expect("events");
         let mut live = LiveIncidents::new(WATERMARK);
-        let mut replayed = Replayed {
-            scores: Vec::new(),
-            anomalous: 0,
-            changes: Vec::new(),
-            counts: LiveCounts::default(),
-        };
+        let mut replayed = Replayed::default();
         let (mut rest, mut sizes, mut now) = (text, sizes.iter().cycle(), 0.0);
         while !rest.is_empty() {
             for _ in 0..*sizes.next().expect("a size") {
@@ -132,7 +128,7 @@ fn by_id(incidents: impl IntoIterator<Item = Incident>) -> BTreeMap<String, Inci
 
 impl Replayed {
     /// The incidents as they were closed, of which every one must have been opened once and closed last.
-    fn closed(&self) -> BTreeMap<String, Incident> {
+    pub fn closed(&self) -> BTreeMap<String, Incident> {
         let mut revisions: BTreeMap<&str, u64> = BTreeMap::new();
         for change in &self.changes {
             let revision = revisions.entry(&change.incident.id).or_default();
@@ -380,5 +376,52 @@ async fn a_host_without_a_name_gets_one() {
             .values()
             .all(|incident| incident.host.as_deref() == Some("web-1")),
         "{closed:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_goes_back_spoils_a_hundred_events_at_most() {
+    let test = Replay::new().await;
+    let text = test.folder.text("today.csv");
+    let (header, rows) = text.split_once('\n').expect("a header");
+    let mut rows: Vec<&str> = rows.lines().collect();
+    let undisturbed = test.live(text.as_bytes(), &[500], &LiveOptions::default());
+    assert_eq!(undisturbed.counts.clock_jumps, 0);
+    // One event of each host has a time that is far in the future.
+    let hosts: std::collections::BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row.split(',').nth(7).expect("a host"))
+        .collect();
+    let wrong: Vec<String> = hosts
+        .iter()
+        .map(|host| {
+            let of_host = |row: &&&str| row.split(',').nth(7) == Some(*host);
+            let row = rows.iter().find(of_host).expect("a row");
+            format!("9999999{}", &row[row.find('.').expect("a time")..])
+        })
+        .collect();
+    rows.splice(1..1, wrong.iter().map(String::as_str));
+    let text = format!("{header}\n{}\n", rows.join("\n"));
+    let replayed = test.live(text.as_bytes(), &[50], &LiveOptions::default());
+    assert_eq!(replayed.counts.clock_jumps, hosts.len() as u64);
+    // A batch is taken as a whole.
+    let spoilt = 150 * hosts.len() as u64;
+    assert!(
+        (100..=spoilt).contains(&replayed.counts.late),
+        "{:?}",
+        replayed.counts
+    );
+    assert_eq!(replayed.counts.folded, rows.len() as u64);
+    let events = |replayed: &Replayed| -> u64 {
+        replayed
+            .closed()
+            .values()
+            .map(|incident| incident.events)
+            .sum()
+    };
+    let found = events(&replayed);
+    assert!(
+        found.abs_diff(events(&undisturbed)) <= hosts.len() as u64,
+        "{found}"
     );
 }

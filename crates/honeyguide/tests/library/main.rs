@@ -29,6 +29,7 @@ mod parquet;
 mod parquet_types;
 mod reasons;
 mod remote;
+mod replay;
 mod same_answer;
 mod sample;
 mod scorer;

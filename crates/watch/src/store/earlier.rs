@@ -1,9 +1,10 @@
 //! What an earlier run left, from which a watch goes on.
 
 use chrono::{DateTime, Utc};
-use honeyguide::incident::KeptIncidents;
+use honeyguide::incident::{KeptBatch, KeptKey};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::kept;
 use super::ledger_rows::{read_ledger, records};
 use super::moment::StoredInput;
 use crate::ledger::Ledger;
@@ -16,7 +17,10 @@ pub(crate) struct Earlier {
     pub ledger: Ledger,
     pub anomalous: u64,
     pub inputs: Vec<(String, StoredInput)>,
-    pub kept: KeptIncidents,
+    /// The parts of the state.
+    pub parts: Vec<(KeptKey, String)>,
+    /// The events that wait, with the name of the input of each batch.
+    pub waiting: Vec<(String, KeptBatch)>,
 }
 
 /// Reads what an earlier run left; `None` if there was none.
@@ -24,17 +28,14 @@ pub(crate) struct Earlier {
 /// # Errors
 /// Fails when the store cannot be read.
 pub(super) fn earlier(connection: &Connection) -> rusqlite::Result<Option<Earlier>> {
-    let state = connection.query_row("SELECT saved, incidents FROM state", [], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?))
-    });
-    let Some((saved, state)) = state.optional()? else {
+    let state = connection.query_row("SELECT saved FROM state", [], |row| row.get(0));
+    let Some(saved): Option<String> = state.optional()? else {
         return Ok(None);
     };
     let mut query = connection.prepare(
-        "SELECT name, first, records, device, inode, head, offset, waiting FROM input ORDER BY name",
+        "SELECT name, first, records, device, inode, head, offset FROM input ORDER BY name",
     )?;
     let mut inputs = Vec::new();
-    let mut waiting = Vec::new();
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let position = match row.get::<_, Option<i64>>(6)? {
@@ -52,14 +53,14 @@ pub(super) fn earlier(connection: &Connection) -> rusqlite::Result<Option<Earlie
             position,
         };
         inputs.push((row.get(0)?, input));
-        waiting.push(row.get(7)?);
     }
     let saved = DateTime::parse_from_rfc3339(&saved).map(|saved| saved.to_utc());
     Ok(Some(Earlier {
         saved: saved.unwrap_or(DateTime::UNIX_EPOCH),
         ledger: read_ledger(connection)?,
         anomalous: records(connection, "anomalous")?,
-        kept: KeptIncidents { state, waiting },
+        parts: kept::parts(connection)?,
+        waiting: kept::waiting(connection)?,
         inputs,
     }))
 }

@@ -3,12 +3,7 @@
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
-use crate::gap::Gap;
-
-/// The greatest number of gaps that are named with an incident: the newest.
-pub(crate) const MAX_NAMED_GAPS: u64 = 10;
-/// The greatest time in seconds between two gaps of an input with the same cause that are one.
-const JOINED_SECONDS: u64 = 2;
+use crate::gap::{Gap, JOINED_SECONDS, MAX_NAMED_GAPS};
 
 /// Adds a gap of events, or lets one that has just ended go on.
 ///

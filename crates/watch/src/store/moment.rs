@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use honeyguide::incident::{Change, ChangeKind, Incident, IncidentEvent, KeptIncidents};
+use honeyguide::incident::{Change, ChangeKind, Incident, IncidentEvent, KeptChanges};
 use rusqlite::{Transaction, params};
 
 use super::ledger_rows::write_ledger;
-use super::{StoreLimits, budget, events, gaps, retention};
+use super::{StoreLimits, budget, events, gaps, kept, retention};
 use crate::alert::About;
 use crate::database::text;
 use crate::ledger::{BadRecord, Ledger};
@@ -59,7 +59,8 @@ pub(crate) struct Moment<'a> {
     /// The bad records that are kept, if one was added.
     pub bad_records: Option<Vec<BadRecord>>,
     pub inputs: Vec<(String, StoredInput)>,
-    pub kept: KeptIncidents,
+    /// What has changed of the state.
+    pub kept: KeptChanges,
 }
 
 /// What others want to know of a store after a moment.
@@ -93,6 +94,8 @@ pub(super) fn write(
     write_ledger(transaction, &moment.ledger, moment.anomalous)?;
     write_bad_records(transaction, moment)?;
     write_inputs(transaction, moment)?;
+    let inputs = moment.inputs.iter().map(|(name, _)| name.as_str());
+    kept::write(transaction, &moment.kept, inputs)?;
     let mut removed = retention::by_size(transaction, limits.keep.bytes)?;
     if looks_at_age {
         removed += retention::by_age(transaction, limits.keep.days, moment.time)?;
@@ -139,11 +142,11 @@ fn write_bad_records(transaction: &Transaction, moment: &Moment) -> rusqlite::Re
 
 fn write_inputs(transaction: &Transaction, moment: &Moment) -> rusqlite::Result<()> {
     let mut add = transaction.prepare(
-        "INSERT INTO input VALUES (?1, coalesce(?2, x''), ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO input VALUES (?1, coalesce(?2, x''), ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (name) DO UPDATE SET first = coalesce(?2, first), records = ?3, device = ?4, inode = ?5, head = ?6,
-         offset = ?7, waiting = ?8",
+         offset = ?7",
     )?;
-    for ((name, input), waiting) in moment.inputs.iter().zip(&moment.kept.waiting) {
+    for (name, input) in &moment.inputs {
         let at = input.position.as_ref();
         add.execute(params![
             name,
@@ -153,7 +156,6 @@ fn write_inputs(transaction: &Transaction, moment: &Moment) -> rusqlite::Result<
             at.map(|at| at.inode.cast_signed()),
             at.map(|at| at.head.as_slice()),
             at.map(|at| at.offset.cast_signed()),
-            waiting,
         ])?;
     }
     Ok(())
@@ -164,13 +166,11 @@ fn write_state(transaction: &Transaction, moment: &Moment, removed: u64) -> rusq
     let (time, model) = (text(moment.time), moment.about.model.as_deref());
     transaction
         .prepare(
-            "INSERT INTO state (one, saved, model, incidents, removed) VALUES (1, ?1, ?2, ?3, ?4)
-             ON CONFLICT (one) DO UPDATE SET saved = ?1, model = ?2, incidents = ?3, removed = removed + ?4
+            "INSERT INTO state (one, saved, model, removed) VALUES (1, ?1, ?2, ?3)
+             ON CONFLICT (one) DO UPDATE SET saved = ?1, model = ?2, removed = removed + ?3
              RETURNING removed",
         )?
-        .query_row(params![time, model, moment.kept.state, removed], |row| {
-            row.get(0)
-        })
+        .query_row(params![time, model, removed], |row| row.get(0))
 }
 
 /// Writes the incidents that have changed or grown.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use honeyguide::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use honeyguide::event::Event;
-use honeyguide::incident::{Change, ChangeKind, Incident, IncidentEvent, KeptIncidents, Names};
+use honeyguide::incident::{Change, ChangeKind, Incident, IncidentEvent, KeptChanges, Names};
 use rusqlite::Connection;
 
 use super::Moment;
@@ -13,14 +13,14 @@ use crate::alert::About;
 use crate::ledger::Ledger;
 
 /// Returns an event with one column.
-pub(super) fn event(value: i64) -> Event {
+pub(crate) fn event(value: i64) -> Event {
     let column: ArrayRef = Arc::new(Int64Array::from(vec![value]));
     let batch = RecordBatch::try_from_iter([("value", column)]).expect("a batch");
     Event::from_row(&batch, 0).expect("an event")
 }
 
 /// Returns an event of an incident.
-pub(super) fn incident_event(number: u64, score: f64) -> IncidentEvent {
+pub(crate) fn incident_event(number: u64, score: f64) -> IncidentEvent {
     IncidentEvent {
         number,
         time: Some(number as f64),
@@ -30,7 +30,7 @@ pub(super) fn incident_event(number: u64, score: f64) -> IncidentEvent {
 }
 
 /// Returns an incident of events between two times.
-pub(super) fn incident(id: &str, score: f64, (first, last): (f64, f64)) -> Incident {
+pub(crate) fn incident(id: &str, score: f64, (first, last): (f64, f64)) -> Incident {
     Incident {
         id: id.to_owned(),
         previous: None,
@@ -55,7 +55,7 @@ pub(super) fn incident(id: &str, score: f64, (first, last): (f64, f64)) -> Incid
 }
 
 /// Returns a change of an incident.
-pub(super) fn change(kind: ChangeKind, incident: Incident) -> Change {
+pub(crate) fn change(kind: ChangeKind, incident: Incident) -> Change {
     Change {
         kind,
         revision: match kind {
@@ -69,7 +69,7 @@ pub(super) fn change(kind: ChangeKind, incident: Incident) -> Change {
 }
 
 /// Returns a moment with these changes.
-pub(super) fn moment<'a>(time: &str, about: &'a About, changes: &'a [Change]) -> Moment<'a> {
+pub(crate) fn moment<'a>(time: &str, about: &'a About, changes: &'a [Change]) -> Moment<'a> {
     Moment {
         time: time.parse().expect("a time"),
         about,
@@ -81,15 +81,12 @@ pub(super) fn moment<'a>(time: &str, about: &'a About, changes: &'a [Change]) ->
         anomalous: 0,
         bad_records: None,
         inputs: Vec::new(),
-        kept: KeptIncidents {
-            state: String::new(),
-            waiting: Vec::new(),
-        },
+        kept: KeptChanges::default(),
     }
 }
 
 /// Returns an empty store in memory.
-pub(super) fn empty() -> Connection {
+pub(crate) fn empty() -> Connection {
     let mut connection = Connection::open_in_memory().expect("memory");
     schema::migrate(&mut connection).expect("tables");
     connection

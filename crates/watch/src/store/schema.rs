@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use honeyguide::{Error, Result};
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, Transaction};
 
+use super::kept;
 use crate::database::{BUSY, failed};
 use crate::outbox;
 
@@ -18,7 +19,39 @@ const COPIED_PAGES: i32 = 1 << 10;
 
 /// The steps from each version to the next. A new store takes all of them, so that its tables are those of a store that was
 /// migrated. A step that was released never changes.
-const STEPS: [&[&str]; 2] = [&[FIRST, outbox::TABLES], &[SECOND]];
+const STEPS: [Step; 3] = [
+    Step::of(&[FIRST, outbox::TABLES]),
+    Step::of(&[SECOND]),
+    Step {
+        before: &[THIRD],
+        moves: Some(kept::take_over),
+        after: &[THIRD_LAST],
+    },
+];
+
+/// What leads from a version to the next: SQL, then something that SQL cannot do, and SQL again.
+struct Step {
+    before: &'static [&'static str],
+    moves: Option<fn(&Transaction) -> rusqlite::Result<()>>,
+    after: &'static [&'static str],
+}
+
+impl Step {
+    const fn of(before: &'static [&'static str]) -> Self {
+        Self {
+            before,
+            moves: None,
+            after: &[],
+        }
+    }
+
+    fn take(&self, transaction: &Transaction) -> rusqlite::Result<()> {
+        let run = |part: &&str| transaction.execute_batch(part);
+        self.before.iter().try_for_each(run)?;
+        self.moves.map_or(Ok(()), |moves| moves(transaction))?;
+        self.after.iter().try_for_each(run)
+    }
+}
 
 const FIRST: &str = "
 CREATE TABLE incident (
@@ -106,6 +139,25 @@ CREATE TABLE day (
 ALTER TABLE state ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The state in parts, so that a moment writes those that have changed.
+const THIRD: &str = "
+CREATE TABLE kept (
+    host INTEGER NOT NULL,
+    part TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (host, part, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE waiting (
+    number INTEGER PRIMARY KEY,
+    input TEXT NOT NULL,
+    rows BLOB NOT NULL
+) STRICT;
+INSERT INTO waiting (input, rows) SELECT name, waiting FROM input WHERE waiting IS NOT NULL ORDER BY name;
+ALTER TABLE input DROP COLUMN waiting;
+";
+const THIRD_LAST: &str = "ALTER TABLE state DROP COLUMN incidents;";
+
 /// Creates the tables, or brings those that are there to the newest version.
 ///
 /// # Errors
@@ -137,8 +189,8 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let transaction = connection.transaction()?;
-    for part in STEPS[taken..].iter().copied().flatten() {
-        transaction.execute_batch(part)?;
+    for step in &STEPS[taken..] {
+        step.take(&transaction)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;

@@ -14,7 +14,7 @@ use crate::queue::{Chunk, Restart};
 use crate::store::StoredInput;
 
 /// The longest time for which an event waits to be scored.
-pub(super) const BATCH_TIME: Duration = Duration::from_millis(100);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(50);
 /// The number of records from which the columns of an input are learnt.
 const LEARNT_RECORDS: usize = 1000;
 /// The number of bytes of records after which the columns are learnt all the same.

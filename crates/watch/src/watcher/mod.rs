@@ -1,5 +1,6 @@
 //! The watcher: it takes records from the queue, has them scored in small batches, and reports what changes.
 
+mod gaps;
 mod input;
 mod report;
 mod saving;
@@ -12,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use honeyguide::incident::{Change, ChangeKind, LiveCounts, LiveEvents, LiveOptions};
 use honeyguide::{Engine, Model, ReadOptions, Result};
 
 use crate::alert::{About, Alert};
+use crate::database::text;
+use crate::gap::Gap;
 use crate::input::InputKind;
 use crate::ledger::Ledger;
 use crate::models::Models;
@@ -24,6 +27,7 @@ use crate::position::Position;
 use crate::queue::{Queue, Sent, Taken};
 use crate::status::Status;
 use crate::store::Store;
+use gaps::Gaps;
 use input::{BATCH_TIME, Input};
 pub use report::Report;
 use saving::{Patience, Saving};
@@ -52,6 +56,9 @@ pub struct Watcher {
     scoring: Scoring,
     saving: Option<Saving>,
     models: Arc<Models>,
+    gaps: Gaps,
+    /// When changes were told last.
+    told: DateTime<Utc>,
 }
 
 impl Watcher {
@@ -71,6 +78,8 @@ impl Watcher {
             scoring: Scoring::new(engine, model, settings),
             saving: None,
             models: Arc::default(),
+            gaps: Gaps::default(),
+            told: Utc::now(),
         }
     }
 
@@ -231,9 +240,12 @@ impl Watcher {
         drop(status);
         let about = self.about();
         let ledger = self.ledger(queue);
+        self.told = Utc::now();
         let Some(saving) = &mut self.saving else {
             self.scoring.incidents.take_merged();
-            return tell_at_once(&about, &changes, report);
+            let gaps = &mut self.gaps;
+            let gaps = gaps.of_changes(&changes, about.times_are_dates, self.told);
+            return tell_at_once(&about, (&changes, &gaps), self.told, report);
         };
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         let status = Arc::clone(&scoring.status);
@@ -268,8 +280,10 @@ impl Watcher {
         let scoring = &self.scoring;
         let LiveCounts {
             late,
+            early,
             opened,
             forgotten_hosts,
+            clock_jumps,
             ..
         } = scoring.incidents.counts();
         let (queue_bytes, first) = queue.waiting();
@@ -277,7 +291,8 @@ impl Watcher {
         let mut status = scoring.status.lock();
         status.ledger = self.ledger(queue);
         status.anomalous = scoring.tally.anomalous;
-        (status.late, status.opened, status.forgotten_hosts) = (late, opened, forgotten_hosts);
+        (status.late, status.early, status.clock_jumps) = (late, early, clock_jumps);
+        (status.opened, status.forgotten_hosts) = (opened, forgotten_hosts);
         status.queue_bytes = queue_bytes;
         status.oldest = inside.chain(first).min();
         if status.model.is_none() {
@@ -290,18 +305,7 @@ impl Watcher {
         let (inputs, scoring) = (&mut self.inputs, &mut self.scoring);
         match sent {
             Sent::Records(chunk) => inputs[chunk.input].take(&chunk, scoring),
-            Sent::Gap(at, cause) => match &self.saving {
-                Some(saving) => {
-                    let status = &scoring.status;
-                    let mut patience = Patience {
-                        status,
-                        stop,
-                        report,
-                    };
-                    saving.add_gap(&inputs[at], cause, &mut patience)
-                }
-                None => Ok(()),
-            },
+            Sent::Gap(at, cause) => self.add_gap(at, cause, (stop, report)),
             Sent::Restart(at, restart, position) => {
                 inputs[at].restart(restart, position);
                 Ok(())
@@ -313,16 +317,53 @@ impl Watcher {
         }
     }
 
-    /// Lets the events of hosts of which nothing has come for the time of the watermark wait no longer for earlier ones, unless
-    /// these may be among what is queued.
+    /// Adds a gap of an input since the state was stored last, or else since changes were told, and says so.
+    fn add_gap(
+        &mut self,
+        at: usize,
+        cause: &str,
+        (stop, report): (&AtomicBool, &mut impl Report),
+    ) -> Result<()> {
+        let input = self.inputs[at].shown();
+        let saved = self.saving.as_ref().map(Saving::last);
+        let times = (saved.unwrap_or(self.told), Utc::now());
+        let status = &self.scoring.status;
+        if self.gaps.add(&input, cause, times) {
+            report.warn(&format!("{input}: events may be missing: {cause}"));
+            status.lock().gaps.clone_from(self.gaps.found());
+        }
+        let Some(saving) = &self.saving else {
+            return Ok(());
+        };
+        let mut patience = Patience {
+            status,
+            stop,
+            report,
+        };
+        saving.add_gap(&gap(&input, cause, times), &mut patience)
+    }
+
+    /// Lets the events of hosts of which nothing has come for the time of the watermark wait no longer for earlier ones. Among
+    /// what is queued nothing is of this time, but a file that is replayed has its hosts in any order: there, all must be read.
     fn end_waiting(&mut self, queue: &Queue) -> Result<()> {
-        if self.scoring.incidents.waiting() == 0 || queue.counts().waiting > 0 {
+        if self.scoring.incidents.waiting() == 0 {
+            return Ok(());
+        }
+        let (queued, first) = queue.waiting();
+        let is_replay = self
+            .inputs
+            .iter()
+            .all(|input| input.kind == InputKind::File);
+        if is_replay && queued > 0 {
             return Ok(());
         }
         self.score()?;
+        let held = self.inputs.iter().filter_map(Input::arrived);
+        let behind = held.chain(first).map(|arrived| arrived.elapsed()).max();
         let scoring = &mut self.scoring;
-        let (now, watermark) = (scoring.now(), scoring.settings.watermark);
-        scoring.incidents.end_silences(now, watermark)
+        let watermark = scoring.settings.watermark;
+        let silence = watermark + behind.unwrap_or_default().as_secs_f64();
+        scoring.incidents.end_silences(scoring.now(), silence)
     }
 
     /// Scores what was received. After a stop, only for a while.
@@ -352,8 +393,10 @@ impl Watcher {
         let tally = &self.scoring.tally;
         let LiveCounts {
             late,
+            early,
             opened,
             forgotten_hosts,
+            clock_jumps,
             ..
         } = self.scoring.incidents.counts();
         Summary {
@@ -361,10 +404,13 @@ impl Watcher {
             ledger: self.ledger(queue),
             anomalous: tally.anomalous,
             late,
+            early,
             malformed_args: tally.malformed_args,
             incidents: opened,
             beyond_budget: self.scoring.status.lock().beyond_budget,
             forgotten_hosts,
+            clock_jumps,
+            gaps: self.gaps.newest(),
             inputs: self.inputs.iter().map(Input::summary).collect(),
             bad_records: tally.bad_records(),
             first_unusable: tally.first_unusable.clone(),
@@ -372,14 +418,29 @@ impl Watcher {
     }
 }
 
-/// Shows changes, and writes alerts of all of them.
-fn tell_at_once(about: &About, changes: &[Change], report: &mut impl Report) -> Result<()> {
+/// Returns a gap of an input.
+fn gap(input: &str, cause: &str, (start, end): (DateTime<Utc>, DateTime<Utc>)) -> Gap {
+    Gap {
+        input: input.to_owned(),
+        start: text(start),
+        end: text(end),
+        cause: cause.to_owned(),
+    }
+}
+
+/// Shows changes, and writes alerts of all of them, each with its gaps.
+fn tell_at_once(
+    about: &About,
+    (changes, gaps): (&[Change], &[Vec<Gap>]),
+    time: DateTime<Utc>,
+    report: &mut impl Report,
+) -> Result<()> {
     report.show(changes, about.times_are_dates)?;
     if !report.has_file() {
         return Ok(());
     }
-    let time = Utc::now();
-    let alerts = changes.iter().map(|change| about.alert(change, &[], time));
+    let alerts = changes.iter().zip(gaps);
+    let alerts = alerts.map(|(change, gaps)| about.alert(change, gaps, time));
     let alerts: Vec<Alert> = alerts.collect::<Result<_>>()?;
     let alerts: Vec<&str> = alerts.iter().map(|alert| alert.json.as_str()).collect();
     report.write(&alerts)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use honeyguide::Result;
-use honeyguide::incident::{Change, KeptIncidents, LiveEvents, LiveIncidents};
+use honeyguide::incident::{Change, Kept, KeptBatch, LiveEvents, LiveIncidents};
 
 use super::input::Input;
 use super::report::Report;
@@ -31,6 +31,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The cause of a gap of an input that goes on without a watch.
 const NO_WATCH: &str = "no watch was running";
+/// The cause of a gap of an input whose events waited.
+const NOT_NAMED: &str = "events waited of an input that a later watch did not name";
 
 /// The store of a watch.
 pub(super) struct Saving {
@@ -120,7 +122,7 @@ impl Saving {
             last = earlier.saved;
             positions = go_on(&store, earlier, inputs, scoring)?;
         }
-        scoring.incidents.keep_events();
+        scoring.incidents.track();
         let saving = Self {
             store,
             last,
@@ -129,23 +131,17 @@ impl Saving {
         Ok((saving, positions))
     }
 
-    /// Adds a gap of an input since the store was written last.
+    /// Returns when a moment was stored last.
+    pub fn last(&self) -> DateTime<Utc> {
+        self.last
+    }
+
+    /// Adds a gap.
     ///
     /// # Errors
     /// Fails when the store cannot be written.
-    pub fn add_gap(
-        &self,
-        input: &Input,
-        cause: &str,
-        patience: &mut Patience<impl Report>,
-    ) -> Result<()> {
-        let gap = Gap {
-            input: input.shown(),
-            start: text(self.last),
-            end: text(Utc::now()),
-            cause: cause.to_owned(),
-        };
-        patience.insist(|| self.store.add_gap(&gap))
+    pub fn add_gap(&self, gap: &Gap, patience: &mut Patience<impl Report>) -> Result<()> {
+        patience.insist(|| self.store.add_gap(gap))
     }
 
     /// Stores a moment: the incidents that have changed, alerts of them, and all from which a later run goes on.
@@ -160,8 +156,8 @@ impl Saving {
         changes: &[Change],
         patience: &mut Patience<impl Report>,
     ) -> Result<()> {
-        let grown = scoring.incidents.grown();
-        let kept = scoring.incidents.keep(&events_of(inputs))?;
+        let grown = scoring.incidents.take_grown();
+        let kept = scoring.incidents.take_changes(&events_of(inputs))?;
         let merged = scoring.incidents.take_merged();
         let events = scoring.incidents.take_events();
         let grown = grown.iter().map(|incident| {
@@ -223,17 +219,14 @@ fn go_on(
     scoring: &mut Scoring,
 ) -> Result<Vec<Option<Position>>> {
     let mut positions = Vec::new();
-    let mut waiting = Vec::new();
     for input in inputs.iter_mut() {
         let name = input.shown();
         let known = earlier.inputs.iter().position(|(known, _)| *known == name);
         let Some(known) = known else {
             positions.push(None);
-            waiting.push(None);
             continue;
         };
         positions.push(input.go_on(earlier.inputs[known].1.clone(), scoring)?);
-        waiting.push(earlier.kept.waiting[known].clone());
         if input.kind.goes_on_without_a_watch() {
             store.add_gap(&Gap {
                 input: name,
@@ -243,16 +236,38 @@ fn go_on(
             })?;
         }
     }
-    let kept = KeptIncidents {
-        state: earlier.kept.state,
-        waiting,
+    let kept = Kept {
+        waiting: waiting(store, earlier.saved, earlier.waiting, inputs)?,
+        parts: earlier.parts,
     };
     let watermark = scoring.settings.watermark;
-    let restored = LiveIncidents::restored(watermark, &kept, &events_of(inputs), 0.0);
+    let restored = LiveIncidents::restored(watermark, kept, &events_of(inputs), 0.0);
     scoring.incidents = restored
         .map_err(|error| error.hint("go on with the model of the store, or begin a new store"))?;
     scoring.tally = Tally::going_on(earlier.ledger, earlier.anomalous);
     Ok(positions)
+}
+
+/// Returns the events that wait with the places of their inputs. Those of an input that this run does not have are a gap.
+fn waiting(
+    store: &Store,
+    saved: DateTime<Utc>,
+    stored: Vec<(String, KeptBatch)>,
+    inputs: &[Input],
+) -> Result<Vec<KeptBatch>> {
+    let mut waiting = Vec::new();
+    for (name, batch) in stored {
+        match inputs.iter().position(|input| input.shown() == name) {
+            Some(input) => waiting.push(KeptBatch { input, ..batch }),
+            None => store.forget_waiting(&Gap {
+                input: name,
+                start: text(saved),
+                end: text(Utc::now()),
+                cause: NOT_NAMED.to_owned(),
+            })?,
+        }
+    }
+    Ok(waiting)
 }
 
 fn events_of(inputs: &[Input]) -> Vec<Option<&LiveEvents>> {

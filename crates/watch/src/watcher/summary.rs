@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::gap::Gap;
 use crate::ledger::{BadRecord, Ledger};
 
 /// How a watch ended.
@@ -25,6 +26,8 @@ pub struct Summary {
     pub anomalous: u64,
     /// The number of events that came after later ones of their host had been folded.
     pub late: u64,
+    /// The number of events that waited for earlier ones for a shorter time, because too many waited.
+    pub early: u64,
     /// The number of values of `args` that could not be read. They were taken as null.
     pub malformed_args: u64,
     /// The number of incidents that were opened.
@@ -33,6 +36,10 @@ pub struct Summary {
     pub beyond_budget: u64,
     /// The number of hosts that were forgotten because there were too many.
     pub forgotten_hosts: u64,
+    /// How often the clock of a host went back, so that its incidents ended.
+    pub clock_jumps: u64,
+    /// The newest times in which events may have been lost, the oldest first.
+    pub gaps: Vec<Gap>,
     /// The inputs.
     pub inputs: Vec<InputSummary>,
     /// The newest records that could not be read.

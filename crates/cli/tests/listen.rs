@@ -234,7 +234,7 @@ fn without_a_store_a_gap_shows_on_standard_error_in_alerts_and_in_the_answer() {
     assert_eq!((gaps.len(), &gaps[0]["cause"]), (1, &cause.into()));
     assert!(answer["ledger"]["dropped"]["refused"].as_u64() > Some(0));
     let told = reader.join().expect("alerts");
-    let told = told.lines().map(|line| serde_json::from_str::<Value>(line));
+    let told = told.lines().map(serde_json::from_str::<Value>);
     let told: Vec<Value> = told.collect::<Result<_, _>>().expect("JSON");
     let of_kind = |kind| told.iter().filter(move |alert| alert["kind"] == kind);
     let opened = of_kind("opened").count();

@@ -227,7 +227,7 @@ impl Way {
             (from, batches) = (to, batches + 1);
             if batches % self.stored == 0 {
                 run.store();
-                if batches / self.stored % self.restarts == 0 {
+                if (batches / self.stored).is_multiple_of(self.restarts) {
                     run.restart(inputs());
                 }
             }

@@ -375,8 +375,10 @@ fn said(text: &str) -> String {
 }
 
 /// Returns the first error of type `T` among `error` and its causes.
-pub(crate) fn cause_of<T: std::error::Error + 'static>(error: &DataFusionError) -> Option<&T> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+pub(crate) fn cause_of<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
+    let mut cause = Some(error);
     loop {
         let current = cause?;
         if let Some(found) = current.downcast_ref::<T>() {

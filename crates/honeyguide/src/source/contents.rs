@@ -14,7 +14,7 @@ use super::probe::SourceFile;
 use super::seen::Missing;
 use super::store::SourceStore;
 use super::stream::{Kind, Stream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::StorageOptions;
 
 /// The rows of a source: in files, in memory, or in a stream.
@@ -85,6 +85,15 @@ impl Contents {
             Self::Files(files) => &files.files,
             Self::Batches(_) | Self::Stream(_) => &[],
         }
+    }
+
+    /// Returns the error of reading the files that the engine's text `told` repeats without saying its kind.
+    pub fn failure(&self, told: &str) -> Option<Error> {
+        let Self::Files(files) = self else {
+            return None;
+        };
+        let kept = files.store.failure()?;
+        told.contains(&*kept.message()).then_some(kept)
     }
 
     /// Returns what messages call each part whose rows are numbered by themselves: the files, or the batches or the

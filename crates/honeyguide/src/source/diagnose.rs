@@ -57,7 +57,7 @@ pub(super) fn explain(
     if let Some(Wide { batch_rows }) = cause_of(error) {
         return Ok(Some(Remedy::SmallBatches(*batch_rows)));
     }
-    let own = Error::own(error);
+    let own = Error::own(error).or_else(|| source.contents.failure(&error.to_string()));
     if let Some(own) = own.as_ref().filter(|own| !own.is_type_fault()) {
         return Err(own.again());
     }

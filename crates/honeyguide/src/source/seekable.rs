@@ -2,7 +2,7 @@
 //! their own, so the failure of a reading is kept beside them: it must not be taken for damage of the file.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
@@ -21,14 +21,27 @@ pub(super) struct Failure(Arc<Mutex<Option<Error>>>);
 impl Failure {
     /// Returns the failure, or what `damage` says if every byte could be read.
     pub fn or(&self, damage: impl FnOnce() -> Error) -> Error {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take().unwrap_or_else(damage)
+        self.take().unwrap_or_else(damage)
     }
 
-    fn keep(&self, error: Error) -> io::Error {
+    /// Returns the failure, and forgets it.
+    pub fn take(&self) -> Option<Error> {
+        self.lock().take()
+    }
+
+    /// Keeps a failure instead of the one before.
+    pub fn keep(&self, error: Error) {
+        *self.lock() = Some(error);
+    }
+
+    fn passed_on(&self, error: Error) -> io::Error {
         let again = error.again();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.keep(error);
         io::Error::other(again)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,7 +68,7 @@ impl Seekable {
     fn kept(&self, error: io::Error) -> io::Error {
         match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => self.failure.keep(self.file.failed(error)),
+            _ => self.failure.passed_on(self.file.failed(error)),
         }
     }
 }
@@ -100,7 +113,7 @@ impl ChunkReader for Chunks {
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         let opened = Seekable::open(&self.file);
-        let opened = opened.map_err(|error| self.failure.keep(error));
+        let opened = opened.map_err(|error| self.failure.passed_on(error));
         let mut read = Seekable {
             failure: self.failure.clone(),
             ..opened.map_err(|error| ParquetError::External(Box::new(error)))?

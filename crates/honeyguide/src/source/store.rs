@@ -26,9 +26,11 @@ use super::format::{Compression, Format};
 use super::lossy::{LossSearch, LossyNumbers};
 use super::pages::Fault;
 use super::rows::Files;
+use super::seekable::Failure;
 use super::text::{MAX_RECORD_BYTES, Records};
 use super::wide::{Gathered, Wide};
 use crate::engine::BATCH_ROWS;
+use crate::error::cause_of;
 use crate::storage::remote::RemoteFile;
 use crate::wording::hex;
 
@@ -45,6 +47,8 @@ pub(super) struct SourceStore {
     /// The most rows of a batch. It becomes smaller when texts are found to be long.
     batch_rows: AtomicUsize,
     lossy: Arc<LossyNumbers>,
+    /// The last error of this library, of which the engine may pass on the text alone.
+    failure: Failure,
 }
 
 impl SourceStore {
@@ -64,6 +68,7 @@ impl SourceStore {
             local: LocalFileSystem::new(),
             batch_rows: AtomicUsize::new(BATCH_ROWS),
             lossy,
+            failure: Failure::default(),
         })
     }
 
@@ -85,6 +90,20 @@ impl SourceStore {
     /// Returns the files by their paths in this store.
     pub fn files(&self) -> Files {
         Arc::clone(&self.files)
+    }
+
+    /// Returns why files could not be read since the last call, if that is why.
+    pub fn failure(&self) -> Option<crate::error::Error> {
+        self.failure.take()
+    }
+
+    fn noted<T>(&self, found: Result<T>) -> Result<T> {
+        if let Err(error) = &found
+            && let Some(own) = cause_of::<crate::error::Error>(error)
+        {
+            self.failure.keep(own.again());
+        }
+        found
     }
 
     fn file(&self, location: &Path) -> Result<&DataFile> {
@@ -114,14 +133,9 @@ impl std::fmt::Display for SourceStore {
 #[async_trait::async_trait]
 impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        get(
-            self.file(location)?,
-            &self.local,
-            options,
-            self.batch_rows(),
-            &self.lossy,
-        )
-        .await
+        let file = self.file(location)?;
+        let found = get(file, &self.local, options, self.batch_rows(), &self.lossy).await;
+        self.noted(found)
     }
 
     async fn get_ranges(
@@ -129,7 +143,9 @@ impl ObjectStore for SourceStore {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        get_ranges(self.file(location)?, &self.local, ranges, self.batch_rows()).await
+        let file = self.file(location)?;
+        let found = get_ranges(file, &self.local, ranges, self.batch_rows()).await;
+        self.noted(found)
     }
 
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {

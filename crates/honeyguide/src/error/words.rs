@@ -75,10 +75,20 @@ pub(crate) fn explained(text: &str) -> Explained {
 }
 
 /// Returns a text without the names of the engine's parts within it.
+///
+/// A name stands between two colons. The same words elsewhere are a part of what the text quotes, such as a column's name.
 fn cut_names(text: &str) -> String {
-    PREFIXES
-        .iter()
-        .fold(text.to_owned(), |text, prefix| text.replace(prefix, ""))
+    const END: &str = ": ";
+    let mut parts: Vec<&str> = text.split(END).collect();
+    let last = parts.pop();
+    let is_name = |part: &str| {
+        PREFIXES
+            .iter()
+            .any(|name| name.strip_suffix(END) == Some(part))
+    };
+    parts.retain(|part| !is_name(part));
+    parts.extend(last);
+    parts.join(END)
 }
 
 /// Returns the error of an operation on values that are no numbers.
@@ -241,6 +251,14 @@ mod tests {
             (
                 "Arrow error: Parser error: no interval: \"x\"\nfor developers",
                 explanation("no interval: \"x\"", None),
+            ),
+            (
+                "Execution error: f failed: Arrow error: Arrow error: Schema error: no x",
+                explanation("f failed: no x", None),
+            ),
+            (
+                "Schema error: No field named \"a Schema error: b\"",
+                explanation("No field named \"a Schema error: b\"", None),
             ),
             (
                 "Internal error: no such node.\nThis issue was likely caused by a bug in DataFusion's code. Please help us",

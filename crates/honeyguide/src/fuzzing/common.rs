@@ -62,7 +62,7 @@ pub fn accepted<T>(result: Result<T>) -> Option<T> {
 /// As [`accepted`] does, and if the error passes on what the engine says of its own defects. An input that says so itself
 /// may be quoted.
 pub fn accepted_text<T>(input: &str, result: Result<T>) -> Option<T> {
-    const DEFECT: &str = "caused by a bug";
+    const DEFECT: &str = "likely caused by a bug in DataFusion";
     if let Err(error) = &result {
         let text = error.to_string();
         assert!(input.contains(DEFECT) || !text.contains(DEFECT), "{text}");

@@ -9,6 +9,7 @@ mod dns_reader;
 mod lenient;
 mod lines;
 mod pick;
+mod quick;
 mod reader;
 mod row;
 mod scan;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::cell::{Cell, CellSeed, Value};
+use super::quick::{self, KnownKey};
 use crate::log::Notation;
 use crate::source::intake::LateKeys;
 
@@ -22,8 +23,8 @@ pub(crate) struct Field {
 pub(super) struct RowReader {
     fields: Vec<Field>,
     fields_by_key: HashMap<String, usize>,
-    /// The keys of the last line, with the indices of their fields.
-    order: Vec<(String, Option<usize>)>,
+    /// The keys of the last line.
+    order: Vec<KnownKey>,
     cells: Vec<Cell>,
     strangers: Strangers,
 }
@@ -80,13 +81,24 @@ impl RowReader {
     /// # Errors
     /// Fails when the line is not a JSON object.
     pub fn read(&mut self, line: &[u8]) -> serde_json::Result<&mut [Cell]> {
-        self.cells
-            .iter_mut()
-            .for_each(|cell| cell.value = Value::Null);
+        self.clear();
+        if !quick::read(line, &self.order, &self.fields, &mut self.cells) {
+            self.clear();
+            self.parse(line)?;
+        }
+        Ok(&mut self.cells)
+    }
+
+    fn clear(&mut self) {
+        let cells = self.cells.iter_mut();
+        cells.for_each(|cell| cell.value = Value::Null);
+    }
+
+    /// Lets the parser read the line, and remembers the order of its keys.
+    fn parse(&mut self, line: &[u8]) -> serde_json::Result<()> {
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         deserializer.deserialize_map(&mut *self)?;
-        deserializer.end()?;
-        Ok(&mut self.cells)
+        deserializer.end()
     }
 }
 
@@ -122,7 +134,7 @@ impl<'de> Visitor<'de> for &mut RowReader {
 /// Finds the field of the key at position `at` of a line.
 struct KeySeed<'a> {
     at: usize,
-    order: &'a mut Vec<(String, Option<usize>)>,
+    order: &'a mut Vec<KnownKey>,
     fields_by_key: &'a HashMap<String, usize>,
     strangers: &'a mut Strangers,
 }
@@ -143,10 +155,10 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        if let Some((known, field)) = self.order.get(self.at)
-            && known == key
+        if let Some(known) = self.order.get(self.at)
+            && known.name == key
         {
-            return Ok(*field);
+            return Ok(known.field);
         }
         let field = self.fields_by_key.get(key).copied();
         if field.is_none() {
@@ -155,7 +167,7 @@ impl Visitor<'_> for KeySeed<'_> {
         // An object may have millions of keys.
         self.order.truncate(self.at);
         if self.at < MAX_REMEMBERED {
-            self.order.push((key.to_owned(), field));
+            self.order.push(KnownKey::new(key, field));
         }
         Ok(field)
     }
@@ -202,6 +214,122 @@ mod tests {
         assert_eq!(reader.take_late_keys(), LateKeys::default());
         for broken in ["", "[1]", "{\"a\":1", "{\"a\":1} x", "{\"a\":nan}"] {
             assert!(reader.read(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+
+    /// Values that are simple and values that are not, well-formed and not.
+    const VALUES: [&str; 60] = [
+        "0",
+        "-0",
+        "7",
+        "-7",
+        "00",
+        "01",
+        "-",
+        "+1",
+        "1.",
+        ".5",
+        "0.5",
+        "-0.5",
+        "1.50",
+        "-0.0",
+        "1e3",
+        "1E-3",
+        "1.5e",
+        "1.5e3",
+        "123456789012345678",
+        "1234567890123456789",
+        "-1234567890123456789",
+        "18446744073709551615",
+        "18446744073709551616",
+        "9007199254740993.5",
+        "9007199254740991.5",
+        "1758000000.123456",
+        "0.1",
+        "0.30000000000000004",
+        "3.14159265358979",
+        "0.000000000000000001",
+        "12345678.1234567890",
+        "1 2",
+        "true",
+        "false",
+        "null",
+        "tru",
+        "nulll",
+        "truefalse",
+        "\"\"",
+        "\"plain\"",
+        "\"a text of more than sixteen bytes\"",
+        "\"é€😀\"",
+        "\"quote \\\" and more\"",
+        "\"\\u0041\\n\"",
+        "\"\\ud800\"",
+        "\"open",
+        "\"a\tb\"",
+        "\"fifteen bytes..\\\"",
+        "[]",
+        "[1, [2, {\"a\": null}]]",
+        "{}",
+        "{\"m\": \"x\", \"n\": 1}",
+        "[",
+        "[1,]",
+        "{\"m\"}",
+        " 5 ",
+        "\t\"x\"\t",
+        "",
+        "nan",
+        "1,",
+    ];
+
+    fn read_by(
+        reader: &mut RowReader,
+        read: impl FnOnce(&mut RowReader) -> bool,
+    ) -> Option<Vec<String>> {
+        reader.clear();
+        let is_read = read(reader);
+        // As text, a negative zero differs from zero.
+        let cells = reader.cells.iter().map(|cell| match cell.value {
+            Value::Text => format!("{:?}", cell.text),
+            value => format!("{value:?}"),
+        });
+        is_read.then(|| cells.collect())
+    }
+
+    #[test]
+    fn lines_that_are_read_quickly_are_read_as_the_parser_reads_them() {
+        let member = Field {
+            member: Some("m"),
+            ..field("c")
+        };
+        let mut reader = RowReader::new(vec![field("a"), field("b"), member], None);
+        let first = br#"{"a":0,"x":0,"b":0,"c":0}"#;
+        let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+        for value in VALUES.into_iter().chain([deep.as_str()]) {
+            for (key, other) in [("a", "1"), ("x", "\"y\""), ("b", "-2.5"), ("c", "null")] {
+                for end in ["}", " } ", "", "}}", ",}", ",\"d\":1}"] {
+                    reader.parse(first).unwrap();
+                    let members = ["a", "x", "b", "c"].map(|known| {
+                        let value = if known == key { value } else { other };
+                        format!("\"{known}\": {value}")
+                    });
+                    let line = format!("{{{}{end}", members.join(", "));
+                    let quick = read_by(&mut reader, |reader| {
+                        let RowReader {
+                            order,
+                            fields,
+                            cells,
+                            ..
+                        } = reader;
+                        quick::read(line.as_bytes(), order, fields, cells)
+                    });
+                    let parsed =
+                        read_by(&mut reader, |reader| reader.parse(line.as_bytes()).is_ok());
+                    let is_quick = parsed.is_some() && value != deep && end.trim() == "}";
+                    if is_quick || quick.is_some() {
+                        assert_eq!(quick, parsed, "{line}");
+                    }
+                }
+            }
         }
     }
 

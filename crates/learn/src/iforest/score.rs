@@ -258,8 +258,10 @@ impl IsolationForest {
             monitor::begin("rows", out.len());
         }
         let task = |survivals: &mut Survivals, rows: &[f64], out: &mut [f64]| {
+            let mut numbers = Vec::new();
             let distinct = if repeat {
-                find_distinct(rows, self.n_features, out)
+                numbers.resize(out.len(), 0);
+                find_distinct(rows, self.n_features, &mut numbers)
             } else {
                 None
             };
@@ -268,8 +270,9 @@ impl IsolationForest {
             };
             let mut mapped = vec![0.0; distinct.len() / self.n_features];
             map_rows(&distinct, survivals, &mut mapped);
-            out.iter_mut()
-                .for_each(|number| *number = mapped[*number as usize]);
+            for (out, number) in out.iter_mut().zip(numbers) {
+                *out = mapped[usize::from(number)];
+            }
         };
         if is_shared {
             let tasks = rows.par_chunks(rows_per_task * self.n_features);

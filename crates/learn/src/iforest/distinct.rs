@@ -194,24 +194,41 @@ mod tests {
     fn gives_up_on_too_many_distinct_rows() {
         let many: Vec<f64> = (0..2 * MAX_DISTINCT).map(|i| i as f64).collect();
         assert!(find_distinct(&many, 1, &mut vec![0; many.len()]).is_none());
-        assert!(find_distinct(&many[..MAX_DISTINCT], 1, &mut vec![0; MAX_DISTINCT]).is_some());
+        // The table grows several times before it is full, and keeps the rows.
+        let twice = many[..MAX_DISTINCT].repeat(2);
+        let mut numbers = vec![0; twice.len()];
+        let distinct = find_distinct(&twice, 1, &mut numbers).unwrap();
+        assert_eq!(distinct, many[..MAX_DISTINCT]);
+        assert!(
+            numbers
+                .iter()
+                .zip(&twice)
+                .all(|(&number, &row)| f64::from(number) == row)
+        );
     }
 
     proptest! {
         #[test]
-        fn numbers_lead_back_to_the_rows(raw in prop::collection::vec((0..9u8, 0..9u8), 1..400)) {
+        fn numbers_lead_back_to_the_rows(
+            raw in prop::collection::vec((0..9u8, 0..9u8), 1..400), n_features in 2..15usize,
+        ) {
             let values = [f64::NAN, 0.0, -0.0, 1.0, 5e-324, f64::INFINITY, 59.0, 60.0, 1e300];
-            let rows: Vec<f64> =
-                raw.iter().flat_map(|r| [values[r.0 as usize], values[r.1 as usize]]).collect();
+            let row = |(first, last): &(u8, u8)| {
+                let mut row = vec![values[usize::from(*first)]; n_features];
+                row[n_features - 1] = values[usize::from(*last)];
+                row
+            };
+            let rows: Vec<f64> = raw.iter().flat_map(row).collect();
             let mut numbers = vec![0; raw.len()];
-            let distinct = find_distinct(&rows, 2, &mut numbers).unwrap();
-            for (row, number) in rows.chunks(2).zip(numbers) {
-                prop_assert!(same_bits(&distinct[2 * usize::from(number)..][..2], row));
+            let distinct = find_distinct(&rows, n_features, &mut numbers).unwrap();
+            for (row, number) in rows.chunks(n_features).zip(numbers) {
+                let found = &distinct[n_features * usize::from(number)..][..n_features];
+                prop_assert!(same_bits(found, row));
             }
             let mut kinds = raw.clone();
             kinds.sort_unstable();
             kinds.dedup();
-            prop_assert_eq!(distinct.len(), 2 * kinds.len());
+            prop_assert_eq!(distinct.len(), n_features * kinds.len());
         }
     }
 }

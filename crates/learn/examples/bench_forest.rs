@@ -10,6 +10,8 @@
 //! - `score`: score all rows in one call, with a forest fitted on them;
 //! - `explain`: explain all rows in one call, with a forest fitted on them;
 //! - `score-range`, `explain-range`: the same with a forest of novelty `range`;
+//! - `score-plain-simply`, `score-range-simply`, `score-box-simply`: score all rows in a form of path lengths that is
+//!   written without tricks, with trees that grow on the first 256 rows;
 //! - `one-row`: score one row per call, with times per call.
 //!
 //! Options: `--file` with rows as raw little-endian f64 (without it, standard normal rows are
@@ -21,11 +23,14 @@
 //! row, elapsed nanoseconds per row. Creating and checking the matrix is not timed.
 
 mod common;
+#[path = "common/forms.rs"]
+mod forms;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use common::{BoxedError, Options, cpu_time, read_rows};
+use forms::{Forest, Form};
 use learn::Matrix;
 use learn::iforest::{IsolationForest, IsolationForestParams, MaxSamples, Novelty};
 
@@ -62,6 +67,8 @@ struct Bench {
     params: IsolationForestParams,
     rows: Matrix,
     forest: IsolationForest,
+    /// The form and the forest of the works that end in `simply`.
+    simple: Option<(Form, Forest)>,
 }
 
 impl Bench {
@@ -86,7 +93,15 @@ impl Bench {
             Some(file) => params.fit(&read_rows(file, features, usize::MAX)?)?,
             None => params.fit(&rows)?,
         };
+        let form = match work {
+            "score-plain-simply" => Some(Form::Plain),
+            "score-range-simply" => Some(Form::Range),
+            "score-box-simply" => Some(Form::Box),
+            _ => None,
+        };
+        let simple = form.map(|form| Forest::grow(&rows, &params).map(|forest| (form, forest)));
         Ok(Bench {
+            simple: simple.transpose()?,
             params,
             rows,
             forest,
@@ -97,6 +112,10 @@ impl Bench {
     fn once(&self, work: &str) -> Result<(Duration, Duration), BoxedError> {
         let (values, features) = (self.rows.values(), self.rows.n_features());
         let (cpu, wall) = (cpu_time(), Instant::now());
+        if let Some((form, forest)) = &self.simple {
+            drop(black_box(forest.scores(values, *form)));
+            return Ok((cpu_time() - cpu, wall.elapsed()));
+        }
         match work {
             "fit" | "fit-distinct" => drop(black_box(self.params.fit(&self.rows)?)),
             "score" | "score-range" => drop(black_box(self.forest.scores(values)?)),

@@ -24,6 +24,8 @@ pub enum Goal {
     OneIn(f64),
     /// Our time is at most this many nanoseconds, whatever the peer's time.
     AtMost(f64),
+    /// There is none: the times show what something costs.
+    None,
 }
 
 /// One of the programs of a subject.
@@ -211,6 +213,7 @@ impl Goal {
         match self {
             Self::OneIn(parts) => ratio <= 1.0 / parts,
             Self::AtMost(nanoseconds) => ours <= nanoseconds,
+            Self::None => true,
         }
     }
 }
@@ -244,6 +247,24 @@ pub const PAIRS: &[Pair] = &[
         peer_name: "scikit-learn",
         goal: Goal::OneIn(8.0),
         rounds: 5,
+    },
+    Pair {
+        name: "written without tricks: score 100,000 × 10 rows with novelty `range`, per row",
+        ours: Work::ours("score-range-simply", Data::Normal, 3).limit(100_000),
+        peer: Work::ours("score-plain-simply", Data::Normal, 3).limit(100_000),
+        time: Time::CpuPerRow,
+        peer_name: "the plain form, written so",
+        goal: Goal::None,
+        rounds: 3,
+    },
+    Pair {
+        name: "written without tricks: the same with a box of all columns in every node, per row",
+        ours: Work::ours("score-box-simply", Data::Normal, 3).limit(100_000),
+        peer: Work::ours("score-range-simply", Data::Normal, 3).limit(100_000),
+        time: Time::CpuPerRow,
+        peer_name: "novelty `range`, written so",
+        goal: Goal::None,
+        rounds: 3,
     },
     Pair {
         name: "score 763,144 × 7 rows, 542 distinct, per row",

@@ -25,6 +25,10 @@ that begin with \"in Python\" are measured through our Python package, from an a
 of the rows, copies and the sorting of the rows before a fit are in our times. The goals of these rows are nine tenths of those
 of the work itself.
 
+Two rows show what the forms of novelty cost if all are written without tricks (`crates/learn/examples/common/forms.rs`). The
+box of all columns in every node is not in the product ([decision 0017](decisions/0017-novelty-by-ranges.md) says why). Its row
+compares it with novelty `range`: \"times as fast\" below 1 means slower.
+
 honeyguide and the other library run in turn, each in a process of its own. The time of a process is the median of its
 repetitions. The times below are medians over the rounds. \"Times as fast\" is the median of the rounds' ratios, and the
 lowest and the highest ratio follow it.
@@ -70,21 +74,35 @@ pub fn row(result: &PairResult, is_quiet: bool) -> String {
     let highest = speedups.iter().copied().fold(0.0, f64::max);
     let verdict = match goal.is_met(1.0 / speedup, ours) {
         _ if pair.time == Time::WallPerRow && !is_quiet => "open: the machine was busy",
+        true if matches!(goal, Goal::None) => "–",
         true => "met",
         false => "missed",
     };
     format!(
-        "| {name} | {peer_name} | {} | {} | **{speedup:.1}** | {lowest:.1} – {highest:.1} | {} | {verdict} |",
+        "| {name} | {peer_name} | {} | {} | **{}** | {} – {} | {} | {verdict} |",
         duration(peer),
         duration(ours),
+        times(speedup),
+        times(lowest),
+        times(highest),
         goal_text(*goal),
     )
+}
+
+/// Formats a ratio with one decimal, or with two if it is below 1.
+fn times(ratio: f64) -> String {
+    if ratio < 0.995 {
+        format!("{ratio:.2}")
+    } else {
+        format!("{ratio:.1}")
+    }
 }
 
 fn goal_text(goal: Goal) -> String {
     match goal {
         Goal::OneIn(times) => format!("≥ {times}"),
         Goal::AtMost(nanoseconds) => format!("≤ {}", duration(nanoseconds)),
+        Goal::None => "–".to_owned(),
     }
 }
 
@@ -151,6 +169,20 @@ mod tests {
         let page = include_str!("../../../docs/benchmarks.md");
         assert!(live_section(page).starts_with("\n## Live detection\n"));
         assert_eq!(live_section("# Speed\n"), "");
+    }
+
+    #[test]
+    fn a_pair_without_a_goal_has_no_verdict() {
+        let rounds = [Round {
+            ours: 400.0,
+            peer: 100.0,
+        }];
+        let pair = PAIRS.iter().find(|pair| matches!(pair.goal, Goal::None));
+        let result = PairResult {
+            pair: pair.unwrap(),
+            rounds: rounds.to_vec(),
+        };
+        assert!(row(&result, true).ends_with("| **0.25** | 0.25 – 0.25 | – | – |"));
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::rng::Rng;
 /// node takes less than a millisecond.
 const ROWS_WORTH_CHECKING: usize = 4096;
 
+/// The maximum number of columns of a matrix whose drawn rows are copied whole. Of wider ones, a tree may not look at most
+/// columns.
+const MAX_COPIED_COLUMNS: usize = 32;
+
 /// The inputs that all trees of a fit share.
 pub(super) struct Fit<'a> {
     pub(super) params: &'a IsolationForestParams,
@@ -30,11 +34,20 @@ impl Fit<'_> {
         let seen = rng.distinct_below(n_features as u64, n_seen as u64);
         let n_rows = sample.rows.len();
         let mut order: Vec<u32> = (0..n_rows as u32).collect();
+        let mut near = Vec::new();
+        if n_features <= MAX_COPIED_COLUMNS {
+            near.reserve_exact(n_rows * n_features);
+            let rows = sample.rows.iter().map(|&row| self.matrix.row(row as usize));
+            rows.for_each(|row| near.extend_from_slice(row));
+        }
+        let events = sample.events.iter().sum();
         let mut grower = Grower {
             fit: self,
             rng,
             features: seen.into_iter().map(|feature| feature as u32).collect(),
-            columns: vec![Vec::new(); n_features],
+            columns: vec![Column::default(); n_features],
+            near,
+            each_once: sample.events.iter().all(|events| *events == 1),
             sample,
             right: vec![0; n_rows],
             missing: Vec::new(),
@@ -43,7 +56,7 @@ impl Fit<'_> {
                 ..Tree::default()
             },
         };
-        grower.grow(&mut order, 0, n_seen);
+        grower.grow(&mut order, events, 0, n_seen);
         if grower.keeps_ranges() {
             grower.tree.sample = grower.sample_ranges(&order);
             grower.tree.ranges.shrink_to_fit();
@@ -58,16 +71,28 @@ struct Grower<'a> {
     fit: &'a Fit<'a>,
     rng: &'a mut Rng,
     sample: Sample,
+    /// Whether every row of the sample stands for one event.
+    each_once: bool,
+    /// The values of the sample's rows, copied because the rows of the matrix are far apart in memory; empty for a wide
+    /// matrix.
+    near: Vec<f64>,
     /// The tree's columns. In every node, those at index `n_varying` and above are constant.
     features: Vec<u32>,
-    /// The sample's values of each column, copied on first use because the rows of the matrix are
-    /// far apart in memory; empty before that.
-    columns: Vec<Vec<f64>>,
+    /// The sample's values of each column, arranged on first use; empty before that.
+    columns: Vec<Column>,
     /// A buffer for the right side of a partition.
     right: Vec<u32>,
     /// A buffer for the rows of a partition that lack the value.
     missing: Vec<u32>,
     tree: Tree,
+}
+
+/// A column of the sample.
+#[derive(Clone, Default)]
+struct Column {
+    values: Vec<f64>,
+    /// Whether a value is missing.
+    lacks: bool,
 }
 
 /// The values of a varying column within a node: their range, or the categories present.
@@ -77,17 +102,13 @@ enum Spread {
 }
 
 impl Grower<'_> {
-    /// Appends the subtree of `rows`, which are indices into the sample. Only the first `n_varying`
-    /// columns can vary among these rows.
-    fn grow(&mut self, rows: &mut [u32], depth: u32, mut n_varying: usize) {
+    /// Appends the subtree of `rows`, which are indices into the sample and stand for `events` events. Only the first
+    /// `n_varying` columns can vary among these rows.
+    fn grow(&mut self, rows: &mut [u32], events: u32, depth: u32, mut n_varying: usize) {
         if rows.len() >= ROWS_WORTH_CHECKING {
             monitor::check();
         }
         let at = self.tree.nodes.len();
-        let events = rows
-            .iter()
-            .map(|&row| self.sample.events[row as usize])
-            .sum();
         self.tree.nodes.push(Node {
             rule: Rule::Leaf { path_length: 0.0 },
             right: 0,
@@ -114,14 +135,24 @@ impl Grower<'_> {
         }
         let (rule, n_left) = self.apply(split, rows);
         let (left, right) = rows.split_at_mut(n_left);
-        self.grow(left, depth + 1, n_varying);
+        let events_left = self.events(left);
+        self.grow(left, events_left, depth + 1, n_varying);
         let right_at = self.tree.nodes.len() as u32;
-        self.grow(right, depth + 1, n_varying);
+        self.grow(right, events - events_left, depth + 1, n_varying);
         self.tree.nodes[at] = Node {
             rule,
             right: right_at,
             events,
         };
+    }
+
+    /// Returns the number of events that the rows stand for.
+    fn events(&self, rows: &[u32]) -> u32 {
+        if self.each_once {
+            return rows.len() as u32;
+        }
+        let events = &self.sample.events[..];
+        rows.iter().map(|&row| events[row as usize]).sum()
     }
 
     /// Returns whether path lengths will depend on the ranges of nodes.
@@ -135,7 +166,7 @@ impl Grower<'_> {
         for at in 0..self.features.len() {
             let feature = self.features[at];
             if self.fit.params.kind(feature as usize) == ColumnKind::Numeric {
-                let (low, high) = ends(rows.iter().map(|&row| self.column(feature)[row as usize]));
+                let (low, high) = ends(rows, self.column(feature));
                 if low <= high {
                     ranges[feature as usize] = Range { low, high };
                 }
@@ -206,24 +237,36 @@ impl Grower<'_> {
     fn spread(&mut self, feature: u32, rows: &[u32]) -> Option<Spread> {
         let kind = self.fit.params.kind(feature as usize);
         let column = self.column(feature);
-        let values = rows.iter().map(|&row| column[row as usize]);
         if let ColumnKind::Categorical { .. } = kind {
-            let present = codes(values);
+            let present = codes(rows.iter().map(|&row| column[row as usize]));
             return (present.len() > 1).then_some(Spread::Categories { feature, present });
         }
-        let (min, max) = ends(values);
+        let (min, max) = ends(rows, column);
         (min < max).then_some(Spread::Numbers { feature, min, max })
     }
 
     /// Returns the sample's values of a column.
+    #[inline]
     fn column(&mut self, feature: u32) -> &[f64] {
-        let column = &mut self.columns[feature as usize];
-        if column.is_empty() {
-            let (values, stride) = (self.fit.matrix.values(), self.fit.matrix.n_features());
-            let rows = self.sample.rows.iter();
-            column.extend(rows.map(|&row| values[row as usize * stride + feature as usize]));
+        if self.columns[feature as usize].values.is_empty() {
+            self.arrange_column(feature as usize);
         }
-        column
+        &self.columns[feature as usize].values
+    }
+
+    fn arrange_column(&mut self, feature: usize) {
+        let matrix = self.fit.matrix;
+        let values: Vec<f64> = if self.near.is_empty() {
+            let rows = self.sample.rows.iter();
+            rows.map(|&row| matrix.row(row as usize)[feature]).collect()
+        } else {
+            let rows = self.near.chunks_exact(matrix.n_features());
+            rows.map(|row| row[feature]).collect()
+        };
+        self.columns[feature] = Column {
+            lacks: values.iter().fold(false, |any, value| any | value.is_nan()),
+            values,
+        };
     }
 
     /// Draws a subset of the categories uniformly from those that are neither empty nor complete.
@@ -278,7 +321,12 @@ impl Grower<'_> {
                 feature, threshold, ..
             } => {
                 let column = std::mem::take(&mut self.columns[feature as usize]);
-                let (n_left, _) = self.partition(rows, |row| side(column[row], threshold));
+                let n_left = if column.lacks {
+                    self.partition(rows, |row| side(column.values[row], threshold))
+                        .0
+                } else {
+                    self.partition_complete(rows, &column.values, threshold)
+                };
                 self.columns[feature as usize] = column;
                 (Rule::Threshold { feature, threshold }, n_left)
             }
@@ -306,13 +354,15 @@ impl Grower<'_> {
         rows: &mut [u32],
     ) -> (Rule, usize) {
         let column = std::mem::take(&mut self.columns[feature as usize]);
-        let side = |row: usize| match column[row] {
+        let side = |row: usize| match column.values[row] {
             code if code.is_nan() => Side::Missing,
             code if left.binary_search(&(code as u32)).is_ok() => Side::Left,
             _ => Side::Right,
         };
         let (n_left, left_is_larger) = self.partition(rows, side);
-        let right = rows[n_left..].iter().map(|&row| column[row as usize]);
+        let right = rows[n_left..]
+            .iter()
+            .map(|&row| column.values[row as usize]);
         let larger = if left_is_larger { left } else { codes(right) };
         self.columns[feature as usize] = column;
         let rule = Rule::Categories {
@@ -321,6 +371,24 @@ impl Grower<'_> {
         };
         self.tree.lists.push(larger.into());
         (rule, n_left)
+    }
+
+    /// Moves the rows whose values are at most `threshold` to the front, and returns their number. None may be missing.
+    #[inline]
+    fn partition_complete(&mut self, rows: &mut [u32], values: &[f64], threshold: f64) -> usize {
+        let right = &mut self.right[..rows.len()];
+        let (mut n_left, mut n_right) = (0, 0);
+        for i in 0..rows.len() {
+            let row = rows[i];
+            // Writing to both sides and advancing only one of them avoids a branch.
+            rows[n_left] = row;
+            right[n_right] = row;
+            let left = usize::from(values[row as usize] <= threshold);
+            n_left += left;
+            n_right += 1 - left;
+        }
+        rows[n_left..].copy_from_slice(&right[..n_right]);
+        n_left
     }
 
     /// Moves the rows on the left side to the front, and rows that lack the value to the side with
@@ -357,16 +425,27 @@ impl Grower<'_> {
     }
 }
 
-/// Returns the lowest and the highest of the values that are not missing; the infinities when there is none.
+/// Returns the lowest and the highest of the rows' values that are not missing; the infinities when there is none.
 #[inline]
-fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in values {
+fn ends(rows: &[u32], column: &[f64]) -> (f64, f64) {
+    // A comparison waits for the one before it, so four pairs of ends are kept.
+    const LANES: usize = 4;
+    let (mut min, mut max) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    let mut widen = |lane: usize, row: u32| {
+        let value = column[row as usize];
         // Comparisons with NaN are false, so missing values change neither end.
-        min = if value < min { value } else { min };
-        max = if value > max { value } else { max };
+        min[lane] = if value < min[lane] { value } else { min[lane] };
+        max[lane] = if value > max[lane] { value } else { max[lane] };
+    };
+    let (blocks, rest) = rows.as_chunks::<LANES>();
+    for block in blocks {
+        (0..LANES).for_each(|lane| widen(lane, block[lane]));
     }
-    (min, max)
+    rest.iter().for_each(|&row| widen(0, row));
+    (
+        min.into_iter().fold(f64::INFINITY, f64::min),
+        max.into_iter().fold(f64::NEG_INFINITY, f64::max),
+    )
 }
 
 /// Returns the distinct codes among the values of a categorical column, ascending.

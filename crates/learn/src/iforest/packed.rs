@@ -24,11 +24,14 @@
 //! Rows are coded in tiles. A tile goes through all trees while its codes are in the fastest cache.
 //! The walks are in [`super::simd`].
 
+use std::array;
 use std::collections::BTreeMap;
 
 use super::InputPrecision;
 use super::first_cuts::{FirstCuts, Survivals};
-use super::perfect::{GROUP, NODE_ENTRIES, Outside, PackedTree, Rows};
+use super::perfect::{
+    GROUP, NEVER_ABOVE, NEVER_BELOW, NODE_ENTRIES, NodeRanges, PackedTree, Rows, TREES_TOGETHER,
+};
 use super::simd::{Instructions, Surroundings, Tile};
 use super::tree::{Rule, Tree};
 use crate::monitor;
@@ -59,10 +62,13 @@ struct Column {
 /// A forest of threshold splits, packed for scoring many rows.
 #[derive(Debug)]
 pub(super) struct PackedForest {
+    n_features: usize,
     columns: Vec<Column>,
     /// The number of levels of splits.
     depth: u32,
     trees: Vec<PackedTree>,
+    /// The ranges of the nodes of each four trees; empty in a plain forest.
+    ranges: Vec<NodeRanges>,
     first_cuts: Option<FirstCuts>,
 }
 
@@ -114,17 +120,25 @@ impl PackedForest {
         let codes: Codes = numbered
             .map(|((key, list), number)| (key, (number, list)))
             .collect();
+        let first_cuts = FirstCuts::of(trees, n_features);
+        let four_trees = trees.chunks(TREES_TOGETHER);
+        let ranges = match first_cuts {
+            None => Vec::new(),
+            Some(_) => four_trees.map(|four| ranges_of(four, depth)).collect(),
+        };
         Some(PackedForest {
+            n_features,
             trees: trees
                 .iter()
                 .map(|tree| pack(tree, depth, with_missing, &codes))
                 .collect(),
+            ranges,
             columns: codes
                 .into_iter()
                 .map(|(key, (_, list))| Column::new(key, list))
                 .collect(),
             depth,
-            first_cuts: FirstCuts::of(trees, n_features),
+            first_cuts,
         })
     }
 
@@ -134,18 +148,18 @@ impl PackedForest {
         self.columns.len() <= 2 * self.trees.len()
     }
 
-    /// Writes to `out` the sum of path lengths over the trees, added in tree order, for each row of
-    /// `n_features` values.
+    /// Writes to `out` the sum of path lengths over the trees, added in tree order, for each row.
+    /// `survivals` is a buffer.
     pub(super) fn path_length_sums(
         &self,
         rows: &[f64],
-        n_features: usize,
         input: InputPrecision,
         instructions: Instructions,
+        survivals: &mut Survivals,
         out: &mut [f64],
     ) {
+        let n_features = self.n_features;
         let mut tile = Tile::new(self.columns.len());
-        let mut survivals = Survivals::default();
         let tiles = rows
             .chunks(TILE_ROWS * n_features)
             .zip(out.chunks_mut(TILE_ROWS));
@@ -154,19 +168,19 @@ impl PackedForest {
             tile.resize(out.len());
             for (i, group) in rows.chunks(GROUP * n_features).enumerate() {
                 for (at, column) in self.columns.iter().enumerate() {
-                    let values = group.iter().skip(column.feature).step_by(n_features);
-                    let values = values.map(|&value| input.round(value));
-                    column.write_codes(values, tile.codes(i, at), instructions);
+                    let values = values_of(group, column.feature, n_features, input);
+                    column.write_codes(&values, tile.codes(i, at), instructions);
                 }
             }
             let surroundings = self.first_cuts.as_ref().map(|first_cuts| {
-                first_cuts.survivals(rows, &mut survivals);
+                first_cuts.survivals(rows, survivals);
                 Surroundings {
                     rows: Rows {
                         values: rows,
                         n_features,
                     },
-                    survivals: &survivals,
+                    survivals,
+                    ranges: &self.ranges,
                 }
             });
             instructions.walk(&self.trees, self.depth, &mut tile, surroundings);
@@ -186,23 +200,39 @@ impl Column {
         }
     }
 
-    /// Writes the codes of the values of up to [`GROUP`] rows.
+    /// Writes the codes of the values of a group of rows.
     fn write_codes(
         &self,
-        values: impl Iterator<Item = f64>,
+        values: &[f64; GROUP],
         codes: &mut [u16; GROUP],
         instructions: Instructions,
     ) {
-        let mut group = [0.0; GROUP];
-        group
-            .iter_mut()
-            .zip(values)
-            .for_each(|(place, value)| *place = value);
-        instructions.rank(&self.thresholds, &group, codes);
-        for (code, value) in codes.iter_mut().zip(group) {
-            *code = if value.is_nan() { self.missing } else { *code };
+        instructions.rank(&self.thresholds, values, codes);
+        if values.iter().fold(false, |any, value| any | value.is_nan()) {
+            for (code, value) in codes.iter_mut().zip(values) {
+                *code = if value.is_nan() { self.missing } else { *code };
+            }
         }
     }
+}
+
+/// Returns the values of up to [`GROUP`] rows in a column, followed by zeros.
+#[inline]
+fn values_of(
+    rows: &[f64],
+    feature: usize,
+    n_features: usize,
+    input: InputPrecision,
+) -> [f64; GROUP] {
+    let mut values = [0.0; GROUP];
+    if rows.len() == GROUP * n_features {
+        values = array::from_fn(|row| rows[row * n_features + feature]);
+    } else {
+        for (value, row) in values.iter_mut().zip(rows.chunks_exact(n_features)) {
+            *value = row[feature];
+        }
+    }
+    values.map(|value| input.round(value))
 }
 
 /// Returns the code of a missing value in the column that node `at` compares.
@@ -217,50 +247,73 @@ fn missing_code(tree: &Tree, at: usize, with_missing: bool) -> u16 {
 /// Packs one tree as a perfect tree with `depth` levels of splits.
 fn pack(tree: &Tree, depth: u32, with_missing: bool, codes: &Codes) -> PackedTree {
     let size = 1 << depth;
-    let entries = size.max(NODE_ENTRIES);
+    let entries = n_entries(depth);
     let mut packed = PackedTree {
         columns: vec![0; entries],
         ranks: vec![MISSING_RIGHT; entries],
         leaves: vec![0.0; size],
-        outside: (!tree.is_plain()).then(|| Outside::new(entries)),
+        bounds: Vec::new(),
     };
-    // Nodes to be packed: the index in the tree, the position in the heap and the number of levels
-    // below.
-    let mut pending = vec![(0, 1, depth)];
-    while let Some((at, place, below)) = pending.pop() {
-        let node = &tree.nodes[at];
-        match node.rule {
-            Rule::Threshold { feature, threshold } => {
-                let (number, list) = &codes[&(feature, missing_code(tree, at, with_missing))];
-                packed.columns[place] = *number;
-                packed.ranks[place] = list.partition_point(|t| *t < threshold) as u16;
-                if let Some(outside) = &mut packed.outside {
-                    let range = tree.ranges[at];
-                    let below = list.partition_point(|t| *t < range.low) as u16 + 1;
-                    let above = list.partition_point(|t| *t <= range.high) as u16 - 1;
-                    let bounds = (
-                        if goes_on(tree, at + 1) { below } else { 0 },
-                        if goes_on(tree, node.right as usize) {
-                            above
-                        } else {
-                            u16::MAX
-                        },
-                    );
-                    outside.set(place, feature, range, bounds);
+    if !tree.is_plain() {
+        packed.bounds = [NEVER_BELOW, NEVER_ABOVE].repeat(entries);
+    }
+    each_place(tree, depth, |at, place, below| match tree.nodes[at].rule {
+        Rule::Threshold { feature, threshold } => {
+            let (number, list) = &codes[&(feature, missing_code(tree, at, with_missing))];
+            packed.columns[place] = *number;
+            packed.ranks[place] = list.partition_point(|t| *t < threshold) as u16;
+            if let Some(range) = tree.ranges.get(at) {
+                if goes_on(tree, at + 1) {
+                    let inside = list.partition_point(|t| *t < range.low) as u16 + 1;
+                    packed.bounds[2 * place] = inside;
                 }
-                pending.push((at + 1, 2 * place, below - 1));
-                pending.push((node.right as usize, 2 * place + 1, below - 1));
-            }
-            Rule::Leaf { path_length } => {
-                let first = (place << below) - size;
-                packed.leaves[first..first + (1 << below)].fill(path_length);
-            }
-            Rule::Categories { .. } | Rule::Plane { .. } => {
-                unreachable!("forests with other splits than thresholds are not packed")
+                if goes_on(tree, tree.nodes[at].right as usize) {
+                    let above = list.partition_point(|t| *t <= range.high) as u16;
+                    packed.bounds[2 * place + 1] = above;
+                }
             }
         }
-    }
+        Rule::Leaf { path_length } => {
+            let first = (place << below) - size;
+            packed.leaves[first..first + (1 << below)].fill(path_length);
+        }
+        Rule::Categories { .. } | Rule::Plane { .. } => {
+            unreachable!("forests with other splits than thresholds are not packed")
+        }
+    });
     packed
+}
+
+/// Returns the ranges of the nodes of up to [`TREES_TOGETHER`] trees of threshold splits.
+fn ranges_of(trees: &[Tree], depth: u32) -> NodeRanges {
+    let mut ranges = NodeRanges::new(n_entries(depth));
+    for (number, tree) in trees.iter().enumerate() {
+        each_place(tree, depth, |at, place, _| {
+            if let Rule::Threshold { feature, .. } = tree.nodes[at].rule {
+                ranges.set(place, number, feature, tree.ranges[at]);
+            }
+        });
+    }
+    ranges
+}
+
+/// Returns the number of entries of a perfect tree with `depth` levels of splits.
+fn n_entries(depth: u32) -> usize {
+    (1 << depth).max(NODE_ENTRIES)
+}
+
+/// Calls `take` for each node of the tree with its index, its position in the heap and the number of levels below. Parents
+/// come before their children.
+fn each_place(tree: &Tree, depth: u32, mut take: impl FnMut(usize, usize, u32)) {
+    let mut pending = vec![(0, 1, depth)];
+    while let Some((at, place, below)) = pending.pop() {
+        take(at, place, below);
+        let right = tree.nodes[at].right as usize;
+        if right > 0 {
+            pending.push((at + 1, 2 * place, below - 1));
+            pending.push((right, 2 * place + 1, below - 1));
+        }
+    }
 }
 
 /// Returns whether the path of an event that reaches a node is expected to go on. Otherwise it does not matter whether
@@ -311,7 +364,7 @@ mod tests {
     ) {
         let matrix = Matrix::unweighted(n_features, values(n_features * 5000, seed)).unwrap();
         let params = IsolationForestParams::new()
-            .n_estimators(6)
+            .n_estimators(5 + (seed % 4) as usize)
             .max_samples(MaxSamples::Count(max_samples))
             .novelty(novelty)
             .seed(seed);
@@ -326,8 +379,8 @@ mod tests {
             let packed = PackedForest::new(&forest.trees, n_features, with_missing).unwrap();
             for instructions in Instructions::available() {
                 let mut found = vec![0.0; n_rows];
-                let input = InputPrecision::F64;
-                packed.path_length_sums(&rows, n_features, input, instructions, &mut found);
+                let (input, mut buffer) = (InputPrecision::F64, Survivals::default());
+                packed.path_length_sums(&rows, input, instructions, &mut buffer, &mut found);
                 assert!(found == expected, "{instructions:?}, {n_features} features");
             }
         }

@@ -19,61 +19,74 @@ pub(super) struct PackedTree {
     pub(super) ranks: Vec<u16>,
     /// The path length at each position of the last level, in splits.
     pub(super) leaves: Vec<f64>,
-    /// What depends on how far outside a row lies; `None` in a plain forest.
-    pub(super) outside: Option<Outside>,
+    /// For each child, beside the entry 2 of the left child of the root, the bound from which on a code may be outside of
+    /// the range of its parent; empty in a plain forest. Rows that go left may be outside below the bound, and rows that go
+    /// right from the bound on, because the threshold is within the range. A bound is a threshold of the forest beside the
+    /// end of the range, so that it needs no code of its own. It is out of reach where a split cannot shorten the path, but
+    /// for missing values, which are inside of every range.
+    pub(super) bounds: Vec<u16>,
 }
 
-/// The part of a perfect tree that finds and shortens the paths of rows that lie outside of nodes.
+/// The bound of a left child that no code is below.
+pub(super) const NEVER_BELOW: u16 = 0;
+
+/// The bound of a right child that no code reaches but that of a missing value.
+pub(super) const NEVER_ABOVE: u16 = u16::MAX;
+
+/// The number of trees whose ranges are kept together.
+pub(super) const TREES_TOGETHER: usize = 4;
+
+/// What is needed to shorten the paths of rows that lie outside of nodes, for up to [`TREES_TOGETHER`] perfect trees. The
+/// entries of the trees for one place lie side by side, the place being an index in heap order.
 #[derive(Debug)]
-pub(super) struct Outside {
-    /// Codes below this one may be outside of the node's range. The bound is a threshold of the forest beside the range,
-    /// so that it needs no code of its own. A bound is out of reach where a split cannot shorten the path.
-    pub(super) lows: Vec<u16>,
-    /// Codes above this one may be outside of the node's range.
-    pub(super) highs: Vec<u16>,
+pub(super) struct NodeRanges {
     /// The column that each node splits.
     pub(super) features: Vec<u32>,
-    /// The range of each node.
+    /// The range of that column in each node.
     pub(super) ranges: Vec<Range>,
 }
 
-impl Outside {
-    /// Creates the arrays of a tree of as many entries, none of which can be outside.
-    pub(super) fn new(entries: usize) -> Outside {
-        Outside {
-            lows: vec![0; entries],
-            highs: vec![u16::MAX; entries],
-            features: vec![0; entries],
-            ranges: vec![Range::ALL; entries],
+impl NodeRanges {
+    /// Creates the ranges of perfect trees of as many places, none of which a row can be outside of.
+    pub(super) fn new(places: usize) -> NodeRanges {
+        NodeRanges {
+            features: vec![0; places * TREES_TOGETHER],
+            ranges: vec![Range::ALL; places * TREES_TOGETHER],
         }
     }
 
-    /// Sets the node at `place`; codes below the first bound or above the second may be outside.
-    pub(super) fn set(&mut self, place: usize, feature: u32, range: Range, bounds: (u16, u16)) {
-        (self.lows[place], self.highs[place]) = bounds;
-        self.features[place] = feature;
-        self.ranges[place] = range;
+    /// Sets the column and the range of the node at a place of a tree.
+    pub(super) fn set(&mut self, place: usize, tree: usize, feature: u32, range: Range) {
+        let at = place * TREES_TOGETHER + tree;
+        self.features[at] = feature;
+        self.ranges[at] = range;
     }
 
-    /// Shortens the path lengths of a group of rows. Each entry of `found` is a place in the tree, from the root
+    /// Shortens the path lengths of a group of rows in a tree. Each entry of `found` is a place in the tree, from the root
     /// downwards, and a row of the group that may be outside there; see [`found`]. `rows` are the values of the group's
     /// rows.
-    pub(super) fn shorten(&self, found: &[u32], rows: Rows<'_>, lengths: &mut [f64; GROUP]) {
+    pub(super) fn shorten(
+        &self,
+        tree: usize,
+        found: &[u32],
+        rows: Rows<'_>,
+        lengths: &mut [f64; GROUP],
+    ) {
         // The deepest nodes come first, because a length is the expectation below its node.
         for &entry in found.iter().rev() {
-            let after = f64::from(place_of(entry).ilog2() + 1);
-            let length = &mut lengths[row_of(entry)];
-            *length = shortened(*length, after, self.survival(entry, rows));
+            let (place, row) = (entry as usize / GROUP, entry as usize % GROUP);
+            let after = f64::from(place.ilog2() + 1);
+            let survival = self.survival(place * TREES_TOGETHER + tree, row, rows);
+            lengths[row] = shortened(lengths[row], after, survival);
         }
     }
 
-    /// Returns the probability that the row of an entry survives the split at its place.
-    pub(super) fn survival(&self, entry: u32, rows: Rows<'_>) -> f64 {
-        let place = place_of(entry);
-        let at = row_of(entry) * rows.n_features + self.features[place] as usize;
+    /// Returns the probability that a row of the group survives the split of the node at index `at`.
+    pub(super) fn survival(&self, at: usize, row: usize, rows: Rows<'_>) -> f64 {
+        let value = row * rows.n_features + self.features[at] as usize;
         // The last group of a tile can have more rows than there are values.
-        match rows.values.get(at) {
-            Some(&value) => self.ranges[place].survival(value),
+        match rows.values.get(value) {
+            Some(&value) => self.ranges[at].survival(value),
             None => 1.0,
         }
     }
@@ -93,18 +106,6 @@ pub(super) const GROUP: usize = 32;
 #[inline(always)]
 pub(super) fn found(place: usize, row: usize) -> u32 {
     (place * GROUP + row) as u32
-}
-
-/// Returns the place of an entry.
-#[inline(always)]
-fn place_of(entry: u32) -> usize {
-    entry as usize / GROUP
-}
-
-/// Returns the row of an entry.
-#[inline(always)]
-fn row_of(entry: u32) -> usize {
-    entry as usize % GROUP
 }
 
 /// Adds to each sum the path length of its row. `lengths` are the path lengths if the rows survive the first cuts of the

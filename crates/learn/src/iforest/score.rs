@@ -155,7 +155,7 @@ impl IsolationForest {
     pub fn score_one(&self, row: &[f64]) -> Result<f64, ScoreError> {
         self.check_rows(row, 1)?;
         let mut length = [0.0];
-        self.path_lengths_of(row, false, &mut length);
+        self.path_lengths_of(row, false, &mut Survivals::default(), &mut length);
         Ok(self.score()(length[0]))
     }
 
@@ -248,8 +248,8 @@ impl IsolationForest {
             ROWS_PER_TASK
         };
         let pack = out.len() >= ROWS_WORTH_PACKING;
-        let map_rows = |rows: &[f64], out: &mut [f64]| {
-            self.path_lengths_of(rows, pack, out);
+        let map_rows = |rows: &[f64], survivals: &mut Survivals, out: &mut [f64]| {
+            self.path_lengths_of(rows, pack, survivals, out);
             out.iter_mut()
                 .for_each(|length| *length = function(*length));
         };
@@ -257,36 +257,45 @@ impl IsolationForest {
         if is_shared {
             monitor::begin("rows", out.len());
         }
-        let task = |(rows, out): (&[f64], &mut [f64])| {
+        let task = |survivals: &mut Survivals, rows: &[f64], out: &mut [f64]| {
+            let mut numbers = Vec::new();
             let distinct = if repeat {
-                find_distinct(rows, self.n_features, out)
+                numbers.resize(out.len(), 0);
+                find_distinct(rows, self.n_features, &mut numbers)
             } else {
                 None
             };
             let Some(distinct) = distinct else {
-                return map_rows(rows, out);
+                return map_rows(rows, survivals, out);
             };
             let mut mapped = vec![0.0; distinct.len() / self.n_features];
-            map_rows(&distinct, &mut mapped);
-            out.iter_mut()
-                .for_each(|number| *number = mapped[*number as usize]);
+            map_rows(&distinct, survivals, &mut mapped);
+            for (out, number) in out.iter_mut().zip(numbers) {
+                *out = mapped[usize::from(number)];
+            }
         };
         if is_shared {
             let tasks = rows.par_chunks(rows_per_task * self.n_features);
             let tasks = tasks.zip(out.par_chunks_mut(rows_per_task));
-            tasks.for_each(|(rows, out)| {
+            tasks.for_each_init(Survivals::default, |survivals, (rows, out)| {
                 monitor::check();
                 let done = out.len();
-                task((rows, out));
+                task(survivals, rows, out);
                 monitor::step(done);
             });
         } else {
-            task((rows, out));
+            task(&mut Survivals::default(), rows, out);
         }
     }
 
-    /// Writes the mean path length of each row to `out`, on the current thread.
-    fn path_lengths_of(&self, rows: &[f64], pack: bool, out: &mut [f64]) {
+    /// Writes the mean path length of each row to `out`, on the current thread. `survivals` is a buffer.
+    fn path_lengths_of(
+        &self,
+        rows: &[f64],
+        pack: bool,
+        survivals: &mut Survivals,
+        out: &mut [f64],
+    ) {
         let missing = pack && rows.iter().any(|value| value.is_nan());
         let packing = if pack {
             self.packings.get(self, missing)
@@ -296,17 +305,23 @@ impl IsolationForest {
         match packing {
             Some(packed) => {
                 let instructions = Instructions::best();
-                packed.path_length_sums(rows, self.n_features, self.input, instructions, out);
+                packed.path_length_sums(rows, self.input, instructions, survivals, out);
             }
-            None => self.path_length_sums(rows, pack, out),
+            None => self.path_length_sums(rows, pack, survivals, out),
         }
         out.iter_mut()
             .for_each(|sum| *sum /= self.trees.len() as f64);
     }
 
     /// Writes the sum of path lengths over the trees for each row, added in tree order to fix the
-    /// rounding.
-    fn path_length_sums(&self, rows: &[f64], many: bool, out: &mut [f64]) {
+    /// rounding. `survivals` is a buffer.
+    fn path_length_sums(
+        &self,
+        rows: &[f64],
+        many: bool,
+        survivals: &mut Survivals,
+        out: &mut [f64],
+    ) {
         let rounded: Vec<f64>;
         let rows = match self.input {
             InputPrecision::F64 => rows,
@@ -321,12 +336,11 @@ impl IsolationForest {
         } else {
             None
         };
-        let mut survivals = Survivals::default();
         let together = rows.chunks(ROWS_TOGETHER * self.n_features);
         for (rows, sums) in together.zip(out.chunks_mut(ROWS_TOGETHER)) {
             monitor::check();
             match walks {
-                Some(walks) => walks.add_path_lengths(rows, self.n_features, &mut survivals, sums),
+                Some(walks) => walks.add_path_lengths(rows, self.n_features, survivals, sums),
                 None => self.add_path_lengths(rows, sums),
             }
         }

@@ -17,7 +17,7 @@ mod tile;
 pub(super) use tile::Tile;
 
 use super::first_cuts::Survivals;
-use super::perfect::{GROUP, PackedTree, Rows};
+use super::perfect::{GROUP, NodeRanges, PackedTree, Rows};
 
 /// An instruction set that this processor supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) rows: Rows<'a>,
     /// The probabilities that the rows survive the first cuts of the trees.
     pub(super) survivals: &'a Survivals,
+    /// The ranges of the nodes of each four trees.
+    pub(super) ranges: &'a [NodeRanges],
 }
 
 impl<'a> Surroundings<'a> {

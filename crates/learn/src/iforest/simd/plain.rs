@@ -2,7 +2,7 @@
 
 use super::Surroundings;
 use super::tile::Tile;
-use crate::iforest::perfect::{GROUP, PackedTree, add_cut, found};
+use crate::iforest::perfect::{GROUP, PackedTree, TREES_TOGETHER, add_cut, found};
 
 /// See [`super::Instructions::walk`].
 pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
@@ -13,7 +13,7 @@ pub(super) fn walk(trees: &[PackedTree], depth: u32, tile: &mut Tile) {
             // independent.
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[usize::from(tree.columns[*place])][row];
+                    let code = codes[usize::from(tree.columns[*place])].0[row];
                     *place = 2 * *place + usize::from(code > tree.ranks[*place]);
                 }
             }
@@ -36,9 +36,7 @@ pub(super) fn walk_outside(
     surroundings: Surroundings<'_>,
 ) {
     for (number, tree) in trees.iter().enumerate() {
-        let Some(outside) = &tree.outside else {
-            continue;
-        };
+        let ranges = &surroundings.ranges[number / TREES_TOGETHER];
         let first = surroundings.survivals.of_tree(number);
         for (group, (codes, sums)) in tile.groups().enumerate() {
             let mut places = [1; GROUP];
@@ -46,15 +44,20 @@ pub(super) fn walk_outside(
             let (mut entries, mut n_found) = ([0; MAX_FOUND + 1], 0);
             for _ in 0..depth {
                 for (row, place) in places.iter_mut().enumerate() {
-                    let code = codes[usize::from(tree.columns[*place])][row];
+                    let code = codes[usize::from(tree.columns[*place])].0[row];
                     entries[n_found] = found(*place, row);
-                    let maybe = (code < outside.lows[*place]) | (code > outside.highs[*place]);
-                    n_found += usize::from(maybe);
-                    *place = 2 * *place + usize::from(code > tree.ranks[*place]);
+                    let right = code > tree.ranks[*place];
+                    *place = 2 * *place + usize::from(right);
+                    n_found += usize::from((code >= tree.bounds[*place]) == right);
                 }
             }
             let mut lengths = places.map(|place| tree.leaves[place - tree.leaves.len()]);
-            outside.shorten(&entries[..n_found], surroundings.group(group), &mut lengths);
+            ranges.shorten(
+                number % TREES_TOGETHER,
+                &entries[..n_found],
+                surroundings.group(group),
+                &mut lengths,
+            );
             add_cut(&lengths, &first.of_group(group).of_rows(), sums);
         }
     }

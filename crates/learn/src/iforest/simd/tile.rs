@@ -2,13 +2,18 @@
 
 use crate::iforest::perfect::GROUP;
 
+/// The codes of one column for the rows of a group. Aligned as a vector is, so that no load needs two lines of the cache.
+#[repr(align(64))]
+#[derive(Clone, Copy, Debug)]
+pub(in crate::iforest) struct ColumnCodes(pub(in crate::iforest) [u16; GROUP]);
+
 /// A tile: rows of 16-bit codes, and one sum per row.
 ///
 /// Rows are kept in groups. The codes of a group are laid out column by column, so that a vector holds the codes of one
 /// column for all rows of the group.
 #[derive(Debug)]
 pub(in crate::iforest) struct Tile {
-    codes: Vec<[u16; GROUP]>,
+    codes: Vec<ColumnCodes>,
     sums: Vec<f64>,
     columns: usize,
 }
@@ -27,13 +32,14 @@ impl Tile {
     /// Sets the number of rows. The last group can have more rows than that.
     pub(in crate::iforest) fn resize(&mut self, rows: usize) {
         let groups = rows.div_ceil(GROUP);
-        self.codes.resize(groups * self.columns, [0; GROUP]);
+        self.codes
+            .resize(groups * self.columns, ColumnCodes([0; GROUP]));
         self.sums.resize(groups * GROUP, 0.0);
     }
 
     /// Returns the codes of a column for the rows of a group.
     pub(in crate::iforest) fn codes(&mut self, group: usize, column: usize) -> &mut [u16; GROUP] {
-        &mut self.codes[group * self.columns + column]
+        &mut self.codes[group * self.columns + column].0
     }
 
     /// Returns the sum of each row.
@@ -52,7 +58,7 @@ impl Tile {
     }
 
     /// Returns the groups of rows: for each, the codes by column, and the group's sums.
-    pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[[u16; GROUP]], &mut [f64; GROUP])> {
+    pub(super) fn groups(&mut self) -> impl Iterator<Item = (&[ColumnCodes], &mut [f64; GROUP])> {
         let (sums, _) = self.sums.as_chunks_mut::<GROUP>();
         self.codes.chunks_exact(self.columns).zip(sums)
     }

@@ -375,7 +375,8 @@ fn said(text: &str) -> String {
 }
 
 /// Returns the first error of type `T` among `error` and its causes.
-pub(crate) fn cause_of<'a, T: std::error::Error + 'static>(
+#[must_use]
+pub fn cause_of<'a, T: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a T> {
     let mut cause = Some(error);

@@ -9,6 +9,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ident, lit};
 use datafusion::prelude::DataFrame;
 
+use crate::engine::columns::{aggregate, select};
 use crate::error::{Error, Result};
 use crate::recipe::plan::FeaturePlan;
 
@@ -122,7 +123,6 @@ pub(crate) fn count_distinct(
     let aliased = keys.iter().map(|key| key.expr.clone().alias(&key.name));
     let inputs = plan.inputs.iter().cloned().chain(aliased);
     let groups = plan.names.iter().map(ident).chain(keys.idents());
-    table
-        .select(inputs.collect::<Vec<_>>())?
-        .aggregate(groups.collect(), vec![count(lit(1)).alias(COUNT)])
+    let count = count(lit(1)).alias(COUNT);
+    aggregate(select(table, inputs)?, groups, [count])
 }

@@ -120,7 +120,7 @@ pub use cross_validation::MIN_HOSTS;
 pub use datafusion::arrow;
 pub use distil::budget_rows;
 pub use engine::{Distribute, Engine, Progress, Silent};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, cause_of};
 pub use feature_source::FeatureSource;
 pub use features::MAX_CATEGORIES;
 pub use import::{ForestExport, import};

@@ -5,6 +5,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::ident;
 
 use crate::engine::Engine;
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::scan::{FileRows, Scan};
 use crate::source::Source;
@@ -23,6 +24,6 @@ pub async fn read(engine: &Engine, source: &mut Source) -> Result<(SchemaRef, Ve
         Ok(())
     };
     let scan = Scan::new(engine, "reading").columns(&names);
-    let all = |table: datafusion::prelude::DataFrame| table.select(names.iter().map(ident));
+    let all = |table| select(table, names.iter().map(ident));
     scan.fold_in_order(source, start, all, step).await
 }

@@ -20,6 +20,7 @@ use learn::sampling::StableHash;
 use serde::Serialize;
 
 use crate::engine::Engine;
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::labels::{class_of, label_key};
@@ -191,7 +192,7 @@ async fn draw(
     let labels = keys.iter().map(|key| key.expr.clone().alias(&key.name));
     let selected: Vec<Expr> = columns.into_iter().chain(labels).collect();
     let start = |source: &Source| Drawing::new(&source.schema(), options);
-    let query = |table: DataFrame| table.select(selected.clone());
+    let query = |table: DataFrame| select(table, selected.clone());
     let push = |drawing: &mut Drawing, rows: FileRows| drawing.push(rows.batch);
     scan.fold_in_order(source, start, query, push).await
 }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use crate::engine::Engine;
+use crate::engine::columns::{aggregate, select};
 use crate::error::Result;
 use crate::groups::{COUNT, KeyValues, KeyedCounts, Keys};
 use crate::model::Model;
@@ -72,18 +73,12 @@ impl ScoredCounts<'_> {
             .alias(SCORE);
         let keys = self.keys.iter();
         let keys = keys.map(|key| key.expr.clone().alias(&key.name));
-        table
-            .select([score].into_iter().chain(keys).collect::<Vec<_>>())?
-            .aggregate(
-                [ident(SCORE)]
-                    .into_iter()
-                    .chain(self.keys.idents())
-                    .collect(),
-                vec![count(lit(1)).alias(COUNT)],
-            )?
-            .sort(vec![
-                ident(SCORE).sort(self.order == Order::Ascending, false),
-            ])
+        let selected = select(table, [score].into_iter().chain(keys))?;
+        let groups = [ident(SCORE)].into_iter().chain(self.keys.idents());
+        let counted = aggregate(selected, groups, [count(lit(1)).alias(COUNT)])?;
+        counted.sort(vec![
+            ident(SCORE).sort(self.order == Order::Ascending, false),
+        ])
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use honeyguide::{Error, Result};
+use honeyguide::{Error, Result, cause_of};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -112,18 +112,7 @@ impl Tls {
 
 /// Returns what TLS says of a failed connection.
 pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(why) = error.downcast_ref::<rustls::Error>() {
-            return Some(why.to_string());
-        }
-        // `std::io::Error` does not report the error that it wraps as its source.
-        cause = match error.downcast_ref::<std::io::Error>() {
-            Some(error) => error.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    None
+    cause_of::<rustls::Error>(error).map(ToString::to_string)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

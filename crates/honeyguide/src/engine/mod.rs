@@ -1,5 +1,6 @@
 //! The query engine: a DataFusion session with honeyguide's settings, and execution with progress.
 
+pub(crate) mod columns;
 mod guard;
 pub(crate) mod literals;
 mod names;

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicU64;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result as EngineResult;
-use datafusion::datasource::{MemTable, provider_as_source};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::prelude::SessionContext;
 use futures::FutureExt;
 
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -114,11 +115,9 @@ fn physical_plan(
     malformed_args: &Arc<AtomicU64>,
 ) -> EngineResult<Arc<dyn ExecutionPlan>> {
     let table = MemTable::try_new(Arc::new(schema.clone()), vec![vec![]])?;
-    let plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(table)), None)?
-        .project(exprs.to_vec())?
-        .build()?;
-    let plan: LogicalPlan = functions::counting(plan, malformed_args)?;
-    let state = context.state();
+    let selected = select(context.read_table(Arc::new(table))?, exprs.to_vec())?;
+    let (state, plan) = selected.into_parts();
+    let plan = functions::counting(plan, malformed_args)?;
     let planned = state.create_physical_plan(&plan).now_or_never();
     planned.unwrap_or_else(|| {
         Err(Error::internal("planning the expressions did not finish at once").into())

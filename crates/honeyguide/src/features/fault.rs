@@ -13,6 +13,7 @@ use datafusion::prelude::DataFrame;
 
 use super::inputs::Unusable;
 use super::{InputColumns, InputExpressions};
+use crate::engine::columns::select;
 use crate::engine::{Engine, expressions_context};
 use crate::error::{Error, Result, explained, failed_value, is_of_a_value};
 use crate::naming::parameter;
@@ -47,7 +48,7 @@ pub(crate) async fn locate_fault(
         source,
         &plan.needed,
         // A table without columns would have no rows, so the constant column is always selected.
-        |table| table.select(columns().collect::<Vec<_>>()),
+        |table| select(table, columns()),
         |schema| Search::new(recipe, &layout, plan, schema),
         Search::first_fault,
     );

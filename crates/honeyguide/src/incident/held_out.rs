@@ -19,6 +19,7 @@ use super::query::{HOST, in_order, numbered, of_all};
 use super::scan::{EventColumns, value};
 use crate::clock::Clock;
 use crate::engine::Engine;
+use crate::engine::columns::select as select_columns;
 use crate::error::Result;
 use crate::log::Lineages;
 use crate::recipe::Recipe;
@@ -132,7 +133,7 @@ pub(crate) async fn held_out_events(
     // Events that agree in what every event has are of one process and one moment: their order changes no incident.
     let select = |table: DataFrame| -> EngineResult<DataFrame> {
         in_order(
-            table.select(numbered(columns.clone()))?,
+            select_columns(table, numbered(columns.clone()))?,
             n_of_all,
             SORTED_ROWS,
         )

@@ -12,6 +12,7 @@ use datafusion::prelude::DataFrame;
 use super::IncidentOptions;
 use crate::clock::{Clock, finite};
 use crate::engine::Engine;
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::log::Lineages;
@@ -132,7 +133,7 @@ impl IncidentQuery {
             .call(inputs.collect())
             .alias(SCORE);
         let columns = self.needed.iter().map(ident);
-        let scored = table.select(columns.chain([score]).collect::<Vec<_>>())?;
+        let scored = select(table, columns.chain([score]))?;
         let is_anomalous = ident(SCORE).gt(lit(self.model.threshold().value));
         let of_all = self.of_all.iter().cloned().chain([ident(SCORE)]);
         let mut columns: Vec<Expr> = of_all.collect();
@@ -140,7 +141,7 @@ impl IncidentQuery {
             columns.push(when(is_anomalous.clone(), expr.clone()).end()?);
         }
         columns.extend(self.labels.iter().cloned());
-        scored.select(numbered(columns))
+        select(scored, numbered(columns))
     }
 
     /// Sorts what [`select`](Self::select) has selected by host and time. Events of the same time are ordered by their

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::logical_expr::{Expr, ident};
+use datafusion::logical_expr::ident;
 use datafusion::prelude::DataFrame;
 
 use super::column::{as_floats, as_texts};
 use super::{ColumnSummary, Histogram, NumericSummary, ValueCount};
 use crate::engine::Engine;
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::groups::Keys;
 use crate::labels::{class_of, label_key};
@@ -131,7 +132,7 @@ pub(crate) async fn count_by_label(
     };
     let query = |table: DataFrame| {
         let keys = keys.iter().map(|key| key.expr.clone().alias(&key.name));
-        table.select(names().map(ident).chain(keys).collect::<Vec<Expr>>())
+        select(table, names().map(ident).chain(keys))
     };
     type Counts = (Vec<GroupCounts>, Vec<u64>);
     let push = |(counts, ones): &mut Counts, batch: &RecordBatch| {

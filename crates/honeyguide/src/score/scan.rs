@@ -11,6 +11,7 @@ use datafusion::prelude::DataFrame;
 
 use super::Anomaly;
 use crate::cells::texts;
+use crate::engine::columns::select;
 use crate::engine::literals::parse_condition;
 use crate::engine::{Engine, expressions_context, missing_column};
 use crate::error::{Error, Result, explained};
@@ -138,7 +139,7 @@ impl OrderedScan<'_> {
             .transpose()?;
         let events = names.iter().map(ident);
         let columns = events.chain(score.cloned()).chain(condition);
-        table.select(columns.collect::<Vec<_>>())
+        select(table, columns)
     }
 
     /// Scores a batch, unless other machines have already computed its scores.

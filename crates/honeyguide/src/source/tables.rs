@@ -26,6 +26,7 @@ use super::rows::Rows;
 use super::seen::Missing;
 use super::stream::{Kind, Stream, StreamPart};
 use super::streamed_table::{Part, Parts};
+use crate::engine::columns::select;
 use crate::engine::rows_table::RowsTable;
 use crate::engine::{BATCH_ROWS, Engine};
 use crate::error::Error;
@@ -108,9 +109,10 @@ impl Source {
         }
         let read = self.streamed_columns();
         let table = RowsTable(Parts::new(schema_of(read), parts));
-        context
-            .read_table(Arc::new(table))?
-            .select(self.selection(read, None))
+        select(
+            context.read_table(Arc::new(table))?,
+            self.selection(read, None),
+        )
     }
 
     /// Returns the columns that record batches or a stream are read with.
@@ -193,7 +195,10 @@ impl Source {
         let is_read_by_engine =
             matches!(first.file.format, Format::Csv(_)) && files.is_plain(inside);
         let is_watched = is_read_by_engine && !is_distributed;
-        table.select(self.selection(&columns, is_watched.then_some(&files.lossy)))
+        select(
+            table,
+            self.selection(&columns, is_watched.then_some(&files.lossy)),
+        )
     }
 
     /// Returns whether the first records of a file of CSV, whose columns within it are `columns`, tell the type of numbers

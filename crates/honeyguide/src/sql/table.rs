@@ -10,6 +10,7 @@ use datafusion::prelude::DataFrame;
 
 use super::scans::Reads;
 use crate::engine::Engine;
+use crate::engine::columns::select;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model_functions::{anomaly_score, is_anomalous};
@@ -115,7 +116,7 @@ impl Table {
             .alias(anomalous);
         let with_score = [columns.clone(), vec![scored]].concat();
         let with_verdict = [columns, vec![ident(score), verdict]].concat();
-        events.select(with_score)?.select(with_verdict)
+        select(select(events, with_score)?, with_verdict)
     }
 
     /// Returns the columns of the source that a query reads.

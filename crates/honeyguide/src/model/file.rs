@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use learn::iforest::{ForestData, IsolationForest, Novelty};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,13 @@ const VERSION: u32 = 4;
 const TYPED_TEXTS_VERSION: u32 = 3;
 /// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
+
+/// What the file of a forest has in the place of a format.
+#[derive(Deserialize)]
+struct ForestFile {
+    #[serde(rename = "forest")]
+    _forest: IgnoredAny,
+}
 
 /// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]
@@ -101,7 +109,8 @@ impl Model {
                 )),
             );
         }
-        let header: Header = serde_json::from_str(text).map_err(|error| broken(&error))?;
+        let header: Header =
+            serde_json::from_str(text).map_err(|error| without_header(text, &error))?;
         if header.format != FORMAT {
             return Err(Error::data(format!(
                 "not a honeyguide model: its format is `{:.40}`",
@@ -212,6 +221,15 @@ impl ModelFile {
             origin: None,
             known: Arc::default(),
         })
+    }
+}
+
+/// Returns the error for text without the header of a model.
+fn without_header(text: &str, error: &serde_json::Error) -> Error {
+    match serde_json::from_str::<ForestFile>(text) {
+        Ok(_) => Error::data("a forest, not a model")
+            .hint(format!("make a model of it: {} FOREST", command("import"))),
+        Err(_) => broken(error),
     }
 }
 

@@ -93,4 +93,6 @@ def test_a_forest_with_categories_scores_in_the_command_as_in_python(tmp_path, k
     scored = pl.read_parquet(tmp_path / "scored.parquet")
     assert np.array_equal(scored["score"], -forest.score_samples(events))
     assert np.array_equal(scored["anomalous"], forest.predict(events) == -1)
-    assert np.array_equal(hg.Model.load(tmp_path / "model.json").score(events).to_polars()["score"], scored["score"])
+    model = hg.Model.load(tmp_path / "model.json")
+    assert np.array_equal(model.score(events).to_polars()["score"], scored["score"])
+    assert "trained on unknown events" in repr(model) and "<td>unknown</td>" in model._repr_html_()

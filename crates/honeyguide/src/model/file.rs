@@ -29,11 +29,13 @@ const TYPED_TEXTS_VERSION: u32 = 3;
 /// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
 
-/// What the file of a forest has in the place of a format.
+/// What tells the file of a forest from that of a model: both have a forest, and only a model has a format.
 #[derive(Deserialize)]
 struct ForestFile {
     #[serde(rename = "forest")]
     _forest: IgnoredAny,
+    #[serde(default)]
+    format: Option<IgnoredAny>,
 }
 
 /// The fields that tell whether this release can read the file.
@@ -226,11 +228,12 @@ impl ModelFile {
 
 /// Returns the error for text without the header of a model.
 fn without_header(text: &str, error: &serde_json::Error) -> Error {
-    match serde_json::from_str::<ForestFile>(text) {
-        Ok(_) => Error::data("a forest, not a model")
-            .hint(format!("make a model of it: {} FOREST", command("import"))),
-        Err(_) => broken(error),
+    let forest: Option<ForestFile> = serde_json::from_str(text).ok();
+    if forest.is_none_or(|forest| forest.format.is_some()) {
+        return broken(error);
     }
+    let hint = format!("make a model of it: {} FOREST", command("import"));
+    Error::data("a forest, not a model").hint(hint)
 }
 
 /// Returns the error for text that is not a model.

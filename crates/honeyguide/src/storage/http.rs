@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ struct Version {
 /// A file that a server has.
 pub(crate) enum Found {
     /// A file that can be read by ranges.
-    Ranges(HttpFile),
+    Ranges(Arc<HttpFile>),
     /// A temporary copy of the whole file.
     Whole(Spooled),
 }
@@ -91,13 +92,13 @@ pub(crate) async fn open(
     };
     Ok(match found {
         Probed::Whole(path) => Found::Whole(path),
-        Probed::Ranges(version) => Found::Ranges(HttpFile {
+        Probed::Ranges(version) => Found::Ranges(Arc::new(HttpFile {
             client,
             url,
             about,
             version,
             retries,
-        }),
+        })),
     })
 }
 

@@ -1,11 +1,16 @@
 //! Models made of isolation forests that scikit-learn or the Python package has grown.
 
+mod categories;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use learn::ColumnKind;
 use learn::iforest::{Contamination, ForestData, IsolationForest};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use categories::{Categories, Listed};
 
 use crate::distil::distil;
 use crate::engine::Engine;
@@ -16,7 +21,7 @@ use crate::model::{
     Training, profile,
 };
 use crate::naming::{command, parameter};
-use crate::recipe::{Feature, Kind, MAX_FEATURES, Recipe};
+use crate::recipe::{Feature, Kind, MAX_FEATURES, Nulls, Recipe};
 use crate::source::{Source, no_events};
 use crate::storage::{StorageOptions, document, redacted};
 use crate::train::{fingerprint, scores_of};
@@ -35,6 +40,8 @@ const HONEYGUIDE: &str = "honeyguide";
 #[derive(Debug, Clone)]
 pub struct ForestExport {
     forest: IsolationForest,
+    /// The categories of each column, without any for a column of numbers.
+    categories: Vec<Option<Categories>>,
     feature_names: Option<Vec<String>>,
     origin: Imported,
 }
@@ -51,7 +58,7 @@ struct ExportFile {
     honeyguide: Option<String>,
     /// The categories of each column, in the order of their codes. The Python package writes them if there are any.
     #[serde(default)]
-    categories: Option<IgnoredAny>,
+    categories: Option<Listed>,
     /// The names of the columns that the forest was fitted with, if they had any.
     #[serde(default)]
     feature_names: Option<Vec<String>>,
@@ -106,11 +113,6 @@ impl ForestExport {
             feature_names,
             forest,
         } = file.map_err(broken)?;
-        if categories.is_some() {
-            return Err(Error::data(
-                "the forest has categories, and only forests of numbers can be imported",
-            ));
-        }
         let forest = IsolationForest::try_from(forest)
             .map_err(|error| Error::data(format!("not an exported forest: {error}")))?;
         let n_features = forest.n_features();
@@ -127,8 +129,11 @@ impl ForestExport {
                 "the forest has {n_features} features; the limit is {MAX_FEATURES}"
             )));
         }
+        let (forest, categories) =
+            categories::ordered(forest, categories, feature_names.as_deref())?;
         Ok(Self {
             forest,
+            categories,
             feature_names,
             origin: match honeyguide {
                 Some(version) => Imported {
@@ -164,10 +169,10 @@ impl ForestExport {
                 )));
             };
             let listed = resolved.features.len().min(names.len());
-            let columns = names[listed..].iter();
+            let columns = names.iter().enumerate().skip(listed);
             resolved
                 .features
-                .extend(columns.map(|name| Feature::of_column(name)));
+                .extend(columns.map(|(column, name)| self.feature(column, name)));
         }
         let found = resolved.features.len();
         if found != n_features {
@@ -183,6 +188,32 @@ impl ForestExport {
         self.refuse_other_order(&resolved)?;
         resolved.check()?;
         Ok(resolved)
+    }
+
+    /// Returns the feature that is a column of the forest itself. Missing values are allowed if the forest scores them as the
+    /// library does that has grown it.
+    fn feature(&self, column: usize, name: &str) -> Feature {
+        let mut feature = Feature::of_column(name);
+        if self.is_own() {
+            feature.nulls = Nulls::Allow;
+        }
+        if let Some(categories) = &self.categories[column] {
+            feature.kind = Kind::Categorical;
+            // A missing number can be NaN, whose text would be one more category.
+            if categories.are_numbers
+                && let Some(value) = &feature.expr
+            {
+                feature.expr = Some(format!(
+                    "CASE WHEN CAST({value} AS VARCHAR) = 'NaN' THEN NULL ELSE {value} END"
+                ));
+            }
+        }
+        feature
+    }
+
+    /// Returns whether the Python package has grown the forest.
+    fn is_own(&self) -> bool {
+        self.origin.from == HONEYGUIDE
     }
 
     /// Refuses a recipe with the forest's feature names in another order: every score would be wrong.
@@ -207,7 +238,7 @@ impl ForestExport {
         }
     }
 
-    /// Returns the threshold `given`, or the one that scikit-learn has set.
+    /// Returns the threshold `given`, or the one that the library has set.
     fn threshold(&self, given: Option<f64>) -> Result<Threshold> {
         let by_hand = |value| Threshold {
             value,
@@ -223,7 +254,8 @@ impl ForestExport {
             return Ok(by_hand(value));
         }
         let offset = -self.forest.offset();
-        let value = (offset + ROUNDING).min(1.0);
+        let rounding = if self.is_own() { 0.0 } else { ROUNDING };
+        let value = (offset + rounding).min(1.0);
         Ok(match self.forest.contamination() {
             Contamination::Auto if offset == 0.5 => Threshold {
                 value: offset,
@@ -242,17 +274,16 @@ impl ForestExport {
 }
 
 /// How to make a file that can be imported.
-const HOW_TO_EXPORT: &str =
-    "docs/formats/forest.md has the Python function that exports a forest from scikit-learn";
+const HOW_TO_EXPORT: &str = "docs/formats/forest.md describes the file, and has the Python function that exports a forest from scikit-learn";
 
-/// Makes a model of a forest that scikit-learn has grown. `recipe` computes the forest's columns, in their order.
+/// Makes a model of a forest that scikit-learn or the Python package has grown. `recipe` computes the forest's columns, in their order.
 /// `training` holds the events that the forest was fitted with: they give the constants of rarities and transforms, and
-/// what `drift` and the reasons compare events with. Without them the recipe can have plain numeric features only.
-/// `threshold` overrides the one that scikit-learn has set.
+/// what `drift` and the reasons compare events with. Without them the recipe can have plain numeric features only, and
+/// categories that the forest knows. `threshold` overrides the one that the library has set.
 ///
 /// # Errors
-/// Fails when the recipe does not fit the forest or the events, when the events cannot be read or are none, and when the
-/// threshold is not from 0 to 1.
+/// Fails when the recipe does not fit the forest or the events, when the events cannot be read, are none or have a category
+/// that the forest does not know, and when the threshold is not from 0 to 1.
 pub async fn import(
     engine: &Engine,
     export: &ForestExport,
@@ -262,6 +293,7 @@ pub async fn import(
 ) -> Result<Model> {
     let threshold = export.threshold(threshold)?;
     let recipe = export.resolve(recipe)?;
+    refuse_other_kinds(export, &recipe)?;
     let distilled = match training {
         Some(source) => {
             let plan = recipe.plan(engine, source)?;
@@ -274,20 +306,17 @@ pub async fn import(
         None => None,
     };
     let encodings = match &distilled {
-        Some(distilled) => Encoder::fit(&recipe, distilled)?,
-        None => numbers(&recipe)?,
+        Some(distilled) => {
+            let mut encodings = Encoder::fit(&recipe, distilled)?;
+            categories::replace_found(&mut encodings, &export.categories, &recipe, distilled)?;
+            encodings
+        }
+        None => known(export, &recipe)?,
     };
     let encoder = Encoder::new(&recipe, &encodings)?;
-    if export.forest.column_kinds() != encoder.column_kinds() {
-        return Err(Error::usage(format!(
-            "recipe `{}` and the forest disagree on which features are categorical",
-            recipe.name
-        ))
-        .hint("scikit-learn splits numbers by their order: give the recipe the numbers that the forest was fitted with"));
-    }
     let training = match distilled {
         Some(distilled) => described(export, &recipe, &encodings, &encoder, &distilled)?,
-        None => undescribed(export, &recipe),
+        None => undescribed(export, &recipe, &encodings),
     };
     Ok(Model {
         recipe,
@@ -301,18 +330,49 @@ pub async fn import(
     })
 }
 
-/// Returns the encodings of a recipe whose features are plain numbers.
+/// Refuses a recipe with a categorical feature where the forest has numbers, or with numbers where it has categories.
+fn refuse_other_kinds(export: &ForestExport, recipe: &Recipe) -> Result<()> {
+    let kinds = export.forest.column_kinds().into_iter();
+    let mut features = recipe.features.iter().zip(kinds);
+    let is_other = |(feature, kind): &(&Feature, ColumnKind)| {
+        (feature.kind == Kind::Numeric) != (*kind == ColumnKind::Numeric)
+    };
+    let Some((feature, kind)) = features.find(is_other) else {
+        return Ok(());
+    };
+    let message = format!(
+        "recipe `{}` and the forest disagree on which features are categorical: `{}` is not in the {}",
+        recipe.name,
+        feature.name,
+        if kind == ColumnKind::Numeric {
+            "forest"
+        } else {
+            "recipe"
+        }
+    );
+    let hint = match kind {
+        ColumnKind::Numeric => {
+            "the forest splits numbers by their order: give the recipe the numbers that the forest was fitted with"
+        }
+        ColumnKind::Categorical { .. } => {
+            "give the feature kind = \"categorical\" and the categories that the forest was fitted with"
+        }
+    };
+    Err(Error::usage(message).hint(hint))
+}
+
+/// Returns the encodings of a recipe whose features are plain numbers, or categories that the forest knows.
 ///
 /// # Errors
 /// Fails when a feature has constants that training learns.
-fn numbers(recipe: &Recipe) -> Result<Vec<EncodingData>> {
-    let encodings = recipe.features.iter().map(|feature| {
-        let is_plain = feature.rarity.is_none()
-            && feature.transform.is_none()
-            && feature.kind == Kind::Numeric;
-        match is_plain {
-            true => Ok(EncodingData::Number {}),
-            false => Err(Error::usage(format!(
+fn known(export: &ForestExport, recipe: &Recipe) -> Result<Vec<EncodingData>> {
+    let features = recipe.features.iter().zip(&export.categories);
+    let encodings = features.map(|(feature, categories)| {
+        let is_plain = feature.rarity.is_none() && feature.transform.is_none();
+        match categories {
+            Some(categories) if is_plain => Ok(EncodingData::Categories(categories.texts.clone())),
+            None if is_plain => Ok(EncodingData::Number {}),
+            _ => Err(Error::usage(format!(
                 "recipe `{}`, feature `{}`: its constants come from the training events",
                 recipe.name, feature.name
             ))
@@ -347,12 +407,15 @@ fn described(
 }
 
 /// Returns the description of training events of which nothing is known.
-fn undescribed(export: &ForestExport, recipe: &Recipe) -> Training {
-    let nothing = || Distribution::Values(Vec::new());
-    let profile = recipe.features.iter().map(|feature| FeatureProfile {
+fn undescribed(export: &ForestExport, recipe: &Recipe, encodings: &[EncodingData]) -> Training {
+    let features = recipe.features.iter().zip(encodings);
+    let profile = features.map(|(feature, encoding)| FeatureProfile {
         name: feature.name.clone(),
         missing: 0.0,
-        distribution: nothing(),
+        distribution: match encoding {
+            EncodingData::Categories(known) => Distribution::Categories(vec![0.0; known.len()]),
+            _ => Distribution::Values(Vec::new()),
+        },
     });
     Training {
         events: 0,
@@ -361,6 +424,6 @@ fn undescribed(export: &ForestExport, recipe: &Recipe) -> Training {
         imported: Some(export.origin.clone()),
         fingerprint: "0".repeat(64),
         profile: profile.collect(),
-        scores: nothing(),
+        scores: Distribution::Values(Vec::new()),
     }
 }

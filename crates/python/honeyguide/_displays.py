@@ -100,8 +100,8 @@ class ConfusionDisplay:
         if label is None and len(found) == 1:
             label = next(iter(found))
         if label not in found:
-            names = ", ".join(map(repr, found)) or "none"
-            raise ValueError(f"label must be one of those that were evaluated ({names}), got {label!r}")
+            labels = ", ".join(map(repr, found)) or "none"
+            raise ValueError(f"label must be one of those that were evaluated ({labels}), got {label!r}")
         counts = found[label]
         names = (("true_negatives", "false_positives"), ("false_negatives", "true_positives"))
         return cls([[counts[name] for name in row] for row in names]).plot(ax, **kwargs)

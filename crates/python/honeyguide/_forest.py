@@ -42,7 +42,8 @@ class IsolationForest(OutlierMixin, BaseEstimator):
     bootstrap : bool, default=False
         Whether trees draw events with replacement.
     n_jobs : int or None, default=None
-        The number of threads. None means all processors, within the limit of OMP_NUM_THREADS; -1 means all.
+        The number of threads. None means all processors, within the limit of OMP_NUM_THREADS, and one in a worker of
+        joblib without this limit; -1 means all.
     random_state : int, RandomState instance or None, default=None
         The seed. None draws a seed, which `seed_` keeps.
     verbose : int, default=0
@@ -244,6 +245,11 @@ class IsolationForest(OutlierMixin, BaseEstimator):
         """Returns -1 for anomalies and 1 for other rows."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> NDArray[np.int_]:
+        """Fits the forest on the rows of `X`, and returns -1 for anomalies among them and 1 for other rows."""
+        # A stream can be read only once.
+        return super().fit_predict(_rows.frame(X), y, **kwargs)
+
     def path_lengths(self, X: Any) -> NDArray[np.float64]:
         """Returns the mean number of splits that isolate each row, over the trees. Fewer are more anomalous."""
         rows = self._values(X)
@@ -266,17 +272,19 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
     def explain(self, X: Any) -> "shap.Explanation":
         """Returns the Shapley values as a `shap.Explanation`, which shap's plots take. Needs the package shap."""
+        X = _rows.frame(X)
         values = self.shap_values(X)
         try:
             import shap
         except ImportError as error:
             raise ImportError("explain needs shap: pip install 'honeyguide[shap]', or use shap_values") from error
-        names = getattr(self, "feature_names_in_", None)
+        # Some of shap's plots need names; these are the ones that its other plots give to features without any.
+        unnamed = [f"Feature {number}" for number in range(self.n_features_in_)]
         return shap.Explanation(
             values=values,
             base_values=np.full(len(values), self.expected_value_),
             data=np.asarray(X),
-            feature_names=None if names is None else list(names),
+            feature_names=list(getattr(self, "feature_names_in_", unnamed)),
         )
 
     def feature_importances(self, X: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -347,10 +355,13 @@ class IsolationForest(OutlierMixin, BaseEstimator):
 
 
 def _known(categories: Any, kinds: Any, n_features: int) -> _rows.Categories:
-    """Returns the categories of a file after a check that the forest's columns have as many."""
-    known: _rows.Categories = [None] * n_features if categories is None else list(categories)
-    if not all(labels is None or isinstance(labels, list) for labels in known):
+    """Returns the categories of a file after a check that they are those of the forest's columns."""
+    known = [None] * n_features if categories is None else categories
+    if not isinstance(known, list) or not all(labels is None or isinstance(labels, list) for labels in known):
         raise ValueError("categories must be a list or null for each column")
+    for labels in known:
+        if labels is not None and len(_rows.distinct(labels)) != len(labels):
+            raise ValueError("the categories of a column must differ, and none may be null")
     kinds = kinds or ["numeric"] * n_features
     counts = [None if kind == "numeric" else kind["categorical"]["cardinality"] for kind in kinds]
     if [None if labels is None else len(labels) for labels in known] != counts:

@@ -285,7 +285,7 @@ class Model:
         model = self._model
         return (
             f"Model of recipe {model.recipe!r}: {len(model.features)} features, {model.n_estimators} trees, trained on "
-            f"{model.events:,} events, threshold {model.threshold_text}"
+            f"{self._training_events()} events, threshold {model.threshold_text}"
         )
 
     def _repr_html_(self) -> str:
@@ -294,10 +294,14 @@ class Model:
             ("recipe", model.recipe),
             ("features", ", ".join(model.features)),
             ("trees", str(model.n_estimators)),
-            ("training events", f"{model.events:,}"),
+            ("training events", self._training_events()),
             ("threshold", model.threshold_text),
         ]
         return _html.table(("Model", ""), rows, "honeyguide")
+
+    def _training_events(self) -> str:
+        # A model has none if its forest was imported without them.
+        return f"{self._model.events:,}" if self._model.events else "unknown"
 
     def __getstate__(self) -> dict[str, str]:
         return {"model": self._model.to_json()}

@@ -1,5 +1,6 @@
 """From what users pass as `X` to rows of 64-bit floats, with categories as codes."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,10 +34,11 @@ def is_plain(X: Any, n_features: int) -> bool:
 def frame(X: Any) -> Any:
     """Returns data of Arrow that are no data frame as one, and anything else as it is.
 
-    Arrow's own tables and streams have no shape, by which scikit-learn knows rows. pyarrow or polars reads them, whichever is
-    installed.
+    NumPy, and so scikit-learn, cannot read tables and streams that have nothing but Arrow's methods. pyarrow or polars reads
+    them, whichever is installed.
     """
-    if hasattr(X, "shape") or not hasattr(X, "__arrow_c_stream__"):
+    is_arrow = hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")
+    if not is_arrow or hasattr(X, "__array__"):
         return X
     try:
         import pyarrow
@@ -79,10 +81,14 @@ def encoded(estimator: Any, X: Any, categories: Categories, *, reset: bool) -> N
     for number, known in enumerate(categories):
         column = _column(X, number)
         if known is None:
-            cells = np.asarray(column).reshape(-1, 1)
+            cells = np.asarray(column)
+            if cells.dtype == object:
+                # NumPy makes no number of pandas' NA.
+                cells = np.asarray([None if _is_missing(cell) else cell for cell in cells.tolist()], dtype=object)
+            cells = cells.reshape(-1, 1)
             rows[:, number] = check_array(cells, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")[:, 0]
         else:
-            code = {category: float(place) for place, category in enumerate(known)}
+            code: dict[Category | None, float] = {category: float(place) for place, category in enumerate(known)}
             code[None] = np.nan
             rows[:, number] = [code.get(label, UNSEEN) for label in _labels(column)]
     return rows
@@ -101,7 +107,7 @@ def find_categories(X: Any, categorical_features: Any) -> Categories:
         named = [_is_category(dtype) for dtype in _dtypes(X)] or [False] * n_columns
     else:
         named = _named(X, list(categorical_features), n_columns)
-    return [_distinct(_labels(_column(X, number))) if is_named else None for number, is_named in enumerate(named)]
+    return [distinct(_labels(_column(X, number))) if is_named else None for number, is_named in enumerate(named)]
 
 
 def _n_columns(X: Any) -> int | None:
@@ -135,7 +141,7 @@ def _named(X: Any, wanted: list[Any], n_columns: int) -> list[bool]:
 
 def _names(X: Any) -> Iterable[Any]:
     """Returns the column names of a data frame of pandas or polars or a table of pyarrow."""
-    return getattr(X, "column_names", None) or getattr(X, "columns", ())
+    return getattr(X, "column_names", ()) or getattr(X, "columns", ())
 
 
 def _dtypes(X: Any) -> list[Any]:
@@ -171,10 +177,10 @@ def _is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
-def _distinct(labels: Iterable[Category | None]) -> list[Category]:
-    """Returns the distinct labels in ascending order, numbers before text."""
-    distinct = {label for label in labels if label is not None}
-    for label in distinct:
-        if not isinstance(label, (str, int, float, bool)):
-            raise ValueError(f"a category must be text, a number or a boolean, got {label!r}")
-    return sorted(distinct, key=lambda label: (isinstance(label, str), label))
+def distinct(labels: Iterable[Category | None]) -> list[Category]:
+    """Returns the distinct labels in ascending order, numbers before text, after a check that a file can hold them."""
+    present = [label for label in labels if label is not None]
+    for label in present:
+        if not isinstance(label, (str, int, float, bool)) or (isinstance(label, float) and not math.isfinite(label)):
+            raise ValueError(f"a category must be text, a finite number or a boolean, got {label!r}")
+    return sorted(set(present), key=lambda label: (isinstance(label, str), label))

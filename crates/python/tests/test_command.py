@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
+import honeyguide as hg
 from honeyguide import IsolationForest, _native
 
 pytestmark = pytest.mark.skipif(not hasattr(_native, "run_command"), reason="a build without the pipeline")
@@ -54,8 +56,43 @@ def test_a_saved_forest_scores_in_the_command_as_in_python(tmp_path):
     assert np.array_equal(scored["anomalous"], forest.predict(frame) == -1)
 
 
-def test_forests_with_categories_are_refused_in_words(tmp_path):
-    frame = pd.DataFrame({"call": pd.Series(["read", "write"] * 20, dtype="category"), "size": np.arange(40.0)})
-    IsolationForest().fit(frame).save(tmp_path / "forest.json")
-    result = honeyguide("import", "forest.json", "--out", "model.json", status=1, cwd=tmp_path)
-    assert "only forests of numbers can be imported" in result.stderr
+def events_with_categories(n_rows):
+    """Returns events with categories of each type, whose missing values CSV, Parquet and Arrow write in their own ways."""
+    generator = np.random.default_rng(6)
+    frame = pl.DataFrame(
+        {
+            "size": generator.normal(size=n_rows),
+            "call": generator.choice(["read", "write", "open", "é", "Z"], size=n_rows),
+            "port": generator.choice([9, 22, 443, 8080], size=n_rows),
+            "ratio": generator.choice([0.5, 1.0, 1e-7, 30.0], size=n_rows),
+            "root": generator.choice([True, False], size=n_rows),
+        }
+    )
+    missing = {name: pl.when(pl.lit(generator.random(n_rows) < 0.9)).then(name).alias(name) for name in frame.columns}
+    return frame.with_columns(**missing)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet", "nan.parquet"])
+@pytest.mark.parametrize("novelty", ["plain", "range"])
+def test_a_forest_with_categories_scores_in_the_command_as_in_python(tmp_path, kind, novelty):
+    fitted = events_with_categories(400)
+    forest = IsolationForest(
+        n_estimators=30, random_state=0, contamination=0.1, novelty=novelty, categorical_features=["call", "port", "ratio", "root"]
+    ).fit(fitted)
+    forest.save(tmp_path / "forest.json")
+    events = fitted.with_columns(
+        call=pl.when(pl.int_range(pl.len()) % 7 == 3).then(pl.lit("ptrace")).otherwise("call"),
+        port=pl.when(pl.int_range(pl.len()) % 11 == 5).then(pl.lit(4444)).otherwise("port"),
+    )
+    if kind == "nan.parquet":
+        events = events.with_columns(pl.col("size", "ratio").fill_null(float("nan")))
+    writer = {"csv": events.write_csv, "ndjson": events.write_ndjson}.get(kind, events.write_parquet)
+    writer(tmp_path / f"events.{kind}")
+    honeyguide("import", "forest.json", "--out", "model.json", cwd=tmp_path)
+    honeyguide("score", "model.json", f"events.{kind}", "--out", "scored.parquet", cwd=tmp_path)
+    scored = pl.read_parquet(tmp_path / "scored.parquet")
+    assert np.array_equal(scored["score"], -forest.score_samples(events))
+    assert np.array_equal(scored["anomalous"], forest.predict(events) == -1)
+    model = hg.Model.load(tmp_path / "model.json")
+    assert np.array_equal(model.score(events).to_polars()["score"], scored["score"])
+    assert "trained on unknown events" in repr(model) and "<td>unknown</td>" in model._repr_html_()

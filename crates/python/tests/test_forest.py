@@ -1,6 +1,7 @@
 """The isolation forest: its results, and what it takes."""
 
 import copy
+import json
 import multiprocessing
 import pickle
 import re
@@ -8,6 +9,8 @@ import subprocess
 import sys
 
 import joblib
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -23,6 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from honeyguide import IsolationForest
+from honeyguide._settings import n_threads
+
+matplotlib.use("Agg")
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +143,48 @@ def test_streams_of_arrow_score_as_their_values_do(rows):
     assert list(forest.feature_names_in_) == table.column_names
 
 
+@pytest.mark.parametrize("method", ["fit_predict", "explain", "shap_values", "feature_importances", "predict"])
+def test_each_method_reads_a_stream_once(rows, forest, method):
+    table = frames(rows)["pyarrow"]
+    forest = IsolationForest(random_state=1, n_estimators=5).fit(table)
+
+    def stream():
+        return pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=300))
+
+    found, expected = (getattr(clone(forest).fit(table), method)(data) for data in (stream(), table))
+    assert np.array_equal(np.asarray(getattr(found, "values", found)), np.asarray(getattr(expected, "values", expected)))
+    assert method != "explain" or np.array_equal(found.data, rows)
+
+
+class OfArrow:
+    """What has nothing but a shape and one of Arrow's methods, as the tables of some libraries."""
+
+    def __init__(self, data, method):
+        self.shape = (data.num_rows, data.num_columns)
+        self._method = getattr(data, method)
+        setattr(type(self), method, lambda self, requested_schema=None: self._method(requested_schema))
+
+
+@pytest.mark.parametrize("method", ["__arrow_c_stream__", "__arrow_c_array__"])
+def test_anything_with_a_capsule_of_arrow_scores_as_its_values_do(rows, method):
+    kind = type("Capsule", (OfArrow,), {})
+    batch = frames(rows)["pyarrow"].combine_chunks().to_batches()[0]
+    forest = IsolationForest(random_state=1).fit(kind(batch, method))
+    expected = IsolationForest(random_state=1).fit(rows).score_samples(rows)
+    assert np.array_equal(forest.score_samples(kind(batch, method)), expected)
+    assert list(forest.feature_names_in_) == batch.schema.names
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "Int64", "Float64", "int64[pyarrow]", object])
+def test_missing_values_of_pandas_types_are_missing_beside_categories_too(dtype):
+    frame = pd.DataFrame({"flag": pd.Series([1, None, 0, 1] * 50).astype(dtype), "call": pd.Series(["a", "b"] * 100)})
+    plain = frame.assign(flag=frame["flag"].astype(float) if dtype is object else frame["flag"].astype("Float64"))
+    found, expected = (
+        IsolationForest(random_state=0, categorical_features=["call"]).fit(X).score_samples(X) for X in (frame, plain)
+    )
+    assert np.array_equal(found, expected) and found[0] != found[1]
+
+
 def categorical(library):
     number = np.arange(600.0) % 5
     call = np.where(np.arange(600) % 2, "read", "write").astype(object)
@@ -187,6 +235,20 @@ def test_shapley_values_add_up_and_are_those_of_shap(rows, forest):
     assert np.array_equal(explanation.values, values[:10])
     importances = forest.feature_importances(rows)
     assert np.allclose(importances, np.abs(values).mean(axis=0))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "numpy"])
+@pytest.mark.parametrize("plot", ["beeswarm", "bar", "waterfall", "scatter", "heatmap"])
+def test_plots_of_shap_take_explanations(library, plot):
+    frame = categorical(library)
+    features = [1] if library == "numpy" else "from_dtype"
+    explanation = IsolationForest(n_estimators=5, random_state=0, categorical_features=features).fit(frame).explain(frame)
+    explanation = {"waterfall": explanation[0], "scatter": explanation[:, 0]}.get(plot, explanation)
+    getattr(shap.plots, plot)(explanation, show=False)
+    plt.gcf().canvas.draw()
+    assert any(axes.has_data() for axes in plt.gcf().axes)
+    plt.close("all")
 
 
 def test_values_have_the_unit_and_the_sign_of_shap():
@@ -240,6 +302,39 @@ def test_a_file_that_is_no_forest_is_refused(tmp_path, text):
         IsolationForest.load(tmp_path / "forest.json")
 
 
+@pytest.mark.parametrize(
+    "categories",
+    [
+        {"call": ["read", "write"]},
+        [None],
+        [None, ["read"]],
+        [None, ["read", "write", "open"]],
+        [["read", "write"], None],
+        [None, None],
+        [None, ["read", "read"]],
+        [None, ["read", None]],
+        [None, ["read", ["write"]]],
+        [None, ["read", float("nan")]],
+        [None, ["read", float("inf")]],
+        [None, "rw"],
+    ],
+)
+def test_a_file_with_other_categories_than_the_forest_is_refused(tmp_path, categories):
+    path = tmp_path / "forest.json"
+    IsolationForest(n_estimators=2, random_state=0).fit(categorical("pandas")).save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "categories": categories}))
+    with pytest.raises(ValueError, match=r"forest\.json: .*categor"):
+        IsolationForest.load(path)
+
+
+@pytest.mark.parametrize("category", [float("inf"), (1, 2), b"read"])
+def test_categories_that_no_file_can_hold_are_refused(category):
+    labels = np.empty(4, dtype=object)
+    labels[:] = ["a", category, "a", category]
+    with pytest.raises(ValueError, match="a category must be text, a finite number or a boolean"):
+        IsolationForest(categorical_features=[0]).fit(labels.reshape(-1, 1))
+
+
 def test_it_works_in_pipelines_and_searches(rows):
     labels = np.where(np.arange(len(rows)) < 40, -1, 1)
     pipeline = make_pipeline(StandardScaler(), IsolationForest(random_state=0, contamination=0.02))
@@ -248,13 +343,20 @@ def test_it_works_in_pipelines_and_searches(rows):
     assert search.best_score_ > 0.9
 
 
-def test_worker_processes_of_joblib_use_the_threads_that_they_are_given(monkeypatch):
-    from honeyguide._settings import n_threads
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_workers_of_joblib_share_the_processors(monkeypatch, backend):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert n_threads(None) == n_threads(-1) == joblib.cpu_count()
+    in_workers = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(n_threads)(None) for _ in range(4))
+    assert sum(in_workers[:2]) <= max(joblib.cpu_count(), 2)
+    # Without workers beside it, joblib changes nothing.
+    assert joblib.Parallel(n_jobs=1, backend=backend)([joblib.delayed(n_threads)(None)]) == [joblib.cpu_count()]
 
+
+def test_the_environment_limits_the_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert n_threads(None) == 1 and n_threads(3) == 3
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert n_threads(None) == n_threads(-1) == joblib.cpu_count()
 
 
 def score_in_child(forest, rows, answers):

@@ -131,7 +131,7 @@ pub(super) fn describe_sighting(parts: &[String], sighting: Sighting) -> Vec<Fac
     vec![Fact::shared(unseen, 0.0, 1.0), seen]
 }
 
-/// Returns how common a category is in training.
+/// Returns how common a category is in training, or the category alone if nothing is known of the training events.
 pub(super) fn describe_category(
     feature: &Feature,
     value: Option<&str>,
@@ -144,6 +144,9 @@ pub(super) fn describe_category(
     let total: f64 = counts.iter().sum::<f64>() + profile.missing;
     let name = &feature.name;
     let common = |what: String, count: f64| {
+        if total == 0.0 {
+            return Fact::plain(what);
+        }
         let share = share(count, total);
         Fact::shared(
             format!("{what}: {share} of the training events"),

@@ -225,9 +225,6 @@ impl Model {
     fn describe(&self, index: usize, event: &ExplainedEvent) -> Vec<Fact> {
         let feature = &self.recipe.features[index];
         match (&self.layout().features[index], &self.encodings[index]) {
-            (FeatureInputs::Own(input), _) if !self.training.is_described() => {
-                vec![Fact::plain(self.shown_value(index, *input, event).own)]
-            }
             (FeatureInputs::Rarity(inputs), _) => {
                 let parts: Vec<String> = feature
                     .sql()
@@ -244,6 +241,9 @@ impl Model {
                     categories,
                     &self.training.profile[index],
                 )]
+            }
+            (FeatureInputs::Own(input), _) if !self.training.is_described() => {
+                vec![Fact::plain(self.shown_value(index, *input, event).own)]
             }
             (FeatureInputs::Own(input), _) => {
                 let value = self.shown_value(index, *input, event);

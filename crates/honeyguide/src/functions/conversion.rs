@@ -253,7 +253,7 @@ fn texts(array: &ArrayRef) -> std::result::Result<StringArray, Unconvertible> {
 
 /// Returns a number in digits: a whole number as an integer is written, another with the fewest digits that tell it from
 /// its neighbours.
-fn text_of_number(number: f64) -> String {
+pub(crate) fn text_of_number(number: f64) -> String {
     match whole(number) {
         Some(whole) => whole.to_string(),
         None => number.to_string(),

@@ -36,7 +36,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
-pub(crate) use conversion::{Target, Unconvertible, conversions, fault};
+pub(crate) use conversion::{Target, Unconvertible, conversions, fault, text_of_number};
 pub(crate) use lists::ListParser;
 
 /// Registers the functions in `context`, and makes its arithmetic of integers exact. Texts that

@@ -1,4 +1,4 @@
-//! A few events, and a model with every kind of feature.
+//! A few events, a model with every kind of feature, and a forest with categories.
 
 use std::io::Cursor;
 
@@ -17,9 +17,18 @@ pub fn model_text() -> &'static str {
     include_str!("../../tests/library/fixtures/model-v1.json")
 }
 
+/// Returns the text of a small forest with categories, all of which are in the events.
+pub fn forest_text() -> &'static str {
+    include_str!("../../tests/library/fixtures/forest-categories.json")
+}
+
+/// Returns the events as a stream.
+pub fn source() -> Source {
+    let source = Source::from_json(Cursor::new(EVENTS), &ReadOptions::default());
+    source.expect("the events are valid")
+}
+
 /// Returns the events as a batch.
 pub fn events() -> RecordBatch {
-    let source = Source::from_json(Cursor::new(EVENTS), &ReadOptions::default());
-    let batch = source.and_then(|mut source| source.read_stream(4096));
-    batch.expect("the events are valid")
+    source().read_stream(4096).expect("the events are valid")
 }

@@ -11,6 +11,7 @@ mod common;
 mod csv;
 mod domain;
 mod events;
+mod forest;
 mod json;
 mod messages;
 mod model;
@@ -46,13 +47,14 @@ impl Target {
 }
 
 /// The targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target::new("arg", arg::run),
     Target::new("arrow", stored::run_arrow),
     Target::new("batches", batches::run),
     Target::new("csv", csv::run),
     Target::new("domain", domain::run),
     Target::new("eve", messages::run_eve),
+    Target::new("forest", forest::run),
     Target::new("json", json::run),
     Target::new("model", model::run),
     Target::new("parquet", stored::run_parquet),

@@ -16,13 +16,14 @@ pub fn run(input: &[u8]) {
         return;
     };
     if text.starts_with('/') {
-        check(&changed(text));
+        check(&changed(model_text(), text));
     } else {
         check(text);
     }
 }
 
-fn check(text: &str) {
+/// Checks that a model is read and written alike, and that it scores events and explains their scores.
+pub fn check(text: &str) {
     let Some(model) = accepted(Model::from_json(text)) else {
         return;
     };
@@ -45,16 +46,17 @@ fn check(text: &str) {
     accepted(scorer.reasons(&events, &scores, 0..events.num_rows(), 3));
 }
 
-fn text_of(model: &Model) -> String {
+/// Returns the text of a model file.
+pub fn text_of(model: &Model) -> String {
     let mut text = Vec::new();
     let written = model.write_json(&mut text);
     written.expect("memory can be written to");
     String::from_utf8(text).expect("JSON is text")
 }
 
-/// Returns the text of a valid model with changes.
-fn changed(changes: &str) -> String {
-    let mut model: Value = serde_json::from_str(model_text()).expect("the model is JSON");
+/// Returns a valid text of JSON with changes.
+pub fn changed(text: &str, changes: &str) -> String {
+    let mut model: Value = serde_json::from_str(text).expect("the text is JSON");
     for change in changes.lines() {
         let (pointer, value) = change.split_once(' ').unwrap_or((change, ""));
         let Some((parent, key)) = pointer.rsplit_once('/') else {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use learn::iforest::{ForestData, IsolationForest, Novelty};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,15 @@ const VERSION: u32 = 4;
 const TYPED_TEXTS_VERSION: u32 = 3;
 /// The newest version in which every forest is plain.
 const PLAIN_VERSION: u32 = 1;
+
+/// What tells the file of a forest from that of a model: both have a forest, and only a model has a format.
+#[derive(Deserialize)]
+struct ForestFile {
+    #[serde(rename = "forest")]
+    _forest: IgnoredAny,
+    #[serde(default)]
+    format: Option<IgnoredAny>,
+}
 
 /// The fields that tell whether this release can read the file.
 #[derive(Deserialize)]
@@ -101,7 +111,8 @@ impl Model {
                 )),
             );
         }
-        let header: Header = serde_json::from_str(text).map_err(|error| broken(&error))?;
+        let header: Header =
+            serde_json::from_str(text).map_err(|error| without_header(text, &error))?;
         if header.format != FORMAT {
             return Err(Error::data(format!(
                 "not a honeyguide model: its format is `{:.40}`",
@@ -213,6 +224,16 @@ impl ModelFile {
             known: Arc::default(),
         })
     }
+}
+
+/// Returns the error for text without the header of a model.
+fn without_header(text: &str, error: &serde_json::Error) -> Error {
+    let forest: Option<ForestFile> = serde_json::from_str(text).ok();
+    if forest.is_none_or(|forest| forest.format.is_some()) {
+        return broken(error);
+    }
+    let hint = format!("make a model of it: {} FOREST", command("import"));
+    Error::data("a forest, not a model").hint(hint)
 }
 
 /// Returns the error for text that is not a model.

@@ -118,9 +118,12 @@ pub(crate) fn profile(
         .enumerate();
     features
         .map(|(index, ((feature, encoding), inputs))| {
-            let mut column = match inputs {
-                FeatureInputs::Own(input) => weighted_column(&distilled.inputs, *input),
-                FeatureInputs::Rarity(_) => weighted_column(encoded, index),
+            // The codes of categories are those of the encoding, which can have more categories than the events.
+            let mut column = match (inputs, encoding) {
+                (FeatureInputs::Rarity(_), _) | (_, EncodingData::Categories(_)) => {
+                    weighted_column(encoded, index)
+                }
+                (FeatureInputs::Own(input), _) => weighted_column(&distilled.inputs, *input),
             };
             let missing = column.iter().filter(|(value, _)| value.is_nan());
             // An empty sum of floats is −0.
@@ -243,11 +246,14 @@ impl Distribution {
         }
     }
 
-    /// Returns the distribution of category codes, given as pairs of a code and a weight.
+    /// Returns the distribution of category codes, given as pairs of a code and a weight. A category that is not in the
+    /// encoding's list is not counted: its code is the list's length.
     fn of_codes(column: &[(f64, f64)], cardinality: usize) -> Self {
         let mut counts = vec![0.0; cardinality];
         for &(code, weight) in column {
-            counts[code as usize] += weight;
+            if let Some(count) = counts.get_mut(code as usize) {
+                *count += weight;
+            }
         }
         Self::Categories(counts)
     }

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -13,13 +14,11 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODI
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::object::{About, CONNECT_TIME, MAX_RETRIES, REQUEST_TIME, StorageOptions};
+use super::object::{About, CONNECT_TIME, REQUEST_TIME, StorageOptions};
 use super::redirect;
+use super::retries::Retries;
 use super::spool::{Spool, Spooled};
 use crate::error::{Error, Result};
-
-/// The wait before the first repetition of a request. Each further wait is twice as long as the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// A file whose server supports range requests.
 pub(crate) struct HttpFile {
@@ -27,6 +26,7 @@ pub(crate) struct HttpFile {
     url: Url,
     about: About,
     version: Version,
+    retries: Retries,
 }
 
 /// The identity of a version of a file, from the headers of a response. If it differs, the file has changed.
@@ -41,7 +41,7 @@ struct Version {
 /// A file that a server has.
 pub(crate) enum Found {
     /// A file that can be read by ranges.
-    Ranges(HttpFile),
+    Ranges(Arc<HttpFile>),
     /// A temporary copy of the whole file.
     Whole(Spooled),
 }
@@ -82,7 +82,8 @@ pub(crate) async fn open(
         about: &about,
         limit,
     };
-    let mut attempts = Attempts::new(&about);
+    let retries = options.retries()?;
+    let mut attempts = Attempts::new(&about, retries);
     let found = loop {
         match request.probe().await {
             Ok(found) => break found,
@@ -91,12 +92,13 @@ pub(crate) async fn open(
     };
     Ok(match found {
         Probed::Whole(path) => Found::Whole(path),
-        Probed::Ranges(version) => Found::Ranges(HttpFile {
+        Probed::Ranges(version) => Found::Ranges(Arc::new(HttpFile {
             client,
             url,
             about,
             version,
-        }),
+            retries,
+        })),
     })
 }
 
@@ -125,7 +127,7 @@ impl HttpFile {
             about: &self.about,
             limit: self.version.bytes,
         };
-        let mut attempts = Attempts::new(&self.about);
+        let mut attempts = Attempts::new(&self.about, self.retries);
         loop {
             match self.get_once(&request, &range).await {
                 Ok(bytes) => return Ok(bytes),
@@ -184,6 +186,8 @@ impl Version {
 /// The attempts at one request.
 struct Attempts<'a> {
     about: &'a About,
+    retries: Retries,
+    begun: Instant,
     /// The number of attempts made so far.
     made: usize,
     /// The wait before the next attempt.
@@ -191,25 +195,29 @@ struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    fn new(about: &'a About) -> Self {
+    fn new(about: &'a About, retries: Retries) -> Self {
         Self {
             about,
+            retries,
+            begun: Instant::now(),
             made: 0,
-            wait: FIRST_WAIT,
+            wait: retries.first_wait,
         }
     }
 
-    /// Waits before the next attempt, twice as long each time.
+    /// Waits before the next attempt, longer each time.
     ///
     /// # Errors
-    /// Fails when the refusal is final or the request was repeated [`MAX_RETRIES`] times.
+    /// Fails when the refusal is final, or the request was repeated as often or as long as it may be.
     async fn after(&mut self, refusal: Refusal) -> Result<()> {
         let why = match refusal {
             Refusal::Final(error) => return Err(error),
             Refusal::Temporary(why) => why,
         };
         self.made += 1;
-        if self.made > MAX_RETRIES {
+        let time = self.retries.time;
+        let is_late = time.is_some_and(|time| self.begun.elapsed() + self.wait > time);
+        if self.made > self.retries.most || is_late {
             let shown = self.about.shown.display();
             return Err(
                 Error::refused(format!("cannot read {shown}: {why}")).hint(format!(
@@ -219,7 +227,7 @@ impl<'a> Attempts<'a> {
             );
         }
         tokio::time::sleep(self.wait).await;
-        self.wait *= 2;
+        self.wait = self.retries.after(self.wait);
         Ok(())
     }
 }

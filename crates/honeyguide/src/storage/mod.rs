@@ -10,6 +10,7 @@ mod local;
 pub(crate) mod object;
 mod redirect;
 pub(crate) mod remote;
+mod retries;
 pub(crate) mod spool;
 pub(crate) mod upload;
 mod url;

@@ -11,21 +11,16 @@ use datafusion::object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use datafusion::object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use datafusion::object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use datafusion::object_store::path::Path as ObjectPath;
-use datafusion::object_store::{
-    BackoffConfig, ClientOptions, Error as StoreError, ObjectStore, RetryConfig,
-};
+use datafusion::object_store::{ClientOptions, Error as StoreError, ObjectStore};
 use url::Url;
 
 use super::listing::{Connector, OddKeys};
 use super::redirect;
+use super::retries::{self, Retries};
 use crate::error::{Error, Result};
 use crate::naming::parameter;
 use crate::secret::{Secret, redacted};
 
-/// The maximum number of times that a request is repeated when it may succeed later.
-pub(crate) const MAX_RETRIES: usize = 6;
-/// The time after which a request is not repeated.
-const RETRY_TIME: Duration = Duration::from_secs(45);
 /// The longest time in which a connection must be made.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The longest time that a request for at most a few MiB may take.
@@ -129,6 +124,14 @@ impl StorageOptions {
         hosts.map(|host| host.trim().to_owned()).collect()
     }
 
+    /// Returns when a request is repeated.
+    ///
+    /// # Errors
+    /// Fails when the caller set an option for it that is out of range.
+    pub(super) fn retries(&self) -> Result<Retries> {
+        Retries::of(|name| self.named.get(name).map(Secret::reveal))
+    }
+
     /// Returns the values of the settings whose keys suggest a secret.
     fn secrets(&self) -> Vec<Secret> {
         let is_secret = |(key, _): &(&String, &Secret)| {
@@ -147,10 +150,11 @@ impl fmt::Debug for StorageOptions {
     }
 }
 
-/// Returns whether some kind of store knows `key`. The data of one call may be in several stores, so an option of
-/// another store is not an error.
+/// Returns whether some kind of store, or all of them, know `key`. The data of one call may be in several stores, so an
+/// option of another store is not an error.
 fn is_known_to_any_store(key: &str) -> bool {
     key == redirect::OPTION
+        || retries::is_option(key)
         || AmazonS3ConfigKey::from_str(key).is_ok()
         || AzureConfigKey::from_str(key).is_ok()
         || GoogleConfigKey::from_str(key).is_ok()
@@ -209,7 +213,7 @@ macro_rules! configured {
     ($builder:expr, $url:expr, $options:expr, $odd_keys:expr) => {{
         let builder = $builder
             .with_client_options(client())
-            .with_retry(retries())
+            .with_retry($options.retries()?.of_store())
             .with_http_connector(Connector($odd_keys.clone()));
         let keys = $options.keys($url)?.into_iter();
         keys.fold(builder, |builder, (key, value)| {
@@ -250,18 +254,6 @@ fn client() -> ClientOptions {
     ClientOptions::new()
         .with_timeout(REQUEST_TIME)
         .with_connect_timeout(CONNECT_TIME)
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(5),
-            base: 2.0,
-        },
-        max_retries: MAX_RETRIES,
-        retry_timeout: RETRY_TIME,
-    }
 }
 
 impl About {
@@ -363,6 +355,59 @@ mod tests {
         let mut options = StorageOptions::default();
         named.iter().for_each(|option| options.set(option).unwrap());
         options
+    }
+
+    /// Returns how many of the options the store of `url` is given. The others are of other stores, or of all.
+    fn n_given<K: FromStr>(url: &str, names: &[&str]) -> usize {
+        let settings: Vec<String> = names.iter().map(|name| format!("{name}=1")).collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let url = Url::parse(url).expect("a URL");
+        let keys = options(&settings).keys::<K>(&url);
+        keys.expect("every name is known to some store").len()
+    }
+
+    #[test]
+    fn the_names_that_polars_documents_are_known() {
+        let amazon = "aws_access_key_id aws_secret_access_key aws_region aws_default_region aws_endpoint_url aws_endpoint \
+                      aws_session_token aws_imdsv1_fallback aws_virtual_hosted_style_request aws_unsigned_payload \
+                      aws_checksum_algorithm aws_metadata_endpoint aws_container_credentials_relative_uri \
+                      aws_web_identity_token_file aws_role_arn aws_skip_signature aws_copy_if_not_exists \
+                      aws_conditional_put aws_disable_tagging aws_s3_express aws_request_payer aws_allow_http \
+                      aws_server_side_encryption access_key_id secret_access_key region endpoint_url token";
+        let google = "google_service_account google_service_account_path google_service_account_key google_bucket \
+                      google_application_credentials google_skip_signature service_account";
+        let azure = "azure_storage_account_name azure_storage_account_key azure_storage_access_key azure_client_id \
+                     azure_client_secret azure_tenant_id azure_authority_host azure_storage_sas_key azure_storage_token \
+                     azure_storage_use_emulator azure_storage_endpoint azure_msi_endpoint azure_object_id \
+                     azure_msi_resource_id azure_federated_token_file azure_use_azure_cli azure_skip_signature \
+                     azure_container_name azure_disable_tagging account_name account_key tenant_id sas_token";
+        let client = "allow_http allow_invalid_certificates connect_timeout timeout proxy_url user_agent http1_only \
+                      pool_idle_timeout";
+        let all = "max_retries retry_timeout_ms retry_init_backoff_ms retry_max_backoff_ms retry_base_multiplier \
+                   file_cache_ttl http_redirect_hosts";
+        let names = |texts: [&'static str; 3]| -> Vec<&str> {
+            texts
+                .iter()
+                .flat_map(|text| text.split_whitespace())
+                .collect()
+        };
+        let n_client = client.split_whitespace().count();
+        let count = |own: &str| own.split_whitespace().count() + n_client;
+        let given = n_given::<AmazonS3ConfigKey>("s3://b/x", &names([amazon, client, all]));
+        assert_eq!(given, count(amazon));
+        let given = n_given::<GoogleConfigKey>("gs://b/x", &names([google, client, all]));
+        assert_eq!(given, count(google));
+        let given = n_given::<AzureConfigKey>("az://b/x", &names([azure, client, all]));
+        assert_eq!(given, count(azure));
+        for name in ["rate_read_init", "rate_write_ceiling", "nonsense"] {
+            let url = Url::parse("s3://b/x").expect("a URL");
+            let refused = options(&[&format!("{name}=1")]).keys::<AmazonS3ConfigKey>(&url);
+            let error = refused.expect_err(name).to_string();
+            assert!(
+                error.contains(&format!("unknown storage option `{name}`")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -58,10 +58,10 @@ impl RemoteFile {
     }
 
     /// Creates the file for one on a web server that supports range requests.
-    pub fn on_server(file: HttpFile) -> Self {
+    pub fn on_server(file: Arc<HttpFile>) -> Self {
         Self {
             meta: file.meta(),
-            at: At::Server(Arc::new(file)),
+            at: At::Server(file),
         }
     }
 

@@ -242,6 +242,43 @@ async fn a_lasting_fault_is_one_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn options_say_how_often_a_request_is_repeated() {
+    let options = |settings: &[&str]| {
+        let mut options = StorageOptions::default();
+        for setting in settings {
+            options.set(setting).expect("an option");
+        }
+        options
+    };
+    for (settings, requests) in [
+        (&["max_retries=0"][..], 1),
+        (&["max_retries=3", "retry_init_backoff_ms=1"], 4),
+        (&["retry_timeout_ms=0"], 1),
+        // There is no cache, so that the option for its time makes no difference.
+        (&["max_retries=1", "file_cache_ttl=60"], 2),
+    ] {
+        let server = Server::start(Vec::new(), |_| Answer::Status(503));
+        let link = format!("{}/m.json", server.url);
+        let refused = Model::load_with(Path::new(&link), &options(settings));
+        let error = refused
+            .expect_err("a server that never answers")
+            .to_string();
+        assert!(error.contains("503"), "{error}");
+        assert_eq!(server.requests(), requests, "{settings:?}");
+    }
+    for place in ["http://127.0.0.1:1/m.json", "s3://bucket/m.json"] {
+        let refused = Model::load_with(Path::new(place), &options(&["max_retries=often"]));
+        let error = refused
+            .expect_err("a word in the place of a number")
+            .to_string();
+        assert!(
+            error.contains("`max_retries`: it must be a number from 0 to 100"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_and_recipes_can_be_read_from_web_servers() {
     let (folder, local) = (with_model(300).await, StorageOptions::default());
     let content = folder.read("model.json");

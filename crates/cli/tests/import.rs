@@ -469,7 +469,7 @@ fn files_whose_categories_do_not_fit_the_forest_are_refused() {
     }
     // Without names, columns have numbers.
     folder.write("bare.json", forest["forest"].to_string());
-    let says = ["column 1", "does not list"];
+    let says = ["column 2 of 5", "does not list"];
     folder.refused(&["import", "bare.json", "--out", "m.json"], 1, &says);
     // A recipe that takes categories for numbers.
     let features = ["bytes", "call", "port", "rate", "root"];
@@ -488,7 +488,7 @@ fn files_whose_categories_do_not_fit_the_forest_are_refused() {
         "m.json",
     ];
     let says = [
-        "disagree on which features are categorical: `call` is not in the recipe",
+        "disagree on which features are categorical: `call` is categorical in the forest only",
         "kind = \"categorical\"",
     ];
     folder.refused(&args, 2, &says);

@@ -276,10 +276,10 @@ impl ForestExport {
 /// How to make a file that can be imported.
 const HOW_TO_EXPORT: &str = "docs/formats/forest.md describes the file, and has the Python function that exports a forest from scikit-learn";
 
-/// Makes a model of a forest that scikit-learn or the Python package has grown. `recipe` computes the forest's columns, in their order.
-/// `training` holds the events that the forest was fitted with: they give the constants of rarities and transforms, and
-/// what `drift` and the reasons compare events with. Without them the recipe can have plain numeric features only, and
-/// categories that the forest knows. `threshold` overrides the one that the library has set.
+/// Makes a model of a forest that scikit-learn or the Python package has grown. `recipe` computes the forest's columns, in
+/// their order. `training` holds the events that the forest was fitted with: they give the constants of rarities and
+/// transforms, and what `drift` and the reasons compare events with. Without them the recipe can have plain numeric features
+/// only, and categories that the forest knows. `threshold` overrides the one that the library has set.
 ///
 /// # Errors
 /// Fails when the recipe does not fit the forest or the events, when the events cannot be read, are none or have a category
@@ -341,13 +341,13 @@ fn refuse_other_kinds(export: &ForestExport, recipe: &Recipe) -> Result<()> {
         return Ok(());
     };
     let message = format!(
-        "recipe `{}` and the forest disagree on which features are categorical: `{}` is not in the {}",
+        "recipe `{}` and the forest disagree on which features are categorical: `{}` is categorical in the {} only",
         recipe.name,
         feature.name,
         if kind == ColumnKind::Numeric {
-            "forest"
-        } else {
             "recipe"
+        } else {
+            "forest"
         }
     );
     let hint = match kind {

@@ -1,7 +1,5 @@
-//! Queries of many columns, planned in time that grows with their number and not with its square.
-//!
-//! The engine's own builders look through the whole plan for each column that they resolve. Here all columns are resolved
-//! by one table of names.
+//! Queries of many columns, planned without looking through the whole plan for each of them, as the engine's own builders
+//! do. One table of names resolves all columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +40,8 @@ pub(crate) fn aggregate(
     Ok(DataFrame::new(state, LogicalPlan::Aggregate(aggregate)))
 }
 
-/// Returns expressions whose columns name their tables.
+/// Returns expressions whose columns name their tables. Two tables never have a column of the same name here: queries of
+/// users, which join tables, are planned by the engine.
 fn resolved(
     expressions: impl IntoIterator<Item = Expr>,
     schema: &DFSchema,

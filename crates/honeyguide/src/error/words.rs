@@ -76,7 +76,8 @@ pub(crate) fn explained(text: &str) -> Explained {
 
 /// Returns a text without the names of the engine's parts within it.
 ///
-/// A name stands between two colons. The same words elsewhere are a part of what the text quotes, such as a column's name.
+/// A name stands between two colons and not between double quotes. The same words elsewhere are a part of what the text
+/// quotes, such as a column's name.
 fn cut_names(text: &str) -> String {
     const END: &str = ": ";
     let mut parts: Vec<&str> = text.split(END).collect();
@@ -86,7 +87,12 @@ fn cut_names(text: &str) -> String {
             .iter()
             .any(|name| name.strip_suffix(END) == Some(part))
     };
-    parts.retain(|part| !is_name(part));
+    let mut is_quoted = false;
+    parts.retain(|part| {
+        let is_kept = is_quoted || !is_name(part);
+        is_quoted ^= part.matches('"').count() % 2 == 1;
+        is_kept
+    });
     parts.extend(last);
     parts.join(END)
 }
@@ -259,6 +265,10 @@ mod tests {
             (
                 "Schema error: No field named \"a Schema error: b\"",
                 explanation("No field named \"a Schema error: b\"", None),
+            ),
+            (
+                "Schema error: No field named \"a: Arrow error: b\": Arrow error: c",
+                explanation("No field named \"a: Arrow error: b\": c", None),
             ),
             (
                 "Internal error: no such node.\nThis issue was likely caused by a bug in DataFusion's code. Please help us",

@@ -93,7 +93,7 @@ pub(super) fn ordered(
                 let (order, categories) = of_column(*kind, listed).map_err(|why| {
                     let column = match names.and_then(|names| names.get(column)) {
                         Some(name) => format!("`{name}`"),
-                        None => column.to_string(),
+                        None => format!("{} of {}", column + 1, kinds.len()),
                     };
                     Error::data(format!("column {column}: {why}"))
                 })?;
@@ -102,6 +102,9 @@ pub(super) fn ordered(
         };
         orders.push(order);
         found.push(categories);
+    }
+    if found.iter().all(Option::is_none) {
+        return Ok((forest, found));
     }
     let mut data = forest.to_data();
     exchange_codes(&mut data, &orders);

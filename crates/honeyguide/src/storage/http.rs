@@ -19,6 +19,7 @@ use super::redirect;
 use super::retries::Retries;
 use super::spool::{Spool, Spooled};
 use crate::error::{Error, Result};
+use crate::wording::of_them;
 
 /// A file whose server supports range requests.
 pub(crate) struct HttpFile {
@@ -205,7 +206,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits before the next attempt, longer each time.
+    /// Waits before the next attempt.
     ///
     /// # Errors
     /// Fails when the refusal is final, or the request was repeated as often or as long as it may be.
@@ -221,8 +222,8 @@ impl<'a> Attempts<'a> {
             let shown = self.about.shown.display();
             return Err(
                 Error::refused(format!("cannot read {shown}: {why}")).hint(format!(
-                    "{} attempts failed: check the address and the network",
-                    self.made
+                    "{} failed: check the address and the network",
+                    of_them(self.made as u64, "attempt", "attempts")
                 )),
             );
         }

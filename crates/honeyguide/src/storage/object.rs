@@ -301,7 +301,7 @@ impl About {
                 self.unauthorised(what)
             }
             _ => Error::refused(format!("cannot {what} {shown}: {}", self.clean(&cause)))
-                .hint("several attempts failed: check the network, the address of the store and its credentials"),
+                .hint("check the network, the address of the store and its credentials"),
         }
     }
 

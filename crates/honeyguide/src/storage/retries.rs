@@ -28,6 +28,13 @@ const MOST_RETRIES: f64 = 100.0;
 const LONGEST_MS: f64 = 3_600_000.0;
 /// The greatest factor between waits that an option may ask for.
 const GREATEST_FACTOR: f64 = 100.0;
+/// The wait before the first repetition, the longest wait, and the factor between waits, unless options set others.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const FACTOR: f64 = 2.0;
+/// The shortest wait and the least factor of the client of a store. It draws each wait between two ends, which must differ.
+const LEAST_STORE_WAIT: Duration = Duration::from_millis(1);
+const LEAST_STORE_FACTOR: f64 = 1.000_001;
 
 /// When a request is repeated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,22 +75,30 @@ impl Retries {
             let number = number(name, 0.0, LONGEST_MS)?;
             Ok::<_, Error>(number.map(|number| Duration::from_secs_f64(number / 1000.0)))
         };
+        let repetitions = number(most, 0.0, MOST_RETRIES)?;
+        if repetitions.is_some_and(|number| number.fract() != 0.0) {
+            return Err(Error::usage(format!(
+                "storage option `{most}`: it must be a whole number"
+            )));
+        }
+        let longest_wait = span(longest)?.unwrap_or(LONGEST_WAIT);
         Ok(Self {
-            most: number(most, 0.0, MOST_RETRIES)?.map_or(MAX_RETRIES, |number| number as usize),
+            most: repetitions.map_or(MAX_RETRIES, |number| number as usize),
             time: span(time)?,
-            first_wait: span(first)?.unwrap_or(Duration::from_millis(100)),
-            longest_wait: span(longest)?.unwrap_or(Duration::from_secs(5)),
-            factor: number(factor, 1.0, GREATEST_FACTOR)?.unwrap_or(2.0),
+            first_wait: span(first)?.unwrap_or(FIRST_WAIT).min(longest_wait),
+            longest_wait,
+            factor: number(factor, 1.0, GREATEST_FACTOR)?.unwrap_or(FACTOR),
         })
     }
 
     /// Returns the same for the client of an object store.
     pub fn of_store(&self) -> RetryConfig {
+        let first_wait = self.first_wait.max(LEAST_STORE_WAIT);
         RetryConfig {
             backoff: BackoffConfig {
-                init_backoff: self.first_wait,
-                max_backoff: self.longest_wait.max(self.first_wait),
-                base: self.factor,
+                init_backoff: first_wait,
+                max_backoff: self.longest_wait.max(first_wait),
+                base: self.factor.max(LEAST_STORE_FACTOR),
             },
             max_retries: self.most,
             retry_timeout: self.time.unwrap_or(RETRY_TIME),
@@ -134,11 +149,28 @@ mod tests {
     }
 
     #[test]
+    fn waits_have_a_span_to_be_drawn_from_and_do_not_exceed_the_longest() {
+        let options = [
+            ("retry_init_backoff_ms", "0"),
+            ("retry_max_backoff_ms", "0"),
+            ("retry_base_multiplier", "1"),
+        ];
+        let none = of(&options).expect("valid options");
+        assert_eq!(none.after(none.first_wait), Duration::ZERO);
+        let backoff = none.of_store().backoff;
+        assert!(backoff.init_backoff.mul_f64(backoff.base) > backoff.init_backoff);
+        assert!(backoff.max_backoff >= backoff.init_backoff);
+        let long = of(&[("retry_init_backoff_ms", "10000")]).expect("a valid option");
+        assert_eq!(long.first_wait, LONGEST_WAIT);
+    }
+
+    #[test]
     fn values_beyond_the_limits_are_refused_and_not_shown() {
         for (name, value) in [
             ("max_retries", "many"),
             ("max_retries", "-1"),
             ("max_retries", "1e9"),
+            ("max_retries", "2.75"),
             ("retry_timeout_ms", "NaN"),
             ("retry_init_backoff_ms", "inf"),
             ("retry_max_backoff_ms", "1e300"),

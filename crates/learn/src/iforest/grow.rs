@@ -15,6 +15,9 @@ const ROWS_WORTH_CHECKING: usize = 4096;
 /// The maximum number of columns of a matrix whose drawn rows are copied whole. Of wider ones, a tree may not look at most
 /// columns.
 const MAX_COPIED_COLUMNS: usize = 32;
+/// The maximum number of rows of a sample that are copied. The rows of a larger one are not far apart, and a copy would take
+/// much memory.
+const MAX_COPIED_ROWS: usize = 1 << 16;
 
 /// The inputs that all trees of a fit share.
 pub(super) struct Fit<'a> {
@@ -35,7 +38,8 @@ impl Fit<'_> {
         let n_rows = sample.rows.len();
         let mut order: Vec<u32> = (0..n_rows as u32).collect();
         let mut near = Vec::new();
-        if n_features <= MAX_COPIED_COLUMNS {
+        let is_narrow = n_features <= MAX_COPIED_COLUMNS && n_features <= 2 * n_seen;
+        if is_narrow && n_rows <= MAX_COPIED_ROWS {
             near.reserve_exact(n_rows * n_features);
             let rows = sample.rows.iter().map(|&row| self.matrix.row(row as usize));
             rows.for_each(|row| near.extend_from_slice(row));
@@ -73,8 +77,8 @@ struct Grower<'a> {
     sample: Sample,
     /// Whether every row of the sample stands for one event.
     each_once: bool,
-    /// The values of the sample's rows, copied because the rows of the matrix are far apart in memory; empty for a wide
-    /// matrix.
+    /// The values of the sample's rows, copied because the rows of the matrix are far apart in memory; empty for a large
+    /// sample, and where a tree leaves out most columns.
     near: Vec<f64>,
     /// The tree's columns. In every node, those at index `n_varying` and above are constant.
     features: Vec<u32>,

@@ -2,7 +2,7 @@
 //!
 //! Most programs write all lines in one form. There is nothing to search in such a line: each key is compared with the one
 //! that is expected, and what is simple among the values is read in place. A parser reads the other values, and any line
-//! that is not as expected. What this way takes, the parser reads alike; a fuzz target and a test compare them.
+//! that is not as expected. What this way takes, the parser reads alike: a fuzz target and a test compare them.
 
 use memchr::memchr2_iter;
 use serde::de::{DeserializeSeed, IgnoredAny};
@@ -36,7 +36,7 @@ pub(super) struct KnownKey {
 
 impl KnownKey {
     pub fn new(name: &str, field: Option<usize>) -> Self {
-        let is_plain = text_end(name.as_bytes()) == name.len();
+        let is_plain = plain_length(name.as_bytes()) == name.len();
         Self {
             written: is_plain.then(|| format!("\"{name}\"").into_bytes().into()),
             name: name.to_owned(),
@@ -119,11 +119,13 @@ impl<'l> Line<'l> {
             Some(Simple::Other(value)) => cell.value = value,
             None => {
                 self.at = start;
-                self.parse(CellSeed {
+                let value = self.parse(CellSeed {
                     cell,
                     member: field.member,
                     notation: field.notation,
                 })?;
+                let brackets = memchr2_iter(b'[', b'{', value).take(MAX_BRACKETS);
+                return (brackets.count() < MAX_BRACKETS).then_some(());
             }
         }
         Some(())
@@ -139,15 +141,14 @@ impl<'l> Line<'l> {
         Some(())
     }
 
-    /// Lets the parser read a value.
-    fn parse(&mut self, seed: impl DeserializeSeed<'l>) -> Option<()> {
+    /// Lets the parser read a value. Returns its text.
+    fn parse(&mut self, seed: impl DeserializeSeed<'l>) -> Option<&'l [u8]> {
         let mut parser = serde_json::Deserializer::from_slice(self.rest());
         seed.deserialize(&mut parser).ok()?;
         let length = parser.into_iter::<IgnoredAny>().byte_offset();
         let value = &self.rest()[..length];
         self.at += length;
-        let brackets = memchr2_iter(b'[', b'{', value).take(MAX_BRACKETS);
-        (brackets.count() < MAX_BRACKETS).then_some(())
+        Some(value)
     }
 
     /// Reads a value that is written in a simple way: a text without escapes, a number of few digits, or a word.
@@ -155,7 +156,7 @@ impl<'l> Line<'l> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                let text = &self.rest()[..text_end(self.rest())];
+                let text = &self.rest()[..plain_length(self.rest())];
                 self.at += text.len();
                 self.expect(b'"')?;
                 Some(Simple::Text(text))
@@ -235,7 +236,7 @@ struct Digits {
 }
 
 /// Returns the number of bytes before the first one that ends a text, begins an escape, or is not allowed in a text.
-fn text_end(bytes: &[u8]) -> usize {
+fn plain_length(bytes: &[u8]) -> usize {
     let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
     // Without a branch for each byte, the compiler compares a whole block at once.

@@ -295,6 +295,30 @@ mod tests {
         is_read.then(|| cells.collect())
     }
 
+    /// Values that are not UTF-8.
+    const BYTES: [&[u8]; 3] = [
+        b"\"\xff\"",
+        b"\"sixteen bytes or more \xe9\"",
+        b"[\"\xff\"]",
+    ];
+
+    /// Compares both ways to read `line` after a line with the same keys. Whether the quick one must read it says `is_simple`.
+    fn compare(reader: &mut RowReader, line: &[u8], is_simple: bool) {
+        let quick = read_by(reader, |reader| {
+            let RowReader {
+                order,
+                fields,
+                cells,
+                ..
+            } = reader;
+            quick::read(line, order, fields, cells)
+        });
+        let parsed = read_by(reader, |reader| reader.parse(line).is_ok());
+        if quick.is_some() || (is_simple && parsed.is_some()) {
+            assert_eq!(quick, parsed, "{}", line.escape_ascii());
+        }
+    }
+
     #[test]
     fn lines_that_are_read_quickly_are_read_as_the_parser_reads_them() {
         let member = Field {
@@ -302,31 +326,30 @@ mod tests {
             ..field("c")
         };
         let mut reader = RowReader::new(vec![field("a"), field("b"), member], None);
-        let first = br#"{"a":0,"x":0,"b":0,"c":0}"#;
         let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
-        for value in VALUES.into_iter().chain([deep.as_str()]) {
-            for (key, other) in [("a", "1"), ("x", "\"y\""), ("b", "-2.5"), ("c", "null")] {
-                for end in ["}", " } ", "", "}}", ",}", ",\"d\":1}"] {
-                    reader.parse(first).unwrap();
-                    let members = ["a", "x", "b", "c"].map(|known| {
-                        let value = if known == key { value } else { other };
-                        format!("\"{known}\": {value}")
-                    });
-                    let line = format!("{{{}{end}", members.join(", "));
-                    let quick = read_by(&mut reader, |reader| {
-                        let RowReader {
-                            order,
-                            fields,
-                            cells,
-                            ..
-                        } = reader;
-                        quick::read(line.as_bytes(), order, fields, cells)
-                    });
-                    let parsed =
-                        read_by(&mut reader, |reader| reader.parse(line.as_bytes()).is_ok());
-                    let is_quick = parsed.is_some() && value != deep && end.trim() == "}";
-                    if is_quick || quick.is_some() {
-                        assert_eq!(quick, parsed, "{line}");
+        let values = VALUES.into_iter().map(str::as_bytes).chain(BYTES);
+        for value in values.chain([deep.as_bytes()]) {
+            for keys in [["a", "x", "b", "c"], ["a", "b", "a", "c"]] {
+                for at in 0..keys.len() {
+                    for end in ["}", " } ", "", "}}", ",}", ",\"d\":1}"] {
+                        let line = |value: &[u8], separator: &str, end: &str| {
+                            let members = keys.iter().zip(["1", "\"y\"", "-2.5", "null"]);
+                            let members = members.enumerate().map(|(number, (key, other))| {
+                                let value = if number == at {
+                                    value
+                                } else {
+                                    other.as_bytes()
+                                };
+                                [format!("\"{key}\"{separator}").as_bytes(), value].concat()
+                            });
+                            let members = members.collect::<Vec<_>>().join(&b", "[..]);
+                            [b"{", members.as_slice(), end.as_bytes()].concat()
+                        };
+                        reader.parse(&line(b"0", ":", "}")).unwrap();
+                        let is_simple = value != deep.as_bytes() && end.trim() == "}";
+                        compare(&mut reader, &line(value, ":", end), is_simple);
+                        reader.parse(&line(b"0", ":", "}")).unwrap();
+                        compare(&mut reader, &line(value, " : ", end), is_simple);
                     }
                 }
             }

@@ -199,9 +199,9 @@ impl<'l> Line<'l> {
         }
         let number = i64::try_from(whole.number).ok()?;
         let number = if is_negative { -number } else { number };
-        // A negative zero is no whole number, and with an exponent a number may be none.
-        let is_whole = !(is_negative && number == 0) && !matches!(self.peek(), Some(b'e' | b'E'));
-        is_whole.then_some(Value::Integer(number))
+        // A negative zero is no whole number, and a number with an exponent may be none.
+        let is_other = is_negative && number == 0 || matches!(self.peek(), Some(b'e' | b'E'));
+        (!is_other).then_some(Value::Integer(number))
     }
 
     /// Reads at least one and at most [`MAX_DIGITS`] digits, which follow those of `number`.

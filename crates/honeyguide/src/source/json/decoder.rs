@@ -9,8 +9,9 @@ use datafusion::arrow::error::ArrowError;
 
 use super::cell::{Cell, Value};
 use super::dns_reader::DnsReader;
+use super::field::Field;
 use super::lenient::Lenient;
-use super::row::{Field, RowReader};
+use super::row::RowReader;
 use super::scan::JsonScan;
 use super::structured::StructuredReader;
 use super::tracee_cells::TraceeCells;

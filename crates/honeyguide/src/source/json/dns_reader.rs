@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::cell::{Cell, Literal, Value};
-use super::row::Field;
+use super::field::Field;
 use crate::log::dns_messages::{self, Message, Object};
 use crate::log::{Dialect, Notation};
 use crate::source::intake::LateKeys;

@@ -6,6 +6,7 @@
 mod cell;
 mod decoder;
 mod dns_reader;
+mod field;
 mod lenient;
 mod lines;
 mod pick;

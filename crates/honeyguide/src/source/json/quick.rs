@@ -8,7 +8,7 @@ use memchr::memchr2_iter;
 use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::cell::{Cell, CellSeed, Value};
-use super::row::Field;
+use super::field::Field;
 
 /// The most digits of a whole number of which every one fits a 64-bit integer.
 const MAX_DIGITS: usize = 18;

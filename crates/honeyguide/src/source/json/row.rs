@@ -5,19 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::cell::{Cell, CellSeed, Value};
+use super::field::Field;
 use super::quick::{self, KnownKey};
-use crate::log::Notation;
 use crate::source::intake::LateKeys;
-
-/// The path of a column's values in the object of a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
-    /// The key in the object.
-    pub key: String,
-    /// The key within the object that is the key's value, where the column's value is a member of that.
-    pub member: Option<&'static str>,
-    pub notation: Notation,
-}
 
 /// A reader of lines. It remembers the order of the keys, so that lines with the same order are read faster.
 pub(super) struct RowReader {
@@ -179,6 +169,7 @@ const MAX_REMEMBERED: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Notation;
 
     fn field(key: &str) -> Field {
         Field {

@@ -8,9 +8,9 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Layout;
+use super::field::Field;
 use super::lenient;
 use super::lines::Lines;
-use super::row::Field;
 use crate::error::{Error, Result};
 use crate::log::dns_messages::{self, Message};
 use crate::log::tracee::{self, Form};

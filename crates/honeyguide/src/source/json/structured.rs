@@ -13,7 +13,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::cell::{Cell, Literal, Value};
-use super::row::Field;
+use super::field::Field;
 use crate::log::{Notation, tracee};
 
 /// The name of the entry of `data` that is no argument.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::cell::{Cell, Value};
-use super::row::Field;
+use super::field::Field;
 use super::{Layout, schema};
 use crate::log::Log;
 use crate::log::tracee::{self, Form, Recognised};

@@ -50,10 +50,7 @@ pub(crate) fn explained(text: &str) -> Explained {
     }
     let is_defect = text.starts_with(DEFECT);
     let text = text.split(PLEA).next().unwrap_or_default();
-    let mut text = text.trim();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
-        text = rest.trim_start();
-    }
+    let text = cut_names(text.trim());
     let text = text.trim_end_matches([' ', '\n', '.']);
     let message = match text.starts_with("regex parse error") {
         // The lines show the place of the error below the expression.
@@ -62,12 +59,12 @@ pub(crate) fn explained(text: &str) -> Explained {
     };
     if !is_defect {
         return Explained {
-            message: cut_names(&message),
+            message,
             hint: None,
         };
     }
     Explained {
-        message: format!("the query engine cannot run this: {}", cut_names(&message)),
+        message: format!("the query engine cannot run this: {message}"),
         hint: Some(
             "write it in another way, such as with CAST, or in two steps with a subquery".into(),
         ),

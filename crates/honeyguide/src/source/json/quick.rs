@@ -12,14 +12,6 @@ use super::field::Field;
 
 /// The most digits of a whole number of which every one fits a 64-bit integer.
 const MAX_DIGITS: usize = 18;
-/// The lowest whole number from which on doubles do not hold every one.
-const FIRST_GAP: u64 = 1 << 53;
-/// Powers of ten that doubles hold exactly. The quotient of a whole number that a double holds, and one of them, is the
-/// double next to the decimal fraction, because a division is rounded once (Clinger 1990).
-const POWERS: [f64; 19] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18,
-];
 /// A value with more brackets than this may be nested more deeply than the parser allows within a line.
 const MAX_BRACKETS: usize = 64;
 /// The bytes of a text that are looked at together.
@@ -179,22 +171,16 @@ impl<'l> Line<'l> {
         let start = self.at;
         let is_negative = self.peek() == Some(b'-');
         self.at += usize::from(is_negative);
-        let whole = self.digits(0)?;
+        let whole = self.digits()?;
         if whole.count > 1 && whole.first == b'0' {
             return None;
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
-            let all = self.digits(whole.number)?;
-            let written = &self.bytes[start..self.at];
+            self.digits()?;
+            let written = std::str::from_utf8(&self.bytes[start..self.at]).ok()?;
+            let number = written.parse().ok()?;
             let is_over = !matches!(self.peek(), Some(b'e' | b'E'));
-            let number = match POWERS.get(all.count) {
-                Some(power) if whole.count + all.count <= MAX_DIGITS && all.number < FIRST_GAP => {
-                    let number = all.number as f64 / power;
-                    if is_negative { -number } else { number }
-                }
-                _ => std::str::from_utf8(written).ok()?.parse().ok()?,
-            };
             return is_over.then_some(Value::Number(number));
         }
         let number = i64::try_from(whole.number).ok()?;
@@ -204,14 +190,12 @@ impl<'l> Line<'l> {
         (!is_other).then_some(Value::Integer(number))
     }
 
-    /// Reads at least one and at most [`MAX_DIGITS`] digits, which follow those of `number`.
-    fn digits(&mut self, mut number: u64) -> Option<Digits> {
+    /// Reads at least one and at most [`MAX_DIGITS`] digits.
+    fn digits(&mut self) -> Option<Digits> {
         let digits = self.rest().iter().take(MAX_DIGITS + 1);
-        let mut count = 0;
+        let (mut number, mut count) = (0, 0);
         for digit in digits.take_while(|byte| byte.is_ascii_digit()) {
-            number = number
-                .wrapping_mul(10)
-                .wrapping_add(u64::from(digit - b'0'));
+            number = 10 * number + u64::from(digit - b'0');
             count += 1;
         }
         let first = self.peek()?;

@@ -26,6 +26,7 @@
 
 pub mod chance;
 pub mod describe;
+mod distinct;
 pub mod exact_sum;
 pub mod iforest;
 pub mod matrix;

@@ -1,11 +1,16 @@
 //! The input of every algorithm in this crate: a matrix of weighted rows.
 
+use crate::distinct::find_distinct;
 use crate::monitor;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// The maximum total weight, 2⁵³. Up to it, every whole number of events is an exact `f64`.
 pub const MAX_TOTAL_WEIGHT: f64 = 9_007_199_254_740_992.0;
+
+/// The number of rows whose distinct rows are found together.
+const PART_ROWS: usize = 1 << 16;
 
 /// The kind of values in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +134,32 @@ impl Matrix {
         })
     }
 
+    /// Creates the matrix that [`Matrix::new`] and [`sort_rows`](Self::sort_rows) make of the same values and weights,
+    /// in less time and memory where rows repeat and the weights are whole. Without `weights`, every row has weight 1.
+    ///
+    /// # Errors
+    /// Returns an error under the conditions of [`Matrix::new`].
+    pub fn sorted(
+        n_features: usize,
+        values: &[f64],
+        weights: Option<&[f64]>,
+    ) -> Result<Matrix, MatrixError> {
+        let rows = rows_of(n_features, values.len())?;
+        let are_whole = weights.is_none_or(|weights| weights.len() == rows && are_counts(weights));
+        let merged = are_whole
+            .then(|| merge(n_features, values, weights))
+            .flatten();
+        // Only all the rows can say where an infinity is.
+        let merged = merged.filter(|(values, _)| values.iter().all(|value| !value.is_infinite()));
+        let mut matrix = match (merged, weights) {
+            (Some((values, counts)), _) => Matrix::new(n_features, values, counts),
+            (None, Some(weights)) => Matrix::new(n_features, values.to_vec(), weights.to_vec()),
+            (None, None) => Matrix::unweighted(n_features, values.to_vec()),
+        }?;
+        matrix.sort_rows();
+        Ok(matrix)
+    }
+
     /// Creates a matrix in which every row has weight 1.
     ///
     /// # Errors
@@ -190,13 +221,7 @@ impl Matrix {
     /// Sorts and merges the rows like [`sort_rows`](Self::sort_rows). Returns, for each original
     /// row, the index of the row that it is now or was merged into.
     pub fn sort_rows_tracked(&mut self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.n_rows()).collect();
-        order.sort_unstable_by(|&a, &b| {
-            monitor::check();
-            // Ties are broken by weight, so that fractional weights are always added in the same
-            // order.
-            compare_rows(self.row(a), self.row(b)).then(self.weights[a].total_cmp(&self.weights[b]))
-        });
+        let order = self.ascending();
         let mut positions = vec![0; order.len()];
         let mut values: Vec<f64> = Vec::with_capacity(self.values.len());
         let mut weights: Vec<f64> = Vec::with_capacity(order.len());
@@ -218,6 +243,24 @@ impl Matrix {
         self.values = values;
         self.weights = weights;
         positions
+    }
+
+    /// Returns the numbers of the rows in ascending order. Equal rows are in the order of their weights, so that
+    /// fractional weights are always added in the same order.
+    fn ascending(&self) -> Vec<usize> {
+        // First come the values of one column, which lie beside each other in memory. Most sorts need no other column.
+        let first = |i| (total_order(self.row(i)[0]), i);
+        let mut keys: Vec<(i64, usize)> = (0..self.n_rows()).map(first).collect();
+        monitor::check();
+        keys.sort_unstable();
+        for ties in keys.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            ties.sort_unstable_by(|&(_, a), &(_, b)| {
+                monitor::check();
+                let by_values = compare_rows(&self.row(a)[1..], &self.row(b)[1..]);
+                by_values.then(self.weights[a].total_cmp(&self.weights[b]))
+            });
+        }
+        keys.into_iter().map(|(_, i)| i).collect()
     }
 
     /// Returns whether the rows are strictly ascending, so that sorting would change nothing.
@@ -243,6 +286,51 @@ fn canonical(value: f64) -> f64 {
     } else {
         value + 0.0
     }
+}
+
+/// Returns whether the sum of any of the weights is exact in any order.
+fn are_counts(weights: &[f64]) -> bool {
+    read_weights(weights).is_ok_and(|(weighting, _)| weighting != Weighting::Frequencies)
+}
+
+/// Returns the distinct rows of each part of the rows, and the sums of their weights, which are whole; `None` when a part
+/// has too many distinct rows.
+fn merge(
+    n_features: usize,
+    values: &[f64],
+    weights: Option<&[f64]>,
+) -> Option<(Vec<f64>, Vec<f64>)> {
+    let parts = values.par_chunks(PART_ROWS * n_features).enumerate();
+    let merged: Vec<(Vec<f64>, Vec<f64>)> = parts
+        .map(|(part, values)| {
+            monitor::check();
+            let first = part * PART_ROWS;
+            let n_rows = values.len() / n_features;
+            let mut numbers = vec![0; n_rows];
+            let distinct = find_distinct(values, n_features, &mut numbers)?;
+            let mut sums = vec![0.0; distinct.len() / n_features];
+            match weights {
+                None => numbers
+                    .iter()
+                    .for_each(|&number| sums[usize::from(number)] += 1.0),
+                Some(weights) => {
+                    let weights = &weights[first..first + n_rows];
+                    let pairs = numbers.iter().zip(weights);
+                    pairs.for_each(|(&number, weight)| sums[usize::from(number)] += weight);
+                }
+            }
+            Some((distinct, sums))
+        })
+        .collect::<Option<_>>()?;
+    let (values, sums): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
+    Some((values.concat(), sums.concat()))
+}
+
+/// Returns a number that is in the order of `total_cmp`.
+fn total_order(value: f64) -> i64 {
+    let bits = value.to_bits() as i64;
+    // A negative value is the greater the smaller its other bits are.
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
 /// Compares rows lexicographically. Positive NaN is the greatest value of `total_cmp`, so missing
@@ -281,6 +369,8 @@ fn read_weights(weights: &[f64]) -> Result<(Weighting, f64), MatrixError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
+    use proptest::prelude::*;
 
     #[test]
     fn rejects_what_is_not_a_matrix() {
@@ -326,5 +416,73 @@ mod tests {
         let sorted = bits(&a);
         a.sort_rows();
         assert_eq!(bits(&a), sorted);
+    }
+
+    /// Returns the bits of the values and of the weights.
+    fn bits(matrix: &Matrix) -> Vec<u64> {
+        let numbers = matrix.values().iter().chain(matrix.weights());
+        numbers.map(|number| number.to_bits()).collect()
+    }
+
+    #[test]
+    fn sorted_says_where_an_infinity_is() {
+        let mut values = vec![1.0; 6000];
+        values[4001] = f64::INFINITY;
+        let error = Matrix::sorted(2, &values, None).unwrap_err().to_string();
+        assert!(error.starts_with("row 2000, column 1: inf"), "{error}");
+        let error = Matrix::sorted(2, &values[..4000], Some(&[1.0])).unwrap_err();
+        assert_eq!(error.to_string(), "2000 rows need 2000 weights, got 1");
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_sorted_as_by_comparing_them(
+            n_features in 1..4usize, cells in prop::collection::vec(0..9usize, 1..400),
+        ) {
+            let values = [f64::NAN, 0.0, -0.0, 1.0, -1.0, -5e-324, 1e300, -1e300, 2.0];
+            let n = cells.len() / n_features;
+            let rows: Vec<f64> = cells[..n * n_features].iter().map(|&cell| values[cell]).collect();
+            let weights = (0..n).map(|i| [0.1, 0.2, 0.7][i % 3]).collect();
+            let matrix = Matrix::new(n_features, rows, weights).unwrap();
+            let mut expected: Vec<usize> = (0..n).collect();
+            expected.sort_by(|&a, &b| {
+                let by_values = compare_rows(matrix.row(a), matrix.row(b));
+                by_values.then(matrix.weights()[a].total_cmp(&matrix.weights()[b]))
+            });
+            for (&a, &b) in matrix.ascending().iter().zip(&expected) {
+                prop_assert!(compare_rows(matrix.row(a), matrix.row(b)).is_eq());
+                prop_assert_eq!(matrix.weights()[a], matrix.weights()[b]);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn sorted_is_new_and_sort_rows(
+            seed in 0..u64::MAX, n_features in 1..4usize, kinds in 1..9000u64, weighing in 0..4usize,
+        ) {
+            let mut rng = Rng::new(seed, 0);
+            let special = [f64::NAN, 0.0, -0.0];
+            let mut value = || match rng.below(kinds) {
+                kind if kind < 3 => special[kind as usize],
+                kind => kind as f64,
+            };
+            let n = 3 * PART_ROWS / 2;
+            let rows: Vec<f64> = (0..n)
+                .flat_map(|_| { let value = value(); vec![value; n_features] })
+                .collect();
+            let weights = (weighing > 0).then(|| {
+                (0..n).map(|i| [2.0, (i % 3) as f64, 0.1 * (i % 7) as f64][weighing - 1]).collect::<Vec<_>>()
+            });
+            let all = weights.clone().unwrap_or_else(|| vec![1.0; n]);
+            let mut expected = Matrix::new(n_features, rows.clone(), all).unwrap();
+            expected.sort_rows();
+            let sorted = Matrix::sorted(n_features, &rows, weights.as_deref()).unwrap();
+            prop_assert!(bits(&sorted) == bits(&expected));
+            prop_assert_eq!(sorted.total_weight(), expected.total_weight());
+            prop_assert_eq!(sorted.weighting(), expected.weighting());
+        }
     }
 }

@@ -69,7 +69,7 @@ def weights(sample_weight: Any, rows: NDArray[np.float64]) -> NDArray[np.float64
         raise ValueError("Negative values in data passed to `sample_weight`: a weight must be at least 0")
     if not np.any(checked > 0):
         raise ValueError("every sample weight is zero: at least one row needs a weight above 0")
-    return checked
+    return np.ascontiguousarray(checked)
 
 
 def encoded(estimator: Any, X: Any, categories: Categories, *, reset: bool) -> NDArray[np.float64]:

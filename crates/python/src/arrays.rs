@@ -28,6 +28,39 @@ pub fn values<'a>(rows: &'a Rows<'_>, n_features: usize) -> PyResult<&'a [f64]> 
     Ok(values)
 }
 
+/// Rows and their weights, of which a matrix of the distinct rows is made.
+pub struct Sorted<'a> {
+    n_features: usize,
+    values: &'a [f64],
+    weights: Option<&'a [f64]>,
+}
+
+impl<'a> Sorted<'a> {
+    /// Takes rows and their weights, which are 1 if there are none, without a copy.
+    ///
+    /// # Errors
+    /// The rows are not in C order or not aligned, or the weights are not contiguous.
+    pub fn new(
+        rows: &'a Rows<'_>,
+        weights: Option<&'a PyReadonlyArray1<'_, f64>>,
+    ) -> PyResult<Sorted<'a>> {
+        let weights = weights.map(|weights| weights.as_slice());
+        Ok(Sorted {
+            n_features: rows.shape()[1],
+            values: slice(rows)?,
+            weights: weights.transpose().map_err(value_error)?,
+        })
+    }
+
+    /// Returns the matrix, whose rows are in ascending order.
+    ///
+    /// # Errors
+    /// The values and weights do not make a matrix.
+    pub fn matrix(&self) -> PyResult<Matrix> {
+        Matrix::sorted(self.n_features, self.values, self.weights).map_err(value_error)
+    }
+}
+
 /// Returns the matrix of `rows` with their weights, which are 1 if there are none.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::amount::Amount;
-use crate::arrays::{Rows, matrix, values};
+use crate::arrays::{Rows, Sorted, values};
 use crate::errors::value_error;
 use crate::threads::{Threads, run};
 
@@ -56,12 +56,12 @@ impl Forest {
             })
             .column_kinds(kinds(&cardinalities))
             .seed(seed);
-        let mut matrix = matrix(&rows, weights.as_ref())?;
+        let sorted = Sorted::new(&rows, weights.as_ref())?;
         let forest = run(py, threads, || {
-            matrix.sort_rows();
-            params.fit(&matrix)
+            let matrix = sorted.matrix()?;
+            params.fit(&matrix).map_err(value_error)
         })?;
-        Ok(Forest(forest.map_err(value_error)?))
+        Ok(Forest(forest?))
     }
 
     /// Returns the forest with `n_more` further trees, which are those that it would have had from the beginning.
@@ -73,13 +73,14 @@ impl Forest {
         n_more: usize,
         threads: Threads,
     ) -> PyResult<Forest> {
-        let mut matrix = matrix(&rows, weights.as_ref())?;
+        let sorted = Sorted::new(&rows, weights.as_ref())?;
         let forest = run(py, threads, || {
-            matrix.sort_rows();
+            let matrix = sorted.matrix()?;
             let mut forest = self.0.clone();
-            forest.grow(&matrix, n_more).map(|()| forest)
+            let grown = forest.grow(&matrix, n_more).map(|()| forest);
+            grown.map_err(value_error)
         })?;
-        Ok(Forest(forest.map_err(value_error)?))
+        Ok(Forest(forest?))
     }
 
     /// Returns scikit-learn's `score_samples` minus `offset`, one value per row.

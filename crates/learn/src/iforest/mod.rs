@@ -39,7 +39,6 @@
 
 mod checked;
 mod data;
-mod distinct;
 mod explain;
 mod first_cuts;
 mod grow;

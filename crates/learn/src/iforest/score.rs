@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::distinct::{find_distinct, rows_repeat};
 use super::first_cuts::{FirstCuts, Survivals};
 use super::packed::PackedForest;
 use super::simd::Instructions;
 use super::tree::{Tree, average_path_length, summable};
 use super::walk::Walk;
 use super::{InputPrecision, IsolationForest, is_unseen};
+use crate::distinct::{find_distinct, rows_repeat};
 use crate::{monitor, real};
 
 /// The reason why rows cannot be scored.

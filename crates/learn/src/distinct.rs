@@ -1,4 +1,4 @@
-//! Speeds up the scoring of repeated rows: each distinct row is scored once.
+//! Finds the distinct rows where rows repeat, so that work is done once for each.
 
 use crate::mix::fold;
 
@@ -13,8 +13,8 @@ const MAX_DISTINCT: usize = 1 << 13;
 const MAX_PROBES: usize = 64;
 
 /// Estimates from evenly spaced rows whether so few rows are distinct that finding the distinct
-/// ones pays off. The answer affects the speed of scoring, never its result.
-pub(super) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
+/// ones pays off. The answer affects the speed of the work that follows, never its result.
+pub(crate) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
     let n_rows = rows.len() / n_features;
     if n_rows < 2 * PROBED_ROWS {
         return false;
@@ -34,7 +34,7 @@ pub(super) fn rows_repeat(rows: &[f64], n_features: usize) -> bool {
 ///
 /// Returns `None` when there are too many distinct rows to keep; the contents of `numbers` are then
 /// unspecified.
-pub(super) fn find_distinct(
+pub(crate) fn find_distinct(
     rows: &[f64],
     n_features: usize,
     numbers: &mut [u16],

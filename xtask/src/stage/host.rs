@@ -35,8 +35,8 @@ pub struct Host {
     seed: usize,
     clients: Vec<Player>,
     first: Player,
-    /// The number of a process in the network of the host.
-    inside: u32,
+    /// The number of the host's first process, as the machine sees it.
+    init: u32,
 }
 
 impl Host {
@@ -56,12 +56,17 @@ impl Host {
         let mut first = Player::start(build.args(cast.jobs))?;
         first.wait_until_ready()?;
         Ok(Self {
-            inside: only_child(first.pid())?,
+            init: only_child(first.pid())?,
             cast,
             seed,
             clients: Vec::new(),
             first,
         })
+    }
+
+    /// Returns the number of the host's first process, as the machine sees it.
+    pub fn init(&self) -> u32 {
+        self.init
     }
 
     /// Lets the host's work and its clients begin.
@@ -101,7 +106,7 @@ impl Host {
     /// Returns a command that runs a script outside of the host, where it is not recorded, but in its network. All that
     /// it starts ends with it.
     fn outside(&self, script: &Path) -> Command {
-        let net = format!("--net=/proc/{}/ns/net", self.inside);
+        let net = format!("--net=/proc/{}/ns/net", self.init);
         let mut outside = bound("KILL");
         outside.args(["unshare", "--pid", "--fork", "--kill-child", "nsenter"]);
         outside.args([&net, "--", "/bin/bash"]).arg(script);

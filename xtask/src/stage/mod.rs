@@ -46,6 +46,15 @@ struct Options {
     honeyguide: Option<PathBuf>,
 }
 
+/// What is left of a play.
+struct Played {
+    recording: Recording,
+    /// The processes that began.
+    forks: Vec<Fork>,
+    /// The number of the first process of each host, as the machine sees it.
+    inits: Vec<u32>,
+}
+
 /// Plays a stage.
 ///
 /// # Errors
@@ -59,9 +68,9 @@ pub fn run(arguments: &[&str], usage: &'static str) -> Result<()> {
     };
     let cgroup = Cgroup::new()?;
     let scene = prepare(&options, &cgroup.0)?;
-    let (recording, forks) = play(&options, &scene, &honeyguide)?;
+    let played = play(&options, &scene, &honeyguide)?;
     drop(cgroup);
-    label(&options.dir, &recording, forks)?;
+    label(&options.dir, played)?;
     let work = options.dir.join("work");
     fs::remove_dir_all(&work).map_err(Error::file(&work))
 }
@@ -134,8 +143,8 @@ fn prepare(options: &Options, cgroup: &Path) -> Result<Scene> {
     Ok(scene)
 }
 
-/// Plays and records everything. Returns the recording and the lines of the processes that began.
-fn play(options: &Options, scene: &Scene, honeyguide: &Path) -> Result<(Recording, Vec<Fork>)> {
+/// Plays and records everything.
+fn play(options: &Options, scene: &Scene, honeyguide: &Path) -> Result<Played> {
     let mut hosts = Vec::new();
     for (seed, cast) in HOSTS.iter().enumerate() {
         hosts.push(Host::start(scene, *cast, seed + 1)?);
@@ -161,22 +170,28 @@ fn play(options: &Options, scene: &Scene, honeyguide: &Path) -> Result<(Recordin
     for host in &mut hosts {
         host.must_be_running()?;
     }
+    let inits = hosts.iter().map(Host::init).collect();
     drop(hosts);
-    Ok((recording, witness.finish()?))
+    Ok(Played {
+        recording,
+        forks: witness.finish()?,
+        inits,
+    })
 }
 
 /// Writes a labelled file for each host, and prints a table of them.
-fn label(dir: &Path, recording: &Recording, forks: Vec<Fork>) -> Result<()> {
-    let labels = Tree::new(forks).label(&recording.processes()?, &recording.marks()?);
+fn label(dir: &Path, played: Played) -> Result<()> {
+    let recording = &played.recording;
+    let labels = Tree::new(played.forks).label(&recording.processes()?, &recording.marks()?);
     let labels = labels.map_err(|(process, start)| {
         Error::Stage(format!(
             "nobody knows who started process {process} at {start} ns, so labels would not be exact"
         ))
     })?;
     println!("| recording | host | events | sus | evil |\n|---|---|--:|--:|--:|");
-    for host in HOSTS {
+    for (host, init) in HOSTS.iter().zip(played.inits) {
         let name = host.part.file(host.name);
-        let [events, sus, evil] = recording.write(host.name, &labels, &dir.join(&name))?;
+        let [events, sus, evil] = recording.write(host.name, init, &labels, &dir.join(&name))?;
         println!("| {name} | {} | {events} | {sus} | {evil} |", host.name);
         if matches!(host.part, Part::BreakIn(_)) && evil == 0 {
             return Err(Error::Stage(format!("nobody broke into {}", host.name)));

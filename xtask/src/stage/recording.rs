@@ -19,12 +19,6 @@ const IS_MARK: &str =
 /// The times of the sensor, which are in seconds, as whole nanoseconds.
 const START: &str = r#"CAST(round("processStartTime" * 1e9) AS BIGINT)"#;
 const TIME: &str = r#"CAST(round("timestamp" * 1e9) AS BIGINT)"#;
-/// The columns of a labelled file. Marks that shells were given in their arguments are cut out. The boot and the cgroup
-/// would tell of the machine.
-const COLUMNS: &str = r#""timestamp", "processId", "threadId", "parentProcessId", "userId", "mountNamespace",
-    "processName", "hostName", "eventId", "eventName", "stackAddresses", "argsNum", "returnValue",
-    replace("args", '[ -e /stage/evil ]; ', '') AS "args", "processStartTime", "executable", "syscall""#;
-
 /// A running recording of a cgroup.
 pub struct Recorder {
     honeyguide: PathBuf,
@@ -118,15 +112,23 @@ impl Recording {
         Ok(self.rows(&query)?.iter().map(mark).collect())
     }
 
-    /// Writes the labelled events of a host, and returns their number, and that of the events with each label.
-    pub fn write(&self, host: &str, labels: &[(Process, Since)], out: &Path) -> Result<[i64; 3]> {
+    /// Writes the labelled events of a host whose first process has the number `init`. Returns their number, and that of
+    /// the events with each label.
+    pub fn write(
+        &self,
+        host: &str,
+        init: u32,
+        labels: &[(Process, Since)],
+        out: &Path,
+    ) -> Result<[i64; 3]> {
         let (sus, evil) = (
             condition(labels, |since| since.sus),
             condition(labels, |since| since.evil),
         );
         let query = format!(
-            r#"SELECT {COLUMNS}, CASE WHEN {sus} THEN 1 ELSE 0 END AS "sus", CASE WHEN {evil} THEN 1 ELSE 0 END AS "evil"
-            FROM events WHERE "hostName" = '{host}' AND NOT ({IS_MARK})"#
+            r#"SELECT {}, CASE WHEN {sus} THEN 1 ELSE 0 END AS "sus", CASE WHEN {evil} THEN 1 ELSE 0 END AS "evil"
+            FROM events WHERE "hostName" = '{host}' AND NOT ({IS_MARK})"#,
+            columns(init)
         );
         // One thread leaves the events in their order.
         let mut sql = self.sql(&query);
@@ -159,6 +161,22 @@ impl Recording {
             line: text.lines().take(3).collect(),
         })
     }
+}
+
+/// Returns the columns of the labelled file of a host, in SQL. Its first process, which has the number `init`, gets the
+/// number 1 and the parent 0, as the host itself sees it. Marks that shells were given in their arguments are cut out. The
+/// boot and the cgroup would tell of the machine.
+fn columns(init: u32) -> String {
+    let seen = |column: &str| format!(r#"CASE "{column}" WHEN {init} THEN 1 ELSE "{column}" END"#);
+    format!(
+        r#""timestamp", {} AS "processId", {} AS "threadId",
+        CASE "processId" WHEN {init} THEN 0 ELSE {} END AS "parentProcessId", "userId", "mountNamespace",
+        "processName", "hostName", "eventId", "eventName", "stackAddresses", "argsNum", "returnValue",
+        replace("args", '[ -e /stage/evil ]; ', '') AS "args", "processStartTime", "executable", "syscall""#,
+        seen("processId"),
+        seen("threadId"),
+        seen("parentProcessId")
+    )
 }
 
 /// Returns the condition of the events that carry a label, in SQL.

@@ -29,7 +29,7 @@ use super::format::{Compression, Format};
 use super::lossy::LossyNumbers;
 use super::parquet;
 use super::store::{self, read_only, refusal};
-use crate::engine::BATCH_ROWS;
+use super::wide::Gathered;
 use crate::error::{Error, Result};
 use crate::naming::{command, parameter};
 use crate::storage::object;
@@ -193,7 +193,14 @@ impl std::fmt::Display for NodeStore {
 impl ObjectStore for NodeStore {
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
         let file = self.file(location).map_err(refusal)?;
-        store::get(&file, &self.local, options, BATCH_ROWS, &self.lossy).await
+        store::get(
+            &file,
+            &self.local,
+            options,
+            Gathered::on_a_node(),
+            &self.lossy,
+        )
+        .await
     }
 
     async fn get_ranges(

@@ -134,7 +134,14 @@ impl std::fmt::Display for SourceStore {
 impl ObjectStore for SourceStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let file = self.file(location)?;
-        let found = get(file, &self.local, options, self.batch_rows(), &self.lossy).await;
+        let found = get(
+            file,
+            &self.local,
+            options,
+            Gathered::new(self.batch_rows()),
+            &self.lossy,
+        )
+        .await;
         self.noted(found)
     }
 
@@ -186,7 +193,7 @@ pub(super) async fn get(
     file: &DataFile,
     local: &LocalFileSystem,
     options: GetOptions,
-    batch_rows: usize,
+    gathered: Gathered,
     lossy: &Arc<LossyNumbers>,
 ) -> Result<GetResult> {
     let found = match file.stored() {
@@ -200,7 +207,7 @@ pub(super) async fn get(
         return Ok(found);
     }
     let lossy = Arc::clone(lossy);
-    let text = WatchedText::open(file.clone(), &found.range, batch_rows, lossy)?;
+    let text = WatchedText::open(file.clone(), &found.range, gathered, lossy)?;
     let payload = GetResultPayload::Stream(stream::iter(text).boxed());
     Ok(GetResult { payload, ..found })
 }
@@ -288,7 +295,7 @@ impl WatchedText {
     fn open(
         file: DataFile,
         range: &std::ops::Range<u64>,
-        batch_rows: usize,
+        gathered: Gathered,
         lossy: Arc<LossyNumbers>,
     ) -> Result<Self> {
         let input: Box<dyn Read + Send> = if file.format.compression() == Compression::None {
@@ -302,7 +309,7 @@ impl WatchedText {
             file,
             position: range.start,
             watch: Watch::default(),
-            batch: BatchWatch::new(batch_rows),
+            batch: BatchWatch::new(gathered),
             search: LossSearch::default(),
             lossy,
             records: None,
@@ -404,9 +411,9 @@ struct BatchWatch {
 }
 
 impl BatchWatch {
-    fn new(batch_rows: usize) -> Self {
+    fn new(gathered: Gathered) -> Self {
         Self {
-            gathered: Gathered::new(batch_rows),
+            gathered,
             is_quoted: false,
         }
     }

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-/// The most bytes of one column of a batch. Batches of ordinary rows are far smaller.
-const MAX_COLUMN_BYTES: usize = 64 << 20;
+/// The most bytes of a column of a batch whose rows share values: all may have the longest of them, which is rarely so.
+const MAX_SHARED_BYTES: usize = 64 << 20;
 /// The length up to which texts fit any batch.
-const SHORT_BYTES: usize = MAX_COLUMN_BYTES / crate::engine::BATCH_ROWS;
+const SHORT_BYTES: usize = MAX_SHARED_BYTES / crate::engine::BATCH_ROWS;
+/// The most bytes of the rows that operators gather into a batch. Ordinary rows are far smaller. A sort holds many batches.
+const MAX_GATHERED_BYTES: usize = 8 << 20;
+/// The same where batches have the number of rows that they have: what has more is refused.
+const MAX_GATHERED_BYTES_OF_A_NODE: usize = 64 << 20;
 
 /// The finding that batches should have fewer rows. It passes through the engine as an error, and the scan is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,18 +24,21 @@ impl Wide {
         bytes > SHORT_BYTES
     }
 
-    /// Returns whether a batch of `bytes` bytes is too large.
-    pub fn is_too_much(bytes: usize) -> bool {
-        bytes > MAX_COLUMN_BYTES
-    }
-
     /// Checks that batches of `batch_rows` rows can all have a text of `longest` bytes.
     ///
     /// # Errors
     /// Fails with a smaller number of rows.
     pub fn check(longest: usize, batch_rows: usize) -> Result<(), Self> {
+        Self::check_rows(longest, batch_rows, MAX_SHARED_BYTES)
+    }
+
+    /// Checks that a batch of `batch_rows` rows of `row_bytes` bytes has at most `most` bytes.
+    ///
+    /// # Errors
+    /// Fails with a smaller number of rows.
+    fn check_rows(row_bytes: usize, batch_rows: usize, most: usize) -> Result<(), Self> {
         let batch_rows = batch_rows.max(1);
-        let fitting = (MAX_COLUMN_BYTES / longest.max(1)).clamp(1, batch_rows);
+        let fitting = (most / row_bytes.max(1)).clamp(1, batch_rows);
         match fitting < batch_rows {
             true => Err(Self {
                 batch_rows: fitting,
@@ -42,9 +49,10 @@ impl Wide {
 }
 
 /// The rows that operators gather into a batch.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Gathered {
     batch_rows: usize,
+    most: usize,
     rows: usize,
     bytes: usize,
 }
@@ -54,8 +62,17 @@ impl Gathered {
     pub fn new(batch_rows: usize) -> Self {
         Self {
             batch_rows,
+            most: MAX_GATHERED_BYTES,
             rows: 0,
             bytes: 0,
+        }
+    }
+
+    /// Returns none, on a node of a cluster, whose batches cannot be made smaller.
+    pub fn on_a_node() -> Self {
+        Self {
+            most: MAX_GATHERED_BYTES_OF_A_NODE,
+            ..Self::new(crate::engine::BATCH_ROWS)
         }
     }
 
@@ -66,8 +83,8 @@ impl Gathered {
     pub fn add(&mut self, rows: usize, bytes: usize) -> Result<(), Wide> {
         self.rows += rows;
         self.bytes += bytes;
-        if Wide::is_too_much(self.bytes) {
-            Wide::check(self.bytes / (self.rows + 1), self.batch_rows)?;
+        if self.bytes > self.most {
+            Wide::check_rows(self.bytes / (self.rows + 1), self.batch_rows, self.most)?;
         }
         if self.rows >= self.batch_rows {
             (self.rows, self.bytes) = (0, 0);
@@ -97,10 +114,13 @@ mod tests {
     fn a_few_long_rows_among_short_ones_change_nothing() {
         let mut gathered = Gathered::new(100);
         for _ in 0..1000 {
-            assert_eq!(gathered.add(1, 32 << 20), Ok(()));
+            assert_eq!(gathered.add(1, 4 << 20), Ok(()));
             assert_eq!(gathered.add(99, 99), Ok(()));
         }
         let mut gathered = Gathered::new(100);
+        assert_eq!(gathered.add(2, 8 << 20), Ok(()));
+        assert_eq!(gathered.add(2, 8 << 20), Err(Wide { batch_rows: 2 }));
+        let mut gathered = Gathered::on_a_node();
         assert_eq!(gathered.add(2, 64 << 20), Ok(()));
         assert_eq!(gathered.add(2, 64 << 20), Err(Wide { batch_rows: 2 }));
     }

@@ -141,7 +141,7 @@ impl<'a> Counter<'a> {
             if let Some(subject) = subject.filter(|_| is_above) {
                 let family = match &subject {
                     Subject::Process(id) => Some(self.processes.lineage(*id)),
-                    Subject::Values(_) => None,
+                    Subject::Job(_) | Subject::Values(_) => None,
                 };
                 self.count(&Counted {
                     score,

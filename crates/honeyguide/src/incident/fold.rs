@@ -67,13 +67,13 @@ pub(super) struct HostFold {
     opened: u64,
     /// The number of anomalous events.
     events: u64,
-    /// The open incident of each subject with an anomalous event.
+    /// The open incident of each subject with an anomalous event. A job has the first of its incidents.
     members: Tracked<Subject, u64>,
     /// The open incident of each session root.
     roots: Tracked<ProcessId, u64>,
     /// The open incident that each merged one became a part of.
     merged: Merged,
-    /// The ids of ended incidents by their session root or values.
+    /// The ids of ended incidents by their session root, job or values.
     ended: Tracked<Subject, String>,
     /// The time at which incidents that are over were last looked for.
     swept: f64,
@@ -297,7 +297,13 @@ impl HostFold {
             program,
         } = placed;
         self.sweep(time, false, told);
+        let job = family
+            .and_then(|family| family.job.clone())
+            .map(Subject::Job);
         let mut known = self.incident_of(&subject, family);
+        if known.is_none() {
+            known = job.as_ref().and_then(|job| self.incident_of(job, None));
+        }
         if known.is_some_and(|number| self.open[&number].is_over(time)) {
             self.sweep(time, true, told);
             known = None;
@@ -307,11 +313,17 @@ impl HostFold {
             None => {
                 self.end_oldest(told);
                 let root = family.map(|family| Subject::Process(family.root));
-                self.open(time, &subject, root.as_ref(), process)
+                let ended = |subject| self.ended.get(subject);
+                let previous = ended(root.as_ref().unwrap_or(&subject));
+                let previous = previous.or_else(|| job.as_ref().and_then(ended)).cloned();
+                self.open(time, &subject, previous, process)
             }
         };
         self.events += 1;
         self.members.insert(subject, number);
+        if let Some(job) = job.filter(|job| self.members.get(job).is_none()) {
+            self.members.insert(job, number);
+        }
         self.note(number);
         let open = self.open.get_mut(&number)?;
         open.add(time, self.events, event);
@@ -331,7 +343,7 @@ impl HostFold {
         family: &Lineage,
         told: &mut impl FnMut(Outcome),
     ) {
-        let Lineage { path, root } = family;
+        let Lineage { path, root, .. } = family;
         if *root == path[0] {
             return;
         }
@@ -375,12 +387,15 @@ impl HostFold {
         older
     }
 
-    /// Returns the open incident of a subject: its own, that of the process's nearest ancestor with an anomalous event,
-    /// or that of the process's session root.
+    /// Returns the open incident of a subject. That of a process with its family is its own, that of its nearest ancestor
+    /// with an anomalous event, or that of its session root.
     fn incident_of(&mut self, subject: &Subject, family: Option<&Lineage>) -> Option<u64> {
         match family {
-            Some(Lineage { path, root }) => self.incident_of_path(path, *root),
-            None => self.members.get(subject).copied(),
+            Some(Lineage { path, root, .. }) => self.incident_of_path(path, *root),
+            None => {
+                let number = self.members.get(subject).copied();
+                number.map(|number| self.merged.latest(number))
+            }
         }
     }
 
@@ -399,10 +414,9 @@ impl HostFold {
         &mut self,
         time: Option<f64>,
         subject: &Subject,
-        root: Option<&Subject>,
+        previous: Option<String>,
         process: Option<i64>,
     ) -> u64 {
-        let previous = self.ended.get(root.unwrap_or(subject)).cloned();
         let open = Open::new(self.host.as_deref(), time, subject, process, previous);
         self.opened += 1;
         self.open.insert(self.opened, open);
@@ -444,12 +458,12 @@ impl HostFold {
         if self.ended.len() >= MAX_ENDED {
             self.ended.clear();
         }
-        let of_values = self.members.iter();
-        let of_values = of_values.filter(|(subject, _)| matches!(subject, Subject::Values(_)));
-        let of_values = of_values.map(|(subject, number)| (subject.clone(), *number));
+        let lasting = self.members.iter();
+        let lasting = lasting.filter(|(subject, _)| !matches!(subject, Subject::Process(_)));
+        let lasting = lasting.map(|(subject, number)| (subject.clone(), *number));
         let of_roots = self.roots.iter();
         let of_roots = of_roots.map(|(root, number)| (Subject::Process(*root), *number));
-        for (subject, number) in of_values.chain(of_roots) {
+        for (subject, number) in lasting.chain(of_roots) {
             let number = self.merged.latest(number);
             if let Some(open) = self.open.get(&number).filter(|_| numbers.contains(&number)) {
                 self.ended.insert(subject, open.id().to_owned());
@@ -484,7 +498,7 @@ impl HostFold {
     }
 }
 
-/// Forgets the incidents of processes that are forgotten themselves, if there are many.
+/// Forgets the incidents of processes that are forgotten themselves, and those of jobs, if there are many.
 fn forget_members(
     members: &mut Tracked<Subject, u64>,
     roots: &mut Tracked<ProcessId, u64>,
@@ -495,6 +509,7 @@ fn forget_members(
     }
     members.retain(|subject, _| match subject {
         Subject::Process(id) => processes.get(*id).is_some(),
+        Subject::Job(_) => false,
         Subject::Values(_) => true,
     });
     roots.retain(|root, _| processes.get(*root).is_some());
@@ -622,6 +637,39 @@ mod tests {
         assert_eq!(found[0].started_by.as_deref(), Some("sshd"));
         assert_eq!(found[0].chain(), ["sshd", "bash", "curl"]);
         assert_eq!(found[2].chain(), ["daemon"]);
+    }
+
+    #[test]
+    fn a_job_that_runs_again_goes_on_with_its_incident() {
+        let mut told = Told::new();
+        told.see(0.0, (700, 1, "cron"), None);
+        let mut run = |at: f64, first: i64, jobs: [&str; 2]| {
+            told.see(at, (first, 700, "cron"), None);
+            told.see(at, (first, 700, "sh"), None);
+            told.see(at + 1.0, (first + 1, first, jobs[0]), Some(1));
+            told.see(at + 2.0, (first + 2, first, jobs[1]), Some(2));
+        };
+        run(0.0, 1000, ["curl", "xmrig"]);
+        // Another job, and the first one's second run, which begins with what only the first run's second process did.
+        run(300.0, 2000, ["tar", "scp"]);
+        run(600.0, 3000, ["xmrig", "curl"]);
+        run(602.0 + QUIET_SECONDS, 4000, ["curl", "new"]);
+        run(604.0 + 2.0 * QUIET_SECONDS, 5000, ["new", "curl"]);
+        run(700.0 + 4.0 * QUIET_SECONDS, 6000, ["curl", "xmrig"]);
+        // What a login runs is no job.
+        told.see(9000.0, (800, 1, "sshd"), None);
+        for login in [7000, 8000] {
+            told.see(9000.0, (login, 800, "sshd"), None);
+            told.see(9000.0, (login, 800, "bash"), None);
+            told.see(9001.0, (login + 1, login, "curl"), Some(1));
+        }
+        let mut found = told.finish();
+        found.sort_by(|a, b| a.first.partial_cmp(&b.first).expect("times"));
+        assert_eq!(events(&found), [8, 2, 2, 1, 1]);
+        assert_eq!(found[0].chain(), ["cron", "sh", "curl"]);
+        assert_eq!(found[1].chain(), ["cron", "sh", "tar"]);
+        assert_eq!(found[2].previous.as_ref(), Some(&found[0].id));
+        assert_eq!(found[3].previous, None);
     }
 
     #[test]
@@ -808,7 +856,7 @@ mod tests {
                 };
                 let number = 2 + of(33, 60) as i64;
                 let parent = [1, 2 + number / 3, number / 2][of(40, 3) as usize];
-                let program = ["sshd", "bash", "curl"][of(43, 3) as usize];
+                let program = ["sshd", "bash", "curl", "cron"][of(43, 4) as usize];
                 let about = About::Process(SeenProcess {
                     number,
                     parent: Some(parent),

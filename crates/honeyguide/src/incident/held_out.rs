@@ -398,6 +398,7 @@ mod tests {
             lineage: Arc::new(Lineage {
                 path: vec![*process],
                 root: *process,
+                job: None,
             }),
         });
         HostEvents {

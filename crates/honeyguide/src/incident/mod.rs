@@ -2,7 +2,8 @@
 //!
 //! People act on incidents, not on events. An anomalous event joins an incident of its host if its process has an event
 //! in it, or an ancestor of its process has one, or its process has the same session root: the nearest process on the
-//! way up whose parent is init or a program that starts sessions, such as `sshd`. Init joins nothing. Two incidents are
+//! way up whose parent is init or a program that starts sessions, such as `sshd`. Init joins nothing. An event of a job
+//! that `cron` starts again joins the incident of the job, which its programs tell from others. Two incidents are
 //! merged when the parent of a process becomes known that only its children had shown. An incident ends
 //! [`QUIET_SECONDS`] after its last event, or [`LONGEST_SECONDS`] after its first. An event that would have joined it
 //! later opens another one, which names the incident before it.

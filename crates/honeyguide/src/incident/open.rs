@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::kept;
-use super::processes::{Lineage, Process, ProcessId, Processes};
+use super::processes::{Job, Lineage, Process, ProcessId, Processes};
 use super::{
     COMMON_SHARE, ColumnValue, Incident, IncidentProcess, IncidentReason, LISTED_NAMES,
     LISTED_REASONS, LONGEST_SECONDS, MAX_NAMES, MAX_PROCESSES, MAX_REASONS, MAX_ROWS, NameCount,
@@ -59,6 +59,8 @@ impl Anomalous<'static> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Subject {
     Process(ProcessId),
+    /// A job, whose processes are others each time.
+    Job(Job),
     Values(#[serde(with = "kept::shared_list")] Arc<[ColumnValue]>),
 }
 
@@ -135,7 +137,7 @@ impl Open {
         previous: Option<String>,
     ) -> Self {
         let by = match subject {
-            Subject::Process(_) => Vec::new(),
+            Subject::Process(_) | Subject::Job(_) => Vec::new(),
             Subject::Values(values) => values.to_vec(),
         };
         let incident = Begun {
@@ -244,7 +246,7 @@ impl Open {
     /// Adds a process and those that it descends from up to the root of its session. Returns the position of the process
     /// among the members; `None` if there are too many.
     pub fn add_family(&mut self, processes: &Processes, family: &Lineage) -> Option<usize> {
-        let Lineage { path, root } = family;
+        let Lineage { path, root, .. } = family;
         if self.incident.started_by.is_none() {
             self.incident.started_by = processes.starter(*root).map(str::to_owned);
         }

@@ -83,12 +83,20 @@ pub(super) struct Lineage {
     /// processes in a row that run the same program which starts sessions, the highest but one starts the session: the
     /// highest waits for others. If what started the highest is hidden, then it is the highest itself.
     pub root: ProcessId,
+    /// The programs of the processes from the root down, if a program started the session that starts the same jobs again
+    /// and again.
+    pub job: Option<Job>,
 }
+
+/// The programs of the processes from a session root down to a process, which tell a job from others. A NUL, which no name
+/// of a program has, ends each.
+pub(super) type Job = Box<str>;
 
 /// What is known of families before the log is.
 pub(super) static NO_LINEAGES: Lineages = Lineages {
     inits: &[],
     starters: &[],
+    schedulers: &[],
     ends: &[],
 };
 
@@ -274,10 +282,30 @@ impl Processes {
             path.push(parent);
             current = parent;
         }
+        let root = root.unwrap_or(current);
         Lineage {
-            root: root.unwrap_or(current),
+            job: self.job(&path, root),
+            root,
             path,
         }
+    }
+
+    /// Returns the job of the first process of a path that leads over its session root.
+    fn job(&self, path: &[ProcessId], root: ProcessId) -> Option<Job> {
+        let starter = self.starter(root)?;
+        if !self.lineages.schedulers.contains(&starter) {
+            return None;
+        }
+        let below = path.iter().position(|id| *id == root)?;
+        let mut job = String::new();
+        for id in path[..=below].iter().rev() {
+            let process = self.get(*id);
+            job += process
+                .and_then(|process| process.program.as_deref())
+                .unwrap_or_default();
+            job.push('\0');
+        }
+        Some(job.into())
     }
 
     /// Returns the program that started the session of the root `root`, such as `sshd`; `None` if nothing that starts
@@ -310,6 +338,7 @@ mod tests {
     static LINUX: Lineages = Lineages {
         inits: &[0, 1, 2],
         starters: &["sshd", "cron"],
+        schedulers: &["cron"],
         ends: &["sched_process_exit"],
     };
 
@@ -347,7 +376,8 @@ mod tests {
             host.lineage(ls),
             Lineage {
                 path,
-                root: monitor
+                root: monitor,
+                job: None,
             }
         );
         assert_eq!(host.starter(monitor), Some("sshd"));
@@ -356,6 +386,8 @@ mod tests {
         assert_eq!(host.lineage(listener).path, [listener]);
         assert_eq!(host.starter(listener), None);
         assert_eq!(host.lineage(job).root, child);
+        assert_eq!(host.lineage(job).job.as_deref(), Some("cron\0sh\0"));
+        assert_eq!(host.lineage(daemon).job, None);
         assert_eq!(host.lineage(daemon).root, daemon);
         assert_eq!(
             host.lineage(other).root,

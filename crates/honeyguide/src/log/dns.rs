@@ -62,6 +62,7 @@ pub(super) const DNS: Definition = Definition {
     lineages: Lineages {
         inits: &[],
         starters: &[],
+        schedulers: &[],
         ends: &[],
     },
     path: None,

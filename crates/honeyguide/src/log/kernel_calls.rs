@@ -74,6 +74,7 @@ pub(super) const KERNEL_CALLS: Definition = Definition {
             "conmon",
             "dockerd",
         ],
+        schedulers: &["cron", "crond", "CRON"],
         ends: &["sched_process_exit"],
     },
     path: Some("coalesce(arg(args, 'pathname'), arg(args, 'path'))"),

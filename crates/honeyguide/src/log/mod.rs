@@ -76,6 +76,8 @@ pub(crate) struct Lineages {
     pub inits: &'static [i64],
     /// The programs of which each child starts a session.
     pub starters: &'static [&'static str],
+    /// Those of them that start the same jobs again and again.
+    pub schedulers: &'static [&'static str],
     /// The actions that end a process.
     pub ends: &'static [&'static str],
 }

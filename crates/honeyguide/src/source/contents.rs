@@ -14,6 +14,7 @@ use super::probe::SourceFile;
 use super::seen::Missing;
 use super::store::SourceStore;
 use super::stream::{Kind, Stream};
+use crate::engine::BATCH_ROWS;
 use crate::error::{Error, Result};
 use crate::storage::StorageOptions;
 
@@ -128,6 +129,14 @@ impl Contents {
             Self::Files(files) => files.files.iter().map(|file| file.rows).sum(),
             Self::Batches(batches) => Some(batches.rows as u64),
             Self::Stream(_) => None,
+        }
+    }
+
+    /// Returns the most rows of a batch, which are fewer than usual where rows are long.
+    pub fn batch_rows(&self) -> usize {
+        match self {
+            Self::Files(files) => files.store.batch_rows(),
+            Self::Batches(_) | Self::Stream(_) => BATCH_ROWS,
         }
     }
 }

@@ -450,6 +450,11 @@ impl Source {
         self.contents.expected_rows()
     }
 
+    /// Returns the most rows of a batch.
+    pub(crate) fn batch_rows(&self) -> usize {
+        self.contents.batch_rows()
+    }
+
     /// Returns the same source with every column outside `typed` read as text, so that it can be written as it was.
     /// Columns that are not stored as text stay as they are.
     #[must_use]

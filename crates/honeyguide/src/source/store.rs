@@ -309,7 +309,7 @@ impl WatchedText {
             file,
             position: range.start,
             watch: Watch::default(),
-            batch: BatchWatch::new(gathered),
+            batch: BatchWatch::new(gathered, range.start),
             search: LossSearch::default(),
             lossy,
             records: None,
@@ -407,13 +407,18 @@ impl Watch {
 #[derive(Debug)]
 struct BatchWatch {
     gathered: Gathered,
+    /// Whether values may hold line breaks. They do not where the engine has divided the file, and then a text may begin
+    /// within a value in quotes.
+    may_have_line_breaks: bool,
     is_quoted: bool,
 }
 
 impl BatchWatch {
-    fn new(gathered: Gathered) -> Self {
+    /// Returns a watch over the text that begins at the byte `start` of its file.
+    fn new(gathered: Gathered, start: u64) -> Self {
         Self {
             gathered,
+            may_have_line_breaks: start == 0,
             is_quoted: false,
         }
     }
@@ -426,7 +431,7 @@ impl BatchWatch {
         let mut records = 0;
         for at in memchr2_iter(b'"', b'\n', chunk) {
             if chunk[at] == b'"' {
-                self.is_quoted = !self.is_quoted;
+                self.is_quoted ^= self.may_have_line_breaks;
             } else if !self.is_quoted {
                 records += 1;
             }
@@ -465,6 +470,25 @@ mod tests {
         ] {
             assert_eq!(has_odd_run_of_quotes(text.as_bytes()), is_odd, "{text}");
         }
+    }
+
+    #[test]
+    fn records_are_counted_where_a_text_begins_within_quotes() {
+        let line = b"1,\"a, b\",2\n";
+        let text = line.repeat(1 << 20);
+        // The second text begins after the first quote of a line.
+        for (start, text) in [(0, &text[..]), (3 + line.len() as u64, &text[3..])] {
+            let mut watch = BatchWatch::new(Gathered::new(BATCH_ROWS), start);
+            for chunk in text.chunks(CHUNK_BYTES) {
+                assert_eq!(watch.check(chunk), Ok(()), "{start}");
+            }
+        }
+        let mut watch = BatchWatch::new(Gathered::new(BATCH_ROWS), 0);
+        let long = [&b"1,\""[..], &b"\n".repeat(16 << 20)].concat();
+        assert!(
+            watch.check(&long).is_err(),
+            "these line breaks are in quotes"
+        );
     }
 
     /// Returns how many chunks pass before the text is parsed as records.

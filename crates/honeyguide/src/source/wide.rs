@@ -6,8 +6,10 @@ use std::fmt;
 const MAX_SHARED_BYTES: usize = 64 << 20;
 /// The length up to which texts fit any batch.
 const SHORT_BYTES: usize = MAX_SHARED_BYTES / crate::engine::BATCH_ROWS;
-/// The most bytes of the rows that operators gather into a batch. Ordinary rows are far smaller. A sort holds many batches.
+/// The most bytes of the rows that operators gather into a batch. Ordinary rows are far smaller.
 const MAX_GATHERED_BYTES: usize = 8 << 20;
+/// The bytes of a batch of longer rows. A sort that merges needs the memory of several batches.
+const LONG_ROWS_BYTES: usize = 2 << 20;
 /// The same where batches have the number of rows that they have: what has more is refused.
 const MAX_GATHERED_BYTES_OF_A_NODE: usize = 64 << 20;
 
@@ -84,7 +86,8 @@ impl Gathered {
         self.rows += rows;
         self.bytes += bytes;
         if self.bytes > self.most {
-            Wide::check_rows(self.bytes / (self.rows + 1), self.batch_rows, self.most)?;
+            let row_bytes = self.bytes / (self.rows + 1);
+            Wide::check_rows(row_bytes, self.batch_rows, LONG_ROWS_BYTES)?;
         }
         if self.rows >= self.batch_rows {
             (self.rows, self.bytes) = (0, 0);
@@ -119,10 +122,10 @@ mod tests {
         }
         let mut gathered = Gathered::new(100);
         assert_eq!(gathered.add(2, 8 << 20), Ok(()));
-        assert_eq!(gathered.add(2, 8 << 20), Err(Wide { batch_rows: 2 }));
+        assert_eq!(gathered.add(2, 8 << 20), Err(Wide { batch_rows: 1 }));
         let mut gathered = Gathered::on_a_node();
         assert_eq!(gathered.add(2, 64 << 20), Ok(()));
-        assert_eq!(gathered.add(2, 64 << 20), Err(Wide { batch_rows: 2 }));
+        assert_eq!(gathered.add(2, 64 << 20), Err(Wide { batch_rows: 1 }));
     }
 
     #[test]

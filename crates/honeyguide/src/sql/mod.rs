@@ -32,7 +32,7 @@ use tempfile::SpooledTempFile;
 
 pub use rows::{Preview, TextFormat};
 
-use crate::engine::{Engine, Reading};
+use crate::engine::{BATCH_ROWS, Engine, Reading};
 use crate::error::{Error, Result};
 use crate::features::locate_fault;
 use crate::model::Model;
@@ -276,7 +276,15 @@ impl Database {
         reads: &Reads,
         begin: impl Fn(SchemaRef) -> Result<R>,
     ) -> EngineResult<R> {
-        let answer = self.context.execute_logical_plan(plan).await?;
+        // Operators gather rows into batches of the size that the context has.
+        let rows = self.tables.iter().map(|table| table.source.batch_rows());
+        let answer = match rows.min().filter(|rows| *rows < BATCH_ROWS) {
+            Some(rows) => {
+                let context = Engine::with_batch_rows(&self.context, rows);
+                context.execute_logical_plan(plan).await?
+            }
+            None => self.context.execute_logical_plan(plan).await?,
+        };
         let schema = Arc::clone(answer.schema().inner());
         let mut rows = begin(schema)?;
         let expected = self.tables.iter().filter(|table| reads.table(&table.name));

@@ -1,6 +1,7 @@
 //! Small files that would take much memory or time if every claim in them were believed, and files of one kind in great
 //! numbers. A child process reads each, with a limit on its address space and its time.
 
+use std::io::Write as _;
 use std::process::Command;
 
 use crate::common::{Folder, engine};
@@ -89,4 +90,42 @@ fn the_most_columns_are_planned_in_time() {
         answer(&folder, "most.csv", "SELECT sum(c4095) AS s FROM events"),
         "s;1"
     );
+}
+
+/// Returns records of `length` bytes, which are a few KiB when they are compressed.
+fn compressed(header: &str, length: usize, record: impl Fn(u32, &str) -> String) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("memory");
+    encoder.write_all(header.as_bytes()).expect("memory");
+    for number in 0..RECORDS {
+        let letter = char::from(b'a' + (number % 26) as u8).to_string();
+        let record = record(7919 * number % RECORDS, &letter.repeat(length - 100));
+        encoder.write_all(record.as_bytes()).expect("memory");
+    }
+    encoder.finish().expect("memory")
+}
+
+/// The number of long records, which is coprime to 7,919.
+const RECORDS: u32 = 300;
+
+#[test]
+fn long_records_are_sorted_or_refused_in_bounded_memory() {
+    let csv = |number, text: &str| format!("{number},{text}\n");
+    let json = |number, text: &str| format!("{{\"n\":{number},\"text\":\"{text}\"}}\n");
+    let folder = Folder::with(&[
+        ("long.csv.zst", compressed("n,text\n", 256 << 10, csv)),
+        ("long.ndjson.zst", compressed("", 256 << 10, json)),
+        ("longest.csv.zst", compressed("n,text\n", 4 << 20, csv)),
+    ]);
+    let query = "SELECT sum(place * n) AS s, max(place) AS places FROM
+        (SELECT row_number() OVER (ORDER BY text, n) AS place, n, text FROM events WHERE length(text) > 9)";
+    let mut order: Vec<(u32, u32)> = (0..RECORDS).map(|i| (i % 26, 7919 * i % RECORDS)).collect();
+    order.sort_unstable();
+    let sum: u32 = (1..).zip(order).map(|(place, (_, n))| place * n).sum();
+    let expected = format!("s,places;{sum},{RECORDS}");
+    for file in ["long.csv.zst", "long.ndjson.zst"] {
+        assert_eq!(answer(&folder, file, query), expected, "{file}");
+    }
+    // A sort of records of 4 MiB needs more memory than queries have.
+    let refused = answer(&folder, "longest.csv.zst", query);
+    assert!(refused.contains("needs more memory"), "{refused}");
 }

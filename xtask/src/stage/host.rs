@@ -182,7 +182,7 @@ mod tests {
         let cgroup = Cgroup::new().unwrap();
         let scene = prepare(&options, &cgroup.0).unwrap();
         let host = Host::start(&scene, HOSTS[0], 1).unwrap();
-        let process = PathBuf::from(format!("/proc/{}", host.inside));
+        let process = PathBuf::from(format!("/proc/{}", host.init));
         for kind in ["mnt", "pid", "net", "uts", "ipc", "user"] {
             let space = |process: &Path| fs::read_link(process.join("ns").join(kind)).unwrap();
             assert_ne!(space(&process), space(Path::new("/proc/self")), "{kind}");

@@ -1,6 +1,6 @@
 //! The values of record batches as text.
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, Result};
@@ -18,4 +18,10 @@ pub(crate) fn texts(arrays: &[ArrayRef], row: usize) -> Result<Vec<Option<String
         Ok((!is_null).then(|| formatter.value(row).to_string()))
     });
     values.collect()
+}
+
+/// Returns the value of a row of an array of texts; `None` where it is null.
+pub(crate) fn value(array: &ArrayRef, row: usize) -> Option<&str> {
+    let texts = array.as_string::<i32>();
+    texts.is_valid(row).then(|| texts.value(row))
 }

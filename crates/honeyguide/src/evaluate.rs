@@ -8,6 +8,7 @@ use learn::chance::Share;
 use learn::metrics::{Confusion, RocAccumulator};
 use serde::Serialize;
 
+use crate::clock::TimeColumn;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::groups::{Key, KeyId, KeyValues, Keys};
@@ -175,7 +176,9 @@ pub async fn evaluate(
         return Err(no_events(source));
     }
     let mut evaluation = tally.finish(model.recipe().name.clone());
-    if source.is_repeatable() {
+    // Incidents need hosts or times. In a table without them, they would be groups of rows with the same strongest reason.
+    let has_incidents = source.host().is_some() || TimeColumn::of(source).is_some();
+    if source.is_repeatable() && has_incidents {
         evaluation
             .judge_incidents(engine, &model, source, 1)
             .await?;

@@ -86,6 +86,11 @@ impl<'a> Scan<'a> {
         self.columns(keys.columns())
     }
 
+    /// Returns whether other machines read the data.
+    pub fn is_distributed(&self) -> bool {
+        self.engine.is_distributed()
+    }
+
     /// Folds the rows that `query` gives, in any order. `start` makes a fresh state, and is called again if the scan is
     /// repeated.
     ///
@@ -123,6 +128,21 @@ impl<'a> Scan<'a> {
         start: impl Fn(&Source) -> Result<T>,
         query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
         mut step: impl FnMut(&mut T, FileRows) -> Result<()>,
+    ) -> Result<T> {
+        let step = |state: &mut T, rows: FileRows| step(state, rows).map(ControlFlow::Continue);
+        self.fold_in_order_while(source, start, query, step).await
+    }
+
+    /// Folds rows as [`fold_in_order`](Self::fold_in_order) does, until `step` breaks.
+    ///
+    /// # Errors
+    /// Fails as [`fold`](Self::fold) does.
+    pub async fn fold_in_order_while<T>(
+        &self,
+        source: &mut Source,
+        start: impl Fn(&Source) -> Result<T>,
+        query: impl Fn(DataFrame) -> EngineResult<DataFrame>,
+        mut step: impl FnMut(&mut T, FileRows) -> Result<ControlFlow<()>>,
     ) -> Result<T> {
         let folded = loop {
             source.begin_scan();
@@ -205,31 +225,34 @@ impl<'a> Scan<'a> {
         Ok(state)
     }
 
-    /// Folds the batches once, one file after the other, from a fresh state.
+    /// Folds the batches once, one file after the other, from a fresh state, until `step` breaks.
     async fn attempt_in_order<T>(
         &self,
         source: &Source,
         start: &impl Fn(&Source) -> Result<T>,
         query: &impl Fn(DataFrame) -> EngineResult<DataFrame>,
-        step: &mut impl FnMut(&mut T, FileRows) -> Result<()>,
+        step: &mut impl FnMut(&mut T, FileRows) -> Result<ControlFlow<()>>,
     ) -> EngineResult<T> {
         let mut state = start(source)?;
         for (file, table) in source.tables_in_order(self.engine).enumerate() {
             let table = table?;
-            let mut rows_before = 0;
+            let (mut rows_before, mut flow) = (0, ControlFlow::Continue(()));
             let consume = |batch: RecordBatch| {
                 let rows = FileRows {
                     file,
                     rows_before,
                     batch: &batch,
                 };
-                step(&mut state, rows)?;
+                flow = step(&mut state, rows)?;
                 rows_before += batch.num_rows() as u64;
-                Ok(ControlFlow::Continue(()))
+                Ok(flow)
             };
             self.engine
                 .for_each_batch(source.reading(self.what), query(table)?, consume)
                 .await?;
+            if flow.is_break() {
+                break;
+            }
         }
         Ok(state)
     }

@@ -653,8 +653,8 @@ mod tests {
         // Another job, and the first one's second run, which begins with what only the first run's second process did.
         run(300.0, 2000, ["tar", "scp"]);
         run(600.0, 3000, ["xmrig", "curl"]);
-        run(602.0 + QUIET_SECONDS, 4000, ["curl", "new"]);
-        run(604.0 + 2.0 * QUIET_SECONDS, 5000, ["new", "curl"]);
+        run(590.0 + QUIET_SECONDS, 4000, ["curl", "new"]);
+        run(580.0 + 2.0 * QUIET_SECONDS, 5000, ["new", "curl"]);
         run(700.0 + 4.0 * QUIET_SECONDS, 6000, ["curl", "xmrig"]);
         // What a login runs is no job.
         told.see(9000.0, (800, 1, "sshd"), None);

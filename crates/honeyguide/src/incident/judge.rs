@@ -1,6 +1,6 @@
 //! Incidents against labels: how many incidents hold no labelled event, which attacks were found, and how early.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use learn::chance::poisson_interval;
 use serde::Serialize;
@@ -101,25 +101,33 @@ impl IncidentRate {
     }
 }
 
-/// The counts against labels over events in the order of host and time.
+/// The counts against labels over events of which those of each host are in the order of time.
 #[derive(Debug)]
 pub(super) struct Judge {
-    /// The figures so far against each label.
-    labels: Vec<LabelTally>,
+    n_labels: usize,
     /// Which labels the events of each open incident have.
     open: HashMap<String, u64>,
-    /// The current host.
-    host: Option<Option<String>>,
-    /// The times of its first and last event.
-    times: Option<[f64; 2]>,
-    host_days: f64,
+    /// The host of the last event, and what is counted of it.
+    current: Option<(Option<String>, HostTally)>,
+    /// The other hosts.
+    others: BTreeMap<Option<String>, HostTally>,
     incidents: u64,
+    /// The number of incidents that hold events with each label.
+    labelled: Vec<u64>,
 }
 
-/// The figures against one label.
+/// What is counted of a host.
+#[derive(Debug)]
+struct HostTally {
+    /// The times of its first and last event.
+    times: Option<[f64; 2]>,
+    /// Its attacks, against each label.
+    labels: Vec<LabelTally>,
+}
+
+/// The attacks of a host against one label.
 #[derive(Debug, Default)]
 struct LabelTally {
-    labelled: u64,
     n_attacks: u64,
     n_found: u64,
     attacks: Vec<Attack>,
@@ -141,37 +149,49 @@ impl Judge {
     pub fn new(n_labels: usize) -> Self {
         debug_assert!(n_labels <= MAX_LABELS, "labels have a bit each");
         Self {
-            labels: (0..n_labels).map(|_| LabelTally::default()).collect(),
+            n_labels,
             open: HashMap::new(),
-            host: None,
-            times: None,
-            host_days: 0.0,
+            current: None,
+            others: BTreeMap::new(),
             incidents: 0,
+            labelled: vec![0; n_labels],
         }
     }
 
-    /// Counts an event. The incidents of other hosts have ended.
-    pub fn see(&mut self, event: &Judged) {
-        if self.labels.is_empty() {
+    /// Takes that the next event, and what becomes of incidents until the one after it, is of `host`.
+    pub fn turn_to(&mut self, host: Option<&str>) {
+        if self.n_labels == 0
+            || self
+                .current
+                .as_ref()
+                .is_some_and(|(of, _)| of.as_deref() == host)
+        {
             return;
         }
-        if self
-            .host
-            .as_ref()
-            .is_none_or(|host| host.as_deref() != event.host)
-        {
-            self.end_host();
-            self.host = Some(event.host.map(str::to_owned));
-        }
+        self.leave();
+        let host = host.map(str::to_owned);
+        let tally = self.others.remove(&host).unwrap_or_else(|| HostTally {
+            times: None,
+            labels: (0..self.n_labels).map(|_| LabelTally::default()).collect(),
+        });
+        self.current = Some((host, tally));
+    }
+
+    /// Counts an event.
+    pub fn see(&mut self, event: &Judged) {
+        self.turn_to(event.host);
+        let Some((_, host)) = &mut self.current else {
+            return;
+        };
         if let Some(time) = event.time {
-            self.times.get_or_insert([time, time])[1] = time;
+            host.times.get_or_insert([time, time])[1] = time;
         }
         if let Some(id) = event.incident
             && !self.open.contains_key(id)
         {
             self.open.insert(id.to_owned(), 0);
         }
-        for (label, tally) in self.labels.iter_mut().enumerate() {
+        for (label, tally) in host.labels.iter_mut().enumerate() {
             if event.labels[label] {
                 tally.see(event);
                 if let Some(open) = event.incident.and_then(|id| self.open.get_mut(id)) {
@@ -187,7 +207,11 @@ impl Judge {
         if let Some(open) = self.open.get_mut(into) {
             *open |= held;
         }
-        for tally in &mut self.labels {
+        let labels = self
+            .current
+            .iter_mut()
+            .flat_map(|(_, host)| &mut host.labels);
+        for tally in labels {
             let attacks = tally.attacks.iter_mut().chain(&mut tally.current);
             for found in attacks.filter_map(|attack| attack.found.as_mut()) {
                 if found.incident == id {
@@ -201,37 +225,51 @@ impl Judge {
     pub fn end(&mut self, id: &str) -> u64 {
         let held = self.open.remove(id).unwrap_or(0);
         self.incidents += 1;
-        for (label, tally) in self.labels.iter_mut().enumerate() {
-            tally.labelled += held >> label & 1;
+        for (label, labelled) in self.labelled.iter_mut().enumerate() {
+            *labelled += held >> label & 1;
         }
         held
     }
 
-    fn end_host(&mut self) {
-        if let Some([first, last]) = self.times.take() {
-            self.host_days += (last - first) / SECONDS_PER_DAY;
-        }
-        for tally in &mut self.labels {
-            tally.end_attack();
-        }
+    /// Puts the current host to the others.
+    fn leave(&mut self) {
+        self.others.extend(self.current.take());
     }
 
     /// Returns the figures against each label. All incidents have ended.
     pub fn finish(mut self) -> Vec<IncidentFigures> {
-        self.end_host();
-        let (incidents, host_days) = (self.incidents, self.host_days);
-        let figures = self.labels.into_iter().map(|tally| {
-            let unlabelled = incidents - tally.labelled;
+        self.leave();
+        let days = |host: &HostTally| {
+            host.times
+                .map(|[first, last]| (last - first) / SECONDS_PER_DAY)
+        };
+        let host_days = self
+            .others
+            .values()
+            .filter_map(days)
+            .fold(0.0, |sum, days| sum + days);
+        let figures = self.labelled.iter().map(|labelled| {
+            let unlabelled = self.incidents - labelled;
             IncidentFigures {
-                incidents,
+                incidents: self.incidents,
                 unlabelled,
                 unlabelled_rate: IncidentRate::new(unlabelled, host_days),
-                n_attacks: tally.n_attacks,
-                n_found: tally.n_found,
-                attacks: tally.attacks,
+                n_attacks: 0,
+                n_found: 0,
+                attacks: Vec::new(),
             }
         });
-        figures.collect()
+        let mut figures: Vec<_> = figures.collect();
+        for host in self.others.into_values() {
+            for (mut tally, figures) in host.labels.into_iter().zip(&mut figures) {
+                tally.end_attack();
+                figures.n_attacks += tally.n_attacks;
+                figures.n_found += tally.n_found;
+                let room = MAX_ATTACKS - figures.attacks.len();
+                figures.attacks.extend(tally.attacks.into_iter().take(room));
+            }
+        }
+        figures
     }
 }
 

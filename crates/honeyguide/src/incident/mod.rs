@@ -18,8 +18,9 @@
 //! threshold adds next to nothing.
 //!
 //! # Order and memory
-//! Incidents are a fold over events in the order of host and time. The engine sorts the events, and uses temporary files
-//! where memory does not suffice; events of the same time are ordered by their values. So the result depends neither on
+//! Incidents are a fold over the events of each host in the order of time; events of the same time are ordered by their
+//! values. If the data has this order already, as logs mostly have, all hosts are folded at once while the data is read.
+//! Otherwise the engine sorts the events, and uses temporary files where memory does not suffice. So the result depends neither on
 //! threads nor on how the events are divided into files. What is remembered is bounded: 2^17 processes of a host,
 //! [`MAX_ROWS`] distinct rows, [`MAX_PROCESSES`] processes, [`MAX_NAMES`] names of a kind and [`MAX_REASONS`] reasons of
 //! an incident, and as many incidents as the caller asks for.
@@ -31,6 +32,7 @@ mod evidence;
 mod fold;
 mod held_out;
 mod hosts;
+mod in_order;
 mod judge;
 mod kept;
 mod live;

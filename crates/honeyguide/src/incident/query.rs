@@ -57,6 +57,9 @@ pub(super) struct IncidentQuery {
     pub described: Vec<String>,
     /// The number of the first of them that identify an event.
     pub identifying: usize,
+    /// The positions of those that features read, among those that describe an event: they and the inputs determine its
+    /// reasons.
+    pub read: Vec<usize>,
     /// The positions of the columns that tell incidents apart, among those that describe an event.
     pub by: Vec<usize>,
     pub types: Arc<[DataType]>,
@@ -86,6 +89,9 @@ impl IncidentQuery {
         let of_all = of_all(source, clock, process);
         let (described, identifying) = described(model, source, &options.by);
         let by = places_of(&options.by, &described, source)?;
+        let inputs = &model.layout().inputs;
+        let is_read = |name: &String| inputs.iter().any(|input| input.columns.contains(name));
+        let read = (0..described.len()).filter(|place| is_read(&described[*place]));
         let of_anomalous = of_anomalous(engine, source, plan, &described);
         let types = described.iter().map(|name| {
             let mut columns = source.columns().iter();
@@ -106,6 +112,7 @@ impl IncidentQuery {
             of_all,
             labels: Vec::new(),
             of_anomalous,
+            read: read.collect(),
             described,
             identifying,
             by,

@@ -13,6 +13,7 @@ use super::assigned::{Assigned, Assigning};
 use super::evidence::evidence;
 use super::fold::{About, Outcome};
 use super::hosts::Hosts;
+use super::in_order;
 use super::judge::{IncidentFigures, Judge, Judged};
 use super::open::Anomalous;
 use super::processes::SeenProcess;
@@ -22,7 +23,7 @@ use super::query::{
 };
 use super::recent::Recent;
 use super::{ColumnValue, Incident, IncidentEvent, IncidentOptions, Incidents};
-use crate::cells::texts;
+use crate::cells::{texts, value};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -127,13 +128,19 @@ async fn found(
         .keys(&keys);
     let listed = Listed::new(options.limit, wanted);
     let start = || Ok(Fold::listing(&query, listed.clone()).judging(labels));
-    let select = |table| query.sort(query.select(table)?);
     let step = |fold: &mut Fold, batch: &RecordBatch| {
         fold.push(batch)?;
         fold.take_merged();
         Ok(())
     };
-    let found = scan.fold(source, start, select, step).await?;
+    let numbered = |fold: &mut Fold, rows: NumberedRows| step(fold, &rows.batch);
+    let found = match in_order::fold(&scan, source, &query, start, numbered).await? {
+        Some(found) => found,
+        None => {
+            let select = |table| query.sort(query.select(table)?);
+            scan.fold(source, start, select, step).await?
+        }
+    };
     let mut judged = found.finish();
     if judged.found.events == 0 {
         return Err(no_events(source));
@@ -175,8 +182,6 @@ pub(crate) async fn assign(
         .features(model.recipe(), &plan);
     let listed = Listed::new(options.limit, None);
     let start = || Ok((Fold::listing(&query, listed.clone()), Assigning::new()));
-    let select = |table| query.select(table);
-    let sort = |rows| query.sort(rows);
     let step = |(fold, assigning): &mut (Fold, Assigning), rows: NumberedRows| {
         let numbers = rows.numbers;
         let mut assign = |row: usize, id: &str| assigning.add(numbers.value(row), id);
@@ -185,9 +190,14 @@ pub(crate) async fn assign(
         let mut merged = merged.iter();
         merged.try_for_each(|(incident, into)| assigning.merge(&incident.id, into))
     };
-    let folded = scan
-        .fold_numbered(source, start, select, sort, step)
-        .await?;
+    let folded = match in_order::fold(&scan, source, &query, start, step).await? {
+        Some(folded) => folded,
+        None => {
+            let (select, sort) = (|table| query.select(table), |rows| query.sort(rows));
+            scan.fold_numbered(source, start, select, sort, step)
+                .await?
+        }
+    };
     let (fold, assigning) = folded;
     let found = fold.finish().found.found;
     Ok((found, assigning.finish()?))
@@ -197,7 +207,7 @@ pub(crate) async fn assign(
 pub(super) struct Fold {
     query: Arc<IncidentQuery>,
     attribution: Attribution<'static>,
-    /// The reasons of anomalous events by the texts of their columns and inputs.
+    /// The reasons of anomalous events by the texts of the columns that features read, and of the inputs.
     reasons: HashMap<Vec<Option<String>>, Arc<[Reason]>>,
     pub hosts: Hosts,
     listed: Listed,
@@ -216,6 +226,18 @@ pub(super) struct Fold {
 
 /// What is told of the row of an anomalous event: the id of its incident.
 type Joined<'a> = dyn FnMut(usize, &str) -> Result<()> + 'a;
+
+impl in_order::Folds for Fold {
+    fn hosts(&mut self) -> &mut Hosts {
+        &mut self.hosts
+    }
+}
+
+impl in_order::Folds for (Fold, Assigning) {
+    fn hosts(&mut self) -> &mut Hosts {
+        &mut self.0.hosts
+    }
+}
 
 /// The incidents with the highest scores, and the number of all.
 #[derive(Clone)]
@@ -315,6 +337,7 @@ impl Fold {
         let labels = columns.classes(&self.labels, row)?;
         let (listed, judge, merged) = (&mut self.listed, &mut self.judge, &mut self.merged);
         let mut recent = self.recent.as_mut();
+        judge.turn_to(host);
         let mut told = |outcome| match outcome {
             Outcome::Ended { incident, .. } => {
                 let held = judge.end(&incident.id);
@@ -376,11 +399,11 @@ impl Fold {
 
     /// Returns the reasons of an anomalous event; none if the model cannot be explained.
     pub fn reasons(&mut self, described: &Described, row: usize) -> Result<Arc<[Reason]>> {
-        let mut columns = texts(&described.columns[DESCRIBED..], row)?;
-        if let Some(known) = self.reasons.get(&columns) {
+        let key = texts(&described.read, row)?;
+        if let Some(known) = self.reasons.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let key = columns.clone();
+        let mut columns = texts(&described.columns[DESCRIBED..], row)?;
         let inputs = columns.split_off(self.query.described.len());
         let names = self.query.described.iter().cloned();
         let columns: Vec<_> = names.zip(columns).collect();
@@ -514,6 +537,8 @@ pub(super) struct Described {
     pub is_anomalous: BooleanArray,
     /// The columns of the anomalous events.
     columns: Vec<ArrayRef>,
+    /// Those of them that determine reasons.
+    read: Vec<ArrayRef>,
     scores: Scores,
 }
 
@@ -536,7 +561,10 @@ impl Described {
         let first_input = DESCRIBED + query.described.len();
         let columns = &anomalous.columns()[..query.first_label()];
         let inputs = columns[first_input..].to_vec();
+        let read = query.read.iter().map(|place| DESCRIBED + place);
+        let read = read.chain(first_input..columns.len());
         Ok(Self {
+            read: read.map(|place| Arc::clone(&columns[place])).collect(),
             scores: Scores::known(&query.model, inputs, scores)?,
             is_anomalous,
             columns: columns.to_vec(),
@@ -630,10 +658,4 @@ impl Listed {
         self.rank();
         self.incidents
     }
-}
-
-/// Returns the text of a row; `None` where it is null.
-pub(super) fn value(array: &ArrayRef, row: usize) -> Option<&str> {
-    let texts = array.as_string::<i32>();
-    texts.is_valid(row).then(|| texts.value(row))
 }

@@ -15,7 +15,7 @@ use datafusion::arrow::compute::{
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 
-use super::fold::HostFold;
+use super::fold::{HostFold, MAX_OPEN};
 use super::hosts::Hosts;
 use super::query::{HOST, IncidentQuery, SECONDS};
 use crate::cells::value;
@@ -26,7 +26,8 @@ use crate::source::Source;
 
 /// The greatest number of hosts whose events are folded at once.
 const MAX_HOSTS: usize = 256;
-/// The greatest number of processes of all hosts that are remembered while their events are folded at once.
+/// The greatest number of processes of all hosts that are remembered while their events are folded at once. As many incidents
+/// may be open as of one host.
 const MAX_PROCESSES: usize = 1 << 18;
 
 /// A state of which a part is a fold of events.
@@ -90,8 +91,13 @@ fn take<T: Folds>(
         let numbers = numbers.as_primitive::<UInt64Type>();
         step(folded, NumberedRows { numbers, batch })?;
     }
-    let processes = folded.hosts().iter().map(HostFold::n_processes);
-    if processes.sum::<usize>() > MAX_PROCESSES {
+    let hosts = folded.hosts();
+    let processes = hosts.iter().map(HostFold::n_processes).sum::<usize>();
+    let open = hosts
+        .iter()
+        .map(|host| host.open_incidents().len())
+        .sum::<usize>();
+    if processes > MAX_PROCESSES || open > MAX_OPEN {
         *state = None;
     }
     Ok(())

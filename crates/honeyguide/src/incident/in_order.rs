@@ -30,6 +30,9 @@ const MAX_HOSTS: usize = 256;
 /// may be open as of one host.
 const MAX_PROCESSES: usize = 1 << 18;
 
+/// The greatest number of events of the same time that are held back. Each further batch would copy them again.
+const MAX_HELD: usize = 1 << 16;
+
 /// A state of which a part is a fold of events.
 pub(super) trait Folds {
     /// Returns the folds of the hosts.
@@ -130,7 +133,8 @@ pub(super) struct InOrder {
 pub(super) enum Ordered {
     /// The events that follow those before, in their order.
     Events(Vec<RecordBatch>),
-    /// A host's events are not in the order of time, some have no time, or there are too many hosts.
+    /// A host's events are not in the order of time, some have no time, or there are too many hosts or events of the same
+    /// time.
     Unordered,
 }
 
@@ -173,6 +177,9 @@ impl InOrder {
         let of_last = (0..batch.num_rows()).rev();
         let of_last = of_last.take_while(|row| seconds(&batch, *row) == last);
         let rest = batch.num_rows() - of_last.count();
+        if batch.num_rows() - rest > MAX_HELD {
+            return Ok(Ordered::Unordered);
+        }
         self.held = Some(batch.slice(rest, batch.num_rows() - rest));
         released.push(batch.slice(0, rest));
         self.released(released)
@@ -347,6 +354,10 @@ mod tests {
             .is_none()
         );
         assert!(ordered(&[(a, None, 0)], 9).is_none());
+        // Events of one time are held back, but not all of a long log.
+        let same = vec![(a, Some(1.0), 0); MAX_HELD + 1];
+        assert!(ordered(&same, 4096).is_none());
+        assert!(ordered(&same[1..], 4096).is_some());
         // A tie with an event that was given away earlier comes too late.
         assert!(
             ordered(

@@ -305,19 +305,11 @@ fn merge(
         .map(|(part, values)| {
             monitor::check();
             let first = part * PART_ROWS;
-            let n_rows = values.len() / n_features;
-            let mut numbers = vec![0; n_rows];
+            let mut numbers = vec![0; values.len() / n_features];
             let distinct = find_distinct(values, n_features, &mut numbers)?;
             let mut sums = vec![0.0; distinct.len() / n_features];
-            match weights {
-                None => numbers
-                    .iter()
-                    .for_each(|&number| sums[usize::from(number)] += 1.0),
-                Some(weights) => {
-                    let weights = &weights[first..first + n_rows];
-                    let pairs = numbers.iter().zip(weights);
-                    pairs.for_each(|(&number, weight)| sums[usize::from(number)] += weight);
-                }
+            for (row, &number) in (first..).zip(&numbers) {
+                sums[usize::from(number)] += weights.map_or(1.0, |weights| weights[row]);
             }
             Some((distinct, sums))
         })

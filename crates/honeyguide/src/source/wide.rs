@@ -8,10 +8,10 @@ const MAX_SHARED_BYTES: usize = 64 << 20;
 const SHORT_BYTES: usize = MAX_SHARED_BYTES / crate::engine::BATCH_ROWS;
 /// The most bytes of the rows that operators gather into a batch. Ordinary rows are far smaller.
 const MAX_GATHERED_BYTES: usize = 8 << 20;
+/// The same on a node of a cluster, whose batches keep their number of rows: what has more is refused.
+const MAX_GATHERED_BYTES_OF_A_NODE: usize = 64 << 20;
 /// The bytes of a batch of longer rows. A sort that merges needs the memory of several batches.
 const LONG_ROWS_BYTES: usize = 512 << 10;
-/// The same where batches have the number of rows that they have: what has more is refused.
-const MAX_GATHERED_BYTES_OF_A_NODE: usize = 64 << 20;
 
 /// The finding that batches should have fewer rows. It passes through the engine as an error, and the scan is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
